@@ -23,6 +23,7 @@ import aiohttp
 import redis.asyncio as redis
 from aiohttp import web
 
+from tests.support.preparation import drop_obsolete
 from zofbot.cli.serve import tune_garbage_collector
 from zofbot.clock import Clock
 from zofbot.delivery.dispatcher import Dispatcher
@@ -140,7 +141,13 @@ class Bot:
             session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics, clock=Clock()
         )
         self.dispatcher = Dispatcher(
-            self.outbox, notifier, render_notification, self.metrics, Clock(), random=random.SystemRandom().random
+            self.outbox,
+            notifier,
+            render_notification,
+            self.metrics,
+            Clock(),
+            random=random.SystemRandom().random,
+            prepare=drop_obsolete(Clock()),
         )
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:

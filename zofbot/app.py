@@ -146,14 +146,14 @@ async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Cloc
 
 async def _start_workers(stack: AsyncExitStack, services: Services, zof_clock: ZofClock) -> None:
     """Deliver and poll until the bot stops; sends in progress may then finish."""
-    dispatcher, poller, orders = services.make_dispatcher(), services.make_poller(), services.orders
+    dispatcher, poller, run_commands = services.make_dispatcher(), services.make_poller(), services.run_commands
     delivery_task = asyncio.create_task(dispatcher.run())
     stack.push_async_callback(_finish_delivery, dispatcher, delivery_task)
     stack.push_async_callback(services.hints.aclose)
     stack.push_async_callback(cancel_tasks, asyncio.create_task(poller.run()))
     if services.settings.zofbot_canary_channel:
         stack.push_async_callback(cancel_tasks, asyncio.create_task(services.make_canary(zof_clock).run()))
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(orders.run()))
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(run_commands.run()))
 
 
 async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[None]) -> None:
@@ -169,12 +169,12 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     context = ListenerContext(
         services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
         metrics, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, metrics),
-        services.people, services.roles, AuditLog(services.store.client, settings.zofbot_namespace), services.orders,
-        services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note, settings.zofbot_shared_details,
-        settings.zofbot_default_channel, settings.zofbot_poll_interval,
+        services.people, services.roles, AuditLog(services.store.client, settings.zofbot_namespace),
+        services.run_commands, services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note,
+        settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip
     slack_app = SlackApp(context, services.notifier.client)
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.lobby.update_homes()))
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.home_updater.update_homes()))
     slack_endpoint = (
         SlackEndpoint(slack_app, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
     )

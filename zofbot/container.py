@@ -14,8 +14,7 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.permissions import Roles
-from zofbot.notifications.notification import Claim, Notification, NotificationKind, UndecidedNotification
-from zofbot.notifications.payloads import ReminderPayload, holds_payload
+from zofbot.notifications.notification import Claim, Notification, NotificationKind
 from zofbot.observability.metrics import Metrics, status_label
 from zofbot.polling import status
 from zofbot.polling.poller import Poller, lease_seconds
@@ -23,6 +22,7 @@ from zofbot.services import canary, digest_job
 from zofbot.services.canary import Canary, ZofClock
 from zofbot.services.failures import TriageService
 from zofbot.services.postponing import Postponing
+from zofbot.services.preparation import NotificationPreparer
 from zofbot.services.run_commands import RunCommands
 from zofbot.slack import shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
@@ -72,7 +72,7 @@ class Services:
         traces = TraceStore(store.client, namespace)
         self.traces = TraceWriter(traces, metrics, clock, settings.all_secrets())
         self.people = Directory(notifier, clock, self.roles.group_ids, store.read_change_count)
-        self.orders = RunCommands(self.outbox, zof, clock)
+        self.run_commands = RunCommands(self.outbox, zof, clock)
         self.mentions = Mentions(store.client, namespace, clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS)
 
     def use_secrets(self, settings: Settings) -> None:
@@ -87,18 +87,18 @@ class Services:
         def render_claim(claimed: Claim, now: float) -> Message:
             return renderer.render_notification(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
-        filter_digest = digest_job.make_digest_filter(self.outbox, self.clock)
         failures = TriageService(self.outbox, self.clock, self.metrics)
         postponing = Postponing(self.outbox, self.subscriptions, failures, self.clock)
         hide_details = shared_channels.SharedChannelFilter(
             self.people.readers_of, self._commit_notification, self.clock
         )
-
-        async def prepare_claim(claimed: Claim) -> Claim:
-            checked = await postponing(await filter_digest(claimed))
-            await self._pace_mentions(claimed)
-            return checked if self.settings.zofbot_shared_details else await hide_details(checked)
-
+        prepare = NotificationPreparer(
+            self.outbox,
+            postponing,
+            self.mentions,
+            self.clock,
+            None if self.settings.zofbot_shared_details else hide_details,
+        )
         return Dispatcher(
             self.outbox,
             self.notifier,
@@ -108,23 +108,9 @@ class Services:
             random=SystemRandom().random,
             on_parked=self.report_refusal,
             on_removed=self.report_removal,
-            veil=prepare_claim,
+            prepare=prepare,
             keep=self.traces.add_trace,
         )
-
-    async def _pace_mentions(self, claimed: Claim) -> None:
-        """Postpone a reminder that would mention somebody too often.
-
-        Raises UndecidedNotification to postpone, UnwantedNotification if it is obsolete, and StoreUnavailable.
-        """
-        body = claimed.notification.body
-        if not holds_payload(body, ReminderPayload) or not body.get("mention"):
-            return
-        renderer.render_notification(claimed, self.clock.time())
-        notification = claimed.notification
-        wait = await self.mentions.take(notification.channel, body["mention"], notification.key)
-        if wait:
-            raise UndecidedNotification(wait)
 
     def make_poller(self) -> Poller:
         """Make the poller, which reads Zof's runs and results."""

@@ -687,7 +687,7 @@ async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(there:
 
     delivery = NotificationSender(
         there.app.notifier, lambda claimed, now: Message("x"), there.app.metrics, there.world.clock,
-        random=lambda: 0.5, veil=unknown,
+        random=lambda: 0.5, prepare=unknown,
     )  # fmt: skip
     note = Notification(
         key="digest:daily:2026-06-01:C0QA", kind=NotificationKind.ROOT, channel="C0QA", happened=START_TIME

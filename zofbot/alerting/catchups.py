@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.alerting.holds import Hold, remember_held
-from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_in, failure_hash
+from zofbot.alerting.holds import Hold, record_held_notifications
+from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_hash, failure_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.subscriptions.mute import read_mutes
 
-KEPT_SECONDS = 40 * 86400.0
+ENTRY_RETENTION_SECONDS = 40 * 86400.0
 """Seconds for which a held-back failure stays listed: longer than any mute and than a channel can be blocked."""
 
-_MANY = 64
+_MAX_ENTRIES_BEFORE_PRUNE = 64
 
 
-class Item(BaseModel):
+class CatchUpEntry(BaseModel):
     """A failure to list in the summary with the key ``key``; times are Unix seconds.
 
     ``unposted``: its own message waits too. If not ``listed``, it is no failure and is only sent after the summary.
@@ -38,7 +38,7 @@ class Item(BaseModel):
     unposted: bool = False
     listed: bool = True
 
-    def waits(self, draft: DecisionBuilder) -> bool:
+    def is_waiting(self, draft: DecisionBuilder) -> bool:
         """Whether quiet hours or a mute still hold it back."""
         if not self.mutes:
             return self.until > draft.now
@@ -46,17 +46,17 @@ class Item(BaseModel):
 
 
 @dataclass(frozen=True)
-class Before:
+class DraftSnapshot:
     """A snapshot of a draft, to find out what was added later."""
 
     notifications: Mapping[str, Notification]
     bodies: Mapping[str, str | None]
 
     @classmethod
-    def of(cls, draft: DecisionBuilder) -> Before:
+    def take(cls, draft: DecisionBuilder) -> DraftSnapshot:
         return cls(dict(draft.notifications), _bodies(draft))
 
-    def failures_since(self, draft: DecisionBuilder) -> list[str]:
+    def changed_failures(self, draft: DecisionBuilder) -> list[str]:
         """Return the keys of failures whose message has changed since; storms are listed by their members."""
         changed = [name for name, body in _bodies(draft).items() if self.bodies.get(name) != body]
         roots = [name.removeprefix(failure_hash("")) for name in changed]
@@ -71,63 +71,65 @@ def _bodies(draft: DecisionBuilder) -> dict[str, str | None]:
     }
 
 
-def sum_up(draft: DecisionBuilder, channel: str, hold: Hold, before: Before) -> None:
+def schedule_catch_up(draft: DecisionBuilder, channel: str, hold: Hold, before: DraftSnapshot) -> None:
     """List what was added since ``before`` for the end of the hold, and schedule the summary."""
     if not hold.until:
         return
     fresh = [note for key, note in draft.notifications.items() if before.notifications.get(key) is not note]
-    own, key = {note.key for note in fresh if note.kind is NotificationKind.ROOT}, _key(channel, hold)
+    own, key = {note.key for note in fresh if note.kind is NotificationKind.ROOT}, _summary_key(channel, hold)
     ended = (note.happened for note in fresh if note.happened <= draft.now)  # an escalation is dated when it is due
     at, mutes = max(ended, default=draft.now), tuple(mute.id for mute in hold.mutes)
-    item = Item(key=key, at=at, until=hold.until, mutes=mutes)
-    failures = before.failures_since(draft)
-    listed = [_note(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
+    item = CatchUpEntry(key=key, at=at, until=hold.until, mutes=mutes)
+    failures = before.changed_failures(draft)
+    listed = [_add_entry(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
     if key in listed:
-        for other in sorted(own.difference(failures)):  # a storm, or a notice
-            _note(draft, channel, other, item.model_copy(update={"listed": False}))
-        summary = _summary(draft, channel, key, hold)
+        for other in sorted(own.difference(failures)):  # a storm, or a platform event
+            _add_entry(draft, channel, other, item.model_copy(update={"listed": False}))
+        summary = _build_summary(draft, channel, key, hold)
         draft.add_notifications(summary)
         fresh = [summary, *fresh]
-    remember_held(draft, hold, fresh)
+    record_held_notifications(draft, hold, fresh)
 
 
 def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
     """Whether the failure's own message is still held back."""
-    item = item_of(draft, channel, root)
-    return item is not None and item.unposted and item.waits(draft)
+    item = catch_up_entry(draft, channel, root)
+    return item is not None and item.unposted and item.is_waiting(draft)
 
 
-def item_of(draft: DecisionBuilder, channel: str, root: str) -> Item | None:
+def catch_up_entry(draft: DecisionBuilder, channel: str, root: str) -> CatchUpEntry | None:
     """Return the catch-up entry of the failure with the key ``root``, if any."""
-    stored = draft.read_hash(catch_up_in(channel)).get(root)
-    return Item.model_validate_json(stored) if stored else None
+    stored = draft.read_hash(catch_up_hash(channel)).get(root)
+    return CatchUpEntry.model_validate_json(stored) if stored else None
 
 
-def _note(draft: DecisionBuilder, channel: str, root: str, item: Item) -> str:
+def _add_entry(draft: DecisionBuilder, channel: str, root: str, item: CatchUpEntry) -> str:
     """List one failure and return the key of its summary; one that waits for another summary stays in that."""
-    known = item_of(draft, channel, root)
-    if known is not None and known.waits(draft):
+    known = catch_up_entry(draft, channel, root)
+    if known is not None and known.is_waiting(draft):
         item = known.model_copy(update={"unposted": known.unposted or item.unposted})
     else:
-        _forget(draft, channel)
-    draft.set_field(catch_up_in(channel), root, item.model_dump_json(exclude_defaults=True))
+        _prune_entries(draft, channel)
+    draft.set_field(catch_up_hash(channel), root, item.model_dump_json(exclude_defaults=True))
     return item.key
 
 
-def _forget(draft: DecisionBuilder, channel: str) -> None:
+def _prune_entries(draft: DecisionBuilder, channel: str) -> None:
     """Delete entries of old summaries once there are many entries."""
-    name = catch_up_in(channel)
-    if len(draft.read_hash(name)) >= _MANY:
-        items = {root: Item.model_validate_json(stored) for root, stored in draft.read_hash(name).items()}
-        draft.delete_fields(name, [root for root, item in items.items() if item.until < draft.now - KEPT_SECONDS])
+    name = catch_up_hash(channel)
+    if len(draft.read_hash(name)) >= _MAX_ENTRIES_BEFORE_PRUNE:
+        items = {root: CatchUpEntry.model_validate_json(stored) for root, stored in draft.read_hash(name).items()}
+        draft.delete_fields(
+            name, [root for root, item in items.items() if item.until < draft.now - ENTRY_RETENTION_SECONDS]
+        )
 
 
-def _key(channel: str, hold: Hold) -> str:
+def _summary_key(channel: str, hold: Hold) -> str:
     name = hold.last.id if hold.last else f"{hold.until:.0f}"
     return f"catchup:{name}:{channel}"
 
 
-def _summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -> Notification:
+def _build_summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -> Notification:
     mute = hold.last
     body = CatchUpPayload(since=mute.created if mute else draft.now, muted=mute.filters if mute else "")
     return Notification(
@@ -136,7 +138,7 @@ def _summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -> Noti
         channel=channel,
         body=payloads.dump_payload(body),
         happened=draft.now,
-        critical=True,  # it goes before what it sums up
+        critical=True,  # so that it is sent before the notifications that it lists
         not_before=hold.until,
         schema=NOTIFICATION_SCHEMA,
     )

@@ -27,9 +27,13 @@ class Count(NamedTuple):
 
 def count_run(draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold) -> Count:
     """Count a failing run. A row is counted per run title, because several schedules may share one environment."""
-    field = _row_of_run(finding) if after.in_a_row else scope_key(finding)
-    named = _name(finding.run.title)
-    ends = (each.at for each in known_passes(draft, scope_key(finding)) if each.whole and _name(each.title) == named)
+    field = _run_row_field(finding) if after.in_a_row else scope_key(finding)
+    named = _normalize_title(finding.run.title)
+    ends = (
+        each.at
+        for each in known_passes(draft, scope_key(finding))
+        if each.whole and _normalize_title(each.title) == named
+    )
     return _update_count(draft, finding, subscription, field, ends)
 
 
@@ -38,26 +42,26 @@ def count_case(
 ) -> Count:
     """Count a failing case. Counting the same run again changes nothing."""
     place = scope_key(finding)
-    field = _row_of_case(finding, case) if after.in_a_row else short_hash(finding.project, finding.environment, case)
+    field = _case_row_field(finding, case) if after.in_a_row else short_hash(finding.project, finding.environment, case)
     ends = (each.at for each in known_passes(draft, place) if case in each.cases)
     return _update_count(draft, finding, subscription, field, ends)
 
 
 def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterable[Subscription]) -> None:
     """End the rows of failures of all that passed in a run."""
-    fields = [_row_of_case(finding, case) for case in sorted(finding.passed)]
+    fields = [_case_row_field(finding, case) for case in sorted(finding.passed)]
     if finding.run.outcome is Outcome.PASSED:
-        fields.append(_row_of_run(finding))
+        fields.append(_run_row_field(finding))
     for subscription in subscriptions:
         name = threshold_hash(subscription)
         if subscription.after is None or not subscription.after.in_a_row or not (counted := draft.read_hash(name)):
             continue
         for field in [field for field in fields if field in counted]:
             later = [(run, at) for run, at in json.loads(counted[field]) if at > finding.happened]
-            _keep(draft, name, field, later)
+            _save_count(draft, name, field, later)
 
 
-def first_in_rows(memory: RuleState, subscriptions: Iterable[Subscription], place: str) -> float | None:
+def first_row_time(memory: RuleState, subscriptions: Iterable[Subscription], place: str) -> float | None:
     """Return when the first failure counted in a row in a scope happened (Unix seconds); None without any."""
     names = {threshold_hash(each) for each in subscriptions if each.after and each.after.in_a_row}
     fields = (item for name in names for item in memory.hashes.get(name, {}).items())
@@ -72,30 +76,30 @@ def _update_count(
     assert after
     seen: Mapping[str, float] = {**dict(json.loads(draft.read_hash(name).get(field, "[]"))), finding.run.id: at}
     latest = sorted(seen.items(), key=lambda item: (item[1], item[0]))[-2 * after.count :]
-    _keep(draft, name, field, latest)
-    _forget(draft, name, after)
+    _save_count(draft, name, field, latest)
+    _prune_counts(draft, name, after)
     if not after.in_a_row:
         counted = [each for each in seen.values() if abs(each - at) < after.window]
     else:
-        counted = _between(seen.values(), at, list(ends))
+        counted = _failures_in_row(seen.values(), at, list(ends))
     return Count(len(counted), min(counted))
 
 
-def _between(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:
+def _failures_in_row(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:
     """Return the failures in the same row as ``at``: those with no passing run in between."""
     last = max((end for end in ends if end <= at), default=-math.inf)
     following = min((end for end in ends if end > at), default=math.inf)
     return [each for each in times if last < each < following or each == at]
 
 
-def _keep(draft: DecisionBuilder, name: str, field: str, counted: Sequence[tuple[str, float]]) -> None:
+def _save_count(draft: DecisionBuilder, name: str, field: str, counted: Sequence[tuple[str, float]]) -> None:
     if counted:
         draft.set_field(name, field, json.dumps(counted, separators=(",", ":")))
     else:
         draft.delete_fields(name, [field])
 
 
-def _forget(draft: DecisionBuilder, name: str, after: Threshold) -> None:
+def _prune_counts(draft: DecisionBuilder, name: str, after: Threshold) -> None:
     """Delete entries too old to count, once there are many."""
     fields = draft.read_hash(name)
     if len(fields) <= MAX_COUNTED_FIELDS:
@@ -105,14 +109,14 @@ def _forget(draft: DecisionBuilder, name: str, after: Threshold) -> None:
     draft.delete_fields(name, [field for field, at in latest.items() if at < aged])
 
 
-def _row_of_run(finding: RunFinding) -> str:
-    return f"{scope_key(finding)}:{short_hash('run', _name(finding.run.title))}"
+def _run_row_field(finding: RunFinding) -> str:
+    return f"{scope_key(finding)}:{short_hash('run', _normalize_title(finding.run.title))}"
 
 
-def _row_of_case(finding: RunFinding, case: str) -> str:
+def _case_row_field(finding: RunFinding, case: str) -> str:
     return f"{scope_key(finding)}:{short_hash('case', case)}"
 
 
-def _name(title: str | None) -> str:
+def _normalize_title(title: str | None) -> str:
     """Normalize a run title: runs of one schedule often differ only in a number or date."""
     return re.sub(r"\d+", "#", fold_name(title or ""))

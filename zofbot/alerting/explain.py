@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
-from zofbot.alerting.catchups import Item, item_of
+from zofbot.alerting.catchups import CatchUpEntry, catch_up_entry
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, prior_decisions
 from zofbot.alerting.reasons import DecisionReason, SubscriptionDecision, build_decision
 from zofbot.alerting.rules import decide_finding, skip_reason
@@ -73,10 +73,10 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     decision = decisions.get(channel)
     parts = tuple(_counted_messages(finding, channel, memory))
     was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
-    held = next((item for part in parts if (item := item_of(draft, channel, part.key)) and item.unposted), None)
+    held = next((item for part in parts if (item := catch_up_entry(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
         finding,
-        tuple(_held(draft, item, held) if held else item for item in own),
+        tuple(_as_held(draft, item, held) if held else item for item in own),
         parts,
         perhaps=tuple(_likely_keys(finding, channel)) if was_notified else (),
         storm=next(
@@ -87,9 +87,9 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     )
 
 
-def _held(draft: DecisionBuilder, known: SubscriptionDecision, item: Item) -> SubscriptionDecision:
+def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpEntry) -> SubscriptionDecision:
     """Return the reason for an alert that was decided on and still waits for quiet hours or a mute."""
-    if known.answer is not DecisionReason.KNOWN or not item.waits(draft):
+    if known.answer is not DecisionReason.KNOWN or not item.is_waiting(draft):
         return known
     mutes = [mute for mute in read_mutes(draft.read_hash(MUTES)) if mute.id in item.mutes and mute.until > draft.now]
     mute = max(mutes, key=lambda each: each.until, default=None)
@@ -101,15 +101,15 @@ def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> I
     """Yield the channel's open or recovered alerts that count the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
     own = {finding.run.id, *(item.id for item in finding.bad)}
-    for root in map(Alert.model_validate_json, stored.values()):
-        if not root.storm and (finding.run.id in root.runs or root.id in own):
-            yield CountedMessage(root.key, joined=root.id not in own)
+    for alert in map(Alert.model_validate_json, stored.values()):
+        if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
+            yield CountedMessage(alert.key, joined=alert.id not in own)
 
 
 def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
     """Yield the keys under which a storm could list the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    yield from (root.key for root in map(Alert.model_validate_json, stored.values()) if finding.run.id in root.runs)
+    yield from (alert.key for alert in map(Alert.model_validate_json, stored.values()) if finding.run.id in alert.runs)
     yield from _likely_keys(finding, channel)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zofbot.alerting.audience import ChannelAudience
-from zofbot.alerting.state import MUTES, DecisionBuilder, held_by
+from zofbot.alerting.state import MUTES, DecisionBuilder, held_hash
 from zofbot.domain.model import Result
 from zofbot.notifications.notification import Notification
 from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload
@@ -39,7 +39,7 @@ class Hold:
         return max(self.mutes, key=lambda mute: (mute.until, mute.id), default=None)
 
 
-def hold_back(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
+def compute_hold(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
     """Return until when a notification waits: all mutes must have ended, and one subscription's quiet hours."""
     muted = tuple(mutes)
     over = max((mute.until for mute in muted), default=0.0)
@@ -65,23 +65,23 @@ def mutes_on(
     return [mute for mute in own if mute.matches(projects, environment, cases)]
 
 
-def divided(
-    draft: DecisionBuilder, finding: RunFinding, share: ChannelAudience
+def split_by_mutes(
+    draft: DecisionBuilder, finding: RunFinding, audience: ChannelAudience
 ) -> Iterator[tuple[ChannelAudience, list[Mute]]]:
     """Split a channel's failures by the mutes they wait for; the part that waits for none comes first.
 
     A muted case gets its own alert, so that the run's alert does not show it.
     """
-    place = (draft, share.channel, finding.projects, finding.environment)
+    place = (draft, audience.channel, finding.projects, finding.environment)
     whole = mutes_on(*place)
     parts: dict[tuple[str, ...], tuple[list[Mute], list[Result]]] = {}
-    for result in share.results:
+    for result in audience.results:
         mutes = mutes_on(*place, [case_names(result)])
         parts.setdefault(tuple(mute.id for mute in mutes), (mutes, []))[1].append(result)
     if not parts:
-        yield share, whole
+        yield audience, whole
     for mutes, results in sorted(parts.values(), key=lambda part: len(part[0])):
-        part = share if len(parts) == 1 else share.for_results(results)
+        part = audience if len(parts) == 1 else audience.for_results(results)
         yield (part if mutes == whole else replace(part, group=Grouping.CASE)), mutes
 
 
@@ -99,15 +99,17 @@ def projects_of(body: FailurePayload) -> list[str]:
     return [name for name in (body.run.project_id, body.run.project) if name]
 
 
-def remember_held(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:
+def record_held_notifications(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:
     """Record which notifications wait for mutes, so that they are sent early if the mutes are ended early."""
     for note in notes:
         for mute in hold.mutes:
-            draft.set_field(held_by(mute.id), note.key, record(hold, max(0.0, note.not_before - hold.until)))
+            draft.set_field(
+                held_hash(mute.id), note.key, dump_held_record(hold, max(0.0, note.not_before - hold.until))
+            )
             draft.expect(MUTES, mute.id)
 
 
-def record(hold: Hold, after: float = 0.0) -> str:
+def dump_held_record(hold: Hold, after: float = 0.0) -> str:
     """Serialize why a notification waits; ``after`` is how many seconds after the hold it is due."""
     fields = {
         "mutes": [mute.id for mute in hold.mutes],
@@ -118,10 +120,10 @@ def record(hold: Hold, after: float = 0.0) -> str:
     return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
 
 
-def due(stored: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
+def due_time(stored: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
     """Return when a notification with such a record is due (Unix seconds), given the remaining mutes."""
     read = json.loads(stored)
     left = [mutes[name] for name in read["mutes"] if name in mutes and mutes[name].until > now]
     takers = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
-    hold = hold_back(now, takers, left, critical=bool(read.get("critical")))
+    hold = compute_hold(now, takers, left, critical=bool(read.get("critical")))
     return max(now, hold.until) + float(read.get("after", 0.0))

@@ -91,7 +91,7 @@ def build_decision(subscription: Subscription, answer: DecisionReason) -> Subscr
     return SubscriptionDecision(subscription.id, subscription.channel, answer)
 
 
-def waiting(subscription: Subscription, hold: Hold) -> SubscriptionDecision:
+def build_held_decision(subscription: Subscription, hold: Hold) -> SubscriptionDecision:
     """Return the decision for a notification that waits for quiet hours or a mute to end."""
     answer = DecisionReason.MUTED if hold.last else DecisionReason.HELD
     return SubscriptionDecision(subscription.id, subscription.channel, answer, until=hold.until, mute=hold.last)

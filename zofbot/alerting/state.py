@@ -101,12 +101,12 @@ MUTES = "mutes"
 """Hash of the mutes of all channels, by id."""
 
 
-def held_by(mute: str) -> str:
+def held_hash(mute: str) -> str:
     """Name the hash of notifications that wait for a mute: notification key to what else it waits for."""
     return f"held:{mute}"
 
 
-def catch_up_in(channel: str) -> str:
+def catch_up_hash(channel: str) -> str:
     """Name the hash of held-back failures that a channel's next catch-up messages list, by alert key."""
     return f"catchup:{channel}"
 
@@ -139,7 +139,12 @@ class RuleState:
         channel_hashes = [
             name
             for channel in sorted(channels)
-            for name in (storms_hash(channel), alerts_hash(channel, place), triage_hash(channel), catch_up_in(channel))
+            for name in (
+                storms_hash(channel),
+                alerts_hash(channel, place),
+                triage_hash(channel),
+                catch_up_hash(channel),
+            )
         ]
         return (
             decisions_hash(finding.run.id),

@@ -12,9 +12,9 @@ from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackU
 from zofbot.notifications.notification import (
     Claim,
     NotificationKind,
+    Obsolete,
+    Postponed,
     Receipt,
-    UndecidedNotification,
-    UnwantedNotification,
 )
 from zofbot.observability.metrics import Metrics
 from zofbot.slack.client import message_metadata
@@ -40,11 +40,8 @@ log = structlog.get_logger()
 RenderMessage = Callable[[Claim, float], Message]
 """Renders a notification for a time in Unix seconds."""
 
-PrepareClaim = Callable[[Claim], Awaitable[Claim]]
-"""Removes what the channel must not see from a notification.
-
-Raises UnwantedNotification if it is obsolete, and UndecidedNotification if it cannot be decided yet.
-"""
+PrepareClaim = Callable[[Claim], Awaitable[Claim | Postponed | Obsolete]]
+"""Returns what a notification is rendered from, or why it is not sent now."""
 
 LOOK_BACK_SECONDS = CLOCK_SKEW_SECONDS
 """Seconds before an earlier attempt at which the search for its message begins."""
@@ -102,19 +99,19 @@ class NotificationSender:
         clock: Clock,
         *,
         random: Callable[[], float],
-        veil: PrepareClaim | None = None,
+        prepare: PrepareClaim | None = None,
     ) -> None:
-        self._veil = veil
+        self._prepare = prepare
         self._notifier = notifier
         self._render = render
         self._metrics = metrics
         self._clock = clock
         self._random = random
 
-    async def attempt_delivery(self, claim: Claim, mine: Callable[[], bool]) -> AttemptResult:
+    async def attempt_delivery(self, claim: Claim, may_call: Callable[[], bool]) -> AttemptResult:
         """Adopt the message of an earlier attempt if it exists, else send it.
 
-        ``mine`` is asked before each call whether the call can still finish within the lease.
+        ``may_call`` is asked before each call whether the call can still finish within the lease.
         """
         try:
             if found := await self._find_earlier_send(claim):
@@ -122,19 +119,19 @@ class NotificationSender:
         except SlackError as error:
             return await self._classify_find_error(claim, error)
         try:
-            shown = await self._veil(claim) if self._veil else claim
-            message = self._render(shown, self._clock.time())
-        except UnwantedNotification:
-            return Dropped.for_claim(claim, UNWANTED_REASON)
-        except UndecidedNotification as wait:
-            return Snoozed.for_claim(claim, wait.seconds)
+            prepared = await self._prepare(claim) if self._prepare else claim
+            if isinstance(prepared, Obsolete):
+                return Dropped.for_claim(claim, UNWANTED_REASON)
+            if isinstance(prepared, Postponed):
+                return Snoozed.for_claim(claim, prepared.seconds)
+            message = self._render(prepared, self._clock.time())
         except StoreUnavailable:  # cannot tell yet whether it is still wanted
             return Snoozed.for_claim(claim, 1.0)
         except Exception as error:
             log.exception("notification cannot be drawn", key=claim.notification.key)
             return Refused.for_claim(claim, f"cannot be drawn: {type(error).__name__}")
         try:
-            return Sent.for_claim(claim, await self._send_with_fallbacks(claim, message, mine))
+            return Sent.for_claim(claim, await self._send_with_fallbacks(claim, message, may_call))
         except SlackError as error:
             return await self._classify_send_error(claim, error)
         except _LeaseEnding:
@@ -161,28 +158,28 @@ class NotificationSender:
     async def _read_as_member(self, channel: str, look: Callable[[], Awaitable[T]]) -> T:
         try:
             return await look()
-        except SlackRefused as no:
-            if handling_for(no.reason) is not RefusalHandling.JOIN:
+        except SlackRefused as error:
+            if handling_for(error.reason) is not RefusalHandling.JOIN:
                 raise
-            await self._join_channel(channel, no)
+            await self._join_channel(channel, error)
         return await look()
 
-    async def _send_with_fallbacks(self, claim: Claim, message: Message, mine: Callable[[], bool]) -> Receipt:
+    async def _send_with_fallbacks(self, claim: Claim, message: Message, may_call: Callable[[], bool]) -> Receipt:
         """Send, retrying after each recovery: join the channel, fall back to plain text. Each is tried once."""
         tried: set[RefusalHandling] = set()
-        while mine():
+        while may_call():
             try:
                 return await self._post_or_update(claim, message)
-            except SlackRefused as no:
-                helps = handling_for(no.reason)
-                plainer = helps is RefusalHandling.PLAIN and message.has_blocks
-                if not plainer and (helps in tried or helps not in (RefusalHandling.JOIN, RefusalHandling.PLAIN)):
+            except SlackRefused as error:
+                handling = handling_for(error.reason)
+                plainer = handling is RefusalHandling.PLAIN and message.has_blocks
+                if not plainer and (handling in tried or handling not in (RefusalHandling.JOIN, RefusalHandling.PLAIN)):
                     raise
-                tried.add(helps)
-                if helps is RefusalHandling.JOIN:
-                    await self._join_channel(claim.notification.channel, no)
+                tried.add(handling)
+                if handling is RefusalHandling.JOIN:
+                    await self._join_channel(claim.notification.channel, error)
                 else:
-                    log.error("card refused", key=claim.notification.key, reason=no.reason)
+                    log.error("card refused", key=claim.notification.key, reason=error.reason)
                     message = message.plain_version()
         raise _LeaseEnding
 
@@ -198,11 +195,11 @@ class NotificationSender:
             broadcast=bool(notification.body.get("broadcast")),
         )
 
-    async def _join_channel(self, channel: str, no: SlackRefused) -> None:
+    async def _join_channel(self, channel: str, error: SlackRefused) -> None:
         try:
             await self._notifier.join_channel(channel)
         except SlackRefused:
-            raise no from None
+            raise error from None
 
     async def _classify_find_error(self, claim: Claim, error: SlackError) -> AttemptResult:
         """Classify a failed search. It never leads to a resend before a search has succeeded."""
@@ -210,8 +207,8 @@ class NotificationSender:
             return Unknown.for_claim(claim, error.reason, error.retry_after + self._retry_delay(claim))
         if isinstance(error, SlackUnknown):
             return Unknown.for_claim(claim, error.reason, 1 + self._retry_delay(claim))
-        helps = handling_for(error.reason)
-        if helps in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
+        handling = handling_for(error.reason)
+        if handling in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
             log.error("cannot look whether it was sent", key=claim.notification.key, reason=error.reason,
                       mend=error.next_step)  # fmt: skip
             return Unknown.for_claim(claim, f"cannot look: {error.reason}", OPERATOR_RETRY_SECONDS)
@@ -231,28 +228,28 @@ class NotificationSender:
         )  # time for Slack to store a late message
 
     async def _classify_refusal(self, claim: Claim, error: SlackError) -> AttemptResult:
-        helps = handling_for(error.reason)
-        if helps is RefusalHandling.PAUSE:
+        handling = handling_for(error.reason)
+        if handling is RefusalHandling.PAUSE:
             return Halted.for_claim(claim, error.reason)
-        if helps is RefusalHandling.REPOST and claim.notification.key.startswith(DETAILS_KEY_PREFIX):
+        if handling is RefusalHandling.REPOST and claim.notification.key.startswith(DETAILS_KEY_PREFIX):
             return Dropped.for_claim(claim, UNWANTED_REASON)  # somebody deleted the message to be edited
-        if helps is RefusalHandling.SKIP and claim.notification.kind is NotificationKind.EDIT:
+        if handling is RefusalHandling.SKIP and claim.notification.kind is NotificationKind.EDIT:
             return Dropped.for_claim(claim, error.reason)
-        if helps is RefusalHandling.REPOST and claim.place:
+        if handling is RefusalHandling.REPOST and claim.place:
             return await self._confirm_deletion(claim, claim.place, error.reason)
-        return Refused.for_claim(claim, error.reason, helps in (RefusalHandling.JOIN, RefusalHandling.PARK))
+        return Refused.for_claim(claim, error.reason, handling in (RefusalHandling.JOIN, RefusalHandling.PARK))
 
     async def _confirm_deletion(self, claim: Claim, place: Receipt, reason: str) -> AttemptResult:
         """Check the channel before treating a message as deleted: Slack reports that for existing messages, too."""
         wait = 1 + self._retry_delay(claim)
         try:
-            standing = await self._read_as_member(place.channel, lambda: self._notifier.has_message(place))
+            exists = await self._read_as_member(place.channel, lambda: self._notifier.has_message(place))
         except SlackError as error:
             log.warning("cannot look for a message", channel=place.channel, ts=place.ts, reason=error.reason)
             return Deferred.for_claim(
                 claim, OPERATOR_RETRY_SECONDS if isinstance(error, SlackRefused) else wait, False, reason
             )
-        return Deferred.for_claim(claim, wait, False, reason) if standing else Gone.for_claim(claim, place, reason)
+        return Deferred.for_claim(claim, wait, False, reason) if exists else Gone.for_claim(claim, place, reason)
 
     def _retry_delay(self, claim: Claim) -> float:
         return retry_delay(claim.attempt, self._random())

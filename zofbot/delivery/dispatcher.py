@@ -67,12 +67,12 @@ class Dispatcher:
         on_parked: OnParked = no_recipient,
         on_removed: OnRemoved = no_recipient,
         lease: float = LEASE_SECONDS,
-        veil: PrepareClaim | None = None,
+        prepare: PrepareClaim | None = None,
         keep: KeepTrace = discard_trace,
     ) -> None:
         self._outbox = outbox
         self._keep = keep
-        self._delivery = NotificationSender(notifier, render, metrics, clock, random=random, veil=veil)
+        self._delivery = NotificationSender(notifier, render, metrics, clock, random=random, prepare=prepare)
         self._deadline = notifier.deadline
         self._metrics = metrics
         self._clock = clock
@@ -107,9 +107,9 @@ class Dispatcher:
 
     async def deliver_batch(self) -> int:
         """Claim, deliver and settle one batch; returns the number claimed. Raises StoreUnavailable."""
-        begun, batch = await self._claim_batch()
+        claimed_at, batch = await self._claim_batch()
         async with asyncio.TaskGroup() as group:
-            self._start_attempts(group, batch, begun)
+            self._start_attempts(group, batch, claimed_at)
         await self._settle_results()
         return len(batch)
 
@@ -120,8 +120,8 @@ class Dispatcher:
             wait = POLL_SECONDS
             try:
                 if len(self._tasks) < MAX_CONCURRENT_SENDS:
-                    begun, batch = await self._claim_batch()
-                    self._start_attempts(group, batch, begun)
+                    claimed_at, batch = await self._claim_batch()
+                    self._start_attempts(group, batch, claimed_at)
                     wait = self._idle_seconds(batch)
                 else:
                     self._more = True
@@ -134,17 +134,17 @@ class Dispatcher:
 
     async def _claim_batch(self) -> tuple[ClockReading, ClaimBatch]:
         """Claim a batch; also returns the clock readings at which its leases began."""
-        begun = self._read_clocks()
+        claimed_at = self._read_clocks()
         batch = await self._outbox.claim(MAX_BATCH_SIZE, self._lease)
         for key, kind, channel, reason in batch.dropped:
             self._metrics.notifications.labels(kind, "dropped", outcomes.classify_cause("dropped", reason)).inc()
             log.info("dropped", key=key, kind=kind, channel=channel, reason=reason)
         self._more = len(batch) >= MAX_BATCH_SIZE
-        return begun, batch
+        return claimed_at, batch
 
-    def _start_attempts(self, group: asyncio.TaskGroup, batch: ClaimBatch, begun: ClockReading) -> None:
+    def _start_attempts(self, group: asyncio.TaskGroup, batch: ClaimBatch, claimed_at: ClockReading) -> None:
         for claim in batch:
-            task = group.create_task(self._deliver_claim(claim, begun))
+            task = group.create_task(self._deliver_claim(claim, claimed_at))
             self._tasks.add(task)
             task.add_done_callback(self._on_attempt_done)
 
@@ -161,53 +161,58 @@ class Dispatcher:
         if self._more and len(self._tasks) < MAX_CONCURRENT_SENDS:
             self._outbox.news.set()
 
-    async def _deliver_claim(self, claim: Claim, begun: ClockReading) -> None:
+    async def _deliver_claim(self, claim: Claim, claimed_at: ClockReading) -> None:
         """Make one attempt when a send slot is free, and queue its result for settling."""
-        note = claim.notification
+        notification = claim.notification
         async with self._slots:
             started = self._clock.monotonic()
             with tracing.record_trace(
-                self._keep, "delivery", self._clock, note.key, what=note.kind.value, channel=note.channel
+                self._keep,
+                "delivery",
+                self._clock,
+                notification.key,
+                what=notification.kind.value,
+                channel=notification.channel,
             ):
                 try:
-                    ended = await self._attempt_claim(claim, begun)
+                    result = await self._attempt_claim(claim, claimed_at)
                 except Exception as error:
-                    log.exception("delivery crashed", key=note.key)
+                    log.exception("delivery crashed", key=notification.key)
                     tracing.record_error(error)
-                    ended = Unknown.for_claim(
+                    result = Unknown.for_claim(
                         claim, f"crashed: {type(error).__name__}", 1 + retry_delay(claim.attempt, self._random())
                     )
-                self._record_attempt(claim, ended, self._clock.monotonic() - started)
-        self._ended.append(ended)
+                self._record_attempt(claim, result, self._clock.monotonic() - started)
+        self._ended.append(result)
         self._some.set()
 
-    async def _attempt_claim(self, claim: Claim, begun: ClockReading) -> AttemptResult:
-        if self._stopping or self._elapsed_since(begun) > MAX_START_DELAY_SECONDS:
+    async def _attempt_claim(self, claim: Claim, claimed_at: ClockReading) -> AttemptResult:
+        if self._stopping or self._elapsed_since(claimed_at) > MAX_START_DELAY_SECONDS:
             return Snoozed.for_claim(claim, 0.0)
         return await self._delivery.attempt_delivery(
-            claim, lambda: self._elapsed_since(begun) + self._deadline < self._lease
+            claim, lambda: self._elapsed_since(claimed_at) + self._deadline < self._lease
         )
 
     def _read_clocks(self) -> ClockReading:
         return self._clock.monotonic(), self._clock.time()
 
-    def _elapsed_since(self, begun: ClockReading) -> float:
+    def _elapsed_since(self, claimed_at: ClockReading) -> float:
         """Return the longer of two measurements, in seconds.
 
         The monotonic clock is never set back; the wall clock advances while the machine is suspended.
         """
-        return max(now - then for now, then in zip(self._read_clocks(), begun, strict=True))
+        return max(now - then for now, then in zip(self._read_clocks(), claimed_at, strict=True))
 
-    def _record_attempt(self, claim: Claim, ended: AttemptResult, seconds: float) -> None:
+    def _record_attempt(self, claim: Claim, result: AttemptResult, seconds: float) -> None:
         """Write the log line, the metrics and the trace step of one attempt."""
-        notification, outcome = claim.notification, type(ended).__name__.lower()
-        if isinstance(ended, Refused) and ended.parks:
+        notification, outcome = claim.notification, type(result).__name__.lower()
+        if isinstance(result, Refused) and result.parks:
             outcome = "parked"
-        reason = getattr(ended, "reason", "")
+        reason = getattr(result, "reason", "")
         self._metrics.notifications.labels(
             notification.kind.value, outcome, outcomes.classify_cause(outcome, reason)
         ).inc()
-        if isinstance(ended, Sent):
+        if isinstance(result, Sent):
             now = self._clock.time()
             for name, since in (("commit", claim.committed), ("happened", notification.happened)):
                 waited = now - max(since, notification.not_before)
@@ -240,17 +245,17 @@ class Dispatcher:
         while batch := self._ended[:MAX_BATCH_SIZE]:
             states = await self._outbox.settle(batch)
             del self._ended[: len(batch)]
-            for ended, state in zip(batch, states, strict=True):
-                self._report_state(ended, state)
+            for result, state in zip(batch, states, strict=True):
+                self._report_state(result, state)
 
-    def _report_state(self, ended: AttemptResult, state: str) -> None:
-        reason = getattr(ended, "reason", "")
+    def _report_state(self, result: AttemptResult, state: str) -> None:
+        reason = getattr(result, "reason", "")
         if state == "dead":
             self._metrics.dead_letters.inc()
-            log.error("dead letter", key=ended.key, reason=reason)
+            log.error("dead letter", key=result.key, reason=reason)
         elif state == "lost":
             self._metrics.lost.inc()
-            log.warning("settled too late", key=ended.key, attempt=ended.attempt)
+            log.warning("settled too late", key=result.key, attempt=result.attempt)
         elif state == "paused":
             log.error("outbox paused", reason=reason, mend=EXPLANATIONS.get(reason, ("", ""))[1])
         if state in ("parked", "paused", "removed"):

@@ -74,15 +74,15 @@ class OutboxMonitor:
 
     async def update_gauges(self) -> None:
         """Set the outbox gauges. Raises StoreUnavailable."""
-        depth = await self._outbox.read_stats()
+        stats = await self._outbox.read_stats()
         self._metrics.store_up.set(1)
-        self._metrics.outbox.labels("pending").set(depth.pending)
-        self._metrics.outbox.labels("scheduled").set(depth.scheduled)
-        self._metrics.outbox.labels("sending").set(depth.sending)
-        self._metrics.outbox.labels("dead").set(depth.dead)
-        self._metrics.outbox.labels("parked_channels").set(depth.parked)
-        self._metrics.outbox_oldest.set(depth.oldest)
-        self._metrics.outbox_paused.set(bool(depth.paused))
+        self._metrics.outbox.labels("pending").set(stats.pending)
+        self._metrics.outbox.labels("scheduled").set(stats.scheduled)
+        self._metrics.outbox.labels("sending").set(stats.sending)
+        self._metrics.outbox.labels("dead").set(stats.dead)
+        self._metrics.outbox.labels("parked_channels").set(stats.parked)
+        self._metrics.outbox_oldest.set(stats.oldest)
+        self._metrics.outbox_paused.set(bool(stats.paused))
 
     async def report_parked(self) -> None:
         """Call ``on_parked`` for each parked channel not reported yet. Raises StoreUnavailable."""

@@ -62,16 +62,16 @@ CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
 
 def classify_cause(outcome: str, reason: str) -> str:
     """Return the cause of an ``outcome``, always one from ``CAUSES_BY_OUTCOME``."""
-    own = reason.partition(":")[0]
-    word = _CAUSE_BY_OWN_REASON.get(own, own) or NO_CAUSE
+    own_reason = reason.partition(":")[0]
+    cause = _CAUSE_BY_OWN_REASON.get(own_reason, own_reason) or NO_CAUSE
     known = CAUSES_BY_OUTCOME[outcome]
-    if word in known:
-        return word
+    if cause in known:
+        return cause
     return known[0] if known == (NO_CAUSE,) else UNCONFIRMED_CAUSE if UNCONFIRMED_CAUSE in known else OTHER_CAUSE
 
 
 def known_causes() -> Iterator[tuple[str, str, str]]:
     """Yield every combination of kind, outcome and cause that can be counted."""
     for outcome, causes in CAUSES_BY_OUTCOME.items():
-        for word in dict.fromkeys((*causes, classify_cause(outcome, "unheard of"))):
-            yield from ((kind.value, outcome, word) for kind in NotificationKind)
+        for cause in dict.fromkeys((*causes, classify_cause(outcome, "unheard of"))):
+            yield from ((kind.value, outcome, cause) for kind in NotificationKind)

@@ -49,7 +49,7 @@ class SlackApp(AsyncApp):
     ``auth.test``. HTTP requests are verified before they get here, and Socket Mode has no signatures.
     """
 
-    def __init__(self, desk: ListenerContext, client: AsyncWebClient) -> None:
+    def __init__(self, context: ListenerContext, client: AsyncWebClient) -> None:
         async def authorize() -> AuthorizeResult:
             return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token)
 
@@ -69,9 +69,9 @@ class SlackApp(AsyncApp):
             attaching_function_token_enabled=False,
             attaching_conversation_kwargs_enabled=False,
         )
-        self._desk = desk
-        self.lobby = HomeUpdater(desk)
-        for room in (
+        self._context = context
+        self.home_updater = HomeUpdater(context)
+        for listener_module in (
             commands,
             form,
             menu_options,
@@ -81,11 +81,11 @@ class SlackApp(AsyncApp):
             triage_shortcut,
             run_commands,
         ):
-            room.register_listeners(self, desk)
-        channel_events.register_listeners(self, desk, self.lobby)
-        events.register_listeners(self, desk, self.lobby)
-        buttons.register_listeners(self, desk)
-        self.error(_build_error_handler(desk))
+            listener_module.register_listeners(self, context)
+        channel_events.register_listeners(self, context, self.home_updater)
+        events.register_listeners(self, context, self.home_updater)
+        buttons.register_listeners(self, context)
+        self.error(_build_error_handler(context))
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
         """Handle one request, once among all processes, with metrics, a trace and its name in every log line.
@@ -93,12 +93,12 @@ class SlackApp(AsyncApp):
         Not a Bolt middleware, because middlewares return before the listener runs.
         """
         sort, name = request_kind(req.body), request_name(req.body)
-        began = req.context["arrived"] = self._desk.clock.monotonic()
+        began = req.context["arrived"] = self._context.clock.monotonic()
         answer = "failed"
         with (
             structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
             charge_to_person(requesting_user(req.body)),
-            tracing.record_trace(self._desk.traces.add_trace, "request", self._desk.clock, name) as made,
+            tracing.record_trace(self._context.traces.add_trace, "request", self._context.clock, name) as made,
         ):
             try:
                 made.about = trace_labels(req.body, sort)
@@ -111,12 +111,12 @@ class SlackApp(AsyncApp):
                 return response
             finally:
                 tracing.record_step("request", "acknowledged", answer, bad=answer == "failed")
-                self._desk.metrics.slack_requests.labels(sort, answer).inc()
-                self._desk.metrics.ack_seconds.labels(sort).observe(self._desk.clock.monotonic() - began)
+                self._context.metrics.slack_requests.labels(sort, answer).inc()
+                self._context.metrics.ack_seconds.labels(sort).observe(self._context.clock.monotonic() - began)
 
     async def _claim_request(self, name: str) -> bool:
         try:
-            return await self._desk.store.claim_request(name)
+            return await self._context.store.claim_request(name)
         except StoreUnavailable:
             # Lookups must work without Redis; actions that must not happen twice have their own duplicate check.
             log.warning("request not claimed: the store does not answer")
@@ -138,13 +138,13 @@ def request_kind(body: Mapping[str, Any]) -> str:
 def requesting_user(body: Mapping[str, Any]) -> str:
     """Return the user whose Zof quota the request counts against; empty for App Home, whose statistics are shared."""
     event = body.get("event") or {}
-    who = requester_of(body).user or event.get("user")
-    return who if isinstance(who, str) and event.get("type") != "app_home_opened" else ""
+    requester = requester_of(body).user or event.get("user")
+    return requester if isinstance(requester, str) and event.get("type") != "app_home_opened" else ""
 
 
 def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
     """Return a request's trace labels: the user, the channel, and the verb, button, form or event."""
-    who, event = requester_of(body), body.get("event") or {}
+    requester, event = requester_of(body), body.get("event") or {}
     action: Mapping[str, Any] = next(iter(body.get("actions") or ()), {})
     view = body.get("view") or {}
     names = (action.get("action_id"), body.get("action_id"), event.get("type"), body.get("callback_id"))
@@ -155,7 +155,7 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
     what = (
         f"{sort} {tracing.safe_word(str(name)).removeprefix('zof_')}" if name else sort
     )  # redaction takes text with this prefix for an API key
-    places = {"user": who.user or event.get("user"), "channel": who.channel or event.get("channel")}
+    places = {"user": requester.user or event.get("user"), "channel": requester.channel or event.get("channel")}
     return {"what": what} | {
         place: each_place
         for place, each_place in places.items()
@@ -184,15 +184,15 @@ def request_name(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _build_error_handler(desk: ListenerContext) -> Callable[..., Awaitable[BoltResponse]]:
+def _build_error_handler(context: ListenerContext) -> Callable[..., Awaitable[BoltResponse]]:
     async def handle_error(error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Reply with a reference id; a 500 would only make Slack retry a request that is claimed already."""
         message = error_replies.unexpected_error_reply(error)
         if request_kind(body) == "command":
             return BoltResponse(status=200, body=message.message_fields() | {"response_type": "ephemeral"})
-        who = requester_of(body)
-        if who.response_url:
-            desk.errands.start(desk.send_reply(who, message))
+        requester = requester_of(body)
+        if requester.response_url:
+            context.background_tasks.start(context.send_reply(requester, message))
         return BoltResponse(status=200, body="")
 
     return handle_error

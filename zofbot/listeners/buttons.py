@@ -25,49 +25,49 @@ log = structlog.get_logger()
 ButtonHandler = Callable[[ListenerContext, Requester, dict[str, Any]], Coroutine[Any, Any, Message]]
 
 
-async def show_result(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def show_result(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Details* beside a case of a run."""
-    return await lookups.show_result(desk, _require_id(value))
+    return await lookups.show_result(context, _require_id(value))
 
 
-async def show_run(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def show_run(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Show run* on a result, *Open* in a list, and a run's paging buttons."""
-    return await lookups.show_run(desk, _require_id(value), _page_start(value))
+    return await lookups.show_run(context, _require_id(value), _page_start(value))
 
 
-async def show_runs_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def show_runs_page(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle the paging buttons of the latest runs."""
-    return await lookups.show_runs(desk, str(value.get("filters") or ""), _page_start(value))
+    return await lookups.show_runs(context, str(value.get("filters") or ""), _page_start(value))
 
 
-async def share_result(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def share_result(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Share to channel*."""
-    return await share.share_by_button(desk, who, _require_id(value))
+    return await share.share_by_button(context, requester, _require_id(value))
 
 
-async def show_subscriptions_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def show_subscriptions_page(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle the paging buttons of the channel's subscriptions."""
-    return await commands.list_subscriptions(desk, who, _page_start(value))
+    return await commands.list_subscriptions(context, requester, _page_start(value))
 
 
-async def show_failures_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def show_failures_page(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle the paging buttons of open failures."""
-    return await oncall.list_open_failures(desk, who, oncall.page_scope(value), _page_start(value))
+    return await oncall.list_open_failures(context, requester, oncall.page_scope(value), _page_start(value))
 
 
-async def remove_subscription(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def remove_subscription(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Remove* beside a subscription."""
-    return await commands.remove_subscription(desk, who, _require_id(value))
+    return await commands.remove_subscription(context, requester, _require_id(value))
 
 
-async def unmute(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def unmute(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Unmute* beside a mute."""
-    return await muting.end_one(desk, who, _require_id(value))
+    return await muting.end_one(context, requester, _require_id(value))
 
 
-async def send_test_alert(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+async def send_test_alert(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Send a test alert*."""
-    return await commands.send_test_alert(desk, who, _require_id(value))
+    return await commands.send_test_alert(context, requester, _require_id(value))
 
 
 BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
@@ -102,14 +102,15 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
 """Descriptions of the buttons, to follow "You cannot"."""
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register handlers for known buttons, for link buttons (acknowledged only), and for unknown ones (refused)."""
 
     def build_listener(press: ButtonHandler, replace: bool) -> Callable[..., Coroutine[Any, Any, None]]:
         async def handle_press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
             await ack()
-            who = requester_of(body)
-            desk.reply_in_background(who, _run_handler(desk, press, who, parse_button_value(action)), replace=replace)
+            requester = requester_of(body)
+            work = _run_handler(context, press, requester, parse_button_value(action))
+            context.reply_in_background(requester, work, replace=replace)
 
         return handle_press
 
@@ -117,7 +118,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
         """Acknowledge a link button: Slack opens the link itself."""
         await ack()
 
-    async def refuse_unknown_button(desk_: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    async def refuse_unknown_button(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
         raise BadInput("This button is from another version of zofbot.", "Type the command again.")
 
     for name, (press, replace) in BUTTON_HANDLERS.items():
@@ -126,10 +127,12 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
     app.action(re.compile(""))(build_listener(refuse_unknown_button, False))
 
 
-async def _run_handler(desk: ListenerContext, press: ButtonHandler, who: Requester, value: dict[str, Any]) -> Message:
+async def _run_handler(
+    context: ListenerContext, press: ButtonHandler, requester: Requester, value: dict[str, Any]
+) -> Message:
     """Run a button's handler, if the person may read more than the channel. Raises ZofbotError."""
-    await require_reader(desk, who, _ATTEMPT_DESCRIPTIONS.get(press, "use this button"))
-    return await press(desk, who, value)
+    await require_reader(context, requester, _ATTEMPT_DESCRIPTIONS.get(press, "use this button"))
+    return await press(context, requester, value)
 
 
 def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:

@@ -18,25 +18,27 @@ from zofbot.listeners.home_tab.updater import HomeUpdater
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: HomeUpdater) -> None:
     """Register handlers for the events that change who may see what."""
 
     async def handle_change(ack: Any, event: dict[str, Any]) -> None:
-        await _record_change(desk, event)  # before the acknowledgement: the channel's readers may have changed
+        await _record_change(context, event)  # before the acknowledgement: the channel's readers may have changed
         await ack()
 
     async def handle_reopened_channel(ack: Any, event: dict[str, Any]) -> None:
         """Send what waits for a channel, which may accept messages again."""
-        await _record_change(desk, event)
+        await _record_change(context, event)
         await ack()
         if channel := _channel_id(event):
-            desk.errands.start(_unblock_channel(desk, channel))
+            context.background_tasks.start(_unblock_channel(context, channel))
 
     async def handle_departure(ack: Any, event: dict[str, Any]) -> None:
         """Refresh the Home of somebody who left a channel, so that it no longer shows that channel."""
-        await _record_change(desk, event)
+        await _record_change(context, event)
         await ack()
-        desk.errands.start(_refresh_home(desk, lobby, str(event.get("user") or ""), _channel_id(event)))
+        context.background_tasks.start(
+            _refresh_home(context, home_updater, str(event.get("user") or ""), _channel_id(event))
+        )
 
     app.event("channel_shared")(handle_change)
     app.event("channel_unshared")(handle_change)
@@ -52,12 +54,12 @@ def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater)
     app.event("member_left_channel")(handle_departure)
 
 
-async def _record_change(desk: ListenerContext, event: Mapping[str, Any]) -> None:
+async def _record_change(context: ListenerContext, event: Mapping[str, Any]) -> None:
     """Invalidate cached lookups of the channel and person; without the store, nothing is cached anyway."""
     for identifier in filter(None, (_channel_id(event), event.get("user"))):
         if isinstance(identifier, str):
             try:
-                await desk.store.note_change(identifier)
+                await context.store.note_change(identifier)
             except StoreUnavailable as error:
                 log.warning("change not noted", id=identifier, error=error.sentence)
                 return
@@ -70,19 +72,19 @@ def _channel_id(event: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) else ""
 
 
-async def _refresh_home(desk: ListenerContext, lobby: HomeUpdater, user: str, channel: str) -> None:
+async def _refresh_home(context: ListenerContext, home_updater: HomeUpdater, user: str, channel: str) -> None:
     try:
-        told = user and await desk.subscriptions.list_for_channel(channel)
+        subscriptions = user and await context.subscriptions.list_for_channel(channel)
     except StoreUnavailable as error:
         log.warning("home not drawn anew", user=user, error=error.sentence)
         return
-    if told:
-        await lobby.refresh_home(user)
+    if subscriptions:
+        await home_updater.refresh_home(user)
 
 
-async def _unblock_channel(desk: ListenerContext, channel: str) -> None:
+async def _unblock_channel(context: ListenerContext, channel: str) -> None:
     try:
-        if count := await desk.outbox.unpark_channel(channel):
+        if count := await context.outbox.unpark_channel(channel):
             log.info("channel mended", channel=channel, waiting=count)
     except StoreUnavailable as error:  # the outbox monitor retries in a few minutes
         log.warning("channel not mended yet", channel=channel, error=error.sentence)

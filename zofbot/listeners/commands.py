@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
-from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from zofbot.domain import commands
 from zofbot.domain.commands import ParsedCommand
@@ -22,22 +22,22 @@ from zofbot.slack.views.blocks import Message
 from zofbot.triage.thread_commands import ACTION_WORDS
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register the slash command; an operator may rename it in the manifest, so any command name is accepted."""
 
-    async def handle_command(ack: Any, body: dict[str, Any], context: AsyncBoltContext) -> None:
-        who, text = requester_of(body), read_input(str(body.get("text") or ""))
+    async def handle_command(ack: Any, body: dict[str, Any], req: AsyncBoltRequest) -> None:
+        requester, text = requester_of(body), read_input(str(body.get("text") or ""))
         if text.lower() == "subscribe":
             await ack()
-            desk.errands.start(form.open_new_form(desk, who))
+            context.background_tasks.start(form.open_new_form(context, requester))
             return
-        work = answer_command(desk, who, text)
-        await desk.acknowledge_with_reply(ack, who, work, context["arrived"])
+        work = answer_command(context, requester, text)
+        await context.acknowledge_with_reply(ack, requester, work, req.context["arrived"])
 
     app.command(commands.ANY_COMMAND_PATTERN)(handle_command)
 
 
-async def answer_command(desk: ListenerContext, who: Requester, text: str) -> Message:
+async def answer_command(context: ListenerContext, requester: Requester, text: str) -> Message:
     """Run a typed command (text from ``read_input``). Raises ZofbotError."""
     first = text.partition(" ")[0].lower()
     if first in ACTION_WORDS and first not in commands.VERBS:
@@ -47,36 +47,38 @@ async def answer_command(desk: ListenerContext, who: Requester, text: str) -> Me
             f"`{commands.SLASH_COMMAND} triage` lists what is open.",
             example=f"@zofbot {first}",
         )
-    typed = commands.parse_command(text, desk.links.identify_target)
+    typed = commands.parse_command(text, context.links.identify_target)
     if typed.verb != "help":
-        await require_reader(desk, who, f"use `{commands.SLASH_COMMAND} {typed.verb}`")
-    return await COMMAND_HANDLERS[typed.verb](desk, who, typed)
+        await require_reader(context, requester, f"use `{commands.SLASH_COMMAND} {typed.verb}`")
+    return await COMMAND_HANDLERS[typed.verb](context, requester, typed)
 
 
-async def _answer_result(desk: ListenerContext, who: Requester, typed: ParsedCommand) -> Message:
-    return await (share.share_by_command(desk, who, typed.id) if typed.share else lookups.show_result(desk, typed.id))
+async def _answer_result(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
+    return await (
+        share.share_by_command(context, requester, typed.id) if typed.share else lookups.show_result(context, typed.id)
+    )
 
 
-async def _answer_help(desk: ListenerContext, who: Requester, typed: ParsedCommand) -> Message:
+async def _answer_help(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
     return replies.command_help(commands.VERBS[typed.about]) if typed.about else replies.all_commands_help()
 
 
 COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand], Coroutine[Any, Any, Message]]] = {
     "result": _answer_result,
-    "run": lambda desk, who, typed: lookups.show_run(desk, typed.id),
-    "runs": lambda desk, who, typed: lookups.show_runs(desk, typed.filters),
-    "subscribe": lambda desk, who, typed: subscriptions.subscribe_channel(desk, who, typed.filters),
-    "subscriptions": lambda desk, who, typed: subscriptions.list_subscriptions(desk, who),
-    "unsubscribe": lambda desk, who, typed: subscriptions.unsubscribe_channel(desk, who, typed.about),
-    "mute": lambda desk, who, typed: mutes.mute(desk, who, typed.filters),
-    "unmute": lambda desk, who, typed: mutes.unmute(desk, who, typed.filters),
-    "triage": lambda desk, who, typed: oncall.list_open_failures(desk, who, typed.about),
-    "why": lambda desk, who, typed: why.explain_to_channel(desk, who.channel, typed.id),
-    "oncall": lambda desk, who, typed: oncall.show_on_call(desk, who),
-    "handover": lambda desk, who, typed: oncall.post_handover(desk, who, typed.about),
-    "digest": lambda desk, who, typed: digest.answer_digest_command(desk, who, typed.about),
-    "cancel": lambda desk, who, typed: run_commands.propose_cancel(desk, who, typed.id),
-    "trace": lambda desk, who, typed: traces.show_trace(desk, who, typed.id),
+    "run": lambda context, requester, typed: lookups.show_run(context, typed.id),
+    "runs": lambda context, requester, typed: lookups.show_runs(context, typed.filters),
+    "subscribe": lambda context, requester, typed: subscriptions.subscribe_channel(context, requester, typed.filters),
+    "subscriptions": lambda context, requester, typed: subscriptions.list_subscriptions(context, requester),
+    "unsubscribe": lambda context, requester, typed: subscriptions.unsubscribe_channel(context, requester, typed.about),
+    "mute": lambda context, requester, typed: mutes.mute(context, requester, typed.filters),
+    "unmute": lambda context, requester, typed: mutes.unmute(context, requester, typed.filters),
+    "triage": lambda context, requester, typed: oncall.list_open_failures(context, requester, typed.about),
+    "why": lambda context, requester, typed: why.explain_to_channel(context, requester.channel, typed.id),
+    "oncall": lambda context, requester, typed: oncall.show_on_call(context, requester),
+    "handover": lambda context, requester, typed: oncall.post_handover(context, requester, typed.about),
+    "digest": lambda context, requester, typed: digest.answer_digest_command(context, requester, typed.about),
+    "cancel": lambda context, requester, typed: run_commands.propose_cancel(context, requester, typed.id),
+    "trace": lambda context, requester, typed: traces.show_trace(context, requester, typed.id),
     "help": _answer_help,
 }
 """Handler of each verb."""

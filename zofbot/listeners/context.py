@@ -70,7 +70,7 @@ class ListenerContext:
     subscriptions: Subscriptions
     outbox: Outbox
     notifier: SlackClient
-    errands: BackgroundTasks
+    background_tasks: BackgroundTasks
     metrics: Metrics
     links: ZofLinks
     list_order: Literal["auto", "newest", "oldest"]
@@ -79,7 +79,7 @@ class ListenerContext:
     people: Directory
     roles: Roles
     audit: AuditLog
-    orders: RunCommands
+    run_commands: RunCommands
     traces: TraceWriter
     catalog: Catalog
     note: bool = False
@@ -105,62 +105,64 @@ class ListenerContext:
             return ListenerReply(error_replies.unexpected_error_reply(error), failed=True)
 
     async def acknowledge_with_reply(
-        self, ack: Any, asked: Requester, work: Coroutine[Any, Any, Message], arrived: float
+        self, ack: Any, requester: Requester, work: Coroutine[Any, Any, Message], arrived: float
     ) -> None:
         """Acknowledge with the reply itself if it is ready in time, else with a notice, and reply in a second message.
 
         The wait ends 2.2 s after the request arrived, because Slack gives up after three.
         """
-        task = self.errands.start(self.run_safely(work))
+        task = self.background_tasks.start(self.run_safely(work))
         left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
         message = task.result().message if done else replies.still_working_reply(tracing.current_reference())
         # One dict: with separate arguments, Bolt drops the blocks if there are attachments.
         await ack(message.message_fields() | {"response_type": "ephemeral"})
         if not done:
-            self.errands.start(self._send_follow_up(task, asked))
+            self.background_tasks.start(self._send_follow_up(task, requester))
 
-    async def _send_follow_up(self, task: asyncio.Task[ListenerReply], asked: Requester) -> None:
-        await self.send_reply(asked, (await task).message)
+    async def _send_follow_up(self, task: asyncio.Task[ListenerReply], requester: Requester) -> None:
+        await self.send_reply(requester, (await task).message)
 
     def reply_in_background(
-        self, asked: Requester, work: Coroutine[Any, Any, Message], *, replace: bool = False
+        self, requester: Requester, work: Coroutine[Any, Any, Message], *, replace: bool = False
     ) -> None:
         """Reply to an acknowledged click; ``replace`` replaces the clicked message unless the reply is an error."""
-        self.errands.start(self._run_and_reply(asked, work, replace))
+        self.background_tasks.start(self._run_and_reply(requester, work, replace))
 
-    async def _run_and_reply(self, asked: Requester, work: Coroutine[Any, Any, Message], replace: bool) -> None:
-        told = await self.run_safely(work)
-        await self.send_reply(asked, told.message, replace=replace and not told.failed)
+    async def _run_and_reply(self, requester: Requester, work: Coroutine[Any, Any, Message], replace: bool) -> None:
+        reply = await self.run_safely(work)
+        await self.send_reply(requester, reply.message, replace=replace and not reply.failed)
 
-    async def send_reply(self, asked: Requester, message: Message, *, replace: bool = False) -> None:
+    async def send_reply(self, requester: Requester, message: Message, *, replace: bool = False) -> None:
         """Reply privately, as plain text if Slack rejects the card, and by another method if the first is refused.
 
         If Slack accepts no reply at all, that is only logged.
         """
         try:
             await send_or_simplify(
-                lambda shown: self._send_private_reply(asked, shown, replace), message, tracing.current_reference()
+                lambda shown: self._send_private_reply(requester, shown, replace), message, tracing.current_reference()
             )
         except SlackError as error:
-            log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
+            log.error("answer not delivered", reason=error.reason, user=requester.user, channel=requester.channel)
 
-    async def _send_private_reply(self, asked: Requester, message: Message, replace: bool) -> None:
+    async def _send_private_reply(self, requester: Requester, message: Message, replace: bool) -> None:
         """Reply through the response URL, and else by posting; in a thread in the opposite order.
 
         In a thread, a reply through the URL appears in the channel, unless it replaces the clicked message.
         """
 
         async def send_by_url() -> None:
-            await self.notifier.respond_by_url(asked.response_url, message, replace=replace, thread=asked.thread)
+            await self.notifier.respond_by_url(
+                requester.response_url, message, replace=replace, thread=requester.thread
+            )
 
         async def send_by_post() -> None:
-            await self.notifier.post_ephemeral(asked.channel, asked.user, message, thread=asked.thread)
+            await self.notifier.post_ephemeral(requester.channel, requester.user, message, thread=requester.thread)
 
-        if not asked.response_url:
+        if not requester.response_url:
             await send_by_post()
             return
-        first, second = (send_by_post, send_by_url) if asked.thread and not replace else (send_by_url, send_by_post)
+        first, second = (send_by_post, send_by_url) if requester.thread and not replace else (send_by_url, send_by_post)
         try:
             await first()
         except SlackRefused as error:
@@ -169,9 +171,9 @@ class ListenerContext:
             log.info("answered another way", reason=error.reason)
             await second()
 
-    async def open_modal(self, asked: Requester, form: Block) -> None:
+    async def open_modal(self, requester: Requester, form: Block) -> None:
         """Open a modal, without newer block types if Slack rejects those. Raises SlackError."""
-        await show_or_simplify(lambda view: self.notifier.open_view(asked.request, view), form, plain_modal(form))
+        await show_or_simplify(lambda view: self.notifier.open_view(requester.request, view), form, plain_modal(form))
 
 
 def requester_of(body: Mapping[str, Any]) -> Requester:

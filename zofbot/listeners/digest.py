@@ -44,105 +44,110 @@ MAX_PAGES = 10
 READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
 
 
-async def answer_digest_command(desk: ListenerContext, who: Requester, words: str) -> Message:
+async def answer_digest_command(context: ListenerContext, requester: Requester, words: str) -> Message:
     """Set the channel's digest, end it, or show its setting followed by a preview. Raises ZofbotError."""
-    regular, last = await load_digest(desk.outbox, who.channel)
+    setting, last = await load_digest(context.outbox, requester.channel)
     if not words.strip():
-        said = digest_message.setting_text(regular, _next_occurrence(desk, regular, last).at if regular else 0.0)
-        desk.errands.start(_send_preview(desk, who, regular))
+        said = digest_message.setting_text(setting, _next_occurrence(context, setting, last).at if setting else 0.0)
+        context.background_tasks.start(_send_preview(context, requester, setting))
         return digest_message.setting_reply(said)
-    person = await require_role(desk, who, Role.RESPONDER, "set this channel's digest")
-    name = person.name or who.name
+    person = await require_role(context, requester, Role.RESPONDER, "set this channel's digest")
+    name = person.name or requester.name
     if words.strip().lower() == "off":
-        return await _end_digest(desk, replace(who, name=name), regular)
+        return await _end_digest(context, replace(requester, name=name), setting)
     rhythm = parse_schedule(words, iana_name(person.zone))
-    made = DigestSetting(channel=who.channel, rhythm=rhythm, by=who.user, by_name=name, since=desk.clock.time())
+    made = DigestSetting(
+        channel=requester.channel, rhythm=rhythm, by=requester.user, by_name=name, since=context.clock.time()
+    )
     line = f"{made.by_name} set this channel's digest: {format_schedule(rhythm)} ({rhythm.zone})."
-    await _save_setting(desk, replace(who, name=name), line, regular, made)
+    await _save_setting(context, replace(requester, name=name), line, setting, made)
     return digest_message.digest_set_reply(
-        made, _next_occurrence(desk, made, last).at, subscription_modal.channel_caution(who.room)
+        made, _next_occurrence(context, made, last).at, subscription_modal.channel_caution(requester.room)
     )
 
 
-async def _end_digest(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> Message:
-    if regular is None:
+async def _end_digest(context: ListenerContext, requester: Requester, setting: DigestSetting | None) -> Message:
+    if setting is None:
         raise BadInput("This channel gets no digest.", "Nothing had to be done.", example="/zof digest daily 09:00")
     await _save_setting(
-        desk,
-        who,
-        f"{who.name} ended this channel's digest, which was {format_schedule(regular.rhythm)}.",
-        regular,
+        context,
+        requester,
+        f"{requester.name} ended this channel's digest, which was {format_schedule(setting.rhythm)}.",
+        setting,
         None,
     )
     return digest_message.digest_ended_reply()
 
 
 async def _save_setting(
-    desk: ListenerContext, who: Requester, line: str, before: DigestSetting | None, after: DigestSetting | None
+    context: ListenerContext, requester: Requester, line: str, before: DigestSetting | None, after: DigestSetting | None
 ) -> None:
     """Store the setting, the note to the channel and the audit record in one transaction."""
-    now = desk.clock.time()
+    now = context.clock.time()
     note = Notification(
-        key=f"digest-set:{request_hash(who.request)}:{who.channel}", kind=NotificationKind.ROOT, channel=who.channel,
-        body=channel_notes.note_payload(line), happened=now,
+        key=f"digest-set:{request_hash(requester.request)}:{requester.channel}", kind=NotificationKind.ROOT,
+        channel=requester.channel, body=channel_notes.note_payload(line), happened=now,
     )  # fmt: skip
     act = AuditRecord(
-        at=now, act="digest", user=who.user, name=who.name, channel=who.channel, request=who.request,
-        before=_format_setting(before), after=_format_setting(after),
+        at=now, act="digest", user=requester.user, name=requester.name, channel=requester.channel,
+        request=requester.request, before=_format_setting(before), after=_format_setting(after),
     )  # fmt: skip
-    changes = {DIGESTS_HASH: {who.channel: after.model_dump_json() if after else None}}
-    await desk.outbox.commit([note], changes=changes, acts=[act.model_dump_json()])
-    log.info("digest set", channel=who.channel, by=who.user, after=_format_setting(after))
+    changes = {DIGESTS_HASH: {requester.channel: after.model_dump_json() if after else None}}
+    await context.outbox.commit([note], changes=changes, acts=[act.model_dump_json()])
+    log.info("digest set", channel=requester.channel, by=requester.user, after=_format_setting(after))
 
 
-def _format_setting(regular: DigestSetting | None) -> str:
-    return f"{format_schedule(regular.rhythm)} {regular.rhythm.zone}" if regular else ""
+def _format_setting(setting: DigestSetting | None) -> str:
+    return f"{format_schedule(setting.rhythm)} {setting.rhythm.zone}" if setting else ""
 
 
-def _next_occurrence(desk: ListenerContext, regular: DigestSetting, last: str) -> Occurrence:
+def _next_occurrence(context: ListenerContext, setting: DigestSetting, last: str) -> Occurrence:
     """Return the next digest's time; a day gets only one digest."""
-    coming = next_occurrence(regular.rhythm, desk.clock.time())
-    told = last == digest_key(regular.rhythm, coming.day, regular.channel)
-    return next_occurrence(regular.rhythm, coming.at) if told else coming
+    coming = next_occurrence(setting.rhythm, context.clock.time())
+    is_sent = last == digest_key(setting.rhythm, coming.day, setting.channel)
+    return next_occurrence(setting.rhythm, coming.at) if is_sent else coming
 
 
-async def _send_preview(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> None:
+async def _send_preview(context: ListenerContext, requester: Requester, setting: DigestSetting | None) -> None:
     """Send a preview of the digest, after the reply with the setting."""
-    told, _ = await asyncio.gather(
-        desk.run_safely(_build_preview(desk, who, regular)), desk.clock.sleep(ACK_SETTLE_SECONDS)
+    reply, _ = await asyncio.gather(
+        context.run_safely(_build_preview(context, requester, setting)), context.clock.sleep(ACK_SETTLE_SECONDS)
     )
-    await desk.send_reply(who, told.message)
+    await context.send_reply(requester, reply.message)
 
 
-async def _build_preview(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> Message:
+async def _build_preview(context: ListenerContext, requester: Requester, regular: DigestSetting | None) -> Message:
     """Build the digest for the period that ends now. Raises ZofbotError."""
-    person = await desk.people.load_person(who.user)
-    now = desk.clock.time()
+    person = await context.people.load_person(requester.user)
+    now = context.clock.time()
     rhythm = regular.rhythm if regular else DigestSchedule(every="daily", minute=0, zone=iana_name(person.zone))
-    standing = regular or DigestSetting(channel=who.channel, rhythm=rhythm)
-    due = DueDigest(standing, "", period_bounds_until(rhythm, now))
-    failures, acts = await desk.failures.list_failures(who.channel), await desk.audit.read_records(due.starts_at)
-    own = await desk.subscriptions.list_for_channel(who.channel)
-    found = await _read_listings(desk, due)
+    setting = regular or DigestSetting(channel=requester.channel, rhythm=rhythm)
+    due = DueDigest(setting, "", period_bounds_until(rhythm, now))
+    failures, acts = (
+        await context.failures.list_failures(requester.channel),
+        await context.audit.read_records(due.starts_at),
+    )
+    own = await context.subscriptions.list_for_channel(requester.channel)
+    found = await _read_listings(context, due)
     return digest_message.digest_message(
-        build_digest(due, found, shift_report_for(failures, acts, who.channel, due.starts_at), own),
+        build_digest(due, found, shift_report_for(failures, acts, requester.channel, due.starts_at), own),
         digest_message.PREVIEW_NOTE,
     )
 
 
-async def _read_listings(desk: ListenerContext, due: DueDigest) -> DigestData:
+async def _read_listings(context: ListenerContext, due: DueDigest) -> DigestData:
     """Read Zof's listings back to the start of the digest, within the page limit and the timeout."""
-    named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
+    named: ListOrder | None = None if context.list_order == "auto" else context.list_order
     back = utc_datetime(due.starts_at)
-    walk = time_window.start_window(due.ends_at, due.starts_at, named)
+    cursor = time_window.start_window(due.ends_at, due.starts_at, named)
     runs: dict[str, Run] = {}
     results: dict[str, Result] = {}
     cut, trouble = False, None
     try:
         async with timeout(READ_TIMEOUT_SECONDS):
-            cut = await time_window.read_window(desk.zof.list_runs(since=back, pages=MAX_PAGES), runs, walk, named)
+            cut = await time_window.read_window(context.zof.list_runs(since=back, pages=MAX_PAGES), runs, cursor, named)
             cut |= await time_window.read_window(
-                desk.zof.list_results(since=back, pages=MAX_PAGES), results, walk, named
+                context.zof.list_results(since=back, pages=MAX_PAGES), results, cursor, named
             )
     except TimeoutError:
         cut = True

@@ -22,82 +22,86 @@ from zofbot.subscriptions import RunFinding
 log = structlog.get_logger()
 
 
-async def display_name(desk: ListenerContext, who: Requester) -> str:
+async def display_name(context: ListenerContext, requester: Requester) -> str:
     """Return a person's display name in Slack, or the name in the request if Slack does not answer.
 
     Commands contain handles and events contain ids, so request names are not consistent.
     """
-    return (await desk.people.load_person(who.user)).name or who.name
+    return (await context.people.load_person(requester.user)).name or requester.name
 
 
-async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reason: str, key: str = "") -> None:
+async def audit_refusal(context: ListenerContext, requester: Requester, tried: str, reason: str, key: str = "") -> None:
     """Write a refused attempt (``tried``) to the audit log, once per Slack request."""
     entry = audit.AuditRecord(
-        at=desk.clock.time(),
+        at=context.clock.time(),
         act=REFUSED_ACTION,
-        user=who.user,
-        name=await display_name(desk, who),
-        channel=who.channel,
+        user=requester.user,
+        name=await display_name(context, requester),
+        channel=requester.channel,
         key=key,
         details={"tried": tried, "reason": reason},
-        request=who.request,
+        request=requester.request,
     )
     try:
-        if not who.request or await desk.store.claim_request(f"refused:{who.request}"):
-            await desk.audit.append(entry)
+        if not requester.request or await context.store.claim_request(f"refused:{requester.request}"):
+            await context.audit.append(entry)
     except StoreUnavailable as error:  # the refusal holds anyway
-        log.error("refusal not in the audit", tried=tried, user=who.user, cause=error.sentence)
+        log.error("refusal not in the audit", tried=tried, user=requester.user, cause=error.sentence)
 
 
-async def require_role(desk: ListenerContext, who: Requester, needed: Role, tried: str, key: str = "") -> Person:
+async def require_role(
+    context: ListenerContext, requester: Requester, needed: Role, tried: str, key: str = ""
+) -> Person:
     """Return the person if they have the role; ``tried`` describes the attempt, to follow "you cannot".
 
     ``key`` is the failure concerned, if any. Raises NotAllowed with the reason, after writing it to the audit log.
     """
-    person = await desk.people.load_person(who.user)
-    reason = explain_refusal(needed, person, desk.roles, tried)
+    person = await context.people.load_person(requester.user)
+    reason = explain_refusal(needed, person, context.roles, tried)
     tracing.record_step(
         "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
-        has=role_of(person, desk.roles).name.lower(), standing=person.standing.value,
+        has=role_of(person, context.roles).name.lower(), standing=person.standing.value,
     )  # fmt: skip
     if reason:
-        await audit_refusal(desk, who, tried, f"needs the role {needed.name.lower()}", key)
+        await audit_refusal(context, requester, tried, f"needs the role {needed.name.lower()}", key)
         raise NotAllowed(reason)
     return person
 
 
-async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> None:
+async def require_reader(context: ListenerContext, requester: Requester, tried: str) -> None:
     """Check that a person may read more than the messages in their channel. All lookups use this check.
 
     Members and guests of this workspace may. People of other organizations may if the operator shows them details,
     and people whom Slack does not identify may in channels without external readers. ``tried`` follows "you cannot".
     Raises NotAllowed.
     """
-    person = await desk.people.load_person(who.user)
+    person = await context.people.load_person(requester.user)
     if person.standing in (Membership.MEMBER, Membership.GUEST):
         return
     if person.standing is Membership.UNKNOWN:
-        if not await desk.hides_details(who.channel):
+        if not await context.hides_details(requester.channel):
             return
         reason = f"Slack did not say who you are, so you cannot {tried}: you see no more than this channel."
         reason = f"{reason} {person.doubt}".strip()
-    elif person.standing is Membership.EXTERNAL and desk.details:
+    elif person.standing is Membership.EXTERNAL and context.details:
         return
     else:
         reason = f"You cannot {tried} here. Only people of this workspace see more than the cards in this channel."
-    await audit_refusal(desk, who, tried, f"is no reader: {person.standing.value}")
+    await audit_refusal(context, requester, tried, f"is no reader: {person.standing.value}")
     raise NotAllowed(reason)
 
 
-async def require_visible(desk: ListenerContext, who: Requester, channel: str, tried: str) -> None:
+async def require_visible(context: ListenerContext, requester: Requester, channel: str, tried: str) -> None:
     """Check that a person may see ``channel``: it is the request's channel, or one that is visible to them.
 
     ``tried`` follows "you cannot". Raises NotAllowed.
     """
-    if channel == who.channel:
+    if channel == requester.channel:
         return
-    if channel not in await desk.people.visible_channels(await desk.people.load_person(who.user), [channel]):
-        await audit_refusal(desk, who, tried, f"is not in the channel {channel}")
+    if channel not in await context.people.visible_channels(
+        await context.people.load_person(requester.user), [channel]
+    ):
+        await audit_refusal(context, requester, tried, f"is not in the channel {channel}")
         raise NotAllowed(f"You cannot {tried}: you are not in its channel, as far as Slack tells.")
 
 
@@ -107,60 +111,60 @@ def check_channel(key: str, channel: str) -> None:
         raise BadInput("This failure belongs to another channel.", "Use its card there.")
 
 
-async def load_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> Failure:
+async def load_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> Failure:
     """Load a failure, restoring it from Zof if it has expired. Raises FailureExpired if that fails."""
-    failure = await desk.failures.get(about.key)
-    if failure is None and await restore_failure(desk, who, about):
-        failure = await desk.failures.get(about.key)
+    failure = await context.failures.get(about.key)
+    if failure is None and await restore_failure(context, requester, about):
+        failure = await context.failures.get(about.key)
     if failure is None:
         raise FailureExpired(about.key)
     return failure
 
 
-async def alert_key_at(desk: ListenerContext, channel: str, ts: str) -> str:
+async def alert_key_at(context: ListenerContext, channel: str, ts: str) -> str:
     """Return the key of the failure whose message is at ``ts``; empty for any other message.
 
     Stored receipts are checked first, because Slack may allow only one read a minute. Raises SlackError.
     """
-    own = await desk.failures.alert_key_at(Receipt(channel, ts))
-    return own or alert_key_of(await desk.notifier.key_at(channel, ts), channel)
+    own = await context.failures.alert_key_at(Receipt(channel, ts))
+    return own or alert_key_of(await context.notifier.key_at(channel, ts), channel)
 
 
-async def find_outbox_record(desk: ListenerContext, key: str) -> OutboxRecord | None:
+async def find_outbox_record(context: ListenerContext, key: str) -> OutboxRecord | None:
     """Return a message's outbox record; for a deleted message, the record of its replacement."""
-    entry = await desk.outbox.get_record(key)
-    return await desk.outbox.get_record(entry.replaced_by) if entry and entry.replaced_by else entry
+    entry = await context.outbox.get_record(key)
+    return await context.outbox.get_record(entry.replaced_by) if entry and entry.replaced_by else entry
 
 
-async def find_permalink(desk: ListenerContext, entry: OutboxRecord | None) -> str:
+async def find_permalink(context: ListenerContext, entry: OutboxRecord | None) -> str:
     """Return a message's permalink; empty if it is not sent yet or Slack does not answer."""
     if entry is None or entry.receipt is None:
         return ""
     try:
-        return await desk.notifier.fetch_permalink(entry.receipt)
+        return await context.notifier.fetch_permalink(entry.receipt)
     except SlackError as error:
         log.info("no permalink", key=entry.key, reason=error.reason)
         return ""
 
 
-async def restore_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> bool:
+async def restore_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> bool:
     """Rebuild an expired failure from Zof; returns False if Zof does not return it.
 
     The message of the request becomes the failure's card, so that later changes update it.
     """
     kind, identifier, channel = split_key(about.key)
-    now = desk.clock.time()
+    now = context.clock.time()
     try:
         if kind == "case":
-            result = await desk.zof.get_result(identifier)
-            run = await desk.zof.get_run(result.run_id) if result.run_id else None
+            result = await context.zof.get_result(identifier)
+            run = await context.zof.get_run(result.run_id) if result.run_id else None
             place = RunSummary.from_run(run, run.outcome) if run else RunSummary(id="")
             at = result.latest_time.timestamp() if result.latest_time else now
             body: RunAlertPayload | CaseAlertPayload = CaseAlertPayload(
                 run=place, case=CaseSummary.from_result(result, 1500), first=at, last=at, opened=at
             )
         elif kind == "run":
-            run = await desk.zof.get_run(identifier)
+            run = await context.zof.get_run(identifier)
             at = run.latest_time.timestamp() if run.latest_time else now
             finding = RunFinding.from_results(run, run.results or (), otherwise=now)
             top = tuple(map(CaseSummary.from_result, finding.bad[:3]))
@@ -172,6 +176,6 @@ async def restore_failure(desk: ListenerContext, who: Requester, about: FailureR
     except ZofError as error:
         log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
         return False
-    stands = Receipt(channel, who.message) if who.message and channel == who.channel else None
-    await desk.failures.restore_failure(about.key, body, stands)
+    message = Receipt(channel, requester.message) if requester.message and channel == requester.channel else None
+    await context.failures.restore_failure(about.key, body, message)
     return True

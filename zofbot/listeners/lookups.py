@@ -23,40 +23,40 @@ NAMES_SECONDS = 1.0
 _EARLIEST_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-async def show_result(desk: ListenerContext, identifier: str) -> Message:
+async def show_result(context: ListenerContext, identifier: str) -> Message:
     """Return a result's card with a share button. Raises ZofError."""
     try:
-        found = await desk.zof.get_result(identifier)
+        found = await context.zof.get_result(identifier)
     except ZofRejected as error:
         if error.status == 404 and identifier.startswith("run_"):
             error.next_step = f"That looks like a run: try `{SLASH_COMMAND} run {identifier}`."
         raise
-    return cards.result_card(found, desk.links, share=True)
+    return cards.result_card(found, context.links, share=True)
 
 
-async def show_run(desk: ListenerContext, identifier: str, start: int = 0) -> Message:
+async def show_run(context: ListenerContext, identifier: str, start: int = 0) -> Message:
     """Return a run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
-    found = await desk.zof.get_run(identifier)
-    (bad, more), found = await asyncio.gather(failed_results(desk, found), _with_schedule(desk, found))
-    return cards.run_card(found, bad, desk.links, start=start, more=more)
+    found = await context.zof.get_run(identifier)
+    (bad, more), found = await asyncio.gather(failed_results(context, found), _with_schedule(context, found))
+    return cards.run_card(found, bad, context.links, start=start, more=more)
 
 
-async def _with_schedule(desk: ListenerContext, found: Run) -> Run:
+async def _with_schedule(context: ListenerContext, found: Run) -> Run:
     """Return the run with its schedule's name, if that is available in time."""
     if found.schedule_id is None or found.schedule_name:
         return found
-    if desk.catalog.schedules.is_stale:
-        await asyncio.wait({desk.errands.start(desk.catalog.schedules.refresh())}, timeout=NAMES_SECONDS)
-    return found.model_copy(update={"schedule_name": desk.catalog.schedule_name(found.schedule_id)})
+    if context.catalog.schedules.is_stale:
+        await asyncio.wait({context.background_tasks.start(context.catalog.schedules.refresh())}, timeout=NAMES_SECONDS)
+    return found.model_copy(update={"schedule_name": context.catalog.schedule_name(found.schedule_id)})
 
 
-async def failed_results(desk: ListenerContext, found: Run) -> tuple[list[Result], bool]:
+async def failed_results(context: ListenerContext, found: Run) -> tuple[list[Result], bool]:
     """Return the run's failed and errored cases, included in it or listed, and whether Zof has more of them."""
     known = {result.id: result for result in found.results or ()}
     more = False
     if found.results is None or sum(result.outcome.is_bad for result in known.values()) < found.counts.bad_count:
         for status in _statuses_to_list(found):
-            async for page in desk.zof.list_results(run_id=found.id, status=status):
+            async for page in context.zof.list_results(run_id=found.id, status=status):
                 known.update((result.id, result) for result in page.items)
                 more = page.more
     return [result for result in last_attempts(known.values()) if result.outcome.is_bad], more
@@ -70,41 +70,44 @@ def _statuses_to_list(run: Run) -> tuple[Outcome | None, ...]:
     return tuple(outcome for outcome, count in counted.items() if count != 0)
 
 
-async def show_runs(desk: ListenerContext, typed: str, start: int = 0) -> Message:
+async def show_runs(context: ListenerContext, typed: str, start: int = 0) -> Message:
     """Return a card of the latest runs that match the typed filters, newest first. Raises BadInput or ZofError."""
     filters = parse_run_filters(typed)
     found: dict[str, Run] = {}
     partial = False
     for status in filters.statuses_to_list():
-        partial |= await _list_runs(desk, filters, status, start + cards.ROWS_PER_PAGE, found)
+        partial |= await _list_runs(context, filters, status, start + cards.ROWS_PER_PAGE, found)
     newest = sorted(
         found.values(), key=lambda run: run.created or run.started or run.ended or _EARLIEST_TIME, reverse=True
     )
-    hint = "" if newest else await _nearest_projects(desk, filters.project)
+    hint = "" if newest else await suggest_projects(context, filters.project)
     return cards.runs_card(newest, str(filters), start=start, partial=partial, hint=hint)
 
 
-async def _nearest_projects(desk: ListenerContext, patterns: Sequence[str]) -> str:
+async def suggest_projects(context: ListenerContext, patterns: Sequence[str]) -> str:
     """Suggest projects if a filter matches none that Zof lists (mrkdwn)."""
-    listing = desk.catalog.projects
+    listing = context.catalog.projects
     if patterns and listing.is_stale:
-        await asyncio.wait({desk.errands.start(listing.refresh())}, timeout=NAMES_SECONDS)
+        await asyncio.wait({context.background_tasks.start(listing.refresh())}, timeout=NAMES_SECONDS)
     names = [tuple(filter(None, (each.id, each.name))) for each in listing.items]
-    silence = explain_projects(patterns, KnownNames(names, listed=listing.complete))
-    return preview.exclusion_text(silence) if silence else ""
+    exclusion = explain_projects(patterns, KnownNames(names, listed=listing.complete))
+    return preview.exclusion_text(exclusion) if exclusion else ""
 
 
 async def _list_runs(
-    desk: ListenerContext, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
+    context: ListenerContext, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
 ) -> bool:
     """Add the matching runs of one status to ``found``; returns whether unread runs may be newer. Raises ZofError.
 
     Zof does not document its order. If a page is sorted newest first, reading stops once there is enough to show;
     otherwise everything is read, up to the page limit.
     """
-    newest_first, more, count = desk.list_order == "newest", False, 0
-    async for page in desk.zof.list_runs(status=status, project=filters.project_id()):
-        if desk.list_order == "auto" and detect_order([run.created or run.started for run in page.items]) == "newest":
+    newest_first, more, count = context.list_order == "newest", False, 0
+    async for page in context.zof.list_runs(status=status, project=filters.project_id()):
+        if (
+            context.list_order == "auto"
+            and detect_order([run.created or run.started for run in page.items]) == "newest"
+        ):
             newest_first = True
         matching = [run for run in page.items if filters.matches_run(run)]
         found.update((run.id, run) for run in matching)

@@ -26,23 +26,23 @@ MUTING = {"mute": mutes.mute, "unmute": mutes.unmute}
 """Handlers of commands that work in any thread and outside of threads."""
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register handlers for mentions of the bot and for its direct messages.
 
     https://docs.slack.dev/reference/events/app_mention , https://docs.slack.dev/reference/events/message.im
     """
 
     async def handle_message(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
-        who, thread = _requester_of(body, event), str(event.get("thread_ts") or "")
+        requester, thread = _requester_of(body, event), str(event.get("thread_ts") or "")
         if not _is_addressed_to_us(body):
             await ack()
         elif requests_action(body):  # stored before the acknowledgement
-            told = await desk.run_safely(_apply_command(desk, who, thread, _parse_command(body)))
+            reply = await context.run_safely(_apply_command(context, requester, thread, _parse_command(body)))
             await ack()
-            desk.errands.start(desk.send_reply(who, told.message))
+            context.background_tasks.start(context.send_reply(requester, reply.message))
         else:
             await ack()
-            desk.errands.start(_send_answer(desk, who, thread, body))
+            context.background_tasks.start(_send_answer(context, requester, thread, body))
 
     app.event("app_mention")(handle_message)
     app.event("message")(handle_message)
@@ -75,8 +75,8 @@ def requests_action(body: Mapping[str, Any]) -> bool:
     if not _is_mention_or_direct(body.get("event") or {}):
         return False
     try:
-        said = _parse_command(body)
-        return said.act is not None or said.question in MUTING
+        command = _parse_command(body)
+        return command.act is not None or command.question in MUTING
     except BadInput:
         return False
 
@@ -93,60 +93,66 @@ def _requester_of(body: Mapping[str, Any], event: Mapping[str, Any]) -> Requeste
     return Requester(user, user, str(event.get("channel") or ""), "", request, message=thread, thread=thread)
 
 
-async def _send_answer(desk: ListenerContext, who: Requester, thread: str, body: Mapping[str, Any]) -> None:
-    told = await desk.run_safely(_answer_question(desk, who, thread, body))
-    await desk.send_reply(who, told.message)
+async def _send_answer(context: ListenerContext, requester: Requester, thread: str, body: Mapping[str, Any]) -> None:
+    reply = await context.run_safely(_answer_question(context, requester, thread, body))
+    await context.send_reply(requester, reply.message)
 
 
-async def _answer_question(desk: ListenerContext, who: Requester, thread: str, body: Mapping[str, Any]) -> Message:
+async def _answer_question(
+    context: ListenerContext, requester: Requester, thread: str, body: Mapping[str, Any]
+) -> Message:
     """Answer a question. Raises ZofbotError."""
     try:
-        said = _parse_command(body)
+        command = _parse_command(body)
     except BadInput:
         if not _is_direct(body["event"]):
             raise
         return triage_replies.not_understood_reply()
-    if said.question == "why":
-        return await why.explain_alert(desk, who, await _thread_key(desk, who, thread))
-    if said.question in ("result", "run"):
-        await require_reader(desk, who, f"look up a {said.question}")
-        typed = parse_command(f"{said.question} {said.rest}", desk.links.identify_target)
-        return await (lookups.show_run if typed.verb == "run" else lookups.show_result)(desk, typed.id)
+    if command.question == "why":
+        return await why.explain_alert(context, requester, await _thread_key(context, requester, thread))
+    if command.question in ("result", "run"):
+        await require_reader(context, requester, f"look up a {command.question}")
+        typed = parse_command(f"{command.question} {command.rest}", context.links.identify_target)
+        return await (lookups.show_run if typed.verb == "run" else lookups.show_result)(context, typed.id)
     return triage_replies.thread_help()
 
 
-async def _apply_command(desk: ListenerContext, who: Requester, thread: str, said: ThreadCommand) -> Message:
+async def _apply_command(
+    context: ListenerContext, requester: Requester, thread: str, command: ThreadCommand
+) -> Message:
     """Run a typed action on the current state of the thread's failure. Raises ZofbotError."""
-    if said.question in MUTING:
-        await require_reader(desk, who, f"use `{said.question}`")
-        return await MUTING[said.question](desk, who, said.rest)
-    assert said.act
-    about = FailureRef(await _thread_key(desk, who, thread), "")
-    if said.act not in triage.FORM_ACTIONS:
-        return await triage.perform_action(desk, who, about, said.act)
-    person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(said.act), about.key)
-    meant = triage.build_action_request(desk, who, person, said.act)
-    match said.act:
+    if command.question in MUTING:
+        await require_reader(context, requester, f"use `{command.question}`")
+        return await MUTING[command.question](context, requester, command.rest)
+    assert command.act
+    about = FailureRef(await _thread_key(context, requester, thread), "")
+    if command.act not in triage.FORM_ACTIONS:
+        return await triage.perform_action(context, requester, about, command.act)
+    person = await require_role(
+        context, requester, Role.RESPONDER, triage_replies.describe_attempt(command.act), about.key
+    )
+    request = triage.build_action_request(context, requester, person, command.act)
+    match command.act:
         case Action.ASSIGN:
-            if not said.person_id and said.rest.lower().removeprefix("to ").strip(" .!") != "me":
+            if not command.person_id and command.rest.lower().removeprefix("to ").strip(" .!") != "me":
                 raise BadInput("To whom?", "Mention somebody, or say `me`.", example="@zofbot assign @ben")
-            wish = await triage.with_assignee(desk, meant, said.person_id or who.user)
+            wish = await triage.with_assignee(context, request, command.person_id or requester.user)
         case Action.SNOOZE:
-            if not said.rest:
+            if not command.rest:
                 raise BadInput("Until when?", "Say a time, or `until it passes`.", example="@zofbot snooze 2h")
-            wish = snooze_form.with_snooze(meant, said.rest, person, about.key)
+            wish = snooze_form.with_snooze(request, command.rest, person, about.key)
         case _:
-            wish = triage.with_resolution(desk, meant, *said.resolution_reason)
-    return await triage.apply_action(desk, who, about, wish)
+            wish = triage.with_resolution(context, request, *command.resolution_reason)
+    return await triage.apply_action(context, requester, about, wish)
 
 
-async def _thread_key(desk: ListenerContext, who: Requester, thread: str) -> str:
+async def _thread_key(context: ListenerContext, requester: Requester, thread: str) -> str:
     """Return the key of the thread's failure. Raises BadInput if there is none."""
     root = ""
     try:
-        root = await alert_key_at(desk, who.channel, thread) if thread else ""
+        root = await alert_key_at(context, requester.channel, thread) if thread else ""
     except SlackError as error:
-        log.warning("thread not read", channel=who.channel, reason=error.reason)
+        log.warning("thread not read", channel=requester.channel, reason=error.reason)
         raise BadInput("Slack does not let me read this thread.", "Use the buttons of the alert.") from error
     if not root:
         raise BadInput(

@@ -16,41 +16,41 @@ OPTIONS_TIMEOUT_SECONDS = 2.0
 """Seconds to wait for options: Slack gives up after three, and then the menu looks broken."""
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register the menus (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
 
     async def load_project_options(ack: Any, body: dict[str, Any]) -> None:
-        await ack(options=await _project_options(desk, str(body.get("value") or "")))
+        await ack(options=await _project_options(context, str(body.get("value") or "")))
 
     async def load_group_options(ack: Any, body: dict[str, Any]) -> None:
-        await ack(options=await _group_options(desk, str(body.get("value") or "")))
+        await ack(options=await _group_options(context, str(body.get("value") or "")))
 
     app.options(menu_options.PROJECTS_ACTION_ID)(load_project_options)
     app.options(menu_options.GROUPS_ACTION_ID)(load_group_options)
 
 
-async def _project_options(desk: ListenerContext, typed: str) -> list[Block]:
+async def _project_options(context: ListenerContext, typed: str) -> list[Block]:
     """Return the projects that Zof lists in time; others can be typed in the pattern field."""
-    listing = desk.catalog.projects
+    listing = context.catalog.projects
     if listing.is_stale:
-        await _wait_in_time(desk, listing.refresh())
+        await _wait_in_time(context, listing.refresh())
     return menu_options.project_options(listing.items, typed)
 
 
-async def _group_options(desk: ListenerContext, typed: str) -> list[Block]:
-    return menu_options.group_options(await handles_in_time(desk), typed)
+async def _group_options(context: ListenerContext, typed: str) -> list[Block]:
+    return menu_options.group_options(await handles_in_time(context), typed)
 
 
-async def handles_in_time(desk: ListenerContext, seconds: float = OPTIONS_TIMEOUT_SECONDS) -> dict[str, str]:
+async def handles_in_time(context: ListenerContext, seconds: float = OPTIONS_TIMEOUT_SECONDS) -> dict[str, str]:
     """Return the handles of user groups by id; empty if Slack does not answer in time."""
-    found: dict[str, str] | None = await _wait_in_time(desk, desk.people.group_handles(), seconds)
+    found: dict[str, str] | None = await _wait_in_time(context, context.people.group_handles(), seconds)
     return found or {}
 
 
 async def _wait_in_time(
-    desk: ListenerContext, asking: Coroutine[Any, Any, Any], seconds: float = OPTIONS_TIMEOUT_SECONDS
+    context: ListenerContext, asking: Coroutine[Any, Any, Any], seconds: float = OPTIONS_TIMEOUT_SECONDS
 ) -> Any:
     """Return the result if it is ready in time, else None; the task continues and fills the cache."""
-    task = desk.errands.start(asking)
+    task = context.background_tasks.start(asking)
     await asyncio.wait({task}, timeout=seconds)
     return task.result() if task.done() else None

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from zofbot.alerting.holds import due
-from zofbot.alerting.state import MUTES, held_by
+from zofbot.alerting.holds import due_time
+from zofbot.alerting.state import MUTES, held_hash
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.lookups import suggest_projects
 from zofbot.listeners.subscription.commands import request_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -37,74 +38,74 @@ KEPT_SECONDS = 86400.0
 """Seconds that a mute is kept after its end."""
 
 
-async def mute(desk: ListenerContext, asked: Requester, typed: str) -> Message:
+async def mute(context: ListenerContext, requester: Requester, typed: str) -> Message:
     """Create a mute, or change the end of the one with the same filters; a repeated request changes nothing.
 
     Raises ZofbotError.
     """
-    person = await require_role(desk, asked, Role.RESPONDER, MUTE)
-    wish, request = read_mute(typed), request_hash(asked.request)
+    person = await require_role(context, requester, Role.RESPONDER, MUTE)
+    wish, request = read_mute(typed), request_hash(requester.request)
     while True:
-        now, known = desk.clock.time(), await _records(desk)
-        own = active(read_mutes(known), asked.channel, now)
+        now, known = context.clock.time(), await _records(context)
+        own = active(read_mutes(known), requester.channel, now)
         filters = {name: getattr(wish.filters, name) for name in FILTERS}
         before = next((each for each in own if all(getattr(each, name) == filters[name] for name in FILTERS)), None)
-        if await desk.outbox.get_record(_key(asked, "mute")):
+        if await context.outbox.get_record(_key(requester, "mute")):
             return mutes.muted(before) if before else mutes.done_before()
         if before is None and len(own) >= MAX_MUTES:
             raise BadInput(
                 f"This channel has {MAX_MUTES} mutes.", "End one first.", example=f"{SLASH_COMMAND} unmute 1"
             )
         made = Mute(
-            **filters, id=before.id if before else request, channel=asked.channel, until=now + wish.seconds,
-            reason=payloads.clean_text(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
+            **filters, id=before.id if before else request, channel=requester.channel, until=now + wish.seconds,
+            reason=payloads.clean_text(wish.reason, 200), by=requester.user, by_name=person.name or requester.name,
             created=before.created if before else now,
         )  # fmt: skip
         until = f"for {describe_duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")
         line = f"{made.by_name} muted {made.filters} in this channel {until}."
         try:
-            await _commit(desk, asked, "mute", line, {made.id: made}, known)
+            await _commit(context, requester, "mute", line, {made.id: made}, known)
         except CommitConflict:
             continue
-        log.info("muted", id=made.id, channel=asked.channel, by=asked.user, seconds=wish.seconds)
-        return mutes.muted(made)
+        log.info("muted", id=made.id, channel=requester.channel, by=requester.user, seconds=wish.seconds)
+        return mutes.muted(made, await suggest_projects(context, made.project))
 
 
-async def unmute(desk: ListenerContext, asked: Requester, which: str) -> Message:
+async def unmute(context: ListenerContext, requester: Requester, which: str) -> Message:
     """End mutes of the channel early: by number, by filters, or all; without an argument, the only one.
 
     Alerts that they held back are sent at once, unless something else holds them back. Raises ZofbotError.
     """
-    person = await require_role(desk, asked, Role.RESPONDER, UNMUTE)
+    person = await require_role(context, requester, Role.RESPONDER, UNMUTE)
     while True:
-        if await desk.outbox.get_record(_key(asked, "unmute")):
+        if await context.outbox.get_record(_key(requester, "unmute")):
             return mutes.done_before()
-        known = await _records(desk)
-        ended = _meant(active(read_mutes(known), asked.channel, desk.clock.time()), which)
+        known = await _records(context)
+        ended = _meant(active(read_mutes(known), requester.channel, context.clock.time()), which)
         said = "; ".join(each.filters for each in ended[:5])
-        line = f"{person.name or asked.name} ended the mute of {said} in this channel."
+        line = f"{person.name or requester.name} ended the mute of {said} in this channel."
         try:
-            await _commit(desk, asked, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)
+            await _commit(context, requester, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)
         except CommitConflict:
             continue
-        log.info("unmuted", ids=[each.id for each in ended], channel=asked.channel, by=asked.user)
+        log.info("unmuted", ids=[each.id for each in ended], channel=requester.channel, by=requester.user)
         return mutes.unmuted(ended)
 
 
-async def end_one(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+async def end_one(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """End one mute of the channel, by its id. Raises ZofbotError."""
-    own = active(read_mutes(await _records(desk)), asked.channel, desk.clock.time())
+    own = active(read_mutes(await _records(context)), requester.channel, context.clock.time())
     number = next((number for number, each in enumerate(own, start=1) if each.id == identifier), 0)
     if not number:
         raise BadInput(
             "That mute has ended meanwhile.", "See which there are.", example=f"{SLASH_COMMAND} subscriptions"
         )
-    return await unmute(desk, asked, str(number))
+    return await unmute(context, requester, str(number))
 
 
-async def mutes_of(desk: ListenerContext, channels: Sequence[str]) -> list[Mute]:
+async def mutes_of(context: ListenerContext, channels: Sequence[str]) -> list[Mute]:
     """Return the active mutes of these channels, in numbering order."""
-    known, now = read_mutes(await _records(desk)), desk.clock.time()
+    known, now = read_mutes(await _records(context)), context.clock.time()
     return [each for channel in channels for each in active(known, channel, now)]
 
 
@@ -135,13 +136,13 @@ def _not_one(sentence: str, own: Sequence[Mute]) -> BadInput:
     return BadInput(sentence, f"Name a number, or `all`. Active are {numbered}.", example=f"{SLASH_COMMAND} unmute 1")
 
 
-async def _records(desk: ListenerContext) -> dict[str, str]:
-    return (await desk.outbox.read_hashes(MUTES))[MUTES]
+async def _records(context: ListenerContext) -> dict[str, str]:
+    return (await context.outbox.read_hashes(MUTES))[MUTES]
 
 
 async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in records)
-    desk: ListenerContext,
-    asked: Requester,
+    context: ListenerContext,
+    requester: Requester,
     act: str,
     line: str,
     changed: Mapping[str, Mute | None],
@@ -152,52 +153,54 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
     Notifications that started to wait concurrently are rescheduled afterwards; an ended mute holds back no new ones.
     Raises CommitConflict.
     """
-    now = desk.clock.time()
+    now = context.clock.time()
     others = [each for each in read_mutes(known) if each.id not in changed]
     old = {each.id: None for each in others if each.until < now - KEPT_SECONDS}
     records = {name: each.model_dump_json(exclude_defaults=True) if each else None for name, each in changed.items()}
     left = {each.id: each for each in others} | {name: each for name, each in changed.items() if each}
-    waiting = await _waiting(desk, changed)
+    waiting = await _waiting(context, changed)
     note = Notification(
-        key=_key(asked, act),
+        key=_key(requester, act),
         kind=NotificationKind.ROOT,
-        channel=asked.channel,
+        channel=requester.channel,
         body=channel_notes.note_payload(line),
         happened=now,
     )
-    entries = [_entry(desk, asked, act, name, (known.get(name, ""), records[name] or "")) for name in changed]
-    await desk.outbox.commit(
+    entries = [_entry(context, requester, act, name, (known.get(name, ""), records[name] or "")) for name in changed]
+    await context.outbox.commit(
         [note], changes={MUTES: {**old, **records}}, expect={MUTES: {name: known.get(name) for name in changed}},
-        acts=[each.model_dump_json() for each in entries], due=await _due(desk, waiting, left),
+        acts=[each.model_dump_json() for each in entries], due=await _due(context, waiting, left),
     )  # fmt: skip
     ended = [name for name, each in changed.items() if each is None]
-    while ended and (rest := await _waiting(desk, ended)):
-        done = {held_by(name): dict.fromkeys(rest) for name in ended}
-        await desk.outbox.commit([], changes=done, due=await _due(desk, rest, left))
+    while ended and (rest := await _waiting(context, ended)):
+        done = {held_hash(name): dict.fromkeys(rest) for name in ended}
+        await context.outbox.commit([], changes=done, due=await _due(context, rest, left))
 
 
-def _key(asked: Requester, act: str) -> str:
+def _key(requester: Requester, act: str) -> str:
     """Return the key of the note to the channel; if that note exists, the request was carried out before."""
-    return f"{act}d:{request_hash(asked.request)}:{asked.channel}"
+    return f"{act}d:{request_hash(requester.request)}:{requester.channel}"
 
 
-async def _waiting(desk: ListenerContext, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
+async def _waiting(context: ListenerContext, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
     """Return the notifications that wait for any of these mutes: key -> record of all that holds them back."""
-    held = await desk.outbox.read_hashes(*map(held_by, names))
+    held = await context.outbox.read_hashes(*map(held_hash, names))
     return {key: record for records in held.values() for key, record in records.items()}
 
 
-async def _due(desk: ListenerContext, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
-    subscriptions = {each.id: each for each in await desk.subscriptions.list_all()} if waiting else {}
-    return {key: due(record, desk.clock.time(), left, subscriptions) for key, record in waiting.items()}
+async def _due(context: ListenerContext, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
+    subscriptions = {each.id: each for each in await context.subscriptions.list_all()} if waiting else {}
+    return {key: due_time(record, context.clock.time(), left, subscriptions) for key, record in waiting.items()}
 
 
-def _entry(desk: ListenerContext, asked: Requester, act: str, name: str, records: tuple[str, str]) -> AuditRecord:
+def _entry(
+    context: ListenerContext, requester: Requester, act: str, name: str, records: tuple[str, str]
+) -> AuditRecord:
     """Build a mute's audit record; ``records`` are its JSON before and after."""
     before, after = map(_described, records)
     return AuditRecord(
-        at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel, key=name,
-        before=before, after=after, request=asked.request,
+        at=context.clock.time(), act=act, user=requester.user, name=requester.name, channel=requester.channel, key=name,
+        before=before, after=after, request=requester.request,
     )  # fmt: skip
 
 

@@ -29,60 +29,68 @@ DEFAULT_SHIFT = "12h"
 """Default length of a shift."""
 
 
-async def list_open_failures(desk: ListenerContext, who: Requester, scope: str, start: int = 0) -> Message:
+async def list_open_failures(context: ListenerContext, requester: Requester, scope: str, start: int = 0) -> Message:
     """List open failures of this channel, those that are ``mine``, or those of ``all`` channels. Raises ZofbotError.
 
     Members of a storm are listed individually; the storm itself is listed only if none of its members is open.
     """
-    standing_ = without_split_storms(await desk.failures.list_failures("" if scope else who.channel))
+    failures = without_split_storms(await context.failures.list_failures("" if scope else requester.channel))
     found = [
-        item for item in standing_ if not item.present.state.is_closed and (scope != "mine" or _is_owner(who, item))
+        item
+        for item in failures
+        if not item.present.state.is_closed and (scope != "mine" or _is_owner(requester, item))
     ]
     hidden = 0
     if scope:
-        found, hidden = await _visible_failures(desk, who, found)
+        found, hidden = await _visible_failures(context, requester, found)
     found.sort(key=lambda item: (item.body.opened or item.present.opened, item.key))
     start = min(start, max(len(found) - 1, 0) // ROWS_PER_PAGE * ROWS_PER_PAGE)
     shown = found[start : start + ROWS_PER_PAGE]
-    links = await asyncio.gather(*(_alert_link(desk, item) for item in shown))
+    links = await asyncio.gather(*(_alert_link(context, item) for item in shown))
     rows = [
         FailureRow(item.title, item.body, item.present, link, item.channel if scope else "", bool(item.storm))
         for item, link in zip(shown, links, strict=True)
     ]
-    return oncall.open_failures_card(rows, scope, (start, len(found)), desk.clock.time(), hidden)
+    return oncall.open_failures_card(rows, scope, (start, len(found)), context.clock.time(), hidden)
 
 
-def _is_owner(who: Requester, failure: Failure) -> bool:
-    return failure.present.owner.id == who.user
+def _is_owner(requester: Requester, failure: Failure) -> bool:
+    return failure.present.owner.id == requester.user
 
 
 async def _visible_failures(
-    desk: ListenerContext, who: Requester, found: Sequence[Failure]
+    context: ListenerContext, requester: Requester, found: Sequence[Failure]
 ) -> tuple[list[Failure], int]:
     """Return the failures that a person may see, including this channel's, and the number of hidden ones."""
-    person = await desk.people.load_person(who.user)
-    channels = await desk.people.visible_channels(person, {item.channel for item in found} - {who.channel}) | {
-        who.channel
+    person = await context.people.load_person(requester.user)
+    channels = await context.people.visible_channels(person, {item.channel for item in found} - {requester.channel}) | {
+        requester.channel
     }
     seen = [item for item in found if item.channel in channels]
     return seen, len(found) - len(seen)
 
 
-async def _alert_link(desk: ListenerContext, failure: Failure) -> str:
-    entry = await find_outbox_record(desk, failure.key)
+async def _alert_link(context: ListenerContext, failure: Failure) -> str:
+    entry = await find_outbox_record(context, failure.key)
     if entry is None and failure.storm:
-        entry = await find_outbox_record(desk, failure.storm)
-    return await find_permalink(desk, entry)
+        entry = await find_outbox_record(context, failure.storm)
+    return await find_permalink(context, entry)
 
 
-async def show_on_call(desk: ListenerContext, who: Requester) -> Message:
+async def show_on_call(context: ListenerContext, requester: Requester) -> Message:
     """Show whom the escalations of this channel would mention now. Raises ZofbotError."""
-    steps = [(item, step) for item in await desk.subscriptions.list_for_channel(who.channel) for step in item.escalate]
+    steps = [
+        (item, step)
+        for item in await context.subscriptions.list_for_channel(requester.channel)
+        for step in item.escalate
+    ]
     groups = sorted({identifier for _, step in steps for identifier in step.mention if identifier.startswith("S")})
-    members = dict(zip(groups, await asyncio.gather(*(_group_summary(desk, group) for group in groups)), strict=True))
+    members = dict(
+        zip(groups, await asyncio.gather(*(_group_summary(context, group) for group in groups)), strict=True)
+    )
     known = {group: names for group, names in members.items() if names is not None}
     callers = [
-        OnCallStep(step.after, step.mention, known, await desk.people.with_names(_filters_text(each_step)))
+        OnCallStep(step.after, step.mention, known, await context.people.with_names(_filters_text(each_step)))
         for each_step, step in sorted(steps, key=lambda pair: pair[1].after)
     ]
     return oncall.on_call_card(callers)
@@ -92,24 +100,27 @@ def _filters_text(subscription: Subscription) -> str:
     return format_filters(subscription.model_copy(update={"escalate": (), "reack": 0}))
 
 
-async def _group_summary(desk: ListenerContext, group: str) -> GroupSummary | None:
-    users = await desk.people.group_members(group)
+async def _group_summary(context: ListenerContext, group: str) -> GroupSummary | None:
+    users = await context.people.group_members(group)
     if users is None:
         return None
-    people = await asyncio.gather(*(desk.people.load_person(user) for user in sorted(users)[:MAX_MEMBERS_NAMED]))
+    people = await asyncio.gather(*(context.people.load_person(user) for user in sorted(users)[:MAX_MEMBERS_NAMED]))
     return GroupSummary(len(users), tuple(person.name for person in people))
 
 
-async def post_handover(desk: ListenerContext, who: Requester, words: str) -> Message:
+async def post_handover(context: ListenerContext, requester: Requester, words: str) -> Message:
     """Post a shift report in the channel. Raises ZofbotError."""
-    person = await require_role(desk, who, Role.RESPONDER, "post a handover")
-    now = desk.clock.time()
+    person = await require_role(context, requester, Role.RESPONDER, "post a handover")
+    now = context.clock.time()
     since = parse_start_time(words or DEFAULT_SHIFT, now, person.zone)
-    told = shift_report_for(
-        await desk.failures.list_failures(who.channel), await desk.audit.read_records(since), who.channel, since
+    report = shift_report_for(
+        await context.failures.list_failures(requester.channel),
+        await context.audit.read_records(since),
+        requester.channel,
+        since,
     )
-    message = oncall.handover_card(told, person.name or who.name)
-    link = await share.post_card(desk, who, message, f"handover:{who.request}")
+    message = oncall.handover_card(report, person.name or requester.name)
+    link = await share.post_card(context, requester, message, f"handover:{requester.request}")
     return oncall.handover_reply(link, now - since)
 
 

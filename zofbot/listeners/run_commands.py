@@ -25,88 +25,92 @@ from zofbot.triage import Actor
 RERUN_ACTION_ID, CANCEL_ACTION_ID = "zof_rerun", "zof_cancel"
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register the confirmation buttons."""
 
     async def handle_confirmation(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
-        who, name = requester_of(body), str(parse_button_value(action).get("order") or "")
+        requester, name = requester_of(body), str(parse_button_value(action).get("order") or "")
         tried = RERUN_PHRASE if action.get("action_id") == RERUN_ACTION_ID else CANCEL_PHRASE
-        told = await desk.run_safely(_confirm_command(desk, who, name, tried))  # stored before the acknowledgement
+        reply = await context.run_safely(
+            _confirm_command(context, requester, name, tried)
+        )  # stored before the acknowledgement
         await ack()
-        if told.failed:
-            desk.errands.start(desk.send_reply(who, told.message))
+        if reply.failed:
+            context.background_tasks.start(context.send_reply(requester, reply.message))
         else:
-            desk.reply_in_background(who, _execute_command(desk, name), replace=True)
+            context.reply_in_background(requester, _execute_command(context, name), replace=True)
 
     app.action(RERUN_ACTION_ID)(handle_confirmation)
     app.action(CANCEL_ACTION_ID)(handle_confirmation)
 
 
-async def propose_rerun(desk: ListenerContext, who: Requester, about: FailureRef) -> Message:
+async def propose_rerun(context: ListenerContext, requester: Requester, about: FailureRef) -> Message:
     """Ask for confirmation to rerun a failure's failed cases. Raises ZofbotError."""
-    await require_role(desk, who, Role.OPERATOR, RERUN_PHRASE, about.key)
+    await require_role(context, requester, Role.OPERATOR, RERUN_PHRASE, about.key)
     try:
-        failure = await load_failure(desk, who, about)
+        failure = await load_failure(context, requester, about)
     except FailureExpired:
         return triage_replies.unknown_alert_reply(about.key)
-    if running := await desk.orders.active_rerun(failure.key):
-        return triage_replies.rerun_running_reply(failure.title, running, desk.clock.time())
-    order = await _build_rerun(desk, failure)
-    name = await _propose_command(desk, who, order)
+    if running := await context.run_commands.active_rerun(failure.key):
+        return triage_replies.rerun_running_reply(failure.title, running, context.clock.time())
+    order = await _build_rerun(context, failure)
+    name = await _propose_command(context, requester, order)
     return triage_replies.rerun_prompt(
         failure.title, len(order.cases), order.body.get("environment", ""), RERUN_ACTION_ID, {"order": name}
     )
 
 
-async def propose_cancel(desk: ListenerContext, who: Requester, identifier: str) -> Message:
+async def propose_cancel(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """Ask for confirmation to cancel a run, showing it in case the id was mistyped. Raises ZofbotError."""
-    await require_role(desk, who, Role.OPERATOR, CANCEL_PHRASE)
-    run = await desk.zof.get_run(identifier)
+    await require_role(context, requester, Role.OPERATOR, CANCEL_PHRASE)
+    run = await context.zof.get_run(identifier)
     if run.outcome.is_final:
         return triage_replies.already_ended_reply(run)
-    name = await _propose_command(desk, who, RunCommand(sort="cancel", channel=who.channel, run=run.id))
+    name = await _propose_command(context, requester, RunCommand(sort="cancel", channel=requester.channel, run=run.id))
     return triage_replies.cancel_prompt(run, CANCEL_ACTION_ID, {"order": name})
 
 
-async def _propose_command(desk: ListenerContext, who: Requester, order: RunCommand) -> str:
+async def _propose_command(context: ListenerContext, requester: Requester, order: RunCommand) -> str:
     """Store the command under a name derived from the request, so that a repeated request creates only one."""
-    about = f"{order.sort}:{order.key or order.run}:{who.request}"
+    about = f"{order.sort}:{order.key or order.run}:{requester.request}"
     name = hashlib.blake2s(about.encode(), digest_size=16).hexdigest()
-    await desk.orders.propose_command(name, order)
+    await context.run_commands.propose_command(name, order)
     return name
 
 
-async def _confirm_command(desk: ListenerContext, who: Requester, name: str, tried: str) -> Message:
-    person = await require_role(desk, who, Role.OPERATOR, tried)
-    await desk.orders.confirm_command(name, Actor(id=who.user, name=person.name or who.name), who.request, who.channel)
+async def _confirm_command(context: ListenerContext, requester: Requester, name: str, tried: str) -> Message:
+    person = await require_role(context, requester, Role.OPERATOR, tried)
+    await context.run_commands.confirm_command(
+        name, Actor(id=requester.user, name=person.name or requester.name), requester.request, requester.channel
+    )
     return Message("")
 
 
-async def _execute_command(desk: ListenerContext, name: str) -> Message:
+async def _execute_command(context: ListenerContext, name: str) -> Message:
     """Execute a command and report the result; if Zof refuses, abandon it so that the person can try again."""
     try:
-        order, run = await desk.orders.execute_command(name)
+        order, run = await context.run_commands.execute_command(name)
     except ZofError as error:
-        await desk.orders.abandon_command(name, error)
+        await context.run_commands.abandon_command(name, error)
         raise
     if order.sort == "rerun":
         return triage_replies.rerun_started_reply(order.title, run)
     return (
         triage_replies.cancel_accepted_reply(run)
         if run
-        else triage_replies.already_ended_reply(await desk.zof.get_run(order.run))
+        else triage_replies.already_ended_reply(await context.zof.get_run(order.run))
     )
 
 
-async def _build_rerun(desk: ListenerContext, failure: Failure) -> RunCommand:
+async def _build_rerun(context: ListenerContext, failure: Failure) -> RunCommand:
     """Build the rerun command. Raises ZofError, and BadInput if Zof does not say which cases failed."""
     if not failure.body.run.id:
         raise BadInput("These alerts are of several runs.", "Run their cases again from the runs in Zof.")
-    run = await desk.zof.get_run(failure.body.run.id)
+    run = await context.zof.get_run(failure.body.run.id)
     if isinstance(failure.body, CaseAlertPayload):
-        bad = [await desk.zof.get_result(failure.body.case.id)]
+        bad = [await context.zof.get_result(failure.body.case.id)]
     else:
-        bad, _ = await lookups.failed_results(desk, run)
+        bad, _ = await lookups.failed_results(context, run)
     named = {
         result.case_id: payloads.clean_text(result.title or result.case_id, 100) for result in bad if result.case_id
     }

@@ -92,10 +92,10 @@ def _parse_status(value: str) -> str:
 
 
 def _refuse_filter(word: str, name: str) -> NoReturn:
-    meant = next(iter(difflib.get_close_matches(name.lower()[:60], FILTER_NAMES, n=1, cutoff=0.6)), "")
+    guess = next(iter(difflib.get_close_matches(name.lower()[:60], FILTER_NAMES, n=1, cutoff=0.6)), "")
     known = "Filters are `status:`, `project:` and `env:`."
     _raise_bad_input(
-        f"`{_shorten_input(word)}` is not a filter of `runs`.", f"Did you mean `{meant}:…`? {known}" if meant else known
+        f"`{_shorten_input(word)}` is not a filter of `runs`.", f"Did you mean `{guess}:…`? {known}" if guess else known
     )
 
 

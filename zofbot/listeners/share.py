@@ -35,103 +35,109 @@ def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> 
     return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
 
 
-async def share_by_button(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+async def share_by_button(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """Share a result unless it was shared here with the same outcome in the last day. Raises ZofbotError."""
-    asked = replace(asked, name=await display_name(desk, asked))
-    result = await desk.zof.get_result(identifier)
-    card = await _build_card(desk, asked, result)
-    place = share_key(result.id, result.outcome, asked.channel)
-    now = desk.clock.time()
-    given, standing = await desk.store.begin_share(place, SharedCard(asked.user, asked.name, now))
-    if standing and not given:
-        if standing.done:
-            return replies.already_shared_reply(standing.name, now - standing.at, standing.link)
-        return replies.share_running_reply(standing.name)
+    requester = replace(requester, name=await display_name(context, requester))
+    result = await context.zof.get_result(identifier)
+    card = await _build_card(context, requester, result)
+    place = share_key(result.id, result.outcome, requester.channel)
+    now = context.clock.time()
+    is_claimed, earlier = await context.store.begin_share(place, SharedCard(requester.user, requester.name, now))
+    if earlier and not is_claimed:
+        if earlier.done:
+            return replies.already_shared_reply(earlier.name, now - earlier.at, earlier.link)
+        return replies.share_running_reply(earlier.name)
     try:
-        link = await post_card(desk, asked, card, place, maybe_since=standing.maybe_since if standing else None)
+        link = await post_card(context, requester, card, place, maybe_since=earlier.maybe_since if earlier else None)
     except (SlackDeferred, SlackRefused):  # certainly not posted: earlier attempts were searched for
-        await desk.store.cancel_share(place)
+        await context.store.cancel_share(place)
         raise
-    await desk.store.end_share(place, SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link))
+    await context.store.end_share(
+        place, SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
+    )
     return replies.shared_reply(link)
 
 
-async def share_by_command(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+async def share_by_command(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """Share a result each time that somebody types ``share``, once per request. Raises ZofbotError."""
-    asked = replace(asked, name=await display_name(desk, asked))
-    result = await desk.zof.get_result(identifier)
-    card = await _build_card(desk, asked, result)
-    link = await post_card(desk, asked, card, share_key(result.id, result.outcome, asked.channel, asked.request))
-    share = SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link)
-    await desk.store.end_share(share_key(result.id, result.outcome, asked.channel), share)
+    requester = replace(requester, name=await display_name(context, requester))
+    result = await context.zof.get_result(identifier)
+    card = await _build_card(context, requester, result)
+    link = await post_card(
+        context, requester, card, share_key(result.id, result.outcome, requester.channel, requester.request)
+    )
+    share = SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
+    await context.store.end_share(share_key(result.id, result.outcome, requester.channel), share)
     return replies.shared_reply(link)
 
 
-async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -> Message:
+async def _build_card(context: ListenerContext, requester: Requester, result: Result) -> Message:
     """Build the card, redacted for a shared channel. Raises SlackDeferred if the readers are not known in time."""
-    readers = Readers.OURS if desk.details else await desk.people.wait_for_readers(asked.channel)
+    readers = Readers.OURS if context.details else await context.people.wait_for_readers(requester.channel)
     if readers is Readers.UNKNOWN:
         raise SlackDeferred(
             "no_readers", "Slack does not say right now who can read this channel.", "Share it again in a moment."
         )
     shown = result if readers is Readers.OURS else redact_result(result)
-    return cards.result_card(shown, desk.links, by=asked.name)
+    return cards.result_card(shown, context.links, by=requester.name)
 
 
 async def post_card(
-    desk: ListenerContext, asked: Requester, card: Message, place: str, maybe_since: float | None = None
+    context: ListenerContext, requester: Requester, card: Message, place: str, maybe_since: float | None = None
 ) -> str:
     """Post a card under the key ``place`` and return its permalink, empty if unknown.
 
     If the bot is not in the channel, the card is posted through the request's ``response_url``. ``maybe_since`` (Unix
     seconds) is the time of an earlier attempt whose outcome is unknown. Raises SlackError.
     """
-    meta = message_metadata(place, shared_by=asked.user)
+    meta = message_metadata(place, shared_by=requester.user)
     try:
-        receipt = await send_or_simplify(lambda shown: _send_card(desk, asked.channel, shown, meta, maybe_since), card)
+        receipt = await send_or_simplify(
+            lambda shown: _send_card(context, requester.channel, shown, meta, maybe_since), card
+        )
     except SlackRefused as error:
-        if error.reason not in _NO_ACCESS_REASONS or not asked.response_url:
+        if error.reason not in _NO_ACCESS_REASONS or not requester.response_url:
             raise
-        url = asked.response_url
-        await send_or_simplify(lambda shown: desk.notifier.respond_in_channel(url, shown, meta), card)
+        url = requester.response_url
+        await send_or_simplify(lambda shown: context.notifier.respond_in_channel(url, shown, meta), card)
         return ""
     try:
-        return await desk.notifier.fetch_permalink(receipt)
+        return await context.notifier.fetch_permalink(receipt)
     except SlackError as error:  # posted; only the permalink is missing
         log.warning("no permalink", reason=error.reason, channel=receipt.channel)
         return ""
 
 
 async def _send_card(
-    desk: ListenerContext, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
+    context: ListenerContext, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
 ) -> Receipt:
     """Post a card with retries; search for it first if an earlier attempt may have succeeded."""
-    began = desk.clock.time()
+    began = context.clock.time()
     place = meta["event_payload"]["key"]
     async for attempt in stamina.retry_context(on=_retry_delay, attempts=4, timeout=40):
         with attempt:
             if maybe_since is not None and (
-                found := await _find_card(desk, channel, place, maybe_since - _LOOK_BACK_SECONDS)
+                found := await _find_card(context, channel, place, maybe_since - _LOOK_BACK_SECONDS)
             ):
                 return found
             try:
-                return await desk.notifier.post_message(channel, card, meta)
+                return await context.notifier.post_message(channel, card, meta)
             except SlackUnknown:
                 maybe_since = began if maybe_since is None else maybe_since
                 raise
     raise AssertionError("stamina raises what the last attempt raised")
 
 
-async def _find_card(desk: ListenerContext, channel: str, place: str, since: float) -> Receipt | None:
+async def _find_card(context: ListenerContext, channel: str, place: str, since: float) -> Receipt | None:
     """Find a card that may have been posted. Raises SlackUnknown if the search fails; then nothing may be posted."""
     try:
-        return await desk.notifier.find_message(channel, place, since)
-    except SlackRefused as no:
+        return await context.notifier.find_message(channel, place, since)
+    except SlackRefused as error:
         raise SlackUnknown(
-            f"cannot look: {no.reason}",
+            f"cannot look: {error.reason}",
             "Slack did not confirm the card, and zofbot cannot look whether it is in this channel.",
             "If it is not there, invite zofbot with `/invite @zofbot` and share it again.",
-        ) from no
+        ) from error
     except SlackDeferred as busy:
         raise SlackUnknown(
             f"cannot look: {busy.reason}",

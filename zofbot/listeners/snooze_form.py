@@ -55,13 +55,13 @@ def with_snooze(wish: ActionRequest, words: str, person: Person, key: str) -> Ac
 def describe_wake(wish: ActionRequest, words: str, person: Person, key: str) -> str:
     """Describe the end of the snooze for the preview (mrkdwn)."""
     try:
-        asleep = with_snooze(wish, words, person, key)
+        snoozed = with_snooze(wish, words, person, key)
     except BadInput as error:
         return f"⚠️ {error.sentence} For example: `{error.example}`"
-    if asleep.until is not None:
-        return f"⏰ Wakes {describe_time(asleep.until, wish.at, person.zone)}, in your time zone."
-    if asleep.more:
-        return f"⏰ Wakes when it has failed {'once more' if asleep.more == 1 else f'{asleep.more} more times'}."
+    if snoozed.until is not None:
+        return f"⏰ Wakes {describe_time(snoozed.until, wish.at, person.zone)}, in your time zone."
+    if snoozed.more:
+        return f"⏰ Wakes when it has failed {'once more' if snoozed.more == 1 else f'{snoozed.more} more times'}."
     return "⏰ Sleeps until it passes, and wakes if it fails again after that."
 
 
@@ -72,8 +72,8 @@ class WakePreviews:
     the newest input and on top of the version (Slack's hash) of the previous update, so old input never wins.
     """
 
-    def __init__(self, desk: ListenerContext) -> None:
-        self._desk = desk
+    def __init__(self, context: ListenerContext) -> None:
+        self._context = context
         self._newest: OrderedDict[str, SnoozeInput] = OrderedDict()
         self._updating: set[str] = set()
 
@@ -98,12 +98,12 @@ class WakePreviews:
 
     async def _show_newest(self, user: str, form: str) -> None:
         """Update the form until it shows the newest input. Raises BadInput and SlackError."""
-        person = await self._desk.people.load_person(user)
+        person = await self._context.people.load_person(user)
         shown: SnoozeInput | None = None
         version = str(self._newest[form].view.get("hash") or "")
         while shown is not self._newest.get(form, shown):
             shown = self._newest[form]
-            wish = ActionRequest(act=Action.SNOOZE, who=Actor(id=user), at=self._desk.clock.time())
+            wish = ActionRequest(act=Action.SNOOZE, who=Actor(id=user), at=self._context.clock.time())
             said = describe_wake(
                 wish,
                 triage_modals.snooze_input(shown.view),
@@ -112,15 +112,15 @@ class WakePreviews:
             )
             version = await self._update_modal(triage_modals.with_preview(shown.view, said), form, version)
 
-    async def _update_modal(self, drawn: dict[str, Any], form: str, version: str) -> str:
+    async def _update_modal(self, view: dict[str, Any], form: str, version: str) -> str:
         """Update the form; returns its new version. Raises SlackError.
 
         Input that Slack's client sent before it received the previous update has an old version. It is still the newest
         input, so after a conflict the update is repeated without a version.
         """
         try:
-            return await self._desk.notifier.update_view(form, drawn, version)
+            return await self._context.notifier.update_view(form, view, version)
         except SlackError as error:
             if error.reason != "hash_conflict":
                 raise
-            return await self._desk.notifier.update_view(form, drawn)
+            return await self._context.notifier.update_view(form, view)

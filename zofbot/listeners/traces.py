@@ -9,8 +9,8 @@ from zofbot.slack.views import traces
 from zofbot.slack.views.blocks import Message
 
 
-async def show_trace(desk: ListenerContext, who: Requester, name: str) -> Message:
+async def show_trace(context: ListenerContext, requester: Requester, name: str) -> Message:
     """Show the latest traces of an id, or explain why there may be none. Raises ZofbotError."""
-    await require_role(desk, who, Role.ADMIN, "look up traces")
-    found = await desk.traces.find_traces(name)
+    await require_role(context, requester, Role.ADMIN, "look up traces")
+    found = await context.traces.find_traces(name)
     return traces.trace_card(name, found) if found else traces.unknown_trace_reply(name)

@@ -58,28 +58,32 @@ _TYPED_EXAMPLES = {
 """Example of the thread command for each form."""
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register the controls of cards, the buttons in replies, and the triage forms."""
-    previews = snooze_form.WakePreviews(desk)
+    previews = snooze_form.WakePreviews(context)
 
     async def handle_control(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Handle a button or the menu of a card."""
         word, about = parse_press(action)
-        await _dispatch_press(desk, ack, body, word, RepeatedAction(about))
+        await _dispatch_press(context, ack, body, word, RepeatedAction(about))
 
     async def handle_reply_button(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Handle a button in a reply: *Undo*, *Do it anyway*, *Still on it*."""
         await _dispatch_press(
-            desk, ack, body, str(action.get("action_id") or "").removeprefix("zof_do_"), parse_repeated_action(action)
+            context,
+            ack,
+            body,
+            str(action.get("action_id") or "").removeprefix("zof_do_"),
+            parse_repeated_action(action),
         )
 
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
-        await ack(**await _submit_form(desk, requester_of(body), view))
+        await ack(**await _submit_form(context, requester_of(body), view))
 
     async def handle_snooze_input(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Handle input in the snooze form."""
         await ack()
-        desk.errands.start(
+        context.background_tasks.start(
             previews.update_preview(
                 requester_of(body).user, SnoozeInput(str(action.get("action_ts") or ""), body.get("view") or {})
             )
@@ -95,27 +99,27 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 async def _dispatch_press(
-    desk: ListenerContext, ack: Any, body: dict[str, Any], word: str, press: RepeatedAction
+    context: ListenerContext, ack: Any, body: dict[str, Any], word: str, press: RepeatedAction
 ) -> None:
-    who, about = requester_of(body), press.about
-    if about is None or word not in (*HUMAN_ACTIONS, *_MENU_ITEMS) or split_key(about.key)[2] != who.channel:
+    requester, about = requester_of(body), press.about
+    if about is None or word not in (*HUMAN_ACTIONS, *_MENU_ITEMS) or split_key(about.key)[2] != requester.channel:
         await ack()
-        desk.reply_in_background(who, _refuse_press(about, who.channel))
-    elif word in HUMAN_ACTIONS and (Action(word) not in FORM_ACTIONS or _is_still_usable(press, current_time(desk))):
-        told = await desk.run_safely(perform_action(desk, who, about, Action(word), **press.filled))
+        context.reply_in_background(requester, _refuse_press(about, requester.channel))
+    elif word in HUMAN_ACTIONS and (Action(word) not in FORM_ACTIONS or _is_still_usable(press, current_time(context))):
+        reply = await context.run_safely(perform_action(context, requester, about, Action(word), **press.filled))
         await ack()
-        if told.message.text:
-            desk.errands.start(desk.send_reply(who, told.message))
+        if reply.message.text:
+            context.background_tasks.start(context.send_reply(requester, reply.message))
     else:
         await ack()
         if word in HUMAN_ACTIONS:
-            desk.errands.start(open_triage_form(desk, who, about, Action(word)))
+            context.background_tasks.start(open_triage_form(context, requester, about, Action(word)))
         elif word == "why":
-            desk.reply_in_background(who, why.explain_alert(desk, who, about.key))
+            context.reply_in_background(requester, why.explain_alert(context, requester, about.key))
         elif word == "rerun":
-            desk.reply_in_background(who, run_commands.propose_rerun(desk, who, about))
+            context.reply_in_background(requester, run_commands.propose_rerun(context, requester, about))
         elif word == "run":
-            desk.reply_in_background(who, _show_run(desk, who, about))
+            context.reply_in_background(requester, _show_run(context, requester, about))
 
 
 def _is_still_usable(press: RepeatedAction, at: float) -> bool:
@@ -131,41 +135,49 @@ async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
 
 
 async def perform_action(
-    desk: ListenerContext, who: Requester, about: FailureRef, act: Action, **filled: Any
+    context: ListenerContext, requester: Requester, about: FailureRef, act: Action, **filled: Any
 ) -> Message:
     """Check the role and apply an action; returns the reply. Raises ZofbotError."""
-    person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
-    return await apply_action(desk, who, about, build_action_request(desk, who, person, act, **filled))
+    person = await require_role(context, requester, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
+    return await apply_action(
+        context, requester, about, build_action_request(context, requester, person, act, **filled)
+    )
 
 
 def build_action_request(
-    desk: ListenerContext, who: Requester, person: Person, act: Action, **filled: Any
+    context: ListenerContext, requester: Requester, person: Person, act: Action, **filled: Any
 ) -> ActionRequest:
     """Build an action request; ``filled`` is the form input."""
-    by = Actor(id=who.user, name=person.name or who.name)
-    return ActionRequest(act=act, who=by, at=current_time(desk), request=who.request, **filled)
+    by = Actor(id=requester.user, name=person.name or requester.name)
+    return ActionRequest(act=act, who=by, at=current_time(context), request=requester.request, **filled)
 
 
-async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef, wish: ActionRequest) -> Message:
+async def apply_action(
+    context: ListenerContext, requester: Requester, about: FailureRef, wish: ActionRequest
+) -> Message:
     """Apply an action to the version in ``about`` (empty: any); returns the reply. Raises ZofbotError."""
     try:
-        failure = await desk.failures.get(about.key)
+        failure = await context.failures.get(about.key)
         if wish.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
             return triage_replies.no_escalation_reply()
-        failure = await desk.failures.perform_action(about.key, wish, version=about.version)
+        failure = await context.failures.perform_action(about.key, wish, version=about.version)
     except FailureExpired:
-        if not await restore_failure(desk, who, about):
+        if not await restore_failure(context, requester, about):
             return triage_replies.unknown_alert_reply(about.key)
-        failure = await desk.failures.perform_action(about.key, wish)
+        failure = await context.failures.perform_action(about.key, wish)
     except StaleCard as error:
         await audit_refusal(
-            desk, who, triage_replies.describe_attempt(wish.act), "the card showed what has passed", about.key
+            context, requester, triage_replies.describe_attempt(wish.act), "the card showed what has passed", about.key
         )
         return _stale_reply(error.failure, wish)
     except ActionNotAllowed as error:
         present = error.failure.present
         await audit_refusal(
-            desk, who, triage_replies.describe_attempt(wish.act), f"not possible while {present.state.value}", about.key
+            context,
+            requester,
+            triage_replies.describe_attempt(wish.act),
+            f"not possible while {present.state.value}",
+            about.key,
         )
         return triage_replies.illegal_action_reply(
             error.act, error.failure.title, FailureRef(about.key, present.card_version), present, wish.at
@@ -178,34 +190,41 @@ async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef,
 # --- forms
 
 
-async def open_triage_form(desk: ListenerContext, who: Requester, about: FailureRef, act: Action) -> None:
+async def open_triage_form(context: ListenerContext, requester: Requester, about: FailureRef, act: Action) -> None:
     """Open an action's form, or reply why the action is not possible."""
     try:
-        person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
-        failure = await desk.failures.get(about.key)
+        person = await require_role(context, requester, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
+        failure = await context.failures.get(about.key)
         version = about.version if failure else ""
-        failure = failure or await load_failure(desk, who, about)
+        failure = failure or await load_failure(context, requester, about)
         refused = _overtaken_reply(
-            failure, ActionRequest(act=act, who=Actor(id=who.user), at=current_time(desk)), version
+            failure, ActionRequest(act=act, who=Actor(id=requester.user), at=current_time(context)), version
         )
         if refused:
             await audit_refusal(
-                desk, who, triage_replies.describe_attempt(act), "overtaken before its form was opened", about.key
+                context,
+                requester,
+                triage_replies.describe_attempt(act),
+                "overtaken before its form was opened",
+                about.key,
             )
-            await desk.send_reply(who, refused)
+            await context.send_reply(requester, refused)
             return
-        meant = TriageFormState(about.key, failure.present.card_version, who.channel, who.response_url, who.thread)
-        await desk.open_modal(who, build_triage_form(desk, act, meant, failure, person))
+        form_state = TriageFormState(
+            about.key, failure.present.card_version, requester.channel, requester.response_url, requester.thread
+        )
+        await context.open_modal(requester, build_triage_form(context, act, form_state, failure, person))
     except FailureExpired:
-        await desk.send_reply(who, triage_replies.unknown_alert_reply(about.key))
+        await context.send_reply(requester, triage_replies.unknown_alert_reply(about.key))
     except SlackError as error:
-        log.warning("form not opened", act=act, reason=error.reason, user=who.user)
+        log.warning("form not opened", act=act, reason=error.reason, user=requester.user)
         step = "Press the button again, or type it in the alert's thread."
-        await desk.send_reply(
-            who, error_replies.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act]))
+        await context.send_reply(
+            requester,
+            error_replies.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act])),
         )
     except ZofbotError as error:
-        await desk.send_reply(who, error_replies.error_reply(error))
+        await context.send_reply(requester, error_replies.error_reply(error))
 
 
 def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Message | None:
@@ -228,38 +247,42 @@ def _stale_reply(failure: Failure, wish: ActionRequest) -> Message:
 
 
 def build_triage_form(
-    desk: ListenerContext, act: Action, meant: TriageFormState, failure: Failure, person: Person
+    context: ListenerContext, act: Action, form_state: TriageFormState, failure: Failure, person: Person
 ) -> dict[str, Any]:
     """Build the form of an action."""
     match act:
         case Action.ASSIGN:
-            return triage_modals.assign_modal(meant, failure.title, person.id)
+            return triage_modals.assign_modal(form_state, failure.title, person.id)
         case Action.SNOOZE:
-            offered = snooze_choices(current_time(desk), person.zone)
+            offered = snooze_choices(current_time(context), person.zone)
             counts = isinstance(failure.body, CaseAlertPayload)
-            chosen = ActionRequest(act=act, who=Actor(id=person.id), at=current_time(desk))
+            chosen = ActionRequest(act=act, who=Actor(id=person.id), at=current_time(context))
             foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
-            return triage_modals.snooze_modal(meant, failure.title, offered, foreseen, counts=counts)
+            return triage_modals.snooze_modal(form_state, failure.title, offered, foreseen, counts=counts)
         case _:
-            return triage_modals.resolve_modal(meant, failure.title, note=desk.note)
+            return triage_modals.resolve_modal(form_state, failure.title, note=context.note)
 
 
-async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
+async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
     """Apply a submitted form; returns Slack's response action, empty to close the form."""
     act = Action(str(view["callback_id"]).removeprefix(f"{triage_modals.FORM_CALLBACK_PREFIX}_"))
     try:
-        meant = parse_private_metadata(TriageFormState, view)
-        check_channel(meant.key, meant.channel)
-        there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
-        person = await require_role(desk, there, Role.RESPONDER, triage_replies.describe_attempt(act), meant.key)
-        wanted = await _request_from_form(desk, act, there, person, meant.key, view)
+        form_state = parse_private_metadata(TriageFormState, view)
+        check_channel(form_state.key, form_state.channel)
+        there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
+        person = await require_role(
+            context, there, Role.RESPONDER, triage_replies.describe_attempt(act), form_state.key
+        )
+        wanted = await _request_from_form(context, act, there, person, form_state.key, view)
     except (BadInput, NotAllowed) as error:
         return _field_errors(act, error_replies.field_error(error))
-    told = await desk.run_safely(apply_action(desk, there, FailureRef(meant.key, meant.version), wanted))
-    if told.failed:  # the form stays open with its input
-        return _field_errors(act, told.message.text)
-    if meant.url:
-        desk.errands.start(desk.send_reply(there, told.message))
+    reply = await context.run_safely(
+        apply_action(context, there, FailureRef(form_state.key, form_state.version), wanted)
+    )
+    if reply.failed:  # the form stays open with its input
+        return _field_errors(act, reply.message.text)
+    if form_state.url:
+        context.background_tasks.start(context.send_reply(there, reply.message))
     return {}
 
 
@@ -269,38 +292,38 @@ def _field_errors(act: Action, said: str) -> dict[str, Any]:
 
 
 async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
-    desk: ListenerContext, act: Action, who: Requester, person: Person, key: str, view: Mapping[str, Any]
+    context: ListenerContext, act: Action, requester: Requester, person: Person, key: str, view: Mapping[str, Any]
 ) -> ActionRequest:
-    wanted = build_action_request(desk, who, person, act)
+    wanted = build_action_request(context, requester, person, act)
     match act:
         case Action.ASSIGN:
             chosen = triage_modals.field_value(view, "owner", "owner")
-            return await with_assignee(desk, wanted, chosen)
+            return await with_assignee(context, wanted, chosen)
         case Action.SNOOZE:
             return snooze_form.with_snooze(wanted, triage_modals.snooze_input(view), person, key)
         case _:
             reason = triage_modals.field_value(view, "reason", "reason")
-            return with_resolution(desk, wanted, reason, triage_modals.field_value(view, "note", "note"))
+            return with_resolution(context, wanted, reason, triage_modals.field_value(view, "note", "note"))
 
 
-async def with_assignee(desk: ListenerContext, wish: ActionRequest, user: str) -> ActionRequest:
+async def with_assignee(context: ListenerContext, wish: ActionRequest, user: str) -> ActionRequest:
     """Set the assignee; assigning to oneself becomes an acknowledgement. Raises BadInput if they lack the role."""
     if user == wish.who.id:
         return wish.model_copy(update={"act": Action.ACKNOWLEDGE})
-    chosen = await desk.people.load_person(user)
-    if explain_refusal(Role.RESPONDER, chosen, desk.roles) and not chosen.doubt:
+    chosen = await context.people.load_person(user)
+    if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
         raise BadInput(f"You cannot assign this failure to {chosen.name or user}, who may not work on failures here.",
                        "Choose a full member of this workspace.")  # fmt: skip
     return wish.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
 
-def with_resolution(desk: ListenerContext, wish: ActionRequest, reason: str, note: str) -> ActionRequest:
+def with_resolution(context: ListenerContext, wish: ActionRequest, reason: str, note: str) -> ActionRequest:
     """Set the reason and note of a resolution. Raises BadInput if the reason is unknown or a required note missing."""
     if reason not in RESOLUTION_REASONS:
         raise BadInput(
             "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
         )
-    if desk.note and not note.strip():
+    if context.note and not note.strip():
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return wish.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
@@ -309,17 +332,17 @@ def with_resolution(desk: ListenerContext, wish: ActionRequest, reason: str, not
 # --- other menu items
 
 
-async def _show_run(desk: ListenerContext, who: Requester, about: FailureRef) -> Message:
+async def _show_run(context: ListenerContext, requester: Requester, about: FailureRef) -> Message:
     tried = "look up this run"
-    await require_reader(desk, who, tried)
-    failure = await desk.failures.get(about.key)
+    await require_reader(context, requester, tried)
+    failure = await context.failures.get(about.key)
     if failure is not None:
-        await require_visible(desk, who, failure.channel, tried)
+        await require_visible(context, requester, failure.channel, tried)
     if failure is None:
         return triage_replies.unknown_alert_reply(about.key)
-    return await lookups.show_run(desk, failure.body.run.id)
+    return await lookups.show_run(context, failure.body.run.id)
 
 
-def current_time(desk: ListenerContext) -> float:
+def current_time(context: ListenerContext) -> float:
     """Return the current time in Unix seconds."""
-    return desk.clock.time()
+    return context.clock.time()

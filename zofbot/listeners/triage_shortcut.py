@@ -27,45 +27,48 @@ from zofbot.triage.state_machine import HUMAN_ACTIONS
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register the shortcut (https://docs.slack.dev/interactivity/implementing-shortcuts) and its form."""
 
     async def handle_shortcut(ack: Any, body: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_open_chooser(desk, requester_of(body), body.get("message") or {}))
+        context.background_tasks.start(_open_chooser(context, requester_of(body), body.get("message") or {}))
 
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
-        await ack(**await _submit_choice(desk, requester_of(body), view))
+        await ack(**await _submit_choice(context, requester_of(body), view))
 
     app.shortcut(SHORTCUT_CALLBACK_ID)(handle_shortcut)
     app.view(triage_modals.CHOOSER_CALLBACK_ID)(handle_submission)
 
 
-async def _open_chooser(desk: ListenerContext, who: Requester, message: Mapping[str, Any]) -> None:
+async def _open_chooser(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> None:
     """Open the action chooser for a message's failure, or reply why not; Slack allows three seconds."""
     try:
-        await require_role(desk, who, Role.RESPONDER, "triage this failure")
-        failure = await _find_failure(desk, who, message)
+        await require_role(context, requester, Role.RESPONDER, "triage this failure")
+        failure = await _find_failure(context, requester, message)
         about = FailureRef(failure.key, failure.present.card_version)
-        meant = TriageFormState(about.key, about.version, who.channel, who.response_url, who.thread)
-        stands = triage_replies.last_action_text(failure.present, triage.current_time(desk))
-        await desk.open_modal(
-            who, triage_modals.action_chooser_modal(meant, failure.title, stands, _offered_actions(failure))
+        form_state = TriageFormState(
+            about.key, about.version, requester.channel, requester.response_url, requester.thread
+        )
+        last_action = triage_replies.last_action_text(failure.present, triage.current_time(context))
+        await context.open_modal(
+            requester,
+            triage_modals.action_chooser_modal(form_state, failure.title, last_action, _offered_actions(failure)),
         )
     except FailureExpired as error:
-        await desk.send_reply(who, triage_replies.unknown_alert_reply(str(error)))
+        await context.send_reply(requester, triage_replies.unknown_alert_reply(str(error)))
     except SlackError as error:
-        log.warning("form not opened", reason=error.reason, user=who.user)
-        await desk.send_reply(
-            who, error_replies.error_reply(BadInput("Slack did not open the form.", "Choose it again."))
+        log.warning("form not opened", reason=error.reason, user=requester.user)
+        await context.send_reply(
+            requester, error_replies.error_reply(BadInput("Slack did not open the form.", "Choose it again."))
         )
     except ZofbotError as error:
-        await desk.send_reply(who, error_replies.error_reply(error))
+        await context.send_reply(requester, error_replies.error_reply(error))
 
 
-async def _find_failure(desk: ListenerContext, who: Requester, message: Mapping[str, Any]) -> Failure:
+async def _find_failure(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> Failure:
     """Return the failure of an alert, or of a reply in its thread. Raises FailureExpired, SlackError and BadInput."""
-    if not await desk.notifier.is_own_message(message):  # another app may have copied our block ids
+    if not await context.notifier.is_own_message(message):  # another app may have copied our block ids
         message = {name: message[name] for name in ("thread_ts", "ts") if name in message}
     inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]
     blocks = [*(message.get("blocks") or ()), *inside]
@@ -73,36 +76,41 @@ async def _find_failure(desk: ListenerContext, who: Requester, message: Mapping[
         (about for block in blocks if (about := FailureRef.parse_block_id(str(block.get("block_id") or "")))), None
     )
     root = str(message.get("thread_ts") or message.get("ts") or "")
-    key = alert_key_of(shown.key, who.channel) if shown else await alert_key_at(desk, who.channel, root)
+    key = alert_key_of(shown.key, requester.channel) if shown else await alert_key_at(context, requester.channel, root)
     if not key:
         raise BadInput("This message is not about a failure.", "Choose it on an alert, or on a reply to one.")
-    return await load_failure(desk, who, FailureRef(key, ""))
+    return await load_failure(context, requester, FailureRef(key, ""))
 
 
 def _offered_actions(failure: Failure) -> list[Action]:
     """Return the actions that the state machine allows, plus undo."""
     allowed = [act for act in TRANSITIONS[failure.present.state] if act in HUMAN_ACTIONS]
-    acts_ = [act for act in allowed if act is not Action.ESCALATE or failure.body.policy.escalate]
-    return [*acts_, Action.UNDO] if failure.present.before else acts_
+    actions = [act for act in allowed if act is not Action.ESCALATE or failure.body.policy.escalate]
+    return [*actions, Action.UNDO] if failure.present.before else actions
 
 
-async def _submit_choice(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
+async def _submit_choice(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
     """Apply the chosen action, or open its form; returns Slack's response action."""
     try:
-        meant, chosen = parse_private_metadata(TriageFormState, view), triage_modals.field_value(view, "act", "act")
-        check_channel(meant.key, meant.channel)
+        form_state, chosen = (
+            parse_private_metadata(TriageFormState, view),
+            triage_modals.field_value(view, "act", "act"),
+        )
+        check_channel(form_state.key, form_state.channel)
         if chosen not in HUMAN_ACTIONS:
             raise BadInput("Nothing is chosen.", "Choose what to do.")
-        act, about = Action(chosen), FailureRef(meant.key, meant.version)
-        there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
+        act, about = Action(chosen), FailureRef(form_state.key, form_state.version)
+        there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
         if act not in triage.FORM_ACTIONS:
-            told = await desk.run_safely(triage.perform_action(desk, there, about, act))
-            desk.errands.start(desk.send_reply(there, told.message))
+            reply = await context.run_safely(triage.perform_action(context, there, about, act))
+            context.background_tasks.start(context.send_reply(there, reply.message))
             return {}
-        person = await require_role(desk, there, Role.RESPONDER, triage_replies.describe_attempt(act), meant.key)
-        form = triage.build_triage_form(desk, act, meant, await load_failure(desk, there, about), person)
+        person = await require_role(
+            context, there, Role.RESPONDER, triage_replies.describe_attempt(act), form_state.key
+        )
+        form = triage.build_triage_form(context, act, form_state, await load_failure(context, there, about), person)
     except FailureExpired:
-        desk.errands.start(desk.send_reply(there, triage_replies.unknown_alert_reply(meant.key)))
+        context.background_tasks.start(context.send_reply(there, triage_replies.unknown_alert_reply(form_state.key)))
         return {}
     except ZofbotError as error:
         return {"response_action": "errors", "errors": {"act": error_replies.field_error(error)}}

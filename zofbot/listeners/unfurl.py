@@ -41,14 +41,14 @@ class PastedLinks:
     links: Mapping[LinkTarget, str]
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     """Register the link event (https://docs.slack.dev/reference/events/link_shared); acknowledged before unfurling."""
 
     async def handle_links(ack: Any, body: dict[str, Any]) -> None:
         await ack()
-        found = parse_links(body, desk.links)
+        found = parse_links(body, context.links)
         if found:
-            desk.errands.start(_unfurl_links(desk, found))
+            context.background_tasks.start(_unfurl_links(context, found))
 
     app.event("link_shared")(handle_links)
 
@@ -68,11 +68,11 @@ def parse_links(body: Mapping[str, Any], links: ZofLinks) -> PastedLinks | None:
     if source == "composer" or channel == "COMPOSER" or not channel.startswith(("C", "G")) or not user:
         return None
     found: dict[LinkTarget, str] = {}
-    told = event.get("links")
-    for link in told if isinstance(told, list) else ():
+    shared_links = event.get("links")
+    for link in shared_links if isinstance(shared_links, list) else ():
         url = _string_field(link, "url")
-        if meant := links.match_template(url):
-            found.setdefault(meant, url)
+        if target := links.match_template(url):
+            found.setdefault(target, url)
     place = {"unfurl_id": identifier, "source": source} if identifier and source else {"channel": channel, "ts": ts}
     kept = dict(list(found.items())[:MAX_CARDS])
     return PastedLinks(user, channel, place, kept) if kept and all(place.values()) else None
@@ -83,32 +83,32 @@ def _string_field(given: Any, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-async def _unfurl_links(desk: ListenerContext, message: PastedLinks) -> None:
+async def _unfurl_links(context: ListenerContext, message: PastedLinks) -> None:
     """Show the cards if the author and the channel's readers may see them; otherwise leave the links as they are."""
-    if (await desk.people.load_person(message.user)).standing is not Membership.MEMBER:
+    if (await context.people.load_person(message.user)).standing is not Membership.MEMBER:
         log.info("links left alone", because="not pasted by a full member", user=message.user)
         return
-    if await desk.people.wait_for_readers(message.channel) is not Readers.OURS:
+    if await context.people.wait_for_readers(message.channel) is not Readers.OURS:
         log.info("links left alone", because="the channel is shared", channel=message.channel)
         return
-    drawn = await asyncio.gather(*(_build_card(desk, meant) for meant in message.links))
-    cards = {url: card for url, card in zip(message.links.values(), drawn, strict=True) if card}
+    rendered = await asyncio.gather(*(_build_card(context, target) for target in message.links))
+    cards = {url: card for url, card in zip(message.links.values(), rendered, strict=True) if card}
     if not cards:
         return
     try:
         async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=30):
             with attempt:
-                await desk.notifier.unfurl_links(message.place, cards)
+                await context.notifier.unfurl_links(message.place, cards)
     except SlackError as error:
         log.warning("links not unfurled", channel=message.channel, reason=error.reason, mend=error.next_step)
 
 
-async def _build_card(desk: ListenerContext, meant: LinkTarget) -> dict[str, Any] | None:
-    ask = desk.zof.get_run if meant.kind == "run" else desk.zof.get_result
+async def _build_card(context: ListenerContext, target: LinkTarget) -> dict[str, Any] | None:
+    ask = context.zof.get_run if target.kind == "run" else context.zof.get_result
     try:
-        return unfurl_card(await ask(meant.id, patience=CARD_TIME_BUDGET))
+        return unfurl_card(await ask(target.id, patience=CARD_TIME_BUDGET))
     except ZofError as error:
-        log.info("link leads to nothing that Zof shows", kind=meant.kind, id=meant.id, cause=error.sentence,
+        log.info("link leads to nothing that Zof shows", kind=target.kind, id=target.id, cause=error.sentence,
                  request_id=error.request_id)  # fmt: skip
         return None
 

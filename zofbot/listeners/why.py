@@ -9,7 +9,7 @@ import structlog
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
 from zofbot.alerting.explain import CountedMessage, Explanation, explain_run
 from zofbot.alerting.reasons import REASON_TEXTS, DecisionReason
-from zofbot.alerting.state import MUTES, RuleState, held_by
+from zofbot.alerting.state import MUTES, RuleState, held_hash
 from zofbot.domain.errors import ZofError, ZofRejected
 from zofbot.domain.model import Run
 from zofbot.listeners import lookups
@@ -29,55 +29,57 @@ from zofbot.subscriptions.mute import active, read_mutes
 log = structlog.get_logger()
 
 
-async def explain_to_channel(desk: ListenerContext, channel: str, identifier: str, message: str = "") -> Message:
+async def explain_to_channel(context: ListenerContext, channel: str, identifier: str, message: str = "") -> Message:
     """Explain a run, or the run of a result, to a channel; ``message`` is the key of the alert in question, if any.
 
     Raises ZofbotError.
     """
-    run = await _find_run(desk, identifier)
-    bad, _ = await lookups.failed_results(desk, run)
-    now = desk.clock.time()
+    run = await _find_run(context, identifier)
+    bad, _ = await lookups.failed_results(context, run)
+    now = context.clock.time()
     finding = RunFinding.from_results(
         run, {result.id: result for result in [*(run.results or ()), *bad]}.values(), otherwise=now
     )
-    wishes = await desk.subscriptions.list_all()
-    names = RuleState.hash_names(finding, wishes, desk.default_channel, [channel])
-    kept = await desk.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
-    floor = float(kept[CURSORS_HASH].get(FLOOR_FIELD, 0))
-    told = explain_run(
+    wishes = await context.subscriptions.list_all()
+    names = RuleState.hash_names(finding, wishes, context.default_channel, [channel])
+    hashes = await context.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
+    floor = float(hashes[CURSORS_HASH].get(FLOOR_FIELD, 0))
+    explanation = explain_run(
         finding,
         channel,
         wishes,
-        RuleState.from_hashes(kept),
+        RuleState.from_hashes(hashes),
         now,
         lookback=now - floor,
-        default_channel=desk.default_channel,
+        default_channel=context.default_channel,
     )
-    then = _next_step(told, heard=run.id in kept[HINTS])
-    return why.why_card(run, _subscription_lines(told, wishes), await _message_statuses(desk, told, message), now, then)
+    then = _next_step(explanation, heard=run.id in hashes[HINTS])
+    return why.why_card(
+        run, _subscription_lines(explanation, wishes), await _message_statuses(context, explanation, message), now, then
+    )
 
 
-def _next_step(told: Explanation, *, heard: bool) -> str:
+def _next_step(explanation: Explanation, *, heard: bool) -> str:
     """Return what happens next without anybody's action, a key of ``NEXT_STEP_NOTES``; empty for nothing."""
-    if heard and not told.decided:
-        return "heard" if told.finding.has_ended else "watched"
-    return "expected" if told.is_expected else ""
+    if heard and not explanation.decided:
+        return "heard" if explanation.finding.has_ended else "watched"
+    return "expected" if explanation.is_expected else ""
 
 
-async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Message:
+async def explain_alert(context: ListenerContext, requester: Requester, key: str) -> Message:
     """Explain the alert ``key``, from stored data if Zof does not answer. Raises ZofbotError."""
     tried = "see why this was posted"
-    await require_reader(desk, who, tried)
+    await require_reader(context, requester, tried)
     _, identifier, channel = split_key(key)
-    await require_visible(desk, who, channel, tried)
+    await require_visible(context, requester, channel, tried)
     try:
-        return await explain_to_channel(desk, channel, identifier, key)
+        return await explain_to_channel(context, channel, identifier, key)
     except ZofError as error:
         log.info("explained from memory", key=key, cause=error.sentence, request_id=error.request_id)
-        failure = await desk.failures.get(key)
+        failure = await context.failures.get(key)
         if failure is None:
             return triage_replies.unknown_alert_reply(key)
-        own = {item.id: item for item in await desk.subscriptions.list_for_channel(channel)}
+        own = {item.id: item for item in await context.subscriptions.list_for_channel(channel)}
         takers = [own[taker] for taker in failure.body.takers if taker in own]
         wishes = [
             SubscriptionLine(
@@ -85,30 +87,32 @@ async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Mess
             )
             for taker in takers
         ]
-        now = desk.clock.time()
-        return why.stored_why_card(failure.title, wishes, await _load_statuses(desk, [CountedMessage(key)]), now, error)
+        now = context.clock.time()
+        return why.stored_why_card(
+            failure.title, wishes, await _load_statuses(context, [CountedMessage(key)]), now, error
+        )
 
 
-async def _find_run(desk: ListenerContext, identifier: str) -> Run:
+async def _find_run(context: ListenerContext, identifier: str) -> Run:
     """Fetch a run by its own id or by that of one of its results. Raises ZofError."""
     if identifier.startswith("run_"):
-        return await desk.zof.get_run(identifier)
+        return await context.zof.get_run(identifier)
     try:
-        result = await desk.zof.get_result(identifier)
+        result = await context.zof.get_result(identifier)
     except ZofRejected as error:
         if error.status != 404:
             raise
-        return await desk.zof.get_run(identifier)
+        return await context.zof.get_run(identifier)
     if result.run_id:
-        return await desk.zof.get_run(result.run_id)
+        return await context.zof.get_run(result.run_id)
     where = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
     return Run(id=result.id, outcome=result.outcome, results=(result,), **where)
 
 
-def _subscription_lines(told: Explanation, subscriptions: Iterable[Subscription]) -> list[SubscriptionLine]:
+def _subscription_lines(explanation: Explanation, subscriptions: Iterable[Subscription]) -> list[SubscriptionLine]:
     by_id = {subscription.id: subscription for subscription in subscriptions}
     made = []
-    for reason in told.reasons:
+    for reason in explanation.reasons:
         its = by_id.get(reason.subscription, Subscription())
         default = reason.subscription == DEFAULT_SUBSCRIPTION
         made.append(
@@ -122,39 +126,41 @@ def _filters_text(subscription: Subscription) -> str:
     return format_filters(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
 
 
-async def _message_statuses(desk: ListenerContext, told: Explanation, message: str) -> list[MessageStatus]:
+async def _message_statuses(context: ListenerContext, explanation: Explanation, message: str) -> list[MessageStatus]:
     """Return the status of the known messages, including the alert in question."""
-    parts = list(told.parts)
-    if message not in ("", told.storm, *(part.key for part in parts)):
+    parts = list(explanation.parts)
+    if message not in ("", explanation.storm, *(part.key for part in parts)):
         parts.append(CountedMessage(message))
-    stands = await _load_statuses(desk, parts)
-    if told.storm:
-        stands += await _load_statuses(desk, [CountedMessage(told.storm)], storm=True)
-    if stands or not told.perhaps:
-        return stands
+    statuses = await _load_statuses(context, parts)
+    if explanation.storm:
+        statuses += await _load_statuses(context, [CountedMessage(explanation.storm)], storm=True)
+    if statuses or not explanation.perhaps:
+        return statuses
     found = [
-        status for status in await _load_statuses(desk, [CountedMessage(key) for key in told.perhaps]) if status.state
+        status
+        for status in await _load_statuses(context, [CountedMessage(key) for key in explanation.perhaps])
+        if status.state
     ]
     return found or [MessageStatus()]
 
 
 async def _load_statuses(
-    desk: ListenerContext, parts: Sequence[CountedMessage], *, storm: bool = False
+    context: ListenerContext, parts: Sequence[CountedMessage], *, storm: bool = False
 ) -> list[MessageStatus]:
-    return [await _load_status(desk, part, storm) for part in parts]
+    return [await _load_status(context, part, storm) for part in parts]
 
 
-async def _load_status(desk: ListenerContext, part: CountedMessage, storm: bool) -> MessageStatus:
-    entry = await find_outbox_record(desk, part.key)
-    failure = await desk.failures.get(part.key)
+async def _load_status(context: ListenerContext, part: CountedMessage, storm: bool) -> MessageStatus:
+    entry = await find_outbox_record(context, part.key)
+    failure = await context.failures.get(part.key)
     if entry is None:
         return MessageStatus(joined=part.joined, storm=storm)
-    held = await _waiting_reason(desk, entry) if entry.state is NotificationState.PENDING else ""
+    held = await _waiting_reason(context, entry) if entry.state is NotificationState.PENDING else ""
     present = failure.present if failure else None
     unposted = failure is not None and failure.body.unposted
     return MessageStatus(
         entry.state,
-        await find_permalink(desk, entry),
+        await find_permalink(context, entry),
         entry.reason,
         entry.attempts,
         held,
@@ -165,13 +171,15 @@ async def _load_status(desk: ListenerContext, part: CountedMessage, storm: bool)
     )
 
 
-async def _waiting_reason(desk: ListenerContext, entry: OutboxRecord) -> str:
+async def _waiting_reason(context: ListenerContext, entry: OutboxRecord) -> str:
     parked = next(
-        (channel.reason for channel in await desk.outbox.parked_channels() if channel.channel == entry.channel), ""
+        (channel.reason for channel in await context.outbox.parked_channels() if channel.channel == entry.channel), ""
     )
-    now = desk.clock.time()
+    now = context.clock.time()
     quiet = entry.not_before if entry.not_before > now else 0.0
-    mutes = active(read_mutes((await desk.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
-    held = await desk.outbox.read_fields(*((held_by(mute.id), entry.key) for mute in mutes)) if mutes else ()
+    mutes = active(read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
+    held = await context.outbox.read_fields(*((held_hash(mute.id), entry.key) for mute in mutes)) if mutes else ()
     muted = max((mute.until for mute, record in zip(mutes, held, strict=False) if record), default=0.0)
-    return why.waiting_reason(parked=parked, paused=(await desk.outbox.read_stats()).paused, muted=muted, quiet=quiet)
+    return why.waiting_reason(
+        parked=parked, paused=(await context.outbox.read_stats()).paused, muted=muted, quiet=quiet
+    )

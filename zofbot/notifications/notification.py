@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from zofbot.subscriptions.digest_schedule import DigestSetting
+
 NOTIFICATION_SCHEMA = 1
 """Version of stored records; records with a newer version are rejected."""
 
@@ -54,16 +56,16 @@ class Notification(BaseModel):
     schema_: int = Field(default=NOTIFICATION_SCHEMA, alias="schema")
 
 
-class UnwantedNotification(Exception):
-    """The notification became obsolete before it was due."""
+@dataclass(frozen=True)
+class Obsolete:
+    """The decision not to send a notification: it became obsolete before it was due."""
 
 
-class UndecidedNotification(Exception):
-    """It is not known yet whether the channel may see everything; try again in ``seconds``."""
+@dataclass(frozen=True)
+class Postponed:
+    """The decision to try a notification again in ``seconds``."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -96,5 +98,7 @@ class Claim:
     storm: dict[str, Any] | None = None
     """The payload of the storm that includes the failure; ``storm_triage`` is that storm's triage record."""
     storm_triage: str = ""
+    digest: DigestSetting | None = None
+    """The channel's present digest setting, read where the notification is a digest."""
     details_follow: bool = False
     """Details are left out until Slack confirms who can read the channel; then the message is edited."""

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from zofbot.notifications.catch_up_payload import CatchUpPayload
+from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import (
     STANDALONE_PAYLOADS,
+    CaseAlertPayload,
     FailurePayload,
     Payload,
+    ReminderPayload,
+    RunAlertPayload,
     StormPayload,
     load_payload,
 )
+from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule, latest_occurrence
 from zofbot.triage import TriageRecord, effective_record, merge_storm_record
 
 
@@ -24,9 +32,13 @@ class PresentState:
     """
 
     kind: NotificationKind
+    now: float
+    """Unix seconds."""
     failure: FailurePayload | None
     own: TriageRecord
     storm: TriageRecord | None
+    digest: DigestSetting | None = None
+    """The channel's digest setting, where the notification is a digest."""
 
     @property
     def record(self) -> TriageRecord:
@@ -44,13 +56,13 @@ def read_claim(claim: Claim, now: float) -> tuple[Payload, PresentState]:
     latest = claim.failure if kind is not NotificationKind.REPLY else None
     payload = load_payload(latest or claim.notification.body)
     if isinstance(payload, STANDALONE_PAYLOADS):
-        return payload, PresentState(kind, None, TriageRecord(), None)
+        return payload, PresentState(kind, now, None, TriageRecord(), None, claim.digest)
     failure = load_payload(claim.failure) if claim.failure and not latest else payload
     record = TriageRecord.model_validate_json(claim.triage) if claim.triage else TriageRecord()
     storm = _read_storm_record(claim, now)
     if not isinstance(failure, FailurePayload):
-        return payload, PresentState(kind, None, record, storm)
-    return payload, PresentState(kind, failure, effective_record(record, failure.test_facts, now), storm)
+        return payload, PresentState(kind, now, None, record, storm)
+    return payload, PresentState(kind, now, failure, effective_record(record, failure.test_facts, now), storm)
 
 
 def _read_storm_record(claim: Claim, now: float) -> TriageRecord | None:
@@ -59,3 +71,39 @@ def _read_storm_record(claim: Claim, now: float) -> TriageRecord | None:
         return None
     record = TriageRecord.model_validate_json(claim.storm_triage) if claim.storm_triage else TriageRecord()
     return effective_record(record, storm.test_facts, now)
+
+
+def is_claim_wanted(claim: Claim, now: float) -> bool:
+    """Whether a claimed notification is to be sent at ``now`` (Unix seconds)."""
+    if claim.notification.kind is not NotificationKind.REPLY and not (claim.failure or claim.notification.body):
+        return False  # an edit of a failure that has expired
+    try:
+        payload, state = read_claim(claim, now)
+    except ValidationError:  # of another version: sent as one plain line
+        return True
+    return is_still_wanted(payload, state)
+
+
+def is_still_wanted(payload: Payload, state: PresentState) -> bool:
+    """Whether a notification still has something to say, or was overtaken before it was due."""
+    match payload:
+        case RunAlertPayload(unposted=True) | CaseAlertPayload(unposted=True):
+            return state.kind is not NotificationKind.ROOT
+        case ReminderPayload():
+            escalated = state.storm and payload.sort == "escalate" and state.own.at <= state.storm.at
+            return bool(state.failure) and not escalated and payload.is_still_wanted(state.record)
+        case DigestPayload():
+            return _is_digest_wanted(payload, state)
+        case CatchUpPayload():
+            return bool(payload.failures)
+        case _:
+            return True
+
+
+def _is_digest_wanted(payload: DigestPayload, state: PresentState) -> bool:
+    """Not if it was switched off or rescheduled, or if a later one is due because delivery was blocked."""
+    if state.digest is None:
+        return False
+    schedule = state.digest.rhythm
+    same = (format_schedule(schedule), schedule.zone) == (payload.rhythm, payload.zone)
+    return same and latest_occurrence(schedule, state.now).at <= payload.until

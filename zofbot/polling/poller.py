@@ -201,7 +201,7 @@ class Poller:
         except LeaseLost:
             outcome, pause = "fenced", self._beat * STANDBY_CHECK_BEATS
             log.warning("another poller has taken over")
-        except Exception as error:  # the one place where nothing may end the loop; it is counted and tried again
+        except Exception as error:  # no error may end the loop; it is counted and retried
             log.error("poll failed", exc_info=error)
             tracing.record_error(error)
         self._context.metrics.poll_turns.labels(outcome).inc()

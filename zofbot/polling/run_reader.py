@@ -98,7 +98,7 @@ class RunReader:
                 return own
             raise
         where = RunFinding.from_results(run, (), otherwise=happened)
-        projects = tuple(dict.fromkeys((*projects, *where.projects)))  # the last is shown
+        projects = tuple(dict.fromkeys((*projects, *where.projects)))  # the last one is shown
         return replace(own, projects=projects, environment=where.environment or environment)
 
     def _count_request(self) -> None:

@@ -136,7 +136,7 @@ class FeedScanner:
             return False  # the longest of all listings; what the others show is still reported
         if self._context.refused.pop(scan.feed.name, None):
             log.info("feed read again", feed=scan.feed.name)
-        if page is None:  # the cursor came round again
+        if page is None:  # Zof returned the same cursor again
             onward = progress.finish_scan()
         else:
             fresh = [item for item in page if self._queue_if_new(scan.feed, item)]
@@ -156,7 +156,7 @@ class FeedScanner:
         at = item.happened_at
         complete = self._checkpoint.cursor_of(feed.name).complete
         if complete is None and at is None:
-            self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be as old as anything
+            self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
         if complete is None if at is None else at < self._checkpoint.floor:
             self._count_silent(feed, first=complete is None)
             return False
@@ -199,7 +199,7 @@ class FeedScanner:
             return
         watch = PendingRun("run" if subject == run else "result", subject, feed.name, self._context.unix_time(), at)
         known = self._checkpoint.watches.get(watch.hash_field, watch)
-        # A run that is listed has ended; a result may be listed while its run goes on.
+        # A listed run has ended; a result may be listed while its run is in progress.
         due = 0.0 if feed.noun == "runs" else known.due
         self._checkpoint.add_pending(replace(known, due=due, seen=(*known.seen, name)))
 

@@ -96,32 +96,34 @@ class Canary:
         try:
             while not is_cancel_requested():
                 began = now()
-                turn = await self.probe_once()
+                cycle = await self.probe_once()
                 if is_cancel_requested():
                     break
-                pause = self._interval * (1 if turn.leads or turn.faults else STANDBY_CHECK_INTERVALS)
+                pause = self._interval * (1 if cycle.leads or cycle.faults else STANDBY_CHECK_INTERVALS)
                 await self._clock.sleep(max(0.0, began + pause - now()))
         finally:
             await self._release_lease()
 
     async def probe_once(self) -> CanaryCycle:
         """Run one cycle if this process gets the lease: delivery, Zof, clocks. Logs and counts each broken link."""
-        turn = CanaryCycle()
+        cycle = CanaryCycle()
         try:
-            async with self._collect_faults(turn):
+            async with self._collect_faults(cycle):
                 if held := await self._hold_lease():
-                    turn.leads = True
-                    await self._check_delivery(turn, held.fence, held.hashes[CANARY_HASH])
-                    await self._check_zof_and_clocks(turn)
+                    cycle.leads = True
+                    await self._check_delivery(cycle, held.fence, held.hashes[CANARY_HASH])
+                    await self._check_zof_and_clocks(cycle)
         except Exception as error:  # as in the poller: nothing ends the loop, and it is counted
             log.error("canary failed", exc_info=error)
-            turn.faults.append(Diagnosis("outbox", f"The canary itself failed ({type(error).__name__}).", "Report it."))
-        for item in {each_fault.link: each_fault for each_fault in reversed(turn.faults)}.values():
+            cycle.faults.append(
+                Diagnosis("outbox", f"The canary itself failed ({type(error).__name__}).", "Report it.")
+            )
+        for item in {each_fault.link: each_fault for each_fault in reversed(cycle.faults)}.values():
             self._metrics.canary_failures.labels(item.link).inc()
             log.error("canary late", link=item.link, what=item.what, mend=item.mend)
-        if turn.leads and not turn.faults:
+        if cycle.leads and not cycle.faults:
             self._metrics.canary_last.set(self._unix_time())
-        return turn
+        return cycle
 
     async def _hold_lease(self) -> HeldLease | None:
         """Acquire or renew the lease, which also tests writing to and reading from Redis."""
@@ -133,23 +135,23 @@ class Canary:
         return held
 
     @asynccontextmanager
-    async def _collect_faults(self, turn: CanaryCycle) -> AsyncIterator[None]:
+    async def _collect_faults(self, cycle: CanaryCycle) -> AsyncIterator[None]:
         """Record errors as faults, except that another process has taken the lease or Zof limits the rate."""
         try:
             yield
         except (StoreUnavailable, SlackError) as error:
-            turn.faults.append(canary_diagnosis.diagnose_error(error))
+            cycle.faults.append(canary_diagnosis.diagnose_error(error))
         except ZofError as error:
             if not canary_diagnosis.is_rate_limited(error):
-                turn.faults.append(canary_diagnosis.diagnose_error(error))
+                cycle.faults.append(canary_diagnosis.diagnose_error(error))
         except LeaseLost:
-            turn.leads = False
+            cycle.leads = False
 
-    async def _check_delivery(self, turn: CanaryCycle, fence: Fence, left: Mapping[str, str]) -> None:
+    async def _check_delivery(self, cycle: CanaryCycle, fence: Fence, left: Mapping[str, str]) -> None:
         """Send a probe through the rules, the outbox and the dispatcher to Slack, find it, and delete it."""
-        async with self._collect_faults(turn):
-            under_way = await self._probes.remove_leftovers(left)
-            name, began = min(under_way.items(), key=lambda item: item[1], default=("", 0.0))
+        async with self._collect_faults(cycle):
+            in_progress = await self._probes.remove_leftovers(left)
+            name, began = min(in_progress.items(), key=lambda item: item[1], default=("", 0.0))
             if not name:
                 name, began = await self._probes.start_probe(fence)
             entry = await self._probes.wait_for_settlement(name, self._within)
@@ -158,36 +160,36 @@ class Canary:
                     (channel for channel in await self._outbox.parked_channels() if channel.channel == self._channel),
                     None,
                 )
-                turn.faults.append(canary_diagnosis.diagnose_stuck(entry, parked, await self._outbox.read_stats()))
+                cycle.faults.append(canary_diagnosis.diagnose_stuck(entry, parked, await self._outbox.read_stats()))
                 return
-            there = await self._probes.find_messages(float(entry.receipt.ts))
-            if name in there:
+            messages = await self._probes.find_messages(float(entry.receipt.ts))
+            if name in messages:
                 self._metrics.canary_seconds.observe(max(0.0, self._unix_time() - began))
             else:
-                turn.faults.append(canary_diagnosis.diagnose_hidden())
-            for item, receipt in there.items():
+                cycle.faults.append(canary_diagnosis.diagnose_hidden())
+            for item, receipt in messages.items():
                 await self._probes.remove_probe(item, receipt)
 
-    async def _check_zof_and_clocks(self, turn: CanaryCycle) -> None:
+    async def _check_zof_and_clocks(self, cycle: CanaryCycle) -> None:
         """Read a page of Zof's runs, and compare this machine's clock with those of Slack, Zof and Redis."""
         self._watch.ahead = None
-        async with self._collect_faults(turn):
+        async with self._collect_faults(cycle):
             pages = self._zof.list_runs(patience=self._patience, pages=1)
             try:
                 await anext(pages, None)
             finally:
                 await pages.aclose()
-        async with self._collect_faults(turn):
+        async with self._collect_faults(cycle):
             slack = clock_offset((await self._notifier.fetch_identity()).date, self._unix_time())
-            told = {
+            offsets = {
                 "Slack": slack,
                 "Zof": self._watch.ahead,
                 "Redis": self._unix_time() - await self._store.read_time(),
             }
             if off := canary_diagnosis.diagnose_clock(
-                {whose: item for whose, item in told.items() if item is not None}
+                {whose: item for whose, item in offsets.items() if item is not None}
             ):
-                turn.faults.append(off)
+                cycle.faults.append(off)
 
     async def _release_lease(self) -> None:
         """Let another process take over at once."""

@@ -69,11 +69,11 @@ def diagnose_hidden() -> Diagnosis:
 def diagnose_clock(ahead: Mapping[str, float]) -> Diagnosis | None:
     """Diagnose this machine's clock, given the seconds it is ahead of each named clock; None if it is right."""
     off = {whose: seconds for whose, seconds in ahead.items() if abs(seconds) > MAX_CLOCK_SKEW_SECONDS}
-    said = ", ".join(
+    differences = ", ".join(
         f"{describe_duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} {whose}"
         for whose, seconds in off.items()
     )
-    return Diagnosis("clock", f"This machine is {said}.", "Let both keep their time by NTP.") if off else None
+    return Diagnosis("clock", f"This machine is {differences}.", "Let both keep their time by NTP.") if off else None
 
 
 def _diagnose_slack(reason: str) -> Diagnosis:

@@ -49,9 +49,9 @@ class CanaryProbes:
     async def start_probe(self, fence: Fence) -> tuple[str, float]:
         """Commit a probe and the note to remove it in one step; returns (key, Unix seconds). Also raises LeaseLost."""
         now = self._clock.time()
-        one = build_canary_alert(self._channel, now)
-        await self._outbox.commit([one], changes={CANARY_HASH: {one.key: repr(now)}}, fence=fence)
-        return one.key, now
+        notification = build_canary_alert(self._channel, now)
+        await self._outbox.commit([notification], changes={CANARY_HASH: {notification.key: repr(now)}}, fence=fence)
+        return notification.key, now
 
     async def wait_for_settlement(self, name: str, seconds: float) -> OutboxRecord | None:
         """Wait at most ``seconds`` until a probe is settled, and return its outbox record."""
@@ -69,32 +69,32 @@ class CanaryProbes:
         since = min(since, self._clock.time() - SWEEP_SECONDS) - LOOK_BACK_SECONDS
         try:
             return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
-        except SlackRefused as no:
-            if handling_for(no.reason) is not RefusalHandling.JOIN:
+        except SlackRefused as error:
+            if handling_for(error.reason) is not RefusalHandling.JOIN:
                 raise
         await self._notifier.join_channel(self._channel)
         return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
 
     async def remove_leftovers(self, left: Mapping[str, str]) -> dict[str, float]:
         """Remove what earlier cycles left; returns the probes being sent right now, with their start (Unix seconds)."""
-        under_way = {}
+        in_progress = {}
         for name, began in left.items():
             entry = await self._outbox.get_record(name)
             if entry and entry.state is NotificationState.SENDING:
-                under_way[name] = float(began)
+                in_progress[name] = float(began)
             elif entry and entry.receipt:
                 await self.remove_probe(name, entry.receipt)
             else:
                 await self._forget_probe(name)
-        return under_way
+        return in_progress
 
     async def remove_probe(self, name: str, receipt: Receipt) -> None:
         """Delete a probe's message, or overwrite it where Slack forbids that, then erase its records."""
         try:
             await self._notifier.delete_message(receipt)
-        except SlackRefused as no:
-            if no.reason != DELETED_REASON:
-                await self._overwrite_message(name, receipt, no.reason)
+        except SlackRefused as error:
+            if error.reason != DELETED_REASON:
+                await self._overwrite_message(name, receipt, error.reason)
         await self._forget_probe(name)
 
     async def _overwrite_message(self, name: str, receipt: Receipt, reason: str) -> None:
@@ -103,8 +103,8 @@ class CanaryProbes:
             await self._notifier.update_message(
                 receipt, Message(REPLACEMENT_TEXT, [context_block(REPLACEMENT_TEXT)]), message_metadata(f"kept:{name}")
             )
-        except SlackRefused as no:
-            log.warning("canary left standing", channel=receipt.channel, ts=receipt.ts, reason=no.reason)
+        except SlackRefused as error:
+            log.warning("canary left standing", channel=receipt.channel, ts=receipt.ts, reason=error.reason)
         else:
             log.info("canary not deleted, but edited", channel=receipt.channel, ts=receipt.ts, reason=reason)
 
@@ -135,9 +135,9 @@ def build_canary_alert(channel: str, now: float) -> Notification:
         title="A case that never was",
         failure=test_alerts.TEST_NOTICE,
     )
-    wish = Subscription(id=CANARY_HASH, channel=channel, layout=Layout.FLAT, created=now)
+    subscription = Subscription(id=CANARY_HASH, channel=channel, layout=Layout.FLAT, created=now)
     decision = decide_finding(
-        RunFinding.from_results(run, [case], otherwise=now), [wish], RuleState(), now, lookback=SWEEP_SECONDS
+        RunFinding.from_results(run, [case], otherwise=now), [subscription], RuleState(), now, lookback=SWEEP_SECONDS
     )
     root = next(notification for notification in decision.notifications if notification.kind is NotificationKind.ROOT)
     name = idempotency_key(CANARY_HASH, identifier, Outcome.FAILED.value, channel)

@@ -84,8 +84,8 @@ class DailyStatsReader:
     async def _read_stats(self) -> DailyStats:
         now = self._clock.now()
         back = now - timedelta(hours=WINDOW_HOURS)
-        kept: dict[str, Run] = {}
-        walk = time_window.start_window(now.timestamp(), back.timestamp(), self._order)
+        runs: dict[str, Run] = {}
+        cursor = time_window.start_window(now.timestamp(), back.timestamp(), self._order)
         pages = self._zof.list_runs(since=back, patience=READ_BUDGET, pages=MAX_PAGES)
-        cut = await time_window.read_window(pages, kept, walk, self._order)
-        return summarize_runs(kept.values(), back.timestamp(), now.timestamp(), cut=cut)
+        cut = await time_window.read_window(pages, runs, cursor, self._order)
+        return summarize_runs(runs.values(), back.timestamp(), now.timestamp(), cut=cut)

@@ -7,18 +7,16 @@ together; a process that takes over starts again, which costs requests but sends
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
 
-from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError, ZofUnavailable
 from zofbot.domain.model import Result, Run
 from zofbot.notifications import payloads
-from zofbot.notifications.digest_payload import DigestPayload
-from zofbot.notifications.notification import Claim, Notification, NotificationKind, UnwantedNotification
+from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
@@ -27,11 +25,9 @@ from zofbot.services.digest_report import DigestData, DueDigest, build_digest, d
 from zofbot.services.failures import TriageService
 from zofbot.services.shift_reports import shift_report_for
 from zofbot.store.audit import AuditLog
-from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, load_digest, parse_digest_records
+from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, parse_digest_records
 from zofbot.store.leases import Fence, HeldLease
-from zofbot.store.outbox import Outbox
 from zofbot.subscriptions import Subscription
-from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
 
 log = structlog.get_logger()
 
@@ -72,7 +68,7 @@ class _DigestBatch:
         """Return the data read, with how far back it reaches if it is incomplete."""
         runs = [item for item in self.items.values() if isinstance(item, Run)]
         results = [item for item in self.items.values() if isinstance(item, Result)]
-        cut = any(walk.cut for walk in self.walks)
+        cut = any(scan.cut for scan in self.walks)
         return DigestData.from_listings(runs, results, self.began, cut=cut, trouble=self.trouble)
 
 
@@ -90,40 +86,42 @@ class DigestJob:
         self._batch = None
 
     async def advance_digests(
-        self, means: PollContext, held: HeldLease, book: PollCheckpoint, subscriptions: Sequence[Subscription]
+        self, context: PollContext, held: HeldLease, checkpoint: PollCheckpoint, subscriptions: Sequence[Subscription]
     ) -> None:
         """Continue reading for due digests, and commit them once all is read. Raises StoreUnavailable and LeaseLost."""
         if self._batch is None:
             found = due_digests(
-                parse_digest_records(held.hashes[DIGESTS_HASH]), held.hashes[LAST_DIGESTS_HASH], means.unix_time()
+                parse_digest_records(held.hashes[DIGESTS_HASH]), held.hashes[LAST_DIGESTS_HASH], context.unix_time()
             )
             if not found:
                 return
-            self._batch = self._start_batch(means, book, found)
+            self._batch = self._start_batch(context, checkpoint, found)
         batch = self._batch
-        await self._read_listings(means, book, batch)
-        if all(walk.over for walk in batch.walks) or means.unix_time() - batch.began >= MAX_READ_SECONDS:
-            await self._commit_digests(means, batch, held.fence, subscriptions)
+        await self._read_listings(context, checkpoint, batch)
+        if all(scan.over for scan in batch.walks) or context.unix_time() - batch.began >= MAX_READ_SECONDS:
+            await self._commit_digests(context, batch, held.fence, subscriptions)
             self._batch = None
 
-    def _start_batch(self, means: PollContext, book: PollCheckpoint, found: list[DueDigest]) -> _DigestBatch:
+    def _start_batch(self, context: PollContext, checkpoint: PollCheckpoint, found: list[DueDigest]) -> _DigestBatch:
         back = min(item.starts_at for item in found)
-        walks = []
+        scans = []
         for noun in MAX_PAGES_BY_LISTING:
-            walk = _DigestScan(noun, FeedCursor())
-            walk.progress = time_window.start_window(means.unix_time(), back, known=book.cursor_of(walk.cursor_name))
-            walks.append(walk)
+            scan = _DigestScan(noun, FeedCursor())
+            scan.progress = time_window.start_window(
+                context.unix_time(), back, known=checkpoint.cursor_of(scan.cursor_name)
+            )
+            scans.append(scan)
         log.info("digests due", count=len(found), since=back)
-        return _DigestBatch(found, means.unix_time(), walks)
+        return _DigestBatch(found, context.unix_time(), scans)
 
-    async def _read_listings(self, means: PollContext, book: PollCheckpoint, batch: _DigestBatch) -> None:
+    async def _read_listings(self, context: PollContext, checkpoint: PollCheckpoint, batch: _DigestBatch) -> None:
         """Read pages with at most half of the requests of one interval; errors are kept for the digest to mention."""
-        left = min(means.reader.left, means.reader.most // 2)
-        for walk in batch.walks:
-            if walk.over or left <= 0:
+        left = min(context.reader.left, context.reader.most // 2)
+        for scan in batch.walks:
+            if scan.over or left <= 0:
                 continue
             try:
-                left -= await self._read_pages(means, batch, walk, left)
+                left -= await self._read_pages(context, batch, scan, left)
                 if isinstance(batch.trouble, ZofUnavailable):  # a refusal stays, to be mentioned in the digest
                     batch.trouble = None
             except ZofUnavailable as error:  # the next cycle continues
@@ -131,68 +129,47 @@ class DigestJob:
                 log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)
                 return
             except ZofError as error:
-                batch.trouble, walk.over = error, True
-                log.warning("digests without a listing", noun=walk.noun, cause=error.sentence,
+                batch.trouble, scan.over = error, True
+                log.warning("digests without a listing", noun=scan.noun, cause=error.sentence,
                             request_id=error.request_id)  # fmt: skip
-            book.start_scan(walk.cursor_name, walk.progress.finish_scan() if walk.over else walk.progress)
+            checkpoint.start_scan(scan.cursor_name, scan.progress.finish_scan() if scan.over else scan.progress)
 
-    async def _read_pages(self, means: PollContext, batch: _DigestBatch, walk: _DigestScan, most: int) -> int:
+    async def _read_pages(self, context: PollContext, batch: _DigestBatch, scan: _DigestScan, most: int) -> int:
         """Read up to ``most`` pages of a listing; returns the number read. Raises ZofError."""
         read = 0
-        async with aclosing(means.reader.listing_pages(walk.noun, walk.progress)) as pages:
+        async with aclosing(context.reader.listing_pages(scan.noun, scan.progress)) as pages:
             async for page in pages:
-                read, walk.pages = read + 1, walk.pages + 1
-                batch.items |= {f"{walk.noun}:{item.id}": item for item in page.items}
-                walk.progress = walk.progress.advance_past(page, known=True, order=means.order)
-                walk.cut = walk.progress.began is not None and walk.pages >= MAX_PAGES_BY_LISTING[walk.noun]
-                walk.over = walk.cut or walk.progress.began is None
-                if walk.over or read >= most:
+                read, scan.pages = read + 1, scan.pages + 1
+                batch.items |= {f"{scan.noun}:{item.id}": item for item in page.items}
+                scan.progress = scan.progress.advance_past(page, known=True, order=context.order)
+                scan.cut = scan.progress.began is not None and scan.pages >= MAX_PAGES_BY_LISTING[scan.noun]
+                scan.over = scan.cut or scan.progress.began is None
+                if scan.over or read >= most:
                     break
         return read
 
     async def _commit_digests(
-        self, means: PollContext, batch: _DigestBatch, fence: Fence, subscriptions: Sequence[Subscription]
+        self, context: PollContext, batch: _DigestBatch, fence: Fence, subscriptions: Sequence[Subscription]
     ) -> None:
         """Commit each digest together with the note that it is done, removing it from the batch."""
         failures = await self._failures.list_failures()
-        acts = await self._audit.read_records(min(due.starts_at for due in batch.dues))
+        audit_records = await self._audit.read_records(min(due.starts_at for due in batch.dues))
         read = batch.collect_data()
         while batch.dues:
-            one = batch.dues[0]
-            channel = one.regular.channel
+            due_digest = batch.dues[0]
+            channel = due_digest.regular.channel
             own = [subscription for subscription in subscriptions if subscription.channel == channel]
-            body = build_digest(one, read, shift_report_for(failures, acts, channel, one.starts_at), own)
+            body = build_digest(
+                due_digest, read, shift_report_for(failures, audit_records, channel, due_digest.starts_at), own
+            )
             note = Notification(
-                key=one.key,
+                key=due_digest.key,
                 kind=NotificationKind.ROOT,
                 channel=channel,
                 body=payloads.dump_payload(body),
-                happened=one.ends_at,
+                happened=due_digest.ends_at,
             )
-            await means.outbox.commit([note], changes={LAST_DIGESTS_HASH: {channel: one.key}}, fence=fence)
-            log.info("digest", key=one.key, runs=body.runs, cut=body.back is not None)
+            await context.outbox.commit([note], changes={LAST_DIGESTS_HASH: {channel: due_digest.key}}, fence=fence)
+            log.info("digest", key=due_digest.key, runs=body.runs, cut=body.back is not None)
             del batch.dues[0]
             await asyncio.sleep(0)  # let other tasks run
-
-
-def make_digest_filter(outbox: Outbox, clock: Clock) -> Callable[[Claim], Awaitable[Claim]]:
-    """Return a filter, applied before rendering, that drops obsolete digests.
-
-    A digest is obsolete if it was switched off or rescheduled, or if a later one is due because delivery was blocked.
-    """
-
-    async def drop_unwanted(claimed: Claim) -> Claim:
-        body = claimed.notification.body
-        if not payloads.holds_payload(body, DigestPayload):
-            return claimed
-        regular, _ = await load_digest(outbox, claimed.notification.channel)
-        if regular is None or (format_schedule(regular.rhythm), regular.rhythm.zone) != (
-            body.get("rhythm"),
-            body.get("zone", "UTC"),
-        ):
-            raise UnwantedNotification
-        if latest_occurrence(regular.rhythm, clock.time()).at > float(body.get("until", 0)):
-            raise UnwantedNotification
-        return claimed
-
-    return drop_unwanted

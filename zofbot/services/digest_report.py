@@ -65,21 +65,21 @@ class DigestData:
         """Build from listings read up to ``now`` (Unix seconds); ``cut`` if there was more to read."""
         times = [run.latest_time.timestamp() for run in (*runs, *results) if run.latest_time]
         back = min(times, default=now) if cut else None
-        said, asked = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")
-        return cls(runs, results, back, said, asked)
+        sentence, error_request_id = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")
+        return cls(runs, results, back, sentence, error_request_id)
 
 
-def due_digests(regulars: Iterable[DigestSetting], done: Mapping[str, str], now: float) -> list[DueDigest]:
+def due_digests(settings: Iterable[DigestSetting], done: Mapping[str, str], now: float) -> list[DueDigest]:
     """Return the digests due at ``now``: only the latest per channel, and none from before it was configured.
 
     ``done`` maps each channel to the key of its last digest.
     """
     found = []
-    for regular in regulars:
-        day, at = latest_occurrence(regular.rhythm, now)
-        name = digest_key(regular.rhythm, day, regular.channel)
-        if at > regular.since and done.get(regular.channel) != name:
-            found.append(DueDigest(regular, name, period_bounds(regular.rhythm, day)))
+    for setting in settings:
+        day, at = latest_occurrence(setting.rhythm, now)
+        name = digest_key(setting.rhythm, day, setting.channel)
+        if at > setting.since and done.get(setting.channel) != name:
+            found.append(DueDigest(setting, name, period_bounds(setting.rhythm, day)))
     return found
 
 
@@ -91,21 +91,27 @@ def build_digest(
     With ``subscriptions``, only runs that match their project and environment count. The input order does not matter.
     """
     runs, results = _latest_states(read.runs), _latest_states(read.results)
-    places = {run.id: _locate_item(run) for run in runs}
-    meant = [run for run in runs if _is_within(run, due) and _matches_location(places[run.id], subscriptions)]
-    where = {result.id: _locate_item(result, places.get(result.run_id or "")) for result in results}
-    counted = [
-        result for result in results if _is_within(result, due) and _matches_location(where[result.id], subscriptions)
+    run_locations = {run.id: _locate_item(run) for run in runs}
+    counted_runs = [
+        run for run in runs if _is_within(run, due) and _matches_location(run_locations[run.id], subscriptions)
     ]
-    outcomes = Counter(item.outcome for item in meant)
+    locations = {result.id: _locate_item(result, run_locations.get(result.run_id or "")) for result in results}
+    counted_results = [
+        result
+        for result in results
+        if _is_within(result, due) and _matches_location(locations[result.id], subscriptions)
+    ]
+    outcomes = Counter(item.outcome for item in counted_runs)
     passed, failed, error = (outcomes[kind] for kind in (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR))
-    cases = _results_by_case(counted, where)
+    cases = _results_by_case(counted_results, locations)
     opened = [*shift.open, *shift.snoozed]
     rhythm = due.regular.rhythm
     return DigestPayload(
         every=rhythm.every, rhythm=format_schedule(rhythm), zone=rhythm.zone, since=due.starts_at, until=due.ends_at,
-        runs=len(meant), passed=passed, failed=failed, error=error, other=len(meant) - passed - failed - error,
-        results=len(counted), bad=sum(item.outcome.is_bad for item in counted), trend=_trend_points(due, meant),
+        runs=len(counted_runs), passed=passed, failed=failed, error=error,
+        other=len(counted_runs) - passed - failed - error,
+        results=len(counted_results), bad=sum(item.outcome.is_bad for item in counted_results),
+        trend=_trend_points(due, counted_runs),
         failing=_failing_cases(cases), slowest=_slowest_cases(cases), flaky=_flaky_cases(cases),
         open=len(opened), oldest=min((item.began for item in opened), default=None), snoozed=len(shift.snoozed),
         answered=shift.answered, ended=shift.ended, narrowed=bool(subscriptions), back=read.back,
@@ -121,16 +127,16 @@ def _latest_states(items: Iterable[ListedT]) -> list[ListedT]:
     return sorted(latest.values(), key=lambda item: (_item_time(item), item.id))
 
 
-def _state_order(one: Run | Result) -> tuple[bool, float, str]:
-    return one.outcome.is_final, _item_time(one), one.model_dump_json()
+def _state_order(item: Run | Result) -> tuple[bool, float, str]:
+    return item.outcome.is_final, _item_time(item), item.model_dump_json()
 
 
-def _item_time(one: Run | Result) -> float:
-    return one.latest_time.timestamp() if one.latest_time else 0.0
+def _item_time(item: Run | Result) -> float:
+    return item.latest_time.timestamp() if item.latest_time else 0.0
 
 
-def _is_within(one: Run | Result, due: DueDigest) -> bool:
-    return due.starts_at < _item_time(one) <= due.ends_at
+def _is_within(item: Run | Result, due: DueDigest) -> bool:
+    return due.starts_at < _item_time(item) <= due.ends_at
 
 
 class _RunLocation(NamedTuple):
@@ -141,11 +147,11 @@ class _RunLocation(NamedTuple):
     environment: str = ""
 
 
-def _locate_item(one: Run | Result, run: _RunLocation | None = None) -> _RunLocation:
+def _locate_item(item: Run | Result, run: _RunLocation | None = None) -> _RunLocation:
     """Return where an item ran; a result falls back to its run's location."""
     run = run or _RunLocation()
-    names = tuple(name for name in (one.project_id, one.project_name) if name)
-    return _RunLocation(names or run.names, one.project or run.project, one.environment or run.environment)
+    names = tuple(name for name in (item.project_id, item.project_name) if name)
+    return _RunLocation(names or run.names, item.project or run.project, item.environment or run.environment)
 
 
 def _matches_location(place: _RunLocation, subscriptions: Sequence[Subscription]) -> bool:
@@ -202,9 +208,9 @@ def _flaky_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
     return _top_cases(cases, turned, lambda case: {"times": turned[case]})
 
 
-def _is_flake(one: Result, following: Result) -> bool:
-    turned = (one.outcome, following.outcome) == (Outcome.FAILED, Outcome.PASSED)
-    return turned and (one.run_id != following.run_id or one.run_id is None)
+def _is_flake(result: Result, following: Result) -> bool:
+    turned = (result.outcome, following.outcome) == (Outcome.FAILED, Outcome.PASSED)
+    return turned and (result.run_id != following.run_id or result.run_id is None)
 
 
 def _top_cases(

@@ -68,10 +68,10 @@ class Failure:
         """Title shown in the channel, or the run's id."""
         return self.body.title or self.body.run.id
 
-    def allows_action(self, wish: ActionRequest) -> bool:
+    def allows_action(self, request: ActionRequest) -> bool:
         """Return whether the action is allowed in the current state."""
         try:
-            move(self.present, wish, self.body.test_facts, self.body.policy)
+            move(self.present, request, self.body.test_facts, self.body.policy)
         except IllegalAction:
             return False
         return True
@@ -117,13 +117,13 @@ class TriageService:
 
     async def get(self, key: str) -> Failure | None:
         """Return the failure whose alert has ``key``; None if it is not stored."""
-        [kept], storms = await self._read_with_storms([key])
-        return self._build_failure(kept, storms)
+        [stored], storms = await self._read_with_storms([key])
+        return self._build_failure(stored, storms)
 
     async def of(self, keys: Sequence[str]) -> list[Failure]:
         """Return those of the failures that are stored, in the order of ``keys``."""
         found, storms = await self._read_with_storms(list(keys))
-        return [failure for kept in found if (failure := self._build_failure(kept, storms))]
+        return [failure for stored in found if (failure := self._build_failure(stored, storms))]
 
     async def list_failures(self, channel: str = "") -> list[Failure]:
         """Return all stored failures, or those of one channel, ordered by first alert."""
@@ -132,9 +132,9 @@ class TriageService:
             key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _is_in_channel(key, channel)
         ]
         found, storms = await self._read_with_storms(keys)
-        if gone := [kept.key for kept in found if kept.body is None]:
+        if gone := [stored.key for stored in found if stored.body is None]:
             await self._prune_expired(gone[:MAX_PRUNED_FAILURES])
-        return [failure for kept in found if (failure := self._build_failure(kept, storms))]
+        return [failure for stored in found if (failure := self._build_failure(stored, storms))]
 
     async def alert_key_at(self, place: Receipt) -> str:
         """Return the key of the failure whose message is at ``place``, by stored receipts; empty if there is none."""
@@ -145,37 +145,37 @@ class TriageService:
             (alert_key_of(entry.key, place.channel) for entry in [*entries, *again] if entry.receipt == place), ""
         )
 
-    async def perform_action(self, key: str, wish: ActionRequest, *, version: str = "") -> Failure:
+    async def perform_action(self, key: str, request: ActionRequest, *, version: str = "") -> Failure:
         """Apply an action and commit its follow-up notifications in one transaction; returns the new state.
 
         Raises FailureExpired, ActionNotAllowed, and StaleCard if the failure is no longer at ``version`` (empty: any).
         A request that was carried out before changes nothing.
         """
         for _ in range(MAX_COMMIT_ATTEMPTS):
-            failure, kept = await self._load_stored(key)
+            failure, stored = await self._load_stored(key)
             present = failure.present
-            if (wish.request and wish.request in present.requests) or _is_double_click(present, wish):
+            if (request.request and request.request in present.requests) or _is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
-                tracing.record_step("redis", wish.act.value, "refused: the card shows what has passed", ids=(key,))
+                tracing.record_step("redis", request.act.value, "refused: the card shows what has passed", ids=(key,))
                 raise StaleCard(failure)
             try:
-                after = move(present, wish, failure.body.test_facts, failure.body.policy)
+                after = move(present, request, failure.body.test_facts, failure.body.policy)
             except IllegalAction as error:
                 tracing.record_step(
-                    "redis", wish.act.value, f"refused: not allowed from {present.state.value}", ids=(key,)
+                    "redis", request.act.value, f"refused: not allowed from {present.state.value}", ids=(key,)
                 )
                 raise ActionNotAllowed(failure, error.act) from error
             done = replace(failure, present=after)
             try:
-                await self._commit_action(failure, done, wish, kept)
+                await self._commit_action(failure, done, request, stored)
             except CommitConflict:
                 continue
-            self._metrics.triage.labels(wish.act.value).inc()
+            self._metrics.triage.labels(request.act.value).inc()
             tracing.record_step(
-                "redis", wish.act.value, f"stored: {present.state.value} to {after.state.value}", ids=(key,)
+                "redis", request.act.value, f"stored: {present.state.value} to {after.state.value}", ids=(key,)
             )
-            log.info("triage", act=wish.act, key=key, before=present.state, after=after.state, by=wish.who.id)
+            log.info("triage", act=request.act, key=key, before=present.state, after=after.state, by=request.who.id)
             return done
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
 
@@ -184,7 +184,7 @@ class TriageService:
 
         Not an action by a person, so cards that show the failure stay current. Raises FailureExpired.
         """
-        failure, kept = await self._load_stored(key)
+        failure, stored = await self._load_stored(key)
         if failure.present.asks is None or failure.present.state is not TriageState.ACKNOWLEDGED:
             return
         present = failure.present.model_copy(update={"asks": at, "until": at + REACK_ANSWER_SECONDS})
@@ -193,13 +193,15 @@ class TriageService:
             await self._outbox.commit(
                 list(schedule_reminders(key, failure.channel, present, failure.body.policy)),
                 changes={place: {key: present.model_dump_json(exclude_defaults=True)}},
-                expect={failure_hash(key): {"body": kept.body, "storm": kept.storm}, place: {key: kept.record}},
+                expect={failure_hash(key): {"body": stored.body, "storm": stored.storm}, place: {key: stored.record}},
             )
 
-    async def restore_failure(self, key: str, body: RunAlertPayload | CaseAlertPayload, stands: Receipt | None) -> None:
-        """Restore an expired failure from ``body``; ``stands`` is the location of its message, if known."""
-        if stands:
-            await self._outbox.record_receipt(key, stands)
+    async def restore_failure(
+        self, key: str, body: RunAlertPayload | CaseAlertPayload, message: Receipt | None
+    ) -> None:
+        """Restore an expired failure from ``body``; ``message`` is the location of its message, if known."""
+        if message:
+            await self._outbox.record_receipt(key, message)
         changes = {
             failure_hash(key): {"body": payloads.dump_payload_json(body)},
             FAILURES_HASH: {key: f"{self._clock.time():.0f}"},
@@ -215,30 +217,35 @@ class TriageService:
         with suppress(CommitConflict):  # one was restored; the next read prunes the others
             await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None} for key in keys})
 
-    async def _commit_action(self, before: Failure, after: Failure, wish: ActionRequest, kept: _StoredFailure) -> None:
+    async def _commit_action(
+        self, before: Failure, after: Failure, request: ActionRequest, stored: _StoredFailure
+    ) -> None:
         place = triage_hash(after.channel)
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
         await self._outbox.commit(
-            list(_follow_up_notifications(before, after, wish)),
+            list(_follow_up_notifications(before, after, request)),
             changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # extends its expiry
-            expect={failure_hash(after.key): {"body": kept.body, "storm": kept.storm}, place: {after.key: kept.record}},
-            acts=[_audit_record(before, after, wish).model_dump_json()],
+            expect={
+                failure_hash(after.key): {"body": stored.body, "storm": stored.storm},
+                place: {after.key: stored.record},
+            },
+            acts=[_audit_record(before, after, request).model_dump_json()],
         )
 
     async def _load_stored(self, key: str) -> tuple[Failure, _StoredFailure]:
         """Return a failure and its stored fields. Raises FailureExpired."""
-        [kept], storms = await self._read_with_storms([key])
-        failure = self._build_failure(kept, storms)
+        [stored], storms = await self._read_with_storms([key])
+        failure = self._build_failure(stored, storms)
         if failure is None:
             raise FailureExpired(key)
-        return failure, kept
+        return failure, stored
 
     async def _read_with_storms(self, keys: list[str]) -> tuple[list[_StoredFailure], dict[str, _StoredFailure]]:
         """Read the stored fields of failures and of their storms; the storms take a second round trip."""
         found = await self._read_fields(keys)
-        by_key = {kept.key: kept for kept in found}
-        more = {kept.storm for kept in found if kept.storm} - set(by_key)
-        return found, by_key | {kept.key: kept for kept in await self._read_fields(sorted(more))}
+        by_key = {stored.key: stored for stored in found}
+        more = {stored.storm for stored in found if stored.storm} - set(by_key)
+        return found, by_key | {stored.key: stored for stored in await self._read_fields(sorted(more))}
 
     async def _read_fields(self, keys: list[str]) -> list[_StoredFailure]:
         names = [
@@ -253,22 +260,22 @@ class TriageService:
         found = await self._outbox.read_fields(*names) if names else []
         return [_StoredFailure(*each) for each in zip(keys, found[::3], found[1::3], found[2::3], strict=True)]
 
-    def _build_failure(self, kept: _StoredFailure, others: Mapping[str, _StoredFailure]) -> Failure | None:
-        if kept.body is None:
+    def _build_failure(self, stored: _StoredFailure, others: Mapping[str, _StoredFailure]) -> Failure | None:
+        if stored.body is None:
             return None
         try:
-            shown = payloads.load_payload_json(kept.body)
-            record = TriageRecord.model_validate_json(kept.record) if kept.record else TriageRecord()
+            shown = payloads.load_payload_json(stored.body)
+            record = TriageRecord.model_validate_json(stored.record) if stored.record else TriageRecord()
         except ValidationError as error:
-            log.error("unreadable failure", key=kept.key, problems=error.error_count())
+            log.error("unreadable failure", key=stored.key, problems=error.error_count())
             return None
         if not isinstance(shown, FailurePayload):
             return None
         present = effective_record(record, shown.test_facts, self._clock.time())
-        storm = self._build_failure(others[kept.storm], {}) if kept.storm else None
+        storm = self._build_failure(others[stored.storm], {}) if stored.storm else None
         if storm:
             present = merge_storm_record(present, storm.present)
-        return Failure(kept.key, _channel_of(kept.key), shown, present, storm.key if storm else "")
+        return Failure(stored.key, _channel_of(stored.key), shown, present, storm.key if storm else "")
 
 
 def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:
@@ -292,30 +299,31 @@ def _is_in_channel(key: str, channel: str) -> bool:
     return not channel or _channel_of(key) == channel
 
 
-def _is_double_click(present: TriageRecord, wish: ActionRequest) -> bool:
+def _is_double_click(present: TriageRecord, request: ActionRequest) -> bool:
     """Return whether this repeats the last action: a double click, or a form submitted again."""
-    same = present.did is wish.act and present.by.id == wish.who.id and present.by.id != ""
-    return same and wish.at - present.at < DOUBLE_CLICK_SECONDS and _is_same_input(present, wish)
+    same = present.did is request.act and present.by.id == request.who.id and present.by.id != ""
+    return same and request.at - present.at < DOUBLE_CLICK_SECONDS and _is_same_input(present, request)
 
 
-def _is_same_input(present: TriageRecord, wish: ActionRequest) -> bool:
+def _is_same_input(present: TriageRecord, request: ActionRequest) -> bool:
     """Return whether the input equals the current state."""
-    match wish.act:
+    match request.act:
         case Action.ASSIGN:
-            return wish.owner is not None and wish.owner.id == present.owner.id
+            return request.owner is not None and request.owner.id == present.owner.id
         case Action.SNOOZE:
             return (
-                wish.more == present.more and abs((wish.until or 0.0) - (present.until or 0.0)) < DOUBLE_CLICK_SECONDS
+                request.more == present.more
+                and abs((request.until or 0.0) - (present.until or 0.0)) < DOUBLE_CLICK_SECONDS
             )
         case Action.RESOLVE:
-            return (wish.reason, wish.note) == (present.reason, present.note)
+            return (request.reason, request.note) == (present.reason, present.note)
         case _:
             return True
 
 
-def _follow_up_notifications(before: Failure, after: Failure, wish: ActionRequest) -> Iterator[Notification]:
+def _follow_up_notifications(before: Failure, after: Failure, request: ActionRequest) -> Iterator[Notification]:
     """Yield an action's notifications: updated cards, a thread reply, a message to the assignee, reminders."""
-    present, at = after.present, wish.at
+    present, at = after.present, request.at
 
     def build_notification(
         kind: NotificationKind, name: str, body: ActionPayload | None, channel: str = "", root: str = ""
@@ -332,14 +340,14 @@ def _follow_up_notifications(before: Failure, after: Failure, wish: ActionReques
         )
 
     steps = after.body.policy.escalate
-    called: tuple[str, ...] = ()
-    if wish.act is Action.ESCALATE and steps:
-        called = steps[next_step(before.present, after.body.policy, at)].mention
-    elif wish.act is Action.WAKE:
-        called = tuple(filter(None, (before.present.moved_by.id,)))
-    mention = tuple(item for item in called if item != wish.who.id)
-    told = ActionPayload(
-        act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
+    recipients: tuple[str, ...] = ()
+    if request.act is Action.ESCALATE and steps:
+        recipients = steps[next_step(before.present, after.body.policy, at)].mention
+    elif request.act is Action.WAKE:
+        recipients = tuple(filter(None, (before.present.moved_by.id,)))
+    mention = tuple(item for item in recipients if item != request.who.id)
+    payload = ActionPayload(
+        act=request.act, who=request.who.name or request.who.id, owner=present.owner.name, state=present.state,
         until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
         mention=mention, title=payloads.clean_text(after.title, 150), channel=after.channel, run_id=after.body.run.id,
     )  # fmt: skip
@@ -347,13 +355,15 @@ def _follow_up_notifications(before: Failure, after: Failure, wish: ActionReques
     yield from (
         build_notification(NotificationKind.EDIT, edit_key(card), None, root=card) for card in (after.key, *cards)
     )
-    yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", told)
-    if wish.act is Action.ASSIGN and present.owner.id not in ("", wish.who.id):
-        yield build_notification(NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", told, present.owner.id)
+    yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", payload)
+    if request.act is Action.ASSIGN and present.owner.id not in ("", request.who.id):
+        yield build_notification(
+            NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", payload, present.owner.id
+        )
     yield from schedule_reminders(after.key, after.channel, present, after.body.policy)
 
 
-def _audit_record(before: Failure, after: Failure, wish: ActionRequest) -> AuditRecord:
+def _audit_record(before: Failure, after: Failure, request: ActionRequest) -> AuditRecord:
     present = after.present
     details = {
         "reason": present.reason, "note": present.note, "assignee": present.owner.id,
@@ -361,7 +371,7 @@ def _audit_record(before: Failure, after: Failure, wish: ActionRequest) -> Audit
         "run": after.body.run.id,
     }  # fmt: skip
     return AuditRecord(
-        at=wish.at, act=wish.act.value, user=wish.who.id, name=wish.who.name, channel=after.channel, key=after.key,
-        before=before.present.state.value, after=present.state.value, request=wish.request,
+        at=request.at, act=request.act.value, user=request.who.id, name=request.who.name, channel=after.channel,
+        key=after.key, before=before.present.state.value, after=present.state.value, request=request.request,
         details={name: value for name, value in details.items() if value},
     )  # fmt: skip

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from zofbot.alerting.catchups import Item
-from zofbot.alerting.holds import Hold, cases_of, hold_back, is_critical, projects_of, record
-from zofbot.alerting.state import MUTES, catch_up_in, held_by
+from zofbot.alerting.catchups import CatchUpEntry
+from zofbot.alerting.holds import Hold, cases_of, compute_hold, dump_held_record, is_critical, projects_of
+from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.clock import Clock
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.notifications.notification import (
     Claim,
     Notification,
     NotificationKind,
-    UndecidedNotification,
-    UnwantedNotification,
+    Obsolete,
+    Postponed,
 )
 from zofbot.notifications.notification import NotificationState as Waits
 from zofbot.notifications.payloads import ReminderPayload, dump_payload, holds_payload
@@ -42,59 +42,58 @@ class Postponing:
     def __init__(self, outbox: Outbox, subscriptions: Subscriptions, failures: TriageService, clock: Clock) -> None:
         self._outbox, self._subscriptions, self._failures, self._clock = outbox, subscriptions, failures, clock
 
-    async def __call__(self, claimed: Claim) -> Claim:
-        """Return the notification to render.
-
-        Raises UndecidedNotification if it must wait, and UnwantedNotification if it was rescheduled or is empty.
-        """
-        note = claimed.notification
+    async def __call__(self, claim: Claim) -> Claim | Postponed | Obsolete:
+        """Return the notification to render, or that it must wait, or Obsolete if it was rescheduled."""
+        note = claim.notification
         if holds_payload(note.body, CatchUpPayload):
-            return await self._listed(claimed)
+            return await self._listed(claim)
+        decision: Postponed | Obsolete | None = None
         if note.not_before and note.kind is not NotificationKind.EDIT:
-            await self._postpone(note)
-        if note.not_before and note.kind is NotificationKind.ROOT:
-            await self._let_summary_go_first(note)
-        return claimed
+            decision = await self._postpone(note)
+        if decision is None and note.not_before and note.kind is NotificationKind.ROOT:
+            decision = await self._let_summary_go_first(note)
+        return decision or claim
 
-    async def _let_summary_go_first(self, note: Notification) -> None:
-        """Make a held-back alert wait for the summary that lists it. Raises UndecidedNotification."""
-        [kept] = await self._outbox.read_fields((catch_up_in(note.channel), note.key))
-        summary = await self._outbox.get_record(Item.model_validate_json(kept).key) if kept else None
+    async def _let_summary_go_first(self, note: Notification) -> Postponed | None:
+        """Make a held-back alert wait for the summary that lists it."""
+        [stored] = await self._outbox.read_fields((catch_up_hash(note.channel), note.key))
+        summary = await self._outbox.get_record(CatchUpEntry.model_validate_json(stored).key) if stored else None
         on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
         if summary and on_its_way and summary.attempts < MAX_SUMMARY_ATTEMPTS:
-            raise UndecidedNotification(RETRY_SECONDS)
+            return Postponed(RETRY_SECONDS)
+        return None
 
-    async def _postpone(self, note: Notification) -> None:
+    async def _postpone(self, note: Notification) -> Postponed | Obsolete | None:
         """Make a reminder wait for quiet hours and mutes, and an alert that waited for quiet hours wait for mutes.
 
-        Raises UndecidedNotification while it must wait, and UnwantedNotification if it was rescheduled.
+        A question whether somebody is still working on a failure is rescheduled instead.
         """
         failure = await self._failures.get(note.root or note.key)
         timer = ReminderPayload.model_validate(note.body) if holds_payload(note.body, ReminderPayload) else None
         if failure is None or (timer and not timer.is_still_wanted(failure.present)):
-            return
+            return None
         known = (await self._outbox.read_hashes(MUTES))[MUTES]
         hold = await self._hold(failure, known, quiet=timer is not None)
         if not hold.until:
-            return
+            return None
         if timer and timer.sort == "ask":
             await self._failures.ask_later(note.root, hold.until)
-            raise UnwantedNotification
-        raise UndecidedNotification(await self._wait(note.key, hold, known))
+            return Obsolete()
+        return Postponed(await self._wait(note.key, hold, known))
 
     async def _hold(self, failure: Failure, known: Mapping[str, str], *, quiet: bool) -> Hold:
         """Return what holds back notifications of a failure now."""
         body, now = failure.body, self._clock.time()
         own = await self._subscriptions.list_for_channel(failure.channel) if quiet else ()
-        takers = [each for each in own if each.id in body.takers]
+        matched = [each for each in own if each.id in body.takers]
         mutes = active(read_mutes(known), failure.channel, now)
         place = body.run.environment
-        meant = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
-        return hold_back(now, takers, meant, critical=is_critical(place))
+        matching = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
+        return compute_hold(now, matched, matching, critical=is_critical(place))
 
     async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
         """Return the seconds until it is due. It is recorded with its mutes, so that ending one early releases it."""
-        changes = {held_by(mute.id): {key: record(hold)} for mute in hold.mutes}
+        changes = {held_hash(mute.id): {key: dump_held_record(hold)} for mute in hold.mutes}
         expected = {MUTES: {mute.id: known[mute.id] for mute in hold.mutes}}
         try:
             if changes:
@@ -103,21 +102,19 @@ class Postponing:
             return RETRY_SECONDS
         return hold.until - self._clock.time()
 
-    async def _listed(self, claimed: Claim) -> Claim:
-        """Return the summary with the current state of each failure it lists. Raises UnwantedNotification if none."""
-        note = claimed.notification
-        kept = (await self._outbox.read_hashes(catch_up_in(note.channel)))[catch_up_in(note.channel)]
-        read = {root: Item.model_validate_json(value) for root, value in kept.items()}
+    async def _listed(self, claim: Claim) -> Claim:
+        """Return the summary with the current state of each failure it lists."""
+        note = claim.notification
+        stored = (await self._outbox.read_hashes(catch_up_hash(note.channel)))[catch_up_hash(note.channel)]
+        read = {root: CatchUpEntry.model_validate_json(value) for root, value in stored.items()}
         items = {root: item for root, item in read.items() if item.key == note.key and item.listed}
         found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
-        if not found:
-            raise UnwantedNotification
         lines = tuple(_line(failure, items[failure.key]) for failure in found)
         body = CatchUpPayload.model_validate(note.body).model_copy(update={"failures": lines})
-        return replace(claimed, notification=note.model_copy(update={"body": dump_payload(body)}))
+        return replace(claim, notification=note.model_copy(update={"body": dump_payload(body)}))
 
 
-def _line(failure: Failure, item: Item) -> CatchUpLine:
+def _line(failure: Failure, item: CatchUpEntry) -> CatchUpLine:
     body, present = failure.body, failure.present
     where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
     recovered = present.state is TriageState.RECOVERED

@@ -69,51 +69,53 @@ class RunCommands:
     def __init__(self, outbox: Outbox, zof: ZofClient, clock: Clock) -> None:
         self._outbox, self._zof, self._clock = outbox, zof, clock
 
-    async def propose_command(self, name: str, order: RunCommand) -> None:
+    async def propose_command(self, name: str, command: RunCommand) -> None:
         """Store a command under its ``name`` (at most 64 characters) until somebody confirms it."""
         await self._outbox.commit(
-            [], changes={command_hash(name): {"order": order.model_dump_json(exclude_defaults=True)}}
+            [], changes={command_hash(name): {"order": command.model_dump_json(exclude_defaults=True)}}
         )
 
     async def active_rerun(self, key: str) -> Rerun | None:
         """Return the rerun in progress for the failure ``key``; None if there is none."""
-        (kept,) = await self._outbox.read_fields((failure_hash(key), RERUN_FIELD))
-        return parse_active_rerun(kept, self._unix_time())
+        (stored,) = await self._outbox.read_fields((failure_hash(key), RERUN_FIELD))
+        return parse_active_rerun(stored, self._unix_time())
 
     async def confirm_command(self, name: str, by: Actor, request: str, channel: str) -> None:
         """Mark a command as confirmed, to be executed. Does nothing if it was executed already.
 
         Raises BadInput for an unknown command, one of another channel, and if the same cases are being rerun.
         """
-        order = await self._load_command(name)
-        if order.channel != channel:
+        command = await self._load_command(name)
+        if command.channel != channel:
             raise BadInput("This button belongs to another channel.", "Ask for it again here.")
         at = self._unix_time()
-        taken = order.model_copy(update={"by": by, "request": request, "at": at}).model_dump_json(exclude_defaults=True)
+        taken = command.model_copy(update={"by": by, "request": request, "at": at}).model_dump_json(
+            exclude_defaults=True
+        )
         changes: dict[str, dict[str, str | None]] = {
             command_hash(name): {"order": taken},
             PENDING_COMMANDS_HASH: {name: f"{at:.0f}"},
         }
         expect: dict[str, dict[str, str | None]] = {command_hash(name): {"done": None}}
         notes: list[Notification] = []
-        done, kept = await self._outbox.read_fields(
-            (command_hash(name), "done"), (failure_hash(order.key), RERUN_FIELD)
+        done, stored = await self._outbox.read_fields(
+            (command_hash(name), "done"), (failure_hash(command.key), RERUN_FIELD)
         )
-        if done is None and order.sort == "rerun":
-            other = parse_active_rerun(kept, at)
+        if done is None and command.sort == "rerun":
+            other = parse_active_rerun(stored, at)
             if other and other.order != name:
                 raise _already_running(other)
-            changes[failure_hash(order.key)] = {RERUN_FIELD: _dump_rerun(Rerun(order=name, by=by, at=at))}
-            expect[failure_hash(order.key)] = {RERUN_FIELD: kept}
-            notes.append(refresh_card(order.key, at))
+            changes[failure_hash(command.key)] = {RERUN_FIELD: _dump_rerun(Rerun(order=name, by=by, at=at))}
+            expect[failure_hash(command.key)] = {RERUN_FIELD: stored}
+            notes.append(refresh_card(command.key, at))
         try:
             await self._outbox.commit(notes, changes=changes, expect=expect)
         except CommitConflict:
-            await self._check_conflict(order, name)
+            await self._check_conflict(command, name)
 
-    async def _check_conflict(self, order: RunCommand, name: str) -> None:
+    async def _check_conflict(self, command: RunCommand, name: str) -> None:
         """Handle a commit conflict. Raises BadInput if another command reruns the same cases."""
-        other = await self.active_rerun(order.key) if order.sort == "rerun" else None
+        other = await self.active_rerun(command.key) if command.sort == "rerun" else None
         if other and other.order != name:
             raise _already_running(other)
         log.info("order taken or done already", name=name)
@@ -124,28 +126,28 @@ class RunCommands:
         The run id is empty if Zof did not return one, or if the run to cancel had ended. Raises ZofError, and BadInput
         for an unknown command.
         """
-        order = await self._load_command(name)
+        command = await self._load_command(name)
         (done,) = await self._outbox.read_fields((command_hash(name), "done"))
         if done is not None:
-            return order, done
+            return command, done
         try:
-            reply = await self._call_zof(order, name, patience)
+            reply = await self._call_zof(command, name, patience)
         except ZofRejected as error:
-            if order.sort != "cancel" or error.status != 409:
+            if command.sort != "cancel" or error.status != 409:
                 raise
             await self.abandon_command(name)  # it had ended already
-            return order, ""
-        run = order.run or _started_run_id(reply)
-        note, changes = self._follow_up_changes(order, name, run)
+            return command, ""
+        run = command.run or _started_run_id(reply)
+        note, changes = self._follow_up_changes(command, name, run)
         entry = AuditRecord(
             at=self._unix_time(),
-            act=order.sort,
-            user=order.by.id,
-            name=order.by.name,
-            channel=order.channel,
-            key=order.key,
+            act=command.sort,
+            user=command.by.id,
+            name=command.by.name,
+            channel=command.channel,
+            key=command.key,
             details={"run": run},
-            request=order.request,
+            request=command.request,
             zof_requests=(reply.request_id,) if reply.request_id else (),
         )
         try:
@@ -155,7 +157,7 @@ class RunCommands:
             )  # fmt: skip
         except CommitConflict:
             log.info("order done by another", name=name)
-        return order, run
+        return command, run
 
     async def abandon_command(self, name: str, error: ZofError | None = None) -> None:
         """Abandon a command after the person was informed; Zof's ``error``, if any, goes into the audit log."""
@@ -165,34 +167,34 @@ class RunCommands:
         """End a command without executing it, and make a rerun available again; commits ``notes`` with it."""
         changes: dict[str, dict[str, str | None]] = {PENDING_COMMANDS_HASH: {name: None}}
         expect: dict[str, dict[str, str | None]] = {}
-        order: RunCommand | None = None
+        command: RunCommand | None = None
         with suppress(BadInput):  # unknown or unreadable: nothing to undo
-            order = await self._load_command(name)
-        if order and order.sort == "rerun":
-            (running,) = await self._outbox.read_fields((failure_hash(order.key), RERUN_FIELD))
+            command = await self._load_command(name)
+        if command and command.sort == "rerun":
+            (running,) = await self._outbox.read_fields((failure_hash(command.key), RERUN_FIELD))
             own = parse_active_rerun(running, self._unix_time())
             if own and own.order == name:
-                changes[failure_hash(order.key)], expect[failure_hash(order.key)] = (
+                changes[failure_hash(command.key)], expect[failure_hash(command.key)] = (
                     {RERUN_FIELD: None},
                     {RERUN_FIELD: running},
                 )
-                notes = [*notes, refresh_card(order.key, self._unix_time())]
-        acts = [self._refusal_record(order, error).model_dump_json()] if order and error else []
+                notes = [*notes, refresh_card(command.key, self._unix_time())]
+        acts = [self._refusal_record(command, error).model_dump_json()] if command and error else []
         with suppress(CommitConflict):  # another process ended it
             await self._outbox.commit(notes, changes=changes, expect=expect, acts=acts)
 
-    def _refusal_record(self, order: RunCommand, error: ZofError) -> AuditRecord:
-        tried = RERUN_PHRASE if order.sort == "rerun" else CANCEL_PHRASE
-        details = {"tried": tried, "reason": f"Zof: {error.kind}", "run": order.run}
+    def _refusal_record(self, command: RunCommand, error: ZofError) -> AuditRecord:
+        tried = RERUN_PHRASE if command.sort == "rerun" else CANCEL_PHRASE
+        details = {"tried": tried, "reason": f"Zof: {error.kind}", "run": command.run}
         return AuditRecord(
             at=self._unix_time(),
             act=REFUSED_ACTION,
-            user=order.by.id,
-            name=order.by.name,
-            channel=order.channel,
-            key=order.key,
+            user=command.by.id,
+            name=command.by.name,
+            channel=command.channel,
+            key=command.key,
             details={name: value for name, value in details.items() if value},
-            request=order.request,
+            request=command.request,
             zof_requests=(error.request_id,) if error.request_id else (),
         )
 
@@ -207,18 +209,18 @@ class RunCommands:
 
     async def resume_stale(self) -> None:
         """Execute commands that were confirmed long ago and are still pending."""
-        kept = (await self._outbox.read_hashes(PENDING_COMMANDS_HASH))[PENDING_COMMANDS_HASH]
-        for name, at in kept.items():
+        stored = (await self._outbox.read_hashes(PENDING_COMMANDS_HASH))[PENDING_COMMANDS_HASH]
+        for name, at in stored.items():
             age = self._unix_time() - float(at)
             if age >= STALE_AFTER_SECONDS:
                 await self._retry_command(name, age)
 
-    async def _retry_command(self, name: str, age: float) -> None:
+    async def _retry_command(self, name: str, age_seconds: float) -> None:
         try:
             await self.execute_command(name, TimeBudget.BACKGROUND)
-            log.info("order carried out late", name=name, seconds=round(age))
+            log.info("order carried out late", name=name, seconds=round(age_seconds))
         except ZofUnavailable as error:
-            if age >= MAX_RETRY_SECONDS:
+            if age_seconds >= MAX_RETRY_SECONDS:
                 await self._report_refusal(name, error)
         except ZofError as error:
             await self._report_refusal(name, error)
@@ -227,58 +229,60 @@ class RunCommands:
 
     async def _report_refusal(self, name: str, error: ZofError) -> None:
         """Report a failed command: a rerun in its thread, a cancellation to the person who confirmed it."""
-        order = await self._load_command(name)
-        log.error("order refused", name=name, sort=order.sort, cause=error.sentence, request_id=error.request_id)
-        again = order.sort == "rerun"
-        undone = "The failed cases were not run again" if again else f"The run {order.run} was not cancelled"
+        command = await self._load_command(name)
+        log.error("order refused", name=name, sort=command.sort, cause=error.sentence, request_id=error.request_id)
+        again = command.sort == "rerun"
+        undone = "The failed cases were not run again" if again else f"The run {command.run} was not cancelled"
         traced = f"Request ID: {error.request_id}" if error.request_id else "Zof returned no request id."
-        said = f"⚠️ {undone}, as {order.by.name} had asked. {error.sentence} {traced}"
+        sentence = f"⚠️ {undone}, as {command.by.name} had asked. {error.sentence} {traced}"
         await self._end_command(
-            name, [self._thread_line(order, f"order-refused:{name}", said, personal=not again)], error
+            name, [self._thread_line(command, f"order-refused:{name}", sentence, personal=not again)], error
         )
 
-    async def _call_zof(self, order: RunCommand, name: str, patience: TimeBudget) -> ZofReply:
-        if order.sort == "rerun":
-            return await self._zof.post("/runs", what="run", deed="start", body=order.body, idempotency_key=name,
+    async def _call_zof(self, command: RunCommand, name: str, patience: TimeBudget) -> ZofReply:
+        if command.sort == "rerun":
+            return await self._zof.post("/runs", what="run", deed="start", body=command.body, idempotency_key=name,
                                         patience=patience)  # fmt: skip
-        return await self._zof.post("/runs/{id}/cancel", order.run, what="run", deed="cancel", idempotency_key=name,
+        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", deed="cancel", idempotency_key=name,
                                     patience=patience)  # fmt: skip
 
     def _follow_up_changes(
-        self, order: RunCommand, name: str, run: str
+        self, command: RunCommand, name: str, run: str
     ) -> tuple[list[Notification], dict[str, dict[str, str | None]]]:
         """Return the follow-ups of a rerun: a thread reply, and the records that make the poller watch the new run."""
-        if order.sort == "cancel":
+        if command.sort == "cancel":
             return [], {}
-        said = f"🔁 {order.by.name} runs the failed cases again" + (f": {run}" if run else "")
-        note = self._thread_line(order, f"rerun:{name}:{order.key}", said)
+        sentence = f"🔁 {command.by.name} runs the failed cases again" + (f": {run}" if run else "")
+        note = self._thread_line(command, f"rerun:{name}:{command.key}", sentence)
         if not run:  # without an id, its end cannot be observed
-            return [note, refresh_card(order.key, self._unix_time())], {failure_hash(order.key): {RERUN_FIELD: None}}
+            return [note, refresh_card(command.key, self._unix_time())], {
+                failure_hash(command.key): {RERUN_FIELD: None}
+            }
         watch = PendingRun("run", run, "rerun", self._unix_time())
-        started = Rerun(order=name, run=run, by=order.by, at=self._unix_time())
+        started = Rerun(order=name, run=run, by=command.by, at=self._unix_time())
         return [note], {
-            rerun_hash(run): {"root": order.key, "cases": json.dumps(order.cases)},
-            failure_hash(order.key): {RERUN_FIELD: _dump_rerun(started)},
+            rerun_hash(run): {"root": command.key, "cases": json.dumps(command.cases)},
+            failure_hash(command.key): {RERUN_FIELD: _dump_rerun(started)},
             HINTS: {watch.hash_field: watch.dump()},
         }
 
-    def _thread_line(self, order: RunCommand, key: str, said: str, *, personal: bool = False) -> Notification:
+    def _thread_line(self, command: RunCommand, key: str, sentence: str, *, personal: bool = False) -> Notification:
         return Notification(
             key=key,
             kind=NotificationKind.ROOT if personal else NotificationKind.REPLY,
-            channel=order.by.id if personal else order.channel,
-            root="" if personal else order.key,
-            body=channel_notes.note_payload(said),
+            channel=command.by.id if personal else command.channel,
+            root="" if personal else command.key,
+            body=channel_notes.note_payload(sentence),
             happened=self._unix_time(),
             schema=NOTIFICATION_SCHEMA,
         )
 
     async def _load_command(self, name: str) -> RunCommand:
-        (kept,) = await self._outbox.read_fields((command_hash(name), "order"))
+        (stored,) = await self._outbox.read_fields((command_hash(name), "order"))
         try:
-            return RunCommand.model_validate_json(kept or "")
+            return RunCommand.model_validate_json(stored or "")
         except ValidationError as error:
-            if kept:
+            if stored:
                 log.error("unreadable order", name=name, problems=error.error_count())
             raise BadInput("This question is not known any more.", "Ask for it again.") from error
 

@@ -16,14 +16,14 @@ def shift_report_for(
 
     A storm counts as one failure.
     """
-    stories = [
+    summaries = [
         FailureSummary(member.key, member.title, member.body.opened or member.present.opened, member.present)
         for member in without_storm_members(failures)
         if member.channel == channel
     ]
-    deeds = [
+    actions = [
         ActionRecord(act.key, act.act, act.name or act.user, act.at, act.user)
         for act in acts
         if act.channel == channel and act.act != REFUSED_ACTION
     ]
-    return build_shift_report(stories, deeds, since)
+    return build_shift_report(summaries, actions, since)

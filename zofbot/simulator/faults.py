@@ -1,4 +1,4 @@
-"""How the pretend servers misbehave when told to: which fault, how often, and for which requests."""
+"""Fault injection for the simulated servers: which fault, how often, and for which requests."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ SLACK_FAULTS: Mapping[str, str] = {
     **{f"store_then_{fault}": f"Stores, then: {label}" for fault, (label, _) in broken_replies.BROKEN_REPLIES.items()},
 }
 ERROR_PREFIX = "error:"
-"""A fault of Slack's that begins so, behind ``store_then_`` or not, is any error word: ``error:team_added_to_org``."""
+"""Prefix of a Slack fault with any error code, such as ``error:team_added_to_org``; may follow ``store_then_``."""
 RESPONSE_URL_TARGET = "response_url"
-"""What is hit where a fault is meant for response URLs, which no other fault hits."""
+"""Target of faults for response URLs, which other faults do not affect."""
 
 
 @dataclass
 class FaultInjector:
-    """One server's state of health. ``left`` counts the requests still to fail (``None``: until changed)."""
+    """The active fault of one server. ``left`` counts the requests still to fail (``None``: until changed)."""
 
     choices: Mapping[str, str]
     delays: dict[str, float]
-    """Seconds a slow fault waits; tests shorten them."""
+    """Delays of slow faults in seconds; tests shorten them."""
     current: str = "none"
     left: int | None = None
     only: str = field(default="")
-    """Start of the paths or methods that are hit; empty means all."""
+    """Prefix of the paths or methods affected; empty means all."""
 
     def set_fault(self, fault: str, times: int | None = None, only: str = "") -> None:
-        """Misbehave from now on. Raises ``ValueError`` for a fault nobody knows or a count below one."""
+        """Activate a fault. Raises ``ValueError`` for an unknown fault or a count below one."""
         if fault not in self.choices and not (self.choices is SLACK_FAULTS and ERROR_PREFIX in fault):
             raise ValueError(f"There is no fault named {fault!r}.")
         if times is not None and times < 1:
@@ -67,7 +67,7 @@ class FaultInjector:
         self.current, self.left, self.only = fault, times if fault != "none" else None, only
 
     def take_fault(self, where: str) -> str:
-        """The fault that hits the request to ``where``, counted down; ``none`` if it goes through."""
+        """Return and count the fault for a request to ``where``; ``none`` if it succeeds."""
         if self.current == "none" or not where.startswith(self.only):
             return "none"
         hit = self.current

@@ -1,4 +1,4 @@
-"""The HTTP doors of the pretend Slack and Zof: read a request, let it be answered or spoilt, write it down."""
+"""HTTP handlers of the simulated Slack and Zof: answer a request, or inject a fault, and record the call."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from zofbot.simulator.zof.state import HttpReply, Organization, RecordedZofCall
 
 
 def hang_up(request: web.Request) -> web.Response:
-    """Close the connection without a reply; what is returned goes nowhere."""
+    """Close the connection without a reply; the returned response is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
 async def _read_body(request: web.Request) -> Any:
-    """The body as JSON or as a form; ``None`` when there is none that can be read."""
+    """Parse the body as JSON or a form; ``None`` if it is missing or invalid."""
     if request.content_type == "application/json":
         try:
             return await request.json()
@@ -44,7 +44,7 @@ class ZofHandler:
         self._clock = clock
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request to Zof, or spoil it."""
+        """Answer one request to Zof, or inject a fault."""
         path = "/" + request.match_info["path"]
         call = self._record_call(request, path, await _read_body(request))
         started = self._clock.monotonic()
@@ -116,7 +116,7 @@ class SlackHandler:
         self._clock = clock
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        """Answer one Web API call, or spoil it."""
+        """Answer one Web API call, or inject a fault."""
         name = request.match_info["method"]
         body = await _read_body(request)
         given = {**request.query, **(body if isinstance(body, dict) else {})}
@@ -170,7 +170,7 @@ class SlackHandler:
         return response
 
     async def handle_response_url(self, request: web.Request) -> web.StreamResponse:
-        """Use a response_url, or spoil the answer."""
+        """Use a response_url, or inject a fault."""
         fault = (
             self.slack.faults.take_fault(RESPONSE_URL_TARGET)
             if self.slack.faults.only == RESPONSE_URL_TARGET

@@ -1,4 +1,4 @@
-"""The door of the demo's page: its files, what it shows, what it lets people do, and news as it happens."""
+"""HTTP routes of the demo's page: its files, its state, actions, and a stream of changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from zofbot.simulator.world import World
 PAGE_FOLDER = Path(__file__).parent / "page"
 MAX_STREAMS = 64
 COALESCE_SECONDS = 0.05
-"""Seconds between two pieces of news, at least."""
+"""Minimum interval between two messages of the stream."""
 HEARTBEAT_SECONDS = 5.0
-"""Seconds of silence after which a stream is tried, so that one whose page is gone ends."""
+"""A heartbeat is sent after this time without changes, to detect closed pages."""
 
 PageAction = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -37,7 +37,7 @@ class PageRoutes:
         self._closing = False
 
     def list_routes(self) -> list[web.RouteDef]:
-        """What is served here."""
+        """Return the routes."""
         acts: dict[str, tuple[PageAction, tuple[str, ...]]] = {
             "send": (self._type_text, ("user", "channel", "text")),
             "press": (self._press_element, ("user", "action")),
@@ -73,7 +73,7 @@ class PageRoutes:
         return web.json_response(build_page_state(self.world, user), headers={"Cache-Control": "no-store"})
 
     async def _stream_changes(self, request: web.Request) -> web.StreamResponse:
-        """Tell the page the world's version, at once and after every change."""
+        """Stream the world's version, at once and after every change."""
         if self._closing or len(self._streams) >= MAX_STREAMS:
             return web.Response(status=503, text="too many streams")
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -85,7 +85,7 @@ class PageRoutes:
         try:
             await self._send_versions(stream, news)
         except ConnectionError:
-            return stream  # the page is gone
+            return stream  # the page was closed
         finally:
             unwatch()
             self._streams.discard(news)
@@ -156,7 +156,7 @@ class PageRoutes:
 
 
 def _action_handler(act: PageAction, needs: tuple[str, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Serve an act: what the client would refuse is said as a sentence, not as a failure of the server."""
+    """Wrap an action as a handler; a ``ValueError`` becomes a sentence for the page, not a server error."""
 
     async def handle_action(request: web.Request) -> web.StreamResponse:
         try:
@@ -169,7 +169,7 @@ def _action_handler(act: PageAction, needs: tuple[str, ...]) -> Callable[[web.Re
 
 
 def _parse_body(text: str, needs: tuple[str, ...]) -> dict[str, Any]:
-    """The body of an act; raises ``ValueError`` when it is not JSON or lacks something."""
+    """Parse the body of an action; raises ``ValueError`` if it is not JSON or lacks a field."""
     given = json.loads(text)
     if not isinstance(given, dict) or not all(name in given for name in needs):
         raise ValueError(f"The body has to be a JSON object with {', '.join(needs)}.")

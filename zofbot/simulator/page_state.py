@@ -1,4 +1,4 @@
-"""The world as one person sees it on the demo's page: one JSON document."""
+"""State of the demo's page for one user, as one JSON document."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROJECT_FIELDS = ("id", "name", "environments")
 
 
 def build_page_state(world: World, user: str) -> dict[str, Any]:
-    """Everything the page shows to ``user``."""
+    """Return everything the page shows to ``user``."""
     slack, zof = world.slack, world.zof
     seen = [channel for channel in slack.channels.values() if user in channel.members]
     home = slack.homes.get(user)
@@ -80,7 +80,7 @@ def _dump_messages(world: World, channel: Channel, user: str) -> list[dict[str, 
 
 
 def _is_worth_showing(message: PostedMessage, threads: Counter[str]) -> bool:
-    """A deleted message leaves a trace only where a thread hangs on it."""
+    """True if the message is shown; a deleted one only if it has a thread."""
     return not message.deleted or threads[message.ts] > 0
 
 

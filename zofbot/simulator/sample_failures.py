@@ -1,4 +1,4 @@
-"""Failure texts as real test runs print them, some of them nasty."""
+"""Sample failure texts as real test runs print them, some of them hostile."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LEAK = (
     "\u202etxt.daolyap\u202c \u2066hidden\u2069 \x1b[31mred\x1b[0m\n"
     "see http://deploy:FAKE-planted-password@staging.shop.example/"
 )
-"""A planted fake secret, mentions and control characters: none of it may reach a reader."""
+"""Contains a fake secret, mentions and control characters; none of them may reach a reader."""
 
 _PRODUCT_TEXTS = (
     ASSERTION,
@@ -63,15 +63,15 @@ _PLATFORM_TEXTS = (
 
 
 def random_failure(random: Random) -> SampleFailure:
-    """A failure of the product (mostly) or of the platform."""
+    """Return a random failure of the product (mostly) or of the platform."""
     return product_failure(random) if random.random() < 0.7 else platform_failure(random)
 
 
 def product_failure(random: Random) -> SampleFailure:
-    """What a test found."""
+    """Return a failed assertion of a test."""
     return "failed", random.choice(_PRODUCT_TEXTS)
 
 
 def platform_failure(random: Random) -> SampleFailure:
-    """What kept a test from finding anything."""
+    """Return an error that prevented a test from running."""
     return "error", random.choice(_PLATFORM_TEXTS)

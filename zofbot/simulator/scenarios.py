@@ -1,4 +1,4 @@
-"""What can be made to happen at the pretend Zof at the press of a button: runs that end badly, or well again."""
+"""Scenarios that the page's buttons start at the simulated Zof: runs that fail or pass."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SCENARIOS: Mapping[str, str] = {
     "tolerated": "A run passes with one failed case",
     "storm": "60 runs fail at once, everywhere",
 }
-"""What a run can be made to end with, by id, as the page says it."""
+"""Scenario ids with their labels on the page."""
 
 STORM_RUN_COUNT = 60
 CASE_SECONDS = 9.5
 
 
 def run_scenario(zof: Organization, what: str, project: str, environment: str) -> list[ZofRecord]:
-    """Have a run of the project end now (in a storm many, everywhere); returns the runs.
+    """End a run of the project now (a storm: many runs of all projects); returns the runs.
 
-    Raises ``ValueError`` for what is not offered.
+    Raises ``ValueError`` for an unknown scenario, project or environment.
     """
     chosen = next((item for item in PROJECTS if item.id == project), None)
     if chosen is None or environment not in ENVIRONMENTS:
@@ -42,9 +42,9 @@ def run_scenario(zof: Organization, what: str, project: str, environment: str) -
 
 @dataclass(frozen=True)
 class _PlannedRun:
-    """A run about to end: of one suite, or of all; ``bad`` is how its first cases ended, the others pass.
+    """A run to record, of one suite or all; ``bad`` lists the outcomes of its first cases, the others pass.
 
-    What did not pass was tried as often as ``attempts`` says.
+    Cases that did not pass have ``attempts`` attempts each.
     """
 
     project: SampleProject
@@ -52,7 +52,7 @@ class _PlannedRun:
     suite: str = ""
     bad: Sequence[SampleFailure] = ()
     status: str | None = None
-    """Of the run, where it does not follow from its cases."""
+    """Status of the run, if it does not follow from its cases."""
     attempts: int = 1
 
     @property
@@ -87,7 +87,7 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
 
 
 def _plan_storm_run(zof: Organization, number: int) -> _PlannedRun:
-    """One run of a storm: they go round all projects and environments."""
+    """Plan one run of a storm; the runs alternate between all projects and environments."""
     project = PROJECTS[number % len(PROJECTS)]
     environment = ENVIRONMENTS[number // len(PROJECTS) % len(ENVIRONMENTS)]
     suites = sorted(project.suites)
@@ -95,7 +95,7 @@ def _plan_storm_run(zof: Organization, number: int) -> _PlannedRun:
 
 
 def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
-    """Start the run, write its results, and end it now."""
+    """Start the run, record its results, and end it now."""
     cases, project = ending.case_names, ending.project
     seconds = CASE_SECONDS * len(cases)
     began = zof.now() - seconds
@@ -110,7 +110,7 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
 
 
 def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> None:
-    """Write how one case ended."""
+    """Record the result of one case."""
     told = {"failure_summary": failure[1]} if failure[1] else {}
     zof.add_result(
         run["id"],

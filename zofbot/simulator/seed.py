@@ -1,4 +1,4 @@
-"""A believable organization to fill the pretend world with: Acme, its people, channels, projects and a week of runs."""
+"""Sample data for the simulator: the organization Acme, its people, channels, projects and a week of runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEAK_RESULT = "res_4826"
 BARE_RESULT = "res_4827"
 EXAMPLE_RUN = "run_2037"
 LARGE_RUN = "run_2038"
-"""53 of its cases failed."""
+"""A run with 53 failed cases."""
 BARE_RUN = "run_2039"
 RUNNING_RUN = "run_2040"
 NIGHTLY_SCHEDULE = "sched_nightly"
@@ -49,7 +49,7 @@ SCHEDULES: tuple[ZofRecord, ...] = (
         "target": {"project_id": SEARCH, "environment": "nightly"},
     },
 )  # fmt: skip
-"""The published names are few (https://zof.ai/docs/api/schedules): these are believed."""
+"""Few field names are documented (https://zof.ai/docs/api/schedules): these are believed."""
 
 
 class SampleProject(NamedTuple):
@@ -116,7 +116,7 @@ PROJECTS = (
 
 
 def seed_world(world: World) -> None:
-    """Fill an empty world; the same seed gives the same organization, dated back from the world's now."""
+    """Fill an empty world; the same seed gives the same organization, with times relative to the world's now."""
     _add_users(world.slack)
     _add_channels(world.slack)
     _HistoryWriter(world.zof, world.unix_time()).write_runs()
@@ -155,7 +155,7 @@ def _add_channels(slack: Workspace) -> None:
 
 
 class _HistoryWriter:
-    """A week of runs, oldest first, written with one seeded dice."""
+    """Record a week of runs, oldest first, from one seeded random generator."""
 
     def __init__(self, zof: Organization, now: float) -> None:
         self.zof, self.now = zof, now
@@ -223,7 +223,7 @@ class _HistoryWriter:
         failure: sample_failures.SampleFailure | None,
         result_id: str = "",
     ) -> float:
-        """Write one case's outcome; returns the seconds it took."""
+        """Record one case's result; returns its duration in seconds."""
         seconds = round(self.random.uniform(0.8, 45 if failure else 18), 3)
         status = failure[0] if failure else "skipped" if self.random.random() < 0.03 else "passed"
         result_id = result_id or self._next_id()
@@ -247,12 +247,12 @@ class _HistoryWriter:
         return seconds
 
     def _next_id(self) -> str:
-        """Mostly short ids that people can read out, now and then a long one."""
+        """Return a new id, mostly short, sometimes long."""
         self.number += 1
         return self.zof.new_id("res") if self.number % 9 == 0 else f"res_{self.number}"
 
     def _add_example_run(self, started: float) -> None:
-        """One run whose results are those that the documentation and the tests ask for."""
+        """Add a run with the results that the documentation and the tests use."""
         run = self._start_run(EXAMPLE_RUN, PROJECTS[0], "staging", "suite_payment", started)
         run["schedule_id"] = NIGHTLY_SCHEDULE
         told: tuple[tuple[str, str, sample_failures.SampleFailure | None], ...] = (
@@ -272,7 +272,7 @@ class _HistoryWriter:
         self._end_run(run, started, at - started)
 
     def _add_large_run(self, started: float) -> None:
-        """A release that broke nearly everything: 53 failed cases and a few that passed."""
+        """Add a run with 53 failed cases and a few that passed."""
         run = self._start_run(LARGE_RUN, PROJECTS[1], "production", "suite_query", started)
         at = started
         for number in range(1, 59):
@@ -289,5 +289,5 @@ class _HistoryWriter:
 
 
 def case_id(case: str) -> str:
-    """The id of a case, made from its title."""
+    """Return the id of a case, made from its title."""
     return "tc_" + "_".join(word for word in case.lower().replace("-", " ").split() if word.isalnum())[:40]

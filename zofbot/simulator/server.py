@@ -1,4 +1,4 @@
-"""Serves the pretend world on one port of this machine."""
+"""HTTP server of the simulator."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import WebhookSender
 
 BEAT_SECONDS = 0.1
-"""Seconds between two looks whether this process was held up."""
+"""Interval of checks whether this process was suspended."""
 
 
 class SimulatorServer:
-    """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started once, stopped once.
+    """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started and stopped once.
 
-    ``people`` act for whoever sits at the page, and in tests. ``beat_seconds`` lie between two looks whether this
-    process was held up.
+    ``people`` perform the actions of the page's user, and of tests. ``beat_seconds`` is the interval of checks whether
+    this process was suspended.
     """
 
     def __init__(self, world: World, beat_seconds: float = BEAT_SECONDS) -> None:
@@ -41,7 +41,7 @@ class SimulatorServer:
         self.url = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; port 0 takes any that is free. Raises ``OSError`` when the port is taken."""
+        """Start listening; port 0 takes any free one. Raises ``OSError`` if the port is in use."""
         self._runner = web.AppRunner(self._build_app(), access_log=None, shutdown_timeout=0.25)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -78,7 +78,7 @@ class SimulatorServer:
         return app
 
     async def stop(self) -> None:
-        """Close streams, connections and the server; requests that still hang are dropped."""
+        """Close streams, connections and the server; pending requests are dropped."""
         self._unwatch()
         if self._beating is not None:
             self._beating.cancel()

@@ -1,4 +1,4 @@
-"""The pretend world as plain data: a clock that can be moved, a Slack workspace, and a Zof organization."""
+"""The simulated world as plain data: a movable clock, a Slack workspace, and a Zof organization."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zofbot.simulator.zof.state import Organization
 
 
 class World:
-    """Everything the simulator knows; it does no input or output.
+    """All state of the simulator; does no input or output.
 
-    ``clock`` is the bot's as well, and ``seed`` makes every generated id repeatable. ``version`` rises with every
-    change that somebody could see.
+    The bot uses the same ``clock``; ``seed`` makes generated ids repeatable. ``version`` rises with every visible
+    change.
     """
 
     def __init__(self, clock: MovableClock, seed: int = 1) -> None:
@@ -26,22 +26,22 @@ class World:
         self.zof = Organization(self.unix_time, random, self.notify_watchers)
 
     def unix_time(self) -> float:
-        """Unix seconds in the pretend world."""
+        """Simulated time in Unix seconds."""
         return self.clock.time()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward. Raises ``ValueError`` for a step back: time stamps have to rise."""
+        """Move the clock forward. Raises ``ValueError`` for a negative step, because timestamps must rise."""
         self.clock.advance(seconds)
         self.notify_watchers()
 
     def notify_watchers(self) -> None:
-        """Raise the version and tell who watches."""
+        """Raise the version and call every watcher."""
         self.version += 1
         for tell in list(self._watchers.values()):
             tell()
 
     def add_watcher(self, tell: Callable[[], None]) -> Callable[[], None]:
-        """Call ``tell`` after every change; returns what ends that."""
+        """Call ``tell`` after every change; returns a function that removes the watcher."""
         key = object()
         self._watchers[key] = tell
         return lambda: self._watchers.pop(key, None) and None

@@ -101,15 +101,15 @@ class SlackClient:
         headers: dict[str, str] = {}
 
         async def call_auth_test() -> AsyncSlackResponse:
-            said = await self.client.auth_test()
-            headers.update((name.lower(), str(value)) for name, value in said.headers.items())
-            return said
+            response = await self.client.auth_test()
+            headers.update((name.lower(), str(value)) for name, value in response.headers.items())
+            return response
 
-        who = await self._call_method("auth.test", call_auth_test, responses.AuthTestReply)
-        told = headers.get("x-oauth-scopes")
-        scopes = None if told is None else frozenset(scope.strip() for scope in told.split(","))
-        team, bot, enterprise = (item or "" for item in (who.team_id, who.bot_id, who.enterprise_id))
-        self._identity = BotIdentity(team, who.user_id, bot, enterprise, scopes, headers.get("date", ""))
+        identity = await self._call_method("auth.test", call_auth_test, responses.AuthTestReply)
+        scope_header = headers.get("x-oauth-scopes")
+        scopes = None if scope_header is None else frozenset(scope.strip() for scope in scope_header.split(","))
+        team, bot, enterprise = (item or "" for item in (identity.team_id, identity.bot_id, identity.enterprise_id))
+        self._identity = BotIdentity(team, identity.user_id, bot, enterprise, scopes, headers.get("date", ""))
         return self._identity
 
     async def open_socket(self, app_token: str) -> str:
@@ -158,11 +158,11 @@ class SlackClient:
 
         Raises SlackError.
         """
-        given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
+        metadata: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
         await self._call_method(
             "chat.update",
             lambda: self.client.chat_update(
-                channel=receipt.channel, ts=receipt.ts, parse="none", **given, **message.message_fields()
+                channel=receipt.channel, ts=receipt.ts, parse="none", **metadata, **message.message_fields()
             ),
         )
         return receipt
@@ -181,21 +181,21 @@ class SlackClient:
         return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
 
     async def _search_history(
-        self, channel: str, thread: str, wanted: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
+        self, channel: str, thread: str, search_key: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
     ) -> dict[str, Receipt]:
         """Read pages until ``enough`` returns true, or all messages posted before this call have been read."""
         channel = await self._conversation_id(channel)
-        search = self._searches.resume_search(channel, thread, wanted, since)
+        search = self._searches.resume_search(channel, thread, search_key, since)
         if not search.cursor:
             search.begin_window(self._clock.time())
         resumed = bool(search.cursor)
-        ours = await self._fetch_own_ids()
+        own_ids = await self._fetch_own_ids()
         while True:
             page = await self._read_page(search)
             search.found |= {
                 message.key: Receipt(channel, message.ts)
                 for message in page.messages
-                if message.key and message.is_posted_by(ours)
+                if message.key and message.is_posted_by(own_ids)
             }
             more = search.turn_page(page)
             if enough(search.found):
@@ -206,24 +206,24 @@ class SlackClient:
                 break
             search.begin_window(self._clock.time())  # messages posted since this window began
             resumed = False
-        self._searches.finish_search(channel, thread, wanted)
+        self._searches.finish_search(channel, thread, search_key)
         return search.found
 
     async def _read_page(self, search: HistorySearch) -> responses.HistoryReply:
         """Read one page. If Slack rejects the cursor as unknown, restart the search and raise SlackUnknown."""
-        asked = search.request_arguments()
+        arguments = search.request_arguments()
         method, call = (
             ("conversations.replies", self.client.conversations_replies)
             if search.thread
             else ("conversations.history", self.client.conversations_history)
         )
         try:
-            page = await self._call_method(method, lambda: call(**asked), responses.HistoryReply)
-        except SlackRefused as no:
-            if no.reason != "invalid_cursor":
+            page = await self._call_method(method, lambda: call(**arguments), responses.HistoryReply)
+        except SlackRefused as error:
+            if error.reason != "invalid_cursor":
                 raise
             search.newest = search.cursor = ""
-            raise classify_error(None, "invalid_cursor", {}) from no
+            raise classify_error(None, "invalid_cursor", {}) from error
         if page.page_cursor and page.page_cursor == search.cursor:  # the same page again: the rest cannot be read
             raise responses.unreadable_error("response_metadata.next_cursor")
         return page
@@ -242,8 +242,8 @@ class SlackClient:
                 ),
                 responses.HistoryReply,
             )
-        except SlackRefused as no:
-            if handling_for(no.reason) is RefusalHandling.REPOST:
+        except SlackRefused as error:
+            if handling_for(error.reason) is RefusalHandling.REPOST:
                 return False
             raise
         return any(message.ts == receipt.ts and message.subtype != "tombstone" for message in page.messages)
@@ -297,9 +297,9 @@ class SlackClient:
             lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
             responses.HistoryReply,
         )
-        ours = await self._fetch_own_ids()
+        own_ids = await self._fetch_own_ids()
         return next(
-            (message.key for message in reply.messages[:1] if message.ts == ts and message.is_posted_by(ours)), ""
+            (message.key for message in reply.messages[:1] if message.ts == ts and message.is_posted_by(own_ids)), ""
         )
 
     async def post_ephemeral(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
@@ -425,9 +425,9 @@ class SlackClient:
         With ``version``, only if the current view has that hash, so that an older view does not overwrite a newer one
         (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
         """
-        given = {"hash": version} if version else {}
+        extra = {"hash": version} if version else {}
         reply = await self._call_method(
-            "views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given), responses.ViewReply
+            "views.publish", lambda: self.client.views_publish(user_id=user, view=view, **extra), responses.ViewReply
         )
         return reply.view.hash or ""
 
@@ -441,10 +441,10 @@ class SlackClient:
         Slack refuses another version with ``hash_conflict`` (https://docs.slack.dev/reference/methods/views.update).
         Raises SlackError.
         """
-        given = {"hash": version} if version else {}
+        extra = {"hash": version} if version else {}
         reply = await self._call_method(
             "views.update",
-            lambda: self.client.views_update(view_id=identifier, view=view, **given),
+            lambda: self.client.views_update(view_id=identifier, view=view, **extra),
             responses.ViewReply,
         )
         return reply.view.hash or ""
@@ -487,11 +487,11 @@ class SlackClient:
                 raise _refusal_error(error) from error
             except SlackRequestError as error:  # rejected by the SDK before sending
                 raise classify_error(200, "invalid_arguments", {}) from error
-            said = reply.data if isinstance(reply.data, dict) else {}
-            if kept := said.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
-                warning, details = responses.printable_text(kept, 100), responses.parse_details(said)
+            data = reply.data if isinstance(reply.data, dict) else {}
+            if kept := data.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
+                warning, details = responses.printable_text(kept, 100), responses.parse_details(data)
                 log.warning("slack warned", method=method, warning=warning, details=details)
-            return responses.parse_reply(kind, said)
+            return responses.parse_reply(kind, data)
 
         return await self._run_call(method, call)
 
@@ -501,9 +501,9 @@ class SlackClient:
         began = self._clock.monotonic()
         try:
             async with timeout(self.deadline):
-                said = await call()
+                result = await call()
             reason = ""
-            return said
+            return result
         except aiohttp.ClientConnectorError as error:
             outcome, status, reason = "deferred", "none", "unreachable"
             raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
@@ -518,8 +518,8 @@ class SlackClient:
             self._metrics.slack_calls.labels(method, outcome, status).inc()
             seconds = self._clock.monotonic() - began
             self._metrics.slack_seconds.labels(method).observe(seconds)
-            came = f"{outcome}, HTTP {status}: {tracing.safe_word(reason)}" if reason else outcome
-            tracing.record_step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
+            summary = f"{outcome}, HTTP {status}: {tracing.safe_word(reason)}" if reason else outcome
+            tracing.record_step("slack", method, summary, bad=bool(reason), ms=round(seconds * 1000))
 
 
 def _is_user_id(identifier: str) -> bool:
@@ -550,7 +550,7 @@ def _retry_delay(error: Exception) -> bool | float:
 def _refusal_error(error: SlackApiError) -> SlackError:
     """Convert the SDK's error; its reason was validated when the reply was parsed."""
     response = error.response
-    said = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
-    reason, needed = str(said.get("error") or ""), responses.parse_scope(said.get("needed"))
-    log.info("slack refused", reason=reason, needed=needed, details=responses.parse_details(said))
+    data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
+    reason, needed = str(data.get("error") or ""), responses.parse_scope(data.get("needed"))
+    log.info("slack refused", reason=reason, needed=needed, details=responses.parse_details(data))
     return classify_error(response.status_code, reason, response.headers, needed)

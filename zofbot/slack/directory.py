@@ -66,15 +66,15 @@ class Directory:
     ) -> None:
         self._groups = sorted(groups)
         self._clock, self._changes = clock, changes
-        asked = {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
+        access_ttl = {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
         self._home = TtlCache(lambda _: notifier.fetch_identity(), clock, fresh=float("inf"))
         self._users = TtlCache(notifier.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
         self._members = TtlCache(notifier.fetch_group_members, clock)
         self._admins = TtlCache(lambda _: notifier.fetch_admins(), clock)
         self._handles = TtlCache(lambda _: notifier.fetch_group_handles(), clock)
-        self._channels = TtlCache(notifier.fetch_channel, clock, **asked, pause=RETRY_SECONDS)
-        self._inside = TtlCache(notifier.fetch_channel_members, clock, **asked, pause=RETRY_SECONDS)
-        self._rooms = TtlCache(notifier.fetch_channels_of, clock, **asked)
+        self._channels = TtlCache(notifier.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._inside = TtlCache(notifier.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._rooms = TtlCache(notifier.fetch_channels_of, clock, **access_ttl)
 
     async def load_person(self, identifier: str) -> Person:
         """Return a person's details, at most a minute old if Slack answers.
@@ -83,11 +83,11 @@ class Directory:
         """
         try:
             home = await self._home.get("")
-            told = await self._users.get(identifier)
+            user = await self._users.get(identifier)
         except SlackError as error:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return Person(identifier, Membership.UNKNOWN, doubt=_doubt_hint(error))
-        person = parse_user(identifier, told, home)
+        person = parse_user(identifier, user, home)
         if person.standing is not Membership.MEMBER:
             return person
         belongs = await asyncio.gather(*(self._check_membership(identifier, group) for group in self._groups))
@@ -105,12 +105,12 @@ class Directory:
         if channel.startswith(("U", "W")):
             return await self._readers_among((channel,))
         try:
-            told = await self._channel_info(channel)
-            if told.get("is_ext_shared") or told.get("is_pending_ext_shared"):
+            info = await self._channel_info(channel)
+            if info.get("is_ext_shared") or info.get("is_pending_ext_shared"):
                 return Readers.SHARED
-            if told.get("is_im"):
-                return await self._readers_among((str(told.get("user") or ""),))
-            if told.get("is_mpim"):
+            if info.get("is_im"):
+                return await self._readers_among((str(info.get("user") or ""),))
+            if info.get("is_mpim"):
                 return await self._readers_among(await self._inside.get(channel, await self._change_version(channel)))
         except SlackRefused as error:
             log.warning("channel not shown", channel=channel, reason=error.reason)
@@ -155,14 +155,14 @@ class Directory:
         if not channels:
             return frozenset()
         try:
-            rooms = await self._rooms.get(person.id, await self._change_version(person.id))
+            joined = await self._rooms.get(person.id, await self._change_version(person.id))
         except SlackError as error:
             log.warning("channels of a person unknown", user=person.id, reason=error.reason)
             return None
-        direct = [channel for channel in channels if channel not in rooms and channel.startswith(("D", "G"))]
+        direct = [channel for channel in channels if channel not in joined and channel.startswith(("D", "G"))]
         with_them = await asyncio.gather(*(self._is_direct_message(person.id, channel) for channel in direct))
-        talks = {channel for channel, theirs in zip(direct, with_them, strict=True) if theirs}
-        return frozenset(channel for channel in channels if channel in rooms or channel in talks)
+        direct_messages = {channel for channel, theirs in zip(direct, with_them, strict=True) if theirs}
+        return frozenset(channel for channel in channels if channel in joined or channel in direct_messages)
 
     async def group_members(self, group: str) -> frozenset[str] | None:
         """Return the members of a user group; None if Slack does not answer."""
@@ -187,18 +187,18 @@ class Directory:
         people = {item for item in listed if not item.startswith("S")}
         return frozenset(people.union(*(members for members in groups if members)))
 
-    async def with_names(self, wish: str) -> str:
+    async def with_names(self, filters: str) -> str:
         """Replace mentions in a subscription's text with names, because Slack shows ids within code formatting.
 
         People without a known name keep their id.
         """
-        mentioned = set(_MENTION_PATTERN.findall(wish))
+        mentioned = set(_MENTION_PATTERN.findall(filters))
         groups = {item for item in mentioned if item.startswith("S")}
         people = await asyncio.gather(*(self.load_person(item) for item in mentioned - groups))
         names = {person.id: person.name for person in people if person.name} | (
             await self._load_group_handles() if groups else {}
         )
-        return _MENTION_PATTERN.sub(lambda found: quote_list([f"@{names.get(found[1], found[1])}"]), wish)
+        return _MENTION_PATTERN.sub(lambda found: quote_list([f"@{names.get(found[1], found[1])}"]), filters)
 
     async def group_handles(self) -> dict[str, str]:
         """Return the handles of user groups by id; empty if Slack does not answer."""
@@ -229,14 +229,14 @@ class Directory:
             known = not groups or identifier in groups
             return "" if known else f"There is no user group `{identifier}`, or it is disabled."
         try:
-            told = await self._users.get(identifier)
+            user = await self._users.get(identifier)
         except SlackRefused as error:
             return f"Slack knows nobody with the id `{identifier}`." if error.reason == "user_not_found" else ""
         except SlackError as error:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return ""
-        name = user_name(identifier, told)
-        return f"The account of {name} is deactivated." if told.get("deleted") else ""
+        name = user_name(identifier, user)
+        return f"The account of {name} is deactivated." if user.get("deleted") else ""
 
     async def _load_group_handles(self) -> dict[str, str]:
         try:
@@ -261,22 +261,22 @@ class Directory:
     async def _is_public(self, channel: str) -> bool:
         """Return whether every member of the workspace may see a channel; false if unknown."""
         try:
-            told = await self._channel_info(channel)
+            info = await self._channel_info(channel)
         except SlackError as error:
             log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
             return False
-        return not (told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
+        return not (info.get("is_private") or info.get("is_im") or info.get("is_mpim"))
 
     async def _is_direct_message(self, user: str, channel: str) -> bool:
         """Return whether a direct or group message includes the person; false if unknown."""
         try:
-            told = await self._channel_info(channel)
-            if told.get("is_mpim"):
+            info = await self._channel_info(channel)
+            if info.get("is_mpim"):
                 return user in await self._inside.get(channel, await self._change_version(channel))
         except SlackError as error:
             log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
             return False
-        return bool(told.get("is_im")) and told.get("user") == user
+        return bool(info.get("is_im")) and info.get("user") == user
 
     async def _readers_among(self, users: Iterable[str]) -> Readers:
         """Return ``SHARED`` if one of these people belongs to another organization."""

@@ -166,10 +166,10 @@ def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str
             "Slack did not confirm the message.",
             "Look whether it is there before trying again.",
         )
-    sentence, mend = EXPLANATIONS.get(reason, (f"Slack refused the message ({reason}).", ""))
+    sentence, next_step = EXPLANATIONS.get(reason, (f"Slack refused the message ({reason}).", ""))
     if needed:
-        mend = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
-    return SlackRefused(reason, sentence, mend)
+        next_step = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
+    return SlackRefused(reason, sentence, next_step)
 
 
 def parse_retry_after(value: str, unsaid: float = 1.0) -> float:

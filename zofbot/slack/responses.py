@@ -55,15 +55,15 @@ def parse_http_reply(reply: SlackHttpReply) -> dict[str, Any]:
 
     Only a JSON object with ``ok``, and with ``error`` if that is false, counts as Slack's reply.
     """
-    said = parse_json_object(reply.body) or {}
-    word = said.get("error") if said.get("ok") is False else None
-    if not (isinstance(word, str) and _REASON_PATTERN.fullmatch(word)):
-        word = None
-    accepted = reply.status == 200 and said.get("ok") is True
-    refused = word is not None and (reply.status == 200 or 400 <= reply.status < 500)
+    data = parse_json_object(reply.body) or {}
+    reason = data.get("error") if data.get("ok") is False else None
+    if not (isinstance(reason, str) and _REASON_PATTERN.fullmatch(reason)):
+        reason = None
+    accepted = reply.status == 200 and data.get("ok") is True
+    refused = reason is not None and (reply.status == 200 or 400 <= reply.status < 500)
     if accepted or refused:
-        return said
-    raise unconfirmed_error(reply, word or "")
+        return data
+    raise unconfirmed_error(reply, reason or "")
 
 
 def check_response_url_reply(reply: SlackHttpReply) -> None:
@@ -71,15 +71,15 @@ def check_response_url_reply(reply: SlackHttpReply) -> None:
 
     Refusals come as plain text or JSON, with 4xx or 200 (seen in getsentry/sentry 7955).
     """
-    said = parse_json_object(reply.body)
+    data = parse_json_object(reply.body)
     text = reply.body[:200].decode(errors="replace").strip()
-    if reply.status == 200 and (text == "ok" if said is None else said.get("ok") is True):
+    if reply.status == 200 and (text == "ok" if data is None else data.get("ok") is True):
         return
-    given = text if said is None else said.get("error")
-    word = given.lower().replace(" ", "_") if isinstance(given, str) and len(given) <= 80 else ""
-    if word and (reply.status == 200 or 400 <= reply.status < 500) and (said or is_known_reason(word)):
+    given = text if data is None else data.get("error")
+    reason = given.lower().replace(" ", "_") if isinstance(given, str) and len(given) <= 80 else ""
+    if reason and (reply.status == 200 or 400 <= reply.status < 500) and (data or is_known_reason(reason)):
         raise classify_error(
-            reply.status, word if _REASON_PATTERN.fullmatch(word) else UNREADABLE_REASON_PREFIX, reply.headers
+            reply.status, reason if _REASON_PATTERN.fullmatch(reason) else UNREADABLE_REASON_PREFIX, reply.headers
         )
     raise unconfirmed_error(reply, "")
 
@@ -98,9 +98,9 @@ def parse_scope(value: object) -> str:
     return value if isinstance(value, str) and _SCOPES_PATTERN.fullmatch(value) else ""
 
 
-def parse_details(said: Mapping[str, Any]) -> list[str]:
+def parse_details(data: Mapping[str, Any]) -> list[str]:
     """Parse the messages that Slack adds to an error or a warning, truncated."""
-    meta = said.get("response_metadata")
+    meta = data.get("response_metadata")
     found = meta.get("messages") if isinstance(meta, dict) else None
     return [printable_text(line, 300) for line in found[:10]] if isinstance(found, list) else []
 
@@ -338,10 +338,10 @@ class ConversationInfoReply(SlackReply):
 ReplyT = TypeVar("ReplyT", bound=SlackReply)
 
 
-def parse_reply(kind: type[ReplyT], said: Mapping[str, Any]) -> ReplyT:
+def parse_reply(kind: type[ReplyT], data: Mapping[str, Any]) -> ReplyT:
     """Parse a method's reply as ``kind``. Raises SlackUnknown if it does not match."""
     try:
-        return kind.model_validate(said)
+        return kind.model_validate(data)
     except ValidationError as error:
         place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
     raise unreadable_error(place)

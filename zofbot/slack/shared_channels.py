@@ -20,8 +20,8 @@ from zofbot.notifications.notification import (
     Claim,
     Notification,
     NotificationKind,
-    UndecidedNotification,
-    UnwantedNotification,
+    Obsolete,
+    Postponed,
 )
 from zofbot.notifications.payloads import AlertTestPayload, PlatformEventPayload, holds_payload
 from zofbot.slack.directory import Readers
@@ -57,27 +57,26 @@ class SharedChannelFilter:
         self._readers, self._promise, self._clock = readers, promise, clock
         self._waiting: OrderedDict[str, float] = OrderedDict()
 
-    async def __call__(self, claimed: Claim) -> Claim:
-        """Return the notification as its channel may see it.
+    async def __call__(self, claim: Claim) -> Claim | Postponed | Obsolete:
+        """Return the notification as its channel may see it, or Obsolete for an edit that waited too long.
 
-        Raises UndecidedNotification while waiting for Slack, UnwantedNotification for an edit that waited too long,
-        and StoreUnavailable.
+        Raises StoreUnavailable.
         """
-        less = redact_for_shared_channels(claimed)
-        if less == claimed or holds_payload(claimed.notification.body, AlertTestPayload):
-            return claimed
-        readers = await self._readers(claimed.notification.channel)
-        key = claimed.notification.key
+        redacted = redact_for_shared_channels(claim)
+        if redacted == claim or holds_payload(claim.notification.body, AlertTestPayload):
+            return claim
+        readers = await self._readers(claim.notification.channel)
+        key = claim.notification.key
         if readers in (Readers.OURS, Readers.SHARED):
             self._waiting.pop(key, None)
-            return claimed if readers is Readers.OURS else less
+            return claim if readers is Readers.OURS else redacted
         if key.startswith(DETAILS_KEY_PREFIX):
-            raise self._postponement_error(claimed)
+            return self._postpone_details(claim)
         if readers is Readers.UNKNOWN and self._seconds_waited(key) < READERS_WAIT_SECONDS:
-            raise UndecidedNotification(1.0)
+            return Postponed(1.0)
         self._waiting.pop(key, None)
-        await self._promise(details_edit(claimed, self._clock.time() + READERS_WAIT_SECONDS))
-        return replace(less, details_follow=True)
+        await self._promise(details_edit(claim, self._clock.time() + READERS_WAIT_SECONDS))
+        return replace(redacted, details_follow=True)
 
     def _seconds_waited(self, key: str) -> float:
         """Return the seconds since this process first delayed a message."""
@@ -87,44 +86,42 @@ class SharedChannelFilter:
             self._waiting.popitem(last=False)
         return now - since
 
-    def _postponement_error(self, claimed: Claim) -> Exception:
-        """Return the error that postpones an edit, for longer as it ages, and in the end drops it."""
-        age = self._clock.time() - claimed.committed
-        return (
-            UnwantedNotification()
-            if age > DETAILS_WAIT_SECONDS
-            else UndecidedNotification(min(300.0, max(READERS_WAIT_SECONDS, age / 4)))
-        )
+    def _postpone_details(self, claim: Claim) -> Postponed | Obsolete:
+        """Postpone an edit, for longer as it ages, and in the end drop it."""
+        age = self._clock.time() - claim.committed
+        return Obsolete() if age > DETAILS_WAIT_SECONDS else Postponed(min(300.0, max(READERS_WAIT_SECONDS, age / 4)))
 
 
-def details_edit(claimed: Claim, at: float) -> Notification:
+def details_edit(claim: Claim, at: float) -> Notification:
     """Build the edit that adds a message's details, due at ``at`` (Unix seconds)."""
-    one = claimed.notification
-    message = one.key if one.kind is NotificationKind.REPLY or not one.root else one.root
+    notification = claim.notification
+    message = (
+        notification.key if notification.kind is NotificationKind.REPLY or not notification.root else notification.root
+    )
     return Notification(
         key=f"{DETAILS_KEY_PREFIX}{message}",
         kind=NotificationKind.EDIT,
-        channel=one.channel,
-        body=one.body,
+        channel=notification.channel,
+        body=notification.body,
         root=message,
-        happened=one.happened,
+        happened=notification.happened,
         not_before=at,
     )
 
 
-def redact_for_shared_channels(claimed: Claim) -> Claim:
+def redact_for_shared_channels(claim: Claim) -> Claim:
     """Return the claim without internal fields; equal to the input if there are none."""
-    notification = claimed.notification
+    notification = claim.notification
     body = _remove_internal_fields(notification.body)
     if holds_payload(body, PlatformEventPayload):
         body.pop("said", None)
     shows_failure = notification.kind is not NotificationKind.REPLY  # a reply only names it
     return replace(
-        claimed,
+        claim,
         notification=notification.model_copy(update={"body": body}),
-        failure=_remove_internal_fields(claimed.failure) if claimed.failure and shows_failure else claimed.failure,
-        triage=_remove_note(claimed.triage) if shows_failure else claimed.triage,
-        storm_triage=_remove_note(claimed.storm_triage) if shows_failure else claimed.storm_triage,
+        failure=_remove_internal_fields(claim.failure) if claim.failure and shows_failure else claim.failure,
+        triage=_remove_note(claim.triage) if shows_failure else claim.triage,
+        storm_triage=_remove_note(claim.storm_triage) if shows_failure else claim.storm_triage,
     )
 
 

@@ -35,14 +35,16 @@ def read_mute(text: str) -> MuteRequest:
     after, rest = _split_filters(rest, every=False) if seconds is not None else ([], rest)
     typed = [*before, *after]
     if rest and seconds is None and ":" not in rest[0] and not typed:
-        raise _wrong(f"`{_shown(rest[0])}` stands alone.", f"Did you mean `project:{_shown(rest[0])}`?",
-                     f"project:{_shown(rest[0])} 2h")  # fmt: skip
+        raise _mute_error(f"`{_clip_input(rest[0])}` stands alone.", f"Did you mean `project:{_clip_input(rest[0])}`?",
+                           f"project:{_clip_input(rest[0])} 2h")  # fmt: skip
     if not typed:
-        raise _wrong("What is to be muted?", "Name a project, an environment or a case; `project:*` means everything.")
+        raise _mute_error(
+            "What is to be muted?", "Name a project, an environment or a case; `project:*` means everything."
+        )
     if not seconds:
-        raise _wrong("For how long?", "Write it behind the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
+        raise _mute_error("For how long?", "Write it behind the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
     if not MIN_MUTE_SECONDS <= seconds <= MAX_MUTE_SECONDS:
-        raise _wrong("A mute lasts a minute at least and 30 days at most.", "Choose a time between them.")
+        raise _mute_error("A mute lasts a minute at least and 30 days at most.", "Choose a time between them.")
     return MuteRequest(read_filters(typed), seconds, " ".join(rest))
 
 
@@ -51,12 +53,12 @@ def read_filters(typed: Sequence[str]) -> Subscription:
     for word in typed:
         name = canonical_filter(word.partition(":")[0])
         if name and name not in FILTERS:
-            raise _wrong(f"A mute has no `{name}:`.", "It takes `project:`, `env:` and `case:`.")
+            raise _mute_error(f"A mute has no `{name}:`.", "It takes `project:`, `env:` and `case:`.")
     try:
         return parse_filters(" ".join(typed))
     except BadInput as error:
         example = error.example.removeprefix(f"{SLASH_COMMAND} subscribe ")
-        raise _wrong(error.sentence, error.next_step, f"{example} 2h") from error
+        raise _mute_error(error.sentence, error.next_step, f"{example} 2h") from error
 
 
 def _split_filters(typed: Sequence[str], *, every: bool) -> tuple[list[str], list[str]]:
@@ -80,10 +82,10 @@ def _split_duration(typed: Sequence[str]) -> tuple[int | None, list[str]]:
     return None, list(typed)
 
 
-def _shown(word: str) -> str:
+def _clip_input(word: str) -> str:
     return word.replace("`", "")[:60]
 
 
-def _wrong(sentence: str, step: str, example: str = "") -> BadInput:
+def _mute_error(sentence: str, step: str, example: str = "") -> BadInput:
     shown = f"mute {example}" if example else VERBS["mute"].example
     return BadInput(sentence, step, example=f"{SLASH_COMMAND} {shown}", verb="mute")

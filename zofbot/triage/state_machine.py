@@ -213,10 +213,10 @@ def effective_record(record: TriageRecord, facts: RunFacts, now: float) -> Triag
 def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
     """Return the record of one failure in a storm: its ``own`` or the storm's, whichever changed last.
 
-    If either has recovered, ``own`` is used.
+    If either has recovered, or its own is resolved, ``own`` is used: what is done about the rest does not reopen it.
     """
     rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * MAX_KEPT_REQUESTS :]
-    if TriageState.RECOVERED in (own.state, storm.state) or own.at > storm.at:
+    if own.state.is_closed or storm.state is TriageState.RECOVERED or own.at > storm.at:
         return own.model_copy(update={"rev": rev})
     return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
 

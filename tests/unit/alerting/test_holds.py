@@ -10,10 +10,10 @@ import pytest
 
 from tests.support.poller_bench import PlainDecision, poller_bench
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
-from zofbot.alerting.catchups import KEPT_SECONDS
-from zofbot.alerting.holds import due, hold_back
+from zofbot.alerting.catchups import ENTRY_RETENTION_SECONDS
+from zofbot.alerting.holds import compute_hold, due_time
 from zofbot.alerting.reasons import DecisionReason
-from zofbot.alerting.state import MUTES, catch_up_in, held_by
+from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.subscriptions import EventType, PlatformEvent, RunFinding
 from zofbot.subscriptions.mute import Mute
 
@@ -31,22 +31,23 @@ def muted(bench: RuleBench, *mutes: Mute) -> RuleBench:
 
 def test_all_mutes_have_to_be_over_and_then_one_subscription_out_of_its_quiet_hours() -> None:
     night = make_subscription("quiet:13:00-14:00,UTC")
-    assert hold_back(NOON, [night], [], critical=False).until == 0
+    assert compute_hold(NOON, [night], [], critical=False).until == 0
     assert (
-        hold_back(NOON, [night], [mute(until=NOON + 1.5 * HOUR_SECONDS)], critical=False).until
+        compute_hold(NOON, [night], [mute(until=NOON + 1.5 * HOUR_SECONDS)], critical=False).until
         == NOON + 2 * HOUR_SECONDS
     )
     assert (
-        hold_back(NOON, [night, make_subscription("", number=2)], [mute()], critical=True).until == NOON + HOUR_SECONDS
+        compute_hold(NOON, [night, make_subscription("", number=2)], [mute()], critical=True).until
+        == NOON + HOUR_SECONDS
     )
 
 
 def test_what_waits_is_due_when_the_mutes_that_are_left_are_over() -> None:
     kept = json.dumps({"mutes": ["m1", "m2"], "takers": ["s1"], "after": 900})
     later = {"m2": mute("m2", NOON + 3 * HOUR_SECONDS)}
-    assert due(kept, NOON, later, {}) == NOON + 3 * HOUR_SECONDS + 900
-    assert due(kept, NOON, {}, {}) == NOON + 900
-    assert due(kept, NOON, {}, {"s1": make_subscription("quiet:11:00-13:00,UTC")}) == NOON + HOUR_SECONDS + 900
+    assert due_time(kept, NOON, later, {}) == NOON + 3 * HOUR_SECONDS + 900
+    assert due_time(kept, NOON, {}, {}) == NOON + 900
+    assert due_time(kept, NOON, {}, {"s1": make_subscription("quiet:11:00-13:00,UTC")}) == NOON + HOUR_SECONDS + 900
 
 
 def test_a_decision_that_rests_on_a_mute_counts_only_while_that_is_as_it_was() -> None:
@@ -56,7 +57,7 @@ def test_a_decision_that_rests_on_a_mute_counts_only_while_that_is_as_it_was() -
     assert set(decision.expected[MUTES]) == {"m1"}
     assert [reason.answer for reason in decision.reasons] == [DecisionReason.MUTED]
     assert decision.reasons[0].reason_text == "it matches, and Ana muted env:staging until"
-    held = decision.changes[held_by("m1")]
+    held = decision.changes[held_hash("m1")]
     assert set(held) == {notification.key for notification in decision.notifications}
     assert sorted(json.loads(value or "").get("after", 0) for value in held.values()) == [0, 0, 900]
 
@@ -79,12 +80,12 @@ def test_notices_are_muted_too_and_are_not_failures_to_sum_up() -> None:
 
 def test_what_was_summed_up_long_ago_is_forgotten_once_there_is_much_of_it() -> None:
     bench = RuleBench(make_subscription("group:case quiet:11:00-13:00,UTC"))
-    old = json.dumps({"key": "catchup:1:C1", "at": 1.0, "until": NOON - KEPT_SECONDS - 1})
+    old = json.dumps({"key": "catchup:1:C1", "at": 1.0, "until": NOON - ENTRY_RETENTION_SECONDS - 1})
     bench.memory = bench.memory.with_changes(
-        {catch_up_in("C1"): {f"case:{number}:failed:C1": old for number in range(64)}}
+        {catch_up_hash("C1"): {f"case:{number}:failed:C1": old for number in range(64)}}
     )
     bench.process_findings(failed_finding("1", NOON, "a"))
-    assert len(bench.memory.hashes[catch_up_in("C1")]) == 1
+    assert len(bench.memory.hashes[catch_up_hash("C1")]) == 1
 
 
 def test_what_recovers_before_it_is_posted_tells_nothing_in_a_thread() -> None:

@@ -19,7 +19,7 @@ from zofbot.config.manifest import (
 )
 from zofbot.domain.commands import SLASH_COMMAND
 
-HOUSE = ROOT / "zofbot"
+PACKAGE = ROOT / "zofbot"
 
 
 def test_the_file_is_what_the_command_prints() -> None:
@@ -29,7 +29,7 @@ def test_the_file_is_what_the_command_prints() -> None:
 
 def called_methods() -> set[str]:
     """The methods that the notifier hands to the SDK, by the SDK's own names."""
-    source = (HOUSE / "slack" / "client.py").read_text()
+    source = (PACKAGE / "slack" / "client.py").read_text()
     return set(re.findall(r"self\.client\.([a-z]+_\w+)", source))
 
 
@@ -38,8 +38,8 @@ def test_the_methods_named_are_the_methods_called() -> None:
 
 
 def test_nobody_else_calls_slack() -> None:
-    for path in HOUSE.rglob("*.py"):
-        if "simulator" not in path.parts and path != HOUSE / "slack" / "client.py":
+    for path in PACKAGE.rglob("*.py"):
+        if "simulator" not in path.parts and path != PACKAGE / "slack" / "client.py":
             assert not re.search(
                 r"client\.(chat|conversations|views|auth|users|usergroups|reactions)_", path.read_text()
             ), path
@@ -63,7 +63,7 @@ def test_links_are_heard_of_only_where_the_operator_says_whose_they_are() -> Non
 
 
 def test_events_and_commands_are_the_listeners_registered() -> None:
-    sources = "".join(path.read_text() for path in (HOUSE / "listeners").rglob("*.py"))
+    sources = "".join(path.read_text() for path in (PACKAGE / "listeners").rglob("*.py"))
     assert set(re.findall(r'app\.event\("(\w+)"\)', sources)) == {event.partition(".")[0] for event in SCOPES_BY_EVENT}
     assert "app.command(commands.ANY_COMMAND_PATTERN)" in sources
     assert [command["command"] for command in build_manifest()["features"]["slash_commands"]] == [SLASH_COMMAND]

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_well, log_lines, poller_bench
+from tests.support.preparation import drop_obsolete
 from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.storm_record import MINUTE_SECONDS
 from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
@@ -115,6 +116,7 @@ class PollerWalk:
             Metrics(),
             built.clock,
             random=Random(1).random,
+            prepare=drop_obsolete(built.clock),
         )
 
     async def add_subscription(self, filters: str = "", channel: str = CHANNEL) -> None:

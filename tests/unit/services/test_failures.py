@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.preparation import drop_obsolete
 from tests.support.rules import failed_finding, make_subscription, passed_finding
 from zofbot.alerting.rules import decide_finding
 from zofbot.alerting.state import RuleState
@@ -177,9 +178,18 @@ async def channel_bench() -> AsyncIterator[ChannelBench]:
     async with fakeredis.FakeAsyncRedis() as client:
         wall, metrics = MessageWall(), Metrics()
         outbox = Outbox(client, "history", clock)
+        dispatcher = Dispatcher(
+            outbox,
+            wall,
+            render_notification,
+            metrics,
+            clock,
+            random=Random(1).random,
+            prepare=drop_obsolete(clock),
+        )
         made = ChannelBench(
             outbox, AuditLog(client, "history"), TriageService(outbox, clock, metrics),
-            Dispatcher(outbox, wall, render_notification, metrics, clock, random=Random(1).random), wall, now,
+            dispatcher, wall, now,
         )  # fmt: skip
         await made.finish_run(fails=True)
         await made.deliver_due(all_of_it=True)

@@ -18,7 +18,7 @@ from zofbot.simulator.slack.chat_api import add_reaction, post_ephemeral, post_m
 from zofbot.simulator.slack.state import SlackRefusal
 from zofbot.simulator.world import World
 
-HOUSE = ROOT / "zofbot"
+PACKAGE = ROOT / "zofbot"
 
 
 @pytest.fixture
@@ -198,10 +198,10 @@ def test_a_reply_counts_for_its_channels_pace(world: World) -> None:
 
 
 def test_every_emoji_of_ours_is_drawn_where_there_is_no_font_for_it() -> None:
-    drawn = (HOUSE / "simulator" / "page" / "glyphs.js").read_text()
+    drawn = (PACKAGE / "simulator" / "page" / "glyphs.js").read_text()
     ours = {
         sign
-        for path in [*(HOUSE / "slack").rglob("*.py"), *(HOUSE / "listeners").rglob("*.py")]
+        for path in [*(PACKAGE / "slack").rglob("*.py"), *(PACKAGE / "listeners").rglob("*.py")]
         for sign in re.findall("[\U0001f300-\U0001faff\u2600-\u27bf\u23e9-\u23ff]", path.read_text())
     }
     assert ours

@@ -21,6 +21,13 @@ def test_what_was_done_last_holds() -> None:
     assert merge_storm_record(ALONE, OPEN).state is TriageState.ACKNOWLEDGED
 
 
+def test_what_was_resolved_by_itself_is_not_opened_by_what_is_done_about_the_rest() -> None:
+    resolved = TriageRecord(rev=1, state=TriageState.RESOLVED, by=ANA, did=Action.RESOLVE, at=200.0)
+    whole = WHOLE.model_copy(update={"state": TriageState.ACKNOWLEDGED, "did": Action.ACKNOWLEDGE})
+    assert merge_storm_record(resolved, whole).state is TriageState.RESOLVED
+    assert merge_storm_record(resolved, whole).by == ANA
+
+
 def test_whether_it_has_recovered_is_its_own() -> None:
     recovered = TriageRecord(turn=1, state=TriageState.RECOVERED, at=150.0)
     assert merge_storm_record(recovered, WHOLE).state is TriageState.RECOVERED

@@ -8,7 +8,7 @@ import re
 _NOISE = re.compile(
     r"""
       [\s{}\[\]()<>,;|+\-~^=_*#.:/\\'"`─━═│┃▶►✗✘✖×●•·]*$                       # rules, brackets, carets
-    | >?\s*\d+\s*\|\s | \|\s*[\^~]+ | \s*\^+                                       # source, as Babel and Rust show it
+    | >?\s*\d+\s*\|\s | \|\s*[\^~]+ | \s*\^+                                       # source, as printed by Babel, Rust
     | (?:Build\ info|System\ info|Driver\ info|Session\ ID|Capabilities|\(Session\ info|\(Driver\ info|Command:\ \[)
     | Element:\ \[\[ | For\ documentation\ on\ this\ error | remote\ stacktrace | Stacktrace:$ | Backtrace:$ | Stack:$
     | \#\d+\ 0x | \*\*\*\ Element\ info | attachment\ \# | test-results/ | Usage:$ | Hint:\ use

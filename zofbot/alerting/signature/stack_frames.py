@@ -36,7 +36,7 @@ _LIBRARY = re.compile(
     | /rustc/ | \.cargo/
     | ^(?:java|javax|jakarta|jdk|sun|kotlin|kotlinx|scala|groovy|reactor|feign|junit)\.
     | ^com\.(?:sun|mysql|zaxxer|fasterxml|google|microsoft|oracle|mongodb|rabbitmq|jayway|squareup|intellij|codeborne)\.
-    | ^org\.(?!acme|example|company)                         # nearly all of it is open source
+    | ^org\.(?!acme|example|company)                         # nearly all such packages are open source
     | ^io\.(?:grpc|netty|micrometer|lettuce|restassured|cucumber|vertx|micronaut|quarkus|reactivex)\.
     | ^(?:okhttp3|okio|retrofit2|redis\.clients|worker\.org\.gradle|net\.bytebuddy|ch\.qos)\.
     | ^(?:System|Microsoft|Xunit|NUnit|OpenQA|Npgsql|Newtonsoft|FluentAssertions|Shouldly|Moq|Grpc|StackExchange

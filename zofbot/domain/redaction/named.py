@@ -100,7 +100,7 @@ def _is_secret_value(found: re.Match[str], value: re.Match[str], content: str, a
         return False
     if quoted and folded.partition(" ")[0] in _SENTENCE_WORDS:
         return False
-    keyed = separator[0] in "\"'\\"  # the name stands in quotes
+    keyed = separator[0] in "\"'\\"  # the name is quoted
     if not keyed and _DOUBTFUL_NAME_PATTERN.search(name.casefold()):
         return _is_long_or_odd(content, separator)
     prose = not keyed and (separator.startswith("==") or re.fullmatch(r"[ \t]*:[ \t]+", separator))

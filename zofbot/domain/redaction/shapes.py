@@ -52,7 +52,7 @@ COOKIE_PATTERN = re.compile(
     (?=[^\s=;:,"'\\]{1,128}=[^\s=]) (?(2)(?:(?!\2)[^\r\n])+|[^\r\n]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
-# A port is no password, whatever stands behind it. Up to the last @: passwords hold any character.
+# A port is never a password. The match extends to the last @, because passwords may contain any character.
 URL_PASSWORD_PATTERN = re.compile(
     r"\b([a-z][a-z0-9+.-]{0,30}://)([^\s:/@\"'<>]{0,256}:)(?!\d{1,5}[/?\#])"
     r"([^\s\"'<>]{0,256})@",

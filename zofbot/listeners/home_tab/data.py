@@ -61,31 +61,31 @@ class HomeSnapshot:
 class HomeDataLoader:
     """Loader of App Home data."""
 
-    def __init__(self, desk: ListenerContext, day: DailyStatsReader) -> None:
-        self._desk, self._day = desk, day
-        self._lease = Lease(desk.store.client, desk.store.namespace, status.POLLER_LEASE, 0, desk.clock)
-        self._links = TtlCache(self._fetch_permalink, desk.clock, fresh=PERMALINK_CACHE_SECONDS)
+    def __init__(self, context: ListenerContext, day: DailyStatsReader) -> None:
+        self._context, self._day = context, day
+        self._lease = Lease(context.store.client, context.store.namespace, status.POLLER_LEASE, 0, context.clock)
+        self._links = TtlCache(self._fetch_permalink, context.clock, fresh=PERMALINK_CACHE_SECONDS)
 
     async def load_snapshot(self) -> HomeSnapshot:
         """Read the shared data from Redis."""
-        desk = self._desk
+        context = self._context
         try:
             failures, subscriptions, depth, letters, poller, kept = await asyncio.gather(
-                desk.failures.list_failures(), desk.subscriptions.list_all(), desk.outbox.read_stats(),
-                desk.outbox.list_records(NotificationState.DEAD, MAX_DEAD_LETTERS), self._lease.read_state(),
-                desk.outbox.read_hashes(MUTES),
+                context.failures.list_failures(), context.subscriptions.list_all(), context.outbox.read_stats(),
+                context.outbox.list_records(NotificationState.DEAD, MAX_DEAD_LETTERS), self._lease.read_state(),
+                context.outbox.read_hashes(MUTES),
             )  # fmt: skip
         except StoreUnavailable as error:
             return HomeSnapshot(trouble=error.sentence)
-        standing = [failure for failure in failures if not failure.present.state.is_closed]
+        open_failures = [failure for failure in failures if not failure.present.state.is_closed]
         return HomeSnapshot(
-            sorted(standing, key=_age_key), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES])
+            sorted(open_failures, key=_age_key), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES])
         )
 
     async def build_home_data(self, person: Person, known: HomeSnapshot, note: Sequence[Block] = ()) -> HomeData:
         """Build one person's Home: failures in their channels, and those they own in all channels visible to them."""
-        desk, role = self._desk, role_of(person, self._desk.roles)
-        rooms = await desk.people.joined_channels(
+        context, role = self._context, role_of(person, self._context.roles)
+        rooms = await context.people.joined_channels(
             person,
             {failure.channel for failure in known.failures}
             | {subscription.channel for subscription in known.subscriptions}
@@ -98,9 +98,9 @@ class HomeDataLoader:
             if member.present.state is Stands.OPEN and not member.present.owner.id
         ]
         theirs = [member for member in without_storm_members(known.failures) if member.present.owner.id == person.id]
-        visible = await desk.people.visible_channels(person, {item.channel for item in theirs})
+        visible = await context.people.visible_channels(person, {item.channel for item in theirs})
         return HomeData(
-            now=desk.clock.time(),
+            now=context.clock.time(),
             figures=self._day.figures,
             open=len(without_split_storms(here)),
             since=_age_key(waiting[0])[0] if waiting else None,
@@ -108,19 +108,19 @@ class HomeDataLoader:
             waiting=await self._failure_list(waiting),
             wishes=[
                 HomeSubscription(
-                    subscription.id, subscription.channel, await desk.people.with_names(format_filters(subscription))
+                    subscription.id, subscription.channel, await context.people.with_names(format_filters(subscription))
                 )
                 for subscription in known.subscriptions
                 if subscription.channel in (rooms or ())
             ],
-            muted=[mute for mute in known.mutes if mute.channel in (rooms or ()) and mute.until > desk.clock.time()],
+            muted=[mute for mute in known.mutes if mute.channel in (rooms or ()) and mute.until > context.clock.time()],
             health=self._build_health(known),
             rooms=rooms is not None,
             edits=role >= Role.RESPONDER,
             retries=role >= Role.ADMIN,
-            links=desk.links,
+            links=context.links,
             note=note,
-            schedules=desk.catalog.named_schedules(),
+            schedules=context.catalog.named_schedules(),
         )
 
     async def _failure_list(self, failures: Sequence[Failure]) -> FailureList:
@@ -135,7 +135,7 @@ class HomeDataLoader:
     async def _alert_link(self, failure: Failure) -> str:
         """Return the alert's permalink; empty if it is not sent yet or Slack does not answer."""
         try:
-            entry = await self._desk.outbox.get_record(failure.key)
+            entry = await self._context.outbox.get_record(failure.key)
             return (
                 await self._links.get(f"{entry.receipt.channel} {entry.receipt.ts}") if entry and entry.receipt else ""
             )
@@ -144,22 +144,22 @@ class HomeDataLoader:
             return ""
 
     async def _fetch_permalink(self, place: str) -> str:
-        return await self._desk.notifier.fetch_permalink(Receipt(*place.split()))
+        return await self._context.notifier.fetch_permalink(Receipt(*place.split()))
 
     def _build_health(self, known: HomeSnapshot) -> BotHealth:
         zof, depth = self._day.trouble, known.depth
-        asked = ZofProblem(zof.sentence, zof.request_id or "") if zof else None
-        lacking = [ZofProblem(each.sentence, each.request_id or "") for each in self._desk.catalog.refusal_errors]
+        read_problem = ZofProblem(zof.sentence, zof.request_id or "") if zof else None
+        lacking = [ZofProblem(each.sentence, each.request_id or "") for each in self._context.catalog.refusal_errors]
         if known.poller is None or depth is None:
-            return BotHealth(zof=asked, lacking=lacking, store=known.trouble)
+            return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
         polled = status.parse_status(known.poller.word)
-        told = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
-        late = self._desk.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._desk.poll_interval
+        poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
+        late = self._context.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._context.poll_interval
         letters = [
             DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
         ]
         return BotHealth(
-            zof=asked or told, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
+            zof=read_problem or poll_problem, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
             waiting=depth.pending + depth.sending - depth.scheduled, oldest=depth.oldest, parked=depth.parked,
             paused=depth.paused, dead=depth.dead, letters=letters,
         )  # fmt: skip

@@ -25,23 +25,27 @@ from zofbot.store.audit import AuditRecord
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater) -> None:
+def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: HomeUpdater) -> None:
     """Register App Home and its buttons; all other events are acknowledged, because Slack would resend them."""
 
     async def handle_home_opened(ack: Any, event: dict[str, Any]) -> None:
         await ack()
         if event.get("tab", "home") == "home":
             version = str((event.get("view") or {}).get("hash") or "")
-            desk.errands.start(lobby.show_home(str(event.get("user") or ""), version))
+            context.background_tasks.start(home_updater.show_home(str(event.get("user") or ""), version))
 
     async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_open_edit_form(desk, lobby, requester_of(body), parse_button_value(action)))
+        context.background_tasks.start(
+            _open_edit_form(context, home_updater, requester_of(body), parse_button_value(action))
+        )
 
     async def handle_retry(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(
-            _retry_and_refresh(desk, lobby, requester_of(body), str(parse_button_value(action).get("key") or ""))
+        context.background_tasks.start(
+            _retry_and_refresh(
+                context, home_updater, requester_of(body), str(parse_button_value(action).get("key") or "")
+            )
         )
 
     async def ignore_event(ack: Any, event: dict[str, Any]) -> None:
@@ -54,33 +58,39 @@ def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater)
     app.event(re.compile(""))(ignore_event)
 
 
-async def _open_edit_form(desk: ListenerContext, lobby: HomeUpdater, who: Requester, value: Mapping[str, Any]) -> None:
+async def _open_edit_form(
+    context: ListenerContext, home_updater: HomeUpdater, requester: Requester, value: Mapping[str, Any]
+) -> None:
     """Open a subscription's form, or show an error in App Home, where no other reply is possible."""
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
-    if channel not in (await desk.people.joined_channels(await desk.people.load_person(who.user), [channel]) or ()):
-        gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
-        told: Message | None = error_replies.error_reply(gone)
+    if channel not in (
+        await context.people.joined_channels(await context.people.load_person(requester.user), [channel]) or ()
+    ):
+        error = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
+        reply: Message | None = error_replies.error_reply(error)
     else:
-        told = await form.open_form(desk, replace(who, channel=channel), identifier)
-    if told:
-        await lobby.show_home(who.user, note=told.blocks)
+        reply = await form.open_form(context, replace(requester, channel=channel), identifier)
+    if reply:
+        await home_updater.show_home(requester.user, note=reply.blocks)
 
 
-async def _retry_and_refresh(desk: ListenerContext, lobby: HomeUpdater, who: Requester, key: str) -> None:
-    told = await desk.run_safely(_retry_dead_letter(desk, who, key))
-    await lobby.show_home(who.user, note=told.message.blocks)
+async def _retry_and_refresh(
+    context: ListenerContext, home_updater: HomeUpdater, requester: Requester, key: str
+) -> None:
+    reply = await context.run_safely(_retry_dead_letter(context, requester, key))
+    await home_updater.show_home(requester.user, note=reply.message.blocks)
 
 
-async def _retry_dead_letter(desk: ListenerContext, who: Requester, key: str) -> Message:
+async def _retry_dead_letter(context: ListenerContext, requester: Requester, key: str) -> Message:
     """Retry a dead letter and write the audit record in one transaction. Raises ZofbotError."""
-    person = await require_role(desk, who, Role.ADMIN, "retry an undelivered alert", key)
-    before = await desk.outbox.get_record(key)
+    person = await require_role(context, requester, Role.ADMIN, "retry an undelivered alert", key)
+    before = await context.outbox.get_record(key)
     act = AuditRecord(
-        at=desk.clock.time(), act="outbox retry", user=who.user, name=person.name or who.name, key=key,
+        at=context.clock.time(), act="outbox retry", user=requester.user, name=person.name or requester.name, key=key,
         channel=before.channel if before else "", before=before.state.value if before else "", after="pending",
-        request=who.request,
+        request=requester.request,
     )  # fmt: skip
-    if not before or not await desk.outbox.retry(key, act.model_dump_json()):
+    if not before or not await context.outbox.retry(key, act.model_dump_json()):
         raise BadInput("That is not given up any more.", "Somebody was faster, or it was sent meanwhile.")
-    log.info("dead letter retried", key=key, by=who.user)
+    log.info("dead letter retried", key=key, by=requester.user)
     return replies.retried_reply()

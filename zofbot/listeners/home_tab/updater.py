@@ -40,12 +40,12 @@ MAX_PUBLISH_ATTEMPTS = 3
 class HomeUpdater:
     """Updater of all Homes. After it is opened, a Home is kept up to date for a while, each update by one process."""
 
-    def __init__(self, desk: ListenerContext) -> None:
-        order: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
-        self._desk = desk
-        self._day = DailyStatsReader(desk.zof, desk.clock, order)
-        self._board = HomeDataLoader(desk, self._day)
-        self._homes = HomeViewers(desk.store.client, desk.store.namespace, desk.clock)
+    def __init__(self, context: ListenerContext) -> None:
+        order: ListOrder | None = None if context.list_order == "auto" else context.list_order
+        self._context = context
+        self._day = DailyStatsReader(context.zof, context.clock, order)
+        self._board = HomeDataLoader(context, self._day)
+        self._homes = HomeViewers(context.store.client, context.store.namespace, context.clock)
 
     async def show_home(self, user: str, version: str = "", note: Sequence[Block] = ()) -> None:
         """Publish a person's Home now, and again once statistics from Zof have arrived, if they were stale.
@@ -58,7 +58,7 @@ class HomeUpdater:
             await self._publish_view(user, home.unexpected_error_view(log_unexpected(error)), "")
 
     async def _show_with_stats(self, user: str, version: str, note: Sequence[Block]) -> None:
-        asking = self._desk.errands.start(self._refresh_zof_data()) if self._is_stale else None
+        asking = self._context.background_tasks.start(self._refresh_zof_data()) if self._is_stale else None
         if asking and (self._day.figures is None or self._day.trouble):
             await asyncio.wait({asking}, timeout=STATS_WAIT_SECONDS)
         await self._publish_with_retry(user, version, note)
@@ -68,11 +68,11 @@ class HomeUpdater:
 
     @property
     def _is_stale(self) -> bool:
-        return self._day.is_stale or self._desk.catalog.is_stale
+        return self._day.is_stale or self._context.catalog.is_stale
 
     async def _refresh_zof_data(self) -> None:
         """Refresh the daily statistics and the schedules from Zof."""
-        await asyncio.gather(self._day.refresh(), self._desk.catalog.refresh())
+        await asyncio.gather(self._day.refresh(), self._context.catalog.refresh())
 
     async def refresh_home(self, user: str) -> None:
         """Publish a person's Home even if it is not open, so that it does not show what they may no longer see."""
@@ -91,11 +91,13 @@ class HomeUpdater:
             except Exception as error:  # nothing may end this loop
                 log.error("homes not renewed", exc_info=error)
                 pause = RETRY_INTERVAL_SECONDS
-            await self._desk.clock.sleep(pause)
+            await self._context.clock.sleep(pause)
 
     async def _refresh_viewers(self, viewers: Sequence[HomeViewer]) -> None:
         if self._is_stale:
-            await asyncio.wait({self._desk.errands.start(self._refresh_zof_data())}, timeout=STATS_WAIT_SECONDS)
+            await asyncio.wait(
+                {self._context.background_tasks.start(self._refresh_zof_data())}, timeout=STATS_WAIT_SECONDS
+            )
         known, slots = await self._board.load_snapshot(), asyncio.Semaphore(MAX_CONCURRENT_UPDATES)
 
         async def refresh_viewer(viewer: HomeViewer) -> None:
@@ -127,7 +129,7 @@ class HomeUpdater:
     async def _publish_view(self, user: str, view: Block, version: str) -> bool:
         try:
             published = await show_or_simplify(
-                lambda shown: self._desk.notifier.publish_home(user, shown, version), view, home.fallback_view()
+                lambda shown: self._context.notifier.publish_home(user, shown, version), view, home.fallback_view()
             )
         except SlackError as error:
             log.info("home not published", reason=error.reason, user=user)
@@ -142,7 +144,7 @@ class HomeUpdater:
             log.warning("home's version not kept", user=user, error=error.sentence)
 
     async def _build_view(self, user: str, known: HomeSnapshot, note: Sequence[Block]) -> Block:
-        person = await self._desk.people.load_person(user)
+        person = await self._context.people.load_person(user)
         if person.standing is not Membership.MEMBER:
             if person.standing is Membership.UNKNOWN:
                 await self._schedule_refresh(user)

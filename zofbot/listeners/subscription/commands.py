@@ -50,53 +50,53 @@ class SavedSubscription(NamedTuple):
     standing: Subscription | None = None
 
 
-async def subscribe_channel(desk: ListenerContext, asked: Requester, wish: str) -> Message:
+async def subscribe_channel(context: ListenerContext, requester: Requester, wish: str) -> Message:
     """Create a subscription from typed filters; a preview follows the reply. Raises ZofbotError."""
-    ids = await known_ids(desk, asked.channel) if has_named_mention(wish) else {}
-    wanted = parse_filters(wish, zone=await zone_name(desk, asked), ids=ids)
-    saved = await save_subscription(desk, asked, wanted, request_hash(asked.request))
+    ids = await known_ids(context, requester.channel) if has_named_mention(wish) else {}
+    wanted = parse_filters(wish, zone=await zone_name(context, requester), ids=ids)
+    saved = await save_subscription(context, requester, wanted, request_hash(requester.request))
     if saved.standing:
-        desk.errands.start(send_preview(desk, asked, saved, after=ACK_SETTLE_SECONDS))
+        context.background_tasks.start(send_preview(context, requester, saved, after=ACK_SETTLE_SECONDS))
     return saved.message
 
 
-async def zone_name(desk: ListenerContext, asked: Requester) -> str:
+async def zone_name(context: ListenerContext, requester: Requester) -> str:
     """Return the name of a person's time zone from their Slack profile; UTC if unknown."""
-    return iana_name((await desk.people.load_person(asked.user)).zone)
+    return iana_name((await context.people.load_person(requester.user)).zone)
 
 
-async def known_ids(desk: ListenerContext, channel: str) -> dict[str, str]:
+async def known_ids(context: ListenerContext, channel: str) -> dict[str, str]:
     """Return the ids, by name, of user groups and of people mentioned in any subscription, this channel's first."""
-    found = sorted(await desk.subscriptions.list_all(), key=lambda each: each.channel != channel)
-    return await desk.people.ids_by_name(identifier for each in found for identifier in each.mention_ids)
+    found = sorted(await context.subscriptions.list_all(), key=lambda each: each.channel != channel)
+    return await context.people.ids_by_name(identifier for each in found for identifier in each.mention_ids)
 
 
 async def save_subscription(
-    desk: ListenerContext, asked: Requester, wanted: Subscription, identifier: str, *, edits: bool = False
+    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, *, edits: bool = False
 ) -> SavedSubscription:
     """Create a subscription, or replace the one with ``identifier``, and post a note to the channel.
 
     With ``edits`` it must exist. A replacement keeps id and creation time, so no failure is announced twice. Raises
     ZofbotError.
     """
-    person = await require_role(desk, asked, Role.RESPONDER, CHANGE_ATTEMPT if edits else SUBSCRIBE_ATTEMPT)
-    asked = replace(asked, name=person.name or asked.name)
-    standing = await desk.subscriptions.list_for_channel(asked.channel)
-    before = next((item for item in standing if item.id == identifier), None)
-    for number, item in enumerate(standing, start=1):
+    person = await require_role(context, requester, Role.RESPONDER, CHANGE_ATTEMPT if edits else SUBSCRIBE_ATTEMPT)
+    requester = replace(requester, name=person.name or requester.name)
+    existing = await context.subscriptions.list_for_channel(requester.channel)
+    before = next((item for item in existing if item.id == identifier), None)
+    for number, item in enumerate(existing, start=1):
         if format_filters(item) == format_filters(wanted):
-            return SavedSubscription(replies.already_subscribed_reply(number, await _readable_filters(desk, item)))
-    if missing := await desk.people.describe_unreachable(wanted.mention_ids):
+            return SavedSubscription(replies.already_subscribed_reply(number, await _readable_filters(context, item)))
+    if missing := await context.people.describe_unreachable(wanted.mention_ids):
         raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
     if before:
-        return await _replace_subscription(desk, asked, wanted, before)
+        return await _replace_subscription(context, requester, wanted, before)
     if edits:
         raise _ended_error()
-    return await _add_subscription(desk, asked, wanted, identifier, len(standing))
+    return await _add_subscription(context, requester, wanted, identifier, len(existing))
 
 
 async def _add_subscription(
-    desk: ListenerContext, asked: Requester, wanted: Subscription, identifier: str, count: int
+    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, count: int
 ) -> SavedSubscription:
     if count >= MAX_SUBSCRIPTIONS:
         raise BadInput(
@@ -104,61 +104,73 @@ async def _add_subscription(
             "End one first.",
             example="/zof subscriptions",
         )
-    now = desk.clock.time()
-    own = {"id": identifier, "channel": asked.channel, "by": asked.user, "by_name": asked.name, "created": now}
+    now = context.clock.time()
+    own = {
+        "id": identifier,
+        "channel": requester.channel,
+        "by": requester.user,
+        "by_name": requester.name,
+        "created": now,
+    }
     subscription = wanted.model_copy(update=own)
-    shown = await _readable_filters(desk, subscription)  # calls Slack, so before anything is stored
-    await desk.subscriptions.add(subscription)
-    log.info("subscribed", id=subscription.id, channel=asked.channel, by=asked.user)
-    line = f"{asked.name} subscribed this channel to {shown}."
-    act = _audit_record(desk, asked, "subscribe", after=subscription)
-    await _post_note(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line, act)
-    return SavedSubscription(_saved_reply(asked, subscription, shown), subscription)
+    shown = await _readable_filters(context, subscription)  # calls Slack, so before anything is stored
+    await context.subscriptions.add(subscription)
+    log.info("subscribed", id=subscription.id, channel=requester.channel, by=requester.user)
+    line = f"{requester.name} subscribed this channel to {shown}."
+    act = _audit_record(context, requester, "subscribe", after=subscription)
+    await _post_note(context, requester, f"subscribed:{subscription.id}:{requester.channel}", line, act)
+    return SavedSubscription(_saved_reply(requester, subscription, shown), subscription)
 
 
 async def _replace_subscription(
-    desk: ListenerContext, asked: Requester, wanted: Subscription, before: Subscription
+    context: ListenerContext, requester: Requester, wanted: Subscription, before: Subscription
 ) -> SavedSubscription:
     own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
     subscription = wanted.model_copy(update=own)
-    old, new = await _readable_filters(desk, before), await _readable_filters(desk, subscription)
-    if not await desk.subscriptions.replace(subscription):
+    old, new = await _readable_filters(context, before), await _readable_filters(context, subscription)
+    if not await context.subscriptions.replace(subscription):
         raise _ended_error()
-    log.info("subscription changed", id=subscription.id, channel=asked.channel, by=asked.user)
-    line = f"{asked.name} changed this channel's subscription from {old} to {new}."
-    act = _audit_record(desk, asked, "change subscription", before, subscription)
-    await _post_note(desk, asked, f"changed:{request_hash(asked.request)}:{asked.channel}", line, act)
-    return SavedSubscription(_saved_reply(asked, subscription, new, changed=True), subscription)
+    log.info("subscription changed", id=subscription.id, channel=requester.channel, by=requester.user)
+    line = f"{requester.name} changed this channel's subscription from {old} to {new}."
+    act = _audit_record(context, requester, "change subscription", before, subscription)
+    await _post_note(context, requester, f"changed:{request_hash(requester.request)}:{requester.channel}", line, act)
+    return SavedSubscription(_saved_reply(requester, subscription, new, changed=True), subscription)
 
 
 async def send_preview(
-    desk: ListenerContext, asked: Requester, saved: SavedSubscription, *, after: float = 0.0
+    context: ListenerContext, requester: Requester, saved: SavedSubscription, *, after: float = 0.0
 ) -> None:
     """Send the preview after the reply, at the earliest ``after`` so many seconds."""
     if saved.standing:
         said, readers, _ = await asyncio.gather(
-            subscription_preview.describe_preview(desk, saved.standing),
-            desk.people.readers_of(asked.channel),
-            desk.clock.sleep(after),
+            subscription_preview.describe_preview(context, saved.standing),
+            context.people.readers_of(requester.channel),
+            context.clock.sleep(after),
         )
         caution = preview.SHARED_CHANNEL_NOTE if readers is Readers.SHARED else preview.UNKNOWN_READERS_NOTE
-        await desk.send_reply(
-            asked, replies.preview_reply(said, "" if desk.details or readers is Readers.OURS else caution)
+        await context.send_reply(
+            requester, replies.preview_reply(said, "" if context.details or readers is Readers.OURS else caution)
         )
 
 
-async def list_subscriptions(desk: ListenerContext, asked: Requester, start: int = 0, *, note: str = "") -> Message:
+async def list_subscriptions(
+    context: ListenerContext, requester: Requester, start: int = 0, *, note: str = ""
+) -> Message:
     """Return the channel's subscription list, numbered, from ``start`` on. Raises StoreUnavailable."""
-    found = await desk.subscriptions.list_for_channel(asked.channel)
-    rows = [SubscriptionRow(item.id, await _readable_filters(desk, item), item.by_name, item.created) for item in found]
-    muted = active(read_mutes((await desk.outbox.read_hashes(MUTES))[MUTES]), asked.channel, desk.clock.time())
+    found = await context.subscriptions.list_for_channel(requester.channel)
+    rows = [
+        SubscriptionRow(item.id, await _readable_filters(context, item), item.by_name, item.created) for item in found
+    ]
+    muted = active(
+        read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), requester.channel, context.clock.time()
+    )
     return replies.subscription_list(rows, start, note=note, muted=mutes.listed(muted))
 
 
-async def unsubscribe_channel(desk: ListenerContext, asked: Requester, which: str) -> Message:
+async def unsubscribe_channel(context: ListenerContext, requester: Requester, which: str) -> Message:
     """End one subscription of the channel, by its number, or all. Raises ZofbotError."""
-    person = await require_role(desk, asked, Role.RESPONDER, END_ATTEMPT)
-    found = await desk.subscriptions.list_for_channel(asked.channel)
+    person = await require_role(context, requester, Role.RESPONDER, END_ATTEMPT)
+    found = await context.subscriptions.list_for_channel(requester.channel)
     if not found:
         raise BadInput("This channel has no subscription.", "Make one first.", example="/zof subscribe")
     if which != "all" and int(which) > len(found):
@@ -166,52 +178,52 @@ async def unsubscribe_channel(desk: ListenerContext, asked: Requester, which: st
             f"There is no subscription {which} here.", f"They go up to {len(found)}.", example="/zof subscriptions"
         )
     ended = found if which == "all" else [found[int(which) - 1]]
-    await _end_subscriptions(desk, replace(asked, name=person.name or asked.name), ended)
+    await _end_subscriptions(context, replace(requester, name=person.name or requester.name), ended)
     return replies.unsubscribed_reply(len(ended))
 
 
-async def remove_subscription(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+async def remove_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """End one subscription of the channel, by its id, and return the remaining list. Raises ZofbotError."""
-    person = await require_role(desk, asked, Role.RESPONDER, END_ATTEMPT)
-    ended = await find_subscription(desk, asked, identifier)
-    await _end_subscriptions(desk, replace(asked, name=person.name or asked.name), [ended])
+    person = await require_role(context, requester, Role.RESPONDER, END_ATTEMPT)
+    ended = await find_subscription(context, requester, identifier)
+    await _end_subscriptions(context, replace(requester, name=person.name or requester.name), [ended])
     return await list_subscriptions(
-        desk, asked, note=f"✅ Ended: {text.inline_code(await _readable_filters(desk, ended), 1500)}"
+        context, requester, note=f"✅ Ended: {text.inline_code(await _readable_filters(context, ended), 1500)}"
     )
 
 
-async def send_test_alert(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+async def send_test_alert(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """Send the channel a test alert for a subscription, once per click. Raises ZofbotError."""
-    person = await require_role(desk, asked, Role.RESPONDER, "send a test alert")
-    subscription, now = await find_subscription(desk, asked, identifier), desk.clock.time()
-    body = test_alerts.build_test_payload(subscription, person.name or asked.name, now)
-    await desk.outbox.commit(
-        [_build_notification(desk, asked, f"test:{request_hash(asked.request)}:{asked.channel}", body)]
+    person = await require_role(context, requester, Role.RESPONDER, "send a test alert")
+    subscription, now = await find_subscription(context, requester, identifier), context.clock.time()
+    body = test_alerts.build_test_payload(subscription, person.name or requester.name, now)
+    await context.outbox.commit(
+        [_build_notification(context, requester, f"test:{request_hash(requester.request)}:{requester.channel}", body)]
     )
-    log.info("test alert", id=identifier, channel=asked.channel, by=asked.user)
+    log.info("test alert", id=identifier, channel=requester.channel, by=requester.user)
     return replies.alert_test_reply()
 
 
-async def find_subscription(desk: ListenerContext, asked: Requester, identifier: str) -> Subscription:
+async def find_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Subscription:
     """Return one of the channel's subscriptions. Raises BadInput if it has ended, and StoreUnavailable."""
-    for item in await desk.subscriptions.list_for_channel(asked.channel):
+    for item in await context.subscriptions.list_for_channel(requester.channel):
         if item.id == identifier:
             return item
     raise _ended_error()
 
 
-async def _end_subscriptions(desk: ListenerContext, asked: Requester, ended: Sequence[Subscription]) -> None:
-    said = "; ".join([await _readable_filters(desk, item) for item in ended[:5]])
-    if not await desk.subscriptions.remove(*(item.id for item in ended)):
+async def _end_subscriptions(context: ListenerContext, requester: Requester, ended: Sequence[Subscription]) -> None:
+    said = "; ".join([await _readable_filters(context, item) for item in ended[:5]])
+    if not await context.subscriptions.remove(*(item.id for item in ended)):
         raise _ended_error()
-    log.info("unsubscribed", ids=[item.id for item in ended], channel=asked.channel, by=asked.user)
-    line = f"{asked.name} ended this channel's subscription to {said}."
-    counted = await desk.outbox.read_hashes(
+    log.info("unsubscribed", ids=[item.id for item in ended], channel=requester.channel, by=requester.user)
+    line = f"{requester.name} ended this channel's subscription to {said}."
+    counted = await context.outbox.read_hashes(
         *(threshold_hash(item) for item in ended)
     )  # their ``after:`` counters are deleted, too
     await _post_note(
-        desk, asked, f"unsubscribed:{request_hash(asked.request)}:{asked.channel}", line,
-        *(_audit_record(desk, asked, "unsubscribe", before=item) for item in ended),
+        context, requester, f"unsubscribed:{request_hash(requester.request)}:{requester.channel}", line,
+        *(_audit_record(context, requester, "unsubscribe", before=item) for item in ended),
         forget={name: dict.fromkeys(fields) for name, fields in counted.items() if fields},
     )  # fmt: skip
 
@@ -221,40 +233,42 @@ def _ended_error() -> BadInput:
 
 
 async def _post_note(
-    desk: ListenerContext,
-    asked: Requester,
+    context: ListenerContext,
+    requester: Requester,
     key: str,
     line: str,
     *acts: AuditRecord,
     forget: Mapping[str, Mapping[str, None]] | None = None,
 ) -> None:
     """Commit a note to the channel and the audit records, in one transaction."""
-    note = _build_notification(desk, asked, key, channel_notes.note_payload(line))
-    await desk.outbox.commit([note], changes=forget, acts=[act.model_dump_json() for act in acts])
+    note = _build_notification(context, requester, key, channel_notes.note_payload(line))
+    await context.outbox.commit([note], changes=forget, acts=[act.model_dump_json() for act in acts])
 
 
-def _build_notification(desk: ListenerContext, asked: Requester, key: str, body: dict[str, object]) -> Notification:
-    now = desk.clock.time()
-    return Notification(key=key, kind=NotificationKind.ROOT, channel=asked.channel, body=body, happened=now)
+def _build_notification(
+    context: ListenerContext, requester: Requester, key: str, body: dict[str, object]
+) -> Notification:
+    now = context.clock.time()
+    return Notification(key=key, kind=NotificationKind.ROOT, channel=requester.channel, body=body, happened=now)
 
 
 def _audit_record(
-    desk: ListenerContext,
-    asked: Requester,
+    context: ListenerContext,
+    requester: Requester,
     act: str,
     before: Subscription | None = None,
     after: Subscription | None = None,
 ) -> AuditRecord:
     return AuditRecord(
-        at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel,
+        at=context.clock.time(), act=act, user=requester.user, name=requester.name, channel=requester.channel,
         key=(after or before or Subscription()).id, before=_filters_text(before) if before else "",
-        after=_filters_text(after) if after else "", request=asked.request,
+        after=_filters_text(after) if after else "", request=requester.request,
     )  # fmt: skip
 
 
-def _saved_reply(asked: Requester, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
+def _saved_reply(requester: Requester, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
     notes = [
-        subscription_modal.channel_caution(asked.room),
+        subscription_modal.channel_caution(requester.room),
         replies.THREAD_ONLY_NOTE if Broadcast.NEVER in subscription.broadcast else "",
     ]
     return replies.subscribed_reply(shown, subscription.id, "\n".join(filter(None, notes)), changed=changed)
@@ -265,8 +279,8 @@ def request_hash(request: str) -> str:
     return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
 
 
-async def _readable_filters(desk: ListenerContext, subscription: Subscription) -> str:
-    return await desk.people.with_names(_filters_text(subscription))
+async def _readable_filters(context: ListenerContext, subscription: Subscription) -> str:
+    return await context.people.with_names(_filters_text(subscription))
 
 
 def _filters_text(subscription: Subscription) -> str:

@@ -48,18 +48,18 @@ class _PreviewListings:
     cut: bool = False
 
 
-async def describe_preview(desk: ListenerContext, subscription: Subscription) -> str:
+async def describe_preview(context: ListenerContext, subscription: Subscription) -> str:
     """Return the preview as a sentence (mrkdwn), or why there is none; never fails, because it is optional."""
     try:
-        return preview.preview_text(await _compute_preview(desk, subscription))
+        return preview.preview_text(await _compute_preview(context, subscription))
     except ZofError as error:
         return preview.preview_error_text(error, error_replies.trace_error(error))
     except Exception as error:
         return preview.unexpected_error_text(error_replies.log_unexpected(error))
 
 
-async def _compute_preview(desk: ListenerContext, subscription: Subscription) -> PreviewResult:
-    now = desk.clock.now()
+async def _compute_preview(context: ListenerContext, subscription: Subscription) -> PreviewResult:
+    now = context.clock.now()
     back = now - timedelta(days=preview.PREVIEW_DAYS)
     read = _PreviewListings()
 
@@ -68,32 +68,32 @@ async def _compute_preview(desk: ListenerContext, subscription: Subscription) ->
 
     try:
         async with timeout(READ_TIMEOUT_SECONDS):
-            await _read_outcomes(desk, read, back, Outcome.FAILED, Outcome.ERROR)
+            await _read_outcomes(context, read, back, Outcome.FAILED, Outcome.ERROR)
             passed = any(result.run_id not in read.runs for result in read.results.values())
             if passed or (wants_recoveries(subscription) and matches_any_finding(subscription, collect_findings())):
-                await _read_outcomes(desk, read, back, Outcome.PASSED)
+                await _read_outcomes(context, read, back, Outcome.PASSED)
     except TimeoutError:
         read.cut = True
-    rehearsal, all_of_it = PreviewSimulation(subscription), collect_findings()
-    for start in range(0, len(all_of_it), EVENTS_PER_BATCH):
-        rehearsal.play_findings(all_of_it[start : start + EVENTS_PER_BATCH])
+    simulation, findings = PreviewSimulation(subscription), collect_findings()
+    for start in range(0, len(findings), EVENTS_PER_BATCH):
+        simulation.play_findings(findings[start : start + EVENTS_PER_BATCH])
         await asyncio.sleep(0)
-    seen = rehearsal.preview_result(partial=read.cut)
+    seen = simulation.preview_result(partial=read.cut)
     if seen.messages:
         return seen
-    known = await _load_known_names(desk, back)
-    silence = find_excluding_filter(subscription, all_of_it, known)
-    why = preview.exclusion_text(silence) if silence else ""
+    known = await _load_known_names(context, back)
+    exclusion = find_excluding_filter(subscription, findings, known)
+    why = preview.exclusion_text(exclusion) if exclusion else ""
     return replace(seen, silence=f"{why} {preview.PROJECTS_FORBIDDEN_NOTE}" if why and known.forbidden else why)
 
 
-async def _load_known_names(desk: ListenerContext, back: datetime) -> KnownNames:
+async def _load_known_names(context: ListenerContext, back: datetime) -> KnownNames:
     """Return the names of all projects and those in recent runs, as far as Zof answers in time."""
     runs: list[Run] = []
-    listing = desk.catalog.projects
+    listing = context.catalog.projects
     try:
         async with timeout(NAMES_TIMEOUT_SECONDS):
-            async for recent in desk.zof.list_runs(since=back, pages=1):
+            async for recent in context.zof.list_runs(since=back, pages=1):
                 runs += recent
             await listing.refresh()
     except (TimeoutError, ZofError) as error:
@@ -109,19 +109,19 @@ async def _load_known_names(desk: ListenerContext, back: datetime) -> KnownNames
     )
 
 
-async def _read_outcomes(desk: ListenerContext, read: _PreviewListings, back: datetime, *outcomes: Outcome) -> None:
+async def _read_outcomes(context: ListenerContext, read: _PreviewListings, back: datetime, *outcomes: Outcome) -> None:
     """Read runs and results of these outcomes, as far ``back`` as the page cap allows. Raises ZofError."""
     for outcome in outcomes:
-        runs = desk.zof.list_runs(status=outcome.value, since=back, pages=MAX_PAGES)
-        read.cut |= await _read_listing(desk, runs, read.runs, back)
-        results = desk.zof.list_results(status=outcome.value, since=back, pages=MAX_PAGES)
-        read.cut |= await _read_listing(desk, results, read.results, back)
+        runs = context.zof.list_runs(status=outcome.value, since=back, pages=MAX_PAGES)
+        read.cut |= await _read_listing(context, runs, read.runs, back)
+        results = context.zof.list_results(status=outcome.value, since=back, pages=MAX_PAGES)
+        read.cut |= await _read_listing(context, results, read.results, back)
 
 
 async def _read_listing(
-    desk: ListenerContext, pages: AsyncGenerator[Page[ListedT], None], read: dict[str, ListedT], back: datetime
+    context: ListenerContext, pages: AsyncGenerator[Page[ListedT], None], read: dict[str, ListedT], back: datetime
 ) -> bool:
     """Read a listing like the poller; returns whether the page limit cut it short."""
-    named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
-    walk = time_window.start_window(desk.clock.time(), back.timestamp(), named)
-    return await time_window.read_window(pages, read, walk, named)
+    named: ListOrder | None = None if context.list_order == "auto" else context.list_order
+    cursor = time_window.start_window(context.clock.time(), back.timestamp(), named)
+    return await time_window.read_window(pages, read, cursor, named)

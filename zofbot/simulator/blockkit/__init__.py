@@ -1,1 +1,1 @@
-"""What Slack refuses of blocks, texts and mentions."""
+"""Validation of blocks, texts and mentions as Slack does it."""

@@ -1,6 +1,6 @@
-"""Finds what Slack would link, or draw as an emoji, although nobody wrote a link: foreign text that was let through.
+"""Find text that Slack would turn into links or emoji by itself, because outside text was not escaped.
 
-Slack itself would take such a message and show a stranger's address as a link on a trusted card; the pretend one
+Slack itself would accept such a message and show an outside address as a link on a trusted card; the simulated one
 refuses it, so that a forgotten ``verbatim`` fails a test.
 
 Sources: https://docs.slack.dev/messaging/formatting-message-text/#automatic-parsing for text objects (``verbatim``),
@@ -8,7 +8,7 @@ the top-level text (``parse``, ``link_names``) and attachments; the method page 
 ``client``; "Parsing modes" in slackhq/slack-api-docs, page_formatting.md, for ``www.`` without a scheme; pull request
 444 of wee-slack/wee-slack for bare domains and e-mail addresses; issue 103 of soxtoby/SlackNet for ``emoji: false``.
 Believed: any word of letters counts as a top-level domain; addresses are linked in code as well; ``client`` links
-names; a ``response_url`` and ``chat.unfurl`` heed no ``parse``; ``verbatim`` leaves names of emoji alive, code does
+names; a ``response_url`` and ``chat.unfurl`` ignore ``parse``; ``verbatim`` does not prevent emoji names, code does.
 not.
 """
 
@@ -33,37 +33,37 @@ _ATTACHMENT_FIELDS = ("text", "pretext", "fallback", "title", "footer", "author_
 
 
 class LinkParsing(NamedTuple):
-    """What Slack looks for in the top-level text: ``addresses``, and ``names`` of channels and people."""
+    """What Slack links in the top-level text: ``addresses``, and ``names`` of channels and people."""
 
     addresses: bool = True
     names: bool = False
 
 
 DEFAULT_PARSING = LinkParsing()
-"""What is looked for where nobody can say otherwise."""
+"""Parsing where there is no parameter for it."""
 
 
 def parsing_options(given: dict[str, Any], default: str = "") -> LinkParsing:
-    """What a method was asked for by ``parse`` and ``link_names``; ``default`` is the method's own ``parse``."""
+    """Return the parsing requested by ``parse`` and ``link_names``; ``default`` is the method's default ``parse``."""
     mode = given.get("parse") or default
     names = given.get("link_names") in (True, 1, "1", "true") or mode in ("full", "client")
     return LinkParsing(addresses=mode != "none", names=names)
 
 
 def find_links(text: str, look_for: LinkParsing) -> list[str]:
-    """What Slack links by itself in a text; its own ``<…>`` forms are links already."""
+    """Return what Slack would link in a text, apart from its own ``<…>`` forms."""
     plain = _MARKUP.sub("\u200b", text)
     found = [match[0] for match in _ADDRESS.finditer(plain)] if look_for.addresses else []
     return found + ([match[0] for match in _NAME.finditer(plain)] if look_for.names else [])
 
 
 def find_emoji(text: str) -> list[str]:
-    """The names that Slack draws as emoji."""
+    """Return the names that Slack shows as emoji."""
     return [match[1] for match in _EMOJI.finditer(_CODE.sub("\u200b", _MARKUP.sub("\u200b", text)))]
 
 
 def find_automatic(payload: dict[str, Any], look_for: LinkParsing) -> list[str]:
-    """What Slack makes of a message or view by itself, one sentence each."""
+    """Describe each automatic link or emoji in a message or view in a sentence."""
     return list(_check_message(payload, look_for)) + list(_check_objects(payload, ""))
 
 
@@ -79,7 +79,7 @@ def _check_message(payload: dict[str, Any], look_for: LinkParsing) -> Iterator[s
 
 
 def _check_objects(node: Any, where: str) -> Iterator[str]:
-    """The same for every text object below ``node``."""
+    """Check every text object below ``node``."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _check_objects(item, f"{where}/{index}")

@@ -1,4 +1,4 @@
-"""Whether Slack would take these blocks: every limit of Block Kit that is published, and none forgiven.
+"""Validation of blocks: every documented limit of Block Kit.
 
 Limits: https://docs.slack.dev/reference/block-kit/blocks . A block this module does not know is refused, so that a
 newer one is added here before the bot relies on it.
@@ -40,7 +40,7 @@ MAX_MARKDOWN_CHARACTERS = 12_000
 
 
 def _check_action_ids(value: Any, where: str) -> Iterator[str]:
-    """An action_id may stand once in a block."""
+    """Require unique action_ids within a block."""
     elements = value.get("elements")
     seen: set[str] = set()
     for index, element in enumerate(elements if isinstance(elements, list) else []):
@@ -54,7 +54,7 @@ def _check_action_ids(value: Any, where: str) -> Iterator[str]:
 
 
 def _check_section(value: Any, where: str) -> Iterator[str]:
-    """A section without text needs fields."""
+    """Require fields in a section without text."""
     if "text" not in value and "fields" not in value:
         yield format_problem(where, "either text or fields is required")
 
@@ -151,7 +151,7 @@ def _check_message(payload: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check_totals(placed: list[tuple[str, Any]]) -> Iterator[str]:
-    """What holds over all blocks of one message, those of its attachments included."""
+    """Check limits over all blocks of a message, including its attachments."""
     if len(placed) > MAX_BLOCKS["message"]:
         yield format_problem("/blocks", f"no more than {MAX_BLOCKS['message']} blocks allowed, attachments included")
     for where, _ in _blocks_of_type(placed, "table")[1:]:
@@ -164,7 +164,7 @@ def _check_totals(placed: list[tuple[str, Any]]) -> Iterator[str]:
 
 
 def block_types(payload: Mapping[str, Any]) -> set[str]:
-    """The types of all blocks of a message."""
+    """Return the types of all blocks of a message."""
     inside = [item.get("blocks") for item in payload.get("attachments") or () if isinstance(item, dict)]
     return {
         str(block.get("type"))
@@ -203,8 +203,8 @@ def _check_view(payload: Mapping[str, Any], surface: Surface) -> Iterator[str]:
 
 
 def find_problems(payload: Mapping[str, Any], surface: Surface) -> list[str]:
-    """What Slack would refuse in this message (``blocks``, ``attachments``) or view, one sentence each.
+    """Return the problems of a message (``blocks``, ``attachments``) or view, one sentence each.
 
-    Empty when Slack would take it. Each sentence ends with the JSON pointer of the place it is about.
+    Empty if Slack would accept it. Each sentence ends with a JSON pointer.
     """
     return list(_check_message(payload) if surface == "message" else _check_view(payload, surface))

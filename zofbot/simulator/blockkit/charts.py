@@ -1,7 +1,7 @@
-"""Whether Slack would take a chart: the limits of its ``data_visualization`` block.
+"""Validation of charts: the limits of the ``data_visualization`` block.
 
-https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block ; a series' name is held to the limit of the
-other labels, for its own is not published.
+https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block ; the limit of a series' name is not
+documented, so that of other labels is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zofbot.simulator.blockkit.rules import ObjectRule, Rule, format_problem, li
 MAX_LABEL_CHARACTERS, MAX_AXIS_CHARACTERS, MAX_TITLE_CHARACTERS = 20, 50, 50
 MAX_SERIES, MAX_POINTS = 6, 20
 MAX_CHARTS = 2
-"""Charts in one message."""
+"""Maximum of charts in one message."""
 
 
 def _number_rule(least: float | None = None) -> Rule:
@@ -37,7 +37,7 @@ _SEGMENT = ObjectRule({"label": string_rule(MAX_LABEL_CHARACTERS), "value": _num
 
 
 def _check_series(value: Any, where: str) -> Iterator[str]:
-    """Each series has one point for each category, and a name of its own; no category stands there twice."""
+    """Require one point per category in each series, and unique names of series and categories."""
     axes, series = value.get("axis_config"), value.get("series")
     if not isinstance(axes, dict) or not isinstance(series, list):
         return

@@ -1,4 +1,4 @@
-"""What stands inside blocks: text objects, options, dialogs, buttons, menus and inputs, with Slack's limits.
+"""Validation of block elements: text objects, options, dialogs, buttons, menus and inputs.
 
 Limits: https://docs.slack.dev/reference/block-kit/block-elements and .../composition-objects
 """
@@ -74,7 +74,7 @@ def _list_options(value: Mapping[str, Any]) -> list[Any]:
 
 
 def _check_choice(value: Any, where: str) -> Iterator[str]:
-    """Exactly one of options and option_groups, and nothing preselected that is not offered."""
+    """Require exactly one of options and option_groups, and that the preselected options are among them."""
     if ("options" in value) == ("option_groups" in value):
         yield format_problem(where, "exactly one of options and option_groups is required")
         return
@@ -153,7 +153,7 @@ MENU_RULES: dict[str, Rule] = {
 
 
 def find_option_problems(answer: Any) -> list[str]:
-    """What is wrong with the options that an app loads into a menu, one sentence each.
+    """Return the problems of options that an app loads into a menu, one sentence each.
 
     https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload
     """

@@ -1,6 +1,6 @@
-"""Finds what would notify people or disguise a link because somebody forgot to escape it.
+"""Find unescaped text that would notify people or disguise a link.
 
-Slack itself would take such a message and notify the channel; the pretend one refuses it, so that a forgotten escape
+Slack itself would accept such a message and notify the channel; the simulated one refuses it, so that a missing escape
 fails a test. https://docs.slack.dev/messaging/formatting-message-text/
 """
 
@@ -23,7 +23,7 @@ _PARSED_FIELDS = ("text", "pretext", "fallback", "value")
 
 
 def _find_texts(node: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Every text below ``node`` that Slack reads for mentions, with its place."""
+    """Yield every text below ``node`` that Slack parses for mentions, with its JSON pointer."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _find_texts(item, f"{where}/{index}")
@@ -43,10 +43,10 @@ def _has_stray_bracket(text: str, known: Collection[str]) -> bool:
 
 
 def find_unescaped(payload: dict[str, Any], known: Collection[str]) -> list[str]:
-    """Where a message or view holds a ``<`` that is none of Slack's own forms, one sentence each.
+    """Describe each ``<`` in a message or view that is not one of Slack's own forms.
 
-    ``known`` has the ids of users, channels and groups that exist: those may be mentioned. ``<!channel>`` and its
-    kin never pass, nor does a rich text broadcast.
+    ``known`` holds the ids of existing users, channels and groups, which may be mentioned. ``<!channel>`` and the
+    like are always refused, as is a rich text broadcast.
     """
     texts = [*_find_texts(payload, "")]
     texts += [("/text", payload["text"])] if isinstance(payload.get("text"), str) else []

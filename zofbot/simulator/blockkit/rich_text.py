@@ -1,4 +1,4 @@
-"""The structure of a rich_text block: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block ."""
+"""Validation of rich_text blocks: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block ."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Rules that JSON has to keep: small generators of complaints, put together like the thing they describe.
+"""Composable validation rules for JSON; each rule is a generator of error messages.
 
-A rule takes a value and the JSON pointer where it stands, and yields one sentence per broken limit, worded and
-located the way Slack words and locates its own.
+A rule takes a value and its JSON pointer, and yields one sentence per violated limit, worded and
+located as in Slack's own errors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 
 
 def format_problem(where: str, what: str) -> str:
-    """One sentence with the place it is about."""
+    """Format an error message with its JSON pointer."""
     return f"[ERROR] {what} [json-pointer:{where}]"
 
 
@@ -57,7 +57,7 @@ def pattern_rule(pattern: str, what: str) -> Rule:
 
 
 def choice_rule(*allowed: str) -> Rule:
-    """One of a few words."""
+    """One of several strings."""
 
     def check_choice(value: Any, where: str) -> Iterator[str]:
         if value not in allowed:
@@ -73,7 +73,7 @@ def check_boolean(value: Any, where: str) -> Iterator[str]:
 
 
 def integer_rule(least: int, most: int) -> Rule:
-    """A whole number between two bounds."""
+    """An integer between two bounds."""
 
     def check_integer(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -83,7 +83,7 @@ def integer_rule(least: int, most: int) -> Rule:
 
 
 def list_rule(rule: Rule, most: int, least: int = 1) -> Rule:
-    """A list of ``least`` to ``most`` things that each keep ``rule``."""
+    """A list of ``least`` to ``most`` items that each satisfy ``rule``."""
 
     def check_list(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, list):
@@ -112,7 +112,7 @@ def check_nothing(value: Any, where: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ObjectRule:
-    """An object: the fields it must have, those it may have, and what holds between them. Any other field is wrong."""
+    """An object: required fields, optional fields, and checks between them; any other field is an error."""
 
     needs: Mapping[str, Rule] = field(default_factory=dict)
     may: Mapping[str, Rule] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-// Keeps what a person has chosen so far, and says it in Slack's words.
+// Stores a person's inputs, in the format of Slack's payloads.
 // https://docs.slack.dev/reference/block-kit/block-elements
 
-// type of element -> [the field of its answer, the field of the element that prefills it]
+// type of element -> [the field of its value, the element's field of the initial value]
 const FIELDS = {
   plain_text_input: ["value", "initial_value"],
   email_text_input: ["value", "initial_value"],
@@ -26,7 +26,7 @@ const FIELDS = {
 
 const isPlural = (type) => type.startsWith("multi_") || type === "checkboxes";
 
-/** The answer as Slack sends it: {type, selected_option: …}; empty means null, or [] where several may be chosen. */
+/** A value as Slack sends it: {type, selected_option: …}; an empty one is null, or [] in a multi-select. */
 export function inSlacksWords(element, answer) {
   const [field] = FIELDS[element.type];
   const empty = answer === undefined || answer === null || answer === "";
@@ -34,8 +34,8 @@ export function inSlacksWords(element, answer) {
 }
 
 /**
- * The answers of one view or message, by block and action.
- * They live outside the DOM, so a view that the bot updates keeps what was typed wherever block and action kept
+ * The inputs of one view or message, by block and action.
+ * They are stored outside the DOM, so an updated view keeps them wherever block and action keep
  * their ids: as Slack does.
  */
 export class Answers {
@@ -50,7 +50,7 @@ export class Answers {
     this.#chosen.set(`${blockId}\n${element.action_id}`, answer);
   }
 
-  /** Slack's state.values of these blocks. */
+  /** Slack's `state.values` of these blocks. */
   values(blocks) {
     const values = {};
     for (const [blockId, element] of elementsOf(blocks)) {
@@ -61,7 +61,7 @@ export class Answers {
     return values;
   }
 
-  /** What the Slack client itself refuses before sending anything: {block_id: sentence}. */
+  /** Errors that the Slack client reports itself before submitting: {block_id: sentence}. */
   complaints(blocks) {
     const inputs = blocks.filter((block) => block.type === "input" && block.element && FIELDS[block.element.type]);
     const pairs = inputs.map((block) => [block.block_id, complaint(block, this.read(block.block_id, block.element))]);

@@ -1,4 +1,4 @@
-// Joins the page together: hands each part what it shows, and each deed to the world.
+// Entry point of the page: passes state to the parts, and their actions to the simulator.
 import { avatar } from "./avatar.js";
 import { Composer } from "./composer.js";
 import { h, icon, whileBusy } from "./dom.js";
@@ -39,7 +39,7 @@ const threadComposer = new Composer({
   dismiss: () => dismiss(here().thread),
 });
 
-/** The channel or "home" that is shown: the one asked for if this person may see it, else a fitting first one. */
+/** The channel or "home" to show: the requested one if the user may see it, else a default. */
 function place() {
   const asked = here().place;
   const { channels } = world.state;
@@ -48,13 +48,13 @@ function place() {
   return (open.find((channel) => channel.bot_is_member) ?? open[0])?.id ?? "home";
 }
 
-/** The app and the direct messages with it. */
+/** The app and the user's direct messages with it. */
 const bot = () => ({
   name: "zofbot",
   channel: world.state.channels.find((channel) => channel.im && channel.name === "zofbot"),
 });
 
-/** Goes to a channel, to "home", or to the "app", which is whichever of its two tabs one is on. */
+/** Navigates to a channel, to "home", or to "app", the last used of its two tabs. */
 function visit(to) {
   const onApp = place() === "home" || place() === bot().channel?.id;
   go({ user: world.state.you, place: to !== "app" ? to : onApp ? place() : "home" });
@@ -64,7 +64,7 @@ const openThread = (ts) => go({ user: world.state.you, place: place(), thread: t
 
 const closeThread = () => go({ user: world.state.you, place: place() });
 
-/** Does something somewhere; what the Slack client has to say about it will stand there. */
+/** Performs an action at a place, where the Slack client's messages about it are then shown. */
 async function actAt(where, what, body) {
   slackbot.attend(where, world.state);
   const answer = await world.act(what, body);
@@ -178,7 +178,7 @@ function renderThread(channel, root, scene) {
   const gone = () => h("div", { class: "empty" }, h("p", {}, "There is no such thread for you to see."));
   $("thread-of").textContent = `${channel.im ? "" : "#"}${channel.name}`;
   threadList.show(host.key, "Thread", messageEntries(inThread(all, root), all, host), gone);
-  // No commands are offered here: Slack has none in threads.
+  // No commands are suggested: Slack does not allow them in threads.
   threadComposer.update({
     place: host.key,
     label: "Reply…",
@@ -189,7 +189,7 @@ function renderThread(channel, root, scene) {
   });
 }
 
-/** The address changed: somebody else, another channel, a thread opened or closed. */
+/** Handles a changed URL: another user or channel, a thread opened or closed. */
 async function moved() {
   if (here().user !== world.state?.you) await world.refresh();
   render();
@@ -202,7 +202,7 @@ function arrive() {
   (here().thread ? threadComposer : composer).focus();
 }
 
-/** Links to messages of this workspace stay on this page, as they do in Slack. */
+/** Opens links to messages of this workspace on this page, as Slack does. */
 async function followPermalink(event) {
   const link = permalink(event.target.closest?.("a[href]")?.href ?? "");
   if (!link) return;
@@ -250,10 +250,10 @@ async function start() {
   addEventListener("hashchange", moved);
   addEventListener("click", followPermalink);
   document.addEventListener("visibilitychange", render);
-  setInterval(render, 15_000); // the clock and "3 minutes ago" move on though nothing happens
+  setInterval(render, 15_000); // updates the clock and relative times
   await world.refresh();
   if (!world.state) return;
-  // Whoever came without an address stays where they came to, also when that channel is archived later.
+  // Without a place in the URL, the default is added to it, so that it stays when the channel is archived.
   if (!here().place) go({ user: world.state.you, place: place() });
   arrive();
 }

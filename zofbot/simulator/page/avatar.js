@@ -1,7 +1,7 @@
-// The little square that stands for somebody.
+// Avatars.
 import { h } from "./dom.js";
 
-/** A face: coloured initials, or zofbot's mark. */
+/** An avatar: coloured initials, or zofbot's logo. */
 export function avatar({ name, color, isBot }, size = "") {
   const words = name.split(/[\s._-]+/).filter(Boolean);
   const initials = words

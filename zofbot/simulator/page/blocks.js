@@ -1,7 +1,7 @@
-// Renders Block Kit: every kind of block that the bot may send, and a grey box for the others.
+// Renders Block Kit: every type of block that the bot sends, and a grey box for others.
 // https://docs.slack.dev/reference/block-kit/blocks
 //
-// A `host` says where the blocks stand: { scene, answers, surface, errors, act(action, node) }.
+// A `host` is the blocks' context: { scene, answers, surface, errors, act(action, node) }.
 import { chart } from "./chart.js";
 import { control } from "./controls.js";
 import { h, icon } from "./dom.js";
@@ -9,11 +9,11 @@ import { markdown } from "./markdown.js";
 import { decode, mrkdwn, plain, textObject } from "./mrkdwn.js";
 import { richText } from "./richtext.js";
 
-/** Blocks with an id each; Slack makes one up where the app gave none. */
+/** Blocks with ids; missing ones are generated, as Slack does. */
 export const named = (blocks) =>
   blocks.map((block, index) => ({ ...block, block_id: block.block_id ?? `block ${index}` }));
 
-/** One entry per block for reconcile(): in a modal or on Home only the blocks that changed are drawn anew. */
+/** One entry per block for reconcile(): in a modal or on Home only changed blocks are redrawn. */
 export function blockEntries(blocks, host) {
   return blocks.map((block, index) => {
     const key = block.block_id ?? `block ${index}`;
@@ -25,7 +25,7 @@ export function blockEntries(blocks, host) {
   });
 }
 
-/** All blocks, for messages, which change as a whole. */
+/** All blocks of a message, which is redrawn as a whole. */
 export const renderBlocks = (blocks, host) => blockEntries(blocks, host).map(({ build }) => build());
 
 function renderBlock(block, host) {
@@ -34,7 +34,7 @@ function renderBlock(block, host) {
   try {
     content = draw(block, host);
   } catch (error) {
-    // One malformed block must not take the page with it; it is shown as what it is.
+    // A malformed block must not break the page; its JSON is shown instead.
     console.warn("could not draw a block", block, error);
     content = unknown(block);
   }
@@ -94,7 +94,7 @@ function image(block, host) {
   );
 }
 
-/** Only pictures from this very machine are loaded; the others are told by their alternative text. */
+/** An image; only those from this machine are loaded, for others the alternative text is shown. */
 function picture(element, size) {
   const url = new URL(element.image_url ?? "about:blank", location.href);
   const alt = element.alt_text ?? "";

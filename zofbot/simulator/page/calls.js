@@ -1,4 +1,4 @@
-// Draws the calls that the bot made: to Zof, with their request ids, and to Slack.
+// Lists the bot's calls to Zof, with their request ids, and to Slack.
 import { preciseTime } from "./dates.js";
 import { h, icon } from "./dom.js";
 
@@ -28,7 +28,7 @@ const WORDS = {
 /** Entries for reconcile(), newest first. */
 export const zofEntries = (calls, scene) => entries(calls, (call) => zofCall(call, scene));
 
-/** The same for Slack's methods. */
+/** Entries for Slack's methods. */
 export const slackEntries = (calls, scene) => entries(calls, (call) => slackCall(call, scene));
 
 const entries = (calls, draw) =>

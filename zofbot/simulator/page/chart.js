@@ -6,7 +6,7 @@ const WIDTH = 480,
   HEIGHT = 200;
 const AREA = { left: 40, right: 470, top: 10, bottom: 172 };
 
-/** The chart with its title, its legend, and the same numbers as words for those who cannot see it. */
+/** The chart with title and legend, and its numbers as text for screen readers. */
 export function chart(block) {
   const { type, series = [], segments } = block.chart ?? {};
   const drawn = segments ? [{ name: "", data: segments }] : series;
@@ -41,7 +41,7 @@ function plot(type, series) {
   return [grid(top, y), names(labels, x), draw(series, x, y, step)];
 }
 
-/** 1, 2 or 5 times a power of ten: the smallest such at or above the value. */
+/** The smallest 1, 2 or 5 times a power of ten that is not below the value. */
 function niceCeiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].find((factor) => factor * power >= value) * power;

@@ -1,4 +1,4 @@
-// The pretend world's own time, and how to move it on.
+// The tab that shows and advances the simulated time.
 import { unixOf, wallOf, wallTime } from "./dates.js";
 import { h, whileBusy } from "./dom.js";
 
@@ -17,7 +17,7 @@ function secondsUntil(wall, now, tz) {
   return (at(now) > now ? at(now) : at(now + DAY)) - now;
 }
 
-/** The tab as one entry for reconcile(); `now()` is the pretend time when a button is pressed. */
+/** The tab as one entry for reconcile(); `now()` returns the simulated time. */
 export function clockEntry({ you, now }, tell, time) {
   const print = `${you.id} ${Math.floor(now / 60)}`;
   return { key: "clock", print, build: () => clock(you, now, tell, time) };

@@ -1,8 +1,8 @@
-// Decides what the composer offers while one types: commands, their verbs, people, channels. Knows no DOM.
+// Computes the composer's suggestions: commands, their verbs, people, channels. Does not use the DOM.
 
 /**
- * { from, to, items: [{ text, label, detail }], hint: {label, detail}|null } for what stands before the caret.
- * Taking an item replaces from..to by its text.
+ * { from, to, items: [{ text, label, detail }], hint: {label, detail}|null } for the text before the caret.
+ * Choosing an item replaces from..to by its text.
  */
 export function offers(typed, caret, { commands, users, channels }) {
   const before = typed.slice(0, caret);
@@ -38,7 +38,7 @@ function verbOffers(command, before, caret) {
       exact ? { label: `${command.command} ${exact.usage}`, detail: bare(exact.does) } : null,
     );
   const matching = verbs.filter((verb) => verbName(verb) && verbName(verb).startsWith(typedVerb));
-  // What is typed in full comes first, so that Enter on "run" sends it and does not lengthen it to "runs".
+  // Exact matches come first, so that Enter on "run" does not complete it to "runs".
   matching.sort((one, other) => (verbName(other) === typedVerb) - (verbName(one) === typedVerb));
   return span(
     from,
@@ -47,7 +47,7 @@ function verbOffers(command, before, caret) {
   );
 }
 
-/** Marks of code mean nothing in a list of suggestions. */
+/** Removes code marks, which are not rendered in suggestions. */
 const bare = (text) => text.replaceAll("`", "");
 
 /** The first word of "result <id> [share]"; empty for a usage that starts with a placeholder. */

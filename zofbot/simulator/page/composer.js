@@ -1,12 +1,12 @@
-// The box one types in: keys, suggestions, recalled lines, and what Slackbot says when something went wrong.
+// The composer: keyboard handling, suggestions, history, and Slackbot's error messages.
 import { offers } from "./completion.js";
 import { h, icon, whileBusy } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 
-const TALLEST = 240; // px, from which the text scrolls
+const TALLEST = 240; // px; taller text scrolls
 
 export class Composer {
-  #drafts = new Map(); // place -> half-typed text, so that a look elsewhere loses nothing
+  #drafts = new Map(); // place -> unsent text, kept when another channel is opened
   #history = [];
   #recalled = null;
   #place = null;
@@ -66,7 +66,7 @@ export class Composer {
     this.box.addEventListener("blur", () => this.#drawOffers({ items: [], hint: null }));
   }
 
-  /** Says where one is typing, and with which commands and names. `closed` is why nobody may type here. */
+  /** Sets the place, the commands and names to suggest; `closed` is the reason why typing is not allowed. */
   update({ place, label, world, closed, notices, scene }) {
     this.#world = world;
     if (place !== this.#place) this.#move(place);
@@ -120,7 +120,7 @@ export class Composer {
   }
 
   #key(event) {
-    if (event.isComposing) return; // Enter then belongs to the input method
+    if (event.isComposing) return; // Enter belongs to the input method editor
     const open = this.#offered.items.length > 0;
     if (event.key === "Escape" && (open || this.#offered.hint))
       return this.#take(event, () => this.#drawOffers({ items: [], hint: null }));
@@ -151,14 +151,14 @@ export class Composer {
   #offer() {
     if (this.box.selectionStart !== this.box.selectionEnd) return;
     const offered = offers(this.box.value, this.box.selectionStart, this.#world);
-    // With nothing typed of the word yet, Enter sends; it completes only once something was typed or chosen.
+    // Enter completes only if part of the word was typed or an item was chosen; otherwise it sends.
     this.#chosen = offered.to > offered.from ? 0 : -1;
     this.#drawOffers(offered);
   }
 
   #choose(step) {
     const { length } = this.#offered.items;
-    const from = this.#chosen < 0 && step < 0 ? 0 : this.#chosen; // nothing chosen yet: up begins at the end
+    const from = this.#chosen < 0 && step < 0 ? 0 : this.#chosen; // nothing chosen yet: Up starts at the last item
     this.#chosen = (from + step + length) % length;
     this.#drawOffers(this.#offered);
   }
@@ -186,7 +186,7 @@ export class Composer {
           id: `${this.list.id}-${index}`,
           "aria-selected": String(index === this.#chosen),
           data: { testid: "offer" },
-          // Before the click takes the focus away from the text, which would close the list.
+          // On mousedown, before a click moves the focus from the text, which would close the list.
           onmousedown: (event) => this.#take(event, () => this.#accept(index)),
         },
         h("b", {}, item.label),
@@ -216,7 +216,7 @@ export class Composer {
     this.focus();
     const place = this.#place;
     const answer = await whileBusy(this.button, () => this.send(text));
-    // Only when nothing got through is the text given back; otherwise the up arrow brings it.
+    // The text is restored only if sending failed; otherwise the Up key recalls it.
     if (answer.unreachable && place === this.#place && !this.box.value) this.#write(text);
   }
 

@@ -1,8 +1,8 @@
 // Draws the interactive elements of Block Kit.
 // https://docs.slack.dev/reference/block-kit/block-elements
 //
-// A `host` says where an element stands: { scene, answers, blockId, label, live, act, suggest }. `live` elements tell the bot
-// at once, through act(action, node); the others only keep their answer until a modal is submitted.
+// A `host` is an element's context: { scene, answers, blockId, label, live, act, suggest }. `live` elements notify the bot
+// at once, through act(action, node); others keep their value until the modal is submitted.
 import { inSlacksWords } from "./answers.js";
 import { unixOf, wallOf } from "./dates.js";
 import { confirmed } from "./dialogs.js";
@@ -10,7 +10,7 @@ import { h, icon } from "./dom.js";
 import { multiPicker, openMenu, searchPicker } from "./menu.js";
 import { plain, safeUrl, textObject } from "./mrkdwn.js";
 
-/** The element as a DOM node; one that is not known here is a labelled grey box. */
+/** The element as a DOM node; an unknown type is a labelled grey box. */
 export function control(element, host) {
   const draw = Object.hasOwn(CONTROLS, element.type) ? CONTROLS[element.type] : null;
   if (!draw) return h("span", { class: "unknown" }, `${element.type ?? "element"} (not drawn here)`);
@@ -30,7 +30,7 @@ async function press(element, host, node, extra) {
   return true;
 }
 
-/** Keeps a new answer and, where the bot listens, tells it; `undo` puts the old one back after a "no". */
+/** Stores a new value and, for live elements, notifies the bot; `undo` restores the old one if not confirmed. */
 async function settle(element, host, node, answer, undo = () => {}) {
   const before = host.answers.read(host.blockId, element);
   host.answers.write(host.blockId, element, answer);
@@ -74,7 +74,7 @@ function overflow(element, host) {
   return node;
 }
 
-/** What a select offers, as {id, label, answer, group}: its own options, or the workspace's people and channels. */
+/** The options of a select as {id, label, answer, group}: its own, or the workspace's people and channels. */
 function choices(element, { scene }) {
   if (/users_select$/.test(element.type))
     return [...scene.users.values()].map((user) => ({ id: user.id, label: user.real_name, answer: user.id }));
@@ -140,7 +140,7 @@ function multiSelect(element, host) {
   return node;
 }
 
-/** A menu whose options the bot loads while somebody types; Slack asks from three characters on unless told otherwise. */
+/** A menu whose options the bot loads while typing; from three characters on unless the element says otherwise. */
 const externalSelect = (several) => (element, host) => {
   const choice = (option) => ({ id: option.value, label: plain(option.text), answer: option });
   const before = host.answers.read(host.blockId, element);
@@ -151,7 +151,7 @@ const externalSelect = (several) => (element, host) => {
     limit: several ? element.max_selected_items : 1,
     least: element.min_query_length ?? 3,
     load: async (typed) => {
-      const said = await host.suggest?.(element, host.blockId, typed); // only modals have such menus here
+      const said = await host.suggest?.(element, host.blockId, typed); // supported only in modals
       return said?.ok ? said.options.map(choice) : null;
     },
     onClose: (choices) => {
@@ -228,7 +228,7 @@ const textInput = (type) => (element, host) => {
   const triggers = element.dispatch_action_config?.trigger_actions_on ?? ["on_enter_pressed"];
   node.addEventListener("input", () => {
     host.answers.write(host.blockId, element, node.value);
-    // The bot is told beside the typing: a field that is busy would lose the focus.
+    // The bot is notified without disabling the field, which would lose the focus.
     if (host.live && triggers.includes("on_character_entered"))
       press(element, host, document.createElement("span"), inSlacksWords(element, node.value));
   });

@@ -1,9 +1,9 @@
-// Tells moments as the pretend user reads them: Slack's date tokens, message times, day dividers.
+// Formats times for the simulated user: Slack's date tokens, message times, day dividers.
 // https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
 
 const DAY = 86400;
 
-/** Intl refuses unknown time zones; the demo should then still show a time. */
+/** Falls back to UTC if Intl does not know the user's. */
 function zone(tz) {
   try {
     new Intl.DateTimeFormat("en-US", { timeZone: tz });
@@ -13,12 +13,12 @@ function zone(tz) {
   }
 }
 
-const formats = new Map(); // making an Intl format is slow, and a page of messages needs hundreds
+const formats = new Map(); // cache: creating an Intl format is slow
 
 function format(unix, tz, options) {
   const key = tz + JSON.stringify(options);
   if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("en-US", { ...options, timeZone: zone(tz) }));
-  // Newer browsers put a narrow no-break space before AM and PM, which is unkind to copying and searching.
+  // Newer browsers put a narrow no-break space before AM and PM, which breaks copying and searching.
   return formats
     .get(key)
     .format(new Date(unix * 1000))
@@ -41,7 +41,7 @@ export const preciseTime = (unix, tz) => format(unix, tz, { hour: "numeric", min
 /** "Monday, November 23rd, 2026 at 9:41:07 AM" */
 export const fullTime = (unix, tz) => `${longDate(unix, tz)} at ${preciseTime(unix, tz)}`;
 
-/** "Mon, Nov 23, 9:41 AM": the pretend clock. */
+/** "Mon, Nov 23, 9:41 AM": the simulated clock. */
 export const wallTime = (unix, tz) =>
   format(unix, tz, { weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 
@@ -72,7 +72,7 @@ function ordinalDate(unix, tz, withYear = true) {
 const shortDate = (unix, tz) => format(unix, tz, { month: "short", day: "numeric", year: "numeric" });
 const longDate = (unix, tz) => `${format(unix, tz, { weekday: "long" })}, ${ordinalDate(unix, tz)}`;
 
-/** "in 5 minutes", "2 hours ago", by the pretend clock. */
+/** "in 5 minutes", "2 hours ago", by the simulated clock. */
 export function ago(unix, now) {
   const seconds = Math.round(unix - now);
   const units = [
@@ -97,7 +97,7 @@ const TOKENS = {
   ago: (unix, _tz, now) => ago(unix, now),
 };
 
-/** Fills `{date} at {time}`; null when the moment or a token makes no sense, so that the fallback is shown. */
+/** Fills `{date} at {time}`; null if the time or a token is invalid, so that the fallback is shown. */
 export function fillTokens(unix, pattern, tz, now) {
   if (!Number.isFinite(unix) || Math.abs(unix) > 8.64e12) return null;
   let known = true;
@@ -113,7 +113,7 @@ export function fillTokens(unix, pattern, tz, now) {
 export function unixOf(wall, tz) {
   const guess = Date.parse(`${wall}:00Z`) / 1000;
   if (!Number.isFinite(guess)) return null;
-  // The second round settles moments near a change to or from summer time.
+  // Repeated once for times near a daylight saving change.
   const first = guess - offset(guess, tz);
   return guess - offset(first, tz);
 }

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { plain, textObject } from "./mrkdwn.js";
 
-/** Resolves to whether the person agreed; Esc means no. */
+/** Resolves to true if the person confirmed; Esc means no. */
 export function confirmed(confirm, scene) {
   if (!confirm) return Promise.resolve(true);
   return new Promise((resolve) => {

@@ -1,7 +1,7 @@
-// Builds DOM nodes and keeps lists of them in step with data, touching only what changed.
+// Builds DOM nodes and updates lists of them, changing only what differs.
 //
-// Nothing on this page ever assigns innerHTML: what comes from outside becomes text nodes and attributes,
-// so a hostile string can be ugly but never markup.
+// Nothing on this page assigns innerHTML: outside text becomes text nodes and attributes,
+// so a hostile string can never become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,7 +13,7 @@ export function h(tag, props = {}, ...children) {
   return furnish(document.createElement(tag), props, children);
 }
 
-/** The same for SVG elements. */
+/** One SVG element with its properties and children. */
 export function svg(tag, props = {}, ...children) {
   return furnish(document.createElementNS(SVG, tag), props, children);
 }
@@ -27,7 +27,7 @@ function furnish(node, props, children) {
 function assign(node, name, value) {
   if (value === null || value === undefined || value === false) return;
   if (name === "data") Object.assign(node.dataset, value);
-  // setProperty and not a style attribute: the page's content security policy forbids the latter.
+  // setProperty, because the page's content security policy forbids style attributes.
   else if (name === "style") for (const [rule, to] of Object.entries(value)) node.style.setProperty(rule, to);
   else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
   else node.setAttribute(name, value === true ? "" : value);
@@ -53,7 +53,7 @@ const ICONS = {
   globe: "M8 2a6 6 0 100 12A6 6 0 008 2zM2 8h12M8 2c2 1.8 2.6 3.8 2.6 6S10 12.2 8 14c-2-1.8-2.6-3.8-2.6-6S6 3.8 8 2z",
 };
 
-/** A line icon in the colour of the text around it; the label beside it does the talking. */
+/** A line icon in the text's colour; hidden from screen readers, which read the label beside it. */
 export function icon(name) {
   const weight = name === "more" ? 2.4 : 1.4;
   return svg(
@@ -70,18 +70,18 @@ export function icon(name) {
   );
 }
 
-const remembered = new WeakMap(); // node -> { key, print }, what it was built from
+const remembered = new WeakMap(); // node -> the { key, print } it was built from
 
 /**
- * Makes the children of `parent` those of `entries`, in order: [{ key, print, build }].
- * A child is rebuilt only when its `print` changed, so focus, open menus and half-typed text elsewhere survive.
+ * Updates the children of `parent` to match `entries`, in order: [{ key, print, build }].
+ * A child is rebuilt only if its `print` changed, so focus, open menus and unsent text elsewhere are kept.
  */
 export function reconcile(parent, entries) {
   const wanted = new Set(entries.map((entry) => entry.key));
   const present = new Map();
   for (const node of [...parent.children]) {
     const key = remembered.get(node)?.key;
-    // Leftovers go first: otherwise every later sibling would be moved, and moving a node drops its focus.
+    // Remove old nodes first: otherwise every later sibling would be moved, which drops its focus.
     if (wanted.has(key)) present.set(key, node);
     else node.remove();
   }
@@ -100,18 +100,18 @@ export function reconcile(parent, entries) {
   }
 }
 
-/** Replaces a node; if the focus was inside, it goes to the same field (data-field) of the new one. */
+/** Replaces a node; a focus inside moves to the same field (data-field) of the new node. */
 function swap(old, fresh) {
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   old.replaceWith(fresh);
   if (!focused?.dataset.field) return;
   const heir = fresh.querySelector(`[data-field="${CSS.escape(focused.dataset.field)}"]`);
   heir?.focus({ preventScroll: true });
-  // Only text fields have a caret to carry over; asking others raises.
+  // Only text fields have a selection; reading it from others throws.
   if (heir?.matches("textarea, input[type=text]")) heir.setSelectionRange(focused.selectionStart, focused.selectionEnd);
 }
 
-/** Runs `work` while the control shows a spinner and takes no second press. */
+/** Runs `work` while the control shows a spinner and is disabled. */
 export async function whileBusy(control, work) {
   control.classList.add("busy");
   control.setAttribute("aria-busy", "true");
@@ -123,7 +123,7 @@ export async function whileBusy(control, work) {
     control.disabled = false;
     control.classList.remove("busy");
     control.removeAttribute("aria-busy");
-    // A disabled control drops the focus; whoever pressed it with the keyboard wants to go on from there.
+    // Disabling a control drops the focus; restore it for keyboard users.
     if (focusWasLost && control.isConnected) control.focus({ preventScroll: true });
   }
 }

@@ -1,4 +1,4 @@
-// Turns :shortcodes: into emoji, drawn by us where there is a drawing, by the machine's fonts otherwise.
+// Turns :shortcodes: into emoji: a drawing if there is one, else a character of the system's fonts.
 import { h, svg } from "./dom.js";
 import { GLYPHS } from "./glyphs.js";
 
@@ -44,7 +44,7 @@ export function emojify(text) {
   return nodes;
 }
 
-/** The same as plain characters, for places that hold no markup: options of a select, placeholders, labels. */
+/** Emoji as plain characters, for places without markup: options of a select, placeholders, labels. */
 export const emojiText = (text) => text.replace(/:([a-z0-9_+'-]+):/g, (code, name) => glyphOf(name) ?? code);
 
 const glyphOf = (name) => (Object.hasOwn(SHORTCODES, name) ? SHORTCODES[name] : null);
@@ -52,16 +52,16 @@ const glyphOf = (name) => (Object.hasOwn(SHORTCODES, name) ? SHORTCODES[name] : 
 function picture(glyph, name) {
   const drawing = GLYPHS[glyph.replace("\ufe0f", "")];
   const title = name ? `:${name}:` : null;
-  // As Slack does with emoji it does not know: better a word than an empty box.
+  // The shortcode is shown, as Slack does with unknown emoji, instead of an empty box.
   if (!drawing) return h("span", { class: "emoji", title }, !name || hasFont() ? glyph : title);
   const image = svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, drawing.map(([tag, props]) => svg(tag, props)));
-  // The character stays underneath, for copying and for screen readers.
+  // The character is kept underneath, for copying and for screen readers.
   return h("span", { class: "emoji painted", title }, h("span", { class: "glyph" }, glyph), image);
 }
 
 let fontFound = null;
 
-/** Whether this machine can draw emoji at all: if not, one looks like a character that does not exist. */
+/** True if this machine can draw emoji: they must look different from a character that does not exist. */
 function hasFont() {
   fontFound ??= inked("🚢") !== inked("\u{10fffe}");
   return fontFound;

@@ -1,4 +1,4 @@
-// Lets runs end at the pretend Zof, and says how the bot hears of them.
+// The tab that ends runs at the simulated Zof, and selects how the bot is notified.
 import { h, whileBusy } from "./dom.js";
 
 const ENVELOPES = [
@@ -13,7 +13,7 @@ export class Happenings {
   #project = null;
   #environment = null;
 
-  /** tell(what, body) resolves to {ok, error}; redraw() leads to update(). */
+  /** tell(what, body) resolves to {ok, error}; redraw() causes update(). */
   constructor({ tell, redraw }) {
     this.#tell = tell;
     this.#redraw = redraw;

@@ -1,10 +1,10 @@
-// The bar above the conversation: a channel with its topic, or the app with its two tabs.
+// The header of the conversation: a channel with its topic, or the app with its two tabs.
 import { h } from "./dom.js";
 import { emojify } from "./emoji.js";
 import { avatar } from "./avatar.js";
 import { channelIcon } from "./sidebar.js";
 
-/** Draws into `bar`, only when something changed; `bot` is {name, channel}, visit(place) follows a tab. */
+/** Updates `bar` if something changed; `bot` is {name, channel}, visit(place) opens a tab. */
 export function renderHeader(bar, { channel, place, bot, visit }) {
   const isApp = place === "home" || place === bot.channel?.id;
   const print = JSON.stringify([channel, place, bot]);

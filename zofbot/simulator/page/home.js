@@ -4,7 +4,7 @@ import { Answers } from "./answers.js";
 import { blockEntries, named } from "./blocks.js";
 import { h, reconcile, whileBusy } from "./dom.js";
 
-/** Opening it tells the bot, which then publishes the view. */
+/** App Home; opening it notifies the bot, which then publishes the view. */
 export class Home {
   element = h("div", { class: "home", tabindex: "0", data: { testid: "home" } });
   #trouble = h("div", { class: "error", role: "alert" });
@@ -15,14 +15,14 @@ export class Home {
   #tell;
   #redraw;
 
-  /** tell(what, body) resolves to {ok, error}, with the user filled in; redraw() leads to update(). */
+  /** tell(what, body) resolves to {ok, error}, with the user filled in; redraw() causes update(). */
   constructor({ tell, redraw }) {
     this.#tell = tell;
     this.#redraw = redraw;
     this.element.append(h("div", { class: "home-page" }, this.#trouble, this.#body));
   }
 
-  /** Tells the bot, once per visit, that this person came. */
+  /** Notifies the bot, once per visit. */
   async opened(user) {
     if (this.#openedAs === user) return;
     this.#openedAs = user;

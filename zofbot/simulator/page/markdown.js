@@ -1,4 +1,4 @@
-// Renders `markdown` blocks: the everyday part of standard Markdown, which is not Slack's mrkdwn.
+// Renders `markdown` blocks: the common part of standard Markdown, which differs from Slack's mrkdwn.
 // https://docs.slack.dev/reference/block-kit/blocks/markdown-block
 import { h } from "./dom.js";
 import { emojify } from "./emoji.js";

@@ -1,4 +1,4 @@
-// Opens small menus beside the control that asked for them; the browser's popovers bring Esc and click-away.
+// Opens menus beside their control, as popovers, which the browser closes on Esc or a click outside.
 import { h, icon } from "./dom.js";
 
 /** A menu of {label, detail, url, act}; arrow keys move, Enter chooses, Esc gives the focus back. */
@@ -18,7 +18,7 @@ function menuItem({ label, detail, url, act }) {
 }
 
 /**
- * A field for several choices of {id, label}: chips that open a list of checkboxes.
+ * A multi-select of {id, label}: chips that open a list of checkboxes.
  * `onClose(ids)` is called once when the list closes after a change.
  */
 export function multiPicker({ label, placeholder, choices, chosen, limit, onClose }) {
@@ -47,7 +47,7 @@ export function multiPicker({ label, placeholder, choices, chosen, limit, onClos
 }
 
 /**
- * The same for choices that the bot loads: `load(typed)` gives those that match, or null when it could not.
+ * A multi-select whose options the bot loads: `load(typed)` returns the matches, or null if it failed.
  * `chosen` are choices; `onClose(choices)` is called once when the list closes after a change.
  */
 export function searchPicker({ label, placeholder, chosen, limit, least, load, onClose }) {
@@ -71,7 +71,7 @@ export function searchPicker({ label, placeholder, chosen, limit, least, load, o
       const turn = ++asked;
       const short = field.value.length < least;
       const choices = short ? [] : await load(field.value);
-      if (turn !== asked) return; // somebody typed on meanwhile
+      if (turn !== asked) return; // more was typed meanwhile
       for (const choice of choices ?? []) known.set(choice.id, choice);
       const kept = [...ids].map((id) => known.get(id)).filter(({ id }) => !choices?.some((one) => one.id === id));
       const boxes = [...(choices ?? []), ...kept].map((choice) => checkbox(choice, ids, limit, drawFace));
@@ -103,7 +103,7 @@ function checkbox({ id, label }, ids, limit, onChange) {
 }
 
 function popUp(anchor, menu, onClosed) {
-  // Beside its anchor and not in the body: an open dialog makes everything outside of it deaf.
+  // Inserted beside its anchor, because an open dialog makes everything outside it inert.
   anchor.after(menu);
   anchor.setAttribute("aria-expanded", "true");
   menu.addEventListener("toggle", (event) => {
@@ -119,7 +119,7 @@ function popUp(anchor, menu, onClosed) {
   menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - menu.offsetWidth - 8))}px`;
 }
 
-/** Up, Down, Home and End walk through the items. */
+/** Moves through the items with Up, Down, Home and End. */
 function walk(menu, selector) {
   menu.addEventListener("keydown", (event) => {
     const items = [...menu.querySelectorAll(selector)];

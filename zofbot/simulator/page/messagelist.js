@@ -1,7 +1,7 @@
-// Where messages scroll.
+// The scrolling list of messages.
 import { h, icon, reconcile } from "./dom.js";
 
-/** A scrolling list that stays at its end while one is there, and says so when news arrive further down. */
+/** A list that stays scrolled to its end, or shows a button when new messages arrive below. */
 export class MessageList {
   #scroller;
   #more = h(
@@ -14,7 +14,7 @@ export class MessageList {
   #key = null;
   #count = 0;
   #wasAtEnd = true;
-  // Pictures and wrapped lines change heights after the fact; the end should stay the end.
+  // Images and wrapped lines change heights later; keep the end in view.
   #sizes = new ResizeObserver(() => this.#wasAtEnd && this.toEnd());
 
   /** `name` prefixes the test id. */
@@ -28,7 +28,7 @@ export class MessageList {
 
   /**
    * Shows `entries`; another `key` (channel, person) starts a fresh list at its end.
-   * `empty()` draws what is said where there are none.
+   * `empty()` renders the placeholder if there are none.
    */
   show(key, label, entries, empty) {
     const fresh = key !== this.#key;
@@ -42,7 +42,7 @@ export class MessageList {
 
   #restart(key, label) {
     this.#key = key;
-    // A new node and not the old one refilled: a screen reader would read the whole channel out as news.
+    // A new node, because a screen reader would announce the whole channel if the old one were refilled.
     this.#list = h("div", { class: "log", role: "log", "aria-live": "polite", "aria-label": label });
     this.#sizes.disconnect();
     this.#sizes.observe(this.#scroller);
@@ -51,7 +51,7 @@ export class MessageList {
     this.#more.hidden = true;
   }
 
-  /** Forgets what is shown: a closed thread should not linger unseen in the document. */
+  /** Clears the list, so that a closed thread does not stay in the document. */
   clear() {
     this.#key = null;
     this.#scroller.replaceChildren();
@@ -63,7 +63,7 @@ export class MessageList {
     return this.#wasAtEnd;
   }
 
-  /** Brings one message into view and lets it light up. */
+  /** Scrolls to a message and highlights it. */
   reveal(ts) {
     const message = this.#scroller.querySelector(`[data-ts="${CSS.escape(ts)}"]`);
     message?.scrollIntoView({ block: "center" });

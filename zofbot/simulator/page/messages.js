@@ -6,14 +6,14 @@ import { clockTime, dayAndTime, dayName, fullTime } from "./dates.js";
 import { h, icon } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 
-const COMPACT_WITHIN = 300; // seconds in which one person's next message needs no second face
-const TALL = 9000; // characters of JSON from which a message starts folded
+const COMPACT_WITHIN = 300; // seconds within which a person's next message has no avatar
+const TALL = 9000; // characters of JSON above which a message is collapsed
 
-/** What a channel shows: everything but the replies that were not also sent to it. */
+/** The messages shown in a channel: all but replies that were not also sent to it. */
 export const inChannel = (messages) =>
   messages.filter((one) => (!isReply(one) || one.broadcast) && (!one.deleted || repliesTo(one, messages).length));
 
-/** What a thread shows: its root and its replies. */
+/** The messages shown in a thread: its root and its replies. */
 export const inThread = (messages, root) =>
   messages.filter((one) => one.ts === root || (one.thread_ts === root && !one.deleted));
 
@@ -67,7 +67,7 @@ const follows = (last, next) =>
 
 function messageEntry(message, compact, replies, host) {
   const json = JSON.stringify(message);
-  // Relative dates grow stale by themselves, other messages do not.
+  // Messages with relative dates must be redrawn as time passes.
   const age = json.includes("{ago}")
     ? Math.floor(host.scene.now / 60)
     : json.includes("_pretty}")
@@ -188,7 +188,7 @@ function folded(drawn) {
   return [box, more];
 }
 
-const kept = new Map(); // where -> Answers: half-made choices survive a redrawn message
+const kept = new Map(); // where -> Answers: keeps choices when a message is redrawn
 
 function answersOf(key) {
   if (!kept.has(key)) kept.set(key, new Answers());
@@ -212,7 +212,7 @@ function threadSummary(root, replies, { scene, openThread }) {
   );
 }
 
-/** Who wrote it, also when that user is not among those the state knows. */
+/** The author of a message, also if the state does not contain that user. */
 function authorOf(message, scene) {
   const user = scene.users.get(message.user);
   const isBot = message.bot || user?.kind === "bot";

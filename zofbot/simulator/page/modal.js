@@ -1,16 +1,16 @@
-// The bot's modals, as forms one fills in.
+// The bot's modals.
 // https://docs.slack.dev/surfaces/modals
 import { Answers } from "./answers.js";
 import { blockEntries, named } from "./blocks.js";
 import { h, icon, reconcile, whileBusy } from "./dom.js";
 import { plain } from "./mrkdwn.js";
 
-/** The topmost modal, in a <dialog>: the browser keeps the focus inside and gives it back afterwards. */
+/** The topmost modal, in a <dialog>, where the browser keeps the focus and restores it afterwards. */
 export class Modal {
   #view = null;
   #answers = new Map(); // view id -> Answers
-  #complaints = {}; // what this client refused before asking the bot
-  #gone = new Set(); // dismissed here, before the world has heard of it
+  #complaints = {}; // errors reported by the client before submitting
+  #gone = new Set(); // dismissed here, but not yet in the state
   #tell;
   #scene = null;
 
@@ -48,12 +48,12 @@ export class Modal {
     );
     this.element = h("dialog", { class: "sheet", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
     this.element.addEventListener("close", (event) => {
-      // The event comes late: by then the bot may have opened the next one.
+      // The event is delayed: the bot may have opened another modal by then.
       if (event.target === this.element && !this.element.open) this.#dismissed();
     });
   }
 
-  /** Shows the topmost of `modals`; `says` is what the Slack client has to say about the last press or submission. */
+  /** Shows the topmost of `modals`; `says` are the Slack client's messages about the last action. */
   update(modals, scene, says) {
     this.#scene = scene;
     const view = modals.filter(({ id }) => !this.#gone.has(id)).at(-1) ?? null;

@@ -1,14 +1,14 @@
 // Renders Slack's mrkdwn and plain_text as DOM nodes.
 // https://docs.slack.dev/messaging/formatting-message-text/
 //
-// A `scene` says for whom: { you, users, groups, channels, now, visit }, the first four from the world's state.
+// A `scene` is the reader's context: { you, users, groups, channels, now, visit }, the first four from the world's state.
 import { fillTokens, fullTime } from "./dates.js";
 import { h, icon } from "./dom.js";
 import { emojify, emojiText } from "./emoji.js";
 
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
 
-/** Undoes Slack's three entities in one pass, so that "&amp;lt;" becomes "&lt;" and not "<". */
+/** Decodes Slack's three entities in one pass, so that "&amp;lt;" becomes "&lt;" and not "<". */
 export const decode = (text) => text.replace(/&(amp|lt|gt);/g, (entity) => ENTITIES[entity]);
 
 /** Nodes for a text object, {type: "mrkdwn"|"plain_text", text}. */
@@ -21,12 +21,12 @@ export function textObject(object, scene) {
 /** A plain_text object as a string, for options and placeholders. */
 export const plain = (object) => emojiText(decode(String(object?.text ?? "")));
 
-/** Nodes for a mrkdwn string: fences first, then quotes, then what stands within a line. */
+/** Nodes for a mrkdwn string: code blocks first, then quotes, then inline markup. */
 export function mrkdwn(text, scene) {
   const nodes = [];
   for (const [index, part] of text.split(/```([\s\S]+?)```/).entries()) {
     if (index % 2) nodes.push(h("pre", {}, code(part.replace(/^\n|\n$/g, ""), scene)));
-    // The line break beside a fence belongs to the fence.
+    // The line break beside a code fence belongs to the fence.
     else nodes.push(...quotes(index ? part.replace(/^\n/, "") : part, scene));
   }
   return nodes;
@@ -54,7 +54,7 @@ function quotes(text, scene) {
   return nodes;
 }
 
-// A mark opens after, and closes before, anything that is not a letter or digit: snake_case_names stay whole.
+// A mark opens after and closes before a character that is not a letter or digit, so snake_case_names stay whole.
 const pair = (mark) =>
   `(?<![\\p{L}\\p{N}${mark}])${mark}(?=\\S)([^${mark}\\n]*[^\\s${mark}])${mark}(?![\\p{L}\\p{N}${mark}])`;
 const INLINE = new RegExp(
@@ -70,7 +70,7 @@ const INLINE = new RegExp(
 );
 const MARKS = ["strong", "em", "s"];
 
-/** Nodes for what stands within a line; also used inside bold, italic and struck text. */
+/** Nodes for inline markup; also used inside bold, italic and struck text. */
 function inline(text, scene) {
   const nodes = [];
   let from = 0;
@@ -91,12 +91,12 @@ function inline(text, scene) {
   return nodes;
 }
 
-/** Code knows no marks and no emoji, but Slack resolves links and mentions even there. */
+/** Code without marks and emoji; Slack resolves links and mentions even there. */
 function code(text, scene) {
   return text.split(/<([^<>\n]+)>/).map((part, index) => (index % 2 ? reference(part, scene) : decode(part)));
 }
 
-/** What <...> stands for: a person, a channel, a group, everyone, a moment, a link. */
+/** Renders <...>: a person, a channel, a group, everyone, a date, or a link. */
 function reference(inside, scene) {
   const bar = inside.indexOf("|");
   const [target, label] = bar < 0 ? [inside, ""] : [inside.slice(0, bar), decode(inside.slice(bar + 1))];
@@ -119,7 +119,7 @@ export function person(id, scene, label = "") {
   );
 }
 
-/** A link to a channel, or Slack's reserve about those one may not see. */
+/** A link to a channel, or a placeholder for one that the reader may not see. */
 export function channel(id, scene, label = "") {
   const known = scene.channels.get(id);
   if (known) return h("button", { class: "mention", type: "button", onclick: () => scene.visit(id) }, `#${known.name}`);
@@ -130,7 +130,7 @@ export function channel(id, scene, label = "") {
   );
 }
 
-/** A user group; shown loudly, because a real one would notify its members. */
+/** A user group; highlighted, because a real one would notify its members. */
 export const group = (id, scene, label = "") =>
   h(
     "span",
@@ -138,7 +138,7 @@ export const group = (id, scene, label = "") =>
     `@${(scene.groups.get(id)?.handle || label || id).replace(/^@/, "")}`,
   );
 
-/** @channel, @here, @everyone: loud as well, so that an injected one is seen. */
+/** @channel, @here, @everyone: highlighted too, so that an injected one is noticed. */
 export const everyone = (range) => h("span", { class: "mention mention-loud" }, `@${range}`);
 
 function date(target, fallback, scene) {
@@ -146,7 +146,7 @@ function date(target, fallback, scene) {
   return moment(Number(unix), decode(pattern), scene, fallback, url && decode(url));
 }
 
-/** A moment in the reader's own time zone; the whole of it on hover. */
+/** A date in the reader's time zone; the full date is the tooltip. */
 export function moment(unix, pattern, scene, fallback = "", url = null) {
   const text = fillTokens(unix, pattern, scene.you.tz, scene.now);
   if (text === null) return document.createTextNode(fallback);
@@ -154,13 +154,13 @@ export function moment(unix, pattern, scene, fallback = "", url = null) {
   return (url && link(url, time)) || time;
 }
 
-/** An outside link; null for anything but web and mail, so that javascript: never becomes clickable. */
+/** An external link; null for anything but web and mail, so that javascript: is never clickable. */
 export function link(url, content) {
   const safe = safeUrl(url);
   return safe && h("a", { href: safe, target: "_blank", rel: "noopener noreferrer", title: safe }, content);
 }
 
-/** The address if it is one of the web or mail, else null. */
+/** The URL if it is http, https or mailto, else null. */
 export function safeUrl(url) {
   try {
     const parsed = new URL(url);

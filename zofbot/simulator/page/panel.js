@@ -1,4 +1,4 @@
-// "Make things happen": runs that end, trouble, the clock, and what the bot asked of Zof and Slack meanwhile.
+// The panel "Make things happen": runs, faults, the clock, and the bot's calls to Zof and Slack.
 import { slackEntries, zofEntries } from "./calls.js";
 import { clockEntry } from "./clock.js";
 import { h, icon, reconcile } from "./dom.js";
@@ -26,7 +26,7 @@ export class Panel {
   #trouble;
   #time;
 
-  /** tell(what, body) resolves to {ok, error}; close() folds the panel away; time() is the pretend world's. */
+  /** tell(what, body) resolves to {ok, error}; close() closes the panel; time() returns the simulated time. */
   constructor({ tell, close, time }) {
     const redraw = () => this.update(this.#state, this.#scene);
     this.#tell = tell;
@@ -113,7 +113,7 @@ export class Panel {
       : slackEntries(this.#state.slack_calls, this.#scene);
   }
 
-  /** The open tab as one entry for reconcile(); the lists of calls are kept in step inside of it. */
+  /** The open tab as one entry for reconcile(); the lists of calls are updated inside it. */
   #page() {
     if (this.#tab === "runs") return this.#happenings.entry();
     if (this.#tab === "trouble") return this.#trouble.entry();

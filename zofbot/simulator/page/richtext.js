@@ -15,7 +15,7 @@ export const richText = (block, scene) =>
 const PARAGRAPHS = {
   rich_text_section: (part, scene) => h("div", {}, leaves(part, scene)),
   rich_text_quote: (part, scene) => h("blockquote", {}, leaves(part, scene)),
-  // No emoji in there: a log line that says :x: should read exactly so.
+  // Shortcodes are not replaced: a log line with :x: is shown as it is.
   rich_text_preformatted: (part) =>
     h(
       "pre",

@@ -1,5 +1,5 @@
-// Where in the demo one is: who, which channel or Home, which thread. The address bar is the one memory of it,
-// so the back button, a reload and a shared link all do what one expects.
+// Routing: the user, the channel or Home, and the thread are stored only in the URL,
+// so the back button, a reload and a shared link work as expected.
 
 /** #/U0ANA/C0QA/1795467000.000100 -> { user, place, thread }; missing parts are null. */
 export function here() {
@@ -7,13 +7,13 @@ export function here() {
   return { user: user || recall("user"), place: place || null, thread: thread || null };
 }
 
-/** Goes somewhere; a `hashchange` follows when that is elsewhere. */
+/** Navigates; a `hashchange` event follows if the place changes. */
 export function go({ user, place, thread }) {
   remember("user", user);
   location.hash = `#/${[user, place, thread].filter(Boolean).map(encodeURIComponent).join("/")}`;
 }
 
-/** What a link to a message of the pretend workspace points at, as go() takes it; null for any other address. */
+/** The arguments of go() for a link to a message of the simulated workspace; null for any other URL. */
 export function permalink(url) {
   const found = url.match(/^https:\/\/\w+\.slack\.example\/archives\/(\w+)\/p(\d+)(\d{6})(?:\?thread_ts=([\d.]+))?/);
   if (!found) return null;
@@ -21,7 +21,7 @@ export function permalink(url) {
   return { place: channel, thread, ts: `${seconds}.${micros}` };
 }
 
-/** A small wish that outlives the page, such as the theme; null when there is none or storage is off. */
+/** Reads a stored preference such as the theme; null if there is none or storage is disabled. */
 export function recall(name) {
   try {
     return localStorage.getItem(`zofbot-demo-${name}`);
@@ -30,11 +30,11 @@ export function recall(name) {
   }
 }
 
-/** Keeps such a wish. */
+/** Stores a preference. */
 export function remember(name, value) {
   try {
     localStorage.setItem(`zofbot-demo-${name}`, value);
   } catch {
-    // A browser that forbids storage forgets the theme on reload; nothing else is lost.
+    // Without storage only the preference is lost on reload.
   }
 }

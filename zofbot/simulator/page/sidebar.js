@@ -1,11 +1,11 @@
-// The left column: the workspace, its channels, the app, and who one is at the moment.
+// The sidebar: the workspace, its channels, the app, and the current user.
 import { wallTime } from "./dates.js";
 import { h, icon, reconcile } from "./dom.js";
 import { avatar } from "./avatar.js";
 
 const KINDS = { member: "Member", guest: "Guest", external: "External" };
 
-/** What a channel's name looks like in front: # public, a lock for private. */
+/** The symbol before a channel's name: # for public, a lock for private. */
 export const channelIcon = (channel) => icon(channel.archived ? "archive" : channel.private ? "lock" : "hash");
 
 export class Sidebar {
@@ -19,7 +19,7 @@ export class Sidebar {
   #kind = h("small", {});
   #clock = h("span", { data: { testid: "clock" } });
 
-  /** visit(place) goes to a channel; become(user) makes one somebody else. */
+  /** visit(place) opens a channel; become(user) switches the user. */
   constructor({ visit, become }) {
     this.visit = visit;
     this.#who.addEventListener("change", () => become(this.#who.value));

@@ -1,23 +1,23 @@
-// What the Slack client itself says to one person: refusals of the last deed, and the world's notices.
+// Messages of the Slack client itself to one user: why the last action was refused, and notices.
 
 export class Slackbot {
   #refusals = new Map(); // where -> sentence
-  #read = new Set(); // notices put away
+  #read = new Set(); // dismissed notices
   #lastAt = null;
 
-  /** Something is about to be done at `where` (a channel, a thread, "home", "modal"): what was said before is old. */
+  /** Clears the messages at `where` (a channel, a thread, "home", "modal") before an action. */
   attend(where, state) {
     this.#refusals.delete(where);
     if (state.notice) this.#read.add(key(state));
     this.#lastAt = where;
   }
 
-  /** The answer to that deed. */
+  /** Records the result of that action. */
   heard(where, answer) {
     if (!answer.ok) this.#refusals.set(where, answer.error);
   }
 
-  /** The sentences to show at `where`, each once; the world's notice stands where one last did something. */
+  /** The messages to show at `where`, each once; notices are shown where the user last acted. */
   saysAt(where, state, inTheMiddle) {
     const isHere = this.#lastAt === null ? inTheMiddle : where === this.#lastAt;
     const notice = state.notice && isHere && !this.#read.has(key(state)) ? [state.notice.text] : [];

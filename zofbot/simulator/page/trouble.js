@@ -1,4 +1,4 @@
-// Makes Zof and Slack misbehave, says how ill they are, and heals them; archives channels.
+// Injects faults into Zof and Slack, shows and ends them; archives channels.
 import { h, whileBusy } from "./dom.js";
 
 const NAMES = { zof: "Zof", slack: "Slack" };
@@ -9,21 +9,21 @@ const TIMES = [
 ];
 
 export class Trouble {
-  /** How both are, with a button that heals; it stays in sight while anything is ill. */
+  /** The active faults, with a button that ends them; visible while there are any. */
   health = h("div", { class: "health", role: "status", data: { testid: "health" } });
-  #channel = null; // the one to archive or to open again
-  #times = { zof: null, slack: null }; // for how many calls the next fault lasts
+  #channel = null; // the channel to archive or unarchive
+  #times = { zof: null, slack: null }; // number of calls that the next fault affects
   #state = null;
   #tell;
   #redraw;
 
-  /** tell(what, body) resolves to {ok, error}; redraw() leads to update(). */
+  /** tell(what, body) resolves to {ok, error}; redraw() causes update(). */
   constructor({ tell, redraw }) {
     this.#tell = tell;
     this.#redraw = redraw;
   }
 
-  /** Takes a new state of the world; all's well is said only where one came to make trouble. */
+  /** Updates from a new state; the absence of faults is shown only in the open tab. */
   update(state, isOpen) {
     this.#state = state;
     const ill = this.#ills();
@@ -38,7 +38,7 @@ export class Trouble {
     );
   }
 
-  /** One line per side that misbehaves: "Zof: Internal error (2 more calls)". */
+  /** One line per server with a fault: "Zof: Internal error (2 more calls)". */
   #ills() {
     const { faults, fault_choices: choices } = this.#state;
     return Object.keys(NAMES)

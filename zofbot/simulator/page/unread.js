@@ -1,9 +1,9 @@
-// Which channels hold something that the present user has not looked at.
+// Tracks which channels have unread messages for the current user.
 
 export class Unread {
   #seen = new Map(); // "user channel" -> ts up to which it was read
 
-  /** Notes that `place` is being looked at. What was there before one came is not news. */
+  /** Marks `place` as read. Messages from before the page was opened count as read. */
   look(state, place) {
     for (const { id } of state.channels) {
       const key = `${state.you} ${id}`;
@@ -16,7 +16,7 @@ export class Unread {
   }
 }
 
-/** Replies inside a thread are news to its readers only. */
+/** Replies inside a thread do not make the channel unread. */
 function newest(state, channel) {
   const others = (state.messages[channel] ?? []).filter(
     (one) => one.user !== state.you && (!one.thread_ts || one.broadcast || one.ephemeral),

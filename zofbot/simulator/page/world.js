@@ -1,8 +1,8 @@
-// The pretend world as one person sees it: fetched anew after every change, and acted upon.
-import { listen, look, tell } from "./door.js";
+// The state of the simulated world for one user: fetched after every change, with functions to act on it.
+import { listen, look, tell } from "./api.js";
 import { go, here } from "./route.js";
 
-/** Whoever opens the page for the first time. */
+/** The user when the page is opened for the first time. */
 const FIRST = "U0ANA";
 
 export class World {
@@ -16,18 +16,18 @@ export class World {
   #onChange;
   #onLink;
 
-  /** onChange() after every new snapshot; onLink(up) when the simulator is lost or found again. */
+  /** Calls onChange() after every new snapshot, and onLink(up) when the connection is lost or restored. */
   constructor({ onChange, onLink }) {
     this.#onChange = onChange;
     this.#onLink = onLink;
   }
 
-  /** The pretend world's time, Unix seconds; it runs on between two snapshots. */
+  /** The simulated world's time, Unix seconds; it advances between two snapshots. */
   get now() {
     return this.state.clock + (performance.now() - this.#fetchedAt) / 1000;
   }
 
-  /** What drawing text needs to know of the world; visit(channel) follows a link to a channel. */
+  /** The data needed to render text; visit(channel) follows a link to a channel. */
   scene(visit) {
     const { you, users, groups, channels } = this.state;
     const nobody = { id: you, name: you, real_name: you, tz: "UTC", kind: "member" };
@@ -41,14 +41,14 @@ export class World {
     };
   }
 
-  /** Does something as the present user; resolves to {ok, error} once the world that came of it is shown. */
+  /** Performs an action as the current user; resolves to {ok, error} once the new state is shown. */
   async act(what, body = {}) {
     const answer = await tell(what, { user: this.state.you, ...body });
     await this.refresh();
     return answer;
   }
 
-  /** Fetches the world and shows it; calls that come meanwhile share the next round. */
+  /** Fetches and shows the state; calls made meanwhile share the next fetch. */
   refresh() {
     this.#again = true;
     this.#running ??= this.#rounds();
@@ -68,11 +68,11 @@ export class World {
 
   async #round() {
     const { user } = here();
-    // Whom the browser remembers may be unknown to another world.
+    // The remembered user may not exist in a restarted demo.
     const fresh = (await look(user ?? FIRST)) ?? (await look(FIRST));
     this.#onLink(fresh !== null);
     if (!fresh) return void setTimeout(() => this.refresh(), 1000);
-    if (here().user !== user) return void (this.#again = true); // one became somebody else meanwhile
+    if (here().user !== user) return void (this.#again = true); // the user was switched meanwhile
     this.state = fresh;
     this.#fetchedAt = performance.now();
     if (user !== fresh.you) go({ ...here(), user: fresh.you });

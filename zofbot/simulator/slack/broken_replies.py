@@ -1,7 +1,7 @@
-"""Answers that come where Slack should answer and are not Slack's: web pages of proxies, cut and absurd bodies.
+"""Broken replies in place of Slack's: web pages of proxies, truncated and invalid bodies.
 
 Seen in public: HTML and empty bodies with 200 and 4xx (python-slack-sdk 718, 821 and 1454, node-slack-sdk 843).
-Floods, deep nesting and wrong types are believed: nobody has seen Slack send them, and nothing keeps it from it.
+Floods, deep nesting and wrong types have not been seen from Slack, but are possible.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from aiohttp import web
 
 ERROR_PAGE = b"<!doctype html><html><head><title>Error</title></head><body><h1>Request blocked</h1></body></html>"
 PROXY_STATUSES = (403, 404, 407, 408, 413, 421)
-"""HTTP statuses with which proxies and gateways answer for themselves."""
+"""HTTP statuses that proxies and gateways return themselves."""
 FLOOD_BYTES = 80 * 1024 * 1024
 
 _HTML, _JSON = "text/html; charset=utf-8", "application/json; charset=utf-8"
@@ -35,12 +35,12 @@ BROKEN_REPLIES: dict[str, tuple[str, BrokenReply]] = {
     "bad_utf8": ("Bytes that are not UTF-8", (200, _JSON, b'{"ok":true,"ts":"\xff\xfe"}')),
     "deep": ("JSON nested too deeply", (200, _JSON, b'{"ok":true,"a":' + b"[" * 100_000)),
 }  # fmt: skip
-"""Each with what it is called on the page."""
+"""Broken replies by name, each with its label on the page."""
 
 
 @cache
 def gzip_bomb() -> bytes:
-    """Give some KiB of gzip that become 80 MiB of JSON."""
+    """Return a few KiB of gzip that decompress to 80 MiB of JSON."""
     return gzip.compress(b'{"ok":true,"ts":"1.1","x":"' + b"x" * FLOOD_BYTES + b'"}', 1)
 
 
@@ -48,7 +48,7 @@ BROKEN_REPLIES["bomb"] = ("A compressed bomb", (200, _JSON, b""))
 
 
 def broken_response(fault: str) -> web.Response:
-    """Answer as ``fault``, one of ``REPLIES``."""
+    """Build the response of ``fault``, one of ``BROKEN_REPLIES``."""
     status, kind, body = BROKEN_REPLIES[fault][1]
     headers = {"Content-Type": kind}
     if fault == "bomb":

@@ -1,6 +1,6 @@
-"""What becomes of a channel: shared with another organization, renamed, made private, joined and left.
+"""Changes of channels: shared with another organization, renamed, made private, joined and left.
 
-Each act changes the channel first and then tells the bot, as Slack does: https://docs.slack.dev/reference/events
+Each function changes the channel and then notifies the bot, as Slack does: https://docs.slack.dev/reference/events
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ OTHER_TEAM_ID = "T0PARCEL"
 
 
 async def share_channel(people: WorkspaceUsers, channel: str) -> Acknowledgement:
-    """Let another organization into a channel (``channel_shared``)."""
+    """Share a channel with another organization (``channel_shared``)."""
     place = people.slack.channels[channel]
     place.external = True
     return await people.report_change(
@@ -22,7 +22,7 @@ async def share_channel(people: WorkspaceUsers, channel: str) -> Acknowledgement
 
 
 async def unshare_channel(people: WorkspaceUsers, channel: str) -> Acknowledgement:
-    """Have another organization leave a channel (``channel_unshared``)."""
+    """End a channel's sharing with another organization (``channel_unshared``)."""
     place = people.slack.channels[channel]
     place.external = False
     return await people.report_change(
@@ -37,7 +37,7 @@ async def unshare_channel(people: WorkspaceUsers, channel: str) -> Acknowledgeme
 
 
 async def rename_channel(people: WorkspaceUsers, channel: str, name: str) -> Acknowledgement:
-    """Give a channel another name (``channel_rename``, ``group_rename``)."""
+    """Rename a channel (``channel_rename``, ``group_rename``)."""
     place = people.slack.channels[channel]
     place.name = name
     kind = "group_rename" if place.private else "channel_rename"
@@ -46,14 +46,14 @@ async def rename_channel(people: WorkspaceUsers, channel: str, name: str) -> Ack
 
 
 async def add_member(people: WorkspaceUsers, user: str, channel: str) -> Acknowledgement:
-    """Let somebody into a channel (``member_joined_channel``)."""
+    """Add a person to a channel (``member_joined_channel``)."""
     place = people.slack.channels[channel]
     place.members.add(user)
     return await people.report_change(_membership_event("member_joined_channel", user, place), place)
 
 
 async def remove_member(people: WorkspaceUsers, user: str, channel: str) -> Acknowledgement:
-    """Take somebody out of a channel (``member_left_channel``)."""
+    """Remove a person from a channel (``member_left_channel``)."""
     place = people.slack.channels[channel]
     place.members.discard(user)
     return await people.report_change(_membership_event("member_left_channel", user, place), place)

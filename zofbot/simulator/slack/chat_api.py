@@ -1,4 +1,4 @@
-"""Putting messages into channels: what Slack takes, what it refuses, and the chat methods that do it."""
+"""Slack's chat methods, and the validation of messages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Arguments = dict[str, Any]
 ResponseBody = dict[str, Any]
 
 MAX_TEXT_CHARACTERS = 4000
-"""Slack cuts a new message only above 40,000, but advises this and refuses more in an update."""
+"""Slack truncates a new message only above 40,000, but recommends this limit and enforces it in updates."""
 
 
 def parse_parts(value: Any, name: str) -> list[Any]:
-    """Blocks or attachments as a list, from JSON or a form's string; ``None`` means none."""
+    """Parse blocks or attachments to a list, from JSON or a form's string; ``None`` if there are none."""
     if isinstance(value, str):
         try:
             value = json.loads(value) if value else []
@@ -33,16 +33,16 @@ def parse_parts(value: Any, name: str) -> list[Any]:
 
 
 def is_truthy(value: Any) -> bool:
-    """A flag as any of the ways a client can send it."""
+    """Interpret a boolean in any form that a client can send."""
     return value in (True, 1, "1", "true", "True")
 
 
 def validate_content(
     slack: Workspace, given: Arguments, look_for: automatic_links.LinkParsing = automatic_links.DEFAULT_PARSING
 ) -> Arguments:
-    """The checked text, blocks and attachments of a message; raises :class:`SlackRefusal` as Slack would.
+    """Return the validated text, blocks and attachments of a message; raises :class:`SlackRefusal`.
 
-    ``look_for`` says what Slack links in the text by itself.
+    ``look_for`` says what Slack would link in the text automatically.
     """
     text = given.get("text") or ""
     payload = {name: parse_parts(given.get(name), name) for name in ("blocks", "attachments")}
@@ -70,7 +70,7 @@ def validate_content(
 
 
 def _assign_nested_ids(slack: Workspace, given: list[Any]) -> list[Any]:
-    """The same blocks (or attachments with blocks), each with the ids that Slack makes up for missing ones."""
+    """Return the blocks (or attachments with blocks) with generated ids where they are missing."""
     for block in given:
         if "blocks" in block:
             _assign_nested_ids(slack, block["blocks"])
@@ -80,7 +80,7 @@ def _assign_nested_ids(slack: Workspace, given: list[Any]) -> list[Any]:
 
 
 def assign_ids(slack: Workspace, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give every block and every element that can be pressed an id if it has none, as Slack does."""
+    """Generate missing ids of blocks and interactive elements, as Slack does."""
     for block in given:
         block.setdefault("block_id", slack.new_id("b")[:6])
         for element in interactive_elements(block):
@@ -89,16 +89,16 @@ def assign_ids(slack: Workspace, given: list[dict[str, Any]]) -> list[dict[str, 
 
 
 def interactive_elements(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The elements of a block that people can press, choose or fill in."""
+    """Return the interactive elements of a block."""
     alone = [block[name] for name in ("accessory", "element") if name in block]
     several = block["elements"] if block["type"] == "actions" else []
     return (element for element in itertools.chain(alone, several) if element["type"] != "image")
 
 
 def find_channel(slack: Workspace, channel_id: Any) -> Channel:
-    """A channel the bot may know of, by its own id: a person's id is none.
+    """Find a channel visible to the bot; a user id is not accepted.
 
-    https://docs.slack.dev/reference/methods/conversations.history , and so for every method but ``chat.postMessage``
+    https://docs.slack.dev/reference/methods/conversations.history ; the same for every method but ``chat.postMessage``
     """
     channel = slack.channels.get(str(channel_id))
     if channel is None or (channel.private and BOT_USER_ID not in channel.members):
@@ -107,7 +107,7 @@ def find_channel(slack: Workspace, channel_id: Any) -> Channel:
 
 
 def find_writable_channel(slack: Workspace, channel_id: Any) -> Channel:
-    """A channel the bot may write to now."""
+    """Find a channel the bot may post to; raises :class:`SlackRefusal` otherwise."""
     channel = find_channel(slack, channel_id)
     if channel.archived:
         raise SlackRefusal("is_archived")
@@ -119,7 +119,7 @@ def find_writable_channel(slack: Workspace, channel_id: Any) -> Channel:
 
 
 def find_parent(slack: Workspace, channel: Channel, thread_ts: Any) -> str | None:
-    """The time stamp of an existing thread's first message, ``None`` when none is asked for."""
+    """Return the timestamp of an existing thread's parent; ``None`` without ``thread_ts``."""
     if not thread_ts:
         return None
     message = slack.find_message(channel.id, str(thread_ts))
@@ -131,7 +131,7 @@ def find_parent(slack: Workspace, channel: Channel, thread_ts: Any) -> str | Non
 
 
 def _parse_metadata(given: Any) -> tuple[dict[str, Any] | None, ResponseBody]:
-    """The metadata to keep, and the warning Slack adds when it dropped what it could not read."""
+    """Return the valid metadata, and Slack's warning if invalid metadata was dropped."""
     if isinstance(given, str):
         try:
             given = json.loads(given)
@@ -146,7 +146,7 @@ def _parse_metadata(given: Any) -> tuple[dict[str, Any] | None, ResponseBody]:
 
 
 def _check_pace(slack: Workspace, channel: Channel) -> bool:
-    """Whether the message is to be hidden; raises :class:`SlackRefusal` when it comes too fast to be taken."""
+    """Return whether to hide the message; raises :class:`SlackRefusal` if the channel's rate limit is exceeded."""
     pace = slack.paces.setdefault(channel.id, BurstLimit())
     if not slack.paced or pace.try_spend(slack.now()):
         return False
@@ -156,7 +156,7 @@ def _check_pace(slack: Workspace, channel: Channel) -> bool:
 
 
 def _app_ids(slack: Workspace, user: str) -> ResponseBody:
-    """The ids of the app that wrote a message: ours, or that of another bot in the workspace."""
+    """Return the ids of the app that wrote a message: the bot's, or another app's."""
     if user == BOT_USER_ID:
         return {"bot_id": BOT_ID, "app_id": APP_ID}
     other = slack.users.get(user)
@@ -164,7 +164,7 @@ def _app_ids(slack: Workspace, user: str) -> ResponseBody:
 
 
 def dump_message(slack: Workspace, message: PostedMessage, *, metadata: bool = False) -> ResponseBody:
-    """A message as Slack's API shows it."""
+    """Format a message as in Slack's API."""
     bot = _app_ids(slack, message.user)
     answer: ResponseBody = {
         "type": "message",
@@ -185,7 +185,7 @@ def dump_message(slack: Workspace, message: PostedMessage, *, metadata: bool = F
 
 
 def post_message(slack: Workspace, given: Arguments) -> ResponseBody:
-    """``chat.postMessage``, the one method that takes a person's id for their direct messages with the bot."""
+    """``chat.postMessage``, the only method that accepts a user id for a direct message."""
     dm = slack.find_dm(str(given.get("channel")))
     channel = find_writable_channel(slack, dm.id if dm else given.get("channel"))
     body = validate_content(slack, given, automatic_links.parsing_options(given))
@@ -235,7 +235,7 @@ def _find_own_message(slack: Workspace, given: Arguments, error: str) -> PostedM
 
 
 def update_message(slack: Workspace, given: Arguments) -> ResponseBody:
-    """``chat.update``: blocks and attachments that are not sent again are dropped, metadata is kept."""
+    """``chat.update``: omitted blocks and attachments are removed, omitted metadata is kept."""
     message = _find_own_message(slack, given, "cant_update_message")
     if slack.channels[message.channel].archived:
         raise SlackRefusal("is_archived")

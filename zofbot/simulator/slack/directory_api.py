@@ -13,7 +13,7 @@ from zofbot.simulator.slack.state import SlackRefusal, Workspace
 
 
 def tz_offset(user: User, now: float) -> int:
-    """Seconds east of Greenwich at that moment."""
+    """Return the user's offset from UTC in seconds at that time."""
     offset = datetime.fromtimestamp(now, ZoneInfo(user.tz)).utcoffset()
     return int(offset.total_seconds()) if offset else 0
 
@@ -24,7 +24,7 @@ def channel_info(slack: Workspace, given: Arguments) -> ResponseBody:
 
 
 def dump_channel(channel: Channel) -> ResponseBody:
-    """A channel as Slack's API shows it."""
+    """Format a channel as in Slack's API."""
     if channel.im_with:
         shared = {"is_ext_shared": True} if channel.external else {}  # believed: the docs show no such direct message
         return {"id": channel.id, "is_im": True, "is_channel": False, "user": channel.im_with, "is_archived": False,
@@ -63,7 +63,7 @@ def _parse_timestamp(given: Arguments, name: str, default: float) -> float:
 
 
 def _is_in_window(given: Arguments, message: PostedMessage) -> bool:
-    """Whether a message lies between oldest and latest; the bounds themselves count only when inclusive."""
+    """True if a message is between oldest and latest; the bounds are included only with ``inclusive``."""
     ts, oldest, latest = (
         float(message.ts),
         _parse_timestamp(given, "oldest", 0),
@@ -73,14 +73,14 @@ def _is_in_window(given: Arguments, message: PostedMessage) -> bool:
 
 
 MAX_DISTRIBUTED_MESSAGES = 15
-"""Messages a page for apps sold outside of the Marketplace, whatever limit they ask for.
+"""Maximum page size for apps distributed outside the Marketplace, whatever ``limit`` they send.
 
 https://docs.slack.dev/reference/methods/conversations.history
 """
 
 
 def _message_page(slack: Workspace, given: Arguments, found: list[PostedMessage]) -> ResponseBody:
-    """The page the cursor asks for; a cursor is the time stamp of the last message before it."""
+    """Return the page at the cursor, which is the timestamp of the last message before it."""
     limit = _parse_limit(given, "limit", 100)
     if not 1 <= limit <= 999:
         raise SlackRefusal("invalid_limit")
@@ -167,7 +167,7 @@ MAX_USER_CHANNELS = 999
 
 
 def user_channels(slack: Workspace, given: Arguments) -> ResponseBody:
-    """``users.conversations``: of private channels only those that the bot is in, too."""
+    """``users.conversations``; private channels only if the bot is in them too."""
     user = str(given.get("user") or BOT_USER_ID)
     if user not in slack.users:
         raise SlackRefusal("user_not_found")
@@ -186,7 +186,7 @@ def user_channels(slack: Workspace, given: Arguments) -> ResponseBody:
 
 
 def channel_type(room: Channel) -> str:
-    """What ``users.conversations`` calls its type."""
+    """Return the channel's type as in ``users.conversations``."""
     if room.im_with:
         return "im"
     return "mpim" if room.group_dm else "private_channel" if room.private else "public_channel"
@@ -217,7 +217,7 @@ def user_info(slack: Workspace, given: Arguments) -> ResponseBody:
 
 
 def user_list(slack: Workspace, given: Arguments) -> ResponseBody:
-    """``users.list``: everybody, those whose accounts are switched off included."""
+    """``users.list``: everybody, including deactivated accounts."""
     found, limit, start = list(slack.users.values()), _parse_limit(given, "limit", 1000), 0
     if not 1 <= limit <= 1000:
         raise SlackRefusal("invalid_limit")
@@ -232,10 +232,10 @@ def user_list(slack: Workspace, given: Arguments) -> ResponseBody:
 
 
 def dump_user(slack: Workspace, user: User) -> dict[str, Any]:
-    """Who somebody is, as Slack's API says it; of a switched-off account it says less.
+    """Format a user as in Slack's API; deactivated accounts have fewer fields.
 
-    Somebody of another organization is a "stranger" only while no channel of the bot's has them in it
-    (https://docs.slack.dev/reference/objects/user-object); everywhere else their ``team_id`` is all that tells.
+    A person of another organization is a "stranger" only while they share no channel with the bot
+    (https://docs.slack.dev/reference/objects/user-object); otherwise only ``team_id`` shows it.
     """
     said = {
         "id": user.id,

@@ -1,4 +1,4 @@
-"""Tells the bot of its own messages and edits in direct messages, as Slack does: an app has to ignore those itself."""
+"""Send the bot events of its own direct messages and edits, as Slack does; an app must ignore those."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zofbot.simulator.slack.state import Workspace
 
 
 class EchoSender:
-    """Delivers the events one after another, each once; started once, stopped once."""
+    """Deliver the events in order, each once; started and stopped once."""
 
     def __init__(self, workspace: Workspace, delivery: PayloadSender) -> None:
         self._slack = workspace
@@ -18,11 +18,11 @@ class EchoSender:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Deliver in a task of its own until ``stop``."""
+        """Start delivering in the background until ``stop``."""
         self._task = asyncio.create_task(self._deliver_echoes())
 
     async def stop(self) -> None:
-        """End the task; what waits stays."""
+        """Stop the task; undelivered items stay queued."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

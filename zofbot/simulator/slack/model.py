@@ -1,4 +1,4 @@
-"""What a Slack workspace is made of: people, channels, messages, views, and the short-lived keys Slack hands out."""
+"""Data model of a Slack workspace: people, channels, messages, views, triggers and response URLs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class User:
     admin: bool = False
     """Admin of the workspace."""
     deleted: bool = False
-    """The account is switched off."""
+    """The account is deactivated."""
     display_name: str = ""
-    """What they are called where they have chosen another name than ``name``."""
+    """The chosen display name, if other than ``name``."""
 
 
 @dataclass
 class Channel:
-    """A conversation. ``im_with`` names the person when it is somebody's direct messages with the bot.
+    """A conversation; ``im_with`` is the person in a direct message with the bot.
 
-    ``external`` says that people of another organization are in it, and that Slack says so.
+    ``external``: it is shared with another organization, and Slack reports that.
     """
 
     id: str
@@ -45,12 +45,12 @@ class Channel:
     archived: bool = False
     external: bool = False
     pending: bool = False
-    """Another organization was invited and has not come yet."""
+    """Another organization was invited and has not accepted yet."""
     im_with: str = ""
     group_dm: bool = False
-    """Direct messages of several people."""
+    """A group direct message."""
     restricted: str = ""
-    """The error posting is refused with, such as ``restricted_action``."""
+    """Error code that posting is refused with, such as ``restricted_action``."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class UserGroup:
 
 @dataclass
 class PostedMessage:
-    """A message, or an ephemeral one when ``only_to`` names the person who sees it."""
+    """A message; ephemeral if ``only_to`` names the person who sees it."""
 
     channel: str
     ts: str
@@ -80,24 +80,24 @@ class PostedMessage:
     edited: bool = False
     deleted: bool = False
     hidden: bool = False
-    """Taken but not shown, as Slack does with what comes too fast."""
+    """Accepted but not shown, as Slack does with messages that come too fast."""
     reactions: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def idempotency_key(self) -> str | None:
-        """The bot's idempotency key, from the metadata."""
+        """Idempotency key from the bot's metadata."""
         key = (self.metadata or {}).get("event_payload", {}).get("key")
         return str(key) if key is not None else None
 
     @property
     def is_visible(self) -> bool:
-        """Whether anybody can still see it in the channel."""
+        """True if people can see it in the channel."""
         return not (self.deleted or self.hidden or self.only_to)
 
 
 @dataclass
 class View:
-    """A modal or a Home as somebody sees it; ``payload`` is what the bot sent."""
+    """A modal or App Home of one person; ``payload`` is what the bot sent."""
 
     id: str
     user: str
@@ -111,19 +111,19 @@ class View:
 
 @dataclass
 class SharedLinks:
-    """Links of the app's domains in a message (``ts``), or in one that is still being written (source ``composer``)."""
+    """Links of the app's domains in a message (``ts``) or a draft (source ``composer``)."""
 
     source: Literal["composer", "conversations_history"]
     channel: str
     ts: str
     links: list[str]
     acknowledged: bool = False
-    """Whether the app has answered the event: only then may it unfurl them."""
+    """Whether the app acknowledged the event; required before unfurling."""
 
 
 @dataclass
 class Trigger:
-    """The right to open one modal within three seconds."""
+    """A trigger_id, valid for opening one modal within three seconds."""
 
     user: str
     at: float
@@ -132,7 +132,7 @@ class Trigger:
 
 @dataclass
 class ResponseUrl:
-    """A response_url: five uses within thirty minutes. ``message`` is what somebody clicked on: it can be replaced."""
+    """A response_url: five uses within thirty minutes. ``message`` is the clicked message, which can be replaced."""
 
     user: str
     channel: str
@@ -143,7 +143,7 @@ class ResponseUrl:
 
 @dataclass
 class SlackCall:
-    """One Web API call as it was answered; ``ok`` is false when no reply left the house."""
+    """One Web API call with its reply; ``ok`` is False if no reply was sent."""
 
     n: int
     at: float

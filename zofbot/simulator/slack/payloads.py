@@ -1,4 +1,4 @@
-"""What Slack sends when people type, press and submit: its payloads, complete, as plain dicts."""
+"""Complete payloads that Slack sends when people type, press and submit, as dicts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from zofbot.simulator.slack import chat_api, unfurl_api, views_api
 from zofbot.simulator.slack.model import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Channel, PostedMessage, User, View
 from zofbot.simulator.slack.state import Workspace
 
-VERIFICATION_TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated at Slack, checked by nobody
+VERIFICATION_TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated by Slack, never checked
 
 _TYPED_MARKUP = re.compile(r"<(?:@[UW][A-Z0-9]+|#C[A-Z0-9]+|!subteam\^S[A-Z0-9]+)(?:\|[^<>]*)?>")
 _TOP_LEVEL_DOMAINS = (
     "ai app be ch cloud co com de dev es eu example fr id in info io it jp me md net nl org pl py rs ru sh so uk us"
 )
-"""Top-level domains of bare names that are linked; a few of the many that Slack knows."""
+"""Some of the top-level domains with which Slack links bare names."""
 
 _URL_REST = r"(?:(?!&[lg]t;)[^\s<>|])*(?<![.,;:!?'\")\]])"
-"""The rest of an address: up to a space or a bracket, without the punctuation of the sentence around it."""
+"""The rest of a URL: up to a space or a bracket, without trailing punctuation."""
 
 _TYPED_ENTITY = re.compile(
     rf"(?P<url>https?://(?!&[lg]t;)[^\s<>|]{_URL_REST})"
@@ -28,11 +28,11 @@ _TYPED_ENTITY = re.compile(
     r"|(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)",
     re.IGNORECASE,
 )
-"""What Slack makes links and mentions of; that it links bare names in slash commands is inferred from messages."""
+"""Text that Slack turns into links and mentions; linking bare names in slash commands is believed."""
 
 
 def escape_typed(slack: Workspace, text: str, *, labels: bool = False) -> str:
-    """What somebody typed, as Slack's client sends it: entities escaped, addresses as links, people and channels by id.
+    """Convert typed text as Slack's client does: escape entities, link URLs, replace people and channels by ids.
 
     ``labels`` adds the name behind the id, as in a slash command.
     https://docs.slack.dev/messaging/formatting-message-text
@@ -50,7 +50,7 @@ def _escape_plain(slack: Workspace, text: str, labels: bool) -> str:
 
 
 def escape_entities(text: str) -> str:
-    """The three characters that Slack escapes, escaped."""
+    """Escape the three characters that Slack escapes."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -95,9 +95,9 @@ def command_payload(slack: Workspace, user: User, channel: Channel, text: str, r
 
 
 def _command_channel_name(channel: Channel) -> str:
-    """A channel's name as slash commands have it; one name stands for all conversations that are not public.
+    """Return a channel's name as in slash commands; all that are not public share one name.
 
-    ``privategroup`` for direct messages of several people is believed.
+    ``privategroup`` for group direct messages is believed.
     """
     if channel.im_with or channel.id.startswith("D"):
         return "directmessage"
@@ -119,7 +119,7 @@ def _common_fields(slack: Workspace, user: User) -> dict[str, Any]:
 def action_entry(
     slack: Workspace, block: dict[str, Any], element: dict[str, Any], done: dict[str, Any]
 ) -> dict[str, Any]:
-    """What one press or choice says; raises ``ValueError`` for a choice that is not offered."""
+    """Build the action of a press or choice; raises ``ValueError`` for a choice that is not offered."""
     ids = {"block_id": block["block_id"], "action_id": element["action_id"], "type": element["type"]}
     own: dict[str, Any] = {name: element[name] for name in ("text", "value", "style", "placeholder") if name in element}
     chosen = {name: value for name, value in done.items() if name.startswith("selected") or name == "value"}
@@ -133,7 +133,7 @@ def action_entry(
 def message_action_payload(
     slack: Workspace, user: User, message: PostedMessage, done: dict[str, Any], response_url: str
 ) -> dict[str, Any]:
-    """A press in a message. The message itself is left out of an ephemeral one's payload, as Slack does."""
+    """A press in a message; for an ephemeral one the payload omits the message, as Slack does."""
     channel = slack.channels[message.channel]
     private = bool(message.only_to)
     container = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": private}
@@ -164,7 +164,7 @@ def view_action_payload(slack: Workspace, user: User, view: View, done: dict[str
 
 
 def suggestion_payload(slack: Workspace, user: User, view: View, place: dict[str, str], typed: str) -> dict[str, Any]:
-    """What is typed into a menu whose options the app loads; ``place`` has its ``block_id`` and ``action_id``.
+    """Typing into a menu whose options the app loads; ``place`` has its ``block_id`` and ``action_id``.
 
     https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload . It has no trigger.
     """
@@ -215,7 +215,7 @@ def shortcut_payload(
 
 
 def event_payload(slack: Workspace, body: dict[str, Any], channel: Channel | None = None) -> dict[str, Any]:
-    """An event with what Slack wraps around it."""
+    """An event in Slack's envelope."""
     installed = {
         "enterprise_id": None,
         "team_id": TEAM_ID,
@@ -237,7 +237,7 @@ def event_payload(slack: Workspace, body: dict[str, Any], channel: Channel | Non
 
 
 def links_event(slack: Workspace, user: str, identifier: str) -> dict[str, Any]:
-    """The event of links in a message, or in one that is still being written.
+    """The event of links in a message or a draft.
 
     https://docs.slack.dev/reference/events/link_shared
     """

@@ -1,4 +1,4 @@
-"""What a slash command's or a click's answer does: at once in the acknowledgement, or later by response_url."""
+"""Responses to slash commands and clicks, in the acknowledgement or by response_url."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from zofbot.simulator.slack.state import SlackRefusal, Workspace
 
 MAX_USES = 5
 LIFETIME_SECONDS = 30 * 60
-"""Seconds: https://docs.slack.dev/interactivity/handling-user-interaction"""
+"""https://docs.slack.dev/interactivity/handling-user-interaction"""
 
 
 class ResponseUrlReply(NamedTuple):
-    """What Slack says to whoever used a response_url."""
+    """Slack's reply to the use of a response_url."""
 
     status: int
     body: str
@@ -40,7 +40,7 @@ def use_response_url(slack: Workspace, token: str, given: Any) -> ResponseUrlRep
 
 
 def _refusal_reply(slack: Workspace, status: int, error: str) -> ResponseUrlReply:
-    """A refusal in the form that this workspace gives it; public reports show each of them."""
+    """Build a refusal in the configured form; each form is known from public reports."""
     said = "Expired url" if error == "expired_url" else error
     match slack.refuses_answers:
         case "text":
@@ -52,9 +52,9 @@ def _refusal_reply(slack: Workspace, status: int, error: str) -> ResponseUrlRepl
 
 
 def apply_response(slack: Workspace, hook: ResponseUrl, given: Arguments) -> None:
-    """Show, replace or delete what ``given`` says; raises :class:`SlackRefusal` for what Slack would not show.
+    """Show, replace or delete a message as ``given`` says; raises :class:`SlackRefusal` if it is invalid.
 
-    Only what somebody clicked on can be replaced or deleted: for a slash command there is no such message.
+    Only a clicked message can be replaced or deleted; a slash command has none.
     """
     if given.get("response_type", "ephemeral") not in ("ephemeral", "in_channel"):
         raise SlackRefusal("invalid_response_type")
@@ -75,7 +75,7 @@ def apply_response(slack: Workspace, hook: ResponseUrl, given: Arguments) -> Non
 
 
 def _replace_message(slack: Workspace, message: PostedMessage, body: Arguments) -> None:
-    """Change a message where it stands: a private one stays private."""
+    """Replace a message in place; an ephemeral one stays ephemeral."""
     if message.user != BOT_USER_ID:
         raise SlackRefusal("cant_update_message")
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]

@@ -1,4 +1,4 @@
-"""Brings what people did to the bot: over Socket Mode while a connection is open, else as a signed HTTP request."""
+"""Send payloads to the bot: over Socket Mode while a connection is open, else as a signed HTTP request."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ EnvelopeType = Literal["slash_commands", "interactive", "events_api"]
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """How the bot acknowledged; where it did not, ``status`` is ``None`` and ``error`` says why in Slack's word."""
+    """The bot's acknowledgement; without one, ``status`` is ``None`` and ``error`` is Slack's error code."""
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = ""
-    """Parsed when it was JSON."""
+    """Parsed if it was JSON."""
     ms: float = 0.0
     error: str = ""
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the bot took it."""
+        """True if the bot accepted it."""
         return self.status is not None and 200 <= self.status < 300
 
 
@@ -41,7 +41,7 @@ def sign_request(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def encode_payload(kind: EnvelopeType, payload: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Content type and body of an HTTP request: forms for commands and clicks, JSON for events."""
+    """Return content type and body of an HTTP request: forms for commands and clicks, JSON for events."""
     if kind == "events_api":
         return "application/json", json.dumps(payload).encode()
     form = payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
@@ -49,7 +49,7 @@ def encode_payload(kind: EnvelopeType, payload: Mapping[str, Any]) -> tuple[str,
 
 
 def parse_body(text: str) -> Any:
-    """A reply's body: JSON if it is an object, else the text."""
+    """Parse a reply's body: JSON if it is an object, else the text."""
     try:
         found = json.loads(text)
     except json.JSONDecodeError:
@@ -58,9 +58,9 @@ def parse_body(text: str) -> Any:
 
 
 class PayloadSender:
-    """One sender with one pooled session; ``stop`` closes it.
+    """Sender with one pooled session, closed by ``stop``.
 
-    ``clock`` is the bot's, which checks when a request was signed.
+    ``clock`` must be the bot's, because it checks the time of signatures.
     """
 
     def __init__(self, workspace: Workspace, clock: Clock) -> None:
@@ -73,7 +73,7 @@ class PayloadSender:
     async def send_payload(
         self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None
     ) -> Acknowledgement:
-        """Deliver by whichever way is open; ``retry`` has the number and reason of a redelivery."""
+        """Send over Socket Mode if connected, else HTTP; ``retry`` is the number and reason of a retry."""
         if self.slack.lines:
             return await self._send_over_socket(kind, payload, retry or {})
         names = {"retry_attempt": "X-Slack-Retry-Num", "retry_reason": "X-Slack-Retry-Reason"}
@@ -91,7 +91,7 @@ class PayloadSender:
     ) -> Acknowledgement:
         """Deliver over HTTP, signed.
 
-        ``headers`` replaces single headers or (``None``) leaves them out; ``body`` replaces the bytes.
+        ``headers`` replaces headers, or removes them (``None``); ``body`` replaces the bytes.
         """
         content_type, said = encode_payload(kind, payload)
         sent = said if body is None else body
@@ -115,7 +115,7 @@ class PayloadSender:
                 return Acknowledgement(reply.status, dict(reply.headers), said, self._elapsed_ms(started))
         except TimeoutError:
             return Acknowledgement(ms=self._elapsed_ms(started), error="operation_timeout")
-        except (aiohttp.ClientError, ValueError):  # ValueError: there is no address to deliver to
+        except (aiohttp.ClientError, ValueError):  # ValueError: no URL is set
             return Acknowledgement(ms=self._elapsed_ms(started), error="dispatch_failed")
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -126,7 +126,7 @@ class PayloadSender:
     async def _send_over_socket(
         self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any]
     ) -> Acknowledgement:
-        """Slack gives no rule which open connection gets a payload; here they take turns."""
+        """Send over the connections in turn; Slack does not document which one it chooses."""
         self._turn += 1
         line = self.slack.lines[self._turn % len(self.slack.lines)]
         envelope = {
@@ -144,7 +144,7 @@ class PayloadSender:
         return Acknowledgement(200, {}, ack.get("payload") or "", self._elapsed_ms(started))
 
     async def send_event(self, payload: Mapping[str, Any], delays: tuple[float, ...]) -> Acknowledgement:
-        """Deliver an event, and again after each delay until the bot takes it or asks for no more."""
+        """Send an event, and retry after each delay until the bot accepts it or asks for no retry."""
         outcome = await self.send_payload("events_api", payload)
         for number, delay in enumerate(delays, start=1):
             if outcome.is_accepted or outcome.headers.get("X-Slack-No-Retry") == "1":

@@ -1,4 +1,4 @@
-"""Socket Mode: the connections the bot opened, and the envelopes that go down them."""
+"""Socket Mode: the bot's connections, and the envelopes sent over them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zofbot.simulator.slack.state import Workspace
 
 MAX_CONNECTIONS = 10
 GRACE_SECONDS = 10.0
-"""Seconds a client that is sent away has to close its connection itself, as Slack's own do."""
+"""Time for a client to close its connection itself after ``disconnect``, as Slack's own clients do."""
 _DEBUG_INFO = {"host": "simulator", "build_number": 1, "approximate_connection_time": 18060}
 
 
 class SocketConnection:
-    """One open connection; keeps who waits for which acknowledgement."""
+    """One open connection, with the pending acknowledgements."""
 
     def __init__(self, websocket: web.WebSocketResponse) -> None:
         self.websocket = websocket
@@ -28,7 +28,7 @@ class SocketConnection:
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
 
     async def send_envelope(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
-        """Deliver one envelope; returns its acknowledgement, ``None`` if none came within so many seconds."""
+        """Send one envelope; returns its acknowledgement, ``None`` if none came ``within`` that many seconds."""
         answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope["envelope_id"]] = answer
         try:
@@ -41,16 +41,16 @@ class SocketConnection:
             del self._waiting[envelope["envelope_id"]]
 
     def pass_acknowledgement(self, text: str) -> None:
-        """Hand an acknowledgement to whoever waits for it."""
+        """Pass an acknowledgement to the sender of its envelope."""
         answer = json.loads(text)
         waiting = self._waiting.get(answer.get("envelope_id"))
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
     async def hang_up(self, reason: str, grace: float = 0.0) -> None:
-        """Say goodbye as Slack does, and close unless the client does so within ``grace`` seconds.
+        """Send ``disconnect``, and close the connection unless the client does within ``grace`` seconds.
 
-        Slack's Python client connects twice when goodbye and close come together, and drops the first connection.
+        Slack's Python client connects twice if both come together, and drops the first connection.
         """
         for waiting in self._waiting.values():
             if not waiting.done():
@@ -64,18 +64,18 @@ class SocketConnection:
 
 
 class SocketModeServer:
-    """The door behind the addresses of ``apps.connections.open``."""
+    """The websocket server behind the URLs of ``apps.connections.open``."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.slack = workspace
         self._open: list[SocketConnection] = []
         self.handshakes: list[str] = []
-        """The ticket of every handshake there was."""
+        """Tickets of all handshakes."""
         self.refusals = 0
-        """How many of the next handshakes are refused, as when Slack's edge is busy or a proxy stands in between."""
+        """Number of handshakes still to refuse, as by a busy Slack or a proxy."""
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
-        """Serve one connection until either side closes it; a ticket is spent by its first handshake, however it ends.
+        """Serve one connection until either side closes it; the first handshake spends the ticket, even if it fails.
 
         https://github.com/slackapi/python-slack-sdk/issues/1379 and 1446.
         """
@@ -113,11 +113,11 @@ class SocketModeServer:
                 self.slack.lines.remove(socket)
 
     async def refresh_connections(self, reason: str = "refresh_requested", grace: float = GRACE_SECONDS) -> None:
-        """Send every client away as Slack does now and then; bots are expected to come back."""
+        """Disconnect every client as Slack does regularly; bots are expected to reconnect."""
         leaving = list(self._open)
         self.slack.lines[:] = [line for line in self.slack.lines if line not in leaving]
         await asyncio.gather(*(socket.hang_up(reason, grace) for socket in leaving))
 
     async def stop(self) -> None:
-        """Close every connection for good."""
+        """Close every connection."""
         await self.refresh_connections("link_disabled", grace=0.0)

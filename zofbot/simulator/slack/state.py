@@ -1,4 +1,4 @@
-"""What the pretend Slack keeps of its one workspace, and how it refuses."""
+"""State of the simulated Slack, with one workspace."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_SCOPES = frozenset(
 
 
 class SlackRefusal(Exception):
-    """Slack says no: ``error`` is its word, ``more`` goes into the body beside it."""
+    """An error reply of Slack: ``error`` is its code, ``more`` are further fields of the body."""
 
     def __init__(self, error: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(error)
@@ -46,7 +46,7 @@ class EnvelopeConnection(Protocol):
     """An open Socket Mode connection to the bot."""
 
     async def send_envelope(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
-        """Deliver one envelope; returns its acknowledgement, ``None`` if none came within so many seconds."""
+        """Send one envelope; returns its acknowledgement, ``None`` if none came ``within`` that many seconds."""
 
 
 def _default_commands() -> list[dict[str, Any]]:
@@ -61,22 +61,22 @@ class Workspace:
     random: Random
     changed: Callable[[], None]
     inspect: Callable[[Mapping[str, Any], str], None] = lambda payload, surface: None
-    """Sees each message and view that is taken, with the surface it is for; for whoever wants to judge them, too."""
+    """Called with each accepted message or view and its surface; tests use it for further checks."""
     url: str = ""
-    """Where this Slack is served; known once it is."""
+    """Base URL; set once it is served."""
     request_url: str = ""
-    """Where the bot listens over HTTP; not needed while a Socket Mode connection is open."""
+    """The bot's URL for requests over HTTP; not needed with Socket Mode."""
     team: str = "Acme"
-    bot_token: str = "xoxb-simulated"  # noqa: S105 - opens nothing but this pretend Slack
+    bot_token: str = "xoxb-simulated"  # noqa: S105 - works only for this simulated Slack
     app_token: str = "xapp-simulated"  # noqa: S105 - likewise
     signing_secret: str = "simulated-signing-secret"  # noqa: S105 - likewise
     scopes: set[str] = field(default_factory=lambda: set(DEFAULT_SCOPES))
     app_scopes: set[str] = field(default_factory=lambda: {"connections:write"})
-    """What the app's own token may do."""
+    """Scopes of the app-level token."""
     events: set[str] = field(default_factory=lambda: {"app_home_opened", "app_mention", "message.im"})
     """Event subscriptions of the app."""
     unfurl_domains: set[str] = field(default_factory=set)
-    """Hosts whose links the app is told of, with all that is beneath them."""
+    """Domains whose links, including subdomains, are reported to the app."""
     shortcuts: list[dict[str, Any]] = field(default_factory=list)
     """The app's message shortcuts, as its manifest has them."""
     commands: list[dict[str, Any]] = field(default_factory=_default_commands)
@@ -88,14 +88,14 @@ class Workspace:
     threads: dict[tuple[str, str], list[PostedMessage]] = field(default_factory=dict)
     """Replies by channel and parent."""
     ledger: list[PostedMessage] = field(default_factory=list)
-    """Every message the bot ever posted, the hidden and deleted ones too."""
+    """Every message the bot posted, including hidden and deleted ones."""
     modals: dict[str, list[View]] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
     echoes: asyncio.Queue[tuple[PostedMessage, bool]] = field(default_factory=asyncio.Queue)
-    """The bot's own direct messages that it has not been told of yet, and whether each was edited."""
+    """The bot's own direct messages still to be reported to it, and whether each was edited."""
     links: dict[str, SharedLinks] = field(default_factory=dict)
-    """Links that the app was told of, by unfurl id."""
+    """Links reported to the app, by unfurl id."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
     hooks: dict[str, ResponseUrl] = field(default_factory=dict)
     tickets: set[str] = field(default_factory=set)
@@ -105,26 +105,26 @@ class Workspace:
     faults: FaultInjector = field(default_factory=lambda: FaultInjector(SLACK_FAULTS, {"slow": 9.0}))
     paces: dict[str, BurstLimit] = field(default_factory=dict)
     paced: bool = True
-    """Whether more than one message a second for a channel is refused."""
+    """Whether more than one message per second to a channel is refused."""
     hides_fast_posts: bool = False
-    """Take what comes too fast, but show it to nobody."""
+    """Whether messages over the rate limit are accepted but not shown."""
     takes_blocks: bool = True
-    """Whether blocks are understood; else only text is taken, as where a newer block has not been rolled out."""
+    """Whether blocks are accepted; otherwise only text, as where a newer block is not rolled out yet."""
     keeps_everything: bool = False
-    """Whether no message may be deleted, as where exports for compliance are on."""
+    """Whether deleting messages is refused, as with compliance exports."""
     removes_alerts: bool = False
-    """Whether an app for data loss prevention deletes what the bot posts to channels."""
+    """Whether the bot's channel messages are deleted, as by an app for data loss prevention."""
     edit_window: float | None = None
-    """Seconds for which messages may be edited; without it, for ever."""
+    """Seconds for which messages may be edited; ``None``: forever."""
     edit_refusal: str = "edit_window_closed"
-    """The word for an edit that comes after the window; ``cant_update_message`` was seen, too."""
+    """Error code of an edit after the window; ``cant_update_message`` has been seen too."""
     draws_charts: bool = True
-    """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
+    """Whether ``data_visualization`` blocks are accepted; Slack rolls them out in phases."""
     refuses_answers: Literal["text", "json", "json_200"] = "text"
-    """How a refusal on a response_url comes: a plain word or JSON, with 4xx, or JSON with 200."""
+    """Form of a refusal on a response_url: plain text or JSON with 4xx, or JSON with 200."""
     enforces_tiers: bool = False
     distributed: bool = False
-    """Whether the app is sold outside of Slack's Marketplace: history comes once a minute, 15 messages at a time.
+    """Whether the app is distributed outside Slack's Marketplace: history once a minute, 15 messages per page.
 
     https://docs.slack.dev/apis/web-api/rate-limits
     """
@@ -132,25 +132,25 @@ class Workspace:
     _last_stamp: int = 0
 
     def next_timestamp(self) -> str:
-        """A message time stamp: now, later than any before."""
+        """Return a message timestamp: now, and later than all before."""
         self._last_stamp = max(int(self.now() * 1_000_000), self._last_stamp + 1)
         return f"{self._last_stamp // 1_000_000}.{self._last_stamp % 1_000_000:06d}"
 
     def new_id(self, prefix: str) -> str:
-        """An id that nobody has had."""
+        """Return a new id."""
         return f"{prefix}{self.random.getrandbits(48):012X}"
 
     def find_dm(self, user_id: str) -> Channel | None:
-        """Somebody's direct messages with the bot."""
+        """Find a person's direct message channel with the bot."""
         return next((channel for channel in self.channels.values() if channel.im_with == user_id), None)
 
     def find_message(self, channel_id: str, ts: str) -> PostedMessage | None:
-        """A message that has not been deleted or hidden."""
+        """Find a message that is not deleted or hidden."""
         message = self.messages.get(channel_id, {}).get(ts)
         return message if message and not message.deleted and not message.hidden else None
 
     def add_message(self, message: PostedMessage) -> PostedMessage:
-        """Put a message where people see it, and in the ledger when it is the bot's."""
+        """Add a message to its channel, and to the ledger if it is the bot's."""
         self.messages.setdefault(message.channel, {})[message.ts] = message
         if message.thread_ts:
             self.threads.setdefault((message.channel, message.thread_ts), []).append(message)
@@ -160,55 +160,55 @@ class Workspace:
         return message
 
     def queue_echo(self, message: PostedMessage, *, edited: bool = False) -> None:
-        """Have the app told of its own direct message, if it asked to be told of such."""
+        """Queue the event of the app's own direct message, if it subscribed to that event."""
         if self.channels[message.channel].im_with and "message.im" in self.events:
             self.echoes.put_nowait((message, edited))
 
     def thread_replies(self, parent: PostedMessage) -> list[PostedMessage]:
-        """What stands in the thread of a message."""
+        """Return the replies in a message's thread."""
         return [message for message in self.threads.get((parent.channel, parent.ts), []) if message.is_visible]
 
     def new_trigger(self, user: str) -> str:
-        """A trigger_id for one modal."""
+        """Create a trigger_id for one modal."""
         trigger_id = f"{len(self.triggers) + 1}.{self.random.getrandbits(40)}"
         self.triggers[trigger_id] = Trigger(user, self.now())
         return trigger_id
 
     def extend_triggers(self, seconds: float) -> None:
-        """Have triggers live so much longer, since the pretend world and who lives in it stood still so long."""
+        """Extend the lifetime of triggers by the time for which this process was suspended."""
         for trigger in self.triggers.values():
             trigger.at += seconds
 
     def new_response_url(self, user: str, channel: str, message: PostedMessage | None = None) -> str:
-        """The address of a new response_url."""
+        """Create a response_url."""
         token = self.new_id("R")
         self.hooks[token] = ResponseUrl(user, channel, self.now(), message)
         return f"{self.url}/respond/{token}"
 
     def top_modal(self, user: str) -> View | None:
-        """The modal in front of somebody."""
+        """Return a person's topmost modal."""
         stack = self.modals.get(user)
         return stack[-1] if stack else None
 
     def find_view(self, view_id: str) -> View | None:
-        """A modal or Home by its id."""
+        """Find a modal or Home by its id."""
         every = [view for stack in self.modals.values() for view in stack] + list(self.homes.values())
         return next((view for view in every if view.id == view_id), None)
 
     def show_notice(self, user: str, text: str) -> None:
-        """Let the Slack client itself tell somebody something."""
+        """Show a person a notice of the Slack client."""
         self.notices[user] = {"text": text, "at": self.now()}
         self.changed()
 
     def mentionable_ids(self) -> set[str]:
-        """What may be mentioned."""
+        """Return the ids that may be mentioned."""
         return {BOT_USER_ID, *self.users, *self.channels, *self.groups}
 
     def messages_with_key(self, key: str) -> list[PostedMessage]:
-        """The bot's channel messages with this idempotency key."""
+        """Return the bot's channel messages with this idempotency key."""
         return [message for message in self.ledger if message.idempotency_key == key]
 
     def duplicate_keys(self) -> list[str]:
-        """Idempotency keys that were posted more than once."""
+        """Return the idempotency keys that were posted more than once."""
         times = Counter(message.idempotency_key for message in self.ledger if message.idempotency_key is not None)
         return sorted(key for key, count in times.items() if count > 1)

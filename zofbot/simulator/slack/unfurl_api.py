@@ -1,4 +1,4 @@
-"""Links that the app unfurls: which it is told of, and the method that puts its cards beneath them.
+"""Link unfurling: ``link_shared`` events, and ``chat.unfurl``.
 
 https://docs.slack.dev/messaging/unfurling-links-in-messages
 """
@@ -19,13 +19,13 @@ _LINK = re.compile(r"<(https?://[^<>|\s]+)[^<>]*>")
 
 
 def find_links(slack: Workspace, text: str) -> list[str]:
-    """The links of the app's domains in a text as Slack keeps it, in their order, each as it was typed."""
+    """Return the links of the app's domains in a text in Slack's format, in order, as typed."""
     found = (link.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") for link in _LINK.findall(text))
     return [link for link in dict.fromkeys(found) if _is_app_domain(slack, link_host(link))]
 
 
 def link_host(link: str) -> str:
-    """A link's host; nothing where it has none that can be read."""
+    """Return a link's host; empty if invalid."""
     try:
         return urlsplit(link).hostname or ""
     except ValueError:
@@ -37,7 +37,7 @@ def _is_app_domain(slack: Workspace, name: str) -> bool:
 
 
 def unfurl_links(slack: Workspace, given: Arguments) -> ResponseBody:
-    """``chat.unfurl``: once more changes the same cards, and what was still being written shows none to anybody."""
+    """``chat.unfurl``: a repeat replaces the cards; the cards of a draft are shown to nobody."""
     shared, message = _find_shared_links(slack, given)
     cards = _parse_cards(given.get("unfurls"))
     if not shared.acknowledged or not all(_is_app_domain(slack, link_host(link)) for link in cards):
@@ -55,7 +55,7 @@ def unfurl_links(slack: Workspace, given: Arguments) -> ResponseBody:
 
 
 def _find_shared_links(slack: Workspace, given: Arguments) -> tuple[SharedLinks, PostedMessage | None]:
-    """What the app was told of, named by id and source or by channel and time stamp, and its message."""
+    """Find the shared links, by unfurl id and source or by channel and timestamp, and their message."""
     if "unfurl_id" in given or "source" in given:
         for name in ("unfurl_id", "source"):
             if not given.get(name):
@@ -88,7 +88,7 @@ def _find_message(slack: Workspace, shared: SharedLinks) -> PostedMessage | None
 
 
 def _parse_cards(given: Any) -> dict[str, dict[str, Any]]:
-    """The cards by their links; each an attachment, or blocks alone."""
+    """Parse the cards by link; each is an attachment, or only blocks."""
     if not given:
         raise SlackRefusal("missing_unfurls")
     try:

@@ -1,4 +1,4 @@
-"""What people do in Slack's client: type, press, submit, open App Home; and what the client then shows them."""
+"""Actions of people in Slack's client (type, press, submit, open App Home) and their visible effects."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zofbot.simulator.slack.state import SlackRefusal
 from zofbot.simulator.world import World
 
 RETRY_DELAYS_SECONDS = (0.05, 0.1, 0.2)
-"""Seconds before each redelivery of an event; Slack waits up to five minutes."""
+"""Delays before each retry of an event; Slack's are up to five minutes."""
 
 
 class WorkspaceUsers:
-    """Everybody in the workspace. What Slack's client would not let them do raises ``ValueError`` with its sentence.
+    """The people in the workspace. Actions that Slack's client prevents raise ``ValueError`` with its message.
 
-    Every act returns the bot's acknowledgement, after the client has shown what it says.
+    Every action returns the bot's acknowledgement, after the client has applied it.
     """
 
     def __init__(self, world: World, delivery: PayloadSender | None = None) -> None:
@@ -39,7 +39,7 @@ class WorkspaceUsers:
         headers: Mapping[str, str | None] | None = None,
         body: bytes | None = None,
     ) -> Acknowledgement:
-        """Send a payload of any making; ``headers`` and ``body`` spoil an HTTP request and need one."""
+        """Send an arbitrary payload; ``headers`` and ``body`` replace those of the HTTP request."""
         if headers is None and body is None:
             return await self.delivery.send_payload(kind, payload)
         return await self.delivery.post_payload(kind, payload, headers=headers, body=body)
@@ -47,7 +47,7 @@ class WorkspaceUsers:
     # --- typing
 
     async def type_text(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> Acknowledgement:
-        """Send a message, or a slash command when the text starts with ``/``."""
+        """Send a message, or a slash command if the text starts with ``/``."""
         person, place = self._find_user(user), self._find_channel(user, channel)
         if text.startswith("/"):
             return await self._send_command(person, place, text, thread_ts)
@@ -73,7 +73,7 @@ class WorkspaceUsers:
         return outcome if not outcome.is_accepted else linked
 
     async def draft_message(self, user: str, text: str) -> Acknowledgement:
-        """Write a message without sending it; the bot hears of links in it, and not for which channel it is."""
+        """Write a draft; the bot is notified of its links, without the channel."""
         person, identifier = self._find_user(user), self.slack.new_id(f"{user}-")
         said = payloads.escape_typed(self.slack, text)
         return await self._report_links(
@@ -83,7 +83,7 @@ class WorkspaceUsers:
     async def _report_links(
         self, person: User, shared: SharedLinks, text: str, place: Channel | None, identifier: str = ""
     ) -> Acknowledgement:
-        """Tell the bot of links of its domains, if it asked to be told."""
+        """Send ``link_shared`` for links of the bot's domains, if it subscribed to that event."""
         shared.links = unfurl_api.find_links(self.slack, text)
         told = "link_shared" in self.slack.events and "links:read" in self.slack.scopes
         if not shared.links or not told:
@@ -111,7 +111,7 @@ class WorkspaceUsers:
         return outcome
 
     def _show_command_answer(self, person: User, text: str, hook: ResponseUrl, outcome: Acknowledgement) -> None:
-        """Show the acknowledgement; one that Slack cannot show is not shown, and the client says that it failed."""
+        """Show the acknowledgement's message; if it is invalid, the client reports a failure."""
         name = text.split(maxsplit=1)[0]
         body = outcome.body if isinstance(outcome.body, dict) else {"text": outcome.body}
         error = "" if outcome.is_accepted else outcome.error or "dispatch_failed"
@@ -130,10 +130,10 @@ class WorkspaceUsers:
         if error:
             self.slack.show_notice(person.id, f'{name} failed with the error "{error}"')
 
-    # --- keeping house
+    # --- channels
 
     async def archive_channel(self, user: str, channel: str, *, archived: bool) -> Acknowledgement:
-        """Archive a channel, or open it again; the bot hears of it when it asked to."""
+        """Archive or unarchive a channel; the bot is notified if it subscribed to that event."""
         person, place = self._find_user(user), self._find_channel(user, channel, reading=True)
         if place.im_with:
             raise ValueError("Direct messages cannot be archived.")
@@ -149,7 +149,7 @@ class WorkspaceUsers:
         )
 
     async def report_change(self, body: dict[str, Any], place: Channel) -> Acknowledgement:
-        """Tell the bot what became of a channel, if it asked to be told and is in it."""
+        """Send a channel event to the bot, if it subscribed to it and is a member."""
         self.slack.changed()
         if body["type"] not in self.slack.events or (place.private and BOT_USER_ID not in place.members):
             return Acknowledgement(200)
@@ -157,7 +157,7 @@ class WorkspaceUsers:
 
     # --- pressing
 
-    async def press_element(  # noqa: PLR0913  (a press is in a message or in a view)
+    async def press_element(  # noqa: PLR0913  (the element is in a message or in a view)
         self,
         user: str,
         action: dict[str, Any],
@@ -167,9 +167,9 @@ class WorkspaceUsers:
         view_id: str = "",
         values: dict[str, Any] | None = None,
     ) -> Acknowledgement:
-        """Press or choose something: in a message (``channel``, ``ts``) or in a modal or Home (``view_id``).
+        """Press or choose an element in a message (``channel``, ``ts``) or in a modal or Home (``view_id``).
 
-        ``values`` are what the fields of the view hold by then.
+        ``values`` are the current values of the view's fields.
         """
         person = self._find_user(user)
         if view_id:
@@ -209,10 +209,10 @@ class WorkspaceUsers:
         return payloads.view_action_payload(self.slack, person, view, done)
 
     async def load_options(self, user: str, view_id: str, action_id: str, typed: str = "") -> list[dict[str, Any]]:
-        """Open a menu whose options the bot loads, or type into it; gives them as they are offered.
+        """Open or type into a menu whose options the bot loads; returns the options.
 
-        The menu of a bot that answers late or wrongly says that it could not load, which raises ``ValueError``. Slack
-        asks from three characters on unless the menu says otherwise.
+        If the bot answers late or with invalid options, this raises ``ValueError`` with the client's message. Slack
+        asks from three characters on, unless the menu sets another minimum.
         """
         person, view = self._find_user(user), self._find_view(self._find_user(user), view_id)
         block, element = _find_element(view.payload["blocks"], {"action_id": action_id})
@@ -243,7 +243,7 @@ class WorkspaceUsers:
     # --- modals and Home
 
     async def submit_view(self, user: str, view_id: str, values: dict[str, Any] | None = None) -> Acknowledgement:
-        """Submit a modal; what a required field lacks is said by the client, without asking the bot."""
+        """Submit a modal; missing required fields are reported by the client without calling the bot."""
         person, view = self._find_user(user), self._find_view(self._find_user(user), view_id)
         _fill_view(view, values)
         view.errors = _missing_inputs(view) or None
@@ -264,7 +264,7 @@ class WorkspaceUsers:
         self.slack.changed()
 
     def _apply_response_action(self, person: User, view: View, body: dict[str, Any]) -> None:
-        """Do what the acknowledgement of a submission says; raises SlackRefusal for what Slack would not do."""
+        """Apply the response_action of a submission's acknowledgement; raises SlackRefusal if it is invalid."""
         stack = self.slack.modals.get(person.id, [])
         match body.get("response_action"):
             case "errors":
@@ -284,7 +284,7 @@ class WorkspaceUsers:
                 stack.remove(view)
 
     async def dismiss_view(self, user: str, view_id: str) -> Acknowledgement:
-        """Close a modal; the bot hears of it when the modal asked for that."""
+        """Close a modal; the bot is notified if the modal set ``notify_on_close``."""
         person, view = self._find_user(user), self._find_view(self._find_user(user), view_id)
         clears = bool(view.payload.get("clear_on_close"))
         if clears:
@@ -335,7 +335,7 @@ class WorkspaceUsers:
 
 
 def _find_element(blocks: list[dict[str, Any]], action: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The block and element an action names; the block may be left out when the action stands once."""
+    """Find the block and element of an action; the block may be omitted if the action_id is unique."""
     wanted = action.get("action_id"), action.get("block_id")
     for block in blocks:
         for element in chat_api.interactive_elements(block):
@@ -350,7 +350,7 @@ def _fill_view(view: View, values: dict[str, Any] | None) -> None:
 
 
 def _missing_inputs(view: View) -> dict[str, str]:
-    """Required inputs that are empty."""
+    """Return the required inputs that are empty."""
     values = views_api.view_state(view)
     missing = {}
     for block in view.payload["blocks"]:

@@ -1,4 +1,4 @@
-"""Modals and App Home: opening, stacking, changing them, and what people filled in."""
+"""Slack's views methods: modals and App Home, and the values of their fields."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _STATE_FIELDS = {
     "timepicker": ("selected_time", "initial_time"),
     "datetimepicker": ("selected_date_time", "initial_date_time"),
 }
-"""What holds a value: its name in the state, and that of what it starts with."""
+"""By element type: the field of its value in the state, and the field of its initial value."""
 
 
 def element_state(element: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
-    """The part of an element's state that ``action`` sets; empty for a button."""
+    """Return the part of an element's state that ``action`` sets; empty for a button."""
     if element["type"] not in _STATE_FIELDS:
         return {}
     name, _ = _STATE_FIELDS[element["type"]]
@@ -48,7 +48,7 @@ def element_state(element: dict[str, Any], action: dict[str, Any]) -> dict[str, 
 
 
 def view_state(view: View) -> dict[str, Any]:
-    """What stands in every field of a view: typed, else as it started."""
+    """Return the values of a view's fields: as entered, else initial."""
     values: dict[str, Any] = {}
     for block in view.payload["blocks"]:
         for element in interactive_elements(block):
@@ -62,7 +62,7 @@ def view_state(view: View) -> dict[str, Any]:
 
 
 def validate_view(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, Any]:
-    """A view that Slack would show; raises :class:`SlackRefusal` otherwise."""
+    """Return a validated view; raises :class:`SlackRefusal` if Slack would not show it."""
     if isinstance(given, str):
         try:
             given = json.loads(given)
@@ -86,7 +86,7 @@ def validate_view(slack: Workspace, given: Any, surface: blocks.Surface) -> dict
 
 
 def dump_view(view: View) -> dict[str, Any]:
-    """A view as Slack's API and payloads show it."""
+    """Format a view as in Slack's API and payloads."""
     defaults = {"private_metadata": "", "callback_id": "", "external_id": "", "title": None, "submit": None}
     flags = {"close": None, "clear_on_close": False, "notify_on_close": False}
     place = {"root_view_id": view.root or view.id, "previous_view_id": view.previous}
@@ -103,7 +103,7 @@ def dump_view(view: View) -> dict[str, Any]:
 
 
 def _spend_trigger(slack: Workspace, trigger_id: Any) -> str:
-    """Use up a trigger; returns whose it was."""
+    """Spend a trigger; returns its user."""
     trigger = slack.triggers.get(str(trigger_id))
     if trigger is None:
         raise SlackRefusal("invalid_trigger_id")
@@ -120,7 +120,7 @@ def _create_view(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
 
 
 def stack_view(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
-    """Put a modal on top of those somebody has open."""
+    """Put a modal on top of a person's open modals."""
     below = slack.modals.setdefault(user, [])
     if len(below) >= MAX_STACKED_VIEWS:
         raise SlackRefusal("push_limit_reached")
@@ -132,7 +132,7 @@ def stack_view(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
 
 
 def replace_view(slack: Workspace, view: View, payload: dict[str, Any]) -> None:
-    """Show something else in a view; what was typed into fields that stay is kept."""
+    """Replace a view's content; values of fields that remain are kept."""
     view.payload, view.errors = payload, None
     view.hash = f"{slack.next_timestamp()}.{slack.new_id('h')[:6]}"
     slack.changed()

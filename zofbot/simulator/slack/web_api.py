@@ -1,4 +1,4 @@
-"""The pretend Slack's Web API: who may call which method, and what becomes of the call."""
+"""Web API of the simulated Slack: methods, scopes and rate limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zofbot.simulator.slack.state import SlackRefusal, Workspace
 
 
 class ApiMethod(NamedTuple):
-    """One Web API method: ``scope`` is empty when any bot token will do, ``app`` when it wants the app's."""
+    """One Web API method: ``scope`` is empty if any bot token is enough, ``app`` for the app-level token."""
 
     handler: Callable[[Workspace, Arguments], ResponseBody]
     tier: int
@@ -100,10 +100,10 @@ METHODS: dict[str, ApiMethod] = {
     "views.push": ApiMethod(views_api.push_view, 4, _VIEW_CHECKS),
     "views.update": ApiMethod(views_api.update_view, 4, "by id or external id, hashes, what was typed stays"),
 }
-"""Every method that is imitated; any other answers ``unknown_method``."""
+"""Supported methods; any other returns ``unknown_method``."""
 
 CALLS_PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}
-"""Calls a minute by tier: https://docs.slack.dev/apis/web-api/rate-limits"""
+"""Calls per minute by tier: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _check_token(slack: Workspace, method: ApiMethod, token: str, given: Argumen
 
 
 def _needed_scope(slack: Workspace, method: ApiMethod, given: Arguments) -> str:
-    """The scope a call needs: for private channels and direct messages it has another name."""
+    """Return the scope a call needs; it differs for private channels and direct messages."""
     if method.scope in ("", "app"):
         return ""
     channel = slack.channels.get(str(given.get("channel")))
@@ -153,7 +153,7 @@ def _spend_tier_quota(slack: Workspace, name: str, method: ApiMethod) -> None:
 
 
 def answer_call(slack: Workspace, name: str, token: str, given: Arguments) -> ApiReply:
-    """Carry out one call; never raises."""
+    """Answer one call; never raises."""
     method = METHODS.get(name)
     try:
         if method is None:

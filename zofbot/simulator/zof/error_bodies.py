@@ -1,4 +1,4 @@
-"""The replies of a Zof that is unwell: refusals, pages of HTML, cut JSON, floods."""
+"""Faulty replies of the simulated Zof: refusals, HTML pages, truncated JSON, floods."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ERROR_REPLIES = {
     "403": _error_reply(403, "forbidden", "The role of this key does not allow the operation."),
     "html": HttpReply(200, _HTML_PAGE, {"Content-Type": "text/html; charset=utf-8"}),
 }
-"""Faults that answer without looking at the request."""
+"""Faulty replies that do not depend on the request."""
 
 
 @functools.cache
 def flood_reply(*, compressed: bool) -> HttpReply:
-    """A reply of 6 MiB; compressed, one of a few KiB that becomes 16 MiB."""
+    """Return a reply of 6 MiB; compressed, a few KiB that decompress to 16 MiB."""
     text = json.dumps({"id": "res_huge", "failure_summary": "x" * (_MEBIBYTE * (16 if compressed else 6))}).encode()
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip" if compressed else None}
     return HttpReply(200, gzip.compress(text, 1) if compressed else text, headers)
 
 
 def cut_in_half(body: bytes) -> bytes:
-    """The first half of a body: JSON no longer."""
+    """Return the first half of a body, which is no longer valid JSON."""
     return body[: max(1, len(body) // 2)]

@@ -1,4 +1,4 @@
-"""Requests to the pretend Zof, how it refuses them, and its lists, page by page."""
+"""Requests to the simulated Zof, its refusals, and the pagination of its lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zofbot.simulator.zof.variants import apply_variant
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One request, its path below the base URL."""
+    """One request; ``path`` is relative to the base URL."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class ApiRequest:
 
 
 class ApiRefusal(Exception):
-    """A refusal, as Zof words it."""
+    """A refusal with Zof's status and wording."""
 
     def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ def _encode_cursor(item_id: str) -> str:
 
 
 def _items_after(items: list[ZofRecord], cursor: str | None) -> list[ZofRecord]:
-    """What stands behind the item a cursor names."""
+    """Return the items after the one that the cursor names."""
     if cursor is None:
         return items
     for at, item in enumerate(items):
@@ -54,7 +54,7 @@ def _items_after(items: list[ZofRecord], cursor: str | None) -> list[ZofRecord]:
 
 
 def list_page(zof: Organization, ask: ApiRequest, items: Iterable[ZofRecord], *filters: str) -> HttpReply:
-    """One page of ``items``, filtered by the query names that this list knows."""
+    """Return one page of ``items``, filtered by the query parameters that this list supports."""
     for name in ask.query:
         if name in zof.refused_params:
             raise ApiRefusal(400, "invalid_request", f"{name} is not a parameter of this endpoint", name)
@@ -85,7 +85,7 @@ def _parse_time(text: str | None) -> float | None:
 
 
 def find_record(zof: Organization, kept: Mapping[str, ZofRecord], item_id: str, what: str) -> ZofRecord:
-    """One of those that are kept; raises :class:`ApiRefusal` where there is none of this id."""
+    """Return the record with this id; raises :class:`ApiRefusal` if there is none."""
     if item_id not in kept:
         raise ApiRefusal(404, "not_found", f"No {what} with the id {item_id}.")
     return kept[item_id]

@@ -1,4 +1,4 @@
-"""The pretend Zof's REST API: its routes, its errors, its quota."""
+"""REST API of the simulated Zof: routes, errors, quota."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _retry_after_header(zof: Organization, reply: HttpReply) -> dict[str, str]:
 
 
 def _answer_once(zof: Organization, ask: ApiRequest) -> HttpReply:
-    """Answer; a POST repeated with its Idempotency-Key gets the first answer again and does nothing."""
+    """Answer; a POST with a known Idempotency-Key gets the first reply again and has no effect."""
     key = ask.headers.get("Idempotency-Key") if ask.method == "POST" else None
     if key in zof.answered:
         return zof.answered[key]
@@ -104,7 +104,7 @@ def _list_projects(zof: Organization, ask: ApiRequest) -> HttpReply:
 
 
 def _list_schedules(zof: Organization, ask: ApiRequest) -> HttpReply:
-    """Active and paused ones; a daily schedule's next run is worked out."""
+    """List active and paused schedules, with the computed next run of daily ones."""
     return list_page(zof, ask, [{"next_run_at": _next_run_at(zof, each), **each} for each in zof.schedules.values()])
 
 
@@ -141,7 +141,7 @@ def _create_webhook(zof: Organization, ask: ApiRequest) -> HttpReply:
 
 
 def _test_webhook(zof: Organization, ask: ApiRequest, endpoint_id: str) -> HttpReply:
-    """Queue a sample delivery, about a run that is none."""
+    """Queue a sample delivery about a run that does not exist."""
     if endpoint_id not in zof.webhooks.endpoints:
         raise ApiRefusal(404, "not_found", f"No webhook endpoint with the id {endpoint_id}.")
     sample = zof.build_envelope(zof.webhooks.sample, {"id": "run_sample", "status": "passed"})

@@ -1,4 +1,4 @@
-"""What the pretend Zof keeps: projects, schedules, runs, results, its quota, and what it was asked."""
+"""State of the simulated Zof: projects, schedules, runs, results, its quota, and the recorded calls."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ FAILED_STATUSES = ("failed", "error")
 
 @dataclass(frozen=True)
 class HttpReply:
-    """An HTTP reply: ``bytes`` go out as they are, text as text, anything else as JSON.
+    """An HTTP reply: ``bytes`` are sent unchanged, text as text, anything else as JSON.
 
-    A header of ``None`` takes away one that every reply has otherwise, such as ``X-Request-SlackId``.
+    A header of ``None`` removes a default header, such as ``X-Request-Id``.
     """
 
     status: int = 200
@@ -34,7 +34,7 @@ class HttpReply:
 
 @dataclass
 class RecordedZofCall:
-    """One request to Zof as it was answered; ``status`` is ``None`` when no reply left the house."""
+    """One request to Zof with its reply; ``status`` is ``None`` if no reply was sent."""
 
     n: int
     at: float
@@ -50,44 +50,44 @@ class RecordedZofCall:
 
 
 def format_time(at: float) -> str:
-    """Unix seconds the way Zof writes them."""
+    """Format Unix seconds as Zof does."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass
 class Organization:
-    """The organization at Zof. Runs and results stand in the order they were made, oldest first."""
+    """The organization at Zof. Runs and results are in order of creation, oldest first."""
 
     now: Callable[[], float]
     random: Random
     changed: Callable[[], None]
     key: str = "zof-simulated-key"
     forbidden: set[str] = field(default_factory=set)
-    """What the key's role does not allow: the first part of a path, such as ``projects``."""
+    """Resources that the key's role does not allow, by the first part of the path, such as ``projects``."""
     projects: dict[str, ZofRecord] = field(default_factory=dict)
     schedules: dict[str, ZofRecord] = field(default_factory=dict)
     runs: dict[str, ZofRecord] = field(default_factory=dict)
     results: dict[str, ZofRecord] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
-    """JSON or a :class:`Reply` by path (such as ``/results/res_1``), answered instead of what is kept."""
+    """JSON or a :class:`HttpReply` by path (such as ``/results/res_1``), sent instead of the stored record."""
     dialect: RecordVariant = "documented"
     newest_first: bool = True
     refused_params: set[str] = field(default_factory=set)
-    """Query names that are answered by a 400 naming them."""
+    """Query parameters that are refused with a 400 that names them."""
     quota: MinuteQuota | None = field(default_factory=lambda: MinuteQuota(100))
     webhooks: Webhooks = field(default_factory=Webhooks)
     faults: FaultInjector = field(default_factory=lambda: FaultInjector(ZOF_FAULTS, {"slow": 3.0, "hang": 15.0}))
     calls: deque[RecordedZofCall] = field(default_factory=lambda: deque(maxlen=2000))
     answered: dict[str, HttpReply] = field(default_factory=dict)
-    """First answers by Idempotency-Key."""
+    """First replies by Idempotency-Key."""
     asked: int = 0
     runs_take: float | None = None
-    """Seconds after which a run that was asked for ends, with all its cases passed; ``None``: none ends by itself."""
+    """Seconds until a run started by API passes; ``None``: it never ends by itself."""
     due: dict[str, float] = field(default_factory=dict)
-    """When runs end that were asked for."""
+    """Times at which runs started by API end."""
 
     def finish_due(self) -> None:
-        """End the runs that were asked for long enough ago."""
+        """End the runs started by API that are due."""
         for run_id in [run_id for run_id, at in self.due.items() if at <= self.now()]:
             del self.due[run_id]
             names = {result.get("test_case_id"): result.get("name") for result in self.results.values()}
@@ -96,18 +96,18 @@ class Organization:
             self.finish_run(run_id, "passed")
 
     def new_id(self, prefix: str) -> str:
-        """An id nobody has had, such as ``run_4f9a01c2``."""
+        """Return a new id, such as ``run_4f9a01c2``."""
         return f"{prefix}_{self.random.getrandbits(40):010x}"
 
     def start_run(self, request: ZofRecord) -> ZofRecord:
-        """Keep a new queued run as ``POST /runs`` describes it."""
+        """Add a queued run from the body of ``POST /runs``."""
         run = {"id": self.new_id("run"), "status": "queued", **request, "created_at": format_time(self.now())}
         self.runs[run["id"]] = run
         self.changed()
         return run
 
     def add_result(self, run_id: str, **fields: Any) -> ZofRecord:
-        """Keep one case's outcome of a run; project and environment are the run's."""
+        """Add the result of one case to a run; project and environment are the run's."""
         run = self.runs[run_id]
         result: ZofRecord = {
             "id": self.new_id("res"),
@@ -121,7 +121,7 @@ class Organization:
         return result
 
     def finish_run(self, run_id: str, status: str | None = None) -> ZofRecord:
-        """End a run now; without ``status`` it is failed or passed as its results say."""
+        """End a run now; without ``status`` it follows from the results."""
         run = self.runs[run_id]
         counts = self.count_results(run_id)
         run["status"] = status or ("failed" if counts["failed"] + counts["error"] else "passed")
@@ -132,7 +132,7 @@ class Organization:
         return run
 
     def finish_failing_run(self, project: str, environment: str, failures: int = 2, passed: int = 4) -> ZofRecord:
-        """Have a run of the project's own cases end now, ``failures`` of them bad; with none of them it passes."""
+        """Record a run of the project's cases that ends now, ``failures`` of them bad; without any it passes."""
         seconds = 30.0 * (failures + passed)
         began = format_time(self.now() - seconds)
         run = self.start_run({"project_id": project, "environment": environment})
@@ -147,7 +147,7 @@ class Organization:
         return self.finish_run(run["id"])
 
     def _sample_cases(self, project: str, count: int) -> list[ZofRecord]:
-        """Cases of a project, those that ran before first."""
+        """Return cases of a project, those that ran before first."""
         known = {
             result["test_case_id"]: result.get("name")
             for result in self.results.values()
@@ -158,28 +158,28 @@ class Organization:
         return [*cases, *({"test_case_id": f"tc_{at}", "name": f"Case {at}"} for at in more)][:count]
 
     def _announce_end(self, run: ZofRecord) -> None:
-        """Zof sends both when a run failed, each with an id of its own."""
+        """Queue the events of a run's end; Zof sends two for a failed run, each with its own id."""
         kinds = ["run.completed", *(["run.failed"] if run["status"] in FAILED_STATUSES else [])]
         self.webhooks.queue_events({kind: self.build_envelope(kind, run) for kind in kinds})
 
     def build_envelope(self, kind: str, run: ZofRecord) -> ZofRecord:
-        """An event about a run, in the envelope of the generation that is sent."""
+        """Build an event about a run, in the selected envelope."""
         at = format_time(self.now())
         if self.webhooks.generation == "older":
             return older_envelope(kind, at, run)
         return current_envelope(kind, at, self.new_id, run["id"])
 
     def results_of_run(self, run_id: str) -> list[ZofRecord]:
-        """The results of a run."""
+        """Return the results of a run."""
         return [result for result in self.results.values() if result.get("run_id") == run_id]
 
     def count_results(self, run_id: str) -> dict[str, int]:
-        """How many cases of a run ended how: of several attempts the last counts."""
+        """Count the cases of a run by outcome; of several attempts the last counts."""
         last = {result.get("test_case_id") or result["id"]: result for result in self.results_of_run(run_id)}
         statuses = [result.get("status") for result in last.values()]
         words = ("passed", "failed", "error", "skipped")
         return {"total": len(statuses), **{word: statuses.count(word) for word in words}}
 
     def in_list_order(self, kept: Iterable[ZofRecord]) -> list[ZofRecord]:
-        """In the order in which this organization lists things."""
+        """Sort records in the order in which this organization lists them."""
         return list(reversed(list(kept))) if self.newest_first else list(kept)

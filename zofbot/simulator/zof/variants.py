@@ -1,4 +1,4 @@
-"""The ways in which Zof may word the same facts: its field names are not published, so the bot has to read several."""
+"""Variants of Zof's records: its field names are not documented, so the bot must accept several."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _TIME_FIELDS = ("created_at", "started_at", "completed_at")
 
 
 def apply_variant(record: ZofRecord, dialect: RecordVariant) -> ZofRecord:
-    """One run or result in the given dialect."""
+    """Return a run or result in the given dialect."""
     return dict(record) if dialect == "documented" else _to_older_form(record)
 
 
 def wrap_object(record: ZofRecord, dialect: RecordVariant) -> Any:
-    """A single object as a reply's body: bare, or inside ``data``."""
+    """Return an object as a reply's body: bare, or inside ``data``."""
     return record if dialect == "documented" else {"data": record}
 
 

@@ -1,4 +1,4 @@
-"""The pretend Zof's webhooks: its endpoints, and what it sends to them, signed, in either generation of envelope."""
+"""Webhooks of the simulated Zof: endpoints, and signed deliveries in the current or older envelope."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ EnvelopeGeneration = Literal["current", "older"]
 WebhookEnvelope = dict[str, Any]
 
 TIMEOUT_SECONDS = 10.0
-"""Seconds Zof waits for an answer (https://zof.ai/docs/api/webhooks)."""
+"""Zof's time limit for a response (https://zof.ai/docs/api/webhooks)."""
 
 
 @dataclass(frozen=True)
 class SentWebhook:
-    """A delivery as it was answered; ``status`` is ``None`` when nobody answered."""
+    """A delivery and its response; ``status`` is ``None`` if there was none."""
 
     type: str
     status: int | None
@@ -31,7 +31,7 @@ class SentWebhook:
 
 @dataclass(frozen=True)
 class RegisteredEndpoint:
-    """An address that ``POST /webhooks`` registered; it is sent events of these types."""
+    """An endpoint registered by ``POST /webhooks`` for these event types."""
 
     id: str
     url: str
@@ -40,7 +40,7 @@ class RegisteredEndpoint:
 
 
 class WebhookDelivery(NamedTuple):
-    """What is to be sent where."""
+    """A delivery to send, and its endpoint."""
 
     type: str
     body: bytes
@@ -50,9 +50,9 @@ class WebhookDelivery(NamedTuple):
 
 @dataclass
 class Webhooks:
-    """All endpoints of an organization: those registered by API, and one that somebody set up at Zof (``url``).
+    """Endpoints of the organization: those registered by API, and one set up in Zof's Console (``url``).
 
-    Nothing is sent while they are off. ``hosts`` says at which address of this machine a public host answers.
+    Nothing is sent while they are off. ``hosts`` maps public hosts to addresses of this machine.
     """
 
     url: str = ""
@@ -61,23 +61,23 @@ class Webhooks:
     generation: EnvelopeGeneration = "current"
     header: str = "X-Zof-Signature"
     chooses_secrets: bool = False
-    """Whether Zof makes the secret of a new endpoint itself, and shows it once; its pages differ about that."""
+    """Whether Zof chooses the secret of a new endpoint and returns it once; its documentation is inconsistent."""
     sample: str = "run.completed"
-    """Type of the sample delivery; believed."""
+    """Event type of the sample delivery (believed)."""
     endpoints: dict[str, RegisteredEndpoint] = field(default_factory=dict)
     hosts: dict[str, str] = field(default_factory=dict)
     waiting: deque[WebhookDelivery] = field(default_factory=deque)
     sent: deque[SentWebhook] = field(default_factory=lambda: deque(maxlen=1000))
 
     def set_options(self, *, on: bool | None = None, generation: str | None = None) -> None:
-        """Switch it off or on, or choose the envelope; ``None`` leaves as it is. Raises ``ValueError``."""
+        """Switch webhooks on or off, or choose the envelope; ``None`` keeps the setting. Raises ``ValueError``."""
         if generation not in (None, *get_args(EnvelopeGeneration)):
             raise ValueError(f"There is no generation of webhooks named {generation!r}.")
         self.on = self.on if on is None else bool(on)
         self.generation = generation or self.generation  # type: ignore[assignment]  # it is one of them
 
     def queue_events(self, events: Mapping[str, WebhookEnvelope]) -> None:
-        """Queue events by type, each a delivery of its own to each endpoint that wants its type."""
+        """Queue each event for each endpoint registered for its type."""
         if not self.on:
             return
         for kind, body in events.items():
@@ -96,31 +96,31 @@ class Webhooks:
         return {"Content-Type": "application/json", self.header: sign_body(delivery.secret, delivery.body)}
 
     def local_address(self, url: str) -> str:
-        """Where a public address is served on this machine."""
+        """Return the local address that serves a public URL."""
         parts = urlsplit(url)
         return urljoin(self.hosts[parts.netloc], parts.path) if parts.netloc in self.hosts else url
 
 
 def sign_body(secret: str, body: bytes) -> str:
-    """HMAC-SHA256 of the raw body, in hex."""
+    """Return the HMAC-SHA256 of the raw body, in hex."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def current_envelope(kind: str, at: str, new_id: Callable[[str], str], run_id: str) -> WebhookEnvelope:
-    """An event in today's envelope: ids only."""
+    """Build an event in the current envelope: ids only."""
     thing = {"id": new_id("obj"), "organization_id": "org_acme", "run_id": run_id}
     return {"id": new_id("evt"), "type": kind, "created": at, "data": {"object": thing}}
 
 
 def older_envelope(kind: str, at: str, run: Mapping[str, Any]) -> WebhookEnvelope:
-    """An event in yesterday's envelope: no id of its own, but figures."""
+    """Build an event in the older envelope: no event id, but counts."""
     figures = {"agents_run": 1, "issues_found": (run.get("summary") or {}).get("failed", 0), "coverage_score": 88}
     data = {"run_id": run["id"], "status": run.get("status"), "duration_ms": run.get("duration_ms", 0), **figures}
     return {"event": kind, "timestamp": at, "data": data}
 
 
 class WebhookSender:
-    """Delivers what waits, one after another and each once: Zof does not say whether it repeats a failed delivery."""
+    """Send queued deliveries in order, without retries: Zof does not document whether it retries."""
 
     def __init__(self, hooks: Webhooks, changed: Callable[[], None]) -> None:
         self.hooks = hooks
@@ -129,15 +129,15 @@ class WebhookSender:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Deliver in a task of its own until ``stop``."""
+        """Start delivering in the background until ``stop``."""
         self._task = asyncio.create_task(self._deliver_waiting())
 
     def wake_up(self) -> None:
-        """Look whether something waits."""
+        """Deliver what has been queued."""
         self._news.set()
 
     async def stop(self) -> None:
-        """End the task; what waits stays."""
+        """Stop the task; undelivered items stay queued."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -156,6 +156,6 @@ class WebhookSender:
             async with session.post(url, data=delivery.body, headers=headers) as reply:
                 await reply.read()
                 self.hooks.sent.append(SentWebhook(delivery.type, reply.status))
-        except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: an address that is none
+        except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: an invalid URL
             self.hooks.sent.append(SentWebhook(delivery.type, None))
         self._changed()

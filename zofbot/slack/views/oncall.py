@@ -84,12 +84,12 @@ def open_failures_card(
     """Render one page of open failures, oldest first; ``window`` is (index of the first, total number)."""
     start, total = window
     if not rows:
-        said_ = NOTHING_OPEN_TEXTS[scope]
+        sentence = NOTHING_OPEN_TEXTS[scope]
         also = f"\n{_hidden_note(hidden)}" if hidden else ""
         return Message(
-            said_,
+            sentence,
             [
-                section_block(f"🌤️ {said_}{also}"),
+                section_block(f"🌤️ {sentence}{also}"),
                 context_block(f"`{SLASH_COMMAND} subscriptions` says what is told here."),
             ],
         )
@@ -133,16 +133,17 @@ def _last_action(present: TriageRecord, now: float) -> str:
 def on_call_card(callers: Sequence[OnCallStep]) -> Message:
     """Render whom this channel's escalations would mention now."""
     if not callers:
-        said_ = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
+        sentence = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
         return Message(
-            said_, [section_block(f"💡 {said_}\nFor example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`")]
+            sentence,
+            [section_block(f"💡 {sentence}\nFor example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`")],
         )
     lines = [_step_line(caller) for caller in callers]
-    said_ = "Who would be called now, while nobody acknowledges"
+    sentence = "Who would be called now, while nobody acknowledges"
     return Message(
-        said_,
+        sentence,
         [
-            section_block(f"*{said_}*"),
+            section_block(f"*{sentence}*"),
             *paragraph_blocks(lines),
             context_block("Only you see this: nobody is called by it."),
         ],
@@ -166,19 +167,24 @@ def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str
     return f"<!subteam^{identifier}> ({', '.join(map(person_name, known.names)) or 'nobody is in it'}{more})"
 
 
-def handover_card(told: ShiftReport, by: str) -> Message:
+def handover_card(report: ShiftReport, by: str) -> Message:
     """Render a shift report for the channel, requested ``by`` somebody."""
-    counted = {"open": told.open, "snoozed": told.snoozed, "resolved": told.resolved, "recovered": told.recovered}
-    title = "Handover: " + ", ".join(f"{len(stories)} {word}" for word, stories in counted.items())
+    counted = {
+        "open": report.open,
+        "snoozed": report.snoozed,
+        "resolved": report.resolved,
+        "recovered": report.recovered,
+    }
+    title = "Handover: " + ", ".join(f"{len(summaries)} {word}" for word, summaries in counted.items())
     parts = [
-        *_summary_section("Open", told.open, _open_line),
-        *_summary_section("Snoozed", told.snoozed, _snoozed_line),
-        *_summary_section("Resolved", told.resolved, _resolved_line),
+        *_summary_section("Open", report.open, _open_line),
+        *_summary_section("Snoozed", report.snoozed, _snoozed_line),
+        *_summary_section("Resolved", report.resolved, _resolved_line),
     ]
-    speeds = (("acknowledged", told.answered), ("over", told.ended))
+    speeds = (("acknowledged", report.answered), ("over", report.ended))
     pace = [f"{what} in {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
-    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people_line(told.deeds)]
-    asked = f"{person_name(by)} asked for it, since {format_moment(told.since)}."
+    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people_line(report.deeds)]
+    asked = f"{person_name(by)} asked for it, since {format_moment(report.since)}."
     small = context_block(" ".join(fact for fact in (*facts, asked) if fact))
     return Message(title, [section_block(f"📌 *{title}*"), *paragraph_blocks(parts), small])
 
@@ -192,9 +198,11 @@ def handover_reply(link: str, ago: float) -> Message:
     )
 
 
-def _summary_section(title: str, stories: Sequence[FailureSummary], line: Callable[[FailureSummary], str]) -> list[str]:
-    more = [f"and {len(stories) - MAX_HANDOVER_ROWS} more"] if len(stories) > MAX_HANDOVER_ROWS else []
-    return [f"*{title}*", *(f"• {line(story)}" for story in stories[:MAX_HANDOVER_ROWS]), *more] if stories else []
+def _summary_section(
+    title: str, summaries: Sequence[FailureSummary], line: Callable[[FailureSummary], str]
+) -> list[str]:
+    more = [f"and {len(summaries) - MAX_HANDOVER_ROWS} more"] if len(summaries) > MAX_HANDOVER_ROWS else []
+    return [f"*{title}*", *(f"• {line(story)}" for story in summaries[:MAX_HANDOVER_ROWS]), *more] if summaries else []
 
 
 def _open_line(one: FailureSummary) -> str:
@@ -211,6 +219,8 @@ def _resolved_line(one: FailureSummary) -> str:
     return " · ".join(filter(None, (text.escape_line(one.title, 150), person_name(one.present.moved_by.name), reason)))
 
 
-def _people_line(deeds: Sequence[tuple[str, int]]) -> str:
-    worked = ", ".join(f"{person_name(who)} ({count_noun(number, 'act')})" for who, number in deeds[:MAX_HANDOVER_ROWS])
+def _people_line(actions: Sequence[tuple[str, int]]) -> str:
+    worked = ", ".join(
+        f"{person_name(person)} ({count_noun(number, 'act')})" for person, number in actions[:MAX_HANDOVER_ROWS]
+    )
     return f"At work: {worked}." if worked else ""

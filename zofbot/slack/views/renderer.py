@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from zofbot.notifications import payloads, text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
-from zofbot.notifications.notification import Claim, NotificationKind, UnwantedNotification
+from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import STANDALONE_PAYLOADS, AlertTestPayload, Payload, ReminderPayload
 from zofbot.notifications.present_state import read_claim
 from zofbot.slack.links import ZofLinks
@@ -37,32 +37,19 @@ NO_LINKS = ZofLinks()
 def render_notification(claim: Claim, now: float, links: ZofLinks = NO_LINKS, *, runs: bool = False) -> Message:
     """Render a claimed notification at ``now`` (Unix seconds); ``runs``: whether it may offer to start reruns.
 
-    A payload of an unknown version becomes one plain line. Raises UnwantedNotification if it is obsolete.
+    A payload of an unknown version becomes one plain line.
     """
     message = _render_payload(claim, now, links, runs=runs)
     return message.with_note(DETAILS_FOLLOW_NOTE) if claim.details_follow else message
 
 
 def _render_payload(claim: Claim, now: float, links: ZofLinks, *, runs: bool) -> Message:
-    if claim.notification.kind is not NotificationKind.REPLY and not (claim.failure or claim.notification.body):
-        raise UnwantedNotification
     try:
         payload, state = read_claim(claim, now)
     except ValidationError:
         name = text.inline_code(claim.notification.key, 200)
         said = f"Zof has news that this version of zofbot cannot show: {name}"
         return Message(said, [section_block(said)])
-    if (
-        state.kind is NotificationKind.ROOT
-        and isinstance(payload, payloads.RunAlertPayload | payloads.CaseAlertPayload)
-        and payload.unposted
-    ):
-        raise UnwantedNotification
-    if isinstance(payload, ReminderPayload):
-        if state.storm and payload.sort == "escalate" and state.own.at <= state.storm.at:
-            raise UnwantedNotification  # the storm is escalated as a whole
-        if not state.failure or not payload.is_still_wanted(state.record):
-            raise UnwantedNotification
     offered = runs and not parse_active_rerun(claim.rerun, now)
     storm = state.storm is not None
     context = RenderContext(claim, now, links, state.failure, state.record, runs=offered, storm=storm)
@@ -110,7 +97,7 @@ def _lateness_text(payload: Payload, context: RenderContext) -> str:
     ago = f"Happened {age} ago ({format_moment(notification.happened)}), told late"
     held = notification.not_before - notification.happened >= LATE_AFTER_SECONDS / 2
     if held and notification.not_before > claim.committed:
-        return f"{ago}: quiet hours held it back."
+        return f"{ago}: quiet hours or a mute held it back."
     waited = now - claim.committed
     if claim.committed - notification.happened >= waited:
         return f"{ago}: zofbot heard of it only {text.describe_duration(max(0.0, waited))} ago."

@@ -169,7 +169,7 @@ def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "U
 
     ``ids`` maps names to ids of user groups and people, ``zone`` is the person's time zone, as for ``parse_filters``.
     """
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     wrong: set[str] = set()
     for block, name, typed in _typed_filters(state):
@@ -178,11 +178,11 @@ def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "U
         try:
             line = typed()
             if line:
-                told[name] = getattr(parse_filters(f"{name}:{line}", zone=zone, ids=ids), name)
+                values[name] = getattr(parse_filters(f"{name}:{line}", zone=zone, ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = field_error_text(error, block)
-    return ParsedForm(Subscription(**{name: value for name, value in told.items() if name not in wrong}), errors)
+    return ParsedForm(Subscription(**{name: value for name, value in values.items() if name not in wrong}), errors)
 
 
 def names_somebody(state: FormState) -> bool:

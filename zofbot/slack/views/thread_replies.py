@@ -151,20 +151,20 @@ def action_message(body: ActionPayload, context: RenderContext) -> Message:
     """Render an action as one line in the failure's thread, or for its new assignee."""
     if is_assignment(body, context):
         return _assignment_message(body, context.links)
-    who, owner = person_name(body.who), person_name(body.owner)
+    actor, owner = person_name(body.who), person_name(body.owner)
     did = {
-        Action.ACKNOWLEDGE: f"👀 {who} acknowledged this",
-        Action.UNACKNOWLEDGE: f"✋ {who} released this: it is open again",
-        Action.CONFIRM: f"👀 {who} is still on it",
-        Action.ASSIGN: f"👤 {who} assigned this to {owner}" if owner != who else f"👤 {who} took this",
-        Action.SNOOZE: f"💤 {who} snoozed this {snooze_end_text(body.until, body.more)}",
-        Action.WAKE: " · ".join(filter(None, (f"⏰ {who} woke this", hidden_failures_text(body.hid)))),
-        Action.ESCALATE: f"🚨 {who} escalated this",
-        Action.RESOLVE: f"☑️ {who} resolved this"
+        Action.ACKNOWLEDGE: f"👀 {actor} acknowledged this",
+        Action.UNACKNOWLEDGE: f"✋ {actor} released this: it is open again",
+        Action.CONFIRM: f"👀 {actor} is still on it",
+        Action.ASSIGN: f"👤 {actor} assigned this to {owner}" if owner != actor else f"👤 {actor} took this",
+        Action.SNOOZE: f"💤 {actor} snoozed this {snooze_end_text(body.until, body.more)}",
+        Action.WAKE: " · ".join(filter(None, (f"⏰ {actor} woke this", hidden_failures_text(body.hid)))),
+        Action.ESCALATE: f"🚨 {actor} escalated this",
+        Action.RESOLVE: f"☑️ {actor} resolved this"
         + (f": {RESOLUTION_REASONS[body.reason]}" if body.reason in RESOLUTION_REASONS else ""),
-        Action.REOPEN: f"↩️ {who} reopened this",
-        Action.UNDO: f"↩️ {who} took the last act back: {body.state.value} again",
-    }.get(body.act, f"{who}: {body.act.value}")
+        Action.REOPEN: f"↩️ {actor} reopened this",
+        Action.UNDO: f"↩️ {actor} took the last act back: {body.state.value} again",
+    }.get(body.act, f"{actor}: {body.act.value}")
     note = f"\n> {text.escape_line(body.note, 1500)}" if body.act is Action.RESOLVE and body.note else ""
     if body.mention:
         return with_mentions(did, [section_block(did)], "", [], body.mention)

@@ -131,13 +131,13 @@ def repeat_button(wish: ActionRequest, about: FailureRef) -> Block | None:
 
 
 def _control_button(act: Action, about: FailureRef, *, primary: bool) -> Block:
-    made: Block = {
+    button: Block = {
         "type": "button",
         "action_id": f"zof_triage_{act}",
         "text": plain_text(ACTION_LABELS[act]),
         "value": act.value,
     }
-    return made | {"style": "primary"} if primary else made
+    return button | {"style": "primary"} if primary else button
 
 
 def _overflow_menu(present: TriageRecord, offers: CardOptions) -> list[Block]:
@@ -162,10 +162,10 @@ def _build_option(label: str, value: str) -> Block:
 
 def status_blocks(present: TriageRecord) -> list[Block]:
     """Return a line with the state, person and time; empty if nobody has acted on it."""
-    told = _status_text(present)
+    status = _status_text(present)
     own = present.state is TriageState.ACKNOWLEDGED and present.owner.id == present.moved_by.id
     has = bool(present.owner.id) and not present.state.is_closed and not own
-    parts = [part for part in (told, f"assigned to {person_name(present.owner.name)}" if has else "") if part]
+    parts = [part for part in (status, f"assigned to {person_name(present.owner.name)}" if has else "") if part]
     return [section_block(" · ".join(parts))] if parts else []
 
 
@@ -201,10 +201,10 @@ def _open_status(present: TriageRecord) -> str:
 
 def _resolved_status(present: TriageRecord) -> str:
     reason = RESOLUTION_REASONS.get(present.reason, "")
-    told = f"☑️ *Resolved* by {person_name(present.moved_by.name)} {format_moment(present.since)}" + (
+    status = f"☑️ *Resolved* by {person_name(present.moved_by.name)} {format_moment(present.since)}" + (
         f": {reason}" if reason else ""
     )
-    return told + (f"\n> {text.escape_line(present.note, 500)}" if present.note else "")
+    return status + (f"\n> {text.escape_line(present.note, 500)}" if present.note else "")
 
 
 def snooze_end_text(at: float | None, more: int) -> str:

@@ -45,16 +45,18 @@ class TriageFormState:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def assign_modal(meant: TriageFormState, title: str, user: str) -> Block:
+def assign_modal(form_state: TriageFormState, title: str, user: str) -> Block:
     """Build the form to assign a failure; ``user`` is preselected."""
     owner = {"type": "users_select", "action_id": "owner", "initial_user": user}
-    return _build_modal(Action.ASSIGN, meant, "Assign", [_failure_title(title), _input_block("owner", "To", owner)])
+    return _build_modal(
+        Action.ASSIGN, form_state, "Assign", [_failure_title(title), _input_block("owner", "To", owner)]
+    )
 
 
 def snooze_modal(
-    meant: TriageFormState, title: str, choices: Sequence[SnoozeChoice], foreseen: str, *, counts: bool
+    form_state: TriageFormState, title: str, choices: Sequence[SnoozeChoice], preview: str, *, counts: bool
 ) -> Block:
-    """Build the form to snooze a failure; ``counts`` offers an end by failure count, ``foreseen`` is the preview."""
+    """Build the form to snooze a failure; ``counts`` offers an end by failure count, ``preview`` is the preview."""
     conditions = [SnoozeChoice("until it passes", RECOVERS_CHOICE)]
     if counts:
         conditions.append(SnoozeChoice(f"until it fails {SNOOZE_FAILURE_COUNT} more times", FAILS_MORE_CHOICE))
@@ -69,9 +71,9 @@ def snooze_modal(
         _failure_title(title),
         _input_block("choice", "For how long", chosen) | {"dispatch_action": True},
         _input_block("words", "Or in your own words", words, optional=True) | {"dispatch_action": True},
-        preview_block(foreseen),
+        preview_block(preview),
     ]
-    return _build_modal(Action.SNOOZE, meant, "Snooze", blocks)
+    return _build_modal(Action.SNOOZE, form_state, "Snooze", blocks)
 
 
 def snooze_input(view: Mapping[str, Any]) -> str:
@@ -92,7 +94,7 @@ def with_preview(view: Mapping[str, Any], said: str) -> Block:
     return with_blocks(view, blocks)
 
 
-def resolve_modal(meant: TriageFormState, title: str, *, note: bool) -> Block:
+def resolve_modal(form_state: TriageFormState, title: str, *, note: bool) -> Block:
     """Build the form to resolve a failure; ``note``: whether a note is required."""
     options = [_build_option(label, word) for word, label in RESOLUTION_REASONS.items()]
     blocks = [
@@ -103,18 +105,18 @@ def resolve_modal(meant: TriageFormState, title: str, *, note: bool) -> Block:
             optional=not note,
         ),
     ]  # fmt: skip
-    return _build_modal(Action.RESOLVE, meant, "Resolve", blocks)
+    return _build_modal(Action.RESOLVE, form_state, "Resolve", blocks)
 
 
-def action_chooser_modal(meant: TriageFormState, title: str, stands: str, acts: Sequence[Action]) -> Block:
+def action_chooser_modal(form_state: TriageFormState, title: str, last_action: str, acts: Sequence[Action]) -> Block:
     """Build the form to choose an action; some actions then open their own form."""
     options = [_build_option(ACTION_LABELS[act], act.value) for act in acts]
     radio = {"type": "radio_buttons", "action_id": "act", "options": options, "initial_option": options[0]}
     view = _build_modal(
         Action.UNDO,
-        meant,
+        form_state,
         "Go on",
-        [_failure_title(title), context_block(stands), _input_block("act", "What to do", radio)],
+        [_failure_title(title), context_block(last_action), _input_block("act", "What to do", radio)],
     )
     return view | {"callback_id": CHOOSER_CALLBACK_ID, "title": plain_text("Triage")}
 
@@ -127,14 +129,14 @@ def field_value(view: Mapping[str, Any], block: str, action: str) -> str:
     return typed or str(value.get("selected_user") or chosen.get("value") or "")
 
 
-def _build_modal(act: Action, meant: TriageFormState, submit: str, blocks: list[Block]) -> Block:
+def _build_modal(act: Action, form_state: TriageFormState, submit: str, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
         "callback_id": f"{FORM_CALLBACK_PREFIX}_{act}",
         "title": plain_text(ACTION_LABELS[act].rstrip("…")),
         "submit": plain_text(submit),
         "close": plain_text("Cancel"),
-        "private_metadata": meant.dump_metadata(),
+        "private_metadata": form_state.dump_metadata(),
         "blocks": blocks,
     }
 

@@ -74,74 +74,80 @@ class MessageStatus:
 
 
 def why_card(
-    run: Run, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, then: str = ""
+    run: Run, decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], now: float, then: str = ""
 ) -> Message:
     """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
-    title = f"Why this channel {_told_text(wishes, stands)} of {text.escape_line(run.title or run.id, 120)}"
-    lines = [*_subscription_lines(wishes), *(_message_line(stand, now) for stand in stands)]
+    title = f"Why this channel {_told_text(decisions, statuses)} of {text.escape_line(run.title or run.id, 120)}"
+    lines = [*_subscription_lines(decisions), *(_message_line(status, now) for status in statuses)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
     top = section_block(f"*{title}*\n{format_one_line(run)}")
     return Message(title, [top, *paragraph_blocks(lines), *notes, context_block(text.inline_code(run.id))])
 
 
-def _told_text(wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus]) -> str:
+def _told_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus]) -> str:
     """Whether the channel was told, or will be."""
-    if not any(wish.answer in TOLD_DECISIONS for wish in wishes):
+    if not any(decision.answer in TOLD_DECISIONS for decision in decisions):
         return "was not told"
-    waits = stands and all(stand.state is NotificationState.PENDING for stand in stands)
+    waits = statuses and all(status.state is NotificationState.PENDING for status in statuses)
     return "has not been told yet" if waits else "was told"
 
 
 def stored_why_card(
-    title: str, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, doubt: ZofError
+    title: str, decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], now: float, doubt: ZofError
 ) -> Message:
     """Render what zofbot has stored, when Zof could not be read (``doubt``)."""
-    said = f"Why you see {text.escape_line(title, 150)}"
-    asked = _subscription_lines(wishes) if wishes else [
+    sentence = f"Why you see {text.escape_line(title, 150)}"
+    asked = _subscription_lines(decisions) if decisions else [
         "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
     ]  # fmt: skip
-    lines = [f"*{said}*", *asked, *(_message_line(stand, now) for stand in stands)]
+    lines = [f"*{sentence}*", *asked, *(_message_line(status, now) for status in statuses)]
     small = f"This is what zofbot remembers, for Zof was asked in vain: {text.escape_mrkdwn(doubt.sentence, 600)}"
-    return Message(said, [*paragraph_blocks(lines), context_block(small, request_id_line(doubt, code=True))])
+    return Message(sentence, [*paragraph_blocks(lines), context_block(small, request_id_line(doubt, code=True))])
 
 
-def _subscription_lines(wishes: Sequence[SubscriptionLine]) -> list[str]:
+def _subscription_lines(decisions: Sequence[SubscriptionLine]) -> list[str]:
     """Return a line per subscription, those that led to a message first."""
-    if not wishes:
+    if not decisions:
         return [f"This channel has no subscription. For example: `{SLASH_COMMAND} subscribe project:…`"]
-    ordered = sorted(wishes, key=lambda wish: wish.answer not in DECISION_EMOJI)
+    ordered = sorted(decisions, key=lambda wish: wish.answer not in DECISION_EMOJI)
     left = len(ordered) - MAX_SUBSCRIPTIONS_SHOWN
     more = [f"and {count_noun(left, 'subscription')} more that did not lead here"] if left > 0 else []
     return [*map(_subscription_line, ordered[:MAX_SUBSCRIPTIONS_SHOWN]), *more]
 
 
-def _subscription_line(one: SubscriptionLine) -> str:
-    named = "the default channel" if one.default else text.inline_code(one.typed or "all failures", 300)
-    by = f" (asked for by {person_name(one.by)})" if one.by else ""
-    ends = f" {format_moment(one.until)}" if one.until else ""
-    return f"{DECISION_EMOJI.get(one.answer, '⏭️')} {named}{by}: {text.escape_line(one.why, 500)}{ends}"
+def _subscription_line(decision: SubscriptionLine) -> str:
+    named = "the default channel" if decision.default else text.inline_code(decision.typed or "all failures", 300)
+    by = f" (asked for by {person_name(decision.by)})" if decision.by else ""
+    ends = f" {format_moment(decision.until)}" if decision.until else ""
+    return f"{DECISION_EMOJI.get(decision.answer, '⏭️')} {named}{by}: {text.escape_line(decision.why, 500)}{ends}"
 
 
-def _message_line(one: MessageStatus, now: float) -> str:
-    its = "The summary that counts it" if one.storm else "The message that it joined" if one.joined else "Its message"
-    reason = text.escape_line(one.reason, 300)
-    match one.state:
+def _message_line(status: MessageStatus, now: float) -> str:
+    its = (
+        "The summary that counts it"
+        if status.storm
+        else "The message that it joined"
+        if status.joined
+        else "Its message"
+    )
+    reason = text.escape_line(status.reason, 300)
+    match status.state:
         case None:
             return f"📌 {its} is not known any more: zofbot forgets what has not changed for 30 days."
         case NotificationState.SENT:
-            shown = f"<{one.link}|{its}>" if one.link else its
-            return f"📌 {shown} stands in this channel. {_triage_text(one.present, now)}".strip()
+            shown = f"<{status.link}|{its}>" if status.link else its
+            return f"📌 {shown} stands in this channel. {_triage_text(status.present, now)}".strip()
         case NotificationState.SENDING:
             return f"📌 {its} is being sent just now."
         case NotificationState.DEAD:
             return f"📌 {its} was given up: {reason}. An operator finds it by `zofbot outbox`."
-        case NotificationState.DROPPED if one.unposted:
+        case NotificationState.DROPPED if status.unposted:
             return f"📌 {its} was left out: It recovered before its channel was to be told, so a summary says it."
         case NotificationState.DROPPED:
             return f"📌 {its} was dropped: {reason}."
         case _:
-            tried = "once" if one.attempts == 1 else f"{one.attempts} times"
-            return f"📌 {its} waits{f', tried {tried}' if one.attempts else ''}: {one.held}"
+            tried = "once" if status.attempts == 1 else f"{status.attempts} times"
+            return f"📌 {its} waits{f', tried {tried}' if status.attempts else ''}: {status.held}"
 
 
 def _triage_text(present: TriageRecord | None, now: float) -> str:

@@ -343,7 +343,7 @@ def test_a_message_in_time_says_nothing_of_being_late() -> None:
     [
         ({"committed": NOW - 5}, "zofbot heard of it only 5 s ago"),
         ({"committed": NOW - 10_700}, "Slack did not take it sooner"),
-        ({"committed": NOW - 10_700, "not_before": NOW - 5}, "quiet hours held it back"),
+        ({"committed": NOW - 10_700, "not_before": NOW - 5}, "quiet hours or a mute held it back"),
     ],
 )
 def test_a_late_message_says_when_it_happened_and_why_it_is_late(more: dict[str, Any], why: str) -> None:

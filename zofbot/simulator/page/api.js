@@ -1,6 +1,6 @@
-// Speaks with the simulator: looks at the world, tells it what a person did, hears when it changed.
+// HTTP calls to the simulator: read the state, perform actions, receive changes.
 
-/** The world as one person sees it; null when the simulator knows no such person or does not answer. */
+/** Fetches the state for one user; null if the user is unknown or the simulator does not answer. */
 export async function look(user) {
   try {
     const answer = await fetch(`/sim/state?user=${encodeURIComponent(user)}`);
@@ -10,7 +10,7 @@ export async function look(user) {
   }
 }
 
-/** One deed, POST /sim/<what>; never raises: {ok: false, error: "a sentence"} says what went wrong. */
+/** Performs an action, POST /sim/<what>; never throws: failures are {ok: false, error: "a sentence"}. */
 export async function tell(what, body) {
   try {
     const answer = await fetch(`/sim/${what}`, {
@@ -29,8 +29,8 @@ export async function tell(what, body) {
 }
 
 /**
- * Calls onVersion(n) at once and after every change, onLink(up) when the line is lost or found again.
- * Returns a function that hangs up.
+ * Calls onVersion(n) at once and after every change, onLink(up) when the connection is lost or restored.
+ * Returns a function that closes the stream.
  */
 export function listen(user, onVersion, onLink) {
   let source = null;
@@ -41,7 +41,7 @@ export function listen(user, onVersion, onLink) {
     source.onmessage = (event) => onVersion(JSON.parse(event.data).version);
     source.onerror = () => {
       onLink(false);
-      // The browser redials by itself except after a refusal, such as while the simulator restarts.
+      // The browser reconnects by itself, except after a refusal, such as while the simulator restarts.
       if (source.readyState === EventSource.CLOSED) again = setTimeout(dial, 1000);
     };
   };

@@ -1,0 +1,89 @@
+"""Whether a notification is still wanted is asked of its payload and of how things stand when it is due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from zofbot.notifications import payloads
+from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
+from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.notification import Claim, Notification, NotificationKind
+from zofbot.notifications.payloads import (
+    Payload,
+    ReminderPayload,
+    RunAlertPayload,
+    RunSummary,
+    StormPayload,
+    dump_payload,
+)
+from zofbot.notifications.present_state import is_claim_wanted
+from zofbot.subscriptions.digest_schedule import DigestSchedule, DigestSetting, format_schedule
+from zofbot.triage import TriageRecord
+
+NOW = 1_780_301_700.0
+ALERT = RunAlertPayload(run=RunSummary(id="run_1"), bad=1, opened=NOW - 600)
+ESCALATION = ReminderPayload(sort="escalate", at=NOW - 600)
+STORM = StormPayload(since=NOW - 600, last=NOW, alerts=2, failures=2, members=2, open=2, opened=NOW - 600)
+DAILY = DigestSchedule(every="daily", minute=540)
+
+
+def is_wanted(body: Payload | dict[str, Any], kind: NotificationKind = NotificationKind.ROOT, **more: Any) -> bool:
+    stored = body if isinstance(body, dict) else dump_payload(body)
+    note = Notification(key="run:run_1:failed:C1", kind=kind, channel="C1", body=stored, happened=NOW)
+    return is_claim_wanted(Claim(note, 1, NOW, **more), NOW)
+
+
+def test_an_edit_of_an_expired_failure_is_not_wanted() -> None:
+    assert not is_wanted({}, NotificationKind.EDIT)
+    assert is_wanted({}, NotificationKind.EDIT, failure=dump_payload(ALERT))
+
+
+def test_an_alert_that_recovered_while_held_back_is_not_posted_but_can_be_edited() -> None:
+    unposted = ALERT.model_copy(update={"unposted": True})
+    assert is_wanted(ALERT)
+    assert not is_wanted(unposted)
+    assert is_wanted(unposted, NotificationKind.EDIT)
+
+
+def test_a_reminder_is_wanted_while_its_failure_stands_as_it_did() -> None:
+    reply, failure = NotificationKind.REPLY, dump_payload(ALERT)
+    assert is_wanted(ESCALATION, reply, failure=failure)
+    assert not is_wanted(ESCALATION, reply), "the failure has expired"
+    assert not is_wanted(ESCALATION.model_copy(update={"at": NOW - 900}), reply, failure=failure)
+
+
+def test_a_storm_is_escalated_instead_of_its_members() -> None:
+    reply, failure, storm = NotificationKind.REPLY, dump_payload(ALERT), dump_payload(STORM)
+    assert not is_wanted(ESCALATION, reply, failure=failure, storm=storm)
+    own = TriageRecord(at=NOW - 10, opened=NOW - 600).model_dump_json()
+    assert is_wanted(ESCALATION, reply, failure=failure, storm=storm, triage=own), "worked on by itself since"
+
+
+def test_a_catch_up_without_failures_says_nothing() -> None:
+    assert not is_wanted(CatchUpPayload(since=1.0))
+    assert is_wanted(CatchUpPayload(since=1.0, failures=(CatchUpLine(title="Cart", at=2.0),)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "until", "wanted"),
+    [
+        (DAILY, NOW, True),
+        (None, NOW, False),
+        (DAILY.model_copy(update={"minute": 600}), NOW, False),
+        (DAILY.model_copy(update={"zone": "Europe/Berlin"}), NOW, False),
+        (DAILY, NOW - 90_000, False),
+    ],
+)
+def test_a_digest_is_wanted_as_long_as_the_channel_has_that_one(
+    setting: DigestSchedule | None, until: float, wanted: bool
+) -> None:
+    body = DigestPayload(rhythm=format_schedule(DAILY), until=until)
+    kept = DigestSetting(channel="C1", rhythm=setting) if setting else None
+    assert is_wanted(body, digest=kept) is wanted
+
+
+def test_of_an_unknown_version_it_is_wanted_and_so_is_everything_else() -> None:
+    assert is_wanted({"card": "hologram"})
+    assert is_wanted(payloads.NotePayload(said="hello"))
