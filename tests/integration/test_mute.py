@@ -241,3 +241,10 @@ async def test_only_responders_may(bot: RunningBot) -> None:
         assert "Guests of this workspace" in answer
     assert "*Muted:*" in await bot.answer_text("/zof mute project:checkout 2h", channel=where)
     assert "No longer muted" in await bot.answer_text("/zof unmute", user="U0BEN", channel=where)
+
+
+async def test_a_mute_of_a_project_that_there_is_not_says_which_one_may_be_meant(bot: RunningBot) -> None:
+    said = await bot.answer_text("/zof mute project:chekout 2h")
+    assert "*Muted:* `project:chekout`" in said
+    assert "There is no project `chekout`; did you mean `checkout`?" in said
+    assert "There is no project" not in await bot.answer_text("/zof mute project:checkout 2h")

@@ -132,56 +132,56 @@ def passes_of(finding: RunFinding) -> PassedCases | None:
     )
 
 
-def apply_pass(root: Alert, passed: PassedCases) -> Alert:
+def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
     """Return the alert updated with a passing run, or the same object if nothing changes.
 
     Runs may be read in any order. The recovery is dated by the earliest run by which every case had passed, so a run
     read late may move a recovery to an earlier time.
     """
-    known = root.recovered is not None and passed.at >= root.recovered
-    if known or passed.at <= root.last or passed.run_id in root.runs:
-        return root
-    cases = tuple(case for case in root.left if case in passed.cases)
-    same = passed.whole and root.title in ("", passed.title)
+    known = alert.recovered is not None and passed.at >= alert.recovered
+    if known or passed.at <= alert.last or passed.run_id in alert.runs:
+        return alert
+    cases = tuple(case for case in alert.left if case in passed.cases)
+    same = passed.whole and alert.title in ("", passed.title)
     passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
-    healed = root.model_copy(update={"heals": _merge_passes(root, passing_run)})
+    healed = alert.model_copy(update={"heals": _merge_passes(alert, passing_run)})
     by = recovered_by(healed)
     if by is None:
         return healed
-    return healed.model_copy(update={"recovered": by.at, "turns": root.turns + (root.recovered is None)})
+    return healed.model_copy(update={"recovered": by.at, "turns": alert.turns + (alert.recovered is None)})
 
 
-def recovered_by(root: Alert) -> PassingRun | None:
+def recovered_by(alert: Alert) -> PassingRun | None:
     """Return the run with which an alert recovered, or None if it has not.
 
     If not all failed cases are known, only a fully passed run with the same title counts.
     """
-    passed = {case for heal in root.heals for case in heal.cases}
-    last = max((heal for heal in root.heals if heal.cases), key=lambda heal: heal.at, default=None)
-    if not passed.issuperset(root.left):
+    passed = {case for heal in alert.heals for case in heal.cases}
+    last = max((heal for heal in alert.heals if heal.cases), key=lambda heal: heal.at, default=None)
+    if not passed.issuperset(alert.left):
         return None
-    if not _has_unread_failures(root):
+    if not _has_unread_failures(alert):
         return last
-    return next((heal for heal in root.heals if heal.same and (last is None or heal.at >= last.at)), None)
+    return next((heal for heal in alert.heals if heal.same and (last is None or heal.at >= last.at)), None)
 
 
-def _merge_passes(root: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
+def _merge_passes(alert: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
     """Return the passing runs in order of time, each with the cases that had not passed in an earlier one."""
     merged: list[PassingRun] = []
     passed: set[str] = set()
-    others = [heal for heal in root.heals if heal.run != more.run and heal.at > root.last]
+    others = [heal for heal in alert.heals if heal.run != more.run and heal.at > alert.last]
     for other in sorted((*others, more), key=lambda other: (other.at, other.run)):
         first = tuple(case for case in other.cases if case not in passed)
-        if first or (other.same and _has_unread_failures(root)):
+        if first or (other.same and _has_unread_failures(alert)):
             merged.append(other.model_copy(update={"cases": first}))
             passed.update(first)
     surplus = [item for item in merged if not item.cases][:-MAX_KNOWN_PASSES]
     return tuple(item for item in merged if item not in surplus)
 
 
-def _has_unread_failures(root: Alert) -> bool:
+def _has_unread_failures(alert: Alert) -> bool:
     """Whether the alert includes failures that were counted but not read."""
-    return root.partial or not root.cases
+    return alert.partial or not alert.cases
 
 
 def case_field(case: str) -> str:
@@ -202,7 +202,7 @@ class AlertsInScope:
         self._name = alerts_hash(channel, place)
         self.records = TriageRecords(draft, channel)
         self._all = {field: _parse_alert(value) for field, value in sorted(draft.read_hash(self._name).items())}
-        self._drop_alerts(field for field, root in self._all.items() if self._is_stale(root))
+        self._drop_alerts(field for field, alert in self._all.items() if self._is_stale(alert))
 
     def list_items(self) -> list[tuple[str, Alert]]:
         return list(self._all.items())
@@ -212,59 +212,59 @@ class AlertsInScope:
 
     def find_by_run(self, run_id: str) -> tuple[str, Alert] | None:
         """Return the run alert that already counts this run, if any."""
-        return self._find_latest(lambda root: run_id in root.runs)
+        return self._find_latest(lambda alert: run_id in alert.runs)
 
     def find_flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Alert] | None:
         """Return the run alert with the same failures that recovered shortly before ``at``, if any."""
 
-        def is_same_failure(root: Alert) -> bool:
-            again = set(cases) <= set(root.cases) if cases else not root.cases and title == root.title
-            return again and root.is_relapse(at) and not self.resolution_of(root, at)
+        def is_same_failure(alert: Alert) -> bool:
+            again = set(cases) <= set(alert.cases) if cases else not alert.cases and title == alert.title
+            return again and alert.is_relapse(at) and not self.resolution_of(alert, at)
 
         return self._find_latest(is_same_failure)
 
     def find_resolution(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
         """Return how a person resolved these failures before ``at``, judged by each case's latest alert."""
         left = set(cases)
-        runs = (root for root in self._all.values() if root.group is Grouping.RUN)
-        for root in sorted(runs, key=lambda root: root.last, reverse=True):
-            same = left.intersection(root.cases) if cases else not root.cases and title == root.title
-            found = self.resolution_of(root, at) if same else None
+        runs = (alert for alert in self._all.values() if alert.group is Grouping.RUN)
+        for alert in sorted(runs, key=lambda alert: alert.last, reverse=True):
+            same = left.intersection(alert.cases) if cases else not alert.cases and title == alert.title
+            found = self.resolution_of(alert, at) if same else None
             if found or (same and not cases):
                 return found
-            left.difference_update(root.cases)
+            left.difference_update(alert.cases)
         return None
 
-    def resolution_of(self, root: Alert, at: float) -> Resolution | None:
+    def resolution_of(self, alert: Alert, at: float) -> Resolution | None:
         """Return how a person resolved an alert before ``at``, or None."""
-        return self.records.resolution_before(root.key, root.body, self._draft.clamp_to_now(at))
+        return self.records.resolution_before(alert.key, alert.body, self._draft.clamp_to_now(at))
 
-    def put_alert(self, field: str, root: Alert, held: float = 0.0) -> None:
+    def put_alert(self, field: str, alert: Alert, held: float = 0.0) -> None:
         """Save an alert, update the storm that lists it, and drop the oldest alert above the limit.
 
         ``held`` is when quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
         """
         before = self._all.get(field)
-        self._all[field] = root
-        self._draft.set_field(self._name, field, root.model_dump_json(exclude_defaults=True))
-        if before is None or before.key != root.key:
-            self._draft.set_field(FAILURES_HASH, root.key, f"{self._draft.now:.0f}")
-        if before is None or before.body != root.body:
-            self._draft.set_field(failure_hash(root.key), "body", json.dumps(root.body, separators=(",", ":")))
-        if before is not None and before.key == root.key:
-            update_member(self._draft, self._channel, root.key, root.body, held)
-        alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(root)]
-        if len(alike) > (MAX_ALERTS_IN_STORMS if root.storm else MAX_ALERTS[root.group]):
+        self._all[field] = alert
+        self._draft.set_field(self._name, field, alert.model_dump_json(exclude_defaults=True))
+        if before is None or before.key != alert.key:
+            self._draft.set_field(FAILURES_HASH, alert.key, f"{self._draft.now:.0f}")
+        if before is None or before.body != alert.body:
+            self._draft.set_field(failure_hash(alert.key), "body", json.dumps(alert.body, separators=(",", ":")))
+        if before is not None and before.key == alert.key:
+            update_member(self._draft, self._channel, alert.key, alert.body, held)
+        alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
+        if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
             self._drop_alerts([min(alike, key=lambda name: self._all[name].last)])
 
     def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
-        found = [(field, root) for field, root in self._all.items() if root.group is Grouping.RUN and wanted(root)]
+        found = [(field, alert) for field, alert in self._all.items() if alert.group is Grouping.RUN and wanted(alert)]
         return max(found, key=lambda pair: pair[1].last, default=None)
 
-    def _is_stale(self, root: Alert) -> bool:
+    def _is_stale(self, alert: Alert) -> bool:
         now = self._draft.now
-        over = root.recovered is not None and max(root.recovered, root.last) < now - RECOVERED_RETENTION_SECONDS
-        return root.last < now - OPEN_RETENTION_SECONDS or (over and not self.resolution_of(root, now))
+        over = alert.recovered is not None and max(alert.recovered, alert.last) < now - RECOVERED_RETENTION_SECONDS
+        return alert.last < now - OPEN_RETENTION_SECONDS or (over and not self.resolution_of(alert, now))
 
     def _drop_alerts(self, fields: Iterable[str]) -> None:
         gone = list(fields)
@@ -278,8 +278,8 @@ def _parse_alert(stored: str) -> Alert:
     return Alert.model_validate_json(stored)
 
 
-def _retention_group(root: Alert) -> tuple[Grouping, bool]:
-    return root.group, bool(root.storm)
+def _retention_group(alert: Alert) -> tuple[Grouping, bool]:
+    return alert.group, bool(alert.storm)
 
 
 def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> None:

@@ -166,7 +166,7 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
         _build_audience(channel, group, [r for r, its in firsts.values() if its is group], through)
         for group in Grouping
     ]
-    found = [share for share in made if share.results]
+    found = [audience for audience in made if audience.results]
     alone = [match for match in through if match.alone]
     if found or not alone:
         return found

@@ -43,8 +43,8 @@ class AlertBuilder:
 
     draft: DecisionBuilder
     finding: RunFinding
-    share: ChannelAudience
-    roots: AlertsInScope
+    audience: ChannelAudience
+    alerts: AlertsInScope
     hold: Hold
     critical: bool
 
@@ -55,79 +55,79 @@ class AlertBuilder:
 
     @property
     def _thread(self) -> ThreadReplies:
-        return ThreadReplies(self.draft, self.finding, self.share, self.held, self._notify_time, self.critical)
+        return ThreadReplies(self.draft, self.finding, self.audience, self.held, self._notify_time, self.critical)
 
     def build_alerts(self) -> bool:
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
-        return self._build_case_alerts() if self.share.group is Grouping.CASE else self._build_run_alert()
+        return self._build_case_alerts() if self.audience.group is Grouping.CASE else self._build_run_alert()
 
     def _build_run_alert(self) -> bool:
         run, at = self.finding.run, self.finding.happened
-        cases = [case_key(result) for result in self.share.results]
-        known = self.roots.find_by_run(run.id) or self.roots.find_flapping(cases, run.title or "", at)
+        cases = [case_key(result) for result in self.audience.results]
+        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run.title or "", at)
         if known:
             self._update_run_alert(*known)
             return False
-        resolved = self.roots.find_resolution(cases, run.title or "", at)
+        resolved = self.alerts.find_resolution(cases, run.title or "", at)
         body = self._run_body().model_copy(update={"resolved": resolved})
-        root = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
-        self.roots.put_alert(run_field(run.id), root)
-        self._thread.add_run_replies(root, self.share.results, ReplyStyle())
-        return bool(root.storm)
+        alert = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
+        self.alerts.put_alert(run_field(run.id), alert)
+        self._thread.add_run_replies(alert, self.audience.results, ReplyStyle())
+        return bool(alert.storm)
 
-    def _update_run_alert(self, field: str, root: Alert) -> None:
+    def _update_run_alert(self, field: str, alert: Alert) -> None:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
         at = self.finding.happened
-        again = root.is_relapse(at)
-        snoozer = self._find_snoozer(root) if again else ""
-        more = [case for case in map(case_key, self.share.results) if case not in root.cases]
+        again = alert.is_relapse(at)
+        snoozer = self._find_snoozer(alert) if again else ""
+        more = [case for case in map(case_key, self.audience.results) if case not in alert.cases]
         reopened = again or bool(more)
-        status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(root))
-        body = self._run_body(status).model_copy(update=self._reopened_fields(root, reopened))
-        left = list(map(case_key, self.share.results)) if again else [*root.left, *more]
-        changed = root.model_copy(
+        status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
+        body = self._run_body(status).model_copy(update=self._reopened_fields(alert, reopened))
+        left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
+        changed = alert.model_copy(
             update={
-                "cases": (*root.cases, *more),
+                "cases": (*alert.cases, *more),
                 "left": tuple(dict.fromkeys(left)),
-                "partial": root.partial or self.finding.is_partial,
-                "recovered": None if reopened else root.recovered,
-                **self._run_counts(root),
+                "partial": alert.partial or self.finding.is_partial,
+                "recovered": None if reopened else alert.recovered,
+                **self._run_counts(alert),
                 "body": payloads.dump_payload(body),
             }
         )
         changed = changed.with_relapse(at) if again else changed
-        loud = again and self.share.wants_broadcast(Broadcast.RELAPSE)
+        loud = again and self.audience.wants_broadcast(Broadcast.RELAPSE)
         if again and changed.is_flapping(at):
             changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
         else:
             self._thread.add_run_replies(
-                changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
+                changed, self.audience.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
             )
-        self.roots.put_alert(field, changed, self.held)
-        self._update_message(root, changed)
+        self.alerts.put_alert(field, changed, self.held)
+        self._update_message(alert, changed)
         self._schedule_escalations(changed, again=again)
 
     def _build_case_alerts(self) -> bool:
         grouped: dict[str, list[Result]] = {}
-        for result in self.share.results:
+        for result in self.audience.results:
             grouped.setdefault(case_key(result), []).append(result)
         relapsed = [case for case in sorted(grouped) if self._has_relapse(case)]
         burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
-        own = {case: replace(self, share=self.share.for_results(results)) for case, results in grouped.items()}
+        own = {case: replace(self, audience=self.audience.for_results(results)) for case, results in grouped.items()}
         absorbed = [own[case]._build_case_alert(case, grouped[case], relapsed, burst=burst) for case in sorted(grouped)]
         return all(absorbed)
 
     def _has_relapse(self, case: str) -> bool:
-        known, at = self.roots.get(case_field(case)), self.finding.happened
-        return known is not None and known.is_relapse(at) and not self.roots.resolution_of(known, at)
+        known, at = self.alerts.get(case_field(case)), self.finding.happened
+        return known is not None and known.is_relapse(at) and not self.alerts.resolution_of(known, at)
 
     def _continued_alert(self, case: str) -> Alert | None:
         """Return the case's alert if this failure continues it; None if a new alert is due."""
-        known, at = self.roots.get(case_field(case)), self.finding.happened
+        known, at = self.alerts.get(case_field(case)), self.finding.happened
         if known is None or known.is_over(at):
             return None
         counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
-        return known if counted or not self.roots.resolution_of(known, at) else None
+        return known if counted or not self.alerts.resolution_of(known, at) else None
 
     def _build_case_alert(self, case: str, results: Sequence[Result], relapsed: Sequence[str], *, burst: bool) -> bool:
         """Build or update one case's alert. Only the first of ``relapsed`` is broadcast, with the number of others.
@@ -140,21 +140,21 @@ class AlertBuilder:
             self._update_case_alert(field, known, results, others=len(relapsed) - 1 if case in relapsed[:1] else None)
             return False
         first = results[0]
-        before = self.roots.get(field)
-        resolved = self.roots.resolution_of(before, at) if before else None
+        before = self.alerts.get(field)
+        resolved = self.alerts.resolution_of(before, at) if before else None
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
-        root = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
-        self.roots.put_alert(field, root)
-        self._thread.add_result_replies(root, results[1:], ReplyStyle())
-        return bool(root.storm)
+        alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
+        self.alerts.put_alert(field, alert)
+        self._thread.add_result_replies(alert, results[1:], ReplyStyle())
+        return bool(alert.storm)
 
-    def _update_case_alert(self, field: str, root: Alert, results: Sequence[Result], others: int | None) -> None:
+    def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
         at = self.finding.happened
-        again = root.is_relapse(at)
-        snoozer = self._find_snoozer(root) if again else ""
-        before = CaseAlertPayload.model_validate(root.body)
-        counts = before.count + (self.finding.run.id not in root.runs)
-        latest = self._case_body(case_key(results[0]), results[0]) if at >= root.last else before
+        again = alert.is_relapse(at)
+        snoozer = self._find_snoozer(alert) if again else ""
+        before = CaseAlertPayload.model_validate(alert.body)
+        counts = before.count + (self.finding.run.id not in alert.runs)
+        latest = self._case_body(case_key(results[0]), results[0]) if at >= alert.last else before
         updated = latest.model_copy(
             update={
                 "count": counts,
@@ -163,57 +163,57 @@ class AlertBuilder:
                 "standing": AlertStatus.AGAIN if again else before.standing,
                 "turned": self._seen_at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
-                **self._reopened_fields(root, again),
+                **self._reopened_fields(alert, again),
             }
         )
-        changed = root.model_copy(update={**self._run_counts(root), "body": payloads.dump_payload(updated)})
-        changed = changed.with_relapse(at).model_copy(update={"left": root.cases}) if again else changed
+        changed = alert.model_copy(update={**self._run_counts(alert), "body": payloads.dump_payload(updated)})
+        changed = changed.with_relapse(at).model_copy(update={"left": alert.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
-        loud = (others is not None if again else at - root.last > WORSE_AFTER_SECONDS) and self.share.wants_broadcast(
-            worse
-        )
+        loud = (
+            others is not None if again else at - alert.last > WORSE_AFTER_SECONDS
+        ) and self.audience.wants_broadcast(worse)
         if again and changed.is_flapping(at):
             changed = self._thread.add_flapping_reply(changed, updated.case.title, loud=loud)
         else:
             how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
             self._thread.add_result_replies(changed, results, how)
-        self.roots.put_alert(field, changed, self.held)
-        self._update_message(root, changed)
+        self.alerts.put_alert(field, changed, self.held)
+        self._update_message(alert, changed)
         self._schedule_escalations(changed, again=again)
-        self._report_wake_up(root, changed)
+        self._report_wake_up(alert, changed)
 
-    def _update_message(self, before: Alert, root: Alert) -> None:
+    def _update_message(self, before: Alert, alert: Alert) -> None:
         """Edit the alert's message to its latest state.
 
         If it recovered before it was posted and has failed again, post it after all.
         """
-        if before.body.get("unposted") and not root.body.get("unposted"):
-            self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, root.key, root.body))
-        self._thread.edit(root)
+        if before.body.get("unposted") and not alert.body.get("unposted"):
+            self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, alert.key, alert.body))
+        self._thread.edit(alert)
 
-    def _find_snoozer(self, root: Alert) -> str:
+    def _find_snoozer(self, alert: Alert) -> str:
         """Return the id of the person whose snooze was active when it recovered, or an empty string."""
-        return self.roots.records.snoozer_before_relapse(root.key, root.body, root.body.get("turned") or 0.0)
+        return self.alerts.records.snoozer_before_relapse(alert.key, alert.body, alert.body.get("turned") or 0.0)
 
-    def _report_wake_up(self, before: Alert, root: Alert) -> None:
+    def _report_wake_up(self, before: Alert, alert: Alert) -> None:
         """Notify the person whose snooze ends because of this failure."""
-        asleep = self.roots.records.woken_snooze(root.key, before.body, root.body)
+        asleep = self.alerts.records.woken_snooze(alert.key, before.body, alert.body)
         if asleep:
-            self.draft.add_notifications(build_wake_up(root.key, self.share.channel, asleep, root.body["last"]))
+            self.draft.add_notifications(build_wake_up(alert.key, self.audience.channel, asleep, alert.body["last"]))
 
-    def _reopened_fields(self, root: Alert, again: bool) -> dict[str, Any]:
+    def _reopened_fields(self, alert: Alert, again: bool) -> dict[str, Any]:
         """Return the payload fields that carry over from the alert or change when it is reopened."""
-        turn, opened, policy = (root.body.get(name) for name in ("turn", "opened", "policy"))
-        reopened = again and root.recovered is not None
+        turn, opened, policy = (alert.body.get(name) for name in ("turn", "opened", "policy"))
+        reopened = again and alert.recovered is not None
         return {
             "turn": (turn or 0) + reopened,
-            "opened": self._notify_time if reopened else opened or root.first,
+            "opened": self._notify_time if reopened else opened or alert.first,
             "policy": EscalationPolicy.model_validate(policy or {}),
-            "mention": tuple(root.body.get("mention", ())),
-            "unmentioned": root.body.get("unmentioned", 0),
-            "takers": tuple(root.body.get("takers", ())),
-            "unposted": bool(root.body.get("unposted")) and not again,
-            "resolved": Resolution.model_validate(resolved) if (resolved := root.body.get("resolved")) else None,
+            "mention": tuple(alert.body.get("mention", ())),
+            "unmentioned": alert.body.get("unmentioned", 0),
+            "takers": tuple(alert.body.get("takers", ())),
+            "unposted": bool(alert.body.get("unposted")) and not again,
+            "resolved": Resolution.model_validate(resolved) if (resolved := alert.body.get("resolved")) else None,
         }
 
     @property
@@ -226,30 +226,30 @@ class AlertBuilder:
         """When it happened, no later than now: shown to people and compared with the times of their actions."""
         return self.draft.clamp_to_now(self.finding.happened)
 
-    def _schedule_escalations(self, root: Alert, *, again: bool = True) -> None:
+    def _schedule_escalations(self, alert: Alert, *, again: bool = True) -> None:
         """Schedule escalations. Ones made obsolete by an action are dropped when due.
 
         A further failure reopens an alert that people had resolved or snoozed, as of when it happened.
         """
-        body = payloads.load_payload(root.body)
+        body = payloads.load_payload(alert.body)
         if not isinstance(body, RunAlertPayload | CaseAlertPayload) or not body.policy.escalate:
             return
-        if storm_key_of(self.draft, self.share.channel, root.key):
+        if storm_key_of(self.draft, self.audience.channel, alert.key):
             return  # the storm is escalated as a whole
         opened = body.opened if again else self._seen_at
         present = TriageRecord(turn=body.turn, opened=opened)
-        flaps = root.relapsed is not None and root.is_flapping(self.finding.happened)
-        calm = self.draft.clamp_to_now(root.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
+        flaps = alert.relapsed is not None and alert.is_flapping(self.finding.happened)
+        calm = self.draft.clamp_to_now(alert.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
         notified_at = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
         self.draft.add_notifications(
-            *schedule_reminders(root.key, self.share.channel, present, body.policy, notified_at=notified_at)
+            *schedule_reminders(alert.key, self.audience.channel, present, body.policy, notified_at=notified_at)
         )
 
-    def _run_counts(self, root: Alert) -> dict[str, Any]:
+    def _run_counts(self, alert: Alert) -> dict[str, Any]:
         """Return the alert's run fields with this run counted."""
         at, run_id = self.finding.happened, self.finding.run.id
-        runs = tuple(dict.fromkeys((*root.runs, run_id)))[-10:]
-        return {"runs": runs, "first": min(root.first, at), "last": max(root.last, at)}
+        runs = tuple(dict.fromkeys((*alert.runs, run_id)))[-10:]
+        return {"runs": runs, "first": min(alert.first, at), "last": max(alert.last, at)}
 
     def _add_alert(  # noqa: PLR0913, PLR0917  (the last two are the storm's)
         self,
@@ -262,22 +262,22 @@ class AlertBuilder:
         burst: bool = False,
     ) -> Alert:
         """Create an alert and add its notification: its own message, or a line in a storm summary."""
-        name = idempotency_key(kind, identifier, str(category), self.share.channel)
+        name = idempotency_key(kind, identifier, str(category), self.audience.channel)
         absorbed = self._place_in_storm(name, identifier, str(category), body.title, failures, burst)
-        left_out = len(self.share.mention_ids) - len(absorbed.mention)
+        left_out = len(self.audience.mention_ids) - len(absorbed.mention)
         body = body.model_copy(update={"mention": absorbed.mention, "unmentioned": left_out})
         made = Alert(
             key=name,
             storm=absorbed.storm,
-            group=self.share.group,
+            group=self.audience.group,
             id=identifier,
             category=str(category),
-            takers=tuple(taker.id for taker in self.share.takers),
-            threaded=self.share.is_threaded,
+            takers=tuple(taker.id for taker in self.audience.takers),
+            threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
             cases=tuple(dict.fromkeys(cases)),
             left=tuple(dict.fromkeys(cases)),
-            partial=self.finding.is_partial and self.share.group is Grouping.RUN,
+            partial=self.finding.is_partial and self.audience.group is Grouping.RUN,
             runs=(self.finding.run.id,),
             first=self.finding.happened,
             last=self.finding.happened,
@@ -302,15 +302,15 @@ class AlertBuilder:
             url=url if len(url) <= MAX_LINK_LENGTH else "",
         )
         candidate = StormCandidate(
-            channel=self.share.channel,
+            channel=self.audience.channel,
             member=member,
             category=category,
             happened=self._seen_at,
             held=self.held,
             failures=failures,
-            mention=self.share.mention_ids,
-            policy=self.share.escalation_policy,
-            takers=tuple(taker.id for taker in self.share.takers),
+            mention=self.audience.mention_ids,
+            policy=self.audience.escalation_policy,
+            takers=tuple(taker.id for taker in self.audience.takers),
             critical=self.critical,
             run=self._thread.place,
             burst=burst,
@@ -319,33 +319,33 @@ class AlertBuilder:
 
     def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
         turned = status is AlertStatus.AGAIN
-        count = self.share.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
+        count = self.audience.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunAlertPayload(
             run=self._thread.place,
             standing=status,
             turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
-            mention=self.share.mention_ids,
-            owners=self.share.card_owners,
+            mention=self.audience.mention_ids,
+            owners=self.audience.card_owners,
             opened=self._notify_time,
-            policy=self.share.escalation_policy,
-            takers=tuple(taker.id for taker in self.share.takers),
+            policy=self.audience.escalation_policy,
+            takers=tuple(taker.id for taker in self.audience.takers),
             bad=self._thread.bad,
-            top=tuple(map(CaseSummary.from_result, self.share.results[:MAX_TOP_FAILURES])),
+            top=tuple(map(CaseSummary.from_result, self.audience.results[:MAX_TOP_FAILURES])),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
-        count = self.share.counted.get(case, Count(1, self.finding.happened))
+        count = self.audience.counted.get(case, Count(1, self.finding.happened))
         return CaseAlertPayload(
             run=self._thread.place,
-            mention=self.share.mention_ids,
-            owners=self.share.card_owners,
+            mention=self.audience.mention_ids,
+            owners=self.audience.card_owners,
             opened=self._notify_time,
-            policy=self.share.escalation_policy,
-            takers=tuple(taker.id for taker in self.share.takers),
+            policy=self.audience.escalation_policy,
+            takers=tuple(taker.id for taker in self.audience.takers),
             case=CaseSummary.from_result(result, 1500),
             case_id=payloads.clean_text(result.case_id, 128),
             count=count.failures,
@@ -354,5 +354,5 @@ class AlertBuilder:
         )
 
 
-def _status_of(root: Alert) -> str:
-    return str(root.body.get("standing", AlertStatus.OPEN))
+def _status_of(alert: Alert) -> str:
+    return str(alert.body.get("standing", AlertStatus.OPEN))

@@ -101,15 +101,15 @@ def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> I
     """Yield the channel's open or recovered alerts that count the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
     own = {finding.run.id, *(item.id for item in finding.bad)}
-    for root in map(Alert.model_validate_json, stored.values()):
-        if not root.storm and (finding.run.id in root.runs or root.id in own):
-            yield CountedMessage(root.key, joined=root.id not in own)
+    for alert in map(Alert.model_validate_json, stored.values()):
+        if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
+            yield CountedMessage(alert.key, joined=alert.id not in own)
 
 
 def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
     """Yield the keys under which a storm could list the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    yield from (root.key for root in map(Alert.model_validate_json, stored.values()) if finding.run.id in root.runs)
+    yield from (alert.key for alert in map(Alert.model_validate_json, stored.values()) if finding.run.id in alert.runs)
     yield from _likely_keys(finding, channel)
 
 

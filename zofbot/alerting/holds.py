@@ -66,22 +66,22 @@ def mutes_on(
 
 
 def split_by_mutes(
-    draft: DecisionBuilder, finding: RunFinding, share: ChannelAudience
+    draft: DecisionBuilder, finding: RunFinding, audience: ChannelAudience
 ) -> Iterator[tuple[ChannelAudience, list[Mute]]]:
     """Split a channel's failures by the mutes they wait for; the part that waits for none comes first.
 
     A muted case gets its own alert, so that the run's alert does not show it.
     """
-    place = (draft, share.channel, finding.projects, finding.environment)
+    place = (draft, audience.channel, finding.projects, finding.environment)
     whole = mutes_on(*place)
     parts: dict[tuple[str, ...], tuple[list[Mute], list[Result]]] = {}
-    for result in share.results:
+    for result in audience.results:
         mutes = mutes_on(*place, [case_names(result)])
         parts.setdefault(tuple(mute.id for mute in mutes), (mutes, []))[1].append(result)
     if not parts:
-        yield share, whole
+        yield audience, whole
     for mutes, results in sorted(parts.values(), key=lambda part: len(part[0])):
-        part = share if len(parts) == 1 else share.for_results(results)
+        part = audience if len(parts) == 1 else audience.for_results(results)
         yield (part if mutes == whole else replace(part, group=Grouping.CASE)), mutes
 
 

@@ -40,30 +40,32 @@ def decide_platform_event(
     reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
     matching = [answer for answer, verdict in answers if verdict.matched]
     for channel in sorted({item.channel for item in matching}):
-        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel))
+        audience = ChannelAudience(
+            channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel)
+        )
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
-        hold, before = compute_hold(draft.now, share.takers, mutes, critical=critical), DraftSnapshot.take(draft)
-        answer = _decide_channel(draft, notice, share, hold.until, critical=critical)
+        hold, before = compute_hold(draft.now, audience.takers, mutes, critical=critical), DraftSnapshot.take(draft)
+        answer = _decide_channel(draft, notice, audience, hold.until, critical=critical)
         schedule_catch_up(draft, channel, hold, before)
         held = answer is DecisionReason.TOLD and hold.until
         reasons += [
-            build_held_decision(taker, hold) if held else build_decision(taker, answer) for taker in share.takers
+            build_held_decision(taker, hold) if held else build_decision(taker, answer) for taker in audience.takers
         ]
     return reasons
 
 
 def _decide_channel(
-    draft: DecisionBuilder, notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool
+    draft: DecisionBuilder, notice: PlatformEvent, audience: ChannelAudience, held: float, *, critical: bool
 ) -> DecisionReason:
     """Add one channel's notification, unless this event was decided on before."""
     name = platform_event_key(notice)
-    before = prior_decisions(draft, name).get(share.channel)
+    before = prior_decisions(draft, name).get(audience.channel)
     if before:
         return REASON_BY_PRIOR_KIND[before.how]
-    candidate = _storm_candidate(notice, share, held, critical=critical)
+    candidate = _storm_candidate(notice, audience, held, critical=critical)
     absorbed = absorb_into_storm(draft, candidate)
     record_decision(
-        draft, name, share.channel, PriorDecision(DecisionKind.STORM if absorbed.storm else DecisionKind.TOLD, 0)
+        draft, name, audience.channel, PriorDecision(DecisionKind.STORM if absorbed.storm else DecisionKind.TOLD, 0)
     )
     if absorbed.storm:
         return DecisionReason.STORM
@@ -71,9 +73,11 @@ def _decide_channel(
     return DecisionReason.TOLD
 
 
-def _storm_candidate(notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool) -> StormCandidate:
+def _storm_candidate(
+    notice: PlatformEvent, audience: ChannelAudience, held: float, *, critical: bool
+) -> StormCandidate:
     member = StormMember(
-        key=idempotency_key("notice", notice.id, notice.event.value, share.channel, turn=int(notice.happened)),
+        key=idempotency_key("notice", notice.id, notice.event.value, audience.channel, turn=int(notice.happened)),
         id=payloads.clean_text(notice.id, 128),
         title=payloads.clean_text(notice.said or notice.id, 150),
         project=payloads.clean_text(notice.projects[-1] if notice.projects else "", 80),
@@ -81,12 +85,12 @@ def _storm_candidate(notice: PlatformEvent, share: ChannelAudience, held: float,
         followed=False,
     )
     return StormCandidate(
-        channel=share.channel,
+        channel=audience.channel,
         member=member,
         category=notice.event.value,
         happened=notice.happened,
         held=held,
-        mention=share.mention_ids,
+        mention=audience.mention_ids,
         critical=critical,
     )
 

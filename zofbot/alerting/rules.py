@@ -96,8 +96,8 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     for channel in sorted(subscribed_channels(subscriptions, default_channel)):
         if not draft.read_hash(alerts_hash(channel, scope_key(finding))):
             continue  # most channels have no open alert in this scope
-        for root in ChannelRecovery(draft, finding, channel, subscriptions).recover_alerts():
-            reasons = [_as_recovered(reason) if reason.subscription in root.takers else reason for reason in reasons]
+        for alert in ChannelRecovery(draft, finding, channel, subscriptions).recover_alerts():
+            reasons = [_as_recovered(reason) if reason.subscription in alert.takers else reason for reason in reasons]
     reruns.report_rerun(draft, finding)
     return _finish_decision(draft, reasons)
 
@@ -193,14 +193,16 @@ def _decide_channel(
         if match.is_below_threshold
     }
     how = DecisionKind.BELOW
-    parts = [part for share in build_audiences(channel, matches) for part in split_by_mutes(draft, finding, share)]
-    for share, mutes in parts:
-        hold = compute_hold(draft.now, share.takers, mutes, critical=critical)
-        roots, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
-        in_storm = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
+    parts = [
+        part for audience in build_audiences(channel, matches) for part in split_by_mutes(draft, finding, audience)
+    ]
+    for audience, mutes in parts:
+        hold = compute_hold(draft.now, audience.takers, mutes, critical=critical)
+        alerts, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
+        in_storm = AlertBuilder(draft, finding, audience, alerts, hold, critical).build_alerts()
         schedule_catch_up(draft, channel, hold, before)
         how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
-        for taker in share.takers:
+        for taker in audience.takers:
             reasons.setdefault(taker.id, _notified_decision(taker, hold, in_storm=in_storm))
     return how, list(reasons.values())
 

@@ -59,38 +59,40 @@ class ThreadReplies:
 
     draft: DecisionBuilder
     finding: RunFinding
-    share: ChannelAudience
+    audience: ChannelAudience
     held: float
     now: float
     critical: bool
 
-    def add_run_replies(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
+    def add_run_replies(self, alert: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
         """Add a reply for each of the first failures and one for the rest; one for a relapse without known failures."""
-        if root.storm:
-            self._add_storm_reply(root, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
+        if alert.storm:
+            self._add_storm_reply(alert, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
             return
-        if not results and how.again and (root.threaded or how.posts_when_flat):
+        if not results and how.again and (alert.threaded or how.posts_when_flat):
             again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
-            self._reply(root, idempotency_key("again", self.finding.run.id, root.category, self.share.channel), again)
-        self.add_result_replies(root, results[:FIRST], how)
+            self._reply(
+                alert, idempotency_key("again", self.finding.run.id, alert.category, self.audience.channel), again
+            )
+        self.add_result_replies(alert, results[:FIRST], how)
         rest = results[FIRST:]
         count = self.bad - min(FIRST, len(results))
-        if results and count and root.threaded:
+        if results and count and alert.threaded:
             titles, listed = payloads.collect_titles(rest)
             body = payloads.MoreFailuresPayload(run=self.place, titles=titles, count=count, unlisted=count - listed)
-            name = idempotency_key("rest", self.finding.run.id, root.category, self.share.channel, turn=self.bad)
-            self._reply(root, name, body)
+            name = idempotency_key("rest", self.finding.run.id, alert.category, self.audience.channel, turn=self.bad)
+            self._reply(alert, name, body)
 
-    def add_result_replies(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
+    def add_result_replies(self, alert: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
         """Add a reply for each result, the first as ``how`` says. A layout without threads gets at most that one."""
-        if root.storm:
+        if alert.storm:
             if results:
                 case = CaseSummary.from_result(results[0], 1500)
                 body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
-                self._add_storm_reply(root, body, how)
+                self._add_storm_reply(alert, body, how)
             return
-        for index, result in enumerate(results if root.threaded else results[: int(how.posts_when_flat)]):
-            if root.group is Grouping.CASE and result.id == root.id:
+        for index, result in enumerate(results if alert.threaded else results[: int(how.posts_when_flat)]):
+            if alert.group is Grouping.CASE and result.id == alert.id:
                 continue
             body = ResultPayload(
                 case=CaseSummary.from_result(result, 1500), run_id=self.finding.run.id, again=how.again
@@ -98,46 +100,48 @@ class ThreadReplies:
             if not index:
                 first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
                 body = body.model_copy(update=first)
-            self._reply(root, idempotency_key("result", result.id, result.outcome.value, self.share.channel), body)
+            self._reply(alert, idempotency_key("result", result.id, result.outcome.value, self.audience.channel), body)
 
     @property
     def bad(self) -> int:
         """The number of failures for this channel, including unread ones unless a filter left some out."""
-        everything = len(self.share.results) == len(self.finding.bad)
-        return self.finding.total if everything else len(self.share.results)
+        everything = len(self.audience.results) == len(self.finding.bad)
+        return self.finding.total if everything else len(self.audience.results)
 
     @property
     def place(self) -> RunSummary:
         """The run's summary."""
         return RunSummary.from_run(self.finding.run, self.finding.outcome)
 
-    def add_flapping_reply(self, root: Alert, title: str, *, loud: bool) -> Alert:
+    def add_flapping_reply(self, alert: Alert, title: str, *, loud: bool) -> Alert:
         """Add or edit the one reply that reports flapping. Return the alert with that reply's key."""
-        if root.storm:
-            return root  # the storm's list shows its state
-        name = root.line or idempotency_key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
-        body = FlappingPayload(title=title, run=self.place, times=root.relapses, broadcast=loud)
-        if root.line:
+        if alert.storm:
+            return alert  # the storm's list shows its state
+        name = alert.line or idempotency_key(
+            "flapping", alert.id, alert.category, self.audience.channel, turn=alert.turns
+        )
+        body = FlappingPayload(title=title, run=self.place, times=alert.relapses, broadcast=loud)
+        if alert.line:
             self.draft.add_notifications(
                 self.notify(NotificationKind.EDIT, edit_key(name), payloads.dump_payload(body), name)
             )
-        elif root.threaded or loud:
-            self._reply(root, name, body)
+        elif alert.threaded or loud:
+            self._reply(alert, name, body)
         else:
-            return root
-        return root.model_copy(update={"line": name})
+            return alert
+        return alert.model_copy(update={"line": name})
 
-    def edit(self, root: Alert) -> None:
+    def edit(self, alert: Alert) -> None:
         """Edit the alert's own message, if it has one, to its latest state."""
-        if not root.storm:
-            self.draft.add_notifications(self.notify(NotificationKind.EDIT, edit_key(root.key), root.body, root.key))
+        if not alert.storm:
+            self.draft.add_notifications(self.notify(NotificationKind.EDIT, edit_key(alert.key), alert.body, alert.key))
 
     def notify(self, kind: NotificationKind, name: str, body: dict[str, Any], root: str = "") -> Notification:
         """Build a notification about the run, with the key ``name``."""
         return Notification(
             key=name,
             kind=kind,
-            channel=self.share.channel,
+            channel=self.audience.channel,
             body=body,
             root=root,
             happened=self.draft.clamp_to_now(self.finding.happened),
@@ -146,9 +150,9 @@ class ThreadReplies:
             schema=NOTIFICATION_SCHEMA,
         )
 
-    def _add_storm_reply(self, root: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
+    def _add_storm_reply(self, alert: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
         """Add a relapse reply to the storm's thread, at most once a minute, as the storm's list shows every member."""
-        storm = load_storm(self.draft, self.share.channel, root.storm) if how.again else None
+        storm = load_storm(self.draft, self.audience.channel, alert.storm) if how.again else None
         if storm:
             name = idempotency_key("again", storm.id, storm.category, storm.channel, turn=int(self.now // 60))
             loud = body.model_copy(update={"broadcast": how.loud})
@@ -156,7 +160,7 @@ class ThreadReplies:
                 build_storm_reply(storm, name, loud, self.draft.clamp_to_now(self.finding.happened), self.held)
             )
 
-    def _reply(self, root: Alert, name: str, body: Payload) -> None:
+    def _reply(self, alert: Alert, name: str, body: Payload) -> None:
         self.draft.add_notifications(
-            self.notify(NotificationKind.REPLY, name, payloads.dump_payload(body), root.thread_key)
+            self.notify(NotificationKind.REPLY, name, payloads.dump_payload(body), alert.thread_key)
         )

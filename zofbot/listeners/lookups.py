@@ -80,11 +80,11 @@ async def show_runs(context: ListenerContext, typed: str, start: int = 0) -> Mes
     newest = sorted(
         found.values(), key=lambda run: run.created or run.started or run.ended or _EARLIEST_TIME, reverse=True
     )
-    hint = "" if newest else await _nearest_projects(context, filters.project)
+    hint = "" if newest else await suggest_projects(context, filters.project)
     return cards.runs_card(newest, str(filters), start=start, partial=partial, hint=hint)
 
 
-async def _nearest_projects(context: ListenerContext, patterns: Sequence[str]) -> str:
+async def suggest_projects(context: ListenerContext, patterns: Sequence[str]) -> str:
     """Suggest projects if a filter matches none that Zof lists (mrkdwn)."""
     listing = context.catalog.projects
     if patterns and listing.is_stale:

@@ -13,6 +13,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.lookups import suggest_projects
 from zofbot.listeners.subscription.commands import request_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -67,7 +68,7 @@ async def mute(context: ListenerContext, requester: Requester, typed: str) -> Me
         except CommitConflict:
             continue
         log.info("muted", id=made.id, channel=requester.channel, by=requester.user, seconds=wish.seconds)
-        return mutes.muted(made)
+        return mutes.muted(made, await suggest_projects(context, made.project))
 
 
 async def unmute(context: ListenerContext, requester: Requester, which: str) -> Message:

@@ -191,12 +191,14 @@ class PollCycle:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)
             read = ((channel, Alert.model_validate_json(value)) for channel, all_ in kept for value in all_.values())
             news = [
-                (channel, root) for channel, root in read if root.recovered is None or run_ids.intersection(root.runs)
+                (channel, alert)
+                for channel, alert in read
+                if alert.recovered is None or run_ids.intersection(alert.runs)
             ]
             row = first_row_time(memory, self._subscriptions.all, place)
             rows = () if row is None else (row,)
-            since = min((*(root.last for _, root in news), *rows), default=None)
-            open_ = min((*(root.last for _, root in news if root.recovered is None), *rows), default=None)
+            since = min((*(alert.last for _, alert in news), *rows), default=None)
+            open_ = min((*(alert.last for _, alert in news if alert.recovered is None), *rows), default=None)
             failing = None if since is None else OpenScope(since, tuple(dict(news)), open_)
             self._checkpoint.watch_recoveries(place, failing, self._context.unix_time())
 

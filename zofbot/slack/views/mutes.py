@@ -17,8 +17,8 @@ MAX_ROWS = 10
 """Maximum mutes listed."""
 
 
-def muted(mute: Mute) -> Message:
-    """Reply to the person who muted something."""
+def muted(mute: Mute, hint: str = "") -> Message:
+    """Reply to the person who muted something; ``hint`` (mrkdwn) says if it matches no project."""
     said = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
     after = (
         f"Nothing that matches is posted here until {format_moment(mute.until)}; "
@@ -27,7 +27,11 @@ def muted(mute: Mute) -> Message:
     ends = f"`{SLASH_COMMAND} unmute` ends it earlier."
     return Message(
         f"{said}. {after}",
-        [section_block(f"🔕 *Muted:* {text.inline_code(mute.filters, 1000)}\n{after} {ends}"), *button_row(_end(mute))],
+        [
+            section_block(f"🔕 *Muted:* {text.inline_code(mute.filters, 1000)}\n{after} {ends}"),
+            *([section_block(f"⚠️ {hint}")] if hint else []),
+            *button_row(_end(mute)),
+        ],
     )
 
 
