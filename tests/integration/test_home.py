@@ -30,6 +30,7 @@ from zofbot.services.daily_stats import CACHE_SECONDS, summarize_runs
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.seed import INCIDENT_ROOM
 from zofbot.slack.views import home
+from zofbot.slack.views.channel_notes import note_payload
 from zofbot.slack.views.home import (
     BotHealth,
     DailyStats,
@@ -541,13 +542,10 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: Run
 
 
 async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
-    """A notification that cannot be drawn."""
+    """A notification that Slack refuses for good."""
+    built.world.slack.faults.set_fault("error:msg_too_long", 1, only="chat.postMessage")
     note = Notification(
-        key=key,
-        kind=NotificationKind.ROOT,
-        channel="C0QA",
-        body={"card": "trial", "alert": {"card": "odd"}, "mentions": "some"},
-        happened=START_TIME,
+        key=key, kind=NotificationKind.ROOT, channel="C0QA", body=note_payload("Refused."), happened=START_TIME
     )
     await built.app.outbox.commit([note])
 
