@@ -543,7 +543,7 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: Run
 
 async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
     """A notification that Slack refuses for good."""
-    built.world.slack.faults.set_fault("error:msg_too_long", 1, only="chat.postMessage")
+    built.world.slack.faults.set_fault("error:metadata_too_large", 1, only="chat.postMessage")
     note = Notification(
         key=key, kind=NotificationKind.ROOT, channel="C0QA", body=note_payload("Refused."), happened=START_TIME
     )
