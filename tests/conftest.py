@@ -1,4 +1,4 @@
-"""The whole house over real HTTP: the bot with a real Valkey, the pretend Slack and the pretend Zof."""
+"""Shared fixtures: the bot over real HTTP, with a real Valkey and the simulated Slack and Zof."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 
-# Stores write each step to a disk and wait for it, on a busy machine for seconds: in tests they write to memory.
+# Stores fsync every write, which can take seconds on a busy disk; in tests they use a folder in memory.
 if folder_in_memory:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder_in_memory)
 
-hypothesis.settings.register_profile("house", deadline=None)  # no test is timed: machines that test are busy
-hypothesis.settings.load_profile("house")
+hypothesis.settings.register_profile("zofbot", deadline=None)  # no deadlines: test machines may be slow
+hypothesis.settings.load_profile("zofbot")
 
 
 count_redis_replies()
@@ -35,19 +35,19 @@ __all__ = ["slack_app", "triage_bot"]
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Virtual time for every test; folders whose tests are about real time replace it."""
+    """Run every test on virtual time; folders whose tests need real time override this."""
     return "asyncio", {"loop_factory": VirtualLoop}
 
 
 @pytest.fixture(scope="session")
 def valkey() -> str:
-    """The address of one Valkey for all tests of this process; it outlives their event loops."""
+    """URL of one Valkey shared by all tests of this process; it outlives their event loops."""
     return shared_valkey()
 
 
 @pytest.fixture(params=["double", "server"])
 async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[redis.Redis]:
-    """An empty store: a double, and a real one."""
+    """An empty store: fakeredis, and a real server."""
     if request.param == "double":
         async with fakeredis.FakeAsyncRedis() as double:
             yield double
@@ -59,7 +59,7 @@ async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[r
 
 @pytest.fixture
 async def clock() -> MovableClock:
-    """The time that bot, simulator and test share."""
+    """The clock that bot, simulator and test share."""
     return test_clock()
 
 
@@ -76,7 +76,7 @@ async def stage(clock: MovableClock) -> AsyncIterator[SimulatorServer]:
 
 @pytest.fixture
 async def bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
-    """A bot that answers, over HTTP unless the test asks for ``each_transport``; it neither polls nor delivers."""
+    """A bot that only serves requests, over HTTP unless the test uses ``each_transport``."""
     async with running_bot(valkey, socket=getattr(request, "param", "http") == "socket") as bot:
         yield bot
 
@@ -85,7 +85,7 @@ async def bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Runn
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Print with a failing test what reproduces it: its clock, and what its bots wrote to Slack."""
+    """Add to a failed test's report how to reproduce it, and the messages of its bots."""
     report = yield
     if call.when == "call" and report.failed:
         report.sections.append(("to reproduce", how_to_reproduce(item)))
@@ -95,7 +95,7 @@ def pytest_runtest_makereport(
 
 
 def how_to_reproduce(item: pytest.Item) -> str:
-    """The command that runs a failed test once more at the same time of day, and its bots' ledgers."""
+    """Return the command that repeats a failed test at the same time, and the messages of its bots."""
     epochs = [f"{bot.world.clock.time():.0f}" for bot in started]
     lines = [f"ZOFBOT_TEST_EPOCH={loop_epoch():.0f} make test ARGS='-n0 {item.nodeid}'"]
     for bot, now in zip(started, epochs, strict=True):

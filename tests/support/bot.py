@@ -1,4 +1,4 @@
-"""A running bot in its simulated world, and how tests look at it."""
+"""A bot running against the simulator, with actions and queries for tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from zofbot.store.failover import connect_redis
 
 
 async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
-    """Wait for something that happens after the answer; where it does not, say what every task was waiting for."""
+    """Wait until a condition holds; raises TimeoutError with notes on what every task was waiting for."""
     waited, pause = 0.0, 0.01
     try:
         async with timeout(seconds):
@@ -46,7 +46,7 @@ async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], s
 
 @dataclass
 class RunningBot:
-    """One bot in its pretend world, and how tests look at it."""
+    """One bot running against the simulator."""
 
     world: World
     stage: SimulatorServer
@@ -64,7 +64,7 @@ class RunningBot:
         return await self.stage.people.press_element(user, button, channel=message.channel, ts=message.ts)
 
     def visible_messages(self, channel: str = "C0QA", user: str = "U0ANA") -> list[PostedMessage]:
-        """What the person sees of the bot in the channel, oldest first."""
+        """Return the bot's messages that the person sees in the channel, oldest first."""
         kept = self.world.slack.messages.get(channel, {}).values()
         return [m for m in kept if m.user == "U0ZOFBOT" and not m.deleted and not m.hidden and m.only_to in ("", user)]
 
@@ -75,19 +75,19 @@ class RunningBot:
         return [message for message in self.visible_messages(channel) if not message.only_to]
 
     async def answer_text(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> str:
-        """Type something and give all of the last private answer as text."""
+        """Type something and return the last ephemeral answer as JSON text."""
         outcome = await self.type_text(text, user=user, channel=channel)
         assert outcome.status == 200, outcome
         return text_of(self.private_messages(channel, user)[-1])
 
 
 async def wait_for_first_poll(bot: RunningBot) -> None:
-    """Wait until all feeds were read once: what fails from then on is told."""
+    """Wait until all feeds were read once; later failures are reported."""
     await wait_until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
 
 
 started: list[RunningBot] = []
-"""The bots that the test under way has started, for what is printed when it fails."""
+"""Bots started by the current test, for its report if it fails."""
 
 
 def text_of(message: PostedMessage) -> str:
@@ -105,7 +105,7 @@ def buttons_of(message: PostedMessage) -> list[dict[str, Any]]:
 
 
 def bot_settings(stage: SimulatorServer, redis_url: str, **more: Any) -> Settings:
-    """Settings of a bot in the pretend world, over HTTP."""
+    """Build settings of a bot for the simulator, over HTTP."""
     slack, zof = stage.world.slack, stage.world.zof
     there = {
         "slack_bot_token": slack.bot_token,
@@ -129,15 +129,13 @@ async def running_bot(
     clock: MovableClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
-    """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and
-    delivers.
-    """
+    """Start a simulator and a bot; ``settings`` override the defaults; ``works``: poll and deliver too."""
     clock = clock or test_clock()
     world = World(clock)
     seed_world(world)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
-    stage = SimulatorServer(world, beat_seconds=10.0)  # on virtual time nothing is held up
+    stage = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time
     await stage.start()
     async with connect_redis(valkey, "zofbot", clock) as client:
         await client.flushall()
@@ -154,7 +152,7 @@ async def running_bot(
             yield started[-1]
     finally:
         await stage.stop()
-        web_app._cached_build_middleware.cache_clear()  # it holds the latest 1,024 handlers, and with them the bots
+        web_app._cached_build_middleware.cache_clear()  # this cache would keep the bots in memory
     assert not opinion.problems, opinion.problems[:5]
 
 
@@ -163,4 +161,4 @@ async def _is_ready(bot: Zofbot) -> bool:
 
 
 each_transport = pytest.mark.parametrize("bot", ["http", "socket"], indirect=True)
-"""For tests of what Slack's two ways to deliver might do differently."""
+"""Run a test over both HTTP and Socket Mode."""

@@ -1,4 +1,4 @@
-"""A real browser for the tests that look at the demo's page."""
+"""A real browser for tests of the demo's page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zofbot.simulator.server import SimulatorServer
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOT_FOLDER = os.environ.get("ZOFBOT_SCREENSHOTS", "")
-"""A folder to put screenshots into, such as ``docs``; empty: none are taken."""
+"""Folder for screenshots, such as ``docs``; empty: none are taken."""
 
 needs_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium")
 
@@ -33,7 +33,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def open_page(browser: Browser, url: str) -> AsyncIterator[Page]:
-    """The page as a newcomer opens it, in #qa-alerts; what the browser complains of fails the test."""
+    """Open the page, in #qa-alerts; any error in the browser fails the test."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
     context.set_default_timeout(10_000)
     page = await context.new_page()
@@ -60,7 +60,7 @@ async def take_screenshot(page: Page, name: str) -> None:
 
 
 async def end_run(page: Page, stage: SimulatorServer, what: str, environment: str = "staging") -> str:
-    """Press the button that ends a run of checkout; returns the run's id, of several the last one's."""
+    """Press the button that ends a run of checkout; returns the id of the last run."""
     known = set(stage.world.zof.runs)
     await page.get_by_test_id("panel-tab-runs").click()
     await page.get_by_test_id("run-environment").select_option(environment)
@@ -73,7 +73,7 @@ async def end_run(page: Page, stage: SimulatorServer, what: str, environment: st
 
 @asynccontextmanager
 async def fast_clock(stage: SimulatorServer) -> AsyncIterator[None]:
-    """Let the pretend world's time run ten times as fast: Slack takes one message a second."""
+    """Run the simulated time ten times as fast, because Slack accepts one message per second."""
 
     async def advance_faster() -> None:
         while True:

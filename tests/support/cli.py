@@ -1,4 +1,4 @@
-"""The command line, each command a process of its own."""
+"""Run the command line, each command in its own process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class CommandResult:
 
 
 def command_environment(**more: str) -> dict[str, str]:
-    """This process' environment without any setting of zofbot's."""
+    """Return this process's environment without zofbot's settings."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | {"COLUMNS": "120"} | more
 
 
 async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
-    """Start a command as an operator does, for tests that send it signals or read what it prints meanwhile."""
+    """Start a command, for tests that send it signals or read its output while it runs."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "zofbot", *arguments, env=env, stdout=pipe, stderr=pipe
@@ -41,7 +41,7 @@ async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subp
 
 
 async def run_command(*arguments: str, **settings: str) -> CommandResult:
-    """Run a command to its end, forked from a process that has imported what commands import; it reads nothing."""
+    """Run a command to its end, forked from a process with all imports done; it has no standard input."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     try:
         return await run_command_reading(nothing, *arguments, **settings)
@@ -50,7 +50,7 @@ async def run_command(*arguments: str, **settings: str) -> CommandResult:
 
 
 async def run_command_reading(standard_input: int, *arguments: str, **settings: str) -> CommandResult:
-    """Run a command with a file descriptor, such as that of a terminal, as its standard input."""
+    """Run a command with a file descriptor, such as a terminal's, as its standard input."""
     return await asyncio.to_thread(_run_process, standard_input, arguments, command_environment(**settings))
 
 
@@ -69,7 +69,7 @@ def _run_process(standard_input: int, arguments: tuple[str, ...], env: dict[str,
 
 @functools.cache
 def _command_server() -> socket.socket:
-    """Start the process that forks for each command; it ends with this one."""
+    """Start the process that forks commands; it ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     with theirs:

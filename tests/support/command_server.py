@@ -1,7 +1,7 @@
-"""A process that has imported the command line once and forks for each command, at a tenth of what a fresh start costs.
+"""A process that imports the command line once and forks for each command, at a tenth of the cost of a fresh start.
 
 A request is a JSON list (arguments, environment, folder) and four file descriptors: standard input, output and error,
-and a socket to which the exit code is written. The process ends with its parent.
+and a socket that the exit code is written to. The process ends with its parent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import traceback
 
 import rich.console
-import rich.table  # noqa: F401  (the modules that commands import when they need them)
+import rich.table  # noqa: F401  (imported lazily by commands)
 
 from zofbot import __main__ as entry_point
 
@@ -39,7 +39,7 @@ def _run_command(arguments: list[str], environment: dict[str, str], folder: str)
 
 
 def _serve_request(asked: bytes, standard: list[int], reply: int) -> None:
-    """Run one command in a process of its own, and say how it ended."""
+    """Run one command in its own process, and send its exit code."""
     process = os.fork()
     if not process:
         for number, descriptor in enumerate(standard):
@@ -51,7 +51,7 @@ def _serve_request(asked: bytes, standard: list[int], reply: int) -> None:
 
 
 def serve_requests() -> None:
-    """Take requests from the socket that is standard input."""
+    """Serve requests from the socket on standard input."""
     control = socket.socket(fileno=0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:

@@ -1,7 +1,7 @@
-"""A web process that dies in the middle of a click: forked, with everything imported, for each line that is read.
+"""A web process to be killed during a click: forked, with all imports done, for each line read from standard input.
 
-A line has the settings as JSON; what is answered is the address of its door and its process id. It is killed from
-outside, by a ``Fuse`` between it and its Valkey, Slack and Zof.
+A line holds the settings as JSON; the answer is the process's URL and its process id. It is killed from
+outside, by a ``ProxyFuse`` between it and its Valkey, Slack and Zof.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from zofbot.config.settings import Settings
 
 @dataclass
 class ProxyFuse:
-    """Stands between a process and all it talks to, and kills the process before or after one of its requests.
+    """Proxy state that kills a process before or after one of its requests to Valkey, Slack or Zof.
 
-    What comes in one piece is one request: a command or a pipeline. ``step`` 0 kills nobody.
+    Data received at once counts as one request: a command or a pipeline. ``step`` 0 never kills.
     """
 
     step: int = 0
@@ -39,14 +39,14 @@ class ProxyFuse:
     burnt: bool = False
 
     def start_counting(self, step: int, when: str, pid: int) -> None:
-        """Begin to count from here."""
+        """Reset the count, and kill ``pid`` at request number ``step``."""
         self.step, self.when, self.pid = step, when, pid
         self.seen, self.burnt = 0, False
 
     def pass_request(self, data: bytes) -> bool:
-        """Take in a request; whether it may go on to the server.
+        """Count a request; returns whether to forward it to the server.
 
-        Those that keep Homes up to date do not count: they come every second, whatever is being done.
+        Updates of App Homes do not count, because they come every second independently of the click.
         """
         if b":home:" in data:
             return not self.burnt
@@ -56,7 +56,7 @@ class ProxyFuse:
         return not self.burnt
 
     def pass_reply(self, _: bytes) -> bool:
-        """Take in a reply to the latest request; whether it may go on to the process."""
+        """Handle the reply to the latest request; returns whether to forward it to the process."""
         if self.seen >= self.step > 0 and self.when == "after":
             self._kill_process()
         return not self.burnt
@@ -69,7 +69,7 @@ class ProxyFuse:
 
 @asynccontextmanager
 async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
-    """Put the fuse before what is at ``url``, over HTTP or a Valkey's Unix socket; gives host and port instead."""
+    """Proxy ``url`` (HTTP or a Valkey's unix socket) through the fuse; yields the proxy's host and port."""
     there = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -114,7 +114,7 @@ async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
 
 async def _run_stand(settings: Settings) -> None:
     async with run_bot(settings, Clock(), works=False) as bot:
-        while await bot.list_unready():  # noqa: ASYNC110  (nothing tells of it)
+        while await bot.list_unready():  # noqa: ASYNC110  (there is no event for it)
             await asyncio.sleep(0.005)
         sys.stdout.write(f"{bot.url} {os.getpid()}\n")
         sys.stdout.flush()
@@ -123,7 +123,7 @@ async def _run_stand(settings: Settings) -> None:
 
 def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who are killed
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # killed children need not be reaped
     for line in sys.stdin:
         if not os.fork():
             try:

@@ -1,7 +1,7 @@
-"""Workers that die at a step of their walk: one is forked, with everything imported, for each line that is read.
+"""Workers that die at a given step: forked, with all imports done, for each line read from standard input.
 
-A line has the number of a step (0: none), ``before`` or ``after``, and where the worker's clock stands (Unix seconds).
-The answer is how the worker ended: its exit code, or minus the signal.
+A line holds the number of a step (0: none), ``before`` or ``after``, and the worker's time (Unix seconds).
+The answer is the worker's exit code, or minus the signal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHANNEL = "C0QA"
 
 
 def sample_thread(happened: float) -> list[Notification]:
-    """A root, two replies, and an edit of the root."""
+    """Build a root, two replies, and an edit of the root."""
     given = [
         ("r", NotificationKind.ROOT, ""),
         ("p", NotificationKind.REPLY, "r"),
@@ -50,7 +50,7 @@ def render_message(claimed: Claim, now: float) -> Message:
 
 
 class StepFuse:
-    """Counts what goes over the wire, and ends the process before or after one of these steps."""
+    """Count network calls, and end the process before or after one of them."""
 
     def __init__(self, step: int, when: str) -> None:
         self.step = step
@@ -64,7 +64,7 @@ class StepFuse:
         return self.begun
 
     def end_step(self, number: int) -> None:
-        """End that step; others may have begun meanwhile."""
+        """End a step; others may have begun meanwhile."""
         self._end_process(number, "after")
 
     def _end_process(self, number: int, when: str) -> None:
@@ -73,7 +73,7 @@ class StepFuse:
 
 
 class FusedRedis(redis.Redis):
-    """A client with a fuse before and after each command."""
+    """A Redis client that counts each command as a step."""
 
     fuse: StepFuse
 
@@ -85,7 +85,7 @@ class FusedRedis(redis.Redis):
 
 
 def trace_config_with_fuse(fuse: StepFuse) -> aiohttp.TraceConfig:
-    """The same before and after each call to Slack."""
+    """Build an aiohttp trace config that counts each call to Slack as a step."""
 
     async def on_request_start(session: aiohttp.ClientSession, context: SimpleNamespace, request: object) -> None:
         context.number = fuse.begin_step()
@@ -100,7 +100,7 @@ def trace_config_with_fuse(fuse: StepFuse) -> aiohttp.TraceConfig:
 
 
 async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: StepFuse, now: float) -> None:
-    """Commit the thread and send it; the clock goes on by itself when there is nothing to do."""
+    """Commit the thread and send it; the clock advances by itself when nothing is due."""
     FusedRedis.fuse = fuse
     async with (
         FusedRedis.from_url(redis_url) as client,

@@ -1,4 +1,4 @@
-"""Runs that fail at Zof, and the webhooks that tell of them."""
+"""Failed runs at the simulated Zof, and their webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walk while servers fail: runs end badly, webhooks and clicks go on, and in the end Slack's ledger is counted."""
+"""Failover scenario: runs fail and people click while servers fail; then Slack's ledger is checked."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from zofbot.store.outbox import LEASE_SECONDS
 
 SECRET = "webhook-secret"
 CHANNELS = {"C0QA": "staging", "C0CHECKOUT": "production", "C0SEARCH": "nightly"}
-"""Who is told of which environment: three channels take three messages a second."""
+"""Subscribed environment per channel; three channels accept three messages per second."""
 
 
 @dataclass
 class FailoverScenario:
-    """A bot on servers that fail."""
+    """A bot on servers that are made to fail."""
 
     bot: RunningBot
     clock: MovableClock
     wanted: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
-    """What was not taken: it may have been stored all the same, where only the answer was lost."""
+    """Deliveries that were not acknowledged; they may have been stored if only the response was lost."""
     number: int = 0
     noticed: int = 0
 
     async def fail_run(self, *, hooked: bool = True) -> None:
-        """End a run badly, for the next of the channels; like Zof, tell of it once."""
+        """Fail a run for the next of the channels, with one webhook like Zof's."""
         zof, (channel, place) = self.bot.world.zof, list(CHANNELS.items())[self.number % len(CHANNELS)]
         self.number += 1
         run = zof.start_run({"project_id": "proj_checkout", "environment": place})
@@ -49,7 +49,7 @@ class FailoverScenario:
             await self.post_webhook({"run_id": run["id"]}, "run.failed")
 
     async def send_platform_event(self) -> None:
-        """Something that only a webhook says: once it was taken, it must not be lost."""
+        """Send an event that only a webhook reports; once acknowledged it must not be lost."""
         self.number += 1
         name, at = f"agent_{self.number}", int(self.clock.time())
         taken = await self.post_webhook({"id": name}, "agent.offline") == 200
@@ -66,7 +66,7 @@ class FailoverScenario:
             return reply.status
 
     async def keep_failing(self, seconds: float) -> None:
-        """Have runs and notices come for a while."""
+        """Send runs and platform events for a while."""
         began = time.monotonic()
         while (passed := time.monotonic() - began) < seconds:
             await self.fail_run()
@@ -76,13 +76,13 @@ class FailoverScenario:
             await asyncio.sleep(0.3)
 
     async def acknowledge_oldest(self) -> None:
-        """Press *Acknowledge* on the oldest alert, and once more whenever the bot says that it cannot."""
+        """Press *Acknowledge* on the oldest alert, and again whenever the bot reports a failure."""
         await wait_until(lambda: bool(self.alerts_in("C0QA")))
         alert = self.alerts_in("C0QA")[0]
         self.wanted.add(f"act:1:{alert.idempotency_key}")
 
         def is_acknowledged() -> bool:
-            """Whether the bot counted it, or the card has changed, where only the answer of the store was lost."""
+            """True if the bot counted it, or if the card has changed because only the store's reply was lost."""
             counted = self.bot.app.metrics.registry.get_sample_value("zofbot_triage_total", {"act": "acknowledge"})
             return bool(counted) or "zof_triage_acknowledge" not in {item["action_id"] for item in buttons_of(alert)}
 
@@ -95,11 +95,11 @@ class FailoverScenario:
                 self.expire_leases()
 
     def count_refusals(self) -> int:
-        """How often the bot has said something to the person alone."""
+        """Return the number of ephemeral messages to the person."""
         return len(self.bot.private_messages("C0QA"))
 
     def expire_leases(self) -> None:
-        """Let every lease end."""
+        """Expire every lease."""
         self.clock.advance(LEASE_SECONDS + 1)
         self.bot.app.outbox.news.set()
 
@@ -114,13 +114,13 @@ class FailoverScenario:
         return self.wanted - {message.idempotency_key for message in self.bot.world.slack.ledger}
 
     async def wait_for_delivery(self, seconds: float = 30) -> None:
-        """Wait until all stands in Slack, then see that nothing stands there twice, and nothing else."""
+        """Wait until everything is in Slack, then check that nothing is there twice and nothing else."""
         try:
             await wait_until(lambda: not self.missing_alerts(), 5)
         except TimeoutError:
             self.expire_leases()
             await wait_until(lambda: not self.missing_alerts(), seconds)
-        self.expire_leases()  # what would come twice comes now
+        self.expire_leases()  # duplicates would be sent now
         await asyncio.sleep(1.5)
         keys = {message.idempotency_key or "" for message in self.bot.world.slack.ledger}
         told = {key for key in keys if key.startswith(("run:", "notice:", "act:"))}
@@ -145,7 +145,7 @@ async def failover_scenario(servers: ServerGroup, **settings: Any) -> AsyncItera
 
 
 async def kill_primary_under_load(servers: ServerGroup) -> None:
-    """Kill the primary while alerts come, and see that each is told once, by another."""
+    """Kill the primary during alerts, and check that each is sent once, by another process."""
     async with failover_scenario(servers) as walk:
         primary = await servers.find_primary()
         coming = asyncio.create_task(walk.keep_failing(3))

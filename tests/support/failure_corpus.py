@@ -1,4 +1,4 @@
-"""Invented failure texts, each with its cause, expanded from templates written by hand."""
+"""Labelled failure texts, expanded from templates written by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXTS_PER_CAUSE = 7
 
 
 class LabelledFailure(NamedTuple):
-    """A failure text, and the cause that it was made for."""
+    """A failure text and its true cause."""
 
     id: str
     cause: str
@@ -25,11 +25,11 @@ class LabelledFailure(NamedTuple):
 
 
 def read_corpus(path: Path = TEMPLATES, texts_per_cause: int = TEXTS_PER_CAUSE) -> list[LabelledFailure]:
-    """The texts of a file of templates; the same each time.
+    """Return the texts of a file of templates; deterministic.
 
     A template begins with ``=== cause`` or, for causes that differ in a name, ``=== cause: name; other name``, which
-    stands for ``{{arg}}``. ``{{a|b}}`` is a choice, ``{{uuid}}`` and the like are values (``VALUES``), and a line that
-    begins with ``{{0-3x}}`` is repeated so often. A second template of the same cause is another form of it.
+    replaces ``{{arg}}``. ``{{a|b}}`` is a choice, ``{{uuid}}`` and the like are values (``VALUES``), and a line that
+    begins with ``{{0-3x}}`` is repeated that often. A second template of the same cause is a variant of it.
     """
     failures = []
     for cause, forms in _texts_by_cause(path.read_text(encoding="utf-8")).items():
@@ -73,7 +73,7 @@ def _random_value(name: str, arg: str, random: Random) -> str:
 
 
 def _disguise_text(text: str, random: Random) -> str:
-    """What happens to texts on their way: colours, line ends of Windows, a tail that is cut off."""
+    """Change a text as test runners do: add colours or Windows line ends, or cut off its end."""
     way = random.random()
     if way < 0.08:
         first, _, rest = text.partition("\n")

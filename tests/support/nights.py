@@ -1,4 +1,4 @@
-"""A channel whose quiet hours or mutes hold back what fails, and the time that passes there."""
+"""A bot with quiet hours or mutes, and control over its time."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ HOUR_SECONDS = 3600.0
 
 @dataclass
 class NightBench:
-    """A bot with a webhook, the time, and what its channel was told."""
+    """A bot that receives webhooks, its clock, and its messages."""
 
     bot: RunningBot
     clock: MovableClock
     runs: int = 0
 
     def quiet_hours(self, begin: int = -1, end: int = 3) -> str:
-        """Quiet hours around now, both in whole hours from this one on."""
+        """Return a quiet-hours filter; ``begin`` and ``end`` are in whole hours from now."""
         here = datetime.fromtimestamp(self.clock.time(), UTC)
         return f"{here + timedelta(hours=begin):%H:00}-{here + timedelta(hours=end):%H:00},UTC"
 
     async def pass_time(self, seconds: float) -> None:
-        """Let time pass, and everything be said that comes due by then."""
+        """Advance the clock, and wait until everything due by then was sent."""
         await self.wait_until_settled()
         self.clock.advance(seconds)
-        for _ in range(2):  # what waits a second for a summary comes as well
+        for _ in range(2):  # the second round sends summaries, which are delayed by a second
             self.bot.app.outbox.news.set()
             await self.wait_until_settled()
             self.clock.advance(3.0)
@@ -49,7 +49,7 @@ class NightBench:
         await wait_until(all_said)
 
     async def end_run(self, status: str, *cases: str, passed: tuple[str, ...] = (), **more: str) -> str:
-        """Have a run end with these cases failed, and be heard of; gives its id."""
+        """End a run and post its webhook; returns its id."""
         zof = self.bot.world.zof
         place = {"project_id": "proj_checkout", "environment": "staging", "name": "nightly"} | more
         run = zof.start_run(place)
@@ -62,7 +62,7 @@ class NightBench:
         return str(run["id"])
 
     async def post_webhook(self, run: str, status: str = "failed") -> None:
-        """Tell the bot of a run, and wait until it has decided on it."""
+        """Post a run's webhook, and wait until the bot has processed the run."""
         self.runs += 1
         calls = len(self.bot.world.zof.calls)
         event = webhook_event(run, f"evt_{self.runs}", "run.failed" if status == "failed" else "run.completed")
@@ -72,11 +72,11 @@ class NightBench:
         await self.wait_until_settled()
 
     async def _is_decided(self) -> bool:
-        """Whether nothing is left of what was heard."""
+        """True if no run is pending."""
         return not await self.bot.app.store.client.hlen("{zofbot}:hints")
 
     def root_messages(self, channel: str = "C0QA") -> list[PostedMessage]:
-        """The messages of their own that alerts have in the channel, oldest first."""
+        """Return the alerts' root messages in the channel, oldest first."""
         return [
             item
             for item in self.bot.world.slack.ledger
@@ -84,7 +84,7 @@ class NightBench:
         ]
 
     def message_kinds(self) -> list[str]:
-        """What those are."""
+        """Return the kinds of those messages."""
         return [(message.idempotency_key or "").split(":")[0] for message in self.root_messages()]
 
 
@@ -95,7 +95,7 @@ ROOTS = ("run", "case", "storm", "catchup", "notice")
 async def night(
     valkey: str, typed: str = "", clock: MovableClock | None = None, **more: Any
 ) -> AsyncIterator[NightBench]:
-    """A bot that polled once, in a channel that has typed this."""
+    """Start a bot that has polled once, in a channel where ``typed`` was entered."""
     time = clock or test_clock()
     settings: dict[str, Any] = {"works": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
     async with running_bot(valkey, clock=time, **settings) as bot:

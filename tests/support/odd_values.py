@@ -1,4 +1,4 @@
-"""Values of other kinds and shapes than expected, put into every place of a payload."""
+"""Insert unexpected values at every place of a payload."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ODD_VALUES: list[Any] = [
     None, True, 7, -1.5, "", "x", "\ud800", "a\0b", "é" * 5000, "<!channel>", [], [1], ["x"], [[]], {}, {"id": 5},
     {"x": {"x": []}},
 ]  # fmt: skip
-"""What stands where something else is expected."""
+"""Values of unexpected types."""
 
 
 Path = tuple[str | int, ...]
 
 
 def paths_in(value: Any, at: Path = ()) -> Iterator[Path]:
-    """Every place in a payload, but of a list only the first two, and of cards' blocks only what is around them."""
+    """Yield the paths in a payload; of lists only the first two items, and nothing inside blocks of cards."""
     if at:
         yield at
     if isinstance(value, dict) and at[-1:] != ("text",):
@@ -29,7 +29,7 @@ def paths_in(value: Any, at: Path = ()) -> Iterator[Path]:
 
 
 def with_odd_value(payload: dict[str, Any], path: Path, *odd: Any) -> dict[str, Any]:
-    """The payload with something odd at a place, or with nothing there."""
+    """Return the payload with an odd value at a path, or with the path removed."""
     made = copy.deepcopy(payload)
     around: Any = made
     for part in path[:-1]:

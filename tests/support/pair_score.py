@@ -1,4 +1,4 @@
-"""How well a clustering agrees with labels, counted in pairs."""
+"""Pairwise precision and recall of a clustering."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 
 class PairScore(NamedTuple):
-    """The share of joined pairs that belong together, and of pairs that belong together the share that is joined."""
+    """Precision: share of joined pairs with equal labels. Recall: share of pairs with equal labels that are joined."""
 
     precision: float
     recall: float
 
 
 def score_pairs(labelled: Iterable[tuple[str, str]]) -> PairScore:
-    """Score pairs of a label and a cluster."""
+    """Score a list of (label, cluster)."""
     both = Counter(labelled)
     labels: Counter[str] = Counter()
     clusters: Counter[str] = Counter()

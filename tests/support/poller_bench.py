@@ -1,4 +1,4 @@
-"""A poller over the pretend Zof, without sockets: a clock that is set, a store that can fail, rules that are plain."""
+"""A poller over the simulated Zof without sockets, with a settable clock, a store that can fail, and simple rules."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHANNEL = "C0QA"
 
 @dataclass(frozen=True)
 class PlainDecision:
-    """A decision of the plain rules."""
+    """A decision of ``PlainRules``."""
 
     notifications: Sequence[Notification]
     changes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class PlainDecision:
 
 
 class PlainRules:
-    """Every failed run and result is a notification of its own; all that was found is kept for tests to look at."""
+    """Rules that send one notification per failed run and result, and record all findings."""
 
     def __init__(self) -> None:
         self.found: list[RunFinding | PlatformEvent] = []
@@ -62,7 +62,7 @@ class PlainRules:
 
 
 def plain_notifications(finding: RunFinding | PlatformEvent) -> list[Notification]:
-    """What the plain rules make of one finding."""
+    """Return the notifications of one finding."""
     if isinstance(finding, PlatformEvent):
         return [_notification_for(f"notice:{finding.id}:{finding.event}", finding.happened)]
     keys = [f"result:{result.id}:{result.outcome}" for result in finding.bad]
@@ -76,9 +76,9 @@ def _notification_for(key: str, happened: float) -> Notification:
 
 
 class FailingRedis(redis.Redis):
-    """A client that counts its round trips, and fails at one of them, before or after the server has heard it.
+    """A client that counts round trips, and fails at one of them, before or after the server received it.
 
-    It fails at all of them while it is not ``connected``.
+    While not ``connected``, every round trip fails.
     """
 
     connected = True
@@ -105,13 +105,13 @@ SpoilRequest = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Respon
 
 
 def answer_well(request: httpx.Request) -> None:
-    """Zof is well."""
+    """Return no fault."""
 
 
 class ZofTransport:
-    """The pretend Zof as a transport: ``spoil`` may answer instead, ``change`` what is answered.
+    """The simulated Zof as an httpx transport: ``spoil`` may reply instead, ``change`` may alter replies.
 
-    ``page`` is the most that a page holds, ``ignored`` has query names that are not looked at.
+    ``page`` is the page size, ``ignored`` are query names that Zof ignores.
     """
 
     def __init__(self, world: World, page: int = 100) -> None:
@@ -140,7 +140,7 @@ class ZofTransport:
 
 
 class PollerBench:
-    """One pretend organization, one store, and as many pollers as a test wants."""
+    """One simulated organization, one store, and any number of pollers."""
 
     def __init__(self, store: FailingRedis, page: int, requests: int, **options: Any) -> None:
         self.clock = SetClock(START_TIME)
@@ -164,7 +164,7 @@ class PollerBench:
         self.poller = self.start_poller()
 
     def start_poller(self, decide: DecisionRules | None = None, lease: Lease | None = None, **options: Any) -> Poller:
-        """Start another process."""
+        """Start another poller, as in another process."""
         lease = lease or Lease(self.store, "test", "poller", 90, self.clock)
         return Poller(
             self.client,
@@ -179,20 +179,20 @@ class PollerBench:
         )
 
     async def kill_poller(self) -> None:
-        """The process dies, and its lease runs out; the next one starts."""
+        """Stop the poller as if killed, let its lease expire, and start the next."""
         self.store.blows = None
         await self.store.delete("{test}:lease:poller")
         self.poller = self.start_poller()
 
     async def run_cycle(self, seconds: float = 60) -> CycleStats:
-        """Let time pass, and poll."""
+        """Advance the clock, and poll."""
         self.clock.at += seconds
         return await self.poller.poll_once()
 
     async def poll_until_settled(self, most: int = 60) -> int:
-        """Poll until nothing is left to be done; how many cycles that took.
+        """Poll until nothing is left to do; returns the number of cycles.
 
-        A listing in no order is walked on and on: then nothing new for longer than a walk takes is the end.
+        An unordered listing is read again and again; it counts as done when a whole pass finds nothing new.
         """
         quiet = 0
         for number in range(most):
@@ -207,18 +207,18 @@ class PollerBench:
         return {name: PendingRun.load(text) for name, text in found.items()}
 
     async def committed_keys(self) -> set[str]:
-        """Everything ever committed."""
+        """Return the keys of all committed notifications."""
         prefix = "{test}:note:"
         return {key.decode().removeprefix(prefix) async for key in self.store.scan_iter(prefix + "*")}
 
     async def receive_webhook(self, run_id: str, event: str, kind: str = "run.failed") -> bool:
-        """What the web door does with a webhook."""
+        """Store a webhook's hint as the endpoint does."""
         return await self.hints.add_pending(event, PendingRun("run", run_id, kind, self.clock.at))
 
     def finish_run(
         self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any
     ) -> ZofRecord:
-        """Have a run at Zof that ended so many seconds ago, each a bit later than the one before."""
+        """Add a run that ended ``ago`` seconds ago, each a bit later than the one before."""
         self.made += 1
         zof, at = self.world.zof, self.clock.at - ago + self.made / 1000
         run = zof.start_run({"project_id": "proj_x", "environment": "staging", **fields})
@@ -232,7 +232,7 @@ class PollerBench:
         return run
 
     def expected_keys(self, since: float = 0) -> set[str]:
-        """What a source that loses and repeats nothing would have had committed."""
+        """Return the keys that must be committed, each once."""
         ended = ("passed", "failed", "error")
         keys = set()
         for run in self.world.zof.runs.values():
@@ -256,7 +256,7 @@ _databases = itertools.count()
 
 @asynccontextmanager
 async def poller_bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[PollerBench]:
-    """Set everything up, and close it."""
+    """Set up a bench, and close it."""
     store = FailingRedis(unix_socket_path=shared_valkey().removeprefix("unix://"), db=next(_databases) % 16)
     await store.flushdb()
     store.trips = 0
@@ -270,5 +270,5 @@ async def poller_bench(page: int = 100, requests: int = 20, **options: Any) -> A
 
 
 def log_lines(lines: Sequence[Mapping[str, Any]], event: str) -> list[dict[str, Any]]:
-    """The log lines of one event."""
+    """Return the log lines of one event."""
     return [json.loads(json.dumps(dict(line), default=str)) for line in lines if line["event"] == event]

@@ -1,4 +1,4 @@
-"""All that a Redis server holds, as text."""
+"""Dump a Redis server's data as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import redis.asyncio as redis
 
 
 async def dump_redis(client: redis.Redis) -> str:
-    """All keys of Redis with all that they hold."""
+    """Return all keys with their values."""
     kept: list[Any] = []
     async for key in client.scan_iter():
         kept.append(key)

@@ -1,4 +1,4 @@
-"""The alerting rules with what they remember, in two dicts."""
+"""The alerting rules with their state in two dicts, without Redis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUR_SECONDS = 3600.0
 
 
 class RuleBench:
-    """What commit does, in two dicts: keys are told once, an edit shows the latest, a waiting one keeps its time."""
+    """A model of ``Outbox.commit``: keys are unique, an edit takes the latest body, a waiting one keeps its time."""
 
     def __init__(
         self, *subscriptions: Subscription, default: str = "", lookback: float = 30 * 24 * HOUR_SECONDS
@@ -31,7 +31,7 @@ class RuleBench:
         self.memory = RuleState()
 
     def decide_finding(self, finding: RunFinding | PlatformEvent, now: float | None = None) -> Decision:
-        """Decide with no more in memory than the rules asked for."""
+        """Decide with only the state that the rules requested."""
         names = RuleState.hash_names(finding, self.subscriptions, self.default, self._channels_with_failures(finding))
         read = RuleState.from_hashes({name: self.memory.hashes.get(name, {}) for name in names})
         at = finding.happened if now is None else now
@@ -40,7 +40,7 @@ class RuleBench:
         )
 
     def _channels_with_failures(self, finding: RunFinding | PlatformEvent) -> list[str]:
-        """The channels with failures in its scope, as the poller keeps them."""
+        """Return the channels with failures in the finding's scope, as the poller stores them."""
         place = scope_key(finding) if isinstance(finding, RunFinding) else ""
         open_ = (name.split(":") for name, fields in self.memory.hashes.items() if name.startswith("open:") and fields)
         return [channel for _, channel, where in open_ if where == place]
@@ -71,7 +71,7 @@ class RuleBench:
         return {item.key for item in self.told.values() if item.kind is not NotificationKind.EDIT}
 
     def recovery_replies(self) -> set[tuple[str, str, float, str]]:
-        """What the replies say that tell of one, as they stand in the end: key, title, after how long, by which run."""
+        """Return the final recovery replies: key, title, duration, run."""
         replies = [item for item in self.told.values() if item.key.startswith("recovered:")]
         shown = [
             self.told.get(f"recovered-edit:{reply.key.removeprefix('recovered:')}", reply).body for reply in replies
@@ -83,7 +83,7 @@ class RuleBench:
         return {(name, body.title, body.after, body.run.id) for name, body in read}
 
     def latest_body(self, root: str) -> payloads.RunAlertPayload | payloads.CaseAlertPayload:
-        """What a root's message says now, its last edit made."""
+        """Return a root's current body, after its last edit."""
         latest = [
             item
             for item in self.told.values()

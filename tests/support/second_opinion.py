@@ -1,8 +1,8 @@
-"""Slack's own models as a second opinion on every message and view that the pretend Slack has taken.
+"""Validate every message and view that the simulator accepted with slack_sdk's models too.
 
-The simulator's rules are ours, and so could repeat a mistake of ours; ``slack_sdk.models`` are Slack's. They cost some
-thirty times what the rules cost, so each shape is looked at once for a process: its fields, its types, and how long its
-texts and lists are in the classes that Slack's limits make.
+The simulator's rules could repeat a mistake of the bot; ``slack_sdk.models`` are Slack's own. They take about
+thirty times as long, so each shape is checked once per process: its fields, its types, and the lengths of its
+texts and lists, grouped by Slack's limits.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 UNKNOWN_BLOCKS = frozenset({"data_visualization", "data_table"})
-"""Blocks that Slack has and slack_sdk 3.47 has no model of; the simulator's rules alone judge them."""
+"""Blocks without a model in slack_sdk 3.47; only the simulator's rules check them."""
 
 LOST_FIELDS = frozenset({("plain_text", "verbatim"), ("modal", "submit_disabled")})
-"""Fields by the type of what they stand in that Slack takes and the models drop."""
+"""Pairs of object type and field that Slack accepts and the models drop."""
 
 _LIMITS = (0, 1, 5, 10, 24, 25, 30, 50, 75, 100, 150, 255, 300, 2000, 3000, 4000, 12_000)
 _NAMED_FIELDS = frozenset({"type", "style"})
@@ -32,13 +32,13 @@ _opinions_by_shape: dict[ValueShape, list[str]] = {}
 
 
 class SecondOpinion:
-    """Collects what the models would refuse in ``problems``."""
+    """Collect in ``problems`` what the models refuse."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
 
     def __call__(self, payload: Mapping[str, Any], surface: str) -> None:
-        """Look at a message (``blocks``, ``attachments``) or a view."""
+        """Check a message (``blocks``, ``attachments``) or a view."""
         if surface == "message":
             inside = [each.get("blocks") or () for each in payload.get("attachments") or ()]
             things = [block for blocks in (payload.get("blocks") or (), *inside) for block in blocks]
@@ -52,7 +52,7 @@ class SecondOpinion:
 
 
 def shape_of(value: Any, name: str = "") -> ValueShape:
-    """What two values have in common that the models judge alike."""
+    """Return a key that is equal for values that the models judge alike."""
     if isinstance(value, dict):
         return ("object", *((key, shape_of(value[key], key)) for key in sorted(value)))
     if isinstance(value, list):
@@ -63,15 +63,15 @@ def shape_of(value: Any, name: str = "") -> ValueShape:
 
 
 def find_complaints(thing: Mapping[str, Any]) -> Iterator[str]:
-    """What the models have against a block, or against a view without its blocks."""
+    """Return the models' complaints about a block, or about a view without its blocks."""
     kind = thing.get("type")
     if kind in UNKNOWN_BLOCKS:
         return
-    logging.disable(logging.WARNING)  # the models log what they skip; here it is a complaint
+    logging.disable(logging.WARNING)  # the models log skipped fields, which are complaints here
     try:
         given: Any = copy.deepcopy(dict(thing))
         if kind in ("modal", "home"):
-            filler = [{"type": "divider"}]  # the models refuse a view that is empty
+            filler = [{"type": "divider"}]  # the models refuse an empty view
             read: Any = View(**given | {"blocks": filler}).to_dict() | {"blocks": []}
         else:
             parsed = Block.parse(given)
@@ -88,7 +88,7 @@ def find_complaints(thing: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _missing_fields(given: Any, read: Any, where: str) -> Iterator[str]:
-    """Fields that were given and that the models do not know, so that they fell out."""
+    """Yield given fields that the models dropped because they do not know them."""
     if isinstance(given, Mapping):
         kind = str(given.get("type"))
         for name, value in given.items():

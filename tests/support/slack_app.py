@@ -1,4 +1,4 @@
-"""An app that records what the simulated Slack sends it, and answers as a test wants."""
+"""An app that records the simulated Slack's requests, with configurable answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class RecordingApp:
-    """A bot that writes down what reaches it and answers as told."""
+    """An app that records requests, with configurable answers."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[dict[str, str], Json]] = []

@@ -1,4 +1,4 @@
-"""Everything that people can do to the bot, done once, and kept as Slack sent it."""
+"""Perform every kind of interaction with the bot once, and record Slack's payloads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SentPayload = tuple[EnvelopeType, dict[str, Any]]
 
 
 class RecordingSender(PayloadSender):
-    """Delivers as ever, and keeps what it delivered."""
+    """A sender that also records what it sends."""
 
     def __init__(self, delivery: PayloadSender) -> None:
         super().__init__(delivery.slack, delivery.clock)
@@ -28,7 +28,7 @@ class RecordingSender(PayloadSender):
 
 
 async def do_everything(there: RunningBot) -> list[SentPayload]:
-    """Do everything once: words, buttons, menus, forms, the shortcut, Home, mentions, links, channels that change."""
+    """Do everything once: commands, buttons, menus, forms, the shortcut, Home, mentions, links, channel changes."""
     people, slack = there.stage.people, there.world.slack
     await people.stop()
     keeping = people.delivery = RecordingSender(people.delivery)
@@ -94,7 +94,7 @@ async def _use_home(there: RunningBot) -> None:
 
 
 async def wait_for_form(there: RunningBot, callback_id: str) -> str:
-    """Wait for a form, which is then on top; returns its id."""
+    """Wait until a form is the topmost modal; returns its id."""
 
     def top_views() -> list[str]:
         return [item.id for item in there.world.slack.modals.get("U0ANA", [])[-1:]
@@ -105,7 +105,7 @@ async def wait_for_form(there: RunningBot, callback_id: str) -> str:
 
 
 async def wait_for_answer(there: RunningBot, action: str) -> PostedMessage:
-    """Wait for a private answer with a button."""
+    """Wait for an ephemeral answer with a button."""
 
     def answers_with_button() -> list[PostedMessage]:
         return [

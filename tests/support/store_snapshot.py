@@ -1,8 +1,8 @@
-"""A snapshot of what a version leaves in Redis, for later versions to be tried on.
+"""Snapshot of the Redis data written by this version, to test later versions with.
 
-``python -m tests.support.store_snapshot > FILE`` walks through all that lasts (subscriptions, alerts, acts, a snooze,
-something parked, held back and still looked at) and writes down each key, and the runs that it was about. Copied beside
-an earlier version it takes that one's snapshot.
+``python -m tests.support.store_snapshot > FILE`` creates all persistent data (subscriptions, alerts, actions, a snooze,
+parked, held and pending items) and writes each key, and the runs concerned. Copied into
+an earlier version it takes a snapshot of that one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ StoreSnapshot = dict[str, Any]
 
 
 async def dump_store(client: redis.Redis) -> StoreSnapshot:
-    """Every key that lasts by its name: type, milliseconds to live (-1 for ever), value as text."""
+    """Return every persistent key: type, TTL in milliseconds (-1: none), value as text."""
     found: StoreSnapshot = {}
     for name in sorted([key async for key in client.scan_iter() if b":claim:" not in key]):
         kind = _decode_text(await client.type(name))
@@ -58,7 +58,7 @@ _READERS_BY_TYPE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 async def restore_store(client: redis.Redis, frozen: StoreSnapshot) -> None:
-    """Have every key again."""
+    """Restore every key."""
     for name, (kind, life, value) in frozen.items():
         match kind:
             case "string":
@@ -85,7 +85,7 @@ def _decode_text(value: Any) -> Any:
 
 
 class SnapshotScenario:
-    """What the bot goes through before it is frozen."""
+    """The actions that create the snapshot's data."""
 
     def __init__(self, world: World, stage: SimulatorServer, url: str) -> None:
         self.world, self.stage, self.url = world, stage, url
@@ -117,8 +117,8 @@ class SnapshotScenario:
             zof.finish_run(run["id"])
         body = json.dumps({"id": f"evt_{cases[0]}", "type": "run.failed", "data": {"object": {"run_id": run["id"]}}})
         headers = {"X-Zof-Signature": hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()}
-        door = f"{self.url}/zof/webhook"
-        async with aiohttp.ClientSession() as session, session.post(door, data=body, headers=headers) as reply:
+        webhook_url = f"{self.url}/zof/webhook"
+        async with aiohttp.ClientSession() as session, session.post(webhook_url, data=body, headers=headers) as reply:
             assert reply.status == 200
 
     def alerts_in_channel(self) -> list[Any]:
@@ -143,7 +143,7 @@ class SnapshotScenario:
 
 
 async def take_snapshot() -> StoreSnapshot:
-    """Walk, and freeze."""
+    """Run the scenario, and return the snapshot."""
     world = World(test_clock())
     seed_world(world)
     world.zof.quota = None

@@ -1,4 +1,4 @@
-"""Storms: many runs that fail at once, and what stands in the channel of them."""
+"""Storms: many runs that fail at once, and their messages in the channel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zofbot.simulator.zof.state import ZofRecord
 
 @asynccontextmanager
 async def storm_bot(valkey: str, *subscriptions: str, **settings: Any) -> AsyncIterator[RunningBot]:
-    """A bot that polls so often that it reads sixty runs within a minute, with these subscriptions of #qa."""
+    """Start a bot that polls fast enough to read sixty runs within a minute, with these subscriptions of #qa."""
     async with running_bot(valkey, works=True, zofbot_poll_interval=5, **settings) as bot:
         await wait_for_first_poll(bot)
         for filters in subscriptions:
@@ -24,7 +24,7 @@ async def storm_bot(valkey: str, *subscriptions: str, **settings: Any) -> AsyncI
 def finish_runs(
     bot: RunningBot, count: int, status: str = "failed", *, environment: str = "staging", first: int = 0, cases: int = 1
 ) -> list[ZofRecord]:
-    """End so many runs at Zof now; each has cases of its own, all of which end with ``status``."""
+    """End ``count`` runs now; each has its own cases, all of which end with ``status``."""
     return [_finish_run(bot, number, status, environment, cases) for number in range(first, first + count)]
 
 
@@ -38,7 +38,7 @@ def _finish_run(bot: RunningBot, number: int, status: str, environment: str, cas
 
 
 def storm_roots(bot: RunningBot, kind: str = "", channel: str = "C0QA") -> list[PostedMessage]:
-    """The alerts in the channel itself whose keys begin with a kind: ``run``, ``case`` or ``storm``."""
+    """Return the root messages whose keys begin with a kind: ``run``, ``case`` or ``storm``."""
     kinds = (f"{kind}:",) if kind else ("run:", "case:", "storm:")
     return [
         item
@@ -48,11 +48,11 @@ def storm_roots(bot: RunningBot, kind: str = "", channel: str = "C0QA") -> list[
 
 
 def thread_text(bot: RunningBot, root: PostedMessage) -> str:
-    """All that stands in the thread, as text."""
+    """Return the thread's messages as text."""
     return " ".join(text_of(item) for item in bot.world.slack.ledger if item.thread_ts == root.ts)
 
 
 async def wait_for_storm(bot: RunningBot, members: int) -> PostedMessage:
-    """The summary, once it counts so many alerts as its own."""
+    """Wait for the summary that counts ``members`` alerts."""
     await wait_until(lambda: any(f"of {members} alerts" in text_of(root) for root in storm_roots(bot, "storm")))
     return next(root for root in storm_roots(bot, "storm") if f"of {members} alerts" in text_of(root))

@@ -1,4 +1,4 @@
-"""Hypothesis strategies of zofbot's own values."""
+"""Hypothesis strategies for zofbot's types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do about an alert, and what they see of it."""
+"""Triage actions of people, and what they see."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def record_in_state(state: TriageState) -> TriageRecord:
 
 @pytest.fixture
 async def triage_bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
-    """A bot that hears webhooks and delivers, in a channel that is subscribed with an escalation."""
+    """Start a bot that receives webhooks and delivers, with a subscription that escalates."""
     socket = getattr(request, "param", "http") == "socket"
     async with running_bot(
         valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
@@ -50,7 +50,7 @@ async def triage_bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterat
 
 
 async def raise_alert(bot: RunningBot) -> PostedMessage:
-    """The root of a case that failed just now."""
+    """Fail a case and return its root message."""
     run = fail_run(bot, 1)
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
     await wait_until(lambda: any((item.idempotency_key or "").startswith("case:") for item in bot.world.slack.ledger))
@@ -88,14 +88,14 @@ def count_mentions(bot: RunningBot, root: PostedMessage) -> int:
 
 
 def flaky_resolution(note: str = "") -> dict[str, Any]:
-    """A resolve form that is filled in."""
+    """Build the values of a completed resolve form."""
     option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
     filled: dict[str, Any] = {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
     return filled | ({"note": {"note": {"type": "plain_text_input", "value": note}}} if note else {})
 
 
 async def forget_alert(bot: RunningBot, root: PostedMessage) -> None:
-    """Have the store know nothing of the alert any more, as 30 days after its last change."""
+    """Delete the alert from the store, as when its records have expired."""
     client, prefix = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:"
     await client.delete(
         *(f"{prefix}{name}:{root.idempotency_key}" for name in ("note", "sent", "failure")), f"{prefix}triage:C0QA"

@@ -1,4 +1,4 @@
-"""Valkey servers of one's own on loopback: a primary with a replica behind Sentinels, and a cluster."""
+"""Valkey servers for tests: a single one, a primary with a replica behind Sentinels, and a cluster."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from zofbot.store.embedded import _server_binary, server_command
 SLOT_COUNT = 16384
 
 folder_in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 2**30 else None
-"""Where a store is as fast as tests want it: on a disk each step is waited for, on a busy machine for seconds."""
+"""A folder in memory, because fsync on a busy disk can take seconds."""
 
 
 @contextmanager
 def valkey_server(folder: Path) -> Iterator[str]:
-    """Run a server on no event loop, with the configuration of the embedded store, and give its address.
+    """Run a server outside any event loop, with the configuration of the embedded store; yields its URL.
 
-    One that was killed goes on with its data when the folder is given again.
+    With the folder of a killed server it continues with that data.
     """
     path = folder / "valkey.sock"
     path.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def valkey_server(folder: Path) -> Iterator[str]:
 
 @functools.cache
 def shared_valkey() -> str:
-    """The address of one server for all tests of this process; it outlives their event loops."""
+    """Return the URL of one server shared by all tests of this process; it outlives their event loops."""
     server = ExitStack()
     atexit.register(server.close)
     return server.enter_context(
@@ -68,7 +68,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def stopped_server(url: str) -> AsyncIterator[None]:
-    """Have the server answer nobody, though connections stand; virtual time passes meanwhile. It goes on afterwards."""
+    """Suspend the server while the context lasts; connections stay open, and virtual time passes."""
     async with redis.from_url(url) as client:
         pid = int((await client.info("server"))["process_id"])
     os.kill(pid, signal.SIGSTOP)
@@ -81,7 +81,7 @@ async def stopped_server(url: str) -> AsyncIterator[None]:
 
 @dataclass
 class ValkeyServer:
-    """One process; ``port`` is where it listens."""
+    """One server process."""
 
     port: int
     folder: Path
@@ -107,7 +107,7 @@ class ValkeyServer:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def is_serving(self) -> bool:
-        """Whether it is part of a cluster that is well."""
+        """True if it is part of a healthy cluster."""
         return bool((await self.run_command("CLUSTER INFO"))["cluster_state"] == "ok")
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -135,25 +135,25 @@ PERSISTENCE_OPTIONS = (
 
 @dataclass
 class ServerGroup:
-    """Several, and the address that zofbot is given."""
+    """Several servers, and the URL for zofbot."""
 
     url: str
     each: list[ValkeyServer] = field(default_factory=list)
 
     async def find_primary(self) -> ValkeyServer:
-        """The one that holds zofbot's keys; the others are looked through for it."""
+        """Find the primary that holds zofbot's keys."""
         for item in self.each:
             if await item.is_answering() and await self._holds_keys(item):
                 return item
         raise LookupError("no primary")
 
     async def find_replica(self) -> ValkeyServer:
-        """The one that would take its place."""
+        """Find its replica."""
         port = (await (await self.find_primary()).run_command("INFO", "replication"))["slave0"]["port"]
         return next(item for item in self.each if item.port == int(port))
 
     async def is_replica_synced(self) -> bool:
-        """Whether the primary's replica is in step."""
+        """True if the replica is in sync with the primary."""
         try:
             told = await (await self.find_primary()).run_command("INFO", "replication")
         except LookupError:
@@ -182,7 +182,7 @@ class ValkeyCluster(ServerGroup):
         return (await one.run_command("CLUSTER", "MYID")).decode()  # type: ignore[no-any-return]
 
     async def is_healthy(self) -> bool:
-        """Whether all nodes agree that all is well."""
+        """True if all nodes report a healthy cluster."""
         told = [await item.run_command("CLUSTER INFO") for item in self.each]
         known = str(len(self.each))
         return all(item["cluster_state"] == "ok" and item["cluster_known_nodes"] == known for item in told)
@@ -199,7 +199,7 @@ async def running_servers(*servers: ValkeyServer) -> AsyncIterator[list[ValkeySe
 
 @asynccontextmanager
 async def valkey_cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[ValkeyCluster]:
-    """Form a cluster of four; ``gone`` in milliseconds is when a silent node counts as gone."""
+    """Start a cluster of four; a node silent for ``gone`` milliseconds counts as failed."""
     servers = []
     for number in range(4):
         port, bus = free_port(), free_port()
@@ -255,7 +255,7 @@ def _until_done(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bo
 
 @asynccontextmanager
 async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[ServerGroup]:
-    """A primary, its replica and three Sentinels, two of which have to agree; ``down_after`` in milliseconds."""
+    """Start a primary, its replica and three Sentinels with a quorum of two; ``down_after`` is in milliseconds."""
     async with AsyncExitStack() as stack:
         first = ValkeyServer(free_port(), folder / "first", PERSISTENCE_OPTIONS)
         second = ValkeyServer(

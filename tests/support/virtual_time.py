@@ -1,8 +1,8 @@
-"""An event loop on which waiting takes no time: its clock stands still while anything is going on, then jumps.
+"""An event loop with virtual time: its clock stops while there is work, and jumps to the next timer when all wait.
 
-Bot, simulator and test live on one loop. As soon as all of them wait, and nothing outside of the process is waited for
-(a reply of Redis, a thread), the loop's clock moves to the next timer. So an hour of reminders passes in a moment, a
-busy or a stopped machine makes nothing late, and no test depends on how fast it runs.
+Bot, simulator and test share one loop. When all of them wait, and nothing outside the process is pending
+(a reply of Redis, a thread), the clock jumps to the next timer. So an hour of reminders takes no time, a
+busy machine makes nothing late, and no test depends on the machine's speed.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from redis.asyncio.connection import AbstractConnection
 from zofbot.clock import MovableClock
 
 EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
-"""Unix seconds at which every test begins, to reproduce a failure that printed them; 0: the present."""
+"""Unix seconds at which every test begins, to reproduce a failure that printed them; 0: now."""
 
 START_SECONDS = 10_000.0
-"""What the loop's clock shows at first: as a machine's own, nothing that a test could take for its zero."""
+"""Initial value of the loop's clock; not 0, so that no code relies on that."""
 
 GRACE_SHARE, GRACE_SECONDS = 0.005, 0.005
 """Real seconds that the kernel and a server's subscribers have to hand over what was sent: a share of the time that is
 jumped over, and the most for one jump."""
 
 STUCK_SECONDS = 60.0
-"""Real seconds without any event or timer after which a test is given up: nothing will ever happen."""
+"""Real seconds without any event or timer after which a test fails, because it is stuck."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for sockets, and moves the loop's clock instead where nobody outside is waited for."""
+    """A selector that moves the loop's clock instead of waiting, if nothing outside is pending."""
 
     loop: VirtualLoop
     _grace = 0.0
@@ -58,7 +58,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop; it counts what is waited for from other processes and threads."""
+    """The event loop; counts pending replies of other processes and threads."""
 
     latest_epoch = EPOCH_SECONDS
 
@@ -74,7 +74,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def waits_outside(self) -> bool:
-        """Whether somebody other than this loop has to act before time may pass."""
+        """True if a reply from outside is pending, so that time must not pass."""
         return self.outside > 0 or (self.redis_answers and self.redis_replies > 0)
 
     def time(self) -> float:
@@ -82,11 +82,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance_time(self, seconds: float) -> None:
-        """Let time pass; called by a test, it is a standstill of the process, which handles nothing meanwhile."""
+        """Move the clock forward; called by a test, this simulates a suspended process."""
         self._now += seconds
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
-        """Let no time pass while the thread works."""
+        """Stop the clock while the thread works."""
         future = super().run_in_executor(executor, func, *args)
         self.outside += 1
 
@@ -97,7 +97,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     async def subprocess_exec(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
-        """Let no time pass until the process has ended; it may talk to servers of this one meanwhile."""
+        """Stop the clock until the process has ended; it may use servers of this process meanwhile."""
         transport, protocol = await super().subprocess_exec(protocol_factory, *args, **options)
         exited: Callable[[], None] = protocol.process_exited
 
@@ -111,30 +111,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def loop_epoch() -> float:
-    """Unix seconds at which the latest test on a virtual loop began."""
+    """Return the Unix seconds at which the latest test on a virtual loop began."""
     return VirtualLoop.latest_epoch
 
 
 def stand_still(seconds: float) -> None:
-    """Have the time go on while the process does nothing, as when it is stopped."""
+    """Advance the time while the process does nothing, as when it is suspended."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     loop.advance_time(seconds)
 
 
 def test_clock() -> MovableClock:
-    """Make the clock of a test: it goes by a virtual loop's clock, else by the machine's, and can be moved."""
+    """Make a test's movable clock, based on the virtual loop's clock, else on the machine's."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         return MovableClock()
     return MovableClock(lambda: loop.epoch + loop.time() - START_SECONDS)
 
 
-test_clock.__test__ = False  # type: ignore[attr-defined]  # pytest is not to collect it
+test_clock.__test__ = False  # type: ignore[attr-defined]  # not a test
 
 
 class SetClock(MovableClock):
-    """A clock that shows what a test sets, ``at`` in Unix seconds, whatever the loop's shows."""
+    """A clock that a test sets; ``at`` is in Unix seconds, independent of the loop's clock."""
 
     def __init__(self, at: float = 1_800_000_000.0) -> None:
         super().__init__(lambda: self._set)
@@ -151,7 +151,7 @@ class SetClock(MovableClock):
 
 @contextmanager
 def silent_redis() -> Iterator[None]:
-    """Let virtual time pass although replies of Redis are waited for: the test has seen to it that none come."""
+    """Let virtual time pass although replies of Redis are pending, because the test suspended Redis."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     loop.redis_answers = False
@@ -162,16 +162,16 @@ def silent_redis() -> Iterator[None]:
 
 
 class StoppedClock(SetClock):
-    """One whose other half is set, too, for code that runs on no loop."""
+    """A set clock with a set monotonic time, for code without an event loop."""
 
     def monotonic(self) -> float:
         return self.at
 
 
 def count_redis_replies() -> None:
-    """Have virtual loops stand still while a reply of a Redis server is on its way.
+    """Stop virtual loops while a reply of a Redis server is pending.
 
-    Not for messages of a subscription: nobody knows whether one will come.
+    Not for messages of a subscription, which may never come.
     """
     read = AbstractConnection.read_response
 
