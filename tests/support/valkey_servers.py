@@ -61,9 +61,9 @@ def shared_valkey() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -155,14 +155,14 @@ class ServerGroup:
     async def is_replica_synced(self) -> bool:
         """True if the replica is in sync with the primary."""
         try:
-            told = await (await self.find_primary()).run_command("INFO", "replication")
+            info = await (await self.find_primary()).run_command("INFO", "replication")
         except LookupError:
             return False
-        return bool(told.get("slave0", {}).get("state") == "online")
+        return bool(info.get("slave0", {}).get("state") == "online")
 
-    async def _holds_keys(self, one: ValkeyServer) -> bool:
-        told = await one.run_command("INFO", "replication")
-        return bool(told["role"] == "master")
+    async def _holds_keys(self, server: ValkeyServer) -> bool:
+        info = await server.run_command("INFO", "replication")
+        return bool(info["role"] == "master")
 
 
 class ValkeyCluster(ServerGroup):
@@ -170,22 +170,22 @@ class ValkeyCluster(ServerGroup):
 
     slot = key_slot(b"{zofbot}:")
 
-    async def _holds_keys(self, one: ValkeyServer) -> bool:
-        nodes = await one.run_command("CLUSTER NODES")
+    async def _holds_keys(self, server: ValkeyServer) -> bool:
+        nodes = await server.run_command("CLUSTER NODES")
         mine = next((node for node in nodes.values() if "myself" in node["flags"]), None)
         assert mine
         return "master" in mine["flags"] and any(
             int(first) <= self.slot <= int(last) for first, last in ((s[0], s[-1]) for s in mine["slots"])
         )
 
-    async def node_id(self, one: ValkeyServer) -> str:
-        return (await one.run_command("CLUSTER", "MYID")).decode()  # type: ignore[no-any-return]
+    async def node_id(self, server: ValkeyServer) -> str:
+        return (await server.run_command("CLUSTER", "MYID")).decode()  # type: ignore[no-any-return]
 
     async def is_healthy(self) -> bool:
         """True if all nodes report a healthy cluster."""
-        told = [await item.run_command("CLUSTER INFO") for item in self.each]
+        info = [await item.run_command("CLUSTER INFO") for item in self.each]
         known = str(len(self.each))
-        return all(item["cluster_state"] == "ok" and item["cluster_known_nodes"] == known for item in told)
+        return all(item["cluster_state"] == "ok" and item["cluster_known_nodes"] == known for item in info)
 
 
 @asynccontextmanager
@@ -278,8 +278,8 @@ async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncItera
         await stack.enter_async_context(running_servers(*watchers))
 
         async def are_ready() -> bool:
-            told = [(await watcher.run_command("SENTINEL MASTERS"))["mymaster"] for watcher in watchers]
-            return all(item["num-slaves"] == 1 and item["num-other-sentinels"] == 2 for item in told)
+            info = [(await watcher.run_command("SENTINEL MASTERS"))["mymaster"] for watcher in watchers]
+            return all(item["num-slaves"] == 1 and item["num-other-sentinels"] == 2 for item in info)
 
         await wait_until(are_ready, 20)
         yield bot

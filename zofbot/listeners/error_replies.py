@@ -30,14 +30,14 @@ def field_error(error: ZofbotError) -> str:
 
 def trace_error(error: ZofbotError) -> str:
     """Record an error in the trace; returns the reference id to show, empty if Zof's request id finds the trace."""
-    asked = error.request_id if isinstance(error, ZofError) else None
-    reference = "" if asked and tracing.is_findable(asked) else tracing.current_reference()
+    request_id = error.request_id if isinstance(error, ZofError) else None
+    reference = "" if request_id and tracing.is_findable(request_id) else tracing.current_reference()
     tracing.record_step(
         "answer",
         type(error).__name__,
         _error_summary(error),
         bad=not isinstance(error, BadInput),
-        id=reference or asked,
+        id=reference or request_id,
     )
     if not isinstance(error, BadInput):
         more = {"reference": reference} if reference else {}

@@ -35,31 +35,31 @@ class SnoozeInput(NamedTuple):
     view: Mapping[str, Any]
 
 
-def with_snooze(wish: ActionRequest, words: str, person: Person, key: str) -> ActionRequest:
+def with_snooze(request: ActionRequest, words: str, person: Person, key: str) -> ActionRequest:
     """Add the end of a snooze to a request: a typed time, or a condition, for the failure ``key``.
 
     Raises BadInput.
     """
     typed = " ".join(words.lower().split())
     if typed == triage_modals.RECOVERS_CHOICE or _PASSES_PATTERN.fullmatch(typed):
-        return wish
+        return request
     counted = _FAILS_PATTERN.fullmatch(typed)
     if not counted and typed != triage_modals.FAILS_MORE_CHOICE:
-        return wish.model_copy(update={"until": parse_wake_time(typed, wish.at, person.zone)})
+        return request.model_copy(update={"until": parse_wake_time(typed, request.at, person.zone)})
     if key.startswith("run:"):
         raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
                        "Say a time, or `until it passes`.", example="until it passes")  # fmt: skip
-    return wish.model_copy(update={"more": int(counted[1] or 1) if counted else triage_modals.SNOOZE_FAILURE_COUNT})
+    return request.model_copy(update={"more": int(counted[1] or 1) if counted else triage_modals.SNOOZE_FAILURE_COUNT})
 
 
-def describe_wake(wish: ActionRequest, words: str, person: Person, key: str) -> str:
+def describe_wake(request: ActionRequest, words: str, person: Person, key: str) -> str:
     """Describe the end of the snooze for the preview (mrkdwn)."""
     try:
-        snoozed = with_snooze(wish, words, person, key)
+        snoozed = with_snooze(request, words, person, key)
     except BadInput as error:
         return f"⚠️ {error.sentence} For example: `{error.example}`"
     if snoozed.until is not None:
-        return f"⏰ Wakes {describe_time(snoozed.until, wish.at, person.zone)}, in your time zone."
+        return f"⏰ Wakes {describe_time(snoozed.until, request.at, person.zone)}, in your time zone."
     if snoozed.more:
         return f"⏰ Wakes when it has failed {'once more' if snoozed.more == 1 else f'{snoozed.more} more times'}."
     return "⏰ Sleeps until it passes, and wakes if it fails again after that."
@@ -103,14 +103,14 @@ class WakePreviews:
         version = str(self._newest[form].view.get("hash") or "")
         while shown is not self._newest.get(form, shown):
             shown = self._newest[form]
-            wish = ActionRequest(act=Action.SNOOZE, who=Actor(id=user), at=self._context.clock.time())
-            said = describe_wake(
-                wish,
+            request = ActionRequest(act=Action.SNOOZE, who=Actor(id=user), at=self._context.clock.time())
+            preview = describe_wake(
+                request,
                 triage_modals.snooze_input(shown.view),
                 person,
                 parse_private_metadata(TriageFormState, shown.view).key,
             )
-            version = await self._update_modal(triage_modals.with_preview(shown.view, said), form, version)
+            version = await self._update_modal(triage_modals.with_preview(shown.view, preview), form, version)
 
     async def _update_modal(self, view: dict[str, Any], form: str, version: str) -> str:
         """Update the form; returns its new version. Raises SlackError.

@@ -153,37 +153,41 @@ def build_action_request(
 
 
 async def apply_action(
-    context: ListenerContext, requester: Requester, about: FailureRef, wish: ActionRequest
+    context: ListenerContext, requester: Requester, about: FailureRef, request: ActionRequest
 ) -> Message:
     """Apply an action to the version in ``about`` (empty: any); returns the reply. Raises ZofbotError."""
     try:
         failure = await context.failures.get(about.key)
-        if wish.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
+        if request.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
             return triage_replies.no_escalation_reply()
-        failure = await context.failures.perform_action(about.key, wish, version=about.version)
+        failure = await context.failures.perform_action(about.key, request, version=about.version)
     except FailureExpired:
         if not await restore_failure(context, requester, about):
             return triage_replies.unknown_alert_reply(about.key)
-        failure = await context.failures.perform_action(about.key, wish)
+        failure = await context.failures.perform_action(about.key, request)
     except StaleCard as error:
         await audit_refusal(
-            context, requester, triage_replies.describe_attempt(wish.act), "the card showed what has passed", about.key
+            context,
+            requester,
+            triage_replies.describe_attempt(request.act),
+            "the card showed what has passed",
+            about.key,
         )
-        return _stale_reply(error.failure, wish)
+        return _stale_reply(error.failure, request)
     except ActionNotAllowed as error:
         present = error.failure.present
         await audit_refusal(
             context,
             requester,
-            triage_replies.describe_attempt(wish.act),
+            triage_replies.describe_attempt(request.act),
             f"not possible while {present.state.value}",
             about.key,
         )
         return triage_replies.illegal_action_reply(
-            error.act, error.failure.title, FailureRef(about.key, present.card_version), present, wish.at
+            error.act, error.failure.title, FailureRef(about.key, present.card_version), present, request.at
         )
     return triage_replies.action_done_reply(
-        wish.act, failure.title, FailureRef(failure.key, failure.present.card_version), failure.present
+        request.act, failure.title, FailureRef(failure.key, failure.present.card_version), failure.present
     )
 
 
@@ -227,22 +231,22 @@ async def open_triage_form(context: ListenerContext, requester: Requester, about
         await context.send_reply(requester, error_replies.error_reply(error))
 
 
-def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Message | None:
+def _overtaken_reply(failure: Failure, request: ActionRequest, version: str) -> Message | None:
     """Return a reply if the card is outdated or the action is no longer possible; else None."""
     present = failure.present
     about = FailureRef(failure.key, present.card_version)
     if version and version != present.card_version:
-        return _stale_reply(failure, wish)
-    if wish.act in TRANSITIONS[present.state]:
+        return _stale_reply(failure, request)
+    if request.act in TRANSITIONS[present.state]:
         return None
-    return triage_replies.illegal_action_reply(wish.act, failure.title, about, present, wish.at)
+    return triage_replies.illegal_action_reply(request.act, failure.title, about, present, request.at)
 
 
-def _stale_reply(failure: Failure, wish: ActionRequest) -> Message:
+def _stale_reply(failure: Failure, request: ActionRequest) -> Message:
     """Return the reply to an action on an outdated card."""
     about = FailureRef(failure.key, failure.present.card_version)
     return triage_replies.stale_action_reply(
-        wish, failure.title, about, failure.present, allowed=failure.allows_action(wish)
+        request, failure.title, about, failure.present, allowed=failure.allows_action(request)
     )
 
 
@@ -273,11 +277,11 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
         person = await require_role(
             context, there, Role.RESPONDER, triage_replies.describe_attempt(act), form_state.key
         )
-        wanted = await _request_from_form(context, act, there, person, form_state.key, view)
+        request = await _request_from_form(context, act, there, person, form_state.key, view)
     except (BadInput, NotAllowed) as error:
         return _field_errors(act, error_replies.field_error(error))
     reply = await context.run_safely(
-        apply_action(context, there, FailureRef(form_state.key, form_state.version), wanted)
+        apply_action(context, there, FailureRef(form_state.key, form_state.version), request)
     )
     if reply.failed:  # the form stays open with its input
         return _field_errors(act, reply.message.text)
@@ -286,9 +290,9 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
     return {}
 
 
-def _field_errors(act: Action, said: str) -> dict[str, Any]:
+def _field_errors(act: Action, message: str) -> dict[str, Any]:
     field = {Action.SNOOZE: "words", Action.ASSIGN: "owner"}.get(act, "note")
-    return {"response_action": "errors", "errors": {field: said.strip()[:1000]}}
+    return {"response_action": "errors", "errors": {field: message.strip()[:1000]}}
 
 
 async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
@@ -306,18 +310,18 @@ async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
             return with_resolution(context, wanted, reason, triage_modals.field_value(view, "note", "note"))
 
 
-async def with_assignee(context: ListenerContext, wish: ActionRequest, user: str) -> ActionRequest:
+async def with_assignee(context: ListenerContext, request: ActionRequest, user: str) -> ActionRequest:
     """Set the assignee; assigning to oneself becomes an acknowledgement. Raises BadInput if they lack the role."""
-    if user == wish.who.id:
-        return wish.model_copy(update={"act": Action.ACKNOWLEDGE})
+    if user == request.who.id:
+        return request.model_copy(update={"act": Action.ACKNOWLEDGE})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
         raise BadInput(f"You cannot assign this failure to {chosen.name or user}, who may not work on failures here.",
                        "Choose a full member of this workspace.")  # fmt: skip
-    return wish.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
+    return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
 
-def with_resolution(context: ListenerContext, wish: ActionRequest, reason: str, note: str) -> ActionRequest:
+def with_resolution(context: ListenerContext, request: ActionRequest, reason: str, note: str) -> ActionRequest:
     """Set the reason and note of a resolution. Raises BadInput if the reason is unknown or a required note missing."""
     if reason not in RESOLUTION_REASONS:
         raise BadInput(
@@ -326,7 +330,7 @@ def with_resolution(context: ListenerContext, wish: ActionRequest, reason: str, 
     if context.note and not note.strip():
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
-    return wish.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
+    return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
 
 
 # --- other menu items

@@ -139,8 +139,8 @@ def _dump_faults(name: str, faults: FaultInjector) -> dict[str, Any]:
 
 def _dump_webhooks(hooks: Webhooks) -> dict[str, Any]:
     last = hooks.sent[-1] if hooks.sent else None
-    told = {"type": last.type, "status": last.status} if last else None
-    return {"on": hooks.on, "generation": hooks.generation, "last": told}
+    last_delivery = {"type": last.type, "status": last.status} if last else None
+    return {"on": hooks.on, "generation": hooks.generation, "last": last_delivery}
 
 
 def _list_faults(faults: FaultInjector) -> list[dict[str, str]]:

@@ -111,7 +111,7 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
 
 def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> None:
     """Record the result of one case."""
-    told = {"failure_summary": failure[1]} if failure[1] else {}
+    failure_fields = {"failure_summary": failure[1]} if failure[1] else {}
     zof.add_result(
         run["id"],
         status=failure[0],
@@ -121,5 +121,5 @@ def _record_result(zof: Organization, run: ZofRecord, case: str, failure: Sample
         started_at=format_time(began),
         completed_at=format_time(began + CASE_SECONDS),
         duration_ms=int(CASE_SECONDS * 1000),
-        **told,
+        **failure_fields,
     )

@@ -138,7 +138,7 @@ def _add_users(slack: Workspace) -> None:
 
 def _add_channels(slack: Workspace) -> None:
     staff = {ANA, BEN, CHIOMA}
-    rooms = (
+    channels = (
         Channel(QA_ALERTS, "qa-alerts", staff | {BOT_USER_ID}, "What failed, told once"),
         Channel(CHECKOUT_CHANNEL, "checkout", staff | {GUEST, BOT_USER_ID}, "Cart, payment, refund"),
         Channel(SEARCH_CHANNEL, "search", staff | {BOT_USER_ID}, "Query, ranking, filters"),
@@ -147,7 +147,7 @@ def _add_channels(slack: Workspace) -> None:
         Channel(ARCHIVED, "old-alerts", staff | {BOT_USER_ID}, "Closed in spring", archived=True),
         Channel(PARTNERS, "ext-parcel-co", staff | {EXTERNAL, BOT_USER_ID}, "With Parcel Co", external=True),
     )
-    slack.channels |= {room.id: room for room in rooms}
+    slack.channels |= {channel.id: channel for channel in channels}
     for user in slack.users.values():
         if user.kind in ("member", "guest"):
             dm = Channel(f"D{user.id[1:]}", user.name, {user.id, BOT_USER_ID}, im_with=user.id)
@@ -227,7 +227,7 @@ class _HistoryWriter:
         seconds = round(self.random.uniform(0.8, 45 if failure else 18), 3)
         status = failure[0] if failure else "skipped" if self.random.random() < 0.03 else "passed"
         result_id = result_id or self._next_id()
-        told = (
+        failure_fields = (
             {"failure_summary": failure[1], "logs_url": f"https://console.zof.ai/logs/{result_id}"} if failure else {}
         )
         self.zof.results[result_id] = {
@@ -242,7 +242,7 @@ class _HistoryWriter:
             "created_at": format_time(started),
             "started_at": format_time(started),
             "completed_at": format_time(started + seconds),
-            **told,
+            **failure_fields,
         }
         return seconds
 
@@ -255,7 +255,7 @@ class _HistoryWriter:
         """Add a run with the results that the documentation and the tests use."""
         run = self._start_run(EXAMPLE_RUN, PROJECTS[0], "staging", "suite_payment", started)
         run["schedule_id"] = NIGHTLY_SCHEDULE
-        told: tuple[tuple[str, str, sample_failures.SampleFailure | None], ...] = (
+        outcomes: tuple[tuple[str, str, sample_failures.SampleFailure | None], ...] = (
             (ASSERTION_RESULT, "Voucher can be removed again", ("failed", sample_failures.ASSERTION)),
             (BAD_GATEWAY_RESULT, "Card payment is authorized", ("error", sample_failures.BAD_GATEWAY)),
             (TIMEOUT_RESULT, "Guest can place an order", ("error", sample_failures.TIMEOUT)),
@@ -263,7 +263,7 @@ class _HistoryWriter:
             (LEAK_RESULT, "Cart is merged on a second device", ("failed", sample_failures.LEAK)),
         )
         at = started
-        for result_id, case, failure in told:
+        for result_id, case, failure in outcomes:
             at += self._add_result(run, case, at, failure, result_id)
         for case in PROJECTS[0].suites["suite_refund"]:
             at += self._add_result(run, case, at, None)

@@ -66,8 +66,8 @@ class ParkedChannel:
     @classmethod
     def from_stored(cls, channel: str, kept: str, waiting: int) -> ParkedChannel:
         """Parse the value that ``settle.lua`` stores."""
-        told, since, reason = kept.split(" ", 2)
-        return cls(channel, reason, int(since) / 1000, waiting, told == "1")
+        notified, since, reason = kept.split(" ", 2)
+        return cls(channel, reason, int(since) / 1000, waiting, notified == "1")
 
 
 def build_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxRecord | None:

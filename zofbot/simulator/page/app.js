@@ -68,7 +68,7 @@ const closeThread = () => go({ user: world.state.you, place: place() });
 async function actAt(where, what, body) {
   slackbot.attend(where, world.state);
   const answer = await world.act(what, body);
-  slackbot.heard(where, answer);
+  slackbot.recordAnswer(where, answer);
   render();
   return answer;
 }

@@ -14,7 +14,7 @@ export function offers(typed, caret, { commands, users, channels }) {
   if (!name) return span(caret, caret, []);
   const [, , sign, start] = name;
   const from = caret - start.length - 1;
-  return span(from, caret, sign === "@" ? people(users, start) : rooms(channels, start));
+  return span(from, caret, sign === "@" ? people(users, start) : channelItems(channels, start));
 }
 
 const span = (from, to, items, hint = null) => ({ from, to, items: items.slice(0, 8), hint });
@@ -60,7 +60,7 @@ const people = (users, start) =>
     .filter(({ name, real_name: real }) => [name, ...real.split(" ")].some(starts(start)))
     .map(({ name, real_name: real }) => ({ text: `@${name} `, label: real, detail: `@${name}` }));
 
-const rooms = (channels, start) =>
+const channelItems = (channels, start) =>
   channels
     .filter(({ name, im }) => !im && starts(start)(name))
     .map(({ name, topic }) => ({ text: `#${name} `, label: `#${name}`, detail: topic }));

@@ -13,7 +13,7 @@ export class Slackbot {
   }
 
   /** Records the result of that action. */
-  heard(where, answer) {
+  recordAnswer(where, answer) {
     if (!answer.ok) this.#refusals.set(where, answer.error);
   }
 

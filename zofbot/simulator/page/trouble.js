@@ -68,7 +68,7 @@ export class Trouble {
   /** The tab as one entry for reconcile(). */
   entry() {
     const { faults, fault_choices: choices } = this.#state;
-    const channels = this.#rooms().map(({ id, archived }) => [id, archived]);
+    const channels = this.#joinedChannels().map(({ id, archived }) => [id, archived]);
     const print = JSON.stringify([faults, choices, this.#times, channels, this.#channel]);
     return { key: "trouble", print, build: () => this.#page() };
   }
@@ -84,18 +84,18 @@ export class Trouble {
   }
 
   /** Channels in which the bot is. */
-  #rooms() {
+  #joinedChannels() {
     return this.#state.channels.filter((channel) => !channel.im && channel.bot_is_member);
   }
 
   #archive() {
-    const rooms = this.#rooms();
-    const chosen = rooms.find(({ id }) => id === this.#channel) ?? rooms[0];
+    const channels = this.#joinedChannels();
+    const chosen = channels.find(({ id }) => id === this.#channel) ?? channels[0];
     if (!chosen) return null;
     const select = h(
       "select",
       { "aria-label": "Channel", data: { testid: "archive-channel", field: "archive-channel" } },
-      rooms.map(({ id, name }) => h("option", { value: id, selected: id === chosen.id }, `# ${name}`)),
+      channels.map(({ id, name }) => h("option", { value: id, selected: id === chosen.id }, `# ${name}`)),
     );
     select.addEventListener("change", () => {
       this.#channel = select.value;

@@ -177,19 +177,22 @@ def user_channels(slack: Workspace, given: Arguments) -> ResponseBody:
             raise SlackRefusal("invalid_types")
         if _SCOPES_BY_TYPE[wanted] not in slack.scopes:
             raise SlackRefusal("missing_scope", needed=_SCOPES_BY_TYPE[wanted], provided=",".join(sorted(slack.scopes)))
-    found = [room for room in slack.channels.values() if user in room.members and channel_type(room) in kinds]
+    found = [
+        channel for channel in slack.channels.values() if user in channel.members and channel_type(channel) in kinds
+    ]
     if is_truthy(given.get("exclude_archived")):
-        found = [room for room in found if not room.archived]
+        found = [channel for channel in found if not channel.archived]
     return _channel_page(
-        given, [room for room in found if BOT_USER_ID in room.members or channel_type(room) == "public_channel"]
+        given,
+        [channel for channel in found if BOT_USER_ID in channel.members or channel_type(channel) == "public_channel"],
     )
 
 
-def channel_type(room: Channel) -> str:
+def channel_type(channel: Channel) -> str:
     """Return the channel's type as in ``users.conversations``."""
-    if room.im_with:
+    if channel.im_with:
         return "im"
-    return "mpim" if room.group_dm else "private_channel" if room.private else "public_channel"
+    return "mpim" if channel.group_dm else "private_channel" if channel.private else "public_channel"
 
 
 def _channel_page(given: Arguments, found: list[Channel]) -> ResponseBody:
@@ -198,13 +201,13 @@ def _channel_page(given: Arguments, found: list[Channel]) -> ResponseBody:
         raise SlackRefusal("invalid_limit")
     start = 0
     if cursor := given.get("cursor"):
-        known = [at for at, room in enumerate(found) if f"c{room.id}" == cursor]
+        known = [at for at, channel in enumerate(found) if f"c{channel.id}" == cursor]
         if not known:
             raise SlackRefusal("invalid_cursor")
         start = known[0]
     page, rest = found[start : start + limit], found[start + limit :]
     lacking = ("is_member", "num_members")  # this method leaves them out
-    shown_ = [{name: value for name, value in dump_channel(room).items() if name not in lacking} for room in page]
+    shown_ = [{name: value for name, value in dump_channel(channel).items() if name not in lacking} for channel in page]
     return {"channels": shown_, "response_metadata": {"next_cursor": f"c{rest[0].id}" if rest else ""}}
 
 

@@ -63,9 +63,9 @@ class WorkspaceUsers:
             PostedMessage(place.id, self.slack.next_timestamp(), person.id, said, thread_ts=start)
         )
         kind, subscription = ("message", "message.im") if place.im_with else ("app_mention", "app_mention")
-        heard = bool(place.im_with) or (f"<@{BOT_USER_ID}>" in said and BOT_USER_ID in place.members)
+        is_addressed = bool(place.im_with) or (f"<@{BOT_USER_ID}>" in said and BOT_USER_ID in place.members)
         outcome = Acknowledgement(200)
-        if heard and subscription in self.slack.events:
+        if is_addressed and subscription in self.slack.events:
             outcome = await self._send_event(payloads.message_event(message, kind, place), place)
         linked = await self._report_links(
             person, SharedLinks("conversations_history", place.id, message.ts, []), said, place
@@ -85,8 +85,8 @@ class WorkspaceUsers:
     ) -> Acknowledgement:
         """Send ``link_shared`` for links of the bot's domains, if it subscribed to that event."""
         shared.links = unfurl_api.find_links(self.slack, text)
-        told = "link_shared" in self.slack.events and "links:read" in self.slack.scopes
-        if not shared.links or not told:
+        is_subscribed = "link_shared" in self.slack.events and "links:read" in self.slack.scopes
+        if not shared.links or not is_subscribed:
             return Acknowledgement(200)
         name = identifier or self.slack.new_id(f"{shared.channel}.{shared.ts}.")
         self.slack.links[name] = shared

@@ -141,9 +141,9 @@ class Organization:
         run |= {"name": f"{name} on {environment}", "project_name": name, **ended}
         for number, case in enumerate(self._sample_cases(project, failures + passed)):
             status, text = texts.random_failure(self.random) if number < failures else ("passed", None)
-            told = {"failure_summary": text} if text else {}
-            about = {"project_name": name, "completed_at": format_time(self.now()), "duration_ms": 30_000}
-            self.add_result(run["id"], status=status, **case, **about, **told)
+            failure_fields = {"failure_summary": text} if text else {}
+            run_fields = {"project_name": name, "completed_at": format_time(self.now()), "duration_ms": 30_000}
+            self.add_result(run["id"], status=status, **case, **run_fields, **failure_fields)
         return self.finish_run(run["id"])
 
     def _sample_cases(self, project: str, count: int) -> list[ZofRecord]:

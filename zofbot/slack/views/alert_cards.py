@@ -118,9 +118,9 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
         word, emoji, colour = STATES[present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
-    said = f"{word}: {title}"
-    line = " · ".join([text.escape_line(said, 200), *(fact for fact in facts if fact)])
-    top = [header_block(text.clean_literal(f"{emoji} {said}", 150))]
+    sentence = f"{word}: {title}"
+    line = " · ".join([text.escape_line(sentence, 200), *(fact for fact in facts if fact)])
+    top = [header_block(text.clean_literal(f"{emoji} {sentence}", 150))]
     if not body.owners:
         return with_mentions(line, top, colour, below, body.mention)
     top += paragraph_blocks(owner_line(owner, body.mention) for owner in body.owners)

@@ -38,9 +38,9 @@ class Message:
     def message_fields(self) -> dict[str, Any]:
         """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
         body = self.body[: MAX_BLOCKS - len(self.blocks[:MAX_BLOCKS])]
-        said = clip_text(break_links(self.text), 3000)
-        attachments = [{"color": self.colour, "fallback": said, "blocks": body}] if body else []
-        return {"text": said, "blocks": self.blocks[:MAX_BLOCKS], "attachments": attachments}
+        sentence = clip_text(break_links(self.text), 3000)
+        attachments = [{"color": self.colour, "fallback": sentence, "blocks": body}] if body else []
+        return {"text": sentence, "blocks": self.blocks[:MAX_BLOCKS], "attachments": attachments}
 
     def with_note(self, note: str) -> Message:
         """Return the message with a line of small print below its blocks, and in its text."""

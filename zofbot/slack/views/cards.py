@@ -87,9 +87,9 @@ def _default_title(thing: Result | Run) -> str:
 
 def format_one_line(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
     """Return the card in one line of escaped text, for notifications and screen readers."""
-    said = (look and look.word) or outcome_word(thing)
+    sentence = (look and look.word) or outcome_word(thing)
     parts = [
-        text.escape_line(f"{said}: {thing.title or _default_title(thing)}", 200),
+        text.escape_line(f"{sentence}: {thing.title or _default_title(thing)}", 200),
         text.escape_line(thing.project or "", 80),
         text.escape_line(thing.environment or "", 80),
         text.describe_duration(thing.duration) if thing.duration is not None else "",
@@ -179,8 +179,8 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
         context_block(f"Run {text.inline_code(run.id)}"),
     ]
     counts = format_counts(run)
-    said = format_one_line(run, look) + (f" · {counts}" if counts else "")
-    return Message(said, [header_block(format_headline(run, look))], look.colour, body)
+    sentence = format_one_line(run, look) + (f" · {counts}" if counts else "")
+    return Message(sentence, [header_block(format_headline(run, look))], look.colour, body)
 
 
 def _schedule_name(run: Run) -> str:
@@ -190,8 +190,8 @@ def _schedule_name(run: Run) -> str:
 
 def format_tally(run: Run) -> str:
     """Return the outcomes of the cases as ten squares and in numbers; empty if Zof sent no counts."""
-    said = format_counts(run)
-    return f"{square_bar(run)}\n{said}".strip() if said else ""
+    sentence = format_counts(run)
+    return f"{square_bar(run)}\n{sentence}".strip() if sentence else ""
 
 
 def _outcome_counts(run: Run) -> list[tuple[Outcome, int]]:
@@ -255,7 +255,7 @@ def page_controls(window: PageWindow, action: str, value: dict[str, str] | None,
         return button_row(*others)
     end = start + shown
     left = total - end
-    said = f"and {left} more {what}" if left > 0 and not start else f"{start + 1} to {end} of {total} {what}"
+    sentence = f"and {left} more {what}" if left > 0 and not start else f"{start + 1} to {end} of {total} {what}"
     back = onward = None
     if value is not None:
         back = (
@@ -263,7 +263,7 @@ def page_controls(window: PageWindow, action: str, value: dict[str, str] | None,
         )
         more = left > 0 and shown
         onward = build_button(f"Show {min(left, ROWS_PER_PAGE)} more", action, {**value, "from": end}) if more else None
-    return [context_block(said), *button_row(back, onward, *others)]
+    return [context_block(sentence), *button_row(back, onward, *others)]
 
 
 # --- many runs
@@ -277,8 +277,8 @@ def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     title = f"Latest runs ({filters})" if filters else "Latest runs"
     shown = runs[start : start + ROWS_PER_PAGE]
     if not runs:
-        said = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
-        return Message(said, [section_block(said)])
+        sentence = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
+        return Message(sentence, [section_block(sentence)])
     blocks = [
         header_block(text.clean_literal(title, 150)),
         *(_run_row(run) for run in shown),

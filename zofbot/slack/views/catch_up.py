@@ -36,13 +36,13 @@ def catch_up_message(body: CatchUpPayload) -> Message:
     }
     counts = ", ".join(f"{len(found)} {title.lower()}" for title, found in groups.items() if found)
     over = "A mute is over" if body.muted else "Quiet hours are over"
-    said = f"{over}: {count_noun(len(body.failures), 'failure')} ({counts})"
+    sentence = f"{over}: {count_noun(len(body.failures), 'failure')} ({counts})"
     lists = [block for title, found in groups.items() if found for block in paragraph_blocks(_listed(title, found))]
     follows = "Open failures follow, unless they were posted before." if groups["Still open"] else "Nothing is open."
     return Message(
-        said,
+        sentence,
         [
-            header_block(f"{'🔔' if body.muted else '🌅'} {said}"),
+            header_block(f"{'🔔' if body.muted else '🌅'} {sentence}"),
             *([section_block(f"Muted: {text.inline_code(body.muted, 500)}")] if body.muted else []),
             *lists,
             context_block(f"Held back since {format_moment(body.since)}. {follows}"),

@@ -10,15 +10,15 @@ from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block
 
 
-def note_payload(said: str, about: str = "") -> dict[str, Any]:
-    """Return a note as a notification's payload; ``about`` is a channel id, ``said`` is not escaped yet."""
-    return dump_payload(NotePayload(said=said, channel=about))
+def note_payload(sentence: str, about: str = "") -> dict[str, Any]:
+    """Return a note as a notification's payload; ``about`` is a channel id, ``sentence`` is not escaped yet."""
+    return dump_payload(NotePayload(said=sentence, channel=about))
 
 
 def channel_note(body: NotePayload) -> Message:
     """Render a note."""
-    said = text.escape_line(body.said, 2500)
-    shown = f"<#{body.channel}>: {said}" if body.channel.isalnum() else said
+    sentence = text.escape_line(body.said, 2500)
+    shown = f"<#{body.channel}>: {sentence}" if body.channel.isalnum() else sentence
     return Message(shown, [context_block(shown)])
 
 

@@ -36,7 +36,7 @@ PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."
 def digest_message(body: DigestPayload, above: str = "") -> Message:
     """Render a digest, below the line ``above`` (mrkdwn) if given."""
     title = f"{body.every.capitalize()} digest"
-    said = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
+    sentence = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
     top = [*([section_block(above)] if above else []), header_block(f"📊 {title}"), *field_blocks(_digest_fields(body))]
     below = [
         *_case_list("Most failing", body.failing, _failing_text),
@@ -44,9 +44,9 @@ def digest_message(body: DigestPayload, above: str = "") -> Message:
         *_case_list("Slowest", body.slowest, _slow_text),
         context_block(*_digest_notes(body), *([] if above else [f"`{SLASH_COMMAND} digest off` ends it."])),
     ]
-    bare = Message(said, [*top, *_sparkline_blocks(body), *below])
+    bare = Message(sentence, [*top, *_sparkline_blocks(body), *below])
     chart = _chart_block(body)
-    return ChartMessage(said, [*top, chart, *below], instead=bare) if chart else bare
+    return ChartMessage(sentence, [*top, chart, *below], instead=bare) if chart else bare
 
 
 def _runs_text(body: DigestPayload) -> str:
@@ -131,21 +131,21 @@ def _case_list(title: str, cases: tuple[CaseCount, ...], line: Any) -> list[Bloc
     )
 
 
-def _case_name(one: CaseCount) -> str:
-    where = f" ({text.escape_line(one.where, 120)})" if one.where else ""
-    return f"{text.escape_line(one.title, 120) or 'a case without a name'}{where}"
+def _case_name(case: CaseCount) -> str:
+    where = f" ({text.escape_line(case.where, 120)})" if case.where else ""
+    return f"{text.escape_line(case.title, 120) or 'a case without a name'}{where}"
 
 
-def _failing_text(one: CaseCount) -> str:
-    return f"{one.times} of {one.of} failed"
+def _failing_text(case: CaseCount) -> str:
+    return f"{case.times} of {case.of} failed"
 
 
-def _flaky_text(one: CaseCount) -> str:
-    return "once" if one.times == 1 else f"{one.times} times"
+def _flaky_text(case: CaseCount) -> str:
+    return "once" if case.times == 1 else f"{case.times} times"
 
 
-def _slow_text(one: CaseCount) -> str:
-    return text.describe_duration(one.seconds)
+def _slow_text(case: CaseCount) -> str:
+    return text.describe_duration(case.seconds)
 
 
 def _digest_notes(body: DigestPayload) -> list[str]:
@@ -178,22 +178,22 @@ def setting_text(regular: DigestSetting | None, due: float) -> str:
 
 def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Message:
     """Reply to the person who set the schedule."""
-    said = (
+    sentence = (
         f"This channel gets a digest {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
     )
     small = [context_block(caution)] if caution else []
-    return Message(said, [section_block(f"✅ *{said}*\n{_next_text(due)}"), *small])
+    return Message(sentence, [section_block(f"✅ *{sentence}*\n{_next_text(due)}"), *small])
 
 
 def digest_ended_reply() -> Message:
     """Reply to the person who switched the digest off."""
-    said = "This channel gets no digest any more."
-    return Message(said, [section_block(f"✅ {said}")])
+    sentence = "This channel gets no digest any more."
+    return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
-def setting_reply(said: str) -> Message:
+def setting_reply(sentence: str) -> Message:
     """Reply with the setting; a preview follows."""
-    return Message(said, [section_block(said), context_block("⏳ A preview of what it would say now follows.")])
+    return Message(sentence, [section_block(sentence), context_block("⏳ A preview of what it would say now follows.")])
 
 
 def _next_text(due: float) -> str:

@@ -187,11 +187,11 @@ def guest_view(doubt: str = "") -> Block:
 
 def fallback_view() -> Block:
     """Render the fallback for when Slack rejects the full view's layout."""
-    said = (
+    sentence = (
         "Slack refused the full view; an operator finds the reason in the log. "
         f"`{SLASH_COMMAND} triage all` says the same."
     )
-    return {"type": "home", "blocks": [header_block("Zof's results, where you talk"), section_block(said)]}
+    return {"type": "home", "blocks": [header_block("Zof's results, where you talk"), section_block(sentence)]}
 
 
 def unexpected_error_view(reference: str) -> Block:
@@ -336,10 +336,13 @@ def _muted(home: HomeData) -> list[Block]:
     return mutes.listed(home.muted, ends=False, places=places)
 
 
-def _subscription_row(one: HomeSubscription, *, edits: bool) -> Block:
-    edit = build_button("Edit", EDIT_ACTION_ID, {"id": one.id, "channel": one.channel}, aloud="Edit this subscription")
+def _subscription_row(subscription: HomeSubscription, *, edits: bool) -> Block:
+    edit = build_button(
+        "Edit", EDIT_ACTION_ID, {"id": subscription.id, "channel": subscription.channel}, aloud="Edit this subscription"
+    )
     return section_block(
-        f"{_channel_mention(one.channel)} {text.inline_code(one.wish or 'all failures', 300)}", edit if edits else None
+        f"{_channel_mention(subscription.channel)} {text.inline_code(subscription.wish or 'all failures', 300)}",
+        edit if edits else None,
     )
 
 
@@ -411,8 +414,8 @@ def _dead_letter_rows(home: HomeData) -> list[Block]:
         since = f" · {format_moment(letter.since)}" if letter.since else ""
         retry = build_button("Retry", RETRY_ACTION_ID, {"key": letter.key}, aloud="Send this notification after all")
         which = f"{_channel_mention(letter.channel)} {text.inline_code(letter.key, 300)}"
-        said = f"💀 {which}\n{text.escape_line(letter.reason, 200)}{since}"
-        blocks.append(section_block(said, retry and retry | {"confirm": _RETRY_CONFIRMATION}))
+        sentence = f"💀 {which}\n{text.escape_line(letter.reason, 200)}{since}"
+        blocks.append(section_block(sentence, retry and retry | {"confirm": _RETRY_CONFIRMATION}))
     more = home.health.dead - len(blocks)
     return [*blocks, *([context_block(f"and {more} more: `zofbot outbox list --state dead`")] if more > 0 else [])]
 

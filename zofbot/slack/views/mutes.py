@@ -19,14 +19,14 @@ MAX_ROWS = 10
 
 def muted(mute: Mute, hint: str = "") -> Message:
     """Reply to the person who muted something; ``hint`` (mrkdwn) says if it matches no project."""
-    said = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
+    sentence = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
     after = (
         f"Nothing that matches is posted here until {format_moment(mute.until)}; "
         "then a summary says what failed meanwhile."
     )
     ends = f"`{SLASH_COMMAND} unmute` ends it earlier."
     return Message(
-        f"{said}. {after}",
+        f"{sentence}. {after}",
         [
             section_block(f"🔕 *Muted:* {text.inline_code(mute.filters, 1000)}\n{after} {ends}"),
             *([section_block(f"⚠️ {hint}")] if hint else []),
@@ -37,15 +37,15 @@ def muted(mute: Mute, hint: str = "") -> Message:
 
 def done_before() -> Message:
     """Reply to a repeated request whose effect has changed since."""
-    said = f"That was done before. `{SLASH_COMMAND} subscriptions` shows what is muted now."
-    return Message(said, [section_block(f"🔕 {said}")])
+    sentence = f"That was done before. `{SLASH_COMMAND} subscriptions` shows what is muted now."
+    return Message(sentence, [section_block(f"🔕 {sentence}")])
 
 
 def unmuted(ended: Sequence[Mute]) -> Message:
     """Reply to the person who ended mutes."""
-    said = "No longer muted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
+    sentence = "No longer muted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
     after = "If something failed meanwhile, a summary follows in the channel."
-    return Message(f"{said}. {after}", [section_block(f"🔔 {said}\n{after}")])
+    return Message(f"{sentence}. {after}", [section_block(f"🔔 {sentence}\n{after}")])
 
 
 def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = ()) -> list[Block]:

@@ -107,17 +107,19 @@ def _hidden_note(hidden: int) -> str:
     )
 
 
-def failure_row_text(one: FailureRow, now: float) -> str:
+def failure_row_text(failure: FailureRow, now: float) -> str:
     """Describe a failure in two lines: title, location, age, owner and last action."""
-    state, present = STATES.get(one.present.state), one.present
-    emoji = state.emoji if state else OUTCOME_STYLES[one.body.outcome].emoji
-    title = text.escape_line(one.title, 150)
-    shown = f"<{one.link}|{title}>" if one.link and "|" not in one.link and ">" not in one.link else title
-    where = [text.escape_line(one.body.run.project, 60), text.escape_line(one.body.run.environment, 60)]
-    place = f"<#{one.channel}>" if one.channel.isalnum() else ""
-    age = f"open {text.describe_duration(max(now - (one.body.opened or present.opened or now), 1))}"
+    state, present = STATES.get(failure.present.state), failure.present
+    emoji = state.emoji if state else OUTCOME_STYLES[failure.body.outcome].emoji
+    title = text.escape_line(failure.title, 150)
+    shown = (
+        f"<{failure.link}|{title}>" if failure.link and "|" not in failure.link and ">" not in failure.link else title
+    )
+    where = [text.escape_line(failure.body.run.project, 60), text.escape_line(failure.body.run.environment, 60)]
+    place = f"<#{failure.channel}>" if failure.channel.isalnum() else ""
+    age = f"open {text.describe_duration(max(now - (failure.body.opened or present.opened or now), 1))}"
     owner = person_name(present.owner.name) if present.owner.id else "nobody has it"
-    storm = "🌩️ in a storm" if one.storm else ""
+    storm = "🌩️ in a storm" if failure.storm else ""
     parts = [part for part in (*where, place, age, owner, _last_action(present, now), storm) if part]
     return f"{emoji} *{shown}*\n{' · '.join(parts)}"
 
@@ -150,10 +152,10 @@ def on_call_card(callers: Sequence[OnCallStep]) -> Message:
     )
 
 
-def _step_line(one: OnCallStep) -> str:
-    which = f" · {text.escape_line(one.wish, 200)}" if one.wish else ""
-    recipients = ", ".join(_recipient_text(who, one.members) for who in one.mention)
-    return f"⏱️ after {text.describe_duration(one.after)}: {recipients}{which}"
+def _step_line(step: OnCallStep) -> str:
+    which = f" · {text.escape_line(step.wish, 200)}" if step.wish else ""
+    recipients = ", ".join(_recipient_text(who, step.members) for who in step.mention)
+    return f"⏱️ after {text.describe_duration(step.after)}: {recipients}{which}"
 
 
 def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:
@@ -191,10 +193,10 @@ def handover_card(report: ShiftReport, by: str) -> Message:
 
 def handover_reply(link: str, ago: float) -> Message:
     """Reply to the person who requested a handover; ``link`` may be empty."""
-    said = "The handover is posted in this channel"
-    shown = f"<{link}|{said}>" if link else said
+    sentence = "The handover is posted in this channel"
+    shown = f"<{link}|{sentence}>" if link else sentence
     return Message(
-        f"{said}.", [section_block(f"📌 {shown}."), context_block(f"Since {text.describe_duration(ago)} ago.")]
+        f"{sentence}.", [section_block(f"📌 {shown}."), context_block(f"Since {text.describe_duration(ago)} ago.")]
     )
 
 
@@ -205,18 +207,20 @@ def _summary_section(
     return [f"*{title}*", *(f"• {line(story)}" for story in summaries[:MAX_HANDOVER_ROWS]), *more] if summaries else []
 
 
-def _open_line(one: FailureSummary) -> str:
-    owner = person_name(one.present.owner.name) if one.present.owner.id else "nobody has it"
-    return f"{text.escape_line(one.title, 150)} · since {format_moment(one.began)} · {owner}"
+def _open_line(summary: FailureSummary) -> str:
+    owner = person_name(summary.present.owner.name) if summary.present.owner.id else "nobody has it"
+    return f"{text.escape_line(summary.title, 150)} · since {format_moment(summary.began)} · {owner}"
 
 
-def _snoozed_line(one: FailureSummary) -> str:
-    return f"{text.escape_line(one.title, 150)} · {snooze_end_text(one.present.until, one.present.more)}"
+def _snoozed_line(summary: FailureSummary) -> str:
+    return f"{text.escape_line(summary.title, 150)} · {snooze_end_text(summary.present.until, summary.present.more)}"
 
 
-def _resolved_line(one: FailureSummary) -> str:
-    reason = RESOLUTION_REASONS.get(one.present.reason, "")
-    return " · ".join(filter(None, (text.escape_line(one.title, 150), person_name(one.present.moved_by.name), reason)))
+def _resolved_line(summary: FailureSummary) -> str:
+    reason = RESOLUTION_REASONS.get(summary.present.reason, "")
+    return " · ".join(
+        filter(None, (text.escape_line(summary.title, 150), person_name(summary.present.moved_by.name), reason))
+    )
 
 
 def _people_line(actions: Sequence[tuple[str, int]]) -> str:

@@ -21,14 +21,14 @@ def platform_event_message(body: PlatformEventPayload, context: RenderContext) -
     """Render one of Zof's platform events."""
     emoji, words = PLATFORM_EVENT_LABELS.get(body.event, ("📣", "News from Zof"))
     facts = [text.escape_line(part, 100) for part in (body.project, body.environment)]
-    said = " · ".join([words, *(fact for fact in facts if fact)])
+    sentence = " · ".join([words, *(fact for fact in facts if fact)])
     detail = f"\n{text.escape_mrkdwn(body.said, 600)}" if body.said else ""
     about = text.inline_code(body.about)
     below = [
         *(run_buttons(RunSummary(id=body.run_id), context.links) if body.run_id else []),
         *([context_block(about)] if about else []),
     ]
-    message = with_mentions(said, [section_block(f"{emoji} *{said}*{detail}")], "", [], body.mention)
+    message = with_mentions(sentence, [section_block(f"{emoji} *{sentence}*{detail}")], "", [], body.mention)
     for block in below:
         message = with_footer(message, block)
     return message

@@ -1,4 +1,4 @@
-"""What a message is drawn from besides its payload."""
+"""Context for rendering a message besides its payload."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from zofbot.triage import TriageRecord
 
 @dataclass(frozen=True)
 class RenderContext:
-    """The notification, how its failure stands at ``now`` (Unix seconds), and what may be offered."""
+    """The notification, its failure's state at ``now`` (Unix seconds), and the available actions."""
 
     claim: Claim
     now: float
     links: ZofLinks
     failure: FailurePayload | None
-    """What the message shows or is about, where it is known."""
+    """The failure that the message shows or is about, if known."""
     present: TriageRecord
     runs: bool
     """Whether runs may be started."""

@@ -48,8 +48,8 @@ def _render_payload(claim: Claim, now: float, links: ZofLinks, *, runs: bool) ->
         payload, state = read_claim(claim, now)
     except ValidationError:
         name = text.inline_code(claim.notification.key, 200)
-        said = f"Zof has news that this version of zofbot cannot show: {name}"
-        return Message(said, [section_block(said)])
+        sentence = f"Zof has news that this version of zofbot cannot show: {name}"
+        return Message(sentence, [section_block(sentence)])
     offered = runs and not parse_active_rerun(claim.rerun, now)
     storm = state.storm is not None
     context = RenderContext(claim, now, links, state.failure, state.record, runs=offered, storm=storm)

@@ -40,13 +40,13 @@ def error_reply(error: ZofbotError, reference: str = "") -> Message:
     hint = text.escape_mrkdwn(error.next_step, 600)
     if isinstance(error, BadInput) and error.example:
         hint += f"\nFor example: {text.inline_code(error.example)}"
-    said = f"{_error_emoji(error)} *{text.escape_mrkdwn(error.sentence, 900)}*"
+    sentence = f"{_error_emoji(error)} *{text.escape_mrkdwn(error.sentence, 900)}*"
     spoken = " ".join(
         part for part in (text.escape_mrkdwn(error.sentence, 900), hint, request_id_line(error, reference)) if part
     )
     return Message(
         spoken.replace("\n", " "),
-        [section_block(f"{said}\n{hint}".strip()), context_block(request_id_line(error, reference, code=True))],
+        [section_block(f"{sentence}\n{hint}".strip()), context_block(request_id_line(error, reference, code=True))],
     )
 
 
@@ -70,19 +70,19 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
 
 def unexpected_error_reply(reference: str) -> Message:
     """Render an unexpected error; the log has ``reference`` with the traceback."""
-    said = "Something went wrong inside zofbot."
+    sentence = "Something went wrong inside zofbot."
     step = "Try again; if it stays, give an operator this reference."
     return Message(
-        f"{said} {step} Reference: {reference}",
-        [section_block(f"⚠️ *{said}*\n{step}"), context_block(f"Reference: {text.inline_code(reference)}")],
+        f"{sentence} {step} Reference: {reference}",
+        [section_block(f"⚠️ *{sentence}*\n{step}"), context_block(f"Reference: {text.inline_code(reference)}")],
     )
 
 
 def still_working_reply(reference: str = "") -> Message:
     """Acknowledge a request while Zof takes longer than Slack waits; ``reference`` helps if no answer comes."""
-    said = "Still asking Zof…"
+    sentence = "Still asking Zof…"
     last = [context_block(f"Reference: {text.inline_code(reference)}")] if reference else []
-    return Message(said, [section_block(f"⏳ {said} The answer follows."), *last])
+    return Message(sentence, [section_block(f"⏳ {sentence} The answer follows."), *last])
 
 
 @functools.cache
@@ -130,11 +130,11 @@ def command_help(verb: Verb) -> Message:
 
 def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
     """Reply to the person who created or changed a subscription; ``caution`` (mrkdwn) may be empty."""
-    said = "The subscription is changed." if changed else "This channel is subscribed."
+    sentence = "The subscription is changed." if changed else "This channel is subscribed."
     return Message(
-        f"{said} {text.escape_mrkdwn(wish)}",
+        f"{sentence} {text.escape_mrkdwn(wish)}",
         [
-            section_block(f"✅ *{said}*\n{text.inline_code(wish, 2000)}"),
+            section_block(f"✅ *{sentence}*\n{text.inline_code(wish, 2000)}"),
             *([context_block(caution)] if caution else []),
             *button_row(
                 build_button("Send a test alert", "zof_test_alert", {"id": identifier}),
@@ -152,8 +152,8 @@ def preview_reply(preview: str, caution: str) -> Message:
 
 def already_subscribed_reply(number: int, wish: str) -> Message:
     """Reply to a request for a subscription that exists already."""
-    said = f"This channel has that subscription already: number {number}."
-    return Message(said, [section_block(f"✅ {said}\n{text.inline_code(wish or 'all failures', 2000)}")])
+    sentence = f"This channel has that subscription already: number {number}."
+    return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish or 'all failures', 2000)}")])
 
 
 class SubscriptionRow(NamedTuple):
@@ -174,33 +174,34 @@ def subscription_list(
     """
     top = [section_block(note)] if note else []
     if not found:
-        said = "This channel is told of no failures."
+        sentence = "This channel is told of no failures."
         example = (
             f"`{SLASH_COMMAND} subscribe` opens a form. Or type it: `{SLASH_COMMAND} {VERBS['subscribe'].example}`"
         )
-        return Message(f"{note} {said}".strip(), [*top, section_block(f"{said}\n{example}"), *muted])
+        return Message(f"{note} {sentence}".strip(), [*top, section_block(f"{sentence}\n{example}"), *muted])
     start = start if start < len(found) else 0
     shown = found[start : start + ROWS_PER_PAGE]
     rows = [block for number, item in enumerate(shown, start=start + 1) for block in _subscription_blocks(number, item)]
-    said = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
+    sentence = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
     more = page_controls(PageWindow(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
     last = context_block(f"`{SLASH_COMMAND} unsubscribe 1` ends the first.")
-    return Message(f"{note} {said}".strip(), [*top, header_block(said), *rows, *more, *muted, last])
+    return Message(f"{note} {sentence}".strip(), [*top, header_block(sentence), *rows, *more, *muted, last])
 
 
-def _subscription_blocks(number: int, one: SubscriptionRow) -> list[Block]:
-    remove = build_button("Remove", "zof_remove", {"id": one.id}, aloud=f"Remove subscription {number}")
+def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Block]:
+    remove = build_button("Remove", "zof_remove", {"id": subscription.id}, aloud=f"Remove subscription {number}")
     sure = {
         "title": plain_text("Remove this subscription?"),
         "text": plain_text("The channel is told of its failures no more."),
         "confirm": plain_text("Remove"),
         "deny": plain_text("Keep"),
     }
-    created = text.format_local_time(utc_datetime(one.created))
+    created = text.format_local_time(utc_datetime(subscription.created))
+    origin = f"{text.escape_line(subscription.by, 80)}, {created}"
     return [
-        section_block(f"*{number}.* {text.inline_code(one.wish, 1500)}\n{text.escape_line(one.by, 80)}, {created}"),
+        section_block(f"*{number}.* {text.inline_code(subscription.wish, 1500)}\n{origin}"),
         *button_row(
-            build_button("Edit", "zof_edit", {"id": one.id}, aloud=f"Edit subscription {number}"),
+            build_button("Edit", "zof_edit", {"id": subscription.id}, aloud=f"Edit subscription {number}"),
             remove and remove | {"confirm": sure, "style": "danger"},
         ),
     ]
@@ -208,20 +209,20 @@ def _subscription_blocks(number: int, one: SubscriptionRow) -> list[Block]:
 
 def unsubscribed_reply(count: int) -> Message:
     """Reply to the person who ended subscriptions."""
-    said = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
-    return Message(said, [section_block(f"✅ {said}")])
+    sentence = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
+    return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
 def alert_test_reply() -> Message:
     """Reply to the person who requested a test alert."""
-    said = "The test alert is on its way to the channel."
-    return Message(said, [section_block(f"🧪 {said}")])
+    sentence = "The test alert is on its way to the channel."
+    return Message(sentence, [section_block(f"🧪 {sentence}")])
 
 
 def retried_reply() -> Message:
     """Reply to the person who retried a dead letter."""
-    said = "It is sent after all, once it was looked for."
-    return Message(said, [section_block(f"✅ {said}")])
+    sentence = "It is sent after all, once it was looked for."
+    return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
 def modal_failed_reply(error: SlackError, reference: str) -> Message:
@@ -246,20 +247,22 @@ def modal_failed_reply(error: SlackError, reference: str) -> Message:
 
 def shared_reply(link: str) -> Message:
     """Reply to the person who shared a card."""
-    said = "Shared to the channel."
-    return Message(said, [section_block(f"✅ {said}{_link_text(link)}")])
+    sentence = "Shared to the channel."
+    return Message(sentence, [section_block(f"✅ {sentence}{_link_text(link)}")])
 
 
 def already_shared_reply(name: str, ago: float, link: str) -> Message:
     """Reply to a share of something already shared by ``name`` (unescaped) so many seconds ``ago``."""
-    said = f"{text.escape_line(name, 80) or 'Somebody'} shared this already, {text.describe_duration(max(ago, 1))} ago."
-    return Message(f"{said}{_link_text(link)}", [section_block(f"✅ {said}{_link_text(link)}")])
+    sentence = (
+        f"{text.escape_line(name, 80) or 'Somebody'} shared this already, {text.describe_duration(max(ago, 1))} ago."
+    )
+    return Message(f"{sentence}{_link_text(link)}", [section_block(f"✅ {sentence}{_link_text(link)}")])
 
 
 def share_running_reply(name: str) -> Message:
     """Reply to a click while another click is still posting."""
-    said = f"{text.escape_line(name, 80) or 'Somebody'} is sharing this right now."
-    return Message(said, [section_block(f"⏳ {said}")])
+    sentence = f"{text.escape_line(name, 80) or 'Somebody'} is sharing this right now."
+    return Message(sentence, [section_block(f"⏳ {sentence}")])
 
 
 def _link_text(link: str) -> str:

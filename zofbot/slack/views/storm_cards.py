@@ -25,12 +25,12 @@ _STATUS_EMOJI = {AlertStatus.OPEN: "🔴", AlertStatus.RECOVERED: "✅", AlertSt
 def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     """Render a storm's summary: failures by location, how many are open, triage state and controls."""
     over = body.closed or context.now >= body.last + STORM_CALM_SECONDS
-    said = _storm_headline(body, over=over)
+    sentence = _storm_headline(body, over=over)
     look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
-    emoji, colour, shown = "🌤️" if over else "🌩️", look.colour, said
+    emoji, colour, shown = "🌤️" if over else "🌩️", look.colour, sentence
     if body.members and context.present.state in STATES:
         word, emoji, colour = STATES[context.present.state]
-        shown = f"{word}: {said}"
+        shown = f"{word}: {sentence}"
     rows = (f"*{_location_text(project, environment)}*: {number}" for project, environment, number in body.places)
     kept = (
         f"{count_noun(body.alerts, 'alert')} came too fast to stand alone and {'were' if over else 'are'} counted here"
@@ -84,9 +84,11 @@ def _open_count_text(body: StormPayload) -> str:
 def storm_members_reply(body: StormMembersPayload, context: RenderContext) -> Message:
     """Render one page of the storm's members with their current states."""
     last = body.first + len(body.members) - 1
-    said = f"Alerts {body.first} to {last} of this storm" if last > body.first else f"Alert {body.first} of this storm"
+    sentence = (
+        f"Alerts {body.first} to {last} of this storm" if last > body.first else f"Alert {body.first} of this storm"
+    )
     lines = (_member_line(member, context.links) for member in body.members)
-    return Message(said, [section_block(f"*{said}*"), *paragraph_blocks(lines)])
+    return Message(sentence, [section_block(f"*{sentence}*"), *paragraph_blocks(lines)])
 
 
 def _member_line(member: StormMember, links: ZofLinks) -> str:

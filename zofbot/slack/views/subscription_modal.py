@@ -117,10 +117,10 @@ def build_modal(
     }
 
 
-def with_preview(view: Mapping[str, Any], said: str) -> Block:
-    """Return the form with ``said`` (mrkdwn) as its preview."""
+def with_preview(view: Mapping[str, Any], sentence: str) -> Block:
+    """Return the form with ``sentence`` (mrkdwn) as its preview."""
     blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in ("foreseen", "preview")]
-    return with_blocks(view, [*blocks, *_preview_blocks(said)])
+    return with_blocks(view, [*blocks, *_preview_blocks(sentence)])
 
 
 def saved_modal(message: Message) -> Block:
@@ -150,7 +150,9 @@ def field_error_text(error: ZofbotError, block: str = "", *, reference: str = ""
 
 def invalid_form_text(filled: ParsedForm) -> str:
     """Return the text shown instead of a preview while the form has errors (mrkdwn)."""
-    return "⚠️ No preview yet:\n" + "\n".join(f"• {text.escape_mrkdwn(said, 400)}" for said in filled.errors.values())
+    return "⚠️ No preview yet:\n" + "\n".join(
+        f"• {text.escape_mrkdwn(sentence, 400)}" for sentence in filled.errors.values()
+    )
 
 
 # --- parsing
@@ -353,9 +355,9 @@ def _format_steps(start: Subscription) -> str:
     return ", ".join(f"{durations.format_duration(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
 
 
-def _preview_blocks(said: str) -> list[Block]:
+def _preview_blocks(sentence: str) -> list[Block]:
     return [
-        section_block(said) | {"block_id": "foreseen"},
+        section_block(sentence) | {"block_id": "foreseen"},
         *(row | {"block_id": "preview"} for row in _preview_buttons()),
     ]
 

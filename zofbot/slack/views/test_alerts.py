@@ -70,9 +70,9 @@ def mark_as_test(like: Message, body: AlertTestPayload) -> Message:
     """Mark an alert's message as a test, and remove its buttons."""
     asked = text.escape_line(body.by, 80) or "Somebody"
     mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(body.mentions)}")
-    said = f"Test: {TEST_NOTICE} {asked} asked for it."
+    sentence = f"Test: {TEST_NOTICE} {asked} asked for it."
     return with_footer(
-        replace(like, text=said, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),
+        replace(like, text=sentence, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),
         context_block(f"🧪 {TEST_NOTICE}"),
     )
 

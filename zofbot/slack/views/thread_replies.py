@@ -45,66 +45,68 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
     case = body.case
     look = OUTCOME_STYLES[case.outcome]
     word = "Failing again" if body.again else look.word or "Failed"
-    said = text.escape_line(f"{word}: {case.title or case.id}", 200)
+    sentence = text.escape_line(f"{word}: {case.title or case.id}", 200)
     others = f" and {count_noun(body.others, 'more case')} of this run" if body.others else ""
     blocks = [
-        section_block(f"{look.emoji} *{said}*{attempts_suffix(case.attempts)}{others}"),
+        section_block(f"{look.emoji} *{sentence}*{attempts_suffix(case.attempts)}{others}"),
         *failure_blocks(case),
         *case_buttons(case, body.run_id, context.links),
     ]
-    return with_mentions(f"{said}{others}", blocks, "", [], body.mention)
+    return with_mentions(f"{sentence}{others}", blocks, "", [], body.mention)
 
 
 def more_failures_reply(body: MoreFailuresPayload, context: RenderContext) -> Message:
     """Render the failures without their own reply: titles as space allows, and the count."""
-    said = f"{count_noun(body.count, 'more failure')} in this run"
+    sentence = f"{count_noun(body.count, 'more failure')} in this run"
     left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
     blocks = [
-        section_block(f"*{said}*"),
+        section_block(f"*{sentence}*"),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
         *([context_block(f"{left}; Zof has them all.")] if body.unlisted else []),
         *run_buttons(body.run, context.links),
     ]
-    return Message(said, blocks)
+    return Message(sentence, blocks)
 
 
 def failing_again_reply(body: FailingAgainPayload, context: RenderContext) -> Message:
     """Render another failed run that names no cases."""
-    said = f"Failing again: {format_one_line(as_run(body.run))}"
-    blocks = [section_block(f"🔁 {said}"), *run_buttons(body.run, context.links)]
-    return with_mentions(said, blocks, "", [], body.mention)
+    sentence = f"Failing again: {format_one_line(as_run(body.run))}"
+    blocks = [section_block(f"🔁 {sentence}"), *run_buttons(body.run, context.links)]
+    return with_mentions(sentence, blocks, "", [], body.mention)
 
 
 def flapping_reply(body: FlappingPayload, context: RenderContext) -> Message:
     """Render the line that replaces further relapse and recovery replies while a failure is flapping."""
     about = f": {text.escape_line(body.title, 150)}" if body.title else ""
-    said = f"Flapping, {count_noun(body.times, 'time')}{about}"
+    sentence = f"Flapping, {count_noun(body.times, 'time')}{about}"
     more = (
         "It recovers and fails again. Until that has stopped for an hour, only the first message and this line change."
     )
-    return Message(said, [section_block(f"🔁 *{said}*"), *run_buttons(body.run, context.links), context_block(more)])
+    return Message(
+        sentence, [section_block(f"🔁 *{sentence}*"), *run_buttons(body.run, context.links), context_block(more)]
+    )
 
 
 def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
     """Render a recovery."""
     after = f" after {text.describe_duration(body.after)}" if body.after > 0 else ""
-    said = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
+    sentence = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
     blocks = [
-        section_block(f"✅ {said}"),
+        section_block(f"✅ {sentence}"),
         *_title_list("✅ Run again and passed", body.cases),
         *run_buttons(body.run, context.links),
         context_block(f"Passed in run {text.inline_code(body.run.id)}"),
     ]
-    return Message(said, blocks)
+    return Message(sentence, blocks)
 
 
 def rerun_reply(body: RerunResultPayload, context: RenderContext) -> Message:
     """Render the result of a rerun, with the title of each case."""
     how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
-    said = f"Run again: {how}"
-    named = f"{said}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else said
+    sentence = f"Run again: {how}"
+    named = f"{sentence}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else sentence
     blocks = [
-        section_block(f"🔁 {said}"),
+        section_block(f"🔁 {sentence}"),
         *_title_list("❌ Failed again", body.failed),
         *_title_list("✅ Passed", body.passed),
         *_title_list("➖ No result", body.absent),
@@ -126,20 +128,20 @@ def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
     about_it = f": {title}" if title else ""
     match body.sort:
         case "escalate":
-            said = f"🚨 Not acknowledged since {format_moment(present.opened)}{about_it}"
-            return with_mentions(f"Escalated{about_it}", [section_block(said)], "", [], body.mention)
+            sentence = f"🚨 Not acknowledged since {format_moment(present.opened)}{about_it}"
+            return with_mentions(f"Escalated{about_it}", [section_block(sentence)], "", [], body.mention)
         case "ask":
             reopens = format_moment(present.until or present.opened)
-            said = f"Still on it{about_it}? Without an answer it opens again {reopens}"
+            sentence = f"Still on it{about_it}? Without an answer it opens again {reopens}"
             row = button_row(action_button(Action.CONFIRM, about), action_button(Action.UNACKNOWLEDGE, about))
             return with_mentions(
-                f"Still on it{about_it}?", [section_block(f"⏰ {said}."), *row], "", [], (present.owner.id,)
+                f"Still on it{about_it}?", [section_block(f"⏰ {sentence}."), *row], "", [], (present.owner.id,)
             )
         case "wake":
-            said = " · ".join(filter(None, (f"The snooze is over{about_it}", hidden_failures_text(present.hid))))
+            sentence = " · ".join(filter(None, (f"The snooze is over{about_it}", hidden_failures_text(present.hid))))
         case _:
-            said = f"Open again, for nobody said that they are still on it{about_it}"
-    return with_mentions(said, [section_block(f"⏰ {said}")], "", [], body.mention)
+            sentence = f"Open again, for nobody said that they are still on it{about_it}"
+    return with_mentions(sentence, [section_block(f"⏰ {sentence}")], "", [], body.mention)
 
 
 def is_assignment(body: Payload, context: RenderContext) -> bool:
@@ -173,6 +175,6 @@ def action_message(body: ActionPayload, context: RenderContext) -> Message:
 
 def _assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
     """Render the direct message to the new assignee of a failure."""
-    said = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
+    sentence = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
     where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
-    return Message(said, [section_block(f"👤 {said}{where}."), *run_buttons(RunSummary(id=body.run_id), links)])
+    return Message(sentence, [section_block(f"👤 {sentence}{where}."), *run_buttons(RunSummary(id=body.run_id), links)])

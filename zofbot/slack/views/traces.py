@@ -25,20 +25,20 @@ RETENTION_NOTE = "Traces are kept for 7 days, and the oldest go first where ther
 
 def trace_card(name: str, found: Sequence[Trace]) -> Message:
     """Render the traces of one id, oldest first."""
-    said = f"What became of {text.escape_mrkdwn(name, 200)}"
+    sentence = f"What became of {text.escape_mrkdwn(name, 200)}"
     each = max(MAX_LINES // max(len(found), 1), 5)
     blocks = [block for item in found for block in _trace_blocks(item, each)]
-    return Message(said, [*blocks, context_block(f"Found by {text.inline_code(name, 320)}. {RETENTION_NOTE}")])
+    return Message(sentence, [*blocks, context_block(f"Found by {text.inline_code(name, 320)}. {RETENTION_NOTE}")])
 
 
 def unknown_trace_reply(name: str) -> Message:
     """Reply that there is no trace, with possible reasons and what to do."""
-    said = f"There is no trace of {text.inline_code(name, 320)}."
+    sentence = f"There is no trace of {text.inline_code(name, 320)}."
     why = (
         "It may be mistyped, too old, still under way, or of another zofbot (another `ZOFBOT_NAMESPACE`). Copy it from "
         "the error itself and try again, or look for it in the log."
     )
-    return Message(f"{said} {why}", [section_block(f"🔍 *{said}*\n{why}"), context_block(RETENTION_NOTE)])
+    return Message(f"{sentence} {why}", [section_block(f"🔍 *{sentence}*\n{why}"), context_block(RETENTION_NOTE)])
 
 
 def trace_heading(trace: Trace) -> str:
@@ -60,9 +60,9 @@ def step_lines(trace: Trace, most: int) -> list[str]:
 def step_line(step: TraceStep) -> str:
     """Describe a step: end time, component, action, result and facts."""
     facts = {name: f"{name} {value}" for name, value in step.facts.items()}
-    for name, said in (("ms", "{} ms"), ("waited", "after waiting {} ms")):
+    for name, sentence in (("ms", "{} ms"), ("waited", "after waiting {} ms")):
         if name in facts:
-            facts[name] = said.format(step.facts[name])
+            facts[name] = sentence.format(step.facts[name])
     came = f" → {step.came}" if step.came else ""
     known = f" ({', '.join(facts.values())})" if facts else ""
     return f"{'✗' if step.bad else '✓'} +{step.at:>6} ms  {step.room}: {step.did}{came}{known}"

@@ -120,12 +120,12 @@ def action_button(act: Action, about: FailureRef) -> Block | None:
     return build_button(ACTION_LABELS[act], f"zof_do_{act}", {"key": about.key, "version": about.version})
 
 
-def repeat_button(wish: ActionRequest, about: FailureRef) -> Block | None:
+def repeat_button(request: ActionRequest, about: FailureRef) -> Block | None:
     """Return a button that repeats the action on the version in ``about``, with the form input if it fits."""
-    action = f"zof_do_{wish.act}"
+    action = f"zof_do_{request.act}"
     value = {"key": about.key, "version": about.version, "again": True}
     full = build_button(
-        "Do it anyway", action, value | {"filled": wish.model_dump(include=FORM_FIELDS, exclude_defaults=True)}
+        "Do it anyway", action, value | {"filled": request.model_dump(include=FORM_FIELDS, exclude_defaults=True)}
     )
     return full or build_button("Do it anyway", action, value)
 

@@ -81,15 +81,15 @@ def snooze_input(view: Mapping[str, Any]) -> str:
     return field_value(view, "words", WAKE_ACTION_ID) or field_value(view, "choice", WAKE_ACTION_ID)
 
 
-def preview_block(said: str) -> Block:
+def preview_block(sentence: str) -> Block:
     """Return the preview of the snooze's end (mrkdwn)."""
-    return context_block(said) | {"block_id": "foreseen"}
+    return context_block(sentence) | {"block_id": "foreseen"}
 
 
-def with_preview(view: Mapping[str, Any], said: str) -> Block:
+def with_preview(view: Mapping[str, Any], sentence: str) -> Block:
     """Return the form with another preview (mrkdwn)."""
     blocks = [
-        preview_block(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()
+        preview_block(sentence) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()
     ]
     return with_blocks(view, blocks)
 

@@ -84,48 +84,53 @@ REQUIRED_FIRST_STEPS = {
 
 def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
     """Confirm an action, with an *Undo* button."""
-    said = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
+    sentence = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
     if act is Action.ASSIGN:
-        said += f" to {person_name(present.owner.name)}"
+        sentence += f" to {person_name(present.owner.name)}"
     if act is Action.SNOOZE:
-        said += f" {snooze_end_text(present.until, present.more)}"
+        sentence += f" {snooze_end_text(present.until, present.more)}"
     if act is Action.WAKE and present.hid:
-        said += f": {hidden_failures_text(present.hid)}"
+        sentence += f": {hidden_failures_text(present.hid)}"
     if act is Action.RESOLVE and present.reason in RESOLUTION_REASONS:
-        said += f": {RESOLUTION_REASONS[present.reason]}"
+        sentence += f": {RESOLUTION_REASONS[present.reason]}"
     if act is Action.UNDO:
-        said += f": {STATE_SENTENCES[present.state].lower()} again"
+        sentence += f": {STATE_SENTENCES[present.state].lower()} again"
     row = [] if act is Action.UNDO else button_row(action_button(Action.UNDO, about))
-    return Message(said, [section_block(f"{said}."), *row])
+    return Message(sentence, [section_block(f"{sentence}."), *row])
 
 
 def stale_action_reply(
-    wish: ActionRequest, title: str, about: FailureRef, present: TriageRecord, *, allowed: bool
+    request: ActionRequest, title: str, about: FailureRef, present: TriageRecord, *, allowed: bool
 ) -> Message:
     """Reply that the failure changed before the click: its current state, and the action again if ``allowed``.
 
     Undo is never offered again, because its target is no longer the last action.
     """
-    said = f"{last_action_text(present, wish.at)}. Your click changed nothing."
+    sentence = f"{last_action_text(present, request.at)}. Your click changed nothing."
     latest = "The card shows the latest state in a moment."
-    row, small = button_row(repeat_button(wish, about)), f"*Do it anyway* will {_describe_intention(wish)}. {latest}"
-    if wish.act is Action.UNDO or not allowed:
+    row, small = (
+        button_row(repeat_button(request, about)),
+        f"*Do it anyway* will {_describe_intention(request)}. {latest}",
+    )
+    if request.act is Action.UNDO or not allowed:
         row, small = [], latest
-    return Message(said, [section_block(f"⚡ *{text.escape_line(title, 150)}*\n{said}"), *row, context_block(small)])
+    return Message(
+        sentence, [section_block(f"⚡ *{text.escape_line(title, 150)}*\n{sentence}"), *row, context_block(small)]
+    )
 
 
-def _describe_intention(wish: ActionRequest) -> str:
+def _describe_intention(request: ActionRequest) -> str:
     """Describe the requested action, to follow "will"."""
-    said = f"{ACTION_INFINITIVES[wish.act]} it"
-    match wish.act:
-        case Action.ASSIGN if wish.owner:
-            return f"{said} to {person_name(wish.owner.name)}"
-        case Action.SNOOZE if wish.until is not None or wish.more:
-            return f"{said} {snooze_end_text(wish.until, wish.more)}"
-        case Action.RESOLVE if wish.reason in RESOLUTION_REASONS:
-            return f"{said}: {RESOLUTION_REASONS[wish.reason]}"
+    sentence = f"{ACTION_INFINITIVES[request.act]} it"
+    match request.act:
+        case Action.ASSIGN if request.owner:
+            return f"{sentence} to {person_name(request.owner.name)}"
+        case Action.SNOOZE if request.until is not None or request.more:
+            return f"{sentence} {snooze_end_text(request.until, request.more)}"
+        case Action.RESOLVE if request.reason in RESOLUTION_REASONS:
+            return f"{sentence}: {RESOLUTION_REASONS[request.reason]}"
         case _:
-            return said
+            return sentence
 
 
 def illegal_action_reply(act: Action, title: str, about: FailureRef, present: TriageRecord, now: float) -> Message:
@@ -135,33 +140,34 @@ def illegal_action_reply(act: Action, title: str, about: FailureRef, present: Tr
         why = "There is nothing to undo any more"
         if present.before is not None and present.by.id:
             why = f"{UNDO_SECONDS:.0f} s have passed, and an action can be undone no later"
-        said = f"{why}: {last_action_text(present, now)}."
-        return Message(said, [section_block(f"💡 {named}{said} The card has what you can do instead.")])
+        sentence = f"{why}: {last_action_text(present, now)}."
+        return Message(sentence, [section_block(f"💡 {named}{sentence} The card has what you can do instead.")])
     if act is Action.ESCALATE:
-        said = f"{STATE_SENTENCES[present.state]}: it can be escalated only while somebody should look at it."
+        sentence = f"{STATE_SENTENCES[present.state]}: it can be escalated only while somebody should look at it."
         if act in TRANSITIONS[present.state]:
-            said = "Everybody whom the escalation names was called already: the thread shows when."
-        return Message(said, [section_block(f"💡 {named}{said}")])
+            sentence = "Everybody whom the escalation names was called already: the thread shows when."
+        return Message(sentence, [section_block(f"💡 {named}{sentence}")])
     step = REQUIRED_FIRST_STEPS.get(present.state, "")
-    said = f"{ACTION_LABELS[act].rstrip('…')} is not possible: {last_action_text(present, now)}. {step}".strip()
+    sentence = f"{ACTION_LABELS[act].rstrip('…')} is not possible: {last_action_text(present, now)}. {step}".strip()
     row = button_row(action_button(Action.REOPEN, about)) if present.state.is_closed else []
-    return Message(said, [section_block(f"💡 {named}{said}"), *row])
+    return Message(sentence, [section_block(f"💡 {named}{sentence}"), *row])
 
 
 def unknown_alert_reply(key: str) -> Message:
     """Reply that the failure has expired and could not be restored from Zof."""
-    said = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
+    sentence = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
     step = "`/zof run` and the run's id still show what failed."
-    return Message(said, [section_block(f"💡 {said}\n{step}"), context_block(text.inline_code(key, 300))])
+    return Message(sentence, [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))])
 
 
 def rerun_prompt(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
     """Ask for confirmation before starting a rerun in Zof."""
     where = f" on {text.escape_line(environment, 80)}" if environment else ""
-    said = f"Run the failed cases of {text.escape_line(title, 150)} again?"
+    sentence = f"Run the failed cases of {text.escape_line(title, 150)} again?"
     small = context_block(f"{count_noun(cases, 'case')}{where}. However often you press, one run is started.")
     return Message(
-        said, [section_block(f"🔁 {said}"), *button_row(build_button("Re-run failed cases", action, value)), small]
+        sentence,
+        [section_block(f"🔁 {sentence}"), *button_row(build_button("Re-run failed cases", action, value)), small],
     )
 
 
@@ -169,38 +175,41 @@ def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
     """Reply that the failed cases are being rerun already."""
     which = f" in {text.inline_code(rerun.run)}" if rerun.run else ""
     since = text.describe_duration(max(1.0, now - rerun.at))
-    said = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
+    sentence = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
     row = button_row(lookup_button("Show run", "zof_run", rerun.run, "Show the run that is under way"))
-    return Message(said, [section_block(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
+    return Message(
+        sentence, [section_block(f"🔁 {sentence}{which}, since {since} ago. The thread says how that ends."), *row]
+    )
 
 
 def rerun_started_reply(title: str, run_id: str) -> Message:
     """Confirm that a rerun was started."""
-    said = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
+    sentence = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
     which = f" in {text.inline_code(run_id)}" if run_id else ""
-    return Message(said, [section_block(f"🔁 {said}{which}. The thread hears how it ends.")])
+    return Message(sentence, [section_block(f"🔁 {sentence}{which}. The thread hears how it ends.")])
 
 
 def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
     """Ask for confirmation before cancelling a run."""
-    said = f"Cancel {format_one_line(run)}?"
+    sentence = f"Cancel {format_one_line(run)}?"
     row = button_row(
         build_button("Cancel this run", action, value), lookup_button("Show run", "zof_run", run.id, "Show it")
     )
-    return Message(said, [section_block(f"✋ {said}"), context_block(text.inline_code(run.id)), *row])
+    return Message(sentence, [section_block(f"✋ {sentence}"), context_block(text.inline_code(run.id)), *row])
 
 
 def cancel_accepted_reply(run_id: str) -> Message:
     """Confirm that Zof accepted the cancellation."""
-    said = "Zof cancels the run"
-    return Message(said, [section_block(f"✋ {said} {text.inline_code(run_id)}.")])
+    sentence = "Zof cancels the run"
+    return Message(sentence, [section_block(f"✋ {sentence} {text.inline_code(run_id)}.")])
 
 
 def already_ended_reply(run: Run) -> Message:
     """Reply that the run to cancel had ended."""
-    said = f"It had already ended: {format_one_line(run)}"
+    sentence = f"It had already ended: {format_one_line(run)}"
     return Message(
-        said, [section_block(f"💡 {said}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))]
+        sentence,
+        [section_block(f"💡 {sentence}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))],
     )
 
 
@@ -223,24 +232,26 @@ THREAD_COMMAND_HELP = (
 def thread_help() -> Message:
     """Render the help for a failure's thread."""
     lines = [f"`@zofbot {word}`  {does}" for word, does in THREAD_COMMAND_HELP]
-    said = "What I understand in the thread of a failure"
+    sentence = "What I understand in the thread of a failure"
     return Message(
-        said, [section_block("\n".join([f"*{said}*", *lines])), context_block("Everywhere else there is `/zof help`.")]
+        sentence,
+        [section_block("\n".join([f"*{sentence}*", *lines])), context_block("Everywhere else there is `/zof help`.")],
     )
 
 
 def not_understood_reply() -> Message:
     """Reply to unknown text in the bot's direct messages."""
-    said = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
-    said = text.escape_mrkdwn(said)
-    return Message(said, [section_block(said)])
+    sentence = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
+    sentence = text.escape_mrkdwn(sentence)
+    return Message(sentence, [section_block(sentence)])
 
 
 def no_escalation_reply() -> Message:
     """Reply that the subscription has no escalation."""
-    said = "There is nobody to escalate to: the subscription has no `escalate:`."
+    sentence = "There is nobody to escalate to: the subscription has no `escalate:`."
     return Message(
-        said, [section_block(f"💡 {said}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))]
+        sentence,
+        [section_block(f"💡 {sentence}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))],
     )
 
 
@@ -253,12 +264,12 @@ def last_action_text(present: TriageRecord, now: float) -> str:
             Action.LAPSE: "Its acknowledgement lapsed",
             Action.RELAPSE: "It failed again",
         }
-        said = (
+        sentence = (
             STATE_STYLES[present.state].word
             if present.state in STATE_STYLES
             else of_itself.get(present.did or Action.UNDO, "It is open")
         )
-        return f"{said} {ago}".strip()
+        return f"{sentence} {ago}".strip()
     did = LAST_ACTION_WORDS.get(present.did or Action.UNDO, "Changed")
     to = f" to {person_name(present.owner.name)}" if present.did is Action.ASSIGN else ""
     return f"{did}{to} by {person_name(present.by.name)} {ago}"

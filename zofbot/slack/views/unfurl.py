@@ -35,8 +35,8 @@ def _failure_excerpt(thing: Result | Run) -> str:
     """Return the first line of the failure text; for a run, of its first failed case that has one."""
     if isinstance(thing, Result):
         return _first_line(thing)
-    said = (_first_line(result) for result in thing.results or () if result.outcome.is_bad)
-    return next(filter(None, said), "")
+    sentence = (_first_line(result) for result in thing.results or () if result.outcome.is_bad)
+    return next(filter(None, sentence), "")
 
 
 def _first_line(result: Result) -> str:

@@ -85,7 +85,7 @@ def why_card(
 
 
 def _told_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus]) -> str:
-    """Whether the channel was told, or will be."""
+    """Say whether the channel was notified, or has yet to be."""
     if not any(decision.answer in TOLD_DECISIONS for decision in decisions):
         return "was not told"
     waits = statuses and all(status.state is NotificationState.PENDING for status in statuses)
