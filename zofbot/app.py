@@ -25,7 +25,7 @@ from zofbot.listeners.context import ListenerContext
 from zofbot.observability.metrics import Metrics
 from zofbot.services.canary import ZofClock
 from zofbot.services.catalog import Catalog
-from zofbot.services.failures import TriageService
+from zofbot.services.triage import TriageService
 from zofbot.slack.client import BotIdentity, SlackClient
 from zofbot.store import Store, open_store
 from zofbot.store.audit import AuditLog

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from zofbot.observability import tracing
-from zofbot.observability.tracing import TraceRecorder
+from zofbot.observability import trace_recorder
+from zofbot.observability.trace_recorder import TraceRecorder
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class BackgroundTasks:
         """Run ``work`` in its own task; the current trace stays open until it has ended."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        if recorder := tracing.current_recorder():
+        if recorder := trace_recorder.current_recorder():
             recorder.retain()
         task.add_done_callback(partial(self._on_task_done, recorder))
         return task
@@ -57,10 +57,10 @@ class BackgroundTasks:
     def _on_task_done(self, recorder: TraceRecorder | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
-            tracing.record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
+            trace_recorder.record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
         elif error := task.exception():
             log.error("errand failed", exc_info=error)
-            tracing.record_error(error)
+            trace_recorder.record_error(error)
         if recorder:
             recorder.release()
 

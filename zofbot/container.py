@@ -20,10 +20,10 @@ from zofbot.polling import status
 from zofbot.polling.poller import Poller, lease_seconds
 from zofbot.services import canary, digest_job
 from zofbot.services.canary import Canary, ZofClock
-from zofbot.services.failures import TriageService
 from zofbot.services.postponing import Postponing
 from zofbot.services.preparation import NotificationPreparer
 from zofbot.services.run_commands import RunCommands
+from zofbot.services.triage import TriageService
 from zofbot.slack import shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
 from zofbot.slack.directory import Directory

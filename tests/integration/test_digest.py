@@ -25,7 +25,7 @@ from zofbot.notifications.notification import Claim, Notification, NotificationK
 from zofbot.services import digest_job
 from zofbot.services.digest_job import DigestJob
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
-from zofbot.services.failures import TriageService
+from zofbot.services.triage import TriageService
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.seed import INCIDENT_ROOM
 from zofbot.slack.views import digest_message

@@ -18,8 +18,8 @@ from zofbot.domain.permissions import Roles
 from zofbot.listeners.context import ListenerContext
 from zofbot.observability.log_config import configure_logging
 from zofbot.services.catalog import Catalog
-from zofbot.services.failures import TriageService
 from zofbot.services.run_commands import RunCommands
+from zofbot.services.triage import TriageService
 from zofbot.slack.directory import Directory
 from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditLog

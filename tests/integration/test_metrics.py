@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from zofbot.app import run_bot
 from zofbot.config.manifest import SCOPES_BY_METHOD
-from zofbot.delivery.outcomes import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
+from zofbot.delivery.outcome_labels import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
 from zofbot.domain.errors import SettingsError
 from zofbot.observability.metrics import FEED_NAMES, SLACK_METHODS, ZOF_CALLS, Metrics, status_label
 from zofbot.polling import cursor

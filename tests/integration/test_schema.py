@@ -29,7 +29,7 @@ from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import OutdatedVersion, StoreUnavailable
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, Receipt
 from zofbot.observability.metrics import Metrics
-from zofbot.services.failures import TriageService
+from zofbot.services.triage import TriageService
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage

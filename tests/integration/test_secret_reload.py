@@ -23,7 +23,7 @@ from zofbot.container import Services, make_zof_client
 from zofbot.domain.errors import SettingsError
 from zofbot.observability.log_config import configure_logging
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.tracing import record_trace
+from zofbot.observability.trace_recorder import record_trace
 
 
 class SecretFiles:

@@ -18,7 +18,7 @@ from tests.support.triage import (
     press_button,
 )
 from zofbot.observability.metrics import Metrics
-from zofbot.services.failures import TriageService
+from zofbot.services.triage import TriageService
 from zofbot.simulator.slack.model import PostedMessage
 
 

@@ -29,10 +29,10 @@ from zofbot.concurrency import BackgroundTasks
 from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import StoreUnavailable, ZofError
 from zofbot.listeners import trace_labels
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.trace import Trace, TraceStep
-from zofbot.observability.tracing import MAX_FIRST_STEPS, MAX_IDS, MAX_LAST_STEPS, TraceRecorder
+from zofbot.observability.trace_model import Trace, TraceStep
+from zofbot.observability.trace_recorder import MAX_FIRST_STEPS, MAX_IDS, MAX_LAST_STEPS, TraceRecorder
 from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.zof.state import HttpReply
@@ -133,7 +133,7 @@ async def test_a_try_that_is_given_up_says_so() -> None:
 
     client = ZofClient(base_url="https://zof.example", key="k", clock=Clock(), transport=httpx.MockTransport(hangs))
     kept: list[TraceRecorder] = []
-    with tracing.record_trace(kept.append, "request", StoppedClock(0.0)):
+    with trace_recorder.record_trace(kept.append, "request", StoppedClock(0.0)):
         for patience in (TimeBudget(0.05), TimeBudget(0.0)):
             with pytest.raises(ZofError):
                 await client.get_result("res_1", patience=patience)
@@ -162,8 +162,8 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
-    with tracing.record_trace(tracing.discard_trace, "request", StoppedClock(0.0)) as made:
-        plain = replies.still_working_reply().plain_version(tracing.current_reference())
+    with trace_recorder.record_trace(trace_recorder.discard_trace, "request", StoppedClock(0.0)) as made:
+        plain = replies.still_working_reply().plain_version(trace_recorder.current_reference())
     assert made.reference in plain.text
 
 
@@ -289,14 +289,14 @@ async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
 
     async def first() -> None:
         await asyncio.sleep(0.01)
-        tracing.record_step("a", "first")
+        trace_recorder.record_step("a", "first")
         errands.start(second())
 
     async def second() -> None:
         await asyncio.sleep(0.01)
         raise ValueError(MAIL)
 
-    with tracing.record_trace(kept.append, "request", StoppedClock(0.0)):
+    with trace_recorder.record_trace(kept.append, "request", StoppedClock(0.0)):
         errands.start(first())
     assert not kept
     await wait_until(lambda: bool(kept))
@@ -352,11 +352,11 @@ def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
     steps: list[tuple[str, str, bool]], known: str
 ) -> None:
     kept: list[TraceRecorder] = []
-    with tracing.record_trace(
+    with trace_recorder.record_trace(
         kept.append, "request", StoppedClock(1.0), MAIL, "name", what=f"command {known}{MAIL}"
     ) as made:
         for did, came, bad in steps:
-            tracing.record_step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
+            trace_recorder.record_step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
     trace = kept[0].build_trace(*([known] if len(known) > 3 else []))
     text = trace.to_bounded_json(MAX_TRACE_BYTES)
     for foreign in (MAIL, TOKEN):
@@ -397,10 +397,12 @@ def test_a_request_is_named_by_its_verb_button_form_or_event(body: dict[str, Any
 
 def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str) -> TraceRecorder:
     kept: list[TraceRecorder] = []
-    with tracing.record_trace(kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))) as made:
+    with trace_recorder.record_trace(
+        kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))
+    ) as made:
         made.worth = True
         for count in range(steps):
-            tracing.record_step("room", f"step {count}", ids=(f"step_{number}_{count}",))
+            trace_recorder.record_step("room", f"step {count}", ids=(f"step_{number}_{count}",))
     return kept[0]
 
 
@@ -602,8 +604,8 @@ async def test_an_id_that_is_unknown_says_what_that_can_mean(bot: RunningBot) ->
 
 
 def test_outside_of_any_work_nothing_is_taken_down_and_a_reference_is_still_given() -> None:
-    assert tracing.current_recorder() is None
-    tracing.record_step("room", "did")
-    tracing.record_error(ValueError())
-    assert re.fullmatch(r"ref_[0-9a-f]{10}", tracing.current_reference())
+    assert trace_recorder.current_recorder() is None
+    trace_recorder.record_step("room", "did")
+    trace_recorder.record_error(ValueError())
+    assert re.fullmatch(r"ref_[0-9a-f]{10}", trace_recorder.current_reference())
     assert VERBS["trace"].does

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.paths import ROOT
-from zofbot.delivery.outcomes import known_causes
+from zofbot.delivery.outcome_labels import known_causes
 from zofbot.observability.metrics import Metrics
 
 DOCS = ROOT / "docs"

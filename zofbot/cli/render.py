@@ -11,7 +11,7 @@ from rich.text import Text
 
 from zofbot.domain.model import Result, utc_datetime
 from zofbot.notifications import text
-from zofbot.observability.trace import Trace
+from zofbot.observability.trace_model import Trace
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import traces
 from zofbot.slack.views.cards import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline

@@ -9,14 +9,14 @@ import structlog
 
 from zofbot.clock import Clock, timeout
 from zofbot.concurrency import cancel_tasks, is_cancel_requested
-from zofbot.delivery import outcomes
+from zofbot.delivery import outcome_labels
 from zofbot.delivery.attempt import NotificationSender, Notifier, PrepareClaim, RenderMessage, retry_delay
 from zofbot.delivery.monitor import OnParked, OnRemoved, OutboxMonitor, no_recipient
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications.notification import Claim
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.tracing import KeepTrace, discard_trace
+from zofbot.observability.trace_recorder import KeepTrace, discard_trace
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.store.attempt_results import AttemptResult, Refused, Sent, Snoozed, Unknown
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
@@ -80,7 +80,7 @@ class Dispatcher:
         self._lookout = OutboxMonitor(outbox, metrics, on_parked, on_removed, clock)
         self._lease = lease
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_SENDS)
-        for known in outcomes.known_causes():
+        for known in outcome_labels.known_causes():
             metrics.notifications.labels(*known)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: list[AttemptResult] = []
@@ -137,7 +137,7 @@ class Dispatcher:
         claimed_at = self._read_clocks()
         batch = await self._outbox.claim(MAX_BATCH_SIZE, self._lease)
         for key, kind, channel, reason in batch.dropped:
-            self._metrics.notifications.labels(kind, "dropped", outcomes.classify_cause("dropped", reason)).inc()
+            self._metrics.notifications.labels(kind, "dropped", outcome_labels.classify_cause("dropped", reason)).inc()
             log.info("dropped", key=key, kind=kind, channel=channel, reason=reason)
         self._more = len(batch) >= MAX_BATCH_SIZE
         return claimed_at, batch
@@ -166,7 +166,7 @@ class Dispatcher:
         notification = claim.notification
         async with self._slots:
             started = self._clock.monotonic()
-            with tracing.record_trace(
+            with trace_recorder.record_trace(
                 self._keep,
                 "delivery",
                 self._clock,
@@ -178,7 +178,7 @@ class Dispatcher:
                     result = await self._attempt_claim(claim, claimed_at)
                 except Exception as error:
                     log.exception("delivery crashed", key=notification.key)
-                    tracing.record_error(error)
+                    trace_recorder.record_error(error)
                     result = Unknown.for_claim(
                         claim, f"crashed: {type(error).__name__}", 1 + retry_delay(claim.attempt, self._random())
                     )
@@ -210,14 +210,14 @@ class Dispatcher:
             outcome = "parked"
         reason = getattr(result, "reason", "")
         self._metrics.notifications.labels(
-            notification.kind.value, outcome, outcomes.classify_cause(outcome, reason)
+            notification.kind.value, outcome, outcome_labels.classify_cause(outcome, reason)
         ).inc()
         if isinstance(result, Sent):
             now = self._clock.time()
             for name, since in (("commit", claim.committed), ("happened", notification.happened)):
                 waited = now - max(since, notification.not_before)
                 self._metrics.delivery_seconds.labels(name).observe(max(0.0, waited))
-        tracing.record_step(
+        trace_recorder.record_step(
             "outbox", f"attempt {claim.attempt}", outcome, bad=outcome in _TRACED_OUTCOMES, reason=reason
         )
         log.info(

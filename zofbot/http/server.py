@@ -33,9 +33,9 @@ from zofbot.http.limits import (
     RejectThrottle,
     SampledLog,
 )
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.tracing import KeepTrace, discard_trace
+from zofbot.observability.trace_recorder import KeepTrace, discard_trace
 from zofbot.slack.inbound import find_malformed
 from zofbot.store.pending_runs import PendingRun, PendingRuns, PendingRunsFull
 from zofbot.store.webhook_trials import TrialArrival
@@ -208,7 +208,7 @@ class ZofWebhookEndpoint:
             kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_event_details(hint.facts)
         )
         try:
-            with tracing.record_trace(self._keep, "webhook", self._clock, hint.event_id, what=hint.type_label):
+            with trace_recorder.record_trace(self._keep, "webhook", self._clock, hint.event_id, what=hint.type_label):
                 new = await self._hints.add_pending(hint.event_id, pending, arrival.dump())
         except PendingRunsFull:
             raise RejectedRequest(503, "full") from None

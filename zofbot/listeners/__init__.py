@@ -25,7 +25,7 @@ from zofbot.listeners import (
     mentions,
     menu_options,
     run_commands,
-    triage,
+    triage_buttons,
     triage_shortcut,
     unfurl,
 )
@@ -33,7 +33,7 @@ from zofbot.listeners.context import ListenerContext, requester_of
 from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.subscription import form
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.zof.personal_quota import charge_to_person
 
 log = structlog.get_logger()
@@ -75,7 +75,7 @@ class SlackApp(AsyncApp):
             commands,
             form,
             menu_options,
-            triage,
+            triage_buttons,
             mentions,
             unfurl,
             triage_shortcut,
@@ -98,7 +98,7 @@ class SlackApp(AsyncApp):
         with (
             structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
             charge_to_person(requesting_user(req.body)),
-            tracing.record_trace(self._context.traces.add_trace, "request", self._context.clock, name) as made,
+            trace_recorder.record_trace(self._context.traces.add_trace, "request", self._context.clock, name) as made,
         ):
             try:
                 made.about = trace_labels(req.body, sort)
@@ -110,7 +110,7 @@ class SlackApp(AsyncApp):
                 answer = "acted"
                 return response
             finally:
-                tracing.record_step("request", "acknowledged", answer, bad=answer == "failed")
+                trace_recorder.record_step("request", "acknowledged", answer, bad=answer == "failed")
                 self._context.metrics.slack_requests.labels(sort, answer).inc()
                 self._context.metrics.ack_seconds.labels(sort).observe(self._context.clock.monotonic() - began)
 
@@ -153,7 +153,7 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
         typed = str(body.get("text") or "help").split(maxsplit=1)[:1]
         name = next((item for item in typed if item in VERBS), "without_a_verb")
     what = (
-        f"{sort} {tracing.safe_word(str(name)).removeprefix('zof_')}" if name else sort
+        f"{sort} {trace_recorder.safe_word(str(name)).removeprefix('zof_')}" if name else sort
     )  # redaction takes text with this prefix for an API key
     places = {"user": requester.user or event.get("user"), "channel": requester.channel or event.get("channel")}
     return {"what": what} | {

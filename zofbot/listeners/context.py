@@ -14,11 +14,11 @@ from zofbot.concurrency import BackgroundTasks
 from zofbot.domain.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.domain.permissions import Roles
 from zofbot.listeners import error_replies
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
 from zofbot.services.catalog import Catalog
-from zofbot.services.failures import TriageService
 from zofbot.services.run_commands import RunCommands
+from zofbot.services.triage import TriageService
 from zofbot.slack.client import SlackClient
 from zofbot.slack.directory import Directory
 from zofbot.slack.errors import RefusalHandling, handling_for
@@ -114,7 +114,7 @@ class ListenerContext:
         task = self.background_tasks.start(self.run_safely(work))
         left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
-        message = task.result().message if done else replies.still_working_reply(tracing.current_reference())
+        message = task.result().message if done else replies.still_working_reply(trace_recorder.current_reference())
         # One dict: with separate arguments, Bolt drops the blocks if there are attachments.
         await ack(message.message_fields() | {"response_type": "ephemeral"})
         if not done:
@@ -140,7 +140,9 @@ class ListenerContext:
         """
         try:
             await send_or_simplify(
-                lambda shown: self._send_private_reply(requester, shown, replace), message, tracing.current_reference()
+                lambda shown: self._send_private_reply(requester, shown, replace),
+                message,
+                trace_recorder.current_reference(),
             )
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=requester.user, channel=requester.channel)

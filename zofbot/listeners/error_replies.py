@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofbotError, ZofError
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.slack.views import replies, subscription_modal
 from zofbot.slack.views.blocks import Message
 
@@ -31,8 +31,8 @@ def field_error(error: ZofbotError) -> str:
 def trace_error(error: ZofbotError) -> str:
     """Record an error in the trace; returns the reference id to show, empty if Zof's request id finds the trace."""
     request_id = error.request_id if isinstance(error, ZofError) else None
-    reference = "" if request_id and tracing.is_findable(request_id) else tracing.current_reference()
-    tracing.record_step(
+    reference = "" if request_id and trace_recorder.is_findable(request_id) else trace_recorder.current_reference()
+    trace_recorder.record_step(
         "answer",
         type(error).__name__,
         _error_summary(error),
@@ -47,8 +47,8 @@ def trace_error(error: ZofbotError) -> str:
 
 def log_unexpected(error: Exception) -> str:
     """Log an unexpected error with its traceback, and return its reference id."""
-    reference = tracing.current_reference()
-    tracing.record_error(error)
+    reference = trace_recorder.current_reference()
+    trace_recorder.record_error(error)
     log.error("unforeseen error", reference=reference, exc_info=error)
     return reference
 
@@ -59,7 +59,7 @@ def _error_summary(error: ZofbotError) -> str:
         case ZofError():
             return f"Zof: {error.kind}, {f'HTTP {error.status}' if error.status else 'no reply'}"
         case SlackError():
-            return f"Slack: {tracing.safe_word(error.reason)}"
+            return f"Slack: {trace_recorder.safe_word(error.reason)}"
         case StoreUnavailable():
             return error.sentence
         case NotAllowed():

@@ -11,8 +11,8 @@ from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.notifications.idempotency import alert_key_of, split_key
 from zofbot.notifications.notification import Receipt
 from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
-from zofbot.observability import tracing
-from zofbot.services.failures import Failure, FailureExpired
+from zofbot.observability import trace_recorder
+from zofbot.services.triage import Failure, FailureExpired
 from zofbot.slack.views.triage_controls import FailureRef
 from zofbot.store import audit
 from zofbot.store.audit import REFUSED_ACTION
@@ -58,7 +58,7 @@ async def require_role(
     """
     person = await context.people.load_person(requester.user)
     reason = explain_refusal(needed, person, context.roles, tried)
-    tracing.record_step(
+    trace_recorder.record_step(
         "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
         has=role_of(person, context.roles).name.lower(), standing=person.standing.value,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
 from zofbot.slack.views import cards, preview
 from zofbot.slack.views.blocks import Message
-from zofbot.subscriptions.attempts import last_attempts
+from zofbot.subscriptions.case_retries import last_attempts
 from zofbot.subscriptions.excluding_filter import KnownNames, explain_projects
 from zofbot.zof.protocol import PAGE_SIZE, detect_order
 

@@ -12,11 +12,11 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies, triage
+from zofbot.listeners import error_replies, triage_buttons
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
 from zofbot.notifications.idempotency import alert_key_of
-from zofbot.services.failures import Failure, FailureExpired
+from zofbot.services.triage import Failure, FailureExpired
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views import triage_modals, triage_replies
 from zofbot.slack.views.triage_controls import FailureRef
@@ -50,7 +50,7 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
         form_state = TriageFormState(
             about.key, about.version, requester.channel, requester.response_url, requester.thread
         )
-        last_action = triage_replies.last_action_text(failure.present, triage.current_time(context))
+        last_action = triage_replies.last_action_text(failure.present, triage_buttons.current_time(context))
         await context.open_modal(
             requester,
             triage_modals.action_chooser_modal(form_state, failure.title, last_action, _offered_actions(failure)),
@@ -101,14 +101,16 @@ async def _submit_choice(context: ListenerContext, requester: Requester, view: M
             raise BadInput("Nothing is chosen.", "Choose what to do.")
         act, about = Action(chosen), FailureRef(form_state.key, form_state.version)
         there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
-        if act not in triage.FORM_ACTIONS:
-            reply = await context.run_safely(triage.perform_action(context, there, about, act))
+        if act not in triage_buttons.FORM_ACTIONS:
+            reply = await context.run_safely(triage_buttons.perform_action(context, there, about, act))
             context.background_tasks.start(context.send_reply(there, reply.message))
             return {}
         person = await require_role(
             context, there, Role.RESPONDER, triage_replies.describe_attempt(act), form_state.key
         )
-        form = triage.build_triage_form(context, act, form_state, await load_failure(context, there, about), person)
+        form = triage_buttons.build_triage_form(
+            context, act, form_state, await load_failure(context, there, about), person
+        )
     except FailureExpired:
         context.background_tasks.start(context.send_reply(there, triage_replies.unknown_alert_reply(form_state.key)))
         return {}

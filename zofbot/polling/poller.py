@@ -14,9 +14,9 @@ from zofbot.alerting.rules import decide_batch
 from zofbot.clock import Clock
 from zofbot.concurrency import cancel_tasks, is_cancel_requested
 from zofbot.domain.errors import StoreUnavailable, ZofUnavailable
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.tracing import KeepTrace, discard_trace
+from zofbot.observability.trace_recorder import KeepTrace, discard_trace
 from zofbot.polling.checkpoint import CHECKPOINT_HASHES, PollCheckpoint
 from zofbot.polling.context import CycleStats, DecisionRules, PollContext, PollOutbox
 from zofbot.polling.cursor import ListOrder
@@ -175,9 +175,9 @@ class Poller:
     async def _run_traced_cycle(self, *, feeds: bool) -> tuple[str, float]:
         """Run one cycle. Return its outcome, and the seconds to pause unless that is "done"."""
         what = "the feeds" if feeds else "what is watched"
-        with tracing.record_trace(self._keep, "poll", self._context.clock, what=what):
+        with trace_recorder.record_trace(self._keep, "poll", self._context.clock, what=what):
             outcome, pause = await self._run_cycle(feeds=feeds)
-            tracing.record_step("poll", "turn", outcome, bad=outcome in ("unavailable", "failed"))
+            trace_recorder.record_step("poll", "turn", outcome, bad=outcome in ("unavailable", "failed"))
         return outcome, pause
 
     async def _run_cycle(self, *, feeds: bool) -> tuple[str, float]:
@@ -203,7 +203,7 @@ class Poller:
             log.warning("another poller has taken over")
         except Exception as error:  # no error may end the loop; it is counted and retried
             log.error("poll failed", exc_info=error)
-            tracing.record_error(error)
+            trace_recorder.record_error(error)
         self._context.metrics.poll_turns.labels(outcome).inc()
         if feeds and outcome != "standby":
             self._context.metrics.poll_seconds.observe(self._context.clock.monotonic() - began)

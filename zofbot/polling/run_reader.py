@@ -12,7 +12,7 @@ from zofbot.domain.model import Outcome, Result, Run, is_valid_id
 from zofbot.polling.cursor import Feed, FeedCursor, ListingName
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
-from zofbot.subscriptions.attempts import is_retried
+from zofbot.subscriptions.case_retries import is_retried
 from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
 

@@ -22,8 +22,8 @@ from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
 from zofbot.polling.cursor import FeedCursor, ListingName
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
-from zofbot.services.failures import TriageService
 from zofbot.services.shift_reports import shift_report_for
+from zofbot.services.triage import TriageService
 from zofbot.store.audit import AuditLog
 from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, parse_digest_records
 from zofbot.store.leases import Fence, HeldLease

@@ -17,7 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Receipt
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics, status_label
 from zofbot.slack import responses
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
@@ -518,8 +518,8 @@ class SlackClient:
             self._metrics.slack_calls.labels(method, outcome, status).inc()
             seconds = self._clock.monotonic() - began
             self._metrics.slack_seconds.labels(method).observe(seconds)
-            summary = f"{outcome}, HTTP {status}: {tracing.safe_word(reason)}" if reason else outcome
-            tracing.record_step("slack", method, summary, bad=bool(reason), ms=round(seconds * 1000))
+            summary = f"{outcome}, HTTP {status}: {trace_recorder.safe_word(reason)}" if reason else outcome
+            trace_recorder.record_step("slack", method, summary, bad=bool(reason), ms=round(seconds * 1000))
 
 
 def _is_user_id(identifier: str) -> bool:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.model import Quota
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.store.failover import connect_redis
 from zofbot.store.write_refusals import find_refusal
 
@@ -116,7 +116,7 @@ class Store:
                 await self._redis.set(name, token, nx=True, ex=REQUEST_CLAIM_SECONDS)
                 or await self._redis.get(name) == token
             )
-        tracing.record_step("redis", "claim", "fresh" if claimed else "repeated")
+        trace_recorder.record_step("redis", "claim", "fresh" if claimed else "repeated")
         return bool(claimed)
 
     async def begin_share(self, key: str, share: SharedCard) -> tuple[bool, SharedCard | None]:
@@ -127,7 +127,7 @@ class Store:
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_TTL_SECONDS, MAX_POSTING_SECONDS]
         async with guard_redis_call():
             previous, claimed = await self._begin_share(keys=[self._key_name("share", key)], args=arguments)
-        tracing.record_step("redis", "share", "begun" if claimed else "shared before", ids=(key,))
+        trace_recorder.record_step("redis", "share", "begun" if claimed else "shared before", ids=(key,))
         return bool(claimed), SharedCard.load(previous) if previous else None
 
     async def end_share(self, key: str, share: SharedCard) -> None:
@@ -173,7 +173,7 @@ async def guard_redis_call() -> AsyncIterator[None]:
         async with timeout(MAX_REDIS_SECONDS):
             yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
-        tracing.record_step("redis", "no answer", type(error).__name__, bad=True)
+        trace_recorder.record_step("redis", "no answer", type(error).__name__, bad=True)
         raise _unavailable_error(error) from error
 
 

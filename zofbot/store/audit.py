@@ -8,7 +8,7 @@ import redis.asyncio as redis
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.store import guard_redis_call
 from zofbot.store.records import decode_hash, decode_text
 
@@ -66,7 +66,7 @@ class AuditLog:
             await self._redis.xadd(
                 self._name, {AUDIT_FIELD: entry.model_dump_json()}, maxlen=self._kept, approximate=True
             )
-        tracing.record_step("redis", "audit", f"{entry.act} stored")
+        trace_recorder.record_step("redis", "audit", f"{entry.act} stored")
 
     async def read_records(self, since: float = 0.0, limit: int = MAX_RECORDS) -> list[AuditRecord]:
         """Return the latest ``limit`` records since ``since`` (Unix seconds), oldest first.

@@ -51,7 +51,7 @@ import redis.asyncio as redis
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Claim, Notification, NotificationState, Receipt
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.store import guard_redis_call
 from zofbot.store.attempt_results import AttemptResult
 from zofbot.store.leases import Fence
@@ -195,15 +195,15 @@ class Outbox:
         args += [part for entry in acts for part in (audit[0], "+", "act", entry)]
         found = await self._run_script("commit", keys, args)
         if found == b"fenced":
-            tracing.record_step("redis", "commit", "fenced", bad=True)
+            trace_recorder.record_step("redis", "commit", "fenced", bad=True)
             raise LeaseLost("Another process has taken over.")
         if found == b"changed":
-            tracing.record_step("redis", "commit", "changed meanwhile")
+            trace_recorder.record_step("redis", "commit", "changed meanwhile")
             raise CommitConflict("Somebody else was faster.")
         if notifications or due:
             self.news.set()
         new = decode_texts(found)
-        tracing.record_step(
+        trace_recorder.record_step(
             "redis", "commit", f"{len(new)} new of {len(notifications)} notifications", ids=tuple(new[:10])
         )
         return new

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.trace import Trace
-from zofbot.observability.tracing import TraceRecorder
+from zofbot.observability.trace_model import Trace
+from zofbot.observability.trace_recorder import TraceRecorder
 from zofbot.store import guard_redis_call
 from zofbot.store.records import decode_hash, decode_text
 

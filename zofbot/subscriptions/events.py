@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.subscriptions.attempts import last_attempts
+from zofbot.subscriptions.case_retries import last_attempts
 
 
 class EventType(StrEnum):

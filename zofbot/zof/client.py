@@ -21,8 +21,8 @@ from zofbot import __version__
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
-from zofbot.observability import tracing
-from zofbot.zof import administration, pagination, parsing, protocol
+from zofbot.observability import trace_recorder
+from zofbot.zof import admin_parsing, pagination, parsing, protocol
 from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.errors import build_error
 from zofbot.zof.pagination import ListedT, ListRequest, QueryFilters
@@ -179,7 +179,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Schedule], None]:
         """Page through the schedules, including paused ones, like ``list_results``."""
         return self._list_unfiltered(
-            "/schedules", "list of schedules", administration.parse_schedules_page, patience, pages
+            "/schedules", "list of schedules", admin_parsing.parse_schedules_page, patience, pages
         )
 
     def list_endpoints(
@@ -187,7 +187,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Endpoint], None]:
         """Page through the webhook endpoints like ``list_results``; needs ``webhooks:manage``."""
         return self._list_unfiltered(
-            "/webhooks", "list of webhooks", administration.parse_endpoints_page, patience, pages
+            "/webhooks", "list of webhooks", admin_parsing.parse_endpoints_page, patience, pages
         )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
@@ -198,7 +198,7 @@ class ZofClient:
         body = {"url": url, "events": list(events), "secret": secret}
         request = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
         return await self._send_request(
-            request, lambda found, request_id: administration.parse_endpoint(found), TimeBudget.FOLLOW_UP
+            request, lambda found, request_id: admin_parsing.parse_endpoint(found), TimeBudget.FOLLOW_UP
         )
 
     async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's name
@@ -303,7 +303,7 @@ class ZofClient:
 
     def _report_call(self, call: CallState, outcome: str, seconds: float, cause: BaseException | None) -> None:
         if not call.tries:
-            tracing.record_step("zof", f"{call.request.method} {call.request.template}", "not sent", bad=True)
+            trace_recorder.record_step("zof", f"{call.request.method} {call.request.template}", "not sent", bad=True)
         record = CallRecord(
             call.request.method, call.request.template, call.status, call.tries, seconds, call.request_id, outcome,
             call.date, self._quota_gate.quota,
@@ -415,7 +415,7 @@ def _trace_attempt(call: CallState, clock: Callable[[], float]) -> Iterator[None
         raise
     finally:
         ended, waited = clock(), round((started - call.idle) * 1000)
-        tracing.record_step(
+        trace_recorder.record_step(
             "zof", f"{call.request.method} {call.request.template}", f"{call.status or 'no reply'} {outcome}",
             bad=outcome != "ok", ids=(call.request_id,) if call.request_id else (), ms=round((ended - started) * 1000),
             waited=waited if waited >= MIN_TRACED_WAIT_MILLISECONDS else None, cause=cause, id=call.request_id,

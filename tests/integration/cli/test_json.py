@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from tests.support.cli import run_command
 from zofbot.clock import Clock
 from zofbot.notifications.notification import Notification, NotificationKind
-from zofbot.observability.trace import Trace, TraceStep
+from zofbot.observability.trace_model import Trace, TraceStep
 from zofbot.simulator.server import SimulatorServer
 from zofbot.store import audit
 from zofbot.store.audit import AuditLog

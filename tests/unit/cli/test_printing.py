@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zofbot.cli.printing import clean_data, print_json
 from zofbot.domain.model import Result, Run
 from zofbot.domain.redaction import MASK, is_secret_name
-from zofbot.observability.trace import Trace, TraceStep
+from zofbot.observability.trace_model import Trace, TraceStep
 from zofbot.store import audit
 from zofbot.store.records import OutboxRecord
 

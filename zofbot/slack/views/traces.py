@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zofbot.domain.model import utc_datetime
 from zofbot.notifications import text
-from zofbot.observability.trace import Trace, TraceStep
+from zofbot.observability.trace_model import Trace, TraceStep
 from zofbot.slack.views.blocks import Block, Message, context_block, preformatted_block, section_block
 
 MAX_LINES = 45

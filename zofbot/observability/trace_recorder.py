@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from zofbot.clock import Clock
 from zofbot.domain.redaction import MASK, redact
-from zofbot.observability.trace import Trace, TraceStep
+from zofbot.observability.trace_model import Trace, TraceStep
 
 MAX_FIRST_STEPS, MAX_LAST_STEPS = 20, 40
 """Steps kept of a long trace: the first and the last."""

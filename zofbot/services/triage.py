@@ -21,7 +21,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import alert_key_of, edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind, Receipt
 from zofbot.notifications.payloads import ActionPayload, CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
-from zofbot.observability import tracing
+from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
 from zofbot.store.audit import AuditRecord
 from zofbot.store.outbox import CommitConflict, Outbox
@@ -157,12 +157,14 @@ class TriageService:
             if (request.request and request.request in present.requests) or _is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
-                tracing.record_step("redis", request.act.value, "refused: the card shows what has passed", ids=(key,))
+                trace_recorder.record_step(
+                    "redis", request.act.value, "refused: the card shows what has passed", ids=(key,)
+                )
                 raise StaleCard(failure)
             try:
                 after = move(present, request, failure.body.test_facts, failure.body.policy)
             except IllegalAction as error:
-                tracing.record_step(
+                trace_recorder.record_step(
                     "redis", request.act.value, f"refused: not allowed from {present.state.value}", ids=(key,)
                 )
                 raise ActionNotAllowed(failure, error.act) from error
@@ -172,7 +174,7 @@ class TriageService:
             except CommitConflict:
                 continue
             self._metrics.triage.labels(request.act.value).inc()
-            tracing.record_step(
+            trace_recorder.record_step(
                 "redis", request.act.value, f"stored: {present.state.value} to {after.state.value}", ids=(key,)
             )
             log.info("triage", act=request.act, key=key, before=present.state, after=after.state, by=request.who.id)

@@ -13,7 +13,7 @@ from tests.support.virtual_time import SetClock
 from zofbot.domain.errors import ZofRejected, ZofUnreadable
 from zofbot.domain.model import Schedule
 from zofbot.zof import parsing
-from zofbot.zof.administration import parse_endpoint, parse_endpoints_page, parse_schedules_page
+from zofbot.zof.admin_parsing import parse_endpoint, parse_endpoints_page, parse_schedules_page
 from zofbot.zof.client import ZofClient
 
 NEXT = datetime(2026, 6, 2, 2, tzinfo=UTC)

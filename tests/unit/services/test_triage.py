@@ -23,7 +23,7 @@ from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import NotificationState as Outboxed
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.metrics import Metrics
-from zofbot.services.failures import ActionNotAllowed, Failure, StaleCard, TriageService
+from zofbot.services.triage import ActionNotAllowed, Failure, StaleCard, TriageService
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
 from zofbot.slack.views.triage_controls import STATE_STYLES, FailureRef
