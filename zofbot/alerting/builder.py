@@ -27,7 +27,7 @@ from zofbot.notifications.payloads import (
     RunAlertPayload,
     StormMember,
 )
-from zofbot.slack.views.storm_cards import MAX_LINK_LENGTH
+from zofbot.slack.views.alerts.storm_cards import MAX_LINK_LENGTH
 from zofbot.subscriptions import Broadcast, Grouping, RunFinding
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import EscalationPolicy, TriageRecord

@@ -15,9 +15,9 @@ from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import STANDALONE_PAYLOADS, AlertTestPayload, Payload, ReminderPayload
 from zofbot.notifications.present_state import read_claim
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import alert_cards, storm_cards, thread_replies
+from zofbot.slack.views.alerts import alert_cards, storm_cards, thread_replies
+from zofbot.slack.views.alerts.catch_up import catch_up_message
 from zofbot.slack.views.blocks import Message, context_block, section_block
-from zofbot.slack.views.catch_up import catch_up_message
 from zofbot.slack.views.channel_notes import channel_note
 from zofbot.slack.views.components import format_moment, with_footer
 from zofbot.slack.views.digest_message import digest_message

@@ -1,0 +1,1 @@
+"""Alerts as they look in a channel: cards, the replies in their threads, storms, and the catch-up."""
