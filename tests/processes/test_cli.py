@@ -16,7 +16,7 @@ import redis.asyncio as redis
 from rich.console import Console
 
 from tests.support.bot import wait_until
-from tests.support.cli import CommandResult, command_environment, run_command, start_command
+from tests.support.cli import CommandResult, command_environment, run_command, run_new_process, start_command
 from zofbot import __version__
 from zofbot.cli.render import outbox_table
 from zofbot.clock import Clock
@@ -206,11 +206,11 @@ async def test_where_no_store_comes_along_it_says_what_to_set(
     given = bot_environment(
         stage, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
     )
-    ended = await run_command("run", **given)
+    ended = await run_new_process("run", **given)
     assert ended.code == 2
     assert ended.err.startswith("zofbot: REDIS_URL is not set")
     assert "Redis of 6.2 or later" in ended.err
-    told = json.loads((await run_command("check", "--json", **given)).out)
+    told = json.loads((await run_new_process("check", "--json", **given)).out)
     [found] = [item for item in told["findings"] if item["about"] == "redis"]
     assert (found["level"], found["mend"]) == ("error", "Set REDIS_URL to a Redis of 6.2 or later.")
 

@@ -40,6 +40,13 @@ async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subp
     )
 
 
+async def run_new_process(*arguments: str, **settings: str) -> CommandResult:
+    """Run a command to its end as an operator does, for tests of what the interpreter reads when it starts."""
+    process = await start_command(*arguments, env=command_environment(**settings))
+    out, err = await process.communicate()
+    return CommandResult(process.returncode or 0, out.decode(), err.decode())
+
+
 async def run_command(*arguments: str, **settings: str) -> CommandResult:
     """Run a command to its end, forked from a process with all imports done; it has no standard input."""
     nothing = os.open(os.devnull, os.O_RDONLY)
