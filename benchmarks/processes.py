@@ -23,11 +23,12 @@ import aiohttp
 import redis.asyncio as redis
 from aiohttp import web
 
-from tests.support.preparation import drop_obsolete
 from zofbot.cli.serve import tune_garbage_collector
 from zofbot.clock import Clock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.http.server import ZofWebhookEndpoint, build_app
+from zofbot.notifications.notification import Claim, Obsolete
+from zofbot.notifications.present_state import is_claim_wanted
 from zofbot.observability.log_config import configure_logging
 from zofbot.observability.metrics import Metrics
 from zofbot.polling.poller import Poller
@@ -44,6 +45,10 @@ from zofbot.zof.client import ZofClient
 NAMESPACE = "bench"
 SECRET = "webhook-secret"
 PAGE = 100
+
+
+async def _drop_obsolete(claim: Claim) -> Claim | Obsolete:
+    return claim if is_claim_wanted(claim, Clock().time()) else Obsolete()
 
 
 class Counter:
@@ -147,7 +152,7 @@ class Bot:
             self.metrics,
             Clock(),
             random=random.SystemRandom().random,
-            prepare=drop_obsolete(Clock()),
+            prepare=_drop_obsolete,
         )
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:

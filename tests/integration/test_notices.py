@@ -85,7 +85,9 @@ async def test_a_run_that_zof_cannot_show_holds_no_other_up(valkey: str) -> None
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
-        broken, sound = fail_run(bot, 1), fail_run(bot, 1, environment="production")
+        broken = fail_run(bot, 1)
+        bot.world.clock.advance(1)  # else their ids decide which is read first
+        sound = fail_run(bot, 1, environment="production")
         bot.world.zof.raw[f"/runs/{broken['id']}"] = HttpReply(500, {"error": "no"})
         for number, run in enumerate((broken, sound)):
             await post_webhook(bot, webhook_event(run["id"], f"evt_{number}"))

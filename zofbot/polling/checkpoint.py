@@ -131,7 +131,7 @@ class PollCheckpoint:
         self._add_change(HINTS, watch.hash_field, None)
 
     def due_runs(self, now: float) -> list[PendingRun]:
-        """Return the runs to read now, oldest first.
+        """Return the runs to read now, oldest first; those that Zof failed to return come after the others.
 
         What a newest-first scan finds waits until that scan ends, so that earlier failures are read first.
         """
@@ -142,7 +142,7 @@ class PollCheckpoint:
             for watch in self.watches.values()
             if watch.due <= now and not (backwards and watch.why in _FAILURE_FEED_NAMES)
         ]
-        return sorted(due, key=lambda item: (item.happened or item.since, item.hash_field))
+        return sorted(due, key=lambda item: (item.failed, item.happened or item.since, item.hash_field))
 
     def cursor_of(self, name: str) -> FeedCursor:
         """Return how far the feed or audit of that name was read."""

@@ -82,7 +82,8 @@ class PollCycle:
             self._handle_unreadable(watch, error)
             return
         except ZofUnavailable:
-            self._reschedule_pending(watch, self._context.unix_time())  # if only this one fails, the others come first
+            now = self._context.unix_time()
+            self._reschedule_pending(replace(watch, failed=now), now)
             raise
         self.stats.read += 1
         if isinstance(found, PlatformEvent):
@@ -92,7 +93,7 @@ class PollCycle:
             if found.is_partial:
                 self._checkpoint.mark_truncated(found.run.id, found.happened)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
-            self._reschedule_pending(replace(watch, refused=0.0), watch.since)
+            self._reschedule_pending(replace(watch, refused=0.0, failed=0.0), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
@@ -126,7 +127,7 @@ class PollCycle:
         now = self._context.unix_time()
         first = watch.refused or now
         if now - first < (UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
-            self._reschedule_pending(replace(watch, refused=first), first)
+            self._reschedule_pending(replace(watch, refused=first, failed=0.0), first)
             return
         log.error("given up", kind=watch.kind, id=watch.subject, why=watch.why, cause=error.sentence,
                   request_id=error.request_id)  # fmt: skip

@@ -72,6 +72,8 @@ class PendingRun:
     """Redacted details from the event: ids and names of its project, ``environment``, and its message ``said``."""
     environment: str = ""
     said: str = ""
+    failed: float = 0.0
+    """When Zof last failed to return it without refusing to; 0 if it has not."""
 
     @property
     def hash_field(self) -> str:
