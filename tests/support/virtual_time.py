@@ -96,6 +96,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(on_thread_end)
         return future
 
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
+        """Let no time pass until the threads have ended: Python 3.12 and later wait for them with a time limit."""
+        self.outside += 1
+        try:
+            await super().shutdown_default_executor(*args, **options)
+        finally:
+            self.outside -= 1
+
     async def subprocess_exec(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
         """Stop the clock until the process has ended; it may use servers of this process meanwhile."""
         transport, protocol = await super().subprocess_exec(protocol_factory, *args, **options)
