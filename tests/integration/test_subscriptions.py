@@ -18,12 +18,12 @@ from tests.support.strategies import SUBSCRIPTIONS
 from zofbot.alerting.preview import PreviewSimulation, assemble_findings
 from zofbot.domain.errors import BadInput
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications.preview_result import PreviewResult
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.slack import payloads, views_api
 from zofbot.simulator.slack.model import PostedMessage, View
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views import preview, subscription_modal
-from zofbot.slack.views.preview import PreviewResult
 from zofbot.slack.views.subscription_modal import SubscriptionFormState
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import EventType, Grouping, QuietHours, Subscription, Threshold, format_filters, parse_filters

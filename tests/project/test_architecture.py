@@ -163,6 +163,11 @@ def test_pure_modules_do_no_io(where: str) -> None:
     assert not outside & IO_LIBRARIES
 
 
+def test_rules_know_nothing_of_slack() -> None:
+    for path in (PACKAGE / "alerting").rglob("*.py"):
+        assert not [name for name in imports_of(path) if name.startswith("zofbot.slack")], path
+
+
 def test_only_settings_reads_the_environment() -> None:
     for path in modules():
         if path.name != "settings.py":

@@ -20,6 +20,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.payloads import (
+    MAX_LINK_LENGTH,
     AlertStatus,
     CaseAlertPayload,
     CaseSummary,
@@ -27,7 +28,6 @@ from zofbot.notifications.payloads import (
     RunAlertPayload,
     StormMember,
 )
-from zofbot.slack.views.alerts.storm_cards import MAX_LINK_LENGTH
 from zofbot.subscriptions import Broadcast, Grouping, RunFinding
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import EscalationPolicy, TriageRecord

@@ -10,7 +10,7 @@ from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.state import RuleState
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications.notification import Notification, NotificationKind
-from zofbot.slack.views.preview import PreviewResult
+from zofbot.notifications.preview_result import PreviewResult
 from zofbot.subscriptions import EventType, RunFinding, Subscription, match_subscription
 from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 from zofbot.subscriptions.quiet_hours import find_zone

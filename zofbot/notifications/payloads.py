@@ -272,6 +272,10 @@ class RecoveryPayload(_ThreadReplyPayload):
     cases: tuple[str, ...] = ()
 
 
+MAX_LINK_LENGTH = 500
+"""Maximum length of a link in a storm's list, because one message has many."""
+
+
 class StormPayload(_AlertPayload):
     """The summary of a storm. ``places`` has project, environment and number of failures.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.support.virtual_time import SetClock, stand_still, test_clock
+from tests.support.world_changes import wait_for_change
 from zofbot.simulator.seed import (
     ANA,
     ARCHIVED,
@@ -66,17 +67,6 @@ async def refusal_of(call: Any) -> str:
     with pytest.raises(SlackApiError) as caught:
         await call
     return str(caught.value.response["error"])
-
-
-async def wait_until(world: World, true: Callable[[], bool]) -> None:
-    """Wait for a change in the world that makes it so."""
-    news = asyncio.Event()
-    unwatch = world.add_watcher(news.set)
-    async with asyncio.timeout(5):
-        while not true():
-            await news.wait()
-            news.clear()
-    unwatch()
 
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "hello"}}
@@ -550,7 +540,7 @@ async def test_rate_limits_come_in_several_shapes(
 async def test_a_slow_call_has_stored_before_it_answers(client: AsyncWebClient, stage: SimulatorServer) -> None:
     stage.world.slack.faults.set_fault("slow")
     task = asyncio.create_task(client.chat_postMessage(channel=QA_ALERTS, text="x"))
-    await wait_until(stage.world, lambda: bool(stage.world.slack.ledger))
+    await wait_for_change(stage.world, lambda: bool(stage.world.slack.ledger))
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -702,7 +692,7 @@ async def test_stopping_is_quick_and_leaves_no_task_behind(http: aiohttp.ClientS
     stream = await http.get(f"{stage.url}/sim/live")
     world.zof.faults.set_fault("hang")
     hanging = asyncio.create_task(http.get(f"{stage.url}/zof/v1/runs"))
-    await wait_until(world, lambda: bool(world.slack.lines and world.zof.calls))
+    await wait_for_change(world, lambda: bool(world.slack.lines and world.zof.calls))
     loop = asyncio.get_running_loop()
     started = loop.time()
     await stage.stop()

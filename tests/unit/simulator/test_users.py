@@ -15,12 +15,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from tests.support.slack_app import Json, RecordingApp, notice_to
+from tests.support.world_changes import wait_for_change
 from zofbot.simulator.seed import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.chat_api import post_message
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.slack.views_api import open_view, publish_view
-from zofbot.simulator.world import World
 
 
 def visible_messages(stage: SimulatorServer, channel: str, user: str = ANA) -> list[PostedMessage]:
@@ -430,21 +430,11 @@ async def bolt(stage: SimulatorServer) -> AsyncIterator[AsyncApp]:
         app = AsyncApp(client=client, process_before_response=True, request_verification_enabled=False)
         handler = AsyncSocketModeHandler(app, "xapp-simulated", web_client=client)
         await handler.connect_async()  # type: ignore[no-untyped-call] # slack_bolt has no types here
-        await wait_until(stage.world, lambda: bool(stage.world.slack.lines))
+        await wait_for_change(stage.world, lambda: bool(stage.world.slack.lines))
         yield app
         await handler.close_async()  # type: ignore[no-untyped-call] # likewise
         monitor = handler.client.current_session_monitor
         await asyncio.gather(*([monitor] if monitor else []), return_exceptions=True)
-
-
-async def wait_until(world: World, true: Callable[[], bool]) -> None:
-    news = asyncio.Event()
-    unwatch = world.add_watcher(news.set)
-    async with asyncio.timeout(5):
-        while not true():
-            await news.wait()
-            news.clear()
-    unwatch()
 
 
 async def test_a_command_a_press_a_modal_and_an_event_go_round_over_socket_mode(
@@ -528,7 +518,7 @@ async def test_a_client_that_is_sent_away_comes_back_once(stage: SimulatorServer
 
     before = list(stage.world.slack.lines)
     await stage.sockets.refresh_connections()
-    await wait_until(stage.world, lambda: bool(stage.world.slack.lines))
+    await wait_for_change(stage.world, lambda: bool(stage.world.slack.lines))
     assert not set(before) & set(stage.world.slack.lines)
     await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
     assert visible_texts(stage, QA_ALERTS) == ["back"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,28 +13,10 @@ from zofbot.simulator import seed
 from zofbot.simulator.faults import SLACK_FAULTS, ZOF_FAULTS, FaultInjector
 from zofbot.simulator.quota import BurstLimit, MinuteQuota
 from zofbot.simulator.seed import CHECKOUT, seed_world
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.simulator.zof.state import HttpReply
 
 START = 1795467000.0
-
-
-@pytest.fixture
-def world() -> World:
-    world = World(SetClock(START))
-    seed_world(world)
-    return world
-
-
-@pytest.fixture
-async def zof(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    stage = SimulatorServer(world)
-    await stage.start()
-    headers = {"Authorization": "Bearer zof-simulated-key"}
-    async with httpx.AsyncClient(base_url=f"{stage.url}/zof/v1", headers=headers) as client:
-        yield client
-    await stage.stop()
 
 
 async def list_items(zof: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:

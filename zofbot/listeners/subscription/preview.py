@@ -15,11 +15,11 @@ from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.listeners import error_replies
 from zofbot.listeners.context import ListenerContext
+from zofbot.notifications.preview_result import PreviewResult
 from zofbot.polling import time_window
 from zofbot.polling.cursor import ListOrder
 from zofbot.polling.time_window import ListedT
 from zofbot.slack.views import preview
-from zofbot.slack.views.preview import PreviewResult
 from zofbot.subscriptions import RunFinding, Subscription
 from zofbot.subscriptions.excluding_filter import KnownNames, find_excluding_filter
 from zofbot.zof.client import Page, TimeBudget

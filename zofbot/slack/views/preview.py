@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 
 from zofbot.domain.errors import ZofError
 from zofbot.notifications import text
+from zofbot.notifications.preview_result import PreviewResult
 from zofbot.subscriptions.excluding_filter import ExcludingFilter
 from zofbot.subscriptions.tokenizer import quote_list
 
@@ -29,23 +28,6 @@ UNKNOWN_VALUE_LEADS = {
     "case": "No recent failure is called",
 }
 """For each filter, the beginning of a sentence about a value that nothing matches."""
-
-
-@dataclass(frozen=True)
-class PreviewResult:
-    """Number of top-level ``messages``, ``worst`` of them on one ``day``, and of their thread ``replies``.
-
-    ``partial``: not all data could be read. ``unlisted``: it includes events that Zof sends but does not list.
-    """
-
-    messages: int = 0
-    worst: int = 0
-    day: date | None = None
-    replies: int = 0
-    partial: bool = False
-    unlisted: bool = False
-    silence: str = ""
-    """Why it would have posted nothing (mrkdwn)."""
 
 
 SHARED_CHANNEL_NOTE = (

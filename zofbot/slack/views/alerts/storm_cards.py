@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import text
-from zofbot.notifications.payloads import AlertStatus, StormMember, StormMembersPayload, StormPayload
+from zofbot.notifications.payloads import MAX_LINK_LENGTH, AlertStatus, StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.cards import OUTCOME_STYLES
@@ -15,9 +15,6 @@ from zofbot.slack.views.triage_controls import CardOptions, control_blocks, stat
 
 STORM_CALM_SECONDS = 60.0
 """Seconds after its last failure until a storm is over."""
-
-MAX_LINK_LENGTH = 500
-"""Maximum length of a link in the list, because one message has many."""
 
 _STATUS_EMOJI = {AlertStatus.OPEN: "🔴", AlertStatus.RECOVERED: "✅", AlertStatus.AGAIN: "🔁"}
 
