@@ -61,11 +61,15 @@ class FeedScanner:
     async def scan_feeds(self) -> None:
         """Read the feeds one page at a time, then audits, within half of the budget; the rest is for reading runs.
 
-        Raises ZofUnavailable.
+        Audits that have begun get pages of their own: a feed without a detectable order is read whole each time and may
+        need all others. Raises ZofUnavailable.
         """
         self._checkpoint.prune_recovery_watches()
-        most = max(self._context.reader.most // 2, len(FEEDS))
-        read = await self._interleave_scans([(feed, feed.name, self._start_scan(feed)) for feed in FEEDS], most)
+        auditing = any(self._checkpoint.cursor_of(_audit_name(feed)).began is not None for feed in FEEDS)
+        audit_pages = MAX_AUDIT_PAGES if auditing else 0
+        most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
+        feeds = [(feed, feed.name, self._start_scan(feed)) for feed in FEEDS]
+        read = await self._interleave_scans(feeds, most - audit_pages)
         audits = [(feed, name, progress) for feed in FEEDS for name, progress in self._active_audit(feed)]
         await self._interleave_scans(audits, min(MAX_AUDIT_PAGES, most - read))
 
