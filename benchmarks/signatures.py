@@ -28,7 +28,7 @@ from tests.support.failure_corpus import (
     read_corpus,
 )
 from tests.support.pair_score import score_pairs
-from zofbot.alerting.signature import Signature, forget_texts, group_by_signature, make_signature
+from zofbot.alerting.failure_signature import Signature, forget_texts, group_by_signature, make_signature
 
 SIZE = 4096
 ROUNDS = 5

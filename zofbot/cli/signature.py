@@ -20,7 +20,7 @@ def signature(
     ] = None,
 ) -> None:
     """Print the signature and the normal form of failure texts: JSON lines of {"id", "text"} in, a line each out."""
-    from zofbot.alerting.signature import make_signature  # noqa: PLC0415  (--help must not wait for its patterns)
+    from zofbot.alerting.failure_signature import make_signature  # noqa: PLC0415  (--help must not wait for its patterns)
 
     with _open_source(file) as source:
         for number, line in enumerate(source, 1):

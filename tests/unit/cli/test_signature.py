@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import CommandResult, command_environment, run_command, start_command
-from zofbot.alerting.signature import make_signature
+from zofbot.alerting.failure_signature import make_signature
 
 
 async def run_with_input(lines: bytes, *arguments: str) -> CommandResult:

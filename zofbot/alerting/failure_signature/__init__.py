@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from zofbot.alerting.signature.failure_text import FailureText, read_failure
-from zofbot.alerting.signature.normal_form import forget_lines, normalize_line
-from zofbot.alerting.signature.stack_frames import Frame, Origin, forget_frames
-from zofbot.alerting.signature.variable_parts import VARIABLE
+from zofbot.alerting.failure_signature.failure_text import FailureText, read_failure
+from zofbot.alerting.failure_signature.normal_form import forget_lines, normalize_line
+from zofbot.alerting.failure_signature.stack_frames import Frame, Origin, forget_frames
+from zofbot.alerting.failure_signature.variable_parts import VARIABLE
 
 VERSION = "s1"
 """Prefix of each signature; it changes with the rules, as signatures of different versions cannot be compared."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from zofbot.alerting.signature.message_lines import MessageLines, join_compared
-from zofbot.alerting.signature.noise import announces_output
-from zofbot.alerting.signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
-from zofbot.alerting.signature.stack_frames import Frame, Origin, is_go_call, parse_frame
+from zofbot.alerting.failure_signature.message_lines import MessageLines, join_compared
+from zofbot.alerting.failure_signature.noise import announces_output
+from zofbot.alerting.failure_signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
+from zofbot.alerting.failure_signature.stack_frames import Frame, Origin, is_go_call, parse_frame
 from zofbot.domain.redaction import MASK
 from zofbot.domain.text import INVISIBLE_CHARACTERS
 

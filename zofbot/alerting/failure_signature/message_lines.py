@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from zofbot.alerting.signature.noise import is_noise, strip_prefix
+from zofbot.alerting.failure_signature.noise import is_noise, strip_prefix
 
 _ATTEMPT = re.compile(r"(?:[Aa]ttempt|[Rr]etry|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?(?: failed)?[:,.)-]*\s*")
 _TAG = re.compile(r"<(?!\*>)/?[A-Za-z!?]")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from zofbot.alerting.signature.numbers import take_out_numbers
-from zofbot.alerting.signature.quoted import QuotedKind, judge_quoted
-from zofbot.alerting.signature.variable_parts import VARIABLE, take_out_places, take_out_times
+from zofbot.alerting.failure_signature.numbers import take_out_numbers
+from zofbot.alerting.failure_signature.quoted import QuotedKind, judge_quoted
+from zofbot.alerting.failure_signature.variable_parts import VARIABLE, take_out_places, take_out_times
 from zofbot.domain.redaction import MASK, redact
 
 MAX_LINE_CHARACTERS = 400

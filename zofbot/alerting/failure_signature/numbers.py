@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from zofbot.alerting.signature.variable_parts import VARIABLE
+from zofbot.alerting.failure_signature.variable_parts import VARIABLE
 
 _UNIT = (
     r"(?:[ ]?(?:ns|us|µs|μs|ms|msec|millis|milliseconds?|micros|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?"

@@ -21,8 +21,8 @@ from tests.support.failure_corpus import (
     read_corpus,
 )
 from tests.support.pair_score import score_pairs
-from zofbot.alerting.signature import VERSION, forget_texts, group_by_signature, make_signature
-from zofbot.alerting.signature.normal_form import normalize_line
+from zofbot.alerting.failure_signature import VERSION, forget_texts, group_by_signature, make_signature
+from zofbot.alerting.failure_signature.normal_form import normalize_line
 from zofbot.domain.redaction import redact
 from zofbot.notifications.text import clean_literal, clip_text, escape_mrkdwn
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from zofbot.alerting.signature.message_lines import MessageLines
-from zofbot.alerting.signature.noise import is_noise
-from zofbot.alerting.signature.stack_frames import Frame, parse_frame
+from zofbot.alerting.failure_signature.message_lines import MessageLines
+from zofbot.alerting.failure_signature.noise import is_noise
+from zofbot.alerting.failure_signature.stack_frames import Frame, parse_frame
 
 MAX_LINES_OF_AN_EXCEPTION = 3
 
