@@ -28,7 +28,7 @@ from zofbot.clock import Clock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.http.server import ZofWebhookEndpoint, build_app
 from zofbot.notifications.notification import Claim, Obsolete
-from zofbot.notifications.present_state import is_claim_wanted
+from zofbot.notifications.still_wanted import is_claim_wanted
 from zofbot.observability.log_config import configure_logging
 from zofbot.observability.metrics import Metrics
 from zofbot.polling.poller import Poller

@@ -392,7 +392,7 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: Run
     own = {"zofbot_canary_channel": CAGE, "zofbot_canary_interval": 20.0, "zofbot_namespace": "off"}
     settings = idle.settings.model_copy(update=own)
     with capture_logs() as logs:
-        async with run_bot(settings, MovableClock(lambda: test_clock().time() + off), doors=False):
+        async with run_bot(settings, MovableClock(lambda: test_clock().time() + off), endpoints=False):
             await wait_until(lambda: any(line["event"] == "canary late" for line in logs))
             await wait_until(lambda: len(sent_probes(idle)) == 1 and not standing_probes(idle))
     [line] = [line for line in logs if line["event"] == "canary late"]
@@ -436,7 +436,7 @@ async def test_where_nobody_delivers_it_is_the_outbox(idle: RunningBot, hatch: H
     turn = await hatch(idle, within=0.3).probe_once()
     [only] = turn.faults
     assert (only.link, only.what) == ("outbox", "It waits: no worker takes it.")
-    assert "worker runs" in only.mend
+    assert "worker runs" in only.fix
 
 
 @pytest.mark.parametrize(
@@ -584,7 +584,7 @@ def test_how_it_stands_in_the_outbox_says_which_link_it_is(
     found = canary_diagnosis.diagnose_stuck(
         entry, ParkedChannel("C1", parked, 1.0, 1, told=True) if parked else None, OutboxStats(1, 0, 0, paused=paused)
     )
-    assert (found.link, said in found.what, bool(found.mend)) == (link, True, True)
+    assert (found.link, said in found.what, bool(found.fix)) == (link, True, True)
 
 
 def test_a_zof_that_keeps_its_quota_is_busy_and_one_that_is_down_is_not() -> None:

@@ -67,7 +67,7 @@ class CheckEnvironment:
 
     async def wrong_findings(self) -> Wrong:
         found = [check for check in await self.run_checks() if check.level is not Level.OK]
-        assert all(item.mend for item in found)
+        assert all(item.fix for item in found)
         return [(item.level.value, item.about) for item in found]
 
 
@@ -435,13 +435,13 @@ async def test_no_finding_shows_a_secret(place: CheckEnvironment) -> None:
     place.set_settings(**{name: SecretStr(value) if name != "redis_url" else value for name, value in planted.items()})
     found = await place.run_checks()
     assert [item for item in found if item.level is Level.ERROR]
-    assert not [item for item in found if "planted" in item.about + item.what + item.mend]
+    assert not [item for item in found if "planted" in item.about + item.what + item.fix]
 
 
 def test_where_slack_does_not_say_its_scopes_that_is_said() -> None:
     fine, scopes = slack_judgement.check_bot_token(BotIdentity("Acme", "zofbot", BOT_USER_ID, scopes=None))
     assert (fine.level, scopes.level, scopes.about) == (Level.OK, Level.WARNING, "scopes")
-    assert "OAuth & Permissions" in scopes.mend
+    assert "OAuth & Permissions" in scopes.fix
 
 
 @pytest.mark.parametrize("date", ["", "soon"])

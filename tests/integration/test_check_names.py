@@ -29,7 +29,7 @@ async def found_in(bot: RunningBot, **settings: Any) -> dict[str, Finding]:
     chosen = Settings.model_validate({**dict(bot.settings), **settings})
     found = await run_checks(chosen, bot.world.clock, seconds=30)
     wrong = [item for item in found if item.level is not Level.OK and item.about not in OWN]
-    assert all(item.mend for item in wrong)
+    assert all(item.fix for item in wrong)
     return {item.about: item for item in wrong}
 
 
@@ -84,7 +84,7 @@ async def test_without_the_scope_people_are_not_called_unknown(bot: RunningBot) 
 async def test_an_address_that_is_not_zofs_is_found(bot: RunningBot, path: str) -> None:
     found = await found_in(bot, zof_base_url=f"{bot.stage.url}{path}")
     assert list(found) == ["ZOF_BASE_URL"]
-    assert "https://api.zof.ai/v1" in found["ZOF_BASE_URL"].mend
+    assert "https://api.zof.ai/v1" in found["ZOF_BASE_URL"].fix
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated"])

@@ -357,12 +357,12 @@ async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> N
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return status.parse_status((await looker.read_state()).word).well > 0
+            return status.parse_status((await looker.read_state()).note).well > 0
 
         await wait_until(is_stored)
         seen = await looker.read_state()
         assert seen.held
-        assert status.parse_status(seen.word).well == pytest.approx(zof.clock.at, abs=1)
+        assert status.parse_status(seen.note).well == pytest.approx(zof.clock.at, abs=1)
         polling.cancel()
         await asyncio.wait({polling})
         assert not (await looker.read_state()).held
@@ -377,12 +377,12 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return status.parse_status((await looker.read_state()).word).ill > 0
+            return status.parse_status((await looker.read_state()).note).ill > 0
 
         await wait_until(is_stored)
         polling.cancel()
         await asyncio.wait({polling})
-        told = status.parse_status((await looker.read_state()).word)
+        told = status.parse_status((await looker.read_state()).note)
         assert told.request_id == "req_5"
         assert told.ill == pytest.approx(zof.clock.at, abs=1)
         assert told.why
@@ -533,7 +533,7 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: Run
     await wait_until(lambda: INCIDENT_ROOM in shown_home(there, BEN))
     there.world.slack.channels[INCIDENT_ROOM].members.discard(BEN)
     async with run_bot(
-        there.settings, there.world.clock, works=False
+        there.settings, there.world.clock, workers=False
     ) as other:  # a process that has not asked Slack yet
         there.world.slack.request_url = f"{other.url}/slack/events"
         await press_on_home(there, home.EDIT_ACTION_ID, BEN)

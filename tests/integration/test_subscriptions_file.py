@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from tests.support.cli import CommandResult, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.virtual_time import test_clock
+from zofbot.cli.stored_data import open_stored_data
 from zofbot.cli.subscriptions import apply_diff
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import NotificationState
-from zofbot.operator_store import open_operator_store
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
@@ -342,7 +342,7 @@ async def test_on_a_terminal_it_asks_first(
 
 
 async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:
-    async with open_operator_store(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
+    async with open_stored_data(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
         await books.subscriptions.add(make_subscription("project:a"))
         records = await books.subscriptions.read_records()
         made = plan_changes(

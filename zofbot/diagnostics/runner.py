@@ -74,7 +74,7 @@ async def run_checks(
         return redact(text, *secrets)
 
     return [
-        replace(item, about=redact_known(item.about), what=redact_known(item.what), mend=redact_known(item.mend))
+        replace(item, about=redact_known(item.about), what=redact_known(item.what), fix=redact_known(item.fix))
         for item in found
     ]
 

@@ -972,17 +972,17 @@ async def test_polling_often_is_warned_of(zof: PollerBench) -> None:
 class CancelSwallowingLease(Lease):
     """Loses the first cancellation that comes while it is renewed, as redis-py may on Python 3.11."""
 
-    heard = False
+    has_lost_one = False
 
-    async def hold(self, *names: str, word: LeaseNote = MappingProxyType({})) -> HeldLease | None:
+    async def hold(self, *names: str, note: LeaseNote = MappingProxyType({})) -> HeldLease | None:
         if names:
-            return await super().hold(*names, word=word)
+            return await super().hold(*names, note=note)
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            if self.heard:
+            if self.has_lost_one:
                 raise
-            self.heard = True
+            self.has_lost_one = True
         return None
 
 

@@ -152,7 +152,7 @@ class HomeDataLoader:
         lacking = [ZofProblem(each.sentence, each.request_id or "") for each in self._context.catalog.refusal_errors]
         if known.poller is None or depth is None:
             return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
-        polled = status.parse_status(known.poller.word)
+        polled = status.parse_status(known.poller.note)
         poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
         late = self._context.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._context.poll_interval
         letters = [
