@@ -67,6 +67,7 @@ class MessageLines:
         if not line or is_noise(line) or (self._any and (_TAG.match(line) or _QUOTED_DATA.match(line))):
             return
         self._any = True
+        self._awaited = self._awaited or line.startswith("Locator: ")
         yield line
 
     def _take_call(self, line: str) -> Iterator[str]:

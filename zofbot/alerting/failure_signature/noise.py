@@ -40,6 +40,8 @@ _NOISE = re.compile(
     | (?:at\ )?\[internal | From\ previous\ event | at\ process\.processTicks | Error\ occurred\ in | Randomized\ with
     | Node\.js\ v\d | npm\ ERR! | error\ Command\ failed | info\ Visit | Thrown\ at: | During\ handling
         | The\ above\ exception
+    | \(Background\ on\ this\ error | For\ further\ information\ visit | \[parameters:\s
+    | <-{2,3}\s | \[\d+:0x | \d+:\s0x
     | [A-Za-z0-9+/]{60,}={0,2}$ | \[redacted\]$ | (?:http|GET|POST|PUT)\s?[<>]\s
     """,
     re.VERBOSE,
@@ -50,7 +52,7 @@ _LEVEL = re.compile(
     (?:\[[\w. :#/@-]{1,60}\]\s*){0,3}
     (?:[\[(<|]?\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|SEVERE|CRITICAL|E|I|W)\b[\])>|]?:?\s)?
     (?:\[[\w. :#/@-]{1,60}\]\s*){0,3}
-    (?:(?<=[\]\s])\d{2,7}\s)?(?:---\s\[[^\]]{1,60}\]\s)?(?:(?<=\s)[\w.$-]{3,80}\s(?::|-)\s)?
+    (?:(?<=[\]\s])\d{2,7}\s)?(?:---\s\[[^\]]{1,60}\]\s)?(?:(?<=\s)(?![\w.$]*(?:Exception|Error)\s)[\w.$-]{3,80}\s(?::|-)\s)?
     """,
     re.VERBOSE,
 )
@@ -73,6 +75,21 @@ _OUTPUT_FOLLOWS = re.compile(
     r"|STDERR)(?: (?:output|logs?|call|setup|teardown|dump|messages))*"
     r"[\]:\s]*[-=*#]*$"
 )
+_RUNNER = (
+    "(?:gw|w|worker|runner|shard|node|job|agent|slot|process|proc|thread|pid|executor|fork|instance|container|pod"
+    "|browser|chrome|chromium|firefox|webkit|edge|safari|electron|project|build)"
+)
+_RUNNER_MARKS = re.compile(
+    rf"""
+    \A(?:
+      [\[(]?(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:Z|\s?[+-]\d\d:?\d\d|\sUTC)?[\])]?[:|]?\s
+    | [\[(<]{_RUNNER}[\s\#=:_-]{{0,2}}\d+(?:\s?(?:/|of)\s?\d+)?[\])>]:?\s(?:[|›»-]\s)?
+    | {_RUNNER}[\s\#=_-]?\[?\d+\]?(?:\s?(?:/|of)\s?\d+)?(?:\s*[|›»▶]|:|\s[-–])\s
+    | [\w.]{{1,60}}(?:-[\w.]{{1,60}}){{0,5}}-\d+\s+\|\s
+    )+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 
 MAX_HEADING_CHARACTERS = 90
 
@@ -85,6 +102,13 @@ def is_noise(line: str) -> bool:
 def announces_output(line: str) -> bool:
     """Whether what follows ``line`` is captured output, a log or a dump."""
     return len(line) <= MAX_HEADING_CHARACTERS and _OUTPUT_FOLLOWS.match(line) is not None
+
+
+def strip_runner_marks(lines: list[str]) -> list[str]:
+    """Strip the time and the worker that a runner puts before the first line, or before each."""
+    if not (lines and _RUNNER_MARKS.match(lines[0])):
+        return lines
+    return [_RUNNER_MARKS.sub("", line, count=1) for line in lines]
 
 
 def strip_prefix(line: str) -> str:

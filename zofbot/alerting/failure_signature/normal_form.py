@@ -42,7 +42,10 @@ _JOINED = re.compile(r"<\*>(?:[A-Z]{0,2}[-#$€£+~_./:\\]?<\*>)+")
 _ARRAY = re.compile(r"array: \[.*")
 _SIGNED = re.compile(r"[#$€£+~-]<\*>")
 _LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
-_PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
+_PLURAL = re.compile(
+    r"(<\*> (?:[a-z]+ )?(?!(?:was|has|does|its|always)\b)[a-z]{2,}?)"
+    r"(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<![isu])s|(ies))\b"
+)
 
 
 def normalize_line(line: str) -> str:

@@ -70,6 +70,7 @@ _JVM = re.compile(r"(?:[\w.-]{1,60}/{1,2})?((?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,1
 _DOTNET_FILE = re.compile(r" in (.{1,300}):line \d+$")
 _LOCATION = re.compile(r"(?::\d+){1,2}$")
 _AT_LOCATION = re.compile(r"(?:async )?([^\s()]{1,400}?):\d+(?::\d+)?(?: in (\w{1,120}))?$")
+_CUT_FRAME = re.compile(r"(\s*at (?:[\w.-]{1,60}/{1,2})?(?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,120})\(")
 _NUMBERED = re.compile(r"[$]+\d+|\$\$[A-Za-z]+\$\$\w+|\.lambda|[`´]\d+|(?<=[-._])[0-9a-f]{6,}(?=\.)|@[\w.-]+(?=/)")
 _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )*(?:<[^<>]+>)?")
 
@@ -86,8 +87,9 @@ def parse_frame(line: str, previous: str = "") -> Frame | None:
         found = _PYTHON.match(line)
         return _build_frame(found[2] or "", found[1]) if found else None
     if ".go:" in line and (found := _GO.match(line)):
-        called = _GO_FUNCTION.match(previous)
-        return _build_frame(_short_go(called[1]) if called else "", found[1], called[1] if called else "")
+        if called := _GO_FUNCTION.match(previous):
+            return _build_frame(_short_go(called[1]), found[1], called[1])._replace(file="")
+        return _build_frame("", found[1])
     if ".py:" in line and (found := _PYTEST.match(line)):
         return _build_frame(found[2] or "", found[1])
     if (".rb:" in line or ".rake:" in line or ".erb:" in line) and (found := _RUBY.match(line)):
@@ -102,18 +104,31 @@ def is_go_call(line: str) -> bool:
     return line.endswith(")") and " " not in line.partition("(0x")[0] and _GO_FUNCTION.match(line) is not None
 
 
+def parse_go_call(line: str) -> Frame:
+    """Parse the first line of a Go frame alone, for a text that ends there."""
+    qualified = line.partition("(0x")[0]
+    return _build_frame(_short_go(qualified), "", qualified)
+
+
+def complete_frame(line: str) -> str:
+    """Return a frame that was cut off after its function as one without a file, or nothing if it is none."""
+    found = _CUT_FRAME.match(line)
+    return f"{found[1]}()" if found else ""
+
+
 def _read_at(body: str) -> Frame | None:
     """Parse a frame after its ``at``: JavaScript, Java, Kotlin, C# and Rust."""
     if found := _DOTNET_FILE.search(body):
         qualified = body.partition("(")[0]
-        return _build_frame(_short_class(qualified), found[1], qualified)
+        return _build_frame(_short_class(qualified), found[1], qualified)._replace(file="")
     if body.endswith(")") and " (" in body:
         function, _, location = body[:-1].rpartition(" (")
         if _LOCATION.search(location) or location in ("<anonymous>", "native", "index 0"):
             return _build_frame(_short_js(function), _LOCATION.sub("", location))
     if found := _JVM.match(body):
         file = found[2].partition(":")[0]
-        return _build_frame(_short_class(found[1]), file if "." in file and " " not in file else "", found[1])
+        path = file if "." in file and " " not in file else ""
+        return _build_frame(_short_class(found[1]), path, found[1])._replace(file="")
     if found := _AT_LOCATION.match(body):
         return _build_frame(found[2] or "", found[1])
     if body.endswith(")") and "." in body.partition("(")[0] and " " not in body.partition("(")[0]:
