@@ -109,7 +109,7 @@ async def run_bot(
         address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await log_problems(store.client)
-        await claim_schema(store.client, settings.zofbot_namespace)
+        await claim_schema(store.keyspace)
         notifier = await stack.enter_async_context(open_slack_client(settings, metrics, clock))
         zof_clock = ZofClock(clock)
         zof = make_zof_client(settings, metrics, clock, store, zof_clock.read_reply_time)
@@ -171,7 +171,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     context = ListenerContext(
         services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
         metrics, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, metrics),
-        services.people, services.roles, AuditLog(services.store.client, settings.zofbot_namespace),
+        services.people, services.roles, AuditLog(services.store.keyspace),
         services.run_commands, services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip
