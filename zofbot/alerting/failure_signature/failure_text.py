@@ -6,9 +6,16 @@ import re
 from typing import NamedTuple
 
 from zofbot.alerting.failure_signature.message_lines import MessageLines, join_compared
-from zofbot.alerting.failure_signature.noise import announces_output, strip_runner_marks
+from zofbot.alerting.failure_signature.noise import announces_output, strip_prefix, strip_runner_marks
 from zofbot.alerting.failure_signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
-from zofbot.alerting.failure_signature.stack_frames import Frame, Origin, complete_frame, is_go_call, parse_frame, parse_go_call
+from zofbot.alerting.failure_signature.stack_frames import (
+    Frame,
+    Origin,
+    complete_frame,
+    is_go_call,
+    parse_frame,
+    parse_go_call,
+)
 from zofbot.domain.redaction import MASK
 from zofbot.domain.text import INVISIBLE_CHARACTERS
 
@@ -142,7 +149,8 @@ class _OtherText:
     def _first_lines(self) -> list[str]:
         """Return the first lines that are no frames, for a text with only lines that are otherwise left out."""
         stripped = filter(None, map(str.strip, self._source))
-        return [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]
+        lines = [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]
+        return [strip_prefix(line.lstrip("✗✕✘×● ")) or line for line in lines]
 
 
 def _names_product(frames: list[Frame]) -> bool:

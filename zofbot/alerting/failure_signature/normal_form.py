@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from zofbot.alerting.failure_signature.numbers import take_out_numbers
-from zofbot.alerting.failure_signature.quoted import QuotedKind, judge_quoted
+from zofbot.alerting.failure_signature.quoted import QuotedKind, is_capitalized, judge_quoted
 from zofbot.alerting.failure_signature.variable_parts import VARIABLE, take_out_places, take_out_times
 from zofbot.domain.redaction import MASK, redact
 
@@ -35,6 +35,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
 _QUOTED = re.compile(
     r"""'(?<![\w\\]')([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
 )
+_COMPARED_STATE = re.compile(r"""['"<](?:[A-Z][a-z]+ed|Active|Open|New|Draft|Done)['">]""")
 _ANGLED = re.compile(
     r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE
 )
@@ -97,7 +98,7 @@ def _replace_quoted(found: re.Match[str]) -> str:
         return VARIABLE
     before = found.string[max(0, found.start() - 80) : found.start()]
     kind = judge_quoted(content, before, found.string[found.end() : found.end() + 30])
-    if kind is QuotedKind.DATA:
+    if kind is QuotedKind.DATA and not (is_capitalized(content) and _COMPARED_STATE.search(found.string)):
         return VARIABLE
     if kind is QuotedKind.TEXT and ("'" in content or '"' in content):
         content = _QUOTED.sub(_replace_quoted, content)

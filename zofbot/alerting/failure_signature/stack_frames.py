@@ -66,10 +66,13 @@ _RUBY = re.compile(
     r"(?:from |# )?([\w./@+~<>: -]{1,300}?\.(?:rb|rake|erb)):\d+(?::in [`'\"‘]([^'\"’]{1,120})['\"’])?(?::|$)"
 )
 _PHP = re.compile(r"#\d+ ([\w./\\-]{1,300}\.php)\(\d+\)(?:: ([\w\\:>-]{1,200}))?")
+_PHP_PLACE = re.compile(r"([\w./\\-]{1,300}\.php):\d+$")
+_VITEST = re.compile(r"❯ (?:(\S{1,120}) )?(\S{1,300}?\.[cm]?[jt]sx?):\d+(?::\d+)?$")
 _JVM = re.compile(r"(?:[\w.-]{1,60}/{1,2})?((?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,120})\(([^()]{0,200})\)")
 _DOTNET_FILE = re.compile(r" in (.{1,300}):line \d+$")
 _LOCATION = re.compile(r"(?::\d+){1,2}$")
 _AT_LOCATION = re.compile(r"(?:async )?([^\s()]{1,400}?):\d+(?::\d+)?(?: in (\w{1,120}))?$")
+_CUT_LOCATION = re.compile(r"(\s*at [^()]{1,200} \([^()]{1,300}\.[cm]?[jt]sx?):")
 _CUT_FRAME = re.compile(r"(\s*at (?:[\w.-]{1,60}/{1,2})?(?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,120})\(")
 _NUMBERED = re.compile(r"[$]+\d+|\$\$[A-Za-z]+\$\$\w+|\.lambda|[`´]\d+|(?<=[-._])[0-9a-f]{6,}(?=\.)|@[\w.-]+(?=/)")
 _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )*(?:<[^<>]+>)?")
@@ -94,6 +97,10 @@ def parse_frame(line: str, previous: str = "") -> Frame | None:
         return _build_frame(found[2] or "", found[1])
     if (".rb:" in line or ".rake:" in line or ".erb:" in line) and (found := _RUBY.match(line)):
         return _build_frame(_RUBY_BLOCK.sub("", found[2] or ""), found[1])
+    if ".php:" in line and (found := _PHP_PLACE.match(line)):
+        return _build_frame("", found[1])
+    if line.startswith("❯ ") and (found := _VITEST.match(line)):
+        return _build_frame(_short_js(found[1] or ""), found[2])
     if line.startswith("#") and (found := _PHP.match(line)):
         return _build_frame(found[2] or "", found[1])
     return None
@@ -111,7 +118,9 @@ def parse_go_call(line: str) -> Frame:
 
 
 def complete_frame(line: str) -> str:
-    """Return a frame that was cut off after its function as one without a file, or nothing if it is none."""
+    """Return a frame that was cut off after its file or function as a whole one, or nothing if it is none."""
+    if found := _CUT_LOCATION.match(line):
+        return f"{found[1]}:1:1)"
     found = _CUT_FRAME.match(line)
     return f"{found[1]}()" if found else ""
 
