@@ -93,7 +93,8 @@ _RUNNER_MARKS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _STATUS_IN_BRACKETS = re.compile(
-    r"\[(?:(?:HTTP(?:/[\d.]+)?|[Ss]tatus|[Cc]ode)[ =:]{0,2}[1-5]\d\d|[45]\d\d|[A-Z]{2,}[A-Z_]*[_-]?\d{3,}|E(?!RROR)[A-Z]{4,}|ERR_\w+)\]"
+    r"\[(?:(?:HTTP(?:/[\d.]+)?|[Ss]tatus|[Cc]ode)[ =:]{0,2}[1-5]\d\d|[45]\d\d"
+    r"|[A-Z]{2,}[A-Z_]*[_-]?\d{3,}|E(?!RROR)[A-Z]{4,}|ERR_\w+)\]"
 )
 
 MAX_HEADING_CHARACTERS = 90
