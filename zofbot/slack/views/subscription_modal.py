@@ -17,7 +17,9 @@ from zofbot.slack.inbound import with_blocks
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
 from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold, parse_filters
-from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS, NO_IDS, format_hours
+from zofbot.subscriptions.filter_values import NO_IDS
+from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS
+from zofbot.subscriptions.quiet_hours_parser import format_hours
 from zofbot.subscriptions.tokenizer import format_form_list, parse_form_list, quote_list
 
 FORM_CALLBACK_ID = "zof_subscription"
