@@ -616,7 +616,7 @@ async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str, error: Ex
             raise error
 
         worker = Dispatcher(
-            rig.outbox, rig.notifier, render_text, rig.metrics, made.clock, random=Random(1).random, on_parked=broken
+            rig.outbox, rig.notifier, render_text, rig.events, made.clock, random=Random(1).random, on_parked=broken
         )
         with capture_logs() as logs:
             async with running_one(worker):
