@@ -37,6 +37,7 @@ from zofbot.simulator.quota import BurstLimit
 from zofbot.simulator.zof.state import format_time
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views.renderer import render_notification
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
@@ -142,8 +143,8 @@ class Bot:
         self.metrics = Metrics()
         self.events = EventEmitter(self.metrics)
         self.client = client
-        self.outbox = Outbox(client, NAMESPACE, Clock())
-        self.hints = PendingRuns(client, NAMESPACE, Clock())
+        self.outbox = Outbox(Keyspace(client, NAMESPACE), Clock())
+        self.hints = PendingRuns(Keyspace(client, NAMESPACE), Clock())
         notifier = SlackClient(session, token="xoxb-bench", api_url=f"{slack}/api/", events=self.events, clock=Clock())
         self.dispatcher = Dispatcher(
             self.outbox,
@@ -156,7 +157,7 @@ class Bot:
         )
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:
-        lease = Lease(self.client, NAMESPACE, "poller", 90, Clock())
+        lease = Lease(Keyspace(self.client, NAMESPACE), "poller", 90, Clock())
         return Poller(
             zof, self.outbox, self.hints, lease, events=self.events, clock=Clock(),
             random=random.SystemRandom().random, **{"requests": 10**6, **options},
@@ -166,7 +167,7 @@ class Bot:
         async def ready() -> list[str]:
             return []
 
-        trials = WebhookTrials(self.client, NAMESPACE, Clock())
+        trials = WebhookTrials(Keyspace(self.client, NAMESPACE), Clock())
         zof = ZofWebhookEndpoint(
             self.hints, [SECRET], "X-Zof-Signature", self.events, Clock(), note=trials.record_arrival
         )

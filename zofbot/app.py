@@ -115,7 +115,7 @@ async def run_bot(
         address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await log_problems(store.client)
-        await claim_schema(store.client, settings.zofbot_namespace)
+        await claim_schema(store.keyspace)
         notifier = await stack.enter_async_context(open_slack_client(settings, events, clock))
         zof_clock = ZofClock(clock)
         events.add_hook(ZofCall, zof_clock.read_reply_time)
@@ -179,7 +179,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     context = ListenerContext(
         services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
         events, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, events),
-        services.people, services.roles, AuditLog(services.store.client, settings.zofbot_namespace),
+        services.people, services.roles, AuditLog(services.store.keyspace),
         services.run_commands, services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip

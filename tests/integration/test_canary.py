@@ -64,7 +64,7 @@ async def hatch() -> AsyncIterator[Hatch]:
                 notifier=bot.app.notifier,
                 zof=zof,
                 watch=watch,
-                lease=Lease(store.client, "zofbot", CANARY_LEASE, lease_seconds(interval), bot.world.clock),
+                lease=Lease(store.keyspace, CANARY_LEASE, lease_seconds(interval), bot.world.clock),
                 events=bot.app.events,
                 clock=bot.world.clock,
                 interval=interval,
@@ -164,7 +164,7 @@ async def test_nobody_who_works_on_failures_sees_it(there: RunningBot, hatch: Ha
         assert "A case that never was" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
     assert not {name for name in await kept_probes(there) if name.startswith(remembered)}
-    assert [entry.act for entry in await AuditLog(there.app.store.client, "zofbot").read_records()] == ["subscribe"]
+    assert [entry.act for entry in await AuditLog(there.app.store.keyspace).read_records()] == ["subscribe"]
 
 
 async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(
@@ -235,7 +235,7 @@ def make_probes(bot: RunningBot) -> CanaryProbes:
 
 async def start_probe(bot: RunningBot) -> str:
     """A process promised a canary, and died."""
-    held = await Lease(bot.app.store.client, "zofbot", CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(bot.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
     name, _ = await make_probes(bot).start_probe(held.fence)
     await bot.app.store.client.delete("{zofbot}:lease:canary")
@@ -304,7 +304,7 @@ async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhil
 async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: RunningBot, hatch: Hatch) -> None:
     there.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT_USER_ID}, private=True)
     there.world.slack.keeps_everything = True
-    held = await Lease(there.app.store.client, "zofbot", CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(there.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
     name, _ = await CanaryProbes("C0OLDCAGE", there.app.outbox, there.app.notifier, Clock()).start_probe(held.fence)
     await make_probes(there).wait_for_settlement(name, 5.0)

@@ -35,7 +35,11 @@ async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[St
         address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await store.ping()
-        client, namespace = store.client, settings.zofbot_namespace
-        outbox, audit = Outbox(client, namespace, clock), AuditLog(client, namespace)
-        trials = WebhookTrials(client, namespace, clock)
-        yield StoredData(outbox, audit, Subscriptions(client, namespace), TraceStore(client, namespace), trials)
+        keyspace = store.keyspace
+        yield StoredData(
+            Outbox(keyspace, clock),
+            AuditLog(keyspace),
+            Subscriptions(keyspace),
+            TraceStore(keyspace),
+            WebhookTrials(keyspace, clock),
+        )
