@@ -46,9 +46,11 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 from zofbot.store.attempt_results import Sent
-from zofbot.store.embedded import start_embedded
+from zofbot.store.channel_pace import MAX_BURST
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.outbox import KEY_TTL_SECONDS, MAX_BURST, Outbox
+from zofbot.store.outbox import Outbox
+from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
 

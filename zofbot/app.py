@@ -33,9 +33,9 @@ from zofbot.services.triage import TriageService
 from zofbot.slack.client import BotIdentity, SlackClient
 from zofbot.store import Store, open_store
 from zofbot.store.audit import AuditLog
-from zofbot.store.embedded import start_embedded, supervise_embedded
 from zofbot.store.health import log_problems
 from zofbot.store.outbox import Outbox
+from zofbot.store.redis_server.embedded import start_embedded, supervise_embedded
 from zofbot.store.schema import claim_schema
 
 log = structlog.get_logger()

@@ -41,7 +41,8 @@ from zofbot.slack.views.blocks import Message as Said
 from zofbot.slack.views.blocks import section_block
 from zofbot.store.attempt_results import AttemptResult
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.outbox import LEASE_SECONDS, MAX_ATTEMPT_AGE_SECONDS, Outbox
+from zofbot.store.outbox import LEASE_SECONDS, Outbox
+from zofbot.store.outbox_scripts import MAX_ATTEMPT_AGE_SECONDS
 from zofbot.store.records import OutboxStats
 
 NOW = 1_800_000_000.0

@@ -26,7 +26,7 @@ from zofbot.simulator.slack import broken_replies
 from zofbot.slack.client import SlackClient
 from zofbot.slack.responses import MAX_REPLY_BYTES
 from zofbot.slack.views.blocks import Message
-from zofbot.store.failover import connect_redis
+from zofbot.store.redis_server.connect import connect_redis
 
 RESULT = "res_4821"
 

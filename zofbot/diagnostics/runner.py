@@ -24,10 +24,10 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall
 from zofbot.slack.client import BotIdentity, SlackClient
 from zofbot.store import Store, open_store
-from zofbot.store.embedded import start_embedded
 from zofbot.store.health import explain_unreachable, find_refused_writes, read_redis_info
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.schema import stored_schema
 from zofbot.store.subscriptions import Subscriptions, parse_subscription_records
 from zofbot.subscriptions import Subscription
