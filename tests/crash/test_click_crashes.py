@@ -115,7 +115,7 @@ def lines_containing(bot: RunningBot, root: PostedMessage, words: str) -> list[s
 
 
 async def audit_entries_of(bot: RunningBot, root: PostedMessage) -> list[Any]:
-    audit = AuditLog(bot.app.store.client, bot.settings.zofbot_namespace)
+    audit = AuditLog(bot.app.store.keyspace)
     return [record for record in await audit.read_records() if record.key == root.idempotency_key]
 
 
@@ -250,7 +250,7 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, whe
                 assert (await bot.press_button(question, "zof_rerun")).is_accepted
             if killed == step - BEYOND:
                 break
-        zof = make_zof_client(bot.settings, bot.app.metrics, Clock())
+        zof = make_zof_client(bot.settings, bot.app.events, Clock())
         late = RunCommands(bot.app.outbox, zof, MovableClock(lambda: Clock().time() + 120))
         await late.resume_stale()
         await late.resume_stale()

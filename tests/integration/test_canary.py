@@ -25,7 +25,9 @@ from zofbot.container import make_zof_client
 from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
 from zofbot.domain.errors import StoreUnavailable, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import NotificationKind, NotificationState
-from zofbot.observability.metrics import CANARY_LINKS, Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall
+from zofbot.observability.metric_labels import CANARY_LINKS
 from zofbot.services import canary_diagnosis
 from zofbot.services.canary import CANARY_LEASE, Canary, CanaryCycle, ZofClock, lease_seconds
 from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes, build_canary_alert
@@ -51,7 +53,9 @@ async def hatch() -> AsyncIterator[Hatch]:
 
         def made(bot: RunningBot, *, within: float = 5.0, interval: float = 300.0) -> Canary:
             watch, store = ZofClock(bot.world.clock), bot.app.store
-            zof = make_zof_client(bot.settings, Metrics(), bot.world.clock, store, watch.read_reply_time)
+            events = EventEmitter()
+            events.add_hook(ZofCall, watch.read_reply_time)
+            zof = make_zof_client(bot.settings, events, bot.world.clock, store)
             stack.push_async_callback(zof.aclose)
             return Canary(
                 CAGE,
@@ -60,8 +64,8 @@ async def hatch() -> AsyncIterator[Hatch]:
                 notifier=bot.app.notifier,
                 zof=zof,
                 watch=watch,
-                lease=Lease(store.client, "zofbot", CANARY_LEASE, lease_seconds(interval), bot.world.clock),
-                metrics=bot.app.metrics,
+                lease=Lease(store.keyspace, CANARY_LEASE, lease_seconds(interval), bot.world.clock),
+                events=bot.app.events,
                 clock=bot.world.clock,
                 interval=interval,
                 within=within,
@@ -160,7 +164,7 @@ async def test_nobody_who_works_on_failures_sees_it(there: RunningBot, hatch: Ha
         assert "A case that never was" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
     assert not {name for name in await kept_probes(there) if name.startswith(remembered)}
-    assert [entry.act for entry in await AuditLog(there.app.store.client, "zofbot").read_records()] == ["subscribe"]
+    assert [entry.act for entry in await AuditLog(there.app.store.keyspace).read_records()] == ["subscribe"]
 
 
 async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(
@@ -231,7 +235,7 @@ def make_probes(bot: RunningBot) -> CanaryProbes:
 
 async def start_probe(bot: RunningBot) -> str:
     """A process promised a canary, and died."""
-    held = await Lease(bot.app.store.client, "zofbot", CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(bot.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
     name, _ = await make_probes(bot).start_probe(held.fence)
     await bot.app.store.client.delete("{zofbot}:lease:canary")
@@ -300,7 +304,7 @@ async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhil
 async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: RunningBot, hatch: Hatch) -> None:
     there.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT_USER_ID}, private=True)
     there.world.slack.keeps_everything = True
-    held = await Lease(there.app.store.client, "zofbot", CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(there.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
     name, _ = await CanaryProbes("C0OLDCAGE", there.app.outbox, there.app.notifier, Clock()).start_probe(held.fence)
     await make_probes(there).wait_for_settlement(name, 5.0)

@@ -12,6 +12,7 @@ from tests.support.bot import RunningBot, running_bot
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import Finding, Level, run_checks
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import parse_filters
 
@@ -39,7 +40,7 @@ OWN = ("redis persistence", "SLACK_SIGNING_SECRET", "redis latency")
 async def add_subscription(valkey: str, text: str, by: str = "U0ANA") -> None:
     own = {"id": "s1", "channel": "C0QA", "by": by, "created": 1.0}
     async with redis.from_url(valkey) as client:
-        await Subscriptions(client, "zofbot").add(parse_filters(text).model_copy(update=own))
+        await Subscriptions(Keyspace(client, "zofbot")).add(parse_filters(text).model_copy(update=own))
 
 
 async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, valkey: str) -> None:

@@ -43,6 +43,7 @@ from zofbot.slack.views.home import (
 from zofbot.slack.views.oncall import FailureRow
 from zofbot.store.audit import AuditLog
 from zofbot.store.home_viewers import MAX_AGE_SECONDS, MAX_VIEWERS, MIN_UPDATE_SECONDS, VIEWER_SECONDS, HomeViewers
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.triage import Action, Actor, TriageRecord
 from zofbot.triage import TriageState as Stands
@@ -273,7 +274,7 @@ def test_figures_add_up_whatever_the_order(read: list[Run], random: Any) -> None
 async def homes() -> AsyncIterator[tuple[HomeViewers, SetClock, fakeredis.FakeAsyncRedis]]:
     clock = SetClock()
     async with fakeredis.FakeAsyncRedis() as client:
-        yield HomeViewers(client, "test", clock), clock, client
+        yield HomeViewers(Keyspace(client, "test"), clock), clock, client
 
 
 Kept = tuple[HomeViewers, SetClock, fakeredis.FakeAsyncRedis]
@@ -353,7 +354,7 @@ async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> N
     async with poller_bench() as zof:
         await zof.poll_until_settled()
         await zof.kill_poller()
-        looker = Lease(zof.store, "test", status.POLLER_LEASE, 90, zof.clock)
+        looker = Lease(Keyspace(zof.store, "test"), status.POLLER_LEASE, 90, zof.clock)
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
@@ -373,7 +374,7 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
         await zof.poll_until_settled()
         await zof.kill_poller()
         zof.zof.spoil = lambda request: httpx.Response(503, headers={"X-Request-Id": "req_5"})
-        looker = Lease(zof.store, "test", status.POLLER_LEASE, 90, zof.clock)
+        looker = Lease(Keyspace(zof.store, "test"), status.POLLER_LEASE, 90, zof.clock)
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
@@ -564,9 +565,7 @@ async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who
     await press_on_home(there, home.RETRY_ACTION_ID)
     await wait_until(lambda: "It is sent after all" in shown_home(there))
     acts = [
-        record
-        for record in await AuditLog(there.app.store.client, "zofbot").read_records()
-        if record.act == "outbox retry"
+        record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "outbox retry"
     ]
     assert [(act.user, act.key, act.before, act.after, act.channel) for act in acts] == [
         (ANA, key, "dead", "pending", "C0QA")
@@ -582,7 +581,7 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: R
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
     await press_on_home(there, home.RETRY_ACTION_ID, BEN)
     await wait_until(lambda: "You cannot retry an undelivered alert" in shown_home(there, BEN))
-    acts = await AuditLog(there.app.store.client, "zofbot").read_records()
+    acts = await AuditLog(there.app.store.keyspace).read_records()
     assert not [act for act in acts if act.act == "outbox retry"]
 
 

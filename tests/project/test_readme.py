@@ -98,23 +98,26 @@ def test_every_command_is_listed() -> None:
     assert listed == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group has them
 
 
-def test_every_metric_is_listed() -> None:
+def test_every_metric_is_listed_with_its_help_text() -> None:
     described = [
         metric for kept in vars(Metrics()).values() if isinstance(kept, MetricWrapperBase) for metric in kept.describe()
     ]
-    names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in described}
-    assert set(rows_by_first("docs/metrics.md", "metric", "counts")) == names
+    expected = {
+        metric.name + ("_total" if metric.type == "counter" else ""): metric.documentation for metric in described
+    }
+    table = rows_by_first("docs/metrics.md", "metric", "meaning")
+    assert {name: meaning[0].upper() + meaning[1:] for name, meaning in table.items()} == expected
 
 
 def test_the_simulator_imitates_what_its_page_lists() -> None:
     expected = {name: method.imitates for name, method in METHODS.items()}
-    assert rows_by_first("docs/simulator.md", "method", "how well") == expected
+    assert rows_by_first("docs/simulator.md", "method", "covers") == expected
 
 
 def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
     world = World(SetClock())
     seed_world(world)
-    for typed in rows_by_first("docs/simulator.md", "type", "and see"):
+    for typed in rows_by_first("docs/simulator.md", "type", "to see"):
         for identifier in re.findall(r"\b(?:res|run)_\d+", typed):
             assert identifier in {**world.zof.results, **world.zof.runs}
         if "resutl" not in typed:
@@ -124,7 +127,7 @@ def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
 def test_the_states_of_a_failure_are_those_of_the_code() -> None:
     listed = {
         state: ([word.strip() for word in people.split(",")], {word.strip() for word in automatic.split(",")})
-        for state, people, automatic in table_rows(read_page("docs/triage.md"), "from", "acts of people", "of itself")
+        for state, people, automatic in table_rows(read_page("docs/triage.md"), "state", "actions", "automatic changes")
     }
     assert list(listed) == list(TriageState)
     for state, acts in TRANSITIONS.items():

@@ -16,6 +16,7 @@ import redis.asyncio as redis
 from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
 from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.polling.context import DecisionRules
 from zofbot.polling.poller import CycleStats, Poller
@@ -23,6 +24,7 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof import rest_api as pretend_zof
 from zofbot.simulator.zof.pagination import ApiRequest
 from zofbot.simulator.zof.state import HttpReply, ZofRecord, format_time
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRun, PendingRuns
@@ -149,29 +151,31 @@ class PollerBench:
         self.made = 0
         self.zof = ZofTransport(self.world, page)
         self.metrics = Metrics()
+        self.events = EventEmitter(self.metrics)
         self.rules = PlainRules()
         self.options = {"requests": requests, "interval": 60.0, "lookback": 3600.0} | options
         self.client = ZofClient(
             base_url="https://zof.example/v1",
             key=self.world.zof.key,
             clock=self.clock,
+            events=self.events,
             random=lambda: 0.0,
             transport=httpx.MockTransport(self.zof.answer_request),
         )
         self.store = store
-        self.hints = PendingRuns(self.store, "test", self.clock)
-        self.outbox = Outbox(self.store, "test", self.clock)
+        self.hints = PendingRuns(Keyspace(self.store, "test"), self.clock)
+        self.outbox = Outbox(Keyspace(self.store, "test"), self.clock)
         self.poller = self.start_poller()
 
     def start_poller(self, decide: DecisionRules | None = None, lease: Lease | None = None, **options: Any) -> Poller:
         """Start another poller, as in another process."""
-        lease = lease or Lease(self.store, "test", "poller", 90, self.clock)
+        lease = lease or Lease(Keyspace(self.store, "test"), "poller", 90, self.clock)
         return Poller(
             self.client,
             self.outbox,
             self.hints,
             lease,
-            metrics=self.metrics,
+            events=self.events,
             clock=self.clock,
             random=lambda: 0.5,
             decide=decide or self.rules,

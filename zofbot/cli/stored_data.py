@@ -10,8 +10,8 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.store import open_store
 from zofbot.store.audit import AuditLog
-from zofbot.store.embedded import start_embedded
 from zofbot.store.outbox import Outbox
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import TraceStore
 from zofbot.store.webhook_trials import WebhookTrials
@@ -35,7 +35,11 @@ async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[St
         address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await store.ping()
-        client, namespace = store.client, settings.zofbot_namespace
-        outbox, audit = Outbox(client, namespace, clock), AuditLog(client, namespace)
-        trials = WebhookTrials(client, namespace, clock)
-        yield StoredData(outbox, audit, Subscriptions(client, namespace), TraceStore(client, namespace), trials)
+        keyspace = store.keyspace
+        yield StoredData(
+            Outbox(keyspace, clock),
+            AuditLog(keyspace),
+            Subscriptions(keyspace),
+            TraceStore(keyspace),
+            WebhookTrials(keyspace, clock),
+        )

@@ -12,8 +12,8 @@ import structlog
 from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyError, ResponseError
 
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.store import guard_redis_call
-from zofbot.store.failover import ReplicatedClient, replica_addresses
+from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.redis_server.replicated_client import ReplicatedClient, replica_addresses
 from zofbot.store.write_refusals import WriteRefusal, find_refusal
 
 log = structlog.get_logger()
@@ -182,9 +182,9 @@ def _check_replicas(server: RedisInfo) -> Iterator[HealthProblem]:
 _WRITE_SCRIPT = "return redis.call('SET', KEYS[1], '1', 'EX', 60)"
 
 
-async def find_refused_writes(client: redis.Redis, namespace: str) -> list[HealthProblem]:
+async def find_refused_writes(keyspace: Keyspace) -> list[HealthProblem]:
     """Try each kind of write on probe keys and return those that Redis refuses. Raises StoreUnavailable."""
-    key = "{" + namespace + "}:probe"
+    client, key = keyspace.client, keyspace.key("probe")
     kinds = [f"{key}:{kind}" for kind in ("hash", "sorted", "list", "stream")]
     commands: list[tuple[str | int, ...]] = [
         ("SET", key, "1", "EX", 60), ("EVAL", _WRITE_SCRIPT, 1, key), ("EXPIRE", key, 60),

@@ -22,12 +22,13 @@ from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import NotificationState as Outboxed
 from zofbot.notifications.notification import Receipt
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import ActionNotAllowed, Failure, StaleCard, TriageService
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
 from zofbot.slack.views.triage_controls import STATE_STYLES, FailureRef
 from zofbot.store.audit import AuditLog
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor, TriageRecord, TriageState
 from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, UNDO_SECONDS
@@ -176,19 +177,19 @@ async def channel_bench() -> AsyncIterator[ChannelBench]:
     clock = MovableClock(lambda: now[0])
 
     async with fakeredis.FakeAsyncRedis() as client:
-        wall, metrics = MessageWall(), Metrics()
-        outbox = Outbox(client, "history", clock)
+        wall, events = MessageWall(), EventEmitter()
+        outbox = Outbox(Keyspace(client, "history"), clock)
         dispatcher = Dispatcher(
             outbox,
             wall,
             render_notification,
-            metrics,
+            events,
             clock,
             random=Random(1).random,
             prepare=drop_obsolete(clock),
         )
         made = ChannelBench(
-            outbox, AuditLog(client, "history"), TriageService(outbox, clock, metrics),
+            outbox, AuditLog(Keyspace(client, "history")), TriageService(outbox, clock, events),
             dispatcher, wall, now,
         )  # fmt: skip
         await made.finish_run(fails=True)

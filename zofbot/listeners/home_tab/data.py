@@ -63,7 +63,7 @@ class HomeDataLoader:
 
     def __init__(self, context: ListenerContext, day: DailyStatsReader) -> None:
         self._context, self._day = context, day
-        self._lease = Lease(context.store.client, context.store.namespace, status.POLLER_LEASE, 0, context.clock)
+        self._lease = Lease(context.store.keyspace, status.POLLER_LEASE, 0, context.clock)
         self._links = TtlCache(self._fetch_permalink, context.clock, fresh=PERMALINK_CACHE_SECONDS)
 
     async def load_snapshot(self) -> HomeSnapshot:
