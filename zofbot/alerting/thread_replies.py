@@ -91,15 +91,13 @@ class ThreadReplies:
         if known and len(names) == 1:
             return known
         case = summarize_case(cause.results[0], 1500)
-        first = {"again": how.again, "broadcast": how.loud, "mention": how.mentioned}
-        if len(cause.results) == 1:
-            body: Payload = ResultPayload(case=case, run_id=self.finding.run.id, **first)
-        else:
+        body: ResultPayload | CauseReplyPayload = ResultPayload(case=case, run_id=self.finding.run.id)
+        if len(names) > 1:
             titles, listed = payloads.collect_titles(cause.results)
             body = CauseReplyPayload(
-                case=case, run_id=self.finding.run.id, count=len(cause.results), titles=titles,
-                unlisted=len(cause.results) - listed, **first,
-            )  # fmt: skip
+                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed
+            )
+        body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mentioned})
         if known:
             self.draft.add_notifications(
                 self.notify(NotificationKind.EDIT, edit_key(known), payloads.dump_payload(body), known)
