@@ -42,6 +42,7 @@ from zofbot.alerting.state import RuleState
 from zofbot.clock import Clock
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications.notification import Notification, NotificationKind, Receipt
+from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 from zofbot.store.attempt_results import Sent
@@ -410,7 +411,7 @@ async def polling(bench: Bench) -> None:
     async with bench.role("zof", str(pages), "30") as (_, zof):
         for _ in range(bench.size.rounds):
             await bench.begin()
-            client = ZofClient(base_url=f"{zof}/v1", key="key", clock=Clock())
+            client = ZofClient(base_url=f"{zof}/v1", key="key", clock=Clock(), events=EventEmitter())
             try:
                 bot = Bot(bench.client, bench.session, bench.slack)
                 poller = bot.poller(client, order="oldest")
