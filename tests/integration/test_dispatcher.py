@@ -35,6 +35,7 @@ from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.simulator.world import World
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
 from zofbot.slack.views.blocks import Message as Said
@@ -143,12 +144,14 @@ async def dispatcher_bench(
             events = EventEmitter(metrics)
             clock = made.clock
             notifier = SlackClient(
-                session,
-                token=made.slack.bot_token,
-                api_url=f"{stage.url}/api/",
-                events=events,
-                clock=clock,
-                deadline=deadline,
+                SlackCalls(
+                    session,
+                    token=made.slack.bot_token,
+                    api_url=f"{stage.url}/api/",
+                    events=events,
+                    clock=clock,
+                    deadline=deadline,
+                )
             )
             outbox = Outbox(Keyspace(client, "test"), clock)
             told: list[tuple[str, str]] = []

@@ -34,6 +34,7 @@ from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.world import World
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views import blocks as slack_message
 from zofbot.store.attempt_results import AttemptResult, Sent
@@ -304,7 +305,9 @@ class WorkerFleet:
             return False
         events, slack = EventEmitter(), self.stage.world.slack
         notifier = SlackClient(
-            self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", events=events, clock=self.clock
+            SlackCalls(
+                self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", events=events, clock=self.clock
+            )
         )
         outbox = self.make_outbox(schema)
 

@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
 HOMES = {
     "redis": {"store"},
     "httpx": {"zof"},
-    "slack_sdk.web": {"slack/web_client.py", "slack/client.py", "listeners/__init__.py"},
+    "slack_sdk.web": {"slack/web_client.py", "slack/calls.py", "slack/identity.py", "listeners/__init__.py"},
     "slack_bolt": {"listeners", "http/server.py", "http/socket_mode.py"},
     "pydantic_settings": {"config/settings.py"},
     "prometheus_client": {"observability/metrics.py"},

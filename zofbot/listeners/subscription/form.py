@@ -118,7 +118,7 @@ async def _parse_submission(
 
 
 async def _update_preview(context: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await context.notifier.update_view(
+    return await context.notifier.views.update_view(
         str(view.get("id") or ""), subscription_modal.with_preview(view, said), version
     )
 
