@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+from functools import partial
 from typing import Any
 
 import fakeredis
@@ -19,6 +20,7 @@ from rich.console import Console
 from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.metric_values import metric_value
 from tests.support.redis_dump import dump_redis
 from tests.support.triage import button_of, press_button, private_text, raise_alert
 from tests.support.valkey_servers import stopped_server
@@ -161,7 +163,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
     assert "Still asking" in line
     for hook in bot.world.slack.hooks.values():
         hook.uses = 5
-    sample = bot.app.metrics.registry.get_sample_value
+    sample = partial(metric_value, bot.app.metrics)
     labels = {"method": "response_url", "outcome": "refused", "status": "404"}
     await wait_until(lambda: (sample("zofbot_slack_calls_total", labels) or 0) > 0)
     told = await explanation_text(bot, line)
@@ -271,7 +273,7 @@ async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str)
         assert " → refused, HTTP 200: is_archived" in told
         assert "outbox: attempt 1 → parked" in told
         bot.world.zof.faults.set_fault("500", 4)
-        sample = bot.app.metrics.registry.get_sample_value
+        sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_zof_calls_total", {
             "method": "GET", "template": "/runs", "outcome": "unavailable", "status": "500"}) or 0) > 0)  # fmt: skip
         lost = [call.request_id for call in bot.world.zof.calls if call.status == 500]
@@ -499,7 +501,7 @@ async def test_one_that_cannot_be_read_hides_no_other(client: redis.Redis) -> No
 
 
 def outcome_count(metrics: Metrics, outcome: str) -> float:
-    return metrics.registry.get_sample_value("zofbot_traces_total", {"outcome": outcome}) or 0.0
+    return metric_value(metrics, "zofbot_traces_total", {"outcome": outcome}) or 0.0
 
 
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:

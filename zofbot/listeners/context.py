@@ -177,7 +177,9 @@ class ListenerContext:
 
     async def open_modal(self, requester: Requester, form: Block) -> None:
         """Open a modal, without newer block types if Slack rejects those. Raises SlackError."""
-        await show_or_simplify(lambda view: self.notifier.open_view(requester.request, view), form, plain_modal(form))
+        await show_or_simplify(
+            lambda view: self.notifier.views.open_view(requester.request, view), form, plain_modal(form)
+        )
 
 
 def requester_of(body: Mapping[str, Any]) -> Requester:

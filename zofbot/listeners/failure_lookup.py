@@ -128,7 +128,7 @@ async def alert_key_at(context: ListenerContext, channel: str, ts: str) -> str:
     Stored receipts are checked first, because Slack may allow only one read a minute. Raises SlackError.
     """
     own = await context.failures.alert_key_at(Receipt(channel, ts))
-    return own or alert_key_of(await context.notifier.key_at(channel, ts), channel)
+    return own or alert_key_of(await context.notifier.search.key_at(channel, ts), channel)
 
 
 async def find_outbox_record(context: ListenerContext, key: str) -> OutboxRecord | None:

@@ -129,7 +129,9 @@ class HomeUpdater:
     async def _publish_view(self, user: str, view: Block, version: str) -> bool:
         try:
             published = await show_or_simplify(
-                lambda shown: self._context.notifier.publish_home(user, shown, version), view, home_view.fallback_view()
+                lambda shown: self._context.notifier.views.publish_home(user, shown, version),
+                view,
+                home_view.fallback_view(),
             )
         except SlackError as error:
             log.info("home not published", reason=error.reason, user=user)

@@ -120,7 +120,7 @@ async def _parse_submission(
 
 
 async def _update_preview(context: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await context.notifier.update_view(str(view.get("id") or ""), modal.with_preview(view, said), version)
+    return await context.notifier.views.update_view(str(view.get("id") or ""), modal.with_preview(view, said), version)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
