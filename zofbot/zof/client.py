@@ -23,7 +23,7 @@ from zofbot.domain.errors import SettingsError, ZofError, ZofRejected, ZofUnavai
 from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall, ZofTry
-from zofbot.zof import admin_parsing, pagination, parsing, protocol
+from zofbot.zof import endpoint_parsing, pagination, parsing, protocol, schedule_parsing
 from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.errors import build_error
 from zofbot.zof.pagination import ListedT, ListRequest, QueryFilters
@@ -178,7 +178,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Schedule], None]:
         """Page through the schedules, including paused ones, like ``list_results``."""
         return self._list_unfiltered(
-            "/schedules", "list of schedules", admin_parsing.parse_schedules_page, patience, pages
+            "/schedules", "list of schedules", schedule_parsing.parse_schedules_page, patience, pages
         )
 
     def list_endpoints(
@@ -186,7 +186,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Endpoint], None]:
         """Page through the webhook endpoints like ``list_results``; needs ``webhooks:manage``."""
         return self._list_unfiltered(
-            "/webhooks", "list of webhooks", admin_parsing.parse_endpoints_page, patience, pages
+            "/webhooks", "list of webhooks", endpoint_parsing.parse_endpoints_page, patience, pages
         )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
@@ -197,7 +197,7 @@ class ZofClient:
         body = {"url": url, "events": list(events), "secret": secret}
         request = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
         return await self._send_request(
-            request, lambda found, request_id: admin_parsing.parse_endpoint(found), TimeBudget.FOLLOW_UP
+            request, lambda found, request_id: endpoint_parsing.parse_endpoint(found), TimeBudget.FOLLOW_UP
         )
 
     async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's name
