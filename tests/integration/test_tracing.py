@@ -39,7 +39,8 @@ from zofbot.observability.trace_recorder import MAX_FIRST_STEPS, MAX_IDS, MAX_LA
 from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.zof.state import HttpReply
-from zofbot.slack.views import replies, traces
+from zofbot.slack.views import traces
+from zofbot.slack.views.replies import request_replies
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.traces import MAX_SHOWN_TRACES, MAX_TRACE_BYTES, TRACE_TTL_SECONDS, TraceStore, TraceWriter
 from zofbot.zof.client import TimeBudget, ZofClient
@@ -173,7 +174,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
     with trace_recorder.record_trace(trace_recorder.discard_trace, "request", StoppedClock(0.0)) as made:
-        plain = replies.still_working_reply().plain_version(trace_recorder.current_reference())
+        plain = request_replies.still_working_reply().plain_version(trace_recorder.current_reference())
     assert made.reference in plain.text
 
 

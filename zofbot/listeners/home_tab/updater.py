@@ -10,7 +10,7 @@ import structlog
 from zofbot.domain.errors import SlackError, StoreUnavailable
 from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
-from zofbot.listeners.error_replies import log_unexpected
+from zofbot.listeners.error_handling import log_unexpected
 from zofbot.listeners.home_tab.data import HomeDataLoader, HomeSnapshot
 from zofbot.polling.cursor import ListOrder
 from zofbot.services.daily_stats import DailyStatsReader
