@@ -102,7 +102,7 @@ async def _add_subscriptions(world: World, bot: Zofbot) -> None:
         identity = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
         await subscriptions.add(parse_filters(filters).model_copy(update=identity))
         typed = filters.replace(f"<!subteam^{ON_CALL_GROUP}>", f"@{world.slack.groups[ON_CALL_GROUP].handle}")
-        text = f"zofbot tells this channel what fails from now on: I typed `{SLASH_COMMAND} subscribe {typed}`."
+        text = f"Failures will be posted here from now on: I typed `{SLASH_COMMAND} subscribe {typed}`."
         world.slack.add_message(PostedMessage(channel, world.slack.next_timestamp(), ANA, text))
 
 

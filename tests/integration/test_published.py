@@ -26,7 +26,7 @@ def home_text(bot: RunningBot) -> str:
 async def open_and_read_home(bot: RunningBot) -> str:
     """Open Home, and wait until Zof has answered."""
     await bot.stage.people.open_home(ANA)
-    await wait_until(lambda: "Runs in 24 h" in home_text(bot) and "asking Zof" not in home_text(bot))
+    await wait_until(lambda: "Runs in 24 h" in home_text(bot) and "Loading" not in home_text(bot))
     return home_text(bot)
 
 
@@ -94,14 +94,14 @@ async def test_a_zof_that_is_slow_with_its_schedules_holds_no_card_up(bot: Runni
 
 
 async def test_home_says_that_coverage_has_no_api(bot: RunningBot) -> None:
-    assert "Coverage, risk and specifications are in Zof's Console only" in await open_and_read_home(bot)
+    assert "Coverage, risk and specifications are only in the Zof Console" in await open_and_read_home(bot)
 
 
 async def test_runs_of_a_project_that_is_none_say_which_may_have_been_meant(bot: RunningBot) -> None:
     said = await bot.answer_text("/zof runs project:chekout,search status:queued")
     assert "No runs match" in said
-    assert "There is no project `chekout`; did you mean `checkout`?" in said
-    assert "There is no project" not in await bot.answer_text("/zof runs project:checkout status:queued")
+    assert "No project named `chekout`; did you mean `checkout`?" in said
+    assert "No project named" not in await bot.answer_text("/zof runs project:checkout status:queued")
     assert count_requests(bot, "/projects") == 1
 
 

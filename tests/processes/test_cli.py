@@ -151,7 +151,7 @@ async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
     [
         (("list", "--state", "lost"), (2, "--state lost is none of pending, sending, sent, dead, dropped.")),
         (("show", "k"), (1, "There is no notification k. `zofbot outbox list` shows those there are.")),
-        (("retry", "k"), (1, "Nothing to retry under k. It was sent, is being sent, or never was.")),
+        (("retry", "k"), (1, "Nothing to retry under k. It was sent, is being sent, or never existed.")),
     ],
 )
 async def test_a_notification_that_is_not_there_is_a_sentence(

@@ -20,7 +20,7 @@ _COLOUR_BY_LEVEL = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def check(
-    url: Annotated[str, typer.Option(help="Public address of the web door, to try it from here.")] = "",
+    url: Annotated[str, typer.Option(help="Public URL of the bot, to test it from here.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Try everything that zofbot needs, and say what is wrong and how to mend it; exit 1 if something is."""

@@ -11,7 +11,7 @@ from zofbot.cli.runner import exit_with, prepare_settings
 
 
 def manifest(
-    url: Annotated[str, typer.Option(help="Public address of the web door; without it, Socket Mode.")] = "",
+    url: Annotated[str, typer.Option(help="Public URL of the bot. Without it: Socket Mode.")] = "",
 ) -> None:
     """Print the Slack app manifest of this version; links unfurl where a URL template is set."""
     from zofbot.config.manifest import render_manifest  # noqa: PLC0415  (only this command needs it)

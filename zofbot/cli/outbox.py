@@ -86,7 +86,7 @@ def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
     async def retry_record(store: StoredData) -> None:
         before = await store.outbox.get_record(key)
         if not await store.outbox.retry(key):
-            raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
+            raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never existed.")
         await _append_audit(store, "outbox retry", key, before, "pending")
         _print_outcome(key, "pending", f"Retrying {key}. zofbot first checks whether it was already posted.", as_json)
 
@@ -100,7 +100,7 @@ def drop(key: KeyArgument, as_json: JsonOption = False) -> None:
     async def drop_record(store: StoredData) -> None:
         before = await store.outbox.get_record(key)
         if not await store.outbox.drop(key):
-            raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
+            raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never existed.")
         await _append_audit(store, "outbox drop", key, before, "dropped")
         _print_outcome(key, "dropped", f"{key} is dropped.", as_json)
 

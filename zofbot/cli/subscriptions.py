@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.subscriptions.diff import SubscriptionChange, SubscriptionDiff
     from zofbot.subscriptions.yaml_file import FileEntry
 
-app = typer.Typer(help="What all channels are told, as one file to review.", no_args_is_help=True)
+app = typer.Typer(help="All channels' subscriptions, as one file to review.", no_args_is_help=True)
 
 MAX_NAMES_SECONDS = 4.0
 """Time limit for looking up names of channels; without them the file has only ids."""
@@ -209,7 +209,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
         )
     except CommitConflict as error:
         raise ZofbotError(
-            "Somebody changed a subscription meanwhile, so nothing was changed.", "Look at the plan again."
+            "Someone else changed a subscription at the same time. Nothing was changed.", "Look at the plan again."
         ) from error
 
 

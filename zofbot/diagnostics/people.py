@@ -45,9 +45,7 @@ def check_person(identifier: str, where: str, reply: Mapping[str, Any] | SlackEr
     if isinstance(reply, SlackError):
         return slack_unreachable(reply)
     if reply.get("deleted"):
-        return warning_finding(
-            about, "This person's account is deactivated.", "Name somebody else, or take the id out."
-        )
+        return warning_finding(about, "This person's account is deactivated.", "Use someone else's ID, or remove it.")
     return None
 
 

@@ -42,7 +42,7 @@ def check_misplaced(name: str, value: str) -> Finding | None:
 def check_bot_token(reply: BotIdentity | SlackError, domains: Sequence[str] = ()) -> list[Finding]:
     """Check the bot's token and its scopes, including those for unfurling links to ``domains``."""
     if isinstance(reply, SlackRefused):
-        sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack refuses it ({reply.reason}).", ""))
+        sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack rejects it ({reply.reason}).", ""))
         return [error_finding(BOT_TOKEN, sentence, fix or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
     if isinstance(reply, SlackError):
         return [slack_unreachable(reply)]

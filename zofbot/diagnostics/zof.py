@@ -78,6 +78,7 @@ def runs_not_checked(may_run: bool) -> Finding:
     """Report that starting runs was not checked, because that would start one."""
     if may_run:
         return ok_finding(
-            "zof: runs by zofbot", "Not tried, for it would start one; a key without the right is told so in Slack."
+            "zof: runs by zofbot",
+            "Not tested, because that would start a run. If the key lacks the permission, the error appears in Slack.",
         )
     return ok_finding("zof: runs by zofbot", "Not needed: ZOFBOT_ALLOW_RUNS is off.")

@@ -81,7 +81,7 @@ VERBS = {
         Verb(
             "triage",
             "triage [mine|all]",
-            "list open alerts, oldest first: in this channel, yours, or everywhere",
+            "list open failures, oldest first: in this channel, yours, or everywhere",
             "triage mine",
             "triage [mine|all]",
         ),
@@ -92,11 +92,11 @@ VERBS = {
             "why run_1001",
             "why <id>",
         ),
-        Verb("oncall", "oncall", "show who would be called now in this channel", "oncall", "oncall"),
+        Verb("oncall", "oncall", "show this channel's escalation policy", "oncall", "oncall"),
         Verb(
             "handover",
             "handover [since]",
-            "post a handover: open, snoozed and resolved alerts of the last 12 hours, or since then",
+            "post a handover: open, snoozed and resolved failures of the last 12 hours, or since a time",
             "handover 8h",
             "handover [since]",
         ),

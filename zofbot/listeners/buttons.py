@@ -95,11 +95,11 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     share_result: "share this result",
     show_subscriptions_page: "list subscriptions",
     show_failures_page: "list failures",
-    remove_subscription: "end this subscription",
+    remove_subscription: "remove this subscription",
     send_test_alert: "send a test alert",
     unmute: muting.UNMUTE,
 }
-"""Descriptions of the buttons, to follow "You cannot"."""
+"""Descriptions of the buttons, to follow "You can't"."""
 
 
 def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
@@ -148,7 +148,7 @@ def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:
 def _require_id(value: dict[str, Any]) -> str:
     identifier = value.get("id")
     if not isinstance(identifier, str) or not is_valid_id(identifier):
-        raise BadInput("This button does not say what it is about.", "Type the command again.")
+        raise BadInput("This button no longer works.", "Type the command again.")
     return identifier
 
 

@@ -126,7 +126,7 @@ async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
     """Refuse a click that only a forged request can cause. Raises BadInput."""
     if about is not None:
         check_channel(about.key, channel)
-    raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
+    raise BadInput("This button no longer works.", "Use the buttons on the alert.")
 
 
 async def perform_action(
@@ -217,10 +217,10 @@ async def open_triage_form(context: ListenerContext, requester: Requester, about
         await context.send_reply(requester, triage_replies.unknown_alert_reply(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=requester.user)
-        step = "Press the button again, or type it in the alert's thread."
+        step = "Click the button again, or type it in the alert's thread."
         await context.send_reply(
             requester,
-            error_handling.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act])),
+            error_handling.error_reply(BadInput("Slack couldn't open the form.", step, example=_TYPED_EXAMPLES[act])),
         )
     except ZofbotError as error:
         await context.send_reply(requester, error_handling.error_reply(error))
@@ -311,7 +311,7 @@ async def with_assignee(context: ListenerContext, request: ActionRequest, user: 
         return request.model_copy(update={"act": Action.ACKNOWLEDGE})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
-        raise BadInput(f"You cannot assign this failure to {chosen.name or user}, who may not work on failures here.",
+        raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.",
                        "Choose a full member of this workspace.")  # fmt: skip
     return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
@@ -320,10 +320,10 @@ def with_resolution(context: ListenerContext, request: ActionRequest, reason: st
     """Set the reason and note of a resolution. Raises BadInput if the reason is unknown or a required note missing."""
     if reason not in RESOLUTION_REASONS:
         raise BadInput(
-            "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
+            "A reason is missing.", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
         )
     if context.note and not note.strip():
-        raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
+        raise BadInput("A note is required.", "Say briefly what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
 

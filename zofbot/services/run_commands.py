@@ -35,8 +35,8 @@ STALE_AFTER_SECONDS = 60.0
 RESUME_INTERVAL_SECONDS = 20.0
 """Seconds between checks for stale commands."""
 
-RERUN_PHRASE, CANCEL_PHRASE = "run the failed cases again", "cancel a run"
-"""Descriptions of the commands, to follow "You cannot"."""
+RERUN_PHRASE, CANCEL_PHRASE = "re-run failed cases", "cancel a run"
+"""Descriptions of the commands, to follow "You can't"."""
 
 MAX_RETRY_SECONDS = 3600.0
 """Seconds after which a command that Zof does not accept is abandoned."""
@@ -87,7 +87,7 @@ class RunCommands:
         """
         command = await self._load_command(name)
         if command.channel != channel:
-            raise BadInput("This button belongs to another channel.", "Ask for it again here.")
+            raise BadInput("This button belongs to another channel.", "Start over here.")
         at = self._unix_time()
         taken = command.model_copy(update={"by": by, "request": request, "at": at}).model_dump_json(
             exclude_defaults=True
@@ -232,9 +232,9 @@ class RunCommands:
         command = await self._load_command(name)
         log.error("order refused", name=name, sort=command.sort, cause=error.sentence, request_id=error.request_id)
         again = command.sort == "rerun"
-        undone = "The failed cases were not run again" if again else f"The run {command.run} was not cancelled"
+        undone = "The failed cases were not re-run" if again else f"Run {command.run} was not canceled"
         traced = f"Request ID: {error.request_id}" if error.request_id else "Zof returned no request id."
-        sentence = f"⚠️ {undone}, as {command.by.name} had asked. {error.sentence} {traced}"
+        sentence = f"⚠️ {undone} (requested by {command.by.name}). {error.sentence} {traced}"
         await self._end_command(
             name, [self._thread_line(command, f"order-refused:{name}", sentence, personal=not again)], error
         )
@@ -252,7 +252,7 @@ class RunCommands:
         """Return the follow-ups of a rerun: a thread reply, and the records that make the poller watch the new run."""
         if command.sort == "cancel":
             return [], {}
-        sentence = f"🔁 {command.by.name} runs the failed cases again" + (f": {run}" if run else "")
+        sentence = f"🔁 {command.by.name} started a re-run of the failed cases" + (f": {run}" if run else "")
         note = self._thread_line(command, f"rerun:{name}:{command.key}", sentence)
         if not run:  # without an id, its end cannot be observed
             return [note, refresh_card(command.key, self._unix_time())], {
@@ -284,7 +284,7 @@ class RunCommands:
         except ValidationError as error:
             if stored:
                 log.error("unreadable order", name=name, problems=error.error_count())
-            raise BadInput("This question is not known any more.", "Ask for it again.") from error
+            raise BadInput("This confirmation has expired.", "Start over.") from error
 
     def _unix_time(self) -> float:
         return self._clock.time()
@@ -296,8 +296,8 @@ def _dump_rerun(rerun: Rerun) -> str:
 
 def _already_running(rerun: Rerun) -> BadInput:
     which = f": run `{rerun.run}`" if is_valid_id(rerun.run) else ""
-    return BadInput(f"{rerun.by.name or 'Somebody'} is running these cases again already{which}.",
-                    "The thread says how that ends.")  # fmt: skip
+    return BadInput(f"{rerun.by.name or 'Someone'} is already re-running these cases{which}.",
+                    "The result will be posted in the thread.")  # fmt: skip
 
 
 def _started_run_id(reply: ZofReply) -> str:

@@ -123,14 +123,14 @@ def _check_eviction(server: RedisInfo) -> HealthProblem | None:
     policy = str(server.info.get("maxmemory_policy", "noeviction"))
     if policy == "noeviction":
         return None
-    what = f"Redis throws keys away when memory runs short ({policy}): alerts may be lost or told twice."
+    what = f"Redis throws keys away when memory runs short ({policy}): alerts may be lost or posted twice."
     return HealthProblem("redis eviction", what, "Set maxmemory-policy to noeviction; share this Redis with no cache.")
 
 
 def _check_persistence(server: RedisInfo) -> HealthProblem | None:
     if server.info.get("aof_enabled") != 0 or server.saves or (server.saves is None and _has_snapshots(server.info)):
         return None
-    what = "Redis keeps nothing on disk: what waits to be told is lost when it restarts."
+    what = "Redis keeps nothing on disk: queued messages are lost when it restarts."
     return HealthProblem("redis persistence", what, "Switch on appendonly (best), or snapshots with `save`.")
 
 
@@ -147,7 +147,7 @@ def _check_disk(server: RedisInfo) -> HealthProblem | None:
     failed = [name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if server.info.get(name) == "err"]
     if not failed:
         return None
-    what = f"Redis could not write to its disk ({', '.join(failed)}): it refuses writes, or will lose them."
+    what = f"Redis could not write to its disk ({', '.join(failed)}): it rejects writes, or will lose them."
     return HealthProblem("redis disk", what, "Look at its disk and its log.", grave=True)
 
 
@@ -213,7 +213,7 @@ def explain_unreachable(error: StoreUnavailable) -> HealthProblem:
         causes.append(last.__cause__)  # redis-py wraps a refused password in a ConnectionError
     if any(isinstance(cause, _LOGIN_ERRORS) for cause in causes):
         what, fix = (
-            "Redis refuses zofbot's user or password.",
+            "Redis rejects zofbot's user or password.",
             "Correct them in REDIS_URL: redis://user:password@host.",
         )
     else:

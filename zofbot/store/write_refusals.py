@@ -11,13 +11,13 @@ _ACL_FIX = "Give the user what `ACL SETUSER` in docs/operate.md gives."
 
 _CAUSE_BY_WORD: dict[str, tuple[str, str]] = {
     "OOM": (
-        "Redis has reached its memory limit (maxmemory) and refuses to write.",
+        "Redis has reached its memory limit (maxmemory) and rejects writes.",
         "Raise maxmemory, or move what else is kept there.",
     ),
-    "MISCONF": ("Redis could not save to its disk and refuses to write.", "Look at its disk and its log."),
-    "READONLY": ("Redis is a replica and refuses to write.", "Point REDIS_URL to the primary."),
+    "MISCONF": ("Redis could not save to its disk and rejects writes.", "Look at its disk and its log."),
+    "READONLY": ("Redis is a replica and rejects writes.", "Point REDIS_URL to the primary."),
     "NOREPLICAS": (
-        "Redis refuses to write while too few replicas follow (min-replicas-to-write).",
+        "Redis rejects writes while too few replicas follow (min-replicas-to-write).",
         "Look why they do not follow it.",
     ),
     "NOPERM": ("Redis does not let zofbot's user do this.", _ACL_FIX),

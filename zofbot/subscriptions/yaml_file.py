@@ -35,7 +35,7 @@ from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS, Subscription
 FILE_VERSION = 1
 
 FILE_HEADER = """\
-# What zofbot tells which channel. `zofbot subscriptions import --plan FILE` shows what an edit of this would change.
+# Subscriptions by channel. `zofbot subscriptions import --plan FILE` shows what an edit of this would change.
 # Filters are those of `/zof subscribe`; '' means all failures. A new entry needs nothing but its filters.
 """
 _FIELD_PATTERNS = {
@@ -140,7 +140,7 @@ class _YamlReader:
 
     def read_entries(self, root: yaml.Node | None) -> list[FileEntry]:
         if root is None:
-            self.problems.append(f"{self._name} is empty; `channels: {{}}` would say that no channel is told anything.")
+            self.problems.append(f"{self._name} is empty; `channels: {{}}` would remove all subscriptions.")
             return []
         top = self._read_mapping(root, "file", ("version", "channels"), needed=("version", "channels"))
         if "version" in top and self._read_text(top["version"], "version") != str(FILE_VERSION):
@@ -188,7 +188,7 @@ class _YamlReader:
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if name in found:
-                self._add_problem(_line_number(key), name, "it stands here twice.")
+                self._add_problem(_line_number(key), name, "it is given twice.")
             elif not name or (known and name not in known):
                 self._add_problem(
                     _line_number(key), name or where, f"there is no such field; there are {', '.join(known)}."
@@ -239,7 +239,7 @@ class _YamlReader:
         counts = Counter((entry.channel, format_filters(entry.subscription)) for entry in entries)
         for entry in entries:
             if entry.id in lines:
-                self._add_problem(entry.line, "id", f"`{entry.id}` stands in line {lines[entry.id]} already.")
+                self._add_problem(entry.line, "id", f"`{entry.id}` is already in line {lines[entry.id]}.")
             elif entry.id is not None:
                 lines[entry.id] = entry.line
             elif counts[entry.channel, format_filters(entry.subscription)] > 1:

@@ -90,7 +90,7 @@ def test_a_full_card_says_everything() -> None:
     for part in (
         "❌ Failed: Guest checkout totals are right", "checkout", "staging", "`run_1001`", "`tc_7`", "1 min 42 s",
         "critical", "expected 3\\n  to equal 4", "`res_4821`", "https://app.zof.ai/results/res_4821",
-        "https://logs.zof.ai/x", "Share to channel", "Show run", "<!date^1780301700^",
+        "https://logs.zof.ai/x", "Share to channel", "View run", "<!date^1780301700^",
     ):  # fmt: skip
         assert part in said, part
     assert cards.result_card(FULL, LINKS).message_fields()["text"] == (
@@ -142,7 +142,7 @@ def test_fifty_three_failures_are_paged() -> None:
     assert "Show 10 more" in first
     last = render_accepted(cards.run_card(run, bad, NO_LINKS, start=50))
     assert "51 to 53 of 53" in last
-    assert "Show" not in last.replace("Show this result", "")
+    assert "Show" not in last.replace("View this result", "")
     assert "Back" in last
 
 

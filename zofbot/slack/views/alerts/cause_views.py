@@ -46,7 +46,7 @@ def cause_row(cause: CauseSummary) -> Block:
     example = cause.example
     why = text.escape_line(example.why.partition("\n")[0], 200) or "without a failure text"
     title = text.escape_line(example.title or example.id, 150)
-    details = lookup_button("Details", "zof_result", example.id, "Show one of these results")
+    details = lookup_button("View details", "zof_result", example.id, "View one of these results")
     return section_block(f"*{cause.count}×* {why}\nfor example *{title}*", details)
 
 
@@ -62,7 +62,7 @@ def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
         section_block(f"{'🔁' if body.again else '❌'} *{sentence}*"),
         *failure_blocks(body.case),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
-        *([context_block(f"and {body.unlisted} that are not listed here; Zof has them all.")] if body.unlisted else []),
+        *([context_block(f"and {body.unlisted} more; see the run in Zof.")] if body.unlisted else []),
         *case_buttons(body.case, body.run_id, context.links),
     ]
     return with_mentions(f"{sentence}: {why}" if why else sentence, blocks, "", [], body.mention)

@@ -56,8 +56,8 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
 
 def unexpected_error_reply(reference: str) -> Message:
     """Render an unexpected error; the log has ``reference`` with the traceback."""
-    sentence = "Something went wrong inside zofbot."
-    step = "Try again; if it stays, give an operator this reference."
+    sentence = "Something went wrong in zofbot."
+    step = "Try again. If it persists, give an operator this reference."
     return Message(
         f"{sentence} {step} Reference: {reference}",
         [section_block(f"⚠️ *{sentence}*\n{step}"), context_block(f"Reference: {text.inline_code(reference)}")],

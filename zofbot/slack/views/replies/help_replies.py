@@ -33,8 +33,8 @@ def all_commands_help() -> Message:
 
 
 THREAD_ONLY_NOTE = (
-    "`broadcast:never`: that a failure is back after it had recovered stands in the thread alone, where only those who "
-    "follow it hear of it. One that somebody had resolved is a new message all the same."
+    "`broadcast:never`: a failure that is back after recovering is posted only in the thread. One that was resolved is "
+    "a new alert anyway."
 )
 """Explanation of ``broadcast:never`` (mrkdwn)."""
 
