@@ -6,6 +6,9 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constrain
 PIP := $(INSTALL) --quiet
 COUNT_PACKAGES := awk '/^Collecting/ { printf "\r  %d packages", ++n; fflush() } /^Installing/ { printf ", installing"; fflush() } END { if (n) print "" }'
 
+# Compiled files are kept: every worker and every bot that a test starts would compile all of the code again.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test coverage check lint bench soak audit deploy-check requirements sbom manifest clean
 
 demo: $(VENV)/ready

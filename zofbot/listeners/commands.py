@@ -8,8 +8,8 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from zofbot.domain import commands
-from zofbot.domain.commands import ParsedCommand
+from zofbot.domain import command_parser, commands
+from zofbot.domain.command_parser import ParsedCommand
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 from zofbot.listeners import digest, lookups, mutes, oncall, run_commands, share, traces, why
@@ -17,8 +17,8 @@ from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
 from zofbot.listeners.subscription import commands as subscriptions
 from zofbot.listeners.subscription import form
-from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import help_replies
 from zofbot.triage.thread_commands import ACTION_WORDS
 
 
@@ -47,7 +47,7 @@ async def answer_command(context: ListenerContext, requester: Requester, text: s
             f"`{commands.SLASH_COMMAND} triage` lists what is open.",
             example=f"@zofbot {first}",
         )
-    typed = commands.parse_command(text, context.links.identify_target)
+    typed = command_parser.parse_command(text, context.links.identify_target)
     if typed.verb != "help":
         await require_reader(context, requester, f"use `{commands.SLASH_COMMAND} {typed.verb}`")
     return await COMMAND_HANDLERS[typed.verb](context, requester, typed)
@@ -60,7 +60,7 @@ async def _answer_result(context: ListenerContext, requester: Requester, typed: 
 
 
 async def _answer_help(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
-    return replies.command_help(commands.VERBS[typed.about]) if typed.about else replies.all_commands_help()
+    return help_replies.command_help(commands.VERBS[typed.about]) if typed.about else help_replies.all_commands_help()
 
 
 COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand], Coroutine[Any, Any, Message]]] = {
