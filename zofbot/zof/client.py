@@ -20,6 +20,7 @@ import structlog
 from zofbot import __version__
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.extra_fields import DEFAULT_EXTRA_FIELDS, ExtraFields
 from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall, ZofTry
@@ -68,6 +69,7 @@ class ZofClient:
         project_param: str = "project_id",
         since_param: str = "",
         bare_duration_unit: parsing.DurationUnit = "ms",
+        extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
         clock: Clock,
         events: EventEmitter,
         board: SharedQuota | None = None,
@@ -78,7 +80,7 @@ class ZofClient:
         self._key = _check_key(key)
         self._base = _check_base_url(base_url)
         self._filters = QueryFilters(status_param, project_param, since_param)
-        self._unit: parsing.DurationUnit = bare_duration_unit
+        self._reading: parsing.ReadingOptions = {"unit": bare_duration_unit, "extra_fields": extra_fields}
         self._events = events
         self._clock = clock
         self._random = random
@@ -103,7 +105,7 @@ class ZofClient:
         request = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
         found = await self._send_request(
             request,
-            lambda found, request_id: parsing.parse_result(found, asked=id, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_result(found, asked=id, request_id=request_id, **self._reading),
             patience,
         )
         return found.without_future_times(self._clock.now())
@@ -113,7 +115,7 @@ class ZofClient:
         request = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
         found = await self._send_request(
             request,
-            lambda found, request_id: parsing.parse_run(found, asked=id, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_run(found, asked=id, request_id=request_id, **self._reading),
             patience,
         )
         return found.without_future_times(self._clock.now())
@@ -144,7 +146,7 @@ class ZofClient:
             request,
             self._filters.to_query(status, None, since),
             is_wanted,
-            lambda found, request_id: parsing.parse_results_page(found, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_results_page(found, request_id=request_id, **self._reading),
         )
         return self._list_pages(listing, patience, starting_after, pages)
 
@@ -163,7 +165,7 @@ class ZofClient:
             ZofRequest("/runs", "list of runs", deed="read the"),
             self._filters.to_query(status, project, since),
             lambda item: pagination.has_status(item, status) and pagination.is_of_project(item, project),
-            lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, **self._reading),
         )
         return self._list_pages(listing, patience, starting_after, pages)
 

@@ -10,15 +10,26 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from zofbot.domain.errors import ZofUnreadable
+from zofbot.domain.extra_fields import DEFAULT_EXTRA_FIELDS, ExtraFields
 from zofbot.domain.model import CaseCounts, Outcome, Project, Result, Run
 from zofbot.zof.coerce import as_count, as_cursor, as_datetime, as_identifier, as_number, as_text, value_at
+from zofbot.zof.extra_values import read_extra_values
 from zofbot.zof.protocol import PAGE_SIZE, TRY_AGAIN_HINT, Page
 
 T = TypeVar("T")
 DurationUnit = Literal["ms", "s"]
+
+
+class ReadingOptions(TypedDict):
+    """Options of the functions that parse results and runs."""
+
+    unit: DurationUnit
+    extra_fields: ExtraFields
+
+
 JsonObject = dict[str, object]
 
 FIELD_NAMES: dict[str, tuple[str, ...]] = {
@@ -116,32 +127,55 @@ def classify_outcome(word: str | None) -> Outcome:
 
 
 def parse_result(
-    found: object, *, asked: str | None = None, request_id: str | None = None, unit: DurationUnit = "ms"
+    found: object,
+    *,
+    asked: str | None = None,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
 ) -> Result:
     """Parse one result, bare or wrapped; ``asked`` replaces a missing id, ``unit`` is that of ``duration``.
 
     Raises ZofUnreadable if there is no object, or no id.
     """
     data = _unwrap_object(found, "result")
-    return _build_result(data, _read_id(data, asked), request_id=request_id, unit=unit)
+    reading = _Reading(request_id, unit, extra_fields)
+    return _build_result(data, _read_id(data, asked), reading)
 
 
 def parse_run(
-    found: object, *, asked: str | None = None, request_id: str | None = None, unit: DurationUnit = "ms"
+    found: object,
+    *,
+    asked: str | None = None,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
 ) -> Run:
     """Parse one run with its embedded results; otherwise like ``parse_result``."""
     data = _unwrap_object(found, "run")
-    return _build_run(data, _read_id(data, asked), request_id=request_id, unit=unit)
+    return _build_run(data, _read_id(data, asked), _Reading(request_id, unit, extra_fields))
 
 
-def parse_results_page(found: object, *, request_id: str | None = None, unit: DurationUnit = "ms") -> Page[Result]:
+def parse_results_page(
+    found: object,
+    *,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
+) -> Page[Result]:
     """Parse one page of results. Raises ZofUnreadable if it holds no list."""
-    return _parse_page(found, partial(_build_result, request_id=request_id, unit=unit), request_id)
+    return _parse_page(found, partial(_build_result, reading=_Reading(request_id, unit, extra_fields)), request_id)
 
 
-def parse_runs_page(found: object, *, request_id: str | None = None, unit: DurationUnit = "ms") -> Page[Run]:
+def parse_runs_page(
+    found: object,
+    *,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
+) -> Page[Run]:
     """Parse one page of runs. Raises ZofUnreadable if it holds no list."""
-    return _parse_page(found, partial(_build_run, request_id=request_id, unit=unit), request_id)
+    return _parse_page(found, partial(_build_run, reading=_Reading(request_id, unit, extra_fields)), request_id)
 
 
 def parse_projects_page(found: object, *, request_id: str | None = None) -> Page[Project]:
@@ -176,7 +210,15 @@ def _read_id(data: JsonObject, asked: str | None) -> str:
     return known
 
 
-def _shared_fields(data: JsonObject, unit: DurationUnit) -> dict[str, object]:
+class _Reading(NamedTuple):
+    """What applies to all objects of one reply."""
+
+    request_id: str | None
+    unit: DurationUnit
+    extra_fields: ExtraFields
+
+
+def _shared_fields(data: JsonObject, reading: _Reading) -> dict[str, object]:
     status = _status_word(data)
     started, ended = _first_value(data, "started", as_datetime), _first_value(data, "ended", as_datetime)
     return {
@@ -186,11 +228,13 @@ def _shared_fields(data: JsonObject, unit: DurationUnit) -> dict[str, object]:
         "project_id": _first_value(data, "project_id", as_identifier),
         "project_name": _first_value(data, "project_name", as_text),
         "environment": _first_value(data, "environment", as_text),
-        "duration": _read_duration(data, unit, started, ended),
+        "duration": _read_duration(data, reading.unit, started, ended),
         "started": started,
         "ended": ended,
         "created": _first_value(data, "created", as_datetime),
         "url": _first_value(data, "url", as_text),
+        "request_id": reading.request_id,
+        "extras": read_extra_values(data, reading.extra_fields),
     }
 
 
@@ -215,10 +259,8 @@ def _read_duration(
     return (ended - started).total_seconds() if started and ended and started <= ended else None
 
 
-def _build_result(
-    data: JsonObject, known_id: str, *, request_id: str | None, unit: DurationUnit, within: str | None = None
-) -> Result:
-    fields = _shared_fields(data, unit)
+def _build_result(data: JsonObject, known_id: str, reading: _Reading, within: str | None = None) -> Result:
+    fields = _shared_fields(data, reading)
     case_id = _first_value(data, "case_id", as_identifier)
     failure = _first_value(data, "failure", as_text)
     if failure is None and classify_outcome(_status_word(data)).is_bad:
@@ -228,7 +270,6 @@ def _build_result(
         fields
         | {
             "id": known_id,
-            "request_id": request_id,
             "run_id": _first_value(data, "run_id", as_identifier) or within,
             "case_id": case_id,
             "failure": failure,
@@ -250,7 +291,7 @@ def _attempt_count(value: object) -> int | None:
     return as_count(len(value) if isinstance(value, list) else value)
 
 
-def _build_run(data: JsonObject, known_id: str, *, request_id: str | None, unit: DurationUnit) -> Run:
+def _build_run(data: JsonObject, known_id: str, reading: _Reading) -> Run:
     counts = CaseCounts(
         total=_first_value(data, "total", as_count),
         passed=_first_value(data, "passed", as_count),
@@ -262,14 +303,13 @@ def _build_run(data: JsonObject, known_id: str, *, request_id: str | None, unit:
     results = None
     if listed is not None and len(listed) <= MAX_EMBEDDED_RESULTS:
         read, skipped = _parse_items(
-            listed, partial(_build_result, request_id=request_id, unit=unit, within=known_id), MAX_EMBEDDED_RESULTS
+            listed, partial(_build_result, reading=reading, within=known_id), MAX_EMBEDDED_RESULTS
         )
         results = read if read or not skipped else None  # results without ids: fetch them by pages instead
     return Run.model_validate(
-        _shared_fields(data, unit)
+        _shared_fields(data, reading)
         | {
             "id": known_id,
-            "request_id": request_id,
             "counts": counts,
             "results": results,
             "schedule_id": _first_value(data, "schedule_id", as_identifier),

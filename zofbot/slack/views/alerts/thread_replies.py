@@ -29,6 +29,7 @@ from zofbot.slack.views.components import (
     run_buttons,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_blocks
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage_controls import (
     RESOLUTION_REASONS,
@@ -50,6 +51,7 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
     blocks = [
         section_block(f"{look.emoji} *{sentence}*{attempts_suffix(case.attempts)}{others}"),
         *failure_blocks(case),
+        *extra_blocks(case.extras, context.links),
         *case_buttons(case, body.run_id, context.links),
     ]
     return with_mentions(f"{sentence}{others}", blocks, "", [], body.mention)
