@@ -47,7 +47,11 @@ class Message:
         return replace(self, text=f"{self.text}\n{note}", blocks=[*self.blocks[: MAX_BLOCKS - 1], context_block(note)])
 
     def without_images(self) -> Message:
-        """Return the message without image blocks: Slack refuses all of a message if it cannot fetch an image."""
+        """Return the message without image blocks.
+
+        Slack refuses a whole message if it cannot fetch an image, at times also a reachable one
+        (https://github.com/slackapi/python-slack-sdk/issues/1782).
+        """
         blocks, body = ([block for block in part if block["type"] != "image"] for part in (self.blocks, self.body))
         return self if (blocks, body) == (self.blocks, self.body) else replace(self, blocks=blocks, body=body)
 
