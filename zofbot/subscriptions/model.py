@@ -89,6 +89,9 @@ class Subscription(_SubscriptionModel):
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     case: tuple[str, ...] = ()
+    branch: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    owner: tuple[str, ...] = ()
     on: tuple[EventType, ...] = (EventType.FAILED, EventType.ERROR, EventType.RECOVERED)
     group: Grouping = Grouping.RUN
     layout: Layout = Layout.THREAD
@@ -109,7 +112,7 @@ class Subscription(_SubscriptionModel):
         escalated = (identifier for step in self.escalate for identifier in step.mention)
         return tuple(dict.fromkeys([*self.mention, *escalated]))
 
-    @field_validator("project", "env", "case")
+    @field_validator("project", "env", "case", "branch", "tag", "owner")
     @classmethod
     def _clean_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         """Clean stored patterns as typed ones are cleaned, so that old records can be typed too."""

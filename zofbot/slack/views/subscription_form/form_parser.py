@@ -84,6 +84,8 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     )
     yield "env", "env", partial(_typed_list, state, "env")
     yield "case", "case", partial(_typed_list, state, "case")
+    for name in ("branch", "tag", "owner"):
+        yield name, name, partial(_typed_list, state, name)
     yield "on", "on", lambda: ",".join(_selected_options(state, "on")) or ","
     yield "group", "group", lambda: ",".join(_selected_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_selected_options(state, "layout"))
