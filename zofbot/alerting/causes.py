@@ -8,10 +8,14 @@ from functools import lru_cache
 
 from zofbot.alerting.failure_signature import Signature, make_signature
 from zofbot.domain.model import Result
+from zofbot.notifications.extra_summaries import summarize_extras
 from zofbot.notifications.payloads import CaseSummary, CauseSummary
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
+
+MAX_DESCRIBED_CHARACTERS = 1500
+"""Characters of a failure text in a message of its own."""
 
 MAX_CAUSES = 10
 """Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
@@ -60,6 +64,12 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
 def summarize_case(result: Result, most: int = 200) -> CaseSummary:
     """Summarize a result with its signature and at most ``most`` characters of its failure text."""
     return CaseSummary.from_result(result, most, signature_of(result))
+
+
+def describe_case(result: Result) -> CaseSummary:
+    """Summarize a result with more of its failure text and its extra fields, for a message of its own."""
+    case = summarize_case(result, MAX_DESCRIBED_CHARACTERS)
+    return case.model_copy(update={"extras": summarize_extras(result.extras)})
 
 
 def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:
