@@ -259,7 +259,7 @@ def build_triage_form(
             foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
             return triage_modals.snooze_modal(form_state, failure.title, offered, foreseen, counts=counts)
         case _:
-            return triage_modals.resolve_modal(form_state, failure.title, note=context.note)
+            return triage_modals.resolve_modal(form_state, failure.title, note=context.settings.zofbot_resolve_note)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -322,7 +322,7 @@ def with_resolution(context: ListenerContext, request: ActionRequest, reason: st
         raise BadInput(
             "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
         )
-    if context.note and not note.strip():
+    if context.settings.zofbot_resolve_note and not note.strip():
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
