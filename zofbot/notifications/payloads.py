@@ -18,6 +18,8 @@ from zofbot.domain.redaction import redact
 from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.past_causes import PastCause
+from zofbot.notifications.past_causes import Resolution as Resolution  # noqa: PLC0414  (exported for mypy)
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -99,15 +101,6 @@ class CaseSummary(_PayloadModel):
         )
 
 
-class Resolution(_PayloadModel):
-    """How a person resolved a failure before it failed again; ``at`` is Unix seconds, ``by`` the person's name."""
-
-    at: float
-    by: str = ""
-    reason: str = ""
-    note: str = ""
-
-
 class Owner(_PayloadModel):
     """Whom a subscription with the filters ``wish`` mentions, for which cases (titles), and how many ``more`` cases."""
 
@@ -142,6 +135,8 @@ class _AlertPayload(_PayloadModel):
     """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None
     """How somebody had resolved the same failure, in an earlier alert."""
+    past: tuple[PastCause, ...] = ()
+    """What is remembered of its causes, those seen before; at most ``MAX_PAST_CAUSES``."""
 
     @property
     def is_recovered(self) -> bool:
