@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -13,8 +13,9 @@ from zofbot.domain import durations
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, fold_name, format_mention
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import EventType
-from zofbot.subscriptions.model import Broadcast, Grouping, Layout, QuietHours, Subscription, Threshold
+from zofbot.subscriptions.model import DEFAULT_EVENTS, Broadcast, Grouping, Layout, QuietHours, Subscription, Threshold
 from zofbot.subscriptions.quiet_hours import find_zone
 from zofbot.subscriptions.tokenizer import format_form_list, quote_list, split_list, split_words, unquote_value
 from zofbot.triage import EscalationStep
@@ -42,6 +43,7 @@ FILTER_EXAMPLES = {
 }
 """Every filter with an example that can be copied."""
 
+_FAILURE_EVENTS = {EventType.FAILED, EventType.ERROR, EventType.PASSED_WITH_FAILURES}
 _ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"<(?P<sign>[@#])[A-Z0-9]+\|(?P<name>[^<>]+)>|<!subteam\^[A-Z0-9]+\|(?P<handle>[^<>]+)>")
@@ -88,6 +90,8 @@ def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_I
             raise _filter_error(
                 name, f"`{name}:` is longer than {MAX_LIST_CHARACTERS} characters.", "Use a glob such as `cart*`."
             )
+    if "on" in parsed:
+        parsed |= _sort_event_words(parsed["on"])
     return Subscription(**parsed)
 
 
@@ -104,10 +108,11 @@ def has_named_mention(text: str) -> bool:
 def format_filters(subscription: Subscription) -> str:
     """Return the filters as typed, without defaults; ``parse_filters`` reads them back."""
     plain = Subscription()
+    attributes = ((name, "event_words" if name == "on" else name) for name in _FORMATTERS)
     parts = [
-        f"{name}:{write(getattr(subscription, name))}"
-        for name, write in _FORMATTERS.items()
-        if getattr(subscription, name) != getattr(plain, name)
+        f"{name}:{_FORMATTERS[name](getattr(subscription, attribute))}"
+        for name, attribute in attributes
+        if getattr(subscription, attribute) != getattr(plain, attribute)
     ]
     return " ".join(parts)
 
@@ -115,13 +120,13 @@ def format_filters(subscription: Subscription) -> str:
 def _split_filter(typed: str) -> tuple[str, list[str]]:
     name, colon, rest = typed.partition(":")
     name = name.lower()
-    known = canonical_filter(name)
+    known = "on" if name == "-on" else canonical_filter(name)
     if not known:
         raise _unknown_filter(typed, name, colon)
     values = split_list(rest)
     if not values:
         raise _filter_error(known, f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
-    return known, values
+    return known, [f"-{value.removeprefix('-')}" for value in values] if name == "-on" else values
 
 
 def canonical_filter(name: str) -> str:
@@ -176,8 +181,27 @@ def _choice_parser(name: str, choices: type[ChoiceT]) -> Callable[[list[str], Au
     return parse_value
 
 
-def _parse_events(values: list[str], author: AuthorContext) -> tuple[EventType, ...]:
-    return tuple(dict.fromkeys(_parse_choice("on", EventType, value) for value in values))
+def _parse_event_words(values: list[str], author: AuthorContext) -> tuple[str, ...]:
+    """Parse the words of ``on:``: events, and what failures are by their history, which ``-`` excludes."""
+    return tuple(dict.fromkeys(_parse_event_word(unquote_value(value)) for value in values))
+
+
+def _parse_event_word(value: str) -> str:
+    if value.startswith("-"):
+        return f"-{_check_choice('on', list(CaseStanding), value[1:])}"
+    return _check_choice("on", [*EventType, *CaseStanding], value)
+
+
+def _sort_event_words(words: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a subscription that the words of ``on:`` set."""
+    events = [EventType(word) for word in words if word in list(EventType)]
+    wanted = [word for word in words if word in list(CaseStanding)]
+    standings = [each for each in CaseStanding if each in (wanted or CaseStanding) and f"-{each}" not in words]
+    if not standings:
+        raise _filter_error("on", "`on:` leaves no failures.", "Exclude fewer of `new`, `known` and `flaky`.", "on:new")
+    if events and len(standings) < len(CaseStanding) and not {*events} & _FAILURE_EVENTS:
+        events += [EventType.FAILED, EventType.ERROR]
+    return {"on": tuple(dict.fromkeys(events)) or DEFAULT_EVENTS, "standings": tuple(standings)}
 
 
 def _parse_broadcasts(values: list[str], author: AuthorContext) -> tuple[Broadcast, ...]:
@@ -188,10 +212,14 @@ def _parse_broadcasts(values: list[str], author: AuthorContext) -> tuple[Broadca
 
 
 def _parse_choice(name: str, choices: type[ChoiceT], value: str) -> ChoiceT:
+    return choices(_check_choice(name, list(choices), value))
+
+
+def _check_choice(name: str, choices: Sequence[str], value: str) -> str:
     unquoted = unquote_value(value).lower()
-    if unquoted in list(choices):
-        return choices(unquoted)
-    suggestion = _closest_word(unquoted, list(choices))
+    if unquoted in choices:
+        return unquoted
+    suggestion = _closest_word(unquoted, choices)
     step = f"Did you mean `{name}:{suggestion}`?" if suggestion else f"It can be {_join_choices(choices)}."
     raise _filter_error(
         name, f"`{_clip_input(value)}` is no value for `{name}:`.", step, f"{name}:{suggestion}" if suggestion else ""
@@ -321,7 +349,7 @@ _PARSERS: dict[str, Callable[[list[str], AuthorContext], Any]] = {
     "project": _pattern_parser("project"),
     "env": _pattern_parser("env"),
     "case": _pattern_parser("case"),
-    "on": _parse_events,
+    "on": _parse_event_words,
     "group": _choice_parser("group", Grouping),
     "layout": _choice_parser("layout", Layout),
     "broadcast": _parse_broadcasts,
@@ -378,8 +406,8 @@ def _closest_word(word: str, known: Sequence[str] | dict[str, str]) -> str:
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
-def _join_choices(choices: type[StrEnum]) -> str:
-    return " or ".join(f"`{word.value}`" for word in choices)
+def _join_choices(choices: Iterable[str]) -> str:
+    return " or ".join(f"`{word}`" for word in map(str, choices))
 
 
 def _clip_input(value: str) -> str:
