@@ -46,6 +46,7 @@ from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 from zofbot.store.attempt_results import Sent
 from zofbot.store.embedded import start_embedded
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import KEY_TTL_SECONDS, MAX_BURST, Outbox
 from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
@@ -208,7 +209,7 @@ async def burst(bench: Bench, workers: int, *, remembered: int = 0) -> Burst:
     size = bench.size.burst
     await bench.begin()
     await remember(bench, remembered)
-    outbox, waiting = Outbox(bench.client, NAMESPACE, Clock()), many(size, size // MAX_BURST)
+    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), many(size, size // MAX_BURST)
     async with AsyncExitStack() as stack:
         pids = [
             (await stack.enter_async_context(bench.role("worker", bench.store, bench.slack)))[0] for _ in range(workers)
@@ -460,7 +461,7 @@ async def remembering(bench: Bench) -> None:
     """A root's body goes after two days, its key stays for thirty: by what the server says that each takes."""
     size, prefix = min(1000, bench.size.keys), f"{{{NAMESPACE}}}:"
     await bench.begin()
-    outbox, waiting = Outbox(bench.client, NAMESPACE, Clock()), many(size, size)
+    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), many(size, size)
     for at in range(0, size, BATCH):
         await outbox.commit(waiting[at : at + BATCH])
         batch = await outbox.claim(BATCH)
@@ -490,7 +491,7 @@ async def taken(bench: Bench, names: Sequence[str]) -> float:
 async def pacing(bench: Bench) -> None:
     seconds, channels = bench.size.seconds, 20
     await bench.begin(paced=True)
-    outbox = Outbox(bench.client, NAMESPACE, Clock())
+    outbox = Outbox(Keyspace(bench.client, NAMESPACE), Clock())
     async with bench.role("worker", bench.store, bench.slack):
         await outbox.commit(many(int(channels * seconds), channels))
         await bench.posted(int(channels * seconds))

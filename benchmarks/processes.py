@@ -28,7 +28,7 @@ from zofbot.clock import Clock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.http.server import ZofWebhookEndpoint, build_app
 from zofbot.notifications.notification import Claim, Obsolete
-from zofbot.notifications.present_state import is_claim_wanted
+from zofbot.notifications.still_wanted import is_claim_wanted
 from zofbot.observability.log_config import configure_logging
 from zofbot.observability.metrics import Metrics
 from zofbot.polling.poller import Poller
@@ -36,6 +36,7 @@ from zofbot.simulator.quota import BurstLimit
 from zofbot.simulator.zof.state import format_time
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views.renderer import render_notification
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
@@ -140,8 +141,8 @@ class Bot:
     def __init__(self, client: redis.Redis, session: aiohttp.ClientSession, slack: str) -> None:
         self.metrics = Metrics()
         self.client = client
-        self.outbox = Outbox(client, NAMESPACE, Clock())
-        self.hints = PendingRuns(client, NAMESPACE, Clock())
+        self.outbox = Outbox(Keyspace(client, NAMESPACE), Clock())
+        self.hints = PendingRuns(Keyspace(client, NAMESPACE), Clock())
         notifier = SlackClient(
             session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics, clock=Clock()
         )
@@ -156,7 +157,7 @@ class Bot:
         )
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:
-        lease = Lease(self.client, NAMESPACE, "poller", 90, Clock())
+        lease = Lease(Keyspace(self.client, NAMESPACE), "poller", 90, Clock())
         return Poller(
             zof, self.outbox, self.hints, lease, metrics=self.metrics, clock=Clock(),
             random=random.SystemRandom().random, **{"requests": 10**6, **options},
@@ -166,7 +167,7 @@ class Bot:
         async def ready() -> list[str]:
             return []
 
-        trials = WebhookTrials(self.client, NAMESPACE, Clock())
+        trials = WebhookTrials(Keyspace(self.client, NAMESPACE), Clock())
         zof = ZofWebhookEndpoint(
             self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock(), note=trials.record_arrival
         )

@@ -95,21 +95,21 @@ async def run_bot(
     settings: Settings,
     clock: Clock,
     *,
-    doors: bool = True,
-    works: bool = True,
-    reread: ReadSettings | None = None,
+    endpoints: bool = True,
+    workers: bool = True,
+    read_settings: ReadSettings | None = None,
 ) -> AsyncIterator[Zofbot]:
     """Run the bot while the context lasts; on exit stop accepting requests and finish those in progress.
 
-    ``doors``: serve Slack and webhooks; ``works``: poll Zof and deliver; ``reread`` reads the settings again, to pick
-    up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start.
+    ``endpoints``: serve Slack and webhooks; ``workers``: poll Zof and deliver; ``read_settings`` reads the settings
+    again, to pick up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start.
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await log_problems(store.client)
-        await claim_schema(store.client, settings.zofbot_namespace)
+        await claim_schema(store.keyspace)
         notifier = await stack.enter_async_context(open_slack_client(settings, metrics, clock))
         zof_clock = ZofClock(clock)
         zof = make_zof_client(settings, metrics, clock, store, zof_clock.read_reply_time)
@@ -118,11 +118,11 @@ async def run_bot(
         trace_task = asyncio.create_task(services.traces.run())
         stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
         stack.push_async_callback(cancel_tasks, trace_task)
-        rotation = SecretReloader(settings, reread or (lambda: settings), clock)
+        rotation = SecretReloader(settings, read_settings or (lambda: settings), clock)
         bot = Zofbot("", store, notifier, metrics, services.outbox, rotation, clock)
-        if works:
+        if workers:
             await _start_workers(stack, services, zof_clock)
-        if doors:
+        if endpoints:
             await _open_endpoints(stack, services, bot)
         elif settings.zofbot_metrics_port:
             metrics_app = build_app(None, metrics, bot.list_unready)
@@ -132,7 +132,9 @@ async def run_bot(
         stack.push_async_callback(cancel_tasks, asyncio.create_task(bot.identify_bot()))
         rotation.add_callbacks(services.use_secrets)
         stack.push_async_callback(cancel_tasks, asyncio.create_task(rotation.run()))
-        log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
+        log.info(
+            "zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", endpoints=endpoints, workers=workers
+        )
         yield bot
         log.info("zofbot stops")
 
@@ -169,7 +171,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     context = ListenerContext(
         services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
         metrics, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, metrics),
-        services.people, services.roles, AuditLog(services.store.client, settings.zofbot_namespace),
+        services.people, services.roles, AuditLog(services.store.keyspace),
         services.run_commands, services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip

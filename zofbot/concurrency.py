@@ -64,10 +64,10 @@ class BackgroundTasks:
         if recorder:
             recorder.release()
 
-    async def drain(self, patience: float) -> None:
-        """Wait up to ``patience`` seconds for running tasks, then cancel the rest."""
+    async def drain(self, seconds: float) -> None:
+        """Wait up to ``seconds`` for running tasks, then cancel the rest."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience)
+            await asyncio.wait(self._tasks, timeout=seconds)
         if unfinished := list(self._tasks):
             log.warning("errands canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)

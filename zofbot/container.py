@@ -57,23 +57,23 @@ class Services:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        namespace = settings.zofbot_namespace
+        keyspace = store.keyspace
         self.settings, self.store, self.zof = settings, store, zof
         self.notifier, self.metrics, self.clock = notifier, metrics, clock
         self.links = make_links(settings)
-        self.outbox = Outbox(store.client, namespace, clock)
-        self.subscriptions = Subscriptions(store.client, namespace)
-        self.hints = PendingRuns(store.client, namespace, clock)
-        self.trials = WebhookTrials(store.client, namespace, clock)
+        self.outbox = Outbox(keyspace, clock)
+        self.subscriptions = Subscriptions(keyspace)
+        self.hints = PendingRuns(keyspace, clock)
+        self.trials = WebhookTrials(keyspace, clock)
         self.roles = Roles.from_settings(
             settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
-        traces = TraceStore(store.client, namespace)
+        traces = TraceStore(keyspace)
         self.traces = TraceWriter(traces, metrics, clock, settings.all_secrets())
         self.people = Directory(notifier, clock, self.roles.group_ids, store.read_change_count)
         self.run_commands = RunCommands(self.outbox, zof, clock)
-        self.mentions = Mentions(store.client, namespace, clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS)
+        self.mentions = Mentions(keyspace, clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS)
 
     def use_secrets(self, settings: Settings) -> None:
         """Switch to the secrets in ``settings``, after a rotation."""
@@ -116,7 +116,7 @@ class Services:
         """Make the poller, which reads Zof's runs and results."""
         settings = self.settings
         seconds = lease_seconds(settings.zofbot_poll_interval)
-        lease = Lease(self.store.client, settings.zofbot_namespace, status.POLLER_LEASE, seconds, self.clock)
+        lease = Lease(self.store.keyspace, status.POLLER_LEASE, seconds, self.clock)
         return Poller(
             self.zof,
             self.outbox,
@@ -131,7 +131,7 @@ class Services:
             default_channel=settings.zofbot_default_channel,
             digester=digest_job.DigestJob(
                 TriageService(self.outbox, self.clock, self.metrics),
-                AuditLog(self.store.client, settings.zofbot_namespace),
+                AuditLog(self.store.keyspace),
             ),
             keep=self.traces.add_trace,
         )
@@ -147,7 +147,7 @@ class Services:
             notifier=self.notifier,
             zof=self.zof,
             watch=watch,
-            lease=Lease(self.store.client, settings.zofbot_namespace, canary.CANARY_LEASE, seconds, self.clock),
+            lease=Lease(self.store.keyspace, canary.CANARY_LEASE, seconds, self.clock),
             metrics=self.metrics,
             clock=self.clock,
             interval=settings.zofbot_canary_interval,

@@ -69,7 +69,7 @@ async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> As
             async with run_bot(settings, clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 world.zof.webhooks.url = f"{bot.url}/zof/webhook"
-                await _add_subscriptions(world, bot, settings.zofbot_namespace)
+                await _add_subscriptions(world, bot)
                 yield simulator
         finally:
             await simulator.stop()
@@ -95,9 +95,9 @@ def _demo_settings(simulator: SimulatorServer, folder: Path, poll_seconds: float
     )
 
 
-async def _add_subscriptions(world: World, bot: Zofbot, namespace: str) -> None:
+async def _add_subscriptions(world: World, bot: Zofbot) -> None:
     """Subscribe the channels on Ana's behalf, and post a message in each that says so."""
-    subscriptions, name = Subscriptions(bot.store.client, namespace), world.slack.users[ANA].name
+    subscriptions, name = Subscriptions(bot.store.keyspace), world.slack.users[ANA].name
     for number, (channel, filters) in enumerate(DEMO_SUBSCRIPTIONS.items(), start=1):
         identity = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
         await subscriptions.add(parse_filters(filters).model_copy(update=identity))

@@ -44,6 +44,7 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.simulator.zof.webhooks import current_envelope, older_envelope, sign_body
 from zofbot.store.embedded import start_embedded
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import LEASE_SECONDS, Outbox
 
 FILTERS = {
@@ -326,7 +327,7 @@ class SoakTest:
         have = {posted_key(message) for message in self.world.slack.ledger}
         try:
             async with redis.from_url(self.store) as client:
-                depth = await Outbox(client, "zofbot", Clock()).read_stats()
+                depth = await Outbox(Keyspace(client, "zofbot"), Clock()).read_stats()
         except StoreUnavailable:  # a busy machine
             return False
         return not depth.pending + depth.sending and set(self.perfect.wanted) <= have

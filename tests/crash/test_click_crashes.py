@@ -115,7 +115,7 @@ def lines_containing(bot: RunningBot, root: PostedMessage, words: str) -> list[s
 
 
 async def audit_entries_of(bot: RunningBot, root: PostedMessage) -> list[Any]:
-    audit = AuditLog(bot.app.store.client, bot.settings.zofbot_namespace)
+    audit = AuditLog(bot.app.store.keyspace)
     return [record for record in await audit.read_records() if record.key == root.idempotency_key]
 
 

@@ -162,7 +162,7 @@ async def test_what_slack_does_not_confirm_is_posted_once(told: RunningBot) -> N
 async def test_who_subscribed_and_ended_it_stands_in_the_audit(subscribed: RunningBot) -> None:
     await subscribed.answer_text("/zof subscribe project:checkout after:2/1h")
     await subscribed.answer_text("/zof unsubscribe 1", user="U0BEN")
-    entries = await AuditLog(subscribed.app.store.client, subscribed.settings.zofbot_namespace).read_records()
+    entries = await AuditLog(subscribed.app.store.keyspace).read_records()
     assert [(entry.act, entry.user, entry.before, entry.after) for entry in entries] == [
         ("subscribe", "U0ANA", "", "project:checkout after:2/1h"),
         ("unsubscribe", "U0BEN", "project:checkout after:2/1h", ""),

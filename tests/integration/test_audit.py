@@ -23,6 +23,7 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.store.audit import MAX_DISORDER_SECONDS, PAGE_SIZE, AuditLog, AuditRecord
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 
 NOW = 1_800_000_000.0
@@ -38,14 +39,14 @@ def audit_entry(at: float, user: str = "U0ANA") -> AuditRecord:
 
 
 async def test_an_act_is_read_back_as_it_was_written(client: redis.Redis) -> None:
-    audit = AuditLog(client, "a")
+    audit = AuditLog(Keyspace(client, "a"))
     await audit.append(ACK)
     assert await audit.read_records() == [ACK]
-    assert await AuditLog(client, "b").read_records() == []
+    assert await AuditLog(Keyspace(client, "b")).read_records() == []
 
 
 async def test_acts_come_oldest_first_and_of_too_many_the_latest(client: redis.Redis) -> None:
-    audit = AuditLog(client, "a")
+    audit = AuditLog(Keyspace(client, "a"))
     for minute in range(5):
         await audit.append(audit_entry(NOW + minute * 60))
     assert [record.at - NOW for record in await audit.read_records(NOW + 60)] == [60, 120, 180, 240]
@@ -53,7 +54,7 @@ async def test_acts_come_oldest_first_and_of_too_many_the_latest(client: redis.R
 
 
 async def test_all_pages_are_read_and_no_more_than_needed(client: redis.Redis) -> None:
-    audit = AuditLog(client, "a")
+    audit = AuditLog(Keyspace(client, "a"))
     async with client.pipeline(transaction=False) as pipe:
         for number in range(PAGE_SIZE * 2 + 1):
             pipe.xadd("{a}:audit", {"act": audit_entry(NOW + number).model_dump_json()})
@@ -64,7 +65,7 @@ async def test_all_pages_are_read_and_no_more_than_needed(client: redis.Redis) -
 
 
 async def test_what_processes_wrote_out_of_order_is_found(client: redis.Redis) -> None:
-    audit = AuditLog(client, "a")
+    audit = AuditLog(Keyspace(client, "a"))
     late, early = NOW + MAX_DISORDER_SECONDS - 1, NOW - 1
     await audit.append(audit_entry(late))
     for _ in range(PAGE_SIZE):
@@ -73,7 +74,7 @@ async def test_what_processes_wrote_out_of_order_is_found(client: redis.Redis) -
 
 
 async def test_what_cannot_be_read_hides_nothing_else(client: redis.Redis) -> None:
-    audit = AuditLog(client, "a")
+    audit = AuditLog(Keyspace(client, "a"))
     await audit.append(ACK)
     await client.xadd("{a}:audit", {"act": "{"})
     await client.xadd("{a}:audit", {"other": "x"})
@@ -83,7 +84,7 @@ async def test_what_cannot_be_read_hides_nothing_else(client: redis.Redis) -> No
 
 
 async def test_it_is_capped(client: redis.Redis) -> None:
-    audit = AuditLog(client, "a", kept=100)
+    audit = AuditLog(Keyspace(client, "a"), kept=100)
     for _ in range(400):
         await audit.append(ACK)
     assert 100 <= await client.xlen("{a}:audit") < 400
@@ -94,9 +95,9 @@ async def test_without_redis_it_says_so() -> None:
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as client:
         with pytest.raises(StoreUnavailable):
-            await AuditLog(client, "a").append(ACK)
+            await AuditLog(Keyspace(client, "a")).append(ACK)
         with pytest.raises(StoreUnavailable):
-            await AuditLog(client, "a").read_records()
+            await AuditLog(Keyspace(client, "a")).read_records()
 
 
 # --- on the terminal
@@ -106,7 +107,7 @@ async def test_without_redis_it_says_so() -> None:
 async def kept(valkey: str) -> AsyncIterator[AuditLog]:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        yield AuditLog(client, "zofbot")
+        yield AuditLog(Keyspace(client, "zofbot"))
 
 
 async def test_the_terminal_prints_json_lines(valkey: str, kept: AuditLog) -> None:
@@ -156,7 +157,7 @@ async def test_a_span_that_is_none_is_refused(valkey: str) -> None:
 async def test_what_operators_do_to_the_outbox_is_written_under_their_own_name(valkey: str, kept: AuditLog) -> None:
     async with redis.from_url(valkey) as client:
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=NOW, not_before=4e9)
-        await Outbox(client, "zofbot", Clock()).commit([note])
+        await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
     assert (await run_command("outbox", "drop", "k", REDIS_URL=valkey)).code == 0
     assert (await run_command("outbox", "retry", "k", REDIS_URL=valkey)).code == 0
     assert (await run_command("outbox", "drop", "unknown", REDIS_URL=valkey)).code == 1

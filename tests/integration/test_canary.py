@@ -60,7 +60,7 @@ async def hatch() -> AsyncIterator[Hatch]:
                 notifier=bot.app.notifier,
                 zof=zof,
                 watch=watch,
-                lease=Lease(store.client, "zofbot", CANARY_LEASE, lease_seconds(interval), bot.world.clock),
+                lease=Lease(store.keyspace, CANARY_LEASE, lease_seconds(interval), bot.world.clock),
                 metrics=bot.app.metrics,
                 clock=bot.world.clock,
                 interval=interval,
@@ -160,7 +160,7 @@ async def test_nobody_who_works_on_failures_sees_it(there: RunningBot, hatch: Ha
         assert "A case that never was" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
     assert not {name for name in await kept_probes(there) if name.startswith(remembered)}
-    assert [entry.act for entry in await AuditLog(there.app.store.client, "zofbot").read_records()] == ["subscribe"]
+    assert [entry.act for entry in await AuditLog(there.app.store.keyspace).read_records()] == ["subscribe"]
 
 
 async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(
@@ -231,7 +231,7 @@ def make_probes(bot: RunningBot) -> CanaryProbes:
 
 async def start_probe(bot: RunningBot) -> str:
     """A process promised a canary, and died."""
-    held = await Lease(bot.app.store.client, "zofbot", CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(bot.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
     name, _ = await make_probes(bot).start_probe(held.fence)
     await bot.app.store.client.delete("{zofbot}:lease:canary")
@@ -300,7 +300,7 @@ async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhil
 async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: RunningBot, hatch: Hatch) -> None:
     there.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT_USER_ID}, private=True)
     there.world.slack.keeps_everything = True
-    held = await Lease(there.app.store.client, "zofbot", CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(there.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
     name, _ = await CanaryProbes("C0OLDCAGE", there.app.outbox, there.app.notifier, Clock()).start_probe(held.fence)
     await make_probes(there).wait_for_settlement(name, 5.0)
@@ -392,7 +392,7 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: Run
     own = {"zofbot_canary_channel": CAGE, "zofbot_canary_interval": 20.0, "zofbot_namespace": "off"}
     settings = idle.settings.model_copy(update=own)
     with capture_logs() as logs:
-        async with run_bot(settings, MovableClock(lambda: test_clock().time() + off), doors=False):
+        async with run_bot(settings, MovableClock(lambda: test_clock().time() + off), endpoints=False):
             await wait_until(lambda: any(line["event"] == "canary late" for line in logs))
             await wait_until(lambda: len(sent_probes(idle)) == 1 and not standing_probes(idle))
     [line] = [line for line in logs if line["event"] == "canary late"]
@@ -436,7 +436,7 @@ async def test_where_nobody_delivers_it_is_the_outbox(idle: RunningBot, hatch: H
     turn = await hatch(idle, within=0.3).probe_once()
     [only] = turn.faults
     assert (only.link, only.what) == ("outbox", "It waits: no worker takes it.")
-    assert "worker runs" in only.mend
+    assert "worker runs" in only.fix
 
 
 @pytest.mark.parametrize(
@@ -584,7 +584,7 @@ def test_how_it_stands_in_the_outbox_says_which_link_it_is(
     found = canary_diagnosis.diagnose_stuck(
         entry, ParkedChannel("C1", parked, 1.0, 1, told=True) if parked else None, OutboxStats(1, 0, 0, paused=paused)
     )
-    assert (found.link, said in found.what, bool(found.mend)) == (link, True, True)
+    assert (found.link, said in found.what, bool(found.fix)) == (link, True, True)
 
 
 def test_a_zof_that_keeps_its_quota_is_busy_and_one_that_is_down_is_not() -> None:

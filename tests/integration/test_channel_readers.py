@@ -213,7 +213,7 @@ async def test_direct_messages_with_another_organization_are_shared(
 ) -> None:
     place = open_conversation(there, "G0TALK" if group else "D0EXT", group=group, flagged=flagged)
     await there.type_text("/zof subscribe group:case")
-    own = Subscriptions(there.app.store.client, there.settings.zofbot_namespace)
+    own = Subscriptions(there.app.store.keyspace)
     assert await own.add(Subscription(id="sub_talk", channel=place, group=Grouping.CASE, created=0.0))
     await fail_run_with_event(there)
     assert "boom" in text_of(await the_alert(there, QA))

@@ -29,7 +29,7 @@ from zofbot.domain.errors import ZofRejected
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.simulator.slack.model import BOT_USER_ID
 from zofbot.slack.client import BotIdentity
-from zofbot.store import MAX_REDIS_SECONDS
+from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
 from zofbot.store.schema import claim_schema
@@ -58,7 +58,7 @@ class CheckEnvironment:
 
     async def add_subscription(self, channel: str, identifier: str = "s1") -> None:
         own = {"id": identifier, "channel": channel, "by": "U0ANA", "created": 1.0}
-        await Subscriptions(self.client, "zofbot").add(parse_filters("project:*").model_copy(update=own))
+        await Subscriptions(Keyspace(self.client, "zofbot")).add(parse_filters("project:*").model_copy(update=own))
 
     async def run_checks(self) -> list[Finding]:
         return await run_checks(
@@ -67,7 +67,7 @@ class CheckEnvironment:
 
     async def wrong_findings(self) -> Wrong:
         found = [check for check in await self.run_checks() if check.level is not Level.OK]
-        assert all(item.mend for item in found)
+        assert all(item.fix for item in found)
         return [(item.level.value, item.about) for item in found]
 
 
@@ -77,7 +77,7 @@ async def place(valkey: str) -> AsyncIterator[CheckEnvironment]:
     async with running_bot(valkey, **secrets) as bot, redis.from_url(valkey) as client:
         made = CheckEnvironment(bot, client)
         await made.add_subscription("C0QA")
-        await PendingRuns(client, "zofbot", bot.world.clock).note_delivery()
+        await PendingRuns(Keyspace(client, "zofbot"), bot.world.clock).note_delivery()
         yield made
 
 
@@ -350,17 +350,17 @@ async def test_what_a_newer_version_wrote_is_found(place: CheckEnvironment) -> N
 
 async def test_a_notification_for_newer_workers_is_found(place: CheckEnvironment) -> None:
     note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", body={}, happened=1.0, schema=99)
-    await Outbox(place.client, "zofbot", Clock()).commit([note])
+    await Outbox(Keyspace(place.client, "zofbot"), Clock()).commit([note])
     assert await place.wrong_findings() == [("error", "schema")]
 
 
 async def test_a_store_that_a_newer_version_has_taken_over_is_found(place: CheckEnvironment) -> None:
-    await claim_schema(place.client, "zofbot", 99)
+    await claim_schema(Keyspace(place.client, "zofbot"), 99)
     assert await place.wrong_findings() == [("error", "schema")]
 
 
 async def test_where_nothing_is_subscribed_nothing_is_asked_of_channels(place: CheckEnvironment) -> None:
-    await Subscriptions(place.client, "zofbot").remove("s1")
+    await Subscriptions(Keyspace(place.client, "zofbot")).remove("s1")
     assert await place.wrong_findings() == []
     assert not [call for call in place.slack.calls if call.method == "conversations.info"]
 
@@ -435,13 +435,13 @@ async def test_no_finding_shows_a_secret(place: CheckEnvironment) -> None:
     place.set_settings(**{name: SecretStr(value) if name != "redis_url" else value for name, value in planted.items()})
     found = await place.run_checks()
     assert [item for item in found if item.level is Level.ERROR]
-    assert not [item for item in found if "planted" in item.about + item.what + item.mend]
+    assert not [item for item in found if "planted" in item.about + item.what + item.fix]
 
 
 def test_where_slack_does_not_say_its_scopes_that_is_said() -> None:
     fine, scopes = slack_judgement.check_bot_token(BotIdentity("Acme", "zofbot", BOT_USER_ID, scopes=None))
     assert (fine.level, scopes.level, scopes.about) == (Level.OK, Level.WARNING, "scopes")
-    assert "OAuth & Permissions" in scopes.mend
+    assert "OAuth & Permissions" in scopes.fix
 
 
 @pytest.mark.parametrize("date", ["", "soon"])

@@ -12,6 +12,7 @@ from tests.support.bot import RunningBot, running_bot
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import Finding, Level, run_checks
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import parse_filters
 
@@ -29,7 +30,7 @@ async def found_in(bot: RunningBot, **settings: Any) -> dict[str, Finding]:
     chosen = Settings.model_validate({**dict(bot.settings), **settings})
     found = await run_checks(chosen, bot.world.clock, seconds=30)
     wrong = [item for item in found if item.level is not Level.OK and item.about not in OWN]
-    assert all(item.mend for item in wrong)
+    assert all(item.fix for item in wrong)
     return {item.about: item for item in wrong}
 
 
@@ -39,7 +40,7 @@ OWN = ("redis persistence", "SLACK_SIGNING_SECRET", "redis latency")
 async def add_subscription(valkey: str, text: str, by: str = "U0ANA") -> None:
     own = {"id": "s1", "channel": "C0QA", "by": by, "created": 1.0}
     async with redis.from_url(valkey) as client:
-        await Subscriptions(client, "zofbot").add(parse_filters(text).model_copy(update=own))
+        await Subscriptions(Keyspace(client, "zofbot")).add(parse_filters(text).model_copy(update=own))
 
 
 async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, valkey: str) -> None:
@@ -84,7 +85,7 @@ async def test_without_the_scope_people_are_not_called_unknown(bot: RunningBot) 
 async def test_an_address_that_is_not_zofs_is_found(bot: RunningBot, path: str) -> None:
     found = await found_in(bot, zof_base_url=f"{bot.stage.url}{path}")
     assert list(found) == ["ZOF_BASE_URL"]
-    assert "https://api.zof.ai/v1" in found["ZOF_BASE_URL"].mend
+    assert "https://api.zof.ai/v1" in found["ZOF_BASE_URL"].fix
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated"])

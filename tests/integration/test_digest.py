@@ -34,6 +34,7 @@ from zofbot.slack.views.digest_message import ChartMessage
 from zofbot.store.attempt_results import Snoozed
 from zofbot.store.audit import AuditLog
 from zofbot.store.digests import DIGESTS_HASH
+from zofbot.store.keyspace import Keyspace
 from zofbot.subscriptions import digest_schedule, parse_filters
 from zofbot.subscriptions.digest_schedule import (
     DigestSchedule,
@@ -363,7 +364,7 @@ async def zof() -> AsyncIterator[PollerBench]:
 
 
 def start_digester(built: PollerBench, **options: Any) -> Any:
-    own = DigestJob(TriageService(built.outbox, built.clock, built.metrics), AuditLog(built.store, "test"))
+    own = DigestJob(TriageService(built.outbox, built.clock, built.metrics), AuditLog(Keyspace(built.store, "test")))
     return built.start_poller(digester=own, **options)
 
 
@@ -571,9 +572,7 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: Runni
     assert "This channel gets no digest any more" in await there.answer_text("/zof digest off")
     await wait_for_text(there, "ana ended this channel's digest, which was weekly fri 16:00")
     assert "Nothing had to be done" in await there.answer_text("/zof digest off")
-    acts = [
-        record for record in await AuditLog(there.app.store.client, "zofbot").read_records() if record.act == "digest"
-    ]
+    acts = [record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "digest"]
     assert [(act.name, act.before, act.after) for act in acts] == [
         ("ana", "", "daily 09:00 Europe/Berlin"),
         ("ben", "daily 09:00 Europe/Berlin", "weekly fri 16:00 America/New_York"),

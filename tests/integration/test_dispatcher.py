@@ -39,6 +39,7 @@ from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
 from zofbot.slack.views.blocks import Message as Said
 from zofbot.slack.views.blocks import section_block
 from zofbot.store.attempt_results import AttemptResult
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import LEASE_SECONDS, MAX_ATTEMPT_AGE_SECONDS, Outbox
 from zofbot.store.records import OutboxStats
 
@@ -145,7 +146,7 @@ async def dispatcher_bench(
                 clock=clock,
                 deadline=deadline,
             )
-            outbox = Outbox(client, "test", clock)
+            outbox = Outbox(Keyspace(client, "test"), clock)
             told: list[tuple[str, str]] = []
 
             async def report_parked(channel: str, reason: str) -> None:
@@ -966,7 +967,7 @@ class CancelSwallowingOutbox(Outbox):
 
 
 async def test_it_ends_though_the_store_loses_its_cancellation(rig: DispatcherBench) -> None:
-    outbox = CancelSwallowingOutbox(rig.outbox._redis, "test", rig.world.clock)
+    outbox = CancelSwallowingOutbox(Keyspace(rig.outbox._redis, "test"), rig.world.clock)
     await outbox.commit([root_notification("k")])
     worker = Dispatcher(outbox, rig.notifier, render_text, rig.metrics, rig.world.clock, random=Random(1).random)
     running = asyncio.create_task(worker.run())

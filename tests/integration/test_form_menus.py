@@ -28,7 +28,7 @@ async def offered_options(bot: RunningBot, view: View, menu: str, typed: str = "
 
 
 async def saved_subscriptions(bot: RunningBot) -> list[Subscription]:
-    return list(await Subscriptions(bot.app.store.client, "zofbot").list_for_channel(CHANNEL))
+    return list(await Subscriptions(bot.app.store.keyspace).list_for_channel(CHANNEL))
 
 
 def chosen_options(menu: str, *options: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from zofbot.slack.views.home import (
 from zofbot.slack.views.oncall import FailureRow
 from zofbot.store.audit import AuditLog
 from zofbot.store.home_viewers import MAX_AGE_SECONDS, MAX_VIEWERS, MIN_UPDATE_SECONDS, VIEWER_SECONDS, HomeViewers
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.triage import Action, Actor, TriageRecord
 from zofbot.triage import TriageState as Stands
@@ -273,7 +274,7 @@ def test_figures_add_up_whatever_the_order(read: list[Run], random: Any) -> None
 async def homes() -> AsyncIterator[tuple[HomeViewers, SetClock, fakeredis.FakeAsyncRedis]]:
     clock = SetClock()
     async with fakeredis.FakeAsyncRedis() as client:
-        yield HomeViewers(client, "test", clock), clock, client
+        yield HomeViewers(Keyspace(client, "test"), clock), clock, client
 
 
 Kept = tuple[HomeViewers, SetClock, fakeredis.FakeAsyncRedis]
@@ -353,16 +354,16 @@ async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> N
     async with poller_bench() as zof:
         await zof.poll_until_settled()
         await zof.kill_poller()
-        looker = Lease(zof.store, "test", status.POLLER_LEASE, 90, zof.clock)
+        looker = Lease(Keyspace(zof.store, "test"), status.POLLER_LEASE, 90, zof.clock)
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return status.parse_status((await looker.read_state()).word).well > 0
+            return status.parse_status((await looker.read_state()).note).well > 0
 
         await wait_until(is_stored)
         seen = await looker.read_state()
         assert seen.held
-        assert status.parse_status(seen.word).well == pytest.approx(zof.clock.at, abs=1)
+        assert status.parse_status(seen.note).well == pytest.approx(zof.clock.at, abs=1)
         polling.cancel()
         await asyncio.wait({polling})
         assert not (await looker.read_state()).held
@@ -373,16 +374,16 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
         await zof.poll_until_settled()
         await zof.kill_poller()
         zof.zof.spoil = lambda request: httpx.Response(503, headers={"X-Request-Id": "req_5"})
-        looker = Lease(zof.store, "test", status.POLLER_LEASE, 90, zof.clock)
+        looker = Lease(Keyspace(zof.store, "test"), status.POLLER_LEASE, 90, zof.clock)
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return status.parse_status((await looker.read_state()).word).ill > 0
+            return status.parse_status((await looker.read_state()).note).ill > 0
 
         await wait_until(is_stored)
         polling.cancel()
         await asyncio.wait({polling})
-        told = status.parse_status((await looker.read_state()).word)
+        told = status.parse_status((await looker.read_state()).note)
         assert told.request_id == "req_5"
         assert told.ill == pytest.approx(zof.clock.at, abs=1)
         assert told.why
@@ -533,7 +534,7 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: Run
     await wait_until(lambda: INCIDENT_ROOM in shown_home(there, BEN))
     there.world.slack.channels[INCIDENT_ROOM].members.discard(BEN)
     async with run_bot(
-        there.settings, there.world.clock, works=False
+        there.settings, there.world.clock, workers=False
     ) as other:  # a process that has not asked Slack yet
         there.world.slack.request_url = f"{other.url}/slack/events"
         await press_on_home(there, home.EDIT_ACTION_ID, BEN)
@@ -564,9 +565,7 @@ async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who
     await press_on_home(there, home.RETRY_ACTION_ID)
     await wait_until(lambda: "It is sent after all" in shown_home(there))
     acts = [
-        record
-        for record in await AuditLog(there.app.store.client, "zofbot").read_records()
-        if record.act == "outbox retry"
+        record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "outbox retry"
     ]
     assert [(act.user, act.key, act.before, act.after, act.channel) for act in acts] == [
         (ANA, key, "dead", "pending", "C0QA")
@@ -582,7 +581,7 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: R
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
     await press_on_home(there, home.RETRY_ACTION_ID, BEN)
     await wait_until(lambda: "You cannot retry an undelivered alert" in shown_home(there, BEN))
-    acts = await AuditLog(there.app.store.client, "zofbot").read_records()
+    acts = await AuditLog(there.app.store.keyspace).read_records()
     assert not [act for act in acts if act.act == "outbox retry"]
 
 

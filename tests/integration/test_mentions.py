@@ -101,7 +101,7 @@ def private_answer(bot: RunningBot, user: str = "U0ANA") -> str:
 
 async def actions_done(bot: RunningBot) -> list[str]:
     """The acts on failures that were stored."""
-    entries = await AuditLog(bot.app.store.client, bot.settings.zofbot_namespace).read_records()
+    entries = await AuditLog(bot.app.store.keyspace).read_records()
     return [entry.act for entry in entries if entry.key.startswith("case:")]
 
 

@@ -46,7 +46,7 @@ async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(bot: R
     port = free_port()
     settings = bot.settings.model_copy(update={"zofbot_metrics_port": port, "zofbot_namespace": "worker"})
     async with (
-        run_bot(settings, bot.world.clock, doors=False) as worker,
+        run_bot(settings, bot.world.clock, endpoints=False) as worker,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         assert worker.url == f"http://127.0.0.1:{port}"
@@ -60,12 +60,12 @@ async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(bot: R
         assert seen["zofbot_slack_up"] == {frozenset(): 1.0}
         taken = SettingsError
         with pytest.raises(taken, match=f"ZOFBOT_METRICS_PORT {port} on HOST"):
-            async with run_bot(settings, bot.world.clock, doors=False):
+            async with run_bot(settings, bot.world.clock, endpoints=False):
                 pass
 
 
 async def test_without_that_port_a_worker_opens_none(bot: RunningBot) -> None:
-    async with run_bot(bot.settings, bot.world.clock, doors=False) as worker:
+    async with run_bot(bot.settings, bot.world.clock, endpoints=False) as worker:
         assert not worker.url
 
 

@@ -234,7 +234,7 @@ async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: RunningBot
     await wait_until(lambda: there.world.zof.runs[started["id"]]["status"] == "canceled")
 
     async def is_written() -> bool:
-        entries = await AuditLog(there.app.store.client, there.settings.zofbot_namespace).read_records()
+        entries = await AuditLog(there.app.store.keyspace).read_records()
         told = [(entry.user, entry.details["run"]) for entry in entries if entry.act == "cancel"]
         return told == [("U0ANA", started["id"])]
 

@@ -162,7 +162,7 @@ async def test_check_says_which_permission_is_missing(bot: RunningBot) -> None:
     projects = found["zof: the list of projects"]
     assert projects.level is Level.WARNING
     assert "lacks the permission projects:read" in projects.what
-    assert "recent runs" in projects.mend
+    assert "recent runs" in projects.fix
     assert found["zof: the list of schedules"].level is Level.WARNING
     webhooks = found["zof: the list of webhooks"]
     assert webhooks.level is Level.OK

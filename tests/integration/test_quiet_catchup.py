@@ -69,7 +69,7 @@ async def test_what_was_posted_before_and_recovers_in_the_night_is_summed_up_too
         [kept] = await made.bot.app.store.client.hvals("{zofbot}:subscriptions")
         subscription = Subscription.model_validate_json(kept)
         sleepy = subscription.model_copy(update={"quiet": parse_filters(f"quiet:{made.quiet_hours()}").quiet})
-        await Subscriptions(made.bot.app.store.client, "zofbot").replace(sleepy)
+        await Subscriptions(made.bot.app.store.keyspace).replace(sleepy)
         await made.pass_time(60)
         await made.end_run("passed", passed=("Cart",))
         await made.pass_time(4 * HOUR_SECONDS)

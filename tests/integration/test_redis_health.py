@@ -64,7 +64,7 @@ def test_every_danger_has_its_mend() -> None:
            "rdb_last_bgsave_status": "err", "used_memory": 1 << 30}  # fmt: skip
     found = find_problems(RedisInfo(SOUND | bad, ""))
     assert len(found) == 6
-    assert all(danger.what.endswith(".") and danger.mend.endswith(".") for danger in found)
+    assert all(danger.what.endswith(".") and danger.fix.endswith(".") for danger in found)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def unreachable_error(url: str) -> str:
             await read_redis_info(store.client)
     danger: HealthProblem = explain_unreachable(error.value)
     assert danger.grave
-    return danger.what + danger.mend
+    return danger.what + danger.fix
 
 
 async def test_each_danger_is_warned_of_once_at_start(own: str) -> None:

@@ -37,6 +37,7 @@ from zofbot.simulator.world import World
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views import blocks as slack_message
 from zofbot.store.attempt_results import AttemptResult, Sent
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
 from zofbot.store.schema import STORE_SCHEMA, claim_schema, stored_schema
@@ -119,7 +120,7 @@ async def test_what_earlier_versions_wrote_lives_on(frozen: str, valkey: str) ->
 
 async def lives_on(later: LaterVersion, bot: Zofbot, stage: SimulatorServer) -> None:
     later.world.slack.request_url = f"{bot.url}/slack/events"
-    subscribed = await Subscriptions(bot.store.client, "zofbot").list_all()
+    subscribed = await Subscriptions(bot.store.keyspace).list_all()
     assert [item.channel for item in subscribed] == ["C0QA", "C0CHECKOUT", "C0SEARCH", "C0RANDOM"]
     first, third, fourth, fifth, sixth = (
         later.run_of(name)["id"] for name in ("first", "third", "fourth", "fifth", "sixth")
@@ -178,18 +179,18 @@ def root_notification(key: str, schema: int = OLD, channel: str = "C1") -> Notif
 
 
 async def test_the_number_rises_and_never_falls(client: redis.Redis) -> None:
-    assert await stored_schema(client, "test") == 0
-    await claim_schema(client, "test")
-    await claim_schema(client, "test", NEW)
+    assert await stored_schema(Keyspace(client, "test")) == 0
+    await claim_schema(Keyspace(client, "test"))
+    await claim_schema(Keyspace(client, "test"), NEW)
     with pytest.raises(OutdatedVersion, match=f"schema {NEW}; this one knows {OLD}"):
-        await claim_schema(client, "test")
-    assert await stored_schema(client, "test") == NEW
-    await claim_schema(client, "other")
+        await claim_schema(Keyspace(client, "test"))
+    assert await stored_schema(Keyspace(client, "test")) == NEW
+    await claim_schema(Keyspace(client, "other"))
 
 
 async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_began(client: redis.Redis) -> None:
-    old, subscriptions = Outbox(client, "test", clock), Subscriptions(client, "test")
-    lease, another = (Lease(client, "test", "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
+    old, subscriptions = Outbox(Keyspace(client, "test"), clock), Subscriptions(Keyspace(client, "test"))
+    lease, another = (Lease(Keyspace(client, "test"), "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
     kept = Subscription(id="s1", channel="C1")
     assert await subscriptions.add(kept)
     await old.commit([root_notification("begun")])
@@ -197,7 +198,7 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
     await old.commit([root_notification("waits")])
     assert await lease.hold()
     assert await another.hold() is None
-    await claim_schema(client, "test", NEW)
+    await claim_schema(Keyspace(client, "test"), NEW)
     before = {key: await client.dump(key) for key in await client.keys() if b"lease:" not in key}
     refused = (
         lambda: old.commit([root_notification("late")], changes={"h": {"f": "v"}}),
@@ -217,19 +218,19 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
     assert {key: await client.dump(key) for key in await client.keys()} == before
     assert await another.hold(), "the lease was let go of"
     assert await old.settle([Sent.for_claim(claim, Receipt("C1", "1.0"))]) == ["sent"]
-    [rest] = await Outbox(client, "test", clock, schema=NEW).claim(9)
+    [rest] = await Outbox(Keyspace(client, "test"), clock, schema=NEW).claim(9)
     assert rest.notification.key == "waits"
 
 
 async def test_a_subscription_of_a_newer_version_is_not_read_as_if_it_were_ours(client: redis.Redis) -> None:
-    subscriptions = Subscriptions(client, "test")
+    subscriptions = Subscriptions(Keyspace(client, "test"))
     await subscriptions.add(Subscription.model_validate({"id": "s1", "channel": "C1", "schema": NEW}))
     await subscriptions.add(Subscription(id="s2", channel="C1"))
     assert [item.id for item in await subscriptions.list_all()] == ["s2"]
 
 
 async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client: redis.Redis) -> None:
-    outbox = Outbox(client, "test", clock, schema=NEW)
+    outbox = Outbox(Keyspace(client, "test"), clock, schema=NEW)
     await outbox.commit(
         [
             root_notification("r", NEW),
@@ -246,7 +247,7 @@ async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client:
 async def test_an_older_bot_does_not_start_and_says_why(valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        await claim_schema(client, "zofbot", NEW)
+        await claim_schema(Keyspace(client, "zofbot"), NEW)
     given = {"SLACK_BOT_TOKEN": "xoxb-1", "ZOF_API_KEY": "key", "REDIS_URL": valkey, "ZOFBOT_LOG_LEVEL": "error"}
     kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     ended = await asyncio.to_thread(
@@ -293,12 +294,12 @@ class WorkerFleet:
         self.misread: list[str] = []
 
     def make_outbox(self, schema: int) -> TrackedOutbox:
-        return TrackedOutbox(self.client, "fleet", self.clock, pace=0.01, schema=schema)
+        return TrackedOutbox(Keyspace(self.client, "fleet"), self.clock, pace=0.01, schema=schema)
 
     async def start_worker(self, schema: int) -> bool:
         """Start a worker, as a bot of that version starts; False where it may not."""
         try:
-            await claim_schema(self.client, "fleet", schema)
+            await claim_schema(Keyspace(self.client, "fleet"), schema)
         except OutdatedVersion:
             return False
         metrics, slack = Metrics(), self.stage.world.slack

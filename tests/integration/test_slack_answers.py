@@ -39,7 +39,7 @@ def posted_messages(bot: RunningBot, key: str) -> list[PostedMessage]:
 
 
 def outbox_of(bot: RunningBot) -> Outbox:
-    return Outbox(bot.app.store.client, bot.settings.zofbot_namespace, bot.world.clock)
+    return Outbox(bot.app.store.keyspace, bot.world.clock)
 
 
 async def entry_of(bot: RunningBot, key: str) -> OutboxRecord | None:

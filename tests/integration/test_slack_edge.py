@@ -118,7 +118,7 @@ async def test_nothing_that_slack_says_breaks_anything(
             "zof_result_url_template": "https://app.zof.ai/results/{result_id}"}  # fmt: skip
     settings = bot_settings(stage, valkey, **more)
     with capture_logs() as logs:
-        async with run_bot(settings, clock, works=True) as app:
+        async with run_bot(settings, clock, workers=True) as app:
             stage.world.slack.request_url = f"{app.url}/slack/events"
             bot = RunningBot(stage.world, stage, app, settings)
             await wait_until(readiness_check(app))

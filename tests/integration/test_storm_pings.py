@@ -8,6 +8,7 @@ from tests.support.bot import wait_until
 from tests.support.storms import finish_runs, storm_bot, storm_roots
 from tests.support.virtual_time import SetClock
 from zofbot.simulator.slack.model import PostedMessage
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.mentions import Mentions
 
 
@@ -41,7 +42,7 @@ async def test_what_was_acknowledged_meanwhile_takes_nobodys_turn(valkey: str) -
 
 async def test_each_message_takes_one_turn_however_often_it_asks(client: Redis) -> None:
     clock = SetClock(1_800_000_000.0)
-    mentions = Mentions(client, "zofbot", clock, most=2, window=60.0)
+    mentions = Mentions(Keyspace(client, "zofbot"), clock, most=2, window=60.0)
     for _ in range(3):
         assert await mentions.take("C1", ["U1"], "first") == 0
     assert await mentions.take("C1", ["U1", "S1"], "second") == 0

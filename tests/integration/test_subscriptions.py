@@ -415,7 +415,7 @@ async def test_what_ended_while_its_form_was_open_does_not_come_back(one: Runnin
 
 @pytest.mark.parametrize("by", ["words", "form"])
 async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: RunningBot, by: str) -> None:
-    kept, slack = Subscriptions(one.app.store.client, "zofbot"), one.world.slack
+    kept, slack = Subscriptions(one.app.store.keyspace), one.world.slack
     first = parse_filters("project:checkout").model_copy(update={"id": "s1", "channel": "C0QA"})
     await kept.add(first)
     if by == "form":
@@ -478,7 +478,7 @@ async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(
 
 
 async def test_a_channel_takes_no_more_than_it_may_have(one: RunningBot) -> None:
-    kept = Subscriptions(one.app.store.client, "zofbot")
+    kept = Subscriptions(one.app.store.keyspace)
     for number in range(MAX_SUBSCRIPTIONS):
         wish = parse_filters(f"env:e{number}")
         await kept.add(wish.model_copy(update={"id": f"s{number}", "channel": "C0QA", "created": float(number)}))
@@ -497,7 +497,7 @@ async def test_what_nobody_subscribed_cannot_be_ended(one: RunningBot) -> None:
 async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: RunningBot) -> None:
     """What is typed may be no longer than a form takes, but records of older versions may."""
     long = Subscription(id="s1", channel="C0QA", case=tuple(f"{number}".rjust(190, "x") for number in range(20)))
-    await Subscriptions(one.app.store.client, "zofbot").add(long)
+    await Subscriptions(one.app.store.keyspace).add(long)
     await one.answer_text("/zof subscriptions")
     await one.press_button(last_message(one), "zof_edit")
     assert "End it and type it anew." in text_of(
@@ -614,7 +614,7 @@ async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: Running
 
 
 async def test_only_what_stands_is_replaced(one: RunningBot) -> None:
-    kept = Subscriptions(one.app.store.client, "zofbot")
+    kept = Subscriptions(one.app.store.keyspace)
     subscription = Subscription(id="s1", channel="C0QA", project=("checkout",))
     assert not await kept.replace(subscription)
     assert await kept.list_all() == []

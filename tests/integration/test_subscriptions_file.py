@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 from tests.support.cli import CommandResult, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.virtual_time import test_clock
+from zofbot.cli.stored_data import open_stored_data
 from zofbot.cli.subscriptions import apply_diff
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import NotificationState
-from zofbot.operator_store import open_operator_store
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.store.audit import AuditLog
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription, parse_filters
@@ -254,7 +255,7 @@ async def run_zofbot(valkey: str, *arguments: str, **settings: str) -> CommandRe
 async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     valkey: str, store: redis.Redis, tmp_path: Path
 ) -> None:
-    subscriptions, file = Subscriptions(store, "zofbot"), tmp_path / "rules.yml"
+    subscriptions, file = Subscriptions(Keyspace(store, "zofbot")), tmp_path / "rules.yml"
     await subscriptions.add(make_subscription("project:a", "s1"))
     await subscriptions.add(make_subscription("project:b", "s2", "C0B"))
     assert (await run_zofbot(valkey, "export", "-o", str(file))).code == 0
@@ -277,12 +278,12 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     assert done.out.endswith("Done.\n"), done
     assert [item.env for item in await subscriptions.list_for_channel("C0QA")] == [("x",)]
     assert [item.env for item in await subscriptions.list_for_channel("C0B")] == [(), ("y",)]
-    acts = await AuditLog(store, "zofbot").read_records()
+    acts = await AuditLog(Keyspace(store, "zofbot")).read_records()
     assert [(act.user, act.act, act.channel, act.before, act.after) for act in acts] == [
         (getpass.getuser(), "subscription add", "C0B", "", "env:y"),
         (getpass.getuser(), "subscription change", "C0QA", "project:a", "project:a env:x"),
     ]
-    waiting = await Outbox(store, "zofbot", Clock()).list_records(NotificationState.PENDING)
+    waiting = await Outbox(Keyspace(store, "zofbot"), Clock()).list_records(NotificationState.PENDING)
     assert {item.channel: item.body["said"] for item in waiting} == {
         "C0QA": f"{getpass.getuser()}, an operator, changed its subscription from project:a to project:a env:x.",
         "C0B": f"{getpass.getuser()}, an operator, subscribed it to env:y.",
@@ -300,49 +301,49 @@ async def test_a_file_that_cannot_be_written_is_a_sentence(valkey: str, store: r
 async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: str, store: redis.Redis) -> None:
     one = make_subscription("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
     turned = one.model_copy(update={"escalate": one.escalate[::-1]})  # an order that nobody can type
-    await Subscriptions(store, "zofbot").add(turned)
+    await Subscriptions(Keyspace(store, "zofbot")).add(turned)
     ended = await run_zofbot(valkey, "export")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "zofbot: Subscription s1 cannot be written down faithfully. Look at it in Slack.\n"
 
 
 async def test_what_the_file_lacks_is_removed(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
-    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     (tmp_path / "none.yml").write_text("version: 1\nchannels: {}\n")
     ended = await run_zofbot(valkey, "import", str(tmp_path / "none.yml"), "--yes")
     assert "- project:a" in ended.out
-    assert await Subscriptions(store, "zofbot").list_all() == []
+    assert await Subscriptions(Keyspace(store, "zofbot")).list_all() == []
 
 
 async def test_one_wrong_entry_and_nothing_is_applied(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
-    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     file = tmp_path / "wrong.yml"
     file.write_text(file_text("filters: project:b", "filters: nope:b"))
     ended = await run_zofbot(valkey, "import", str(file), "--yes")
     assert ended.code == 2
     assert f"{file}, line 5, filters: There is no filter `nope:`" in ended.err
-    assert [item.project for item in await Subscriptions(store, "zofbot").list_all()] == [("a",)]
-    assert await AuditLog(store, "zofbot").read_records() == []
+    assert [item.project for item in await Subscriptions(Keyspace(store, "zofbot")).list_all()] == [("a",)]
+    assert await AuditLog(Keyspace(store, "zofbot")).read_records() == []
 
 
 @pytest.mark.parametrize(("answer", "ends"), [(b"n\n", (1, "a")), (b"y\n", (0, "b"))])
 async def test_on_a_terminal_it_asks_first(
     valkey: str, store: redis.Redis, tmp_path: Path, answer: bytes, ends: tuple[int, str]
 ) -> None:
-    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     (tmp_path / "b.yml").write_text(file_text("filters: project:b"))
     person, terminal = pty.openpty()
     os.write(person, answer)
     ended = await run_command_reading(terminal, "subscriptions", "import", str(tmp_path / "b.yml"), REDIS_URL=valkey)
     os.close(person)
     os.close(terminal)
-    [left] = await Subscriptions(store, "zofbot").list_all()
+    [left] = await Subscriptions(Keyspace(store, "zofbot")).list_all()
     assert "Change this?" in ended.out
     assert (ended.code, left.project[0]) == ends
 
 
 async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:
-    async with open_operator_store(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
+    async with open_stored_data(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
         await books.subscriptions.add(make_subscription("project:a"))
         records = await books.subscriptions.read_records()
         made = plan_changes(
@@ -362,8 +363,8 @@ async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis
     stage = SimulatorServer(world)
     await stage.start()
     try:
-        await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
-        await Subscriptions(store, "zofbot").add(make_subscription("project:a", "s2", "C0NOWHERE"))
+        await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
+        await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a", "s2", "C0NOWHERE"))
         slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
         named = await run_zofbot(valkey, "export", **slack)
         world.slack.faults.set_fault("invalid_auth")
@@ -377,7 +378,7 @@ async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis
 
 
 async def test_it_can_be_had_as_json(valkey: str, store: redis.Redis) -> None:
-    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     told = json.loads((await run_zofbot(valkey, "export", "--json")).out)
     assert told["channels"]["C0QA"][0] == {
         "filters": "project:a", "id": "s1", "by": "U0ANA", "by_name": "Ana", "created": "2025-11-23T09:30:00.250000Z"

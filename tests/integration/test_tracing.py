@@ -37,6 +37,7 @@ from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.zof.state import HttpReply
 from zofbot.slack.views import replies, traces
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.traces import MAX_SHOWN_TRACES, MAX_TRACE_BYTES, TRACE_TTL_SECONDS, TraceStore, TraceWriter
 from zofbot.zof.client import TimeBudget, ZofClient
 
@@ -430,7 +431,7 @@ def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
 
 
 async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(client: redis.Redis) -> None:
-    store = TraceStore(client, "a")
+    store = TraceStore(Keyspace(client, "a"))
     made = [a_trace(number).build_trace() for number in range(3)]
     await store.write_traces(made)
     for item in made:
@@ -439,18 +440,18 @@ async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(cli
     assert (
         await store.find_traces("id") == await store.find_traces("") == await store.find_traces("id_0\nstep_0_0") == []
     )
-    assert await TraceStore(client, "b").find_traces("id_0") == []
+    assert await TraceStore(Keyspace(client, "b")).find_traces("id_0") == []
 
 
 async def test_of_many_under_one_id_the_latest_are_found_from_both_streams_oldest_first(client: redis.Redis) -> None:
-    store = TraceStore(client, "a")
+    store = TraceStore(Keyspace(client, "a"))
     made = [a_trace(number, ("request", "delivery")[number % 2], 1, "key").build_trace() for number in range(9)]
     await store.write_traces(made)
     assert [trace.at for trace in await store.find_traces("key")] == [4, 5, 6, 7, 8]
 
 
 async def test_the_streams_are_capped_apart_and_kept_for_seven_days(client: redis.Redis) -> None:
-    store = TraceStore(client, "a", {"requests": 300, "work": 100})
+    store = TraceStore(Keyspace(client, "a"), {"requests": 300, "work": 100})
     await store.write_traces([a_trace(0, "request", 1, "somebody").build_trace()])
     for _ in range(4):
         await store.write_traces([a_trace(number, "poll").build_trace() for number in range(100)])
@@ -461,7 +462,7 @@ async def test_the_streams_are_capped_apart_and_kept_for_seven_days(client: redi
 
 
 async def test_what_is_older_than_seven_days_is_neither_found_nor_kept(client: redis.Redis) -> None:
-    store = TraceStore(client, "a")
+    store = TraceStore(Keyspace(client, "a"))
     seconds, _ = await client.time()
     old, fresh = a_trace(1, "request", 1, "key").build_trace(), a_trace(2, "request", 1, "key").build_trace()
     for item, age in ((old, TRACE_TTL_SECONDS + 5), (fresh, TRACE_TTL_SECONDS - 60)):
@@ -474,7 +475,7 @@ async def test_what_is_older_than_seven_days_is_neither_found_nor_kept(client: r
 
 
 async def test_one_that_cannot_be_read_hides_no_other(client: redis.Redis) -> None:
-    store = TraceStore(client, "a")
+    store = TraceStore(Keyspace(client, "a"))
     await client.xadd("{a}:traces:requests", {"ids": "key", "trace": "{"})
     newer = a_trace(1, "request", 1, "key").build_trace()
     await store.write_traces([newer])
@@ -496,7 +497,7 @@ def outcome_count(metrics: Metrics, outcome: str) -> float:
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis() as double:
-        store = TraceStore(double, "a")
+        store = TraceStore(Keyspace(double, "a"))
         writer = TraceWriter(store, metrics, Clock(), most=10)
         for number in range(25):
             writer.add_trace(a_trace(number))
@@ -512,7 +513,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
     metrics, server = Metrics(), fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as double:
-        writer = TraceWriter(TraceStore(double, "a"), metrics, Clock(), most=10)
+        writer = TraceWriter(TraceStore(Keyspace(double, "a")), metrics, Clock(), most=10)
         for number in range(3):
             writer.add_trace(a_trace(number))
         with pytest.raises(StoreUnavailable):
@@ -522,7 +523,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
             await writer.find_traces("unknown")
         server.connected = True
         await writer.write_waiting()
-        assert [trace.at for trace in await TraceStore(double, "a").find_traces("id_0")] == [0]
+        assert [trace.at for trace in await TraceStore(Keyspace(double, "a")).find_traces("id_0")] == [0]
         server.connected = False
         writer.add_trace(a_trace(4))
         await writer.write_remaining(0.2)
@@ -532,7 +533,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
 async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
     async with running_bot(valkey) as bot:
         await bot.type_text("/zof help")
-        writer = TraceWriter(TraceStore(bot.app.store.client, "a"), Metrics(), Clock(), most=5)
+        writer = TraceWriter(TraceStore(bot.app.store.keyspace), Metrics(), Clock(), most=5)
         task = asyncio.create_task(writer.run())
         async with stopped_server(valkey):
             hangs = asyncio.create_task(bot.app.store.ping())

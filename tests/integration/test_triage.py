@@ -137,9 +137,7 @@ async def test_an_acknowledgement_changes_the_card_and_stands_in_the_thread(tria
     await wait_until(lambda: "Acknowledged" in text_of(root))
     await wait_until(lambda: any("acknowledged this" in line for line in thread_of(triage_bot, root)))
     [entry] = [
-        record
-        for record in await AuditLog(triage_bot.app.store.client, triage_bot.settings.zofbot_namespace).read_records()
-        if record.act == "acknowledge"
+        record for record in await AuditLog(triage_bot.app.store.keyspace).read_records() if record.act == "acknowledge"
     ]
     assert (entry.user, entry.before, entry.after, entry.key) == ("U0ANA", "open", "acknowledged", root.idempotency_key)
 

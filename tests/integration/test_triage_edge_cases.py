@@ -38,7 +38,7 @@ ANA, BEN = "U0ANA", "U0BEN"
 
 async def triage_deeds(bot: RunningBot, root: PostedMessage) -> list[str]:
     """The acts on a failure that were done, in the order in which they were stored."""
-    entries = await AuditLog(bot.app.store.client, bot.settings.zofbot_namespace).read_records()
+    entries = await AuditLog(bot.app.store.keyspace).read_records()
     return [entry.act for entry in entries if entry.key == root.idempotency_key and entry.act != REFUSED_ACTION]
 
 

@@ -191,7 +191,7 @@ async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valk
         await client.flushall()
     world.slack.faults.set_fault("invalid_auth", only="auth.test")
     try:
-        async with run_bot(bot_settings(stage, valkey), stage.world.clock, works=False) as bot:
+        async with run_bot(bot_settings(stage, valkey), stage.world.clock, workers=False) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await wait_until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
             assert await bot.list_unready() == ["slack has not accepted the bot token yet"]

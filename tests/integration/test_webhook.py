@@ -28,6 +28,7 @@ from zofbot.observability.metrics import Metrics
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import Webhooks, sign_body
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.pending_runs import EVENT_TTL_SECONDS, MAX_PENDING_RUNS, PendingRun, PendingRuns
 from zofbot.store.webhook_trials import TrialArrival
 from zofbot.zof.webhook import IGNORED_TYPES, PLATFORM_EVENT_TYPES, RUN_END_TYPES, WebhookHint, is_signed, parse_hint
@@ -199,7 +200,7 @@ async def ignore_arrival(arrival: TrialArrival) -> None:
 async def door(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis(server=server) as store:
-        hints = PendingRuns(store, "test", Clock())
+        hints = PendingRuns(Keyspace(store, "test"), Clock())
         zof = ZofWebhookEndpoint(
             hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, SetClock(NOW.timestamp()), note=ignore_arrival
         )
@@ -315,7 +316,7 @@ async def test_without_a_secret_there_is_no_door() -> None:
 
 async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakeredis.FakeServer) -> None:
     async with fakeredis.FakeAsyncRedis(server=server) as here, fakeredis.FakeAsyncRedis(server=server) as there:
-        mine, theirs = PendingRuns(here, "test", Clock()), PendingRuns(there, "test", Clock())
+        mine, theirs = PendingRuns(Keyspace(here, "test"), Clock()), PendingRuns(Keyspace(there, "test"), Clock())
         assert await mine.wait_for_hint(0)  # it cannot know what was stored before it listened
         assert not await mine.wait_for_hint(0.01)
         for event in ("evt_1", "evt_2"):

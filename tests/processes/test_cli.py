@@ -23,6 +23,7 @@ from zofbot.clock import Clock
 from zofbot.config.manifest import render_manifest
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
 from zofbot.simulator.server import SimulatorServer
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.records import OutboxRecord
 
@@ -116,7 +117,7 @@ async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) 
     async with redis.from_url(valkey) as client:
         await client.flushall()
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
-        await Outbox(client, "zofbot", Clock()).commit([note])
+        await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
     [listed] = json.loads((await run_command("outbox", "list", "--json", REDIS_URL=valkey)).out)
     assert (listed["key"], listed["state"], listed["attempts"], listed["reason"]) == ("k", "pending", 0, "")
     assert 0 <= listed["age"] < 30
@@ -134,7 +135,7 @@ async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
         await client.flushall()
         none = await run_command("outbox", "list", REDIS_URL=valkey)
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
-        await Outbox(client, "zofbot", Clock()).commit([note])
+        await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
     assert none == CommandResult(0, "Nothing waits and nothing was given up.\n", "")
     listed = await run_command("outbox", "list", REDIS_URL=valkey)
     assert (listed.code, listed.err) == (0, "")
@@ -262,7 +263,7 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
     await wait_until(lambda: is_answering(unused_port), 20)
     await stage.people.type_text("U0ANA", "C0QA", "/zof subscribe env:staging")
     async with redis.from_url(valkey) as client:
-        assert len(await Outbox(client, "zofbot", Clock()).list_records(NotificationState.PENDING)) == 1, (
+        assert len(await Outbox(Keyspace(client, "zofbot"), Clock()).list_records(NotificationState.PENDING)) == 1, (
             "the web process sends nothing"
         )
     assert not is_told("subscribed:")
@@ -359,7 +360,7 @@ async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: SimulatorSe
 
 async def test_what_an_operator_types_does_not_wait_for_the_framework() -> None:
     looks = (
-        "import sys, zofbot.container, zofbot.operator_store, zofbot.diagnostics.runner; "
+        "import sys, zofbot.container, zofbot.cli.stored_data, zofbot.diagnostics.runner; "
         "sys.exit('slack_bolt' in sys.modules)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", looks)

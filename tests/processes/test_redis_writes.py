@@ -67,7 +67,7 @@ async def test_a_redis_that_refuses_writes_is_not_ready(
         assert await read_readiness(bot) == (503, [f"redis refuses to work ({word})"], "zofbot_store_up 0.0")
         [found] = await found_in(bot.settings)
         assert finding in found.what
-        assert found.mend
+        assert found.fix
         await server.run_command("CONFIG", "SET", setting, "0")
         assert await read_readiness(bot) == (200, [], "zofbot_store_up 1.0")
 
@@ -109,7 +109,7 @@ async def test_check_names_the_permission_that_is_missing(
         limited = bot.settings.model_copy(update={"redis_url": f"redis://zofbot:hunter2hunter2@{address}"})
         found = await found_in(limited)
         assert any(item.what.endswith(finding) for item in found), found
-        assert all("docs/operate.md" in item.mend for item in found)
+        assert all("docs/operate.md" in item.fix for item in found)
         assert "hunter2" not in str(found)
 
 

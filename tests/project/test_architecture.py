@@ -17,7 +17,7 @@ LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
     {"demo", "diagnostics"},
-    {"app", "operator_store"},
+    {"app"},
     {"container"},
     {"http", "listeners", "simulator"},
     {"services"},

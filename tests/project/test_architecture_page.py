@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from tests.support.pages import table_rows
 from tests.support.paths import ROOT
 from zofbot.notifications.notification import NotificationState
 from zofbot.store.attempt_results import Adopted, AttemptResult
@@ -40,11 +41,6 @@ NAME = re.compile(r"[A-Za-z_]\w*(?:\.[a-z_]\w*)?")
 
 def section(page: str, heading: str) -> str:
     return page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-
-
-def table_rows(text: str, *headings: str) -> list[list[str]]:
-    lines = text.split(f"| {' | '.join(headings)} |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
 def code_words(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The README's account of the pretend world: each rule and each fault has its source, or says that it is believed."""
+"""docs/simulator.md: each rule and each fault has its source, or says that it is believed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.pages import read_page, table_rows
 
-README = (ROOT / "README.md").read_text()
+SIMULATOR = read_page("docs/simulator.md")
 
 SOURCE = re.compile(
     r"\]\(https://"  # a page or an issue, linked
@@ -19,14 +19,9 @@ SOURCE = re.compile(
 )
 
 
-def table_rows(first: str, second: str) -> list[tuple[str, str]]:
-    table = README.split(f"| {first} | {second} |\n|---|---|\n", 1)[1].split("\n\n", 1)[0]
-    return [tuple(line.strip("| ").rsplit(" | ", 1)) for line in table.splitlines()]  # type: ignore[misc]  # two cells
-
-
 @pytest.mark.parametrize(
     ("rule", "source"),
-    [*table_rows("rule", "source"), *table_rows("what", "where it comes from")],
+    [*table_rows(SIMULATOR, "rule", "source"), *table_rows(SIMULATOR, "what", "where it comes from")],
     ids=lambda cell: cell[:40],
 )
 def test_every_rule_of_the_pretend_slack_has_a_source_or_is_believed(rule: str, source: str) -> None:

@@ -145,7 +145,7 @@ async def running_bot(
     }
     chosen = bot_settings(stage, valkey, **own | settings)
     try:
-        async with run_bot(chosen, clock, works=works, reread=reread) as bot:
+        async with run_bot(chosen, clock, workers=works, read_settings=reread) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await wait_until(lambda: _is_ready(bot))
             started.append(RunningBot(world, stage, bot, chosen))

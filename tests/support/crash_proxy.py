@@ -113,7 +113,7 @@ async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
 
 
 async def _run_stand(settings: Settings) -> None:
-    async with run_bot(settings, Clock(), works=False) as bot:
+    async with run_bot(settings, Clock(), workers=False) as bot:
         while await bot.list_unready():  # noqa: ASYNC110  (there is no event for it)
             await asyncio.sleep(0.005)
         sys.stdout.write(f"{bot.url} {os.getpid()}\n")

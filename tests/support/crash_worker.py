@@ -25,6 +25,7 @@ from zofbot.notifications.notification import Claim, Notification, NotificationK
 from zofbot.observability.metrics import Metrics
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views.blocks import Message, section_block
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 
 CHANNEL = "C0QA"
@@ -111,7 +112,7 @@ async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: Step
         clock = MovableClock(lambda: moment[0])
 
         metrics = Metrics()
-        outbox = Outbox(client, "crash", clock)
+        outbox = Outbox(Keyspace(client, "crash"), clock)
         notifier = SlackClient(session, token=token, api_url=slack_url, metrics=metrics, clock=clock)
         dispatcher = Dispatcher(outbox, notifier, render_message, metrics, clock, random=Random(1).random)
         await outbox.commit(sample_thread(now))

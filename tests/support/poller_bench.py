@@ -23,6 +23,7 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof import rest_api as pretend_zof
 from zofbot.simulator.zof.pagination import ApiRequest
 from zofbot.simulator.zof.state import HttpReply, ZofRecord, format_time
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRun, PendingRuns
@@ -159,13 +160,13 @@ class PollerBench:
             transport=httpx.MockTransport(self.zof.answer_request),
         )
         self.store = store
-        self.hints = PendingRuns(self.store, "test", self.clock)
-        self.outbox = Outbox(self.store, "test", self.clock)
+        self.hints = PendingRuns(Keyspace(self.store, "test"), self.clock)
+        self.outbox = Outbox(Keyspace(self.store, "test"), self.clock)
         self.poller = self.start_poller()
 
     def start_poller(self, decide: DecisionRules | None = None, lease: Lease | None = None, **options: Any) -> Poller:
         """Start another poller, as in another process."""
-        lease = lease or Lease(self.store, "test", "poller", 90, self.clock)
+        lease = lease or Lease(Keyspace(self.store, "test"), "poller", 90, self.clock)
         return Poller(
             self.client,
             self.outbox,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zofbot.clock import Clock
 from zofbot.delivery.attempt import PrepareClaim
 from zofbot.notifications.notification import Claim, Obsolete
-from zofbot.notifications.present_state import is_claim_wanted
+from zofbot.notifications.still_wanted import is_claim_wanted
 
 
 def drop_obsolete(clock: Clock) -> PrepareClaim:

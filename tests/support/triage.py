@@ -124,5 +124,5 @@ async def mention_bot(bot: RunningBot, root: PostedMessage | None, words: str, u
 
 
 async def audit_entries(bot: RunningBot, act: str) -> list[AuditRecord]:
-    entries = await AuditLog(bot.app.store.client, bot.settings.zofbot_namespace).read_records()
+    entries = await AuditLog(bot.app.store.keyspace).read_records()
     return [entry for entry in entries if entry.act == act]

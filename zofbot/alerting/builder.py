@@ -8,6 +8,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import CALM_SECONDS, Alert, AlertsInScope, case_field, run_field
 from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
+from zofbot.alerting.causes import group_by_cause, summarize_case, summarize_causes
 from zofbot.alerting.counting import Count
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.reminders import build_wake_up, schedule_reminders
@@ -23,7 +24,6 @@ from zofbot.notifications.payloads import (
     MAX_LINK_LENGTH,
     AlertStatus,
     CaseAlertPayload,
-    CaseSummary,
     Resolution,
     RunAlertPayload,
     StormMember,
@@ -318,7 +318,7 @@ class AlertBuilder:
         return absorb_into_storm(self.draft, candidate)
 
     def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
-        turned = status is AlertStatus.AGAIN
+        turned, causes = status is AlertStatus.AGAIN, group_by_cause(self.audience.results)
         count = self.audience.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunAlertPayload(
             run=self._thread.place,
@@ -331,7 +331,9 @@ class AlertBuilder:
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
             bad=self._thread.bad,
-            top=tuple(map(CaseSummary.from_result, self.audience.results[:MAX_TOP_FAILURES])),
+            top=tuple(map(summarize_case, self.audience.results[:MAX_TOP_FAILURES])),
+            causes=summarize_causes(causes),
+            all_causes=sum(bool(cause.signature) for cause in causes),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,
@@ -346,7 +348,7 @@ class AlertBuilder:
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
-            case=CaseSummary.from_result(result, 1500),
+            case=summarize_case(result, 1500),
             case_id=payloads.clean_text(result.case_id, 128),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first),

@@ -8,6 +8,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.audience import ChannelAudience
+from zofbot.alerting.causes import summarize_case
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import build_storm_reply, load_storm
 from zofbot.domain.model import Result
@@ -15,7 +16,6 @@ from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.notifications.payloads import (
-    CaseSummary,
     FailingAgainPayload,
     FlappingPayload,
     Payload,
@@ -87,16 +87,14 @@ class ThreadReplies:
         """Add a reply for each result, the first as ``how`` says. A layout without threads gets at most that one."""
         if alert.storm:
             if results:
-                case = CaseSummary.from_result(results[0], 1500)
+                case = summarize_case(results[0], 1500)
                 body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
                 self._add_storm_reply(alert, body, how)
             return
         for index, result in enumerate(results if alert.threaded else results[: int(how.posts_when_flat)]):
             if alert.group is Grouping.CASE and result.id == alert.id:
                 continue
-            body = ResultPayload(
-                case=CaseSummary.from_result(result, 1500), run_id=self.finding.run.id, again=how.again
-            )
+            body = ResultPayload(case=summarize_case(result, 1500), run_id=self.finding.run.id, again=how.again)
             if not index:
                 first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
                 body = body.model_copy(update=first)

@@ -12,7 +12,7 @@ from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 from zofbot.clock import Clock
 
 if TYPE_CHECKING:  # importing the store would slow down --help
-    from zofbot.operator_store import OperatorStore
+    from zofbot.cli.stored_data import StoredData
     from zofbot.store.audit import AuditRecord
 
 
@@ -29,7 +29,7 @@ def audit(
     if span is None:
         exit_with(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
 
-    async def print_actions(store: OperatorStore) -> None:
+    async def print_actions(store: StoredData) -> None:
         records = await store.audit.read_records(Clock().time() - span)
         matching = [item for item in records if user in ("", item.user) and act in ("", item.act)]
         _print_records(matching, as_json or not sys.stdout.isatty())

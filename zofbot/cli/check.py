@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +31,7 @@ def check(
     run_command(_collect_findings(settings, url, found))
     if as_json:
         ok = all(item.level != "error" for item in found)
-        print_json({"ok": ok, "findings": [asdict(item) for item in found]})
+        print_json({"ok": ok, "findings": [_dump_finding(item) for item in found]})
     else:
         _print_findings(found)
     raise typer.Exit(any(item.level == "error" for item in found))
@@ -46,6 +45,10 @@ async def _collect_findings(settings: Settings, url: str, found: list[Finding]) 
     logging.getLogger().setLevel(logging.CRITICAL)  # failed calls are reported as findings instead
     found += await run_checks(settings, Clock(), url)
     found += check_unknown_settings(find_unknown_names())
+
+
+def _dump_finding(finding: Finding) -> dict[str, str]:
+    return {"level": finding.level, "about": finding.about, "what": finding.what, "mend": finding.fix}
 
 
 def _print_findings(found: list[Finding]) -> None:
@@ -66,6 +69,6 @@ def _findings_table(found: list[Finding]) -> Table:
     for name in ("", "about", "finding", "mend"):
         table.add_column(name, overflow="fold")
     for item in found:
-        cells = (text.clean_literal(cell, 500) for cell in (item.about, item.what, item.mend))
+        cells = (text.clean_literal(cell, 500) for cell in (item.about, item.what, item.fix))
         table.add_row(Text(item.level, style=_COLOUR_BY_LEVEL[item.level]), *map(Text, cells))
     return table

@@ -13,7 +13,7 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
 
 if TYPE_CHECKING:  # importing the store would slow down --help
-    from zofbot.operator_store import OperatorStore
+    from zofbot.cli.stored_data import StoredData
     from zofbot.store.records import OutboxRecord
 
 app = typer.Typer(help="What waits for Slack, what was given up, and what was sent.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def list_notifications(
         else [NotificationState.PENDING, NotificationState.SENDING, NotificationState.DEAD]
     )
 
-    async def print_list(store: OperatorStore) -> None:
+    async def print_list(store: StoredData) -> None:
         entries = [entry for state in states for entry in await store.outbox.list_records(state, limit)]
         _print_records(entries[:limit], as_json, state)
 
@@ -70,7 +70,7 @@ def show(
 ) -> None:
     """Show all that is known of one notification, as JSON."""
 
-    async def print_record(store: OperatorStore) -> None:
+    async def print_record(store: StoredData) -> None:
         entry = await store.outbox.get_record(key)
         if entry is None:
             raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
@@ -83,7 +83,7 @@ def show(
 def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Send a dead or dropped notification after all, or a waiting one now."""
 
-    async def retry_record(store: OperatorStore) -> None:
+    async def retry_record(store: StoredData) -> None:
         before = await store.outbox.get_record(key)
         if not await store.outbox.retry(key):
             raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
@@ -97,7 +97,7 @@ def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
 def drop(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Take back a notification that waits or is dead."""
 
-    async def drop_record(store: OperatorStore) -> None:
+    async def drop_record(store: StoredData) -> None:
         before = await store.outbox.get_record(key)
         if not await store.outbox.drop(key):
             raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
@@ -114,7 +114,7 @@ def _print_outcome(key: str, state: str, sentence: str, as_json: bool) -> None:
         typer.echo(sentence)
 
 
-async def _append_audit(store: OperatorStore, act: str, key: str, before: OutboxRecord | None, after: str) -> None:
+async def _append_audit(store: StoredData, act: str, key: str, before: OutboxRecord | None, after: str) -> None:
     """Append an operator's action to the audit log, under the system's user name."""
     from zofbot.store import audit as acts  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from zofbot.config.settings import Settings, find_unknown_names, load_settings
 from zofbot.domain.errors import BadInput, SettingsError, ZofbotError, ZofError
 
 if TYPE_CHECKING:  # importing the store would slow down --help
-    from zofbot.operator_store import OperatorStore
+    from zofbot.cli.stored_data import StoredData
 
 
 def exit_with(code: int, *sentences: str) -> NoReturn:
@@ -69,13 +69,13 @@ def _request_id_note(error: ZofbotError) -> str:
     return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request id.)"
 
 
-def run_with_store(settings: Settings, work: Callable[[OperatorStore], Coroutine[Any, Any, None]]) -> None:
+def run_with_store(settings: Settings, work: Callable[[StoredData], Coroutine[Any, Any, None]]) -> None:
     """Run ``work`` with the store of these settings."""
 
     async def open_and_run() -> None:
-        from zofbot.operator_store import open_operator_store  # noqa: PLC0415  (--help must not wait for it)
+        from zofbot.cli.stored_data import open_stored_data  # noqa: PLC0415  (--help must not wait for it)
 
-        async with open_operator_store(settings, Clock()) as store:
+        async with open_stored_data(settings, Clock()) as store:
             await work(store)
 
     run_command(open_and_run())

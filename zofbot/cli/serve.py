@@ -67,16 +67,18 @@ def tune_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _start_serving(*required: str, doors: bool = True, works: bool = True) -> None:
+def _start_serving(*required: str, endpoints: bool = True, workers: bool = True) -> None:
     settings = prepare_settings(*required, serves=True)
-    run_command(_serve_until_signal(settings, partial(load_settings, *required), doors=doors, works=works))
+    run_command(_serve_until_signal(settings, partial(load_settings, *required), endpoints=endpoints, workers=workers))
 
 
-async def _serve_until_signal(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
+async def _serve_until_signal(
+    settings: Settings, read_settings: Callable[[], Settings], *, endpoints: bool, workers: bool
+) -> None:
     def open_bot() -> AbstractAsyncContextManager[object]:
         from zofbot.app import run_bot  # noqa: PLC0415  (importing Bolt would slow down --help)
 
-        return run_bot(settings, Clock(), doors=doors, works=works, reread=reread)
+        return run_bot(settings, Clock(), endpoints=endpoints, workers=workers, read_settings=read_settings)
 
     await run_until_signal(open_bot, lambda _: tune_garbage_collector())
 
@@ -114,9 +116,9 @@ def run() -> None:
 
 def web() -> None:
     """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
-    _start_serving(*BOT_SETTINGS, works=False)
+    _start_serving(*BOT_SETTINGS, workers=False)
 
 
 def worker() -> None:
     """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
-    _start_serving("SLACK_BOT_TOKEN", "ZOF_API_KEY", doors=False)
+    _start_serving("SLACK_BOT_TOKEN", "ZOF_API_KEY", endpoints=False)

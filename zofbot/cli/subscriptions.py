@@ -18,8 +18,8 @@ from zofbot.config.settings import Settings
 from zofbot.domain.errors import SlackError, ZofbotError
 
 if TYPE_CHECKING:  # importing these would slow down --help
+    from zofbot.cli.stored_data import StoredData
     from zofbot.notifications.notification import Notification
-    from zofbot.operator_store import OperatorStore
     from zofbot.subscriptions import Subscription
     from zofbot.subscriptions.diff import SubscriptionChange, SubscriptionDiff
     from zofbot.subscriptions.yaml_file import FileEntry
@@ -44,7 +44,7 @@ def export(
     """Write the subscriptions of all channels as YAML, to be kept, reviewed and imported."""
     settings = prepare_settings()
 
-    async def write_file(store: OperatorStore) -> None:
+    async def write_file(store: StoredData) -> None:
         subscriptions = await store.subscriptions.list_all()
         content = (
             _as_json(subscriptions)
@@ -128,7 +128,7 @@ def import_file(
     except InvalidFile as error:
         exit_with(2, *error.problems)
 
-    async def apply_file(store: OperatorStore) -> None:
+    async def apply_file(store: StoredData) -> None:
         await _import_entries(store, rules, plan_only=plan_only, yes=yes)
 
     run_with_store(settings, apply_file)
@@ -151,7 +151,7 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
     return {name_key(handle): identifier for identifier, handle in handles.items()}
 
 
-async def _import_entries(store: OperatorStore, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
+async def _import_entries(store: StoredData, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
     from zofbot.store.subscriptions import parse_subscription_records  # noqa: PLC0415
     from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415
 
@@ -186,7 +186,7 @@ def _confirm_change() -> None:
         exit_with(1, "Nothing was changed.")
 
 
-async def apply_diff(store: OperatorStore, diff: SubscriptionDiff, records: dict[str, str], now: float) -> None:
+async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[str, str], now: float) -> None:
     """Apply the diff in one atomic commit, unless a subscription has changed meanwhile.
 
     The commit includes the audit records and a message to each channel about its changes.

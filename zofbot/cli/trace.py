@@ -10,7 +10,7 @@ from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 
 if TYPE_CHECKING:  # importing the store would slow down --help
-    from zofbot.operator_store import OperatorStore
+    from zofbot.cli.stored_data import StoredData
 
 UNKNOWN_TRACE = (
     "There is no trace under this id: it may be mistyped, older than 7 days, still under way, or of another "
@@ -24,7 +24,7 @@ def trace(
 ) -> None:
     """What led to an error, step by step: by its request id, its reference, or a notification's key."""
 
-    async def print_traces(store: OperatorStore) -> None:
+    async def print_traces(store: StoredData) -> None:
         from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
         from zofbot.cli.render import trace_table  # noqa: PLC0415

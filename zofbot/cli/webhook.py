@@ -18,8 +18,8 @@ from zofbot.config.settings import Settings
 from zofbot.domain.errors import BadInput, ZofbotError
 
 if TYPE_CHECKING:  # importing these would slow down --help
+    from zofbot.cli.stored_data import StoredData
     from zofbot.domain.model import Endpoint
-    from zofbot.operator_store import OperatorStore
     from zofbot.store.webhook_trials import TrialArrival, WebhookTrials
     from zofbot.zof.client import ZofClient
 
@@ -57,7 +57,7 @@ def install(
     except BadInput as error:
         exit_with(2, f"{error.sentence} {error.next_step}")
 
-    async def install_endpoint(store: OperatorStore) -> None:
+    async def install_endpoint(store: StoredData) -> None:
         client = _open_client(settings)
         try:
             await register_endpoint(client, store.trials, address, secret, Clock())

@@ -28,10 +28,10 @@ class SecretReloader:
     """Calls callbacks when secret files change; ``every`` is in seconds. The environment of a process never changes."""
 
     def __init__(
-        self, settings: Settings, reread: ReadSettings, clock: Clock, every: float = RELOAD_INTERVAL_SECONDS
+        self, settings: Settings, read_settings: ReadSettings, clock: Clock, every: float = RELOAD_INTERVAL_SECONDS
     ) -> None:
         self._settings = settings
-        self._reread = reread
+        self._read_settings = read_settings
         self._clock = clock
         self._every = every
         self._callbacks: list[Callable[[Settings], None]] = []
@@ -50,7 +50,7 @@ class SecretReloader:
     async def reload_once(self) -> list[str]:
         """Reload once and return the names of changed secrets. Invalid settings are logged and change nothing."""
         try:
-            fresh = await asyncio.to_thread(self._reread)
+            fresh = await asyncio.to_thread(self._read_settings)
         except SettingsError as error:
             if error.problems != self._problems:
                 log.error("secrets not read again, the old ones stay", problems=error.problems)

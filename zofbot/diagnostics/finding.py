@@ -17,12 +17,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: ``about`` names the subject, ``what`` the state, ``mend`` the fix."""
+    """The result of one check: ``about`` names the subject, ``what`` the state, and ``fix`` what to do."""
 
     level: Level
     about: str
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok_finding(about: str, what: str) -> Finding:
@@ -30,14 +30,14 @@ def ok_finding(about: str, what: str) -> Finding:
     return Finding(Level.OK, about, what)
 
 
-def warning_finding(about: str, what: str, mend: str) -> Finding:
+def warning_finding(about: str, what: str, fix: str) -> Finding:
     """Report that something works, but with a problem."""
-    return Finding(Level.WARNING, about, what, mend)
+    return Finding(Level.WARNING, about, what, fix)
 
 
-def error_finding(about: str, what: str, mend: str) -> Finding:
+def error_finding(about: str, what: str, fix: str) -> Finding:
     """Report that something does not work."""
-    return Finding(Level.ERROR, about, what, mend)
+    return Finding(Level.ERROR, about, what, fix)
 
 
 def check_unknown_settings(nearest: Mapping[str, str]) -> list[Finding]:

@@ -74,7 +74,7 @@ async def run_checks(
         return redact(text, *secrets)
 
     return [
-        replace(item, about=redact_known(item.about), what=redact_known(item.what), mend=redact_known(item.mend))
+        replace(item, about=redact_known(item.about), what=redact_known(item.what), fix=redact_known(item.fix))
         for item in found
     ]
 
@@ -186,17 +186,16 @@ async def _check_store(settings: Settings, clock: Clock, seconds: float) -> tupl
 async def _check_open_store(
     opened: Store, settings: Settings, clock: Clock
 ) -> tuple[list[Finding], list[Subscription]]:
-    namespace = settings.zofbot_namespace
     times = [await _time_ping(opened, clock) for _ in range(1 + PING_COUNT)][1:]  # the first also connects
     found = [*store.check_health(await read_redis_info(opened.client)), store.check_latency(times)]
-    if refused_writes := await find_refused_writes(opened.client, namespace):
+    if refused_writes := await find_refused_writes(opened.keyspace):
         return [*found, *map(store.problem_finding, refused_writes)], []
-    records = await Subscriptions(opened.client, namespace).read_records()
-    waiting = await Outbox(opened.client, namespace, clock).list_records(NotificationState.PENDING, MAX_WAITING_RECORDS)
-    number = await stored_schema(opened.client, namespace)
+    records = await Subscriptions(opened.keyspace).read_records()
+    waiting = await Outbox(opened.keyspace, clock).list_records(NotificationState.PENDING, MAX_WAITING_RECORDS)
+    number = await stored_schema(opened.keyspace)
     found += store.check_records(records, [entry.schema for entry in waiting], number)
     if settings.webhook_secrets:
-        last = await PendingRuns(opened.client, namespace, clock).last_delivery()
+        last = await PendingRuns(opened.keyspace, clock).last_delivery()
         found.append(endpoints.check_last_delivery(last, clock.time()))
     return found, parse_subscription_records(records)
 

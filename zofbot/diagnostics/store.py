@@ -17,7 +17,7 @@ MAX_LATENCY_SECONDS = 0.05
 
 def problem_finding(found: HealthProblem) -> Finding:
     """Convert a health problem to a finding."""
-    return Finding(Level.ERROR if found.grave else Level.WARNING, found.about, found.what, found.mend)
+    return Finding(Level.ERROR if found.grave else Level.WARNING, found.about, found.what, found.fix)
 
 
 def check_health(server: RedisInfo) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The verbs of ``/zof``: one table for help, README, the manifest's usage hint and the demo; and their parser."""
+"""The verbs of ``/zof``: one table for help, docs, the manifest's usage hint and the demo; and their parser."""
 
 from __future__ import annotations
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import structlog
 
+from zofbot.alerting.causes import summarize_case
 from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofError
 from zofbot.domain.model import Outcome
 from zofbot.domain.permissions import Membership, Person, Role, explain_refusal, role_of
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.notifications.idempotency import alert_key_of, split_key
 from zofbot.notifications.notification import Receipt
-from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
+from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload, RunSummary
 from zofbot.observability import trace_recorder
 from zofbot.services.triage import Failure, FailureExpired
 from zofbot.slack.views.triage_controls import FailureRef
@@ -161,13 +162,13 @@ async def restore_failure(context: ListenerContext, requester: Requester, about:
             place = RunSummary.from_run(run, run.outcome) if run else RunSummary(id="")
             at = result.latest_time.timestamp() if result.latest_time else now
             body: RunAlertPayload | CaseAlertPayload = CaseAlertPayload(
-                run=place, case=CaseSummary.from_result(result, 1500), first=at, last=at, opened=at
+                run=place, case=summarize_case(result, 1500), first=at, last=at, opened=at
             )
         elif kind == "run":
             run = await context.zof.get_run(identifier)
             at = run.latest_time.timestamp() if run.latest_time else now
             finding = RunFinding.from_results(run, run.results or (), otherwise=now)
-            top = tuple(map(CaseSummary.from_result, finding.bad[:3]))
+            top = tuple(map(summarize_case, finding.bad[:3]))
             known = finding.outcome.is_bad or finding.passed_with_failures
             place = RunSummary.from_run(run, finding.outcome if known else Outcome.FAILED)
             body = RunAlertPayload(run=place, bad=finding.total, top=top, last=at, opened=at)

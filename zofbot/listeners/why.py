@@ -53,15 +53,15 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         lookback=now - floor,
         default_channel=context.default_channel,
     )
-    then = _next_step(explanation, heard=run.id in hashes[HINTS])
+    then = _next_step(explanation, is_pending=run.id in hashes[HINTS])
     return why.why_card(
         run, _subscription_lines(explanation, wishes), await _message_statuses(context, explanation, message), now, then
     )
 
 
-def _next_step(explanation: Explanation, *, heard: bool) -> str:
+def _next_step(explanation: Explanation, *, is_pending: bool) -> str:
     """Return what happens next without anybody's action, a key of ``NEXT_STEP_NOTES``; empty for nothing."""
-    if heard and not explanation.decided:
+    if is_pending and not explanation.decided:
         return "heard" if explanation.finding.has_ended else "watched"
     return "expected" if explanation.is_expected else ""
 

@@ -87,9 +87,11 @@ class CaseSummary(_PayloadModel):
     url: str = ""
     attempts: int = 1
     """Number of attempts in its run; this is the last one."""
+    signature: str = ""
+    """The id of its failure text's signature, which begins with the version of the rules; empty if not known."""
 
     @classmethod
-    def from_result(cls, result: Result, most: int = 200) -> CaseSummary:
+    def from_result(cls, result: Result, most: int = 200, signature: str = "") -> CaseSummary:
         """Summarize a result with at most ``most`` characters of its failure text."""
         return cls(
             id=result.id[:128],
@@ -98,7 +100,16 @@ class CaseSummary(_PayloadModel):
             why=text.clean_literal(result.failure or "", most),
             url=storable_link(result.url),
             attempts=result.attempt or 1,
+            signature=signature,
         )
+
+
+class CauseSummary(_PayloadModel):
+    """``count`` failures with the same signature; ``example`` is one of them. Those without a text have none."""
+
+    signature: str = ""
+    count: int = 1
+    example: CaseSummary
 
 
 class Owner(_PayloadModel):
@@ -157,6 +168,9 @@ class RunAlertPayload(_AlertPayload):
     card: Literal["run"] = "run"
     bad: int = 0
     top: tuple[CaseSummary, ...] = ()
+    causes: tuple[CauseSummary, ...] = ()
+    """The causes with most failures, worst first; ``all_causes`` is how many there are."""
+    all_causes: int = 0
     count: int = 1
     first: float = 0.0
     last: float = 0.0

@@ -127,15 +127,19 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = _Registry()
         ProcessCollector(registry=self.registry)
-        self.build = self._make_gauge("zofbot_build_info", "1, with the version", version=(__version__,))
+        self.build = self._make_gauge("zofbot_build_info", "1, labeled with the version", version=(__version__,))
         self.build.labels(__version__).set(1)
-        self.store_up = self._make_gauge("zofbot_store_up", "1 while Redis answers")
+        self.store_up = self._make_gauge("zofbot_store_up", "1 while Redis accepts writes")
         self.slack_up = self._make_gauge(
-            "zofbot_slack_up", "1 once Slack accepted the token, and its socket is connected"
+            "zofbot_slack_up", "1 once Slack has accepted the token and, with Socket Mode, while a connection is open"
         )
-        self.lease = self._make_gauge("zofbot_lease_held", "1 while this process holds the lease", lease=LEASE_NAMES)
+        self.lease = self._make_gauge(
+            "zofbot_lease_held",
+            "1 while this process holds the lease; of all processes, one polls and one sends canaries",
+            lease=LEASE_NAMES,
+        )
         self.lease_taken = self._make_counter(
-            "zofbot_lease_takeovers", "Times that this process took the lease over", lease=LEASE_NAMES
+            "zofbot_lease_takeovers", "Times this process took over the lease", lease=LEASE_NAMES
         )
         self._add_zof_metrics()
         self._add_slack_metrics()
@@ -143,8 +147,12 @@ class Metrics:
         self._add_intake_metrics()
         self._add_poll_metrics()
         self._add_canary_metrics()
-        self.traces = self._make_counter("zofbot_traces", "Traces by what became of them", outcome=TRACE_OUTCOMES)
-        self.triage = self._make_counter("zofbot_triage", "Acts of people on failures", act=ACTION_NAMES)
+        self.traces = self._make_counter(
+            "zofbot_traces",
+            "Traces kept, and dropped because Redis did not accept them in time",
+            outcome=TRACE_OUTCOMES,
+        )
+        self.triage = self._make_counter("zofbot_triage", "Triage actions by name", act=ACTION_NAMES)
 
     def render_text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -153,15 +161,24 @@ class Metrics:
     def _add_zof_metrics(self) -> None:
         """Add metrics of calls to Zof."""
         self.zof_calls = self._make_counter(
-            "zofbot_zof_calls", "Calls to Zof, retries not counted apart", method=(), template=(), outcome=(), status=()
+            "zofbot_zof_calls",
+            "Calls to Zof by method, path template, outcome and status; retries not counted",
+            method=(),
+            template=(),
+            outcome=(),
+            status=(),
         )
         self.zof_seconds = self._make_histogram(
-            "zofbot_zof_call_seconds", "Duration of calls to Zof, waits included", CALL_BUCKETS_SECONDS,
+            "zofbot_zof_call_seconds", "Duration of calls to Zof, including retries and waits", CALL_BUCKETS_SECONDS,
             template=sorted({template for _, template in ZOF_CALLS}),
         )  # fmt: skip
-        self.zof_tries = self._make_counter("zofbot_zof_tries", "Requests sent to Zof")
-        self.zof_quota = self._make_gauge("zofbot_zof_quota_remaining", "Requests that Zof leaves us in this window")
-        self.zof_quota_limit = self._make_gauge("zofbot_zof_quota_limit", "Requests that Zof gives us in a window")
+        self.zof_tries = self._make_counter("zofbot_zof_tries", "Requests sent to Zof, including retries")
+        self.zof_quota = self._make_gauge(
+            "zofbot_zof_quota_remaining", "Requests left in Zof's current rate limit window; NaN until Zof reports it"
+        )
+        self.zof_quota_limit = self._make_gauge(
+            "zofbot_zof_quota_limit", "Requests per window that Zof's rate limit allows; NaN until Zof reports it"
+        )
         for quota in (self.zof_quota, self.zof_quota_limit):
             quota.set(math.nan)  # unknown until the first reply: 0 would raise an alarm
         for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_STATUSES_BY_OUTCOME.items()):
@@ -170,17 +187,20 @@ class Metrics:
     def _add_slack_metrics(self) -> None:
         """Add metrics of calls to Slack and of its requests."""
         self.slack_calls = self._make_counter(
-            "zofbot_slack_calls", "Calls to Slack's Web API", method=(), outcome=(), status=()
+            "zofbot_slack_calls", "Calls to Slack by method, outcome and status", method=(), outcome=(), status=()
         )
         self.slack_seconds = self._make_histogram(
             "zofbot_slack_call_seconds", "Duration of calls to Slack", CALL_BUCKETS_SECONDS, method=SLACK_METHODS
         )
         self.slack_requests = self._make_counter(
-            "zofbot_slack_requests", "Requests from Slack by kind and answer", kind=(), answer=()
+            "zofbot_slack_requests",
+            "Requests from Slack by kind and answer; stray ones did not come from Slack",
+            kind=(),
+            answer=(),
         )
         self.ack_seconds = self._make_histogram(
             "zofbot_ack_seconds",
-            "Time from a request of Slack's to its acknowledgement",
+            "Time from a request from Slack to its acknowledgement",
             CALL_BUCKETS_SECONDS,
             kind=REQUEST_KINDS,
         )
@@ -192,67 +212,77 @@ class Metrics:
     def _add_delivery_metrics(self) -> None:
         """Add metrics of delivery from the outbox to Slack; the dispatcher chooses the labels of ``notifications``."""
         self.notifications = self._make_counter(
-            "zofbot_notifications", "Attempts at notifications by how they ended", kind=(), outcome=(), reason=()
+            "zofbot_notifications",
+            "Attempts to deliver a notification by kind, outcome and reason",
+            kind=(),
+            outcome=(),
+            reason=(),
         )
         self.delivery_seconds = self._make_histogram(
-            "zofbot_delivery_seconds", "Age of what reached Slack, since it was committed or happened, planned waits "
-            "left out", LATENESS_BUCKETS_SECONDS, since=("commit", "happened"),
+            "zofbot_delivery_seconds", "Age of a notification when it reached Slack, since its commit or event, "
+            "not counting planned waits", LATENESS_BUCKETS_SECONDS, since=("commit", "happened"),
         )  # fmt: skip
         self.finds = self._make_counter(
-            "zofbot_finds", "Looks into Slack for a message that may be there", outcome=FIND_OUTCOMES
+            "zofbot_finds", "Searches in Slack for a message that may have been sent already", outcome=FIND_OUTCOMES
         )
         self.dead_letters = self._make_counter("zofbot_dead_letters", "Notifications given up")
-        self.lost = self._make_counter("zofbot_settlements_lost", "Attempts that ended after their lease")
-        self.outbox = self._make_gauge("zofbot_outbox", "What the outbox holds", state=OUTBOX_STATES)
+        self.lost = self._make_counter("zofbot_settlements_lost", "Delivery attempts that ended after their lease")
+        self.outbox = self._make_gauge(
+            "zofbot_outbox",
+            "Notifications in the outbox by state; scheduled ones are a part of the pending ones",
+            state=OUTBOX_STATES,
+        )
         self.outbox_oldest = self._make_gauge(
-            "zofbot_outbox_oldest_seconds", "Age of the oldest notification that waits for nothing but its turn"
+            "zofbot_outbox_oldest_seconds", "Age of the oldest notification that could be sent now"
         )
         self.outbox_paused = self._make_gauge(
-            "zofbot_outbox_paused", "1 while Slack takes nothing from this installation"
+            "zofbot_outbox_paused", "1 while Slack rejects everything from this installation"
         )
 
     def _add_intake_metrics(self) -> None:
         """Add metrics of webhooks and of what is read from Zof."""
         self.zof_webhooks = self._make_counter(
-            "zofbot_zof_webhooks", "Deliveries of Zof's by what became of them", answer=WEBHOOK_ANSWERS
+            "zofbot_zof_webhooks", "Webhook deliveries by answer", answer=WEBHOOK_ANSWERS
         )
         self.zof_events = self._make_counter(
-            "zofbot_zof_events", "Signed deliveries of Zof's by type", type=ZOF_EVENT_TYPES
+            "zofbot_zof_events", "Webhook deliveries with a valid signature by event type", type=ZOF_EVENT_TYPES
         )
         self.intake = self._make_counter(
-            "zofbot_intake", "Runs, results and notices read, by who knew first", source=INTAKE_SOURCES
+            "zofbot_intake",
+            "Runs, results and platform events read, by what announced them first: webhook or poll",
+            source=INTAKE_SOURCES,
         )
         self.intake_lag = self._make_histogram(
             "zofbot_intake_lag_seconds",
-            "From when something happened at Zof until it was read",
+            "Time from an event at Zof until it was read",
             LATENESS_BUCKETS_SECONDS,
             source=INTAKE_SOURCES,
         )
 
     def _add_poll_metrics(self) -> None:
         """Add metrics of the poller."""
-        self.poll_turns = self._make_counter(
-            "zofbot_poll_turns", "Turns of the poller by how they ended", outcome=CYCLE_OUTCOMES
-        )
+        self.poll_turns = self._make_counter("zofbot_poll_turns", "Poll cycles by outcome", outcome=CYCLE_OUTCOMES)
         self.poll_seconds = self._make_histogram(
-            "zofbot_poll_duration_seconds", "Duration of the poller's own turns", POLL_BUCKETS_SECONDS
+            "zofbot_poll_duration_seconds", "Duration of full poll cycles", POLL_BUCKETS_SECONDS
         )
         self.poll_new = self._make_counter(
-            "zofbot_poll_new", "Runs and results that a feed showed for the first time", feed=FEED_NAMES
+            "zofbot_poll_new", "Runs and results seen in a list for the first time", feed=FEED_NAMES
         )
         self.poll_silent = self._make_counter(
-            "zofbot_poll_silent", "Failures noted and not told, for they are older than the look-back"
+            "zofbot_poll_silent", "Failures recorded but not posted because they are older than the look-back window"
         )
         self.poll_given_up = self._make_counter(
-            "zofbot_poll_given_up", "Runs and results announced that Zof would not show"
+            "zofbot_poll_given_up", "Announced runs and results that Zof never returned"
         )
-        self.poll_requests = self._make_gauge("zofbot_poll_requests", "Requests to Zof since the last full cycle began")
-        self.poll_watched = self._make_gauge("zofbot_poll_watched", "Runs heard of and not read to their end yet")
+        self.poll_requests = self._make_gauge(
+            "zofbot_poll_requests", "Requests to Zof since the last full poll cycle began"
+        )
+        self.poll_watched = self._make_gauge("zofbot_poll_watched", "Runs in progress that zofbot is waiting for")
         self.poll_last = self._make_gauge(
-            "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last full cycle that went well"
+            "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last successful full poll cycle"
         )
         self.poll_gap = self._make_gauge(
-            "zofbot_poll_gap", "Failures that polling had missed until the last audit", feed=FEED_NAMES[:4]
+            "zofbot_poll_gap", "Failures that polling had missed, found by the last audit", feed=FEED_NAMES[:4]
         )
         self.poll_audited = self._make_gauge(
             "zofbot_poll_audit_timestamp_seconds", "Unix time of the last audit", feed=FEED_NAMES[:4]
@@ -261,14 +291,17 @@ class Metrics:
     def _add_canary_metrics(self) -> None:
         """Add metrics of the canary."""
         self.canary_seconds = self._make_histogram(
-            "zofbot_canary_seconds", "From a canary's beginning until Slack showed it", LATENESS_BUCKETS_SECONDS
+            "zofbot_canary_seconds", "Time from sending a canary until Slack showed it", LATENESS_BUCKETS_SECONDS
         )
         self.canary_last = self._make_gauge(
-            "zofbot_canary_last_success_timestamp_seconds", "Unix time of the last canary with which all was well"
+            "zofbot_canary_last_success_timestamp_seconds",
+            "Unix time of the last successful canary; until the first, of the start",
         )
         self.canary_last.set(math.nan)  # unknown until the first success
         self.canary_failures = self._make_counter(
-            "zofbot_canary_failures", "Canaries that were late, by the link that did not hold", link=CANARY_LINKS
+            "zofbot_canary_failures",
+            "Late canaries by the part that failed: redis, zof, slack, clock or outbox",
+            link=CANARY_LINKS,
         )
 
     def _make_counter(self, name: str, description: str, **labels: Sequence[str]) -> Counter:

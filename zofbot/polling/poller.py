@@ -140,7 +140,7 @@ class Poller:
         was found.
         """
         own = self._digester.HASHES if self._digester else ()
-        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own, word=self._lease_note)
+        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own, note=self._lease_note)
         self._lease_note = {}
         self._context.metrics.lease.labels("poller").set(held is not None)
         if held is None:

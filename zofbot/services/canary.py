@@ -120,7 +120,7 @@ class Canary:
             )
         for item in {each_fault.link: each_fault for each_fault in reversed(cycle.faults)}.values():
             self._metrics.canary_failures.labels(item.link).inc()
-            log.error("canary late", link=item.link, what=item.what, mend=item.mend)
+            log.error("canary late", link=item.link, what=item.what, mend=item.fix)
         if cycle.leads and not cycle.faults:
             self._metrics.canary_last.set(self._unix_time())
         return cycle

@@ -21,11 +21,11 @@ _OWN_REASONS = ("crashed", "cannot be drawn")
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One broken link: ``what`` was observed, and how to fix it (``mend``)."""
+    """One broken link: ``what`` was observed, and how to fix it."""
 
     link: LinkName
     what: str
-    mend: str
+    fix: str
 
 
 def diagnose_error(error: StoreUnavailable | SlackError | ZofError) -> Diagnosis:
@@ -54,11 +54,11 @@ def diagnose_stuck(entry: OutboxRecord | None, parked: ParkedChannel | None, dep
         return _diagnose_slack(depth.paused)
     if entry.reason and not entry.reason.startswith(_OWN_REASONS) and entry.state is not NotificationState.DROPPED:
         return _diagnose_slack(entry.reason)
-    mend = "Look whether a worker runs, then `zofbot outbox list`."
+    fix = "Look whether a worker runs, then `zofbot outbox list`."
     if entry.reason:
-        return Diagnosis("outbox", f"It is {entry.state.value}: {entry.reason}.", mend)
+        return Diagnosis("outbox", f"It is {entry.state.value}: {entry.reason}.", fix)
     taken = "a worker took it and did not come back" if entry.attempts else "no worker takes it"
-    return Diagnosis("outbox", f"It waits: {taken}.", mend)
+    return Diagnosis("outbox", f"It waits: {taken}.", fix)
 
 
 def diagnose_hidden() -> Diagnosis:
@@ -80,5 +80,5 @@ def _diagnose_slack(reason: str) -> Diagnosis:
     if reason.startswith(("http_", UNREADABLE_REASON_PREFIX)):
         what = f"Something else answered in Slack's place ({reason})."
         return Diagnosis("slack", what, "Look at the proxy that zofbot calls through, and at Slack's status page.")
-    what, mend = EXPLANATIONS.get(reason, (f"Slack says {reason}.", ""))
-    return Diagnosis("slack", what, mend or _CHECK_STEP)
+    what, fix = EXPLANATIONS.get(reason, (f"Slack says {reason}.", ""))
+    return Diagnosis("slack", what, fix or _CHECK_STEP)

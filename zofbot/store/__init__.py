@@ -8,21 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
-import redis.asyncio as redis
-from redis.exceptions import RedisError
-
-from zofbot.clock import Clock, timeout
-from zofbot.domain.errors import StoreUnavailable
+from zofbot.clock import Clock
 from zofbot.domain.model import Quota
 from zofbot.observability import trace_recorder
 from zofbot.store.failover import connect_redis
-from zofbot.store.write_refusals import find_refusal
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 
 REQUEST_CLAIM_SECONDS = 600
 """Slack retries a request for about six minutes (https://docs.slack.dev/apis/events-api/); claims last longer."""
-
-MAX_REDIS_SECONDS = 1.0
-"""Time limit of one call to Redis; a slash command must be answered within three seconds in total."""
 
 PROBE_TTL_SECONDS = 60
 """Lifetime of the key that is written to test whether Redis accepts writes."""
@@ -82,14 +75,10 @@ class SharedCard:
 class Store:
     """State that survives a restart or is shared by all processes. Every method raises StoreUnavailable."""
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
-        self.client = self._redis = client
-        self.namespace = namespace
-        self._prefix = "{" + namespace + "}:"
-        self._begin_share = client.register_script(_BEGIN_SHARE_SCRIPT)
-
-    def _key_name(self, *parts: str) -> str:
-        return self._prefix + ":".join(parts)
+    def __init__(self, keyspace: Keyspace) -> None:
+        self.keyspace = keyspace
+        self.client = self._redis = keyspace.client
+        self._begin_share = keyspace.register_script(_BEGIN_SHARE_SCRIPT)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless Redis answers."""
@@ -99,7 +88,7 @@ class Store:
     async def try_write(self) -> None:
         """Raise StoreUnavailable unless Redis accepts a write; it answers pings even when full or read-only."""
         async with guard_redis_call():
-            await self._redis.set(self._key_name("probe"), b"1", ex=PROBE_TTL_SECONDS)
+            await self._redis.set(self.keyspace.key("probe"), b"1", ex=PROBE_TTL_SECONDS)
 
     async def read_time(self) -> float:
         """Return the time of Redis' own clock, in Unix seconds."""
@@ -109,7 +98,7 @@ class Store:
 
     async def claim_request(self, request: str) -> bool:
         """Claim a request from Slack, once across all processes; False if it was claimed before."""
-        name, token = self._key_name("claim", request), secrets.token_bytes(8)
+        name, token = self.keyspace.key("claim", request), secrets.token_bytes(8)
         async with guard_redis_call():
             # redis-py repeats SET after a lost connection; the claim found may then be our own.
             claimed = (
@@ -125,74 +114,48 @@ class Store:
         Claimed with a previous share means that its process died, so the card may already be in the channel.
         """
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_TTL_SECONDS, MAX_POSTING_SECONDS]
-        async with guard_redis_call():
-            previous, claimed = await self._begin_share(keys=[self._key_name("share", key)], args=arguments)
+        previous, claimed = await self._begin_share.run([self.keyspace.key("share", key)], arguments)
         trace_recorder.record_step("redis", "share", "begun" if claimed else "shared before", ids=(key,))
         return bool(claimed), SharedCard.load(previous) if previous else None
 
     async def end_share(self, key: str, share: SharedCard) -> None:
         """Store a finished share, with the message's timestamp and link."""
         async with guard_redis_call():
-            await self._redis.set(self._key_name("share", key), json.dumps(asdict(share)), ex=SHARE_TTL_SECONDS)
+            await self._redis.set(self.keyspace.key("share", key), json.dumps(asdict(share)), ex=SHARE_TTL_SECONDS)
 
     async def cancel_share(self, key: str) -> None:
         """Release the claim of a share that certainly posted nothing."""
         async with guard_redis_call():
-            await self._redis.delete(self._key_name("share", key))
+            await self._redis.delete(self.keyspace.key("share", key))
 
     async def note_change(self, identifier: str) -> None:
         """Invalidate every process's cache about a channel or user, given by id."""
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.incr(self._key_name("changed", identifier))
-            pipe.expire(self._key_name("changed", identifier), CHANGE_TTL_SECONDS)
+        async with self.keyspace.pipeline() as pipe:
+            pipe.incr(self.keyspace.key("changed", identifier))
+            pipe.expire(self.keyspace.key("changed", identifier), CHANGE_TTL_SECONDS)
             await pipe.execute()
 
     async def read_change_count(self, identifier: str) -> str:
         """Return the change counter of a channel or user; it differs after each ``note_change``."""
         async with guard_redis_call():
-            count = await self._redis.get(self._key_name("changed", identifier))
+            count = await self._redis.get(self.keyspace.key("changed", identifier))
         return count.decode() if isinstance(count, bytes) else count or ""
 
     async def read_quota(self) -> Quota | None:
         """Return Zof's quota as any process last saw it, None if unknown or expired."""
         async with guard_redis_call():
-            text = await self._redis.get(self._key_name("quota"))
+            text = await self._redis.get(self.keyspace.key("quota"))
         return Quota.model_validate_json(text) if text else None
 
     async def write_quota(self, quota: Quota) -> None:
         """Share Zof's quota with every process; expires when its window is reset."""
         async with guard_redis_call():
             until = int(quota.reset.timestamp()) + 1
-            await self._redis.set(self._key_name("quota"), quota.model_dump_json(), exat=until)
-
-
-@asynccontextmanager
-async def guard_redis_call() -> AsyncIterator[None]:
-    """Limit the duration of a call to Redis and raise its errors as StoreUnavailable."""
-    try:
-        async with timeout(MAX_REDIS_SECONDS):
-            yield
-    except (RedisError, OSError) as error:  # TimeoutError is an OSError
-        trace_recorder.record_step("redis", "no answer", type(error).__name__, bad=True)
-        raise _unavailable_error(error) from error
-
-
-def _unavailable_error(error: Exception) -> StoreUnavailable:
-    refusal = find_refusal(error)
-    if refusal is None:
-        return StoreUnavailable(
-            "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
-        )
-    unavailable = StoreUnavailable(
-        f"The bot's store (Redis) refuses to work ({refusal.word}).",
-        "Try again in a minute; an operator should run `zofbot check`.",
-    )
-    unavailable.reason = f"refuses to work ({refusal.word})"
-    return unavailable
+            await self._redis.set(self.keyspace.key("quota"), quota.model_dump_json(), exat=until)
 
 
 @asynccontextmanager
 async def open_store(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
     """Open the store at ``url``; it connects on first use. Raises ValueError for an invalid URL."""
     async with connect_redis(url, namespace, clock) as client:
-        yield Store(client, namespace)
+        yield Store(Keyspace(client, namespace))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import redis.asyncio as redis
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zofbot.observability import trace_recorder
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
@@ -56,9 +55,9 @@ class AuditRecord(BaseModel):
 class AuditLog:
     """The audit log of one bot, with about ``kept`` records. Every method raises StoreUnavailable."""
 
-    def __init__(self, client: redis.Redis, namespace: str, kept: int = MAX_RECORDS) -> None:
-        self._redis, self._kept = client, kept
-        self._name = "{" + namespace + "}:" + AUDIT_STREAM
+    def __init__(self, keyspace: Keyspace, kept: int = MAX_RECORDS) -> None:
+        self._redis, self._kept = keyspace.client, kept
+        self._name = keyspace.key(AUDIT_STREAM)
 
     async def append(self, entry: AuditRecord) -> None:
         """Append a record of an action that is not recorded by a commit of the outbox."""

@@ -12,8 +12,8 @@ import structlog
 from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyError, ResponseError
 
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.store import guard_redis_call
 from zofbot.store.failover import ReplicatedClient, replica_addresses
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.write_refusals import WriteRefusal, find_refusal
 
 log = structlog.get_logger()
@@ -42,11 +42,11 @@ class RedisInfo:
 
 @dataclass(frozen=True)
 class HealthProblem:
-    """A risk to the stored data, with its fix (``mend``); ``grave`` if zofbot cannot work at all."""
+    """A risk to the stored data, and how to fix it; ``grave`` if zofbot cannot work at all."""
 
     about: str
     what: str
-    mend: str
+    fix: str
     grave: bool = False
 
 
@@ -87,7 +87,7 @@ async def _read_server(client: redis.Redis) -> RedisInfo:
 async def log_problems(client: redis.Redis) -> None:
     """Log every problem found. Raises StoreUnavailable."""
     for problem in find_problems(await read_redis_info(client)):
-        log.warning("store in danger", about=problem.about, what=problem.what, mend=problem.mend)
+        log.warning("store in danger", about=problem.about, what=problem.what, mend=problem.fix)
 
 
 def find_problems(server: RedisInfo) -> list[HealthProblem]:
@@ -182,9 +182,9 @@ def _check_replicas(server: RedisInfo) -> Iterator[HealthProblem]:
 _WRITE_SCRIPT = "return redis.call('SET', KEYS[1], '1', 'EX', 60)"
 
 
-async def find_refused_writes(client: redis.Redis, namespace: str) -> list[HealthProblem]:
+async def find_refused_writes(keyspace: Keyspace) -> list[HealthProblem]:
     """Try each kind of write on probe keys and return those that Redis refuses. Raises StoreUnavailable."""
-    key = "{" + namespace + "}:probe"
+    client, key = keyspace.client, keyspace.key("probe")
     kinds = [f"{key}:{kind}" for kind in ("hash", "sorted", "list", "stream")]
     commands: list[tuple[str | int, ...]] = [
         ("SET", key, "1", "EX", 60), ("EVAL", _WRITE_SCRIPT, 1, key), ("EXPIRE", key, 60),
@@ -201,22 +201,22 @@ async def find_refused_writes(client: redis.Redis, namespace: str) -> list[Healt
                 if (refusal := find_refusal(error)) is None:
                     raise
                 refusals[refusal] = None
-    return [HealthProblem("redis writes", refusal.what, refusal.mend, grave=True) for refusal in refusals]
+    return [HealthProblem("redis writes", refusal.what, refusal.fix, grave=True) for refusal in refusals]
 
 
 def explain_unreachable(error: StoreUnavailable) -> HealthProblem:
     """Explain from the client's exception why Redis does not answer."""
     if refusal := find_refusal(error):
-        return HealthProblem("redis", refusal.what, refusal.mend, grave=True)
+        return HealthProblem("redis", refusal.what, refusal.fix, grave=True)
     causes = [error.__cause__]
     while (last := causes[-1]) and last.__cause__:
         causes.append(last.__cause__)  # redis-py wraps a refused password in a ConnectionError
     if any(isinstance(cause, _LOGIN_ERRORS) for cause in causes):
-        what, mend = (
+        what, fix = (
             "Redis refuses zofbot's user or password.",
             "Correct them in REDIS_URL: redis://user:password@host.",
         )
     else:
         what = f"Redis does not answer ({type(causes[-1]).__name__})."
-        mend = "Look whether it runs, and whether REDIS_URL and TLS (rediss://) are right."
-    return HealthProblem("redis", what, mend, grave=True)
+        fix = "Look whether it runs, and whether REDIS_URL and TLS (rediss://) are right."
+    return HealthProblem("redis", what, fix, grave=True)

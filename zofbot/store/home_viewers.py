@@ -14,10 +14,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import redis.asyncio as redis
-
 from zofbot.clock import Clock
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.records import decode_text, decode_texts
 
 VIEWER_SECONDS = 1800.0
@@ -94,10 +92,8 @@ class HomeViewer(NamedTuple):
 class HomeViewers:
     """The App Homes of one bot. Every method is one round trip and raises StoreUnavailable."""
 
-    def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
-        self._redis = client
-        self._clock = clock
-        prefix = "{" + namespace + "}:"
+    def __init__(self, keyspace: Keyspace, clock: Clock) -> None:
+        self._keyspace, self._clock = keyspace, clock
         names = (
             "home:viewers",
             "home:shown",
@@ -107,9 +103,9 @@ class HomeViewers:
             "outbox:dead",
             "audit",
         )
-        self._keys = [prefix + name for name in names]
+        self._keys = [keyspace.key(name) for name in names]
         self._add_viewer, self._claim_due, self._mark_stale = map(
-            client.register_script, (_ADD_VIEWER_SCRIPT, _CLAIM_DUE_SCRIPT, _MARK_STALE_SCRIPT)
+            keyspace.register_script, (_ADD_VIEWER_SCRIPT, _CLAIM_DUE_SCRIPT, _MARK_STALE_SCRIPT)
         )
 
     async def add_viewer(self, user: str) -> str:
@@ -123,8 +119,7 @@ class HomeViewers:
             user,
             int(2 * VIEWER_SECONDS),
         ]
-        async with guard_redis_call():
-            return decode_text(await self._add_viewer(keys=self._keys, args=args))
+        return decode_text(await self._add_viewer.run(self._keys, args))
 
     async def claim_due(self) -> list[HomeViewer]:
         """Claim the users whose Homes show outdated data; the caller must update them."""
@@ -135,25 +130,23 @@ class HomeViewers:
             _to_milliseconds(MIN_UPDATE_SECONDS),
             MAX_VIEWERS,
         ]
-        async with guard_redis_call():
-            found = await self._claim_due(keys=self._keys, args=args)
+        found = await self._claim_due.run(self._keys, args)
         return [HomeViewer(*decode_texts(item)) for item in found]
 
     async def save_version(self, user: str, version: str) -> None:
         """Store Slack's hash of the view shown now."""
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             pipe.hset(self._keys[2], user, version)
             pipe.expire(self._keys[2], int(2 * VIEWER_SECONDS))
             await pipe.execute()
 
     async def mark_stale(self, user: str, version: str) -> None:
         """Mark a user's Home stale, and forget ``version`` unless a newer one was saved."""
-        async with guard_redis_call():
-            await self._mark_stale(keys=self._keys, args=[user, version])
+        await self._mark_stale.run(self._keys, [user, version])
 
     async def mark_uncertain(self, user: str) -> None:
         """Schedule an update at the next opportunity, because it is unknown which view is shown."""
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             pipe.hset(self._keys[1], user, f"{self._now_milliseconds()} ?")
             pipe.expire(self._keys[1], int(2 * VIEWER_SECONDS))
             await pipe.execute()

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import redis.asyncio as redis
-
 from zofbot.clock import Clock
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.records import decode_hash
-from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
+from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 
 # KEYS: holder, number, schema, note, hashes to be read. ARGV: the caller's id, lease (ms), its last number, now (ms),
 # the newest schema it knows; then field and value pairs of its note.
@@ -58,10 +56,10 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """Whether the lease is held, and the latest note (``word``) of its last holder."""
+    """Whether the lease is held, and the latest note of its last holder."""
 
     held: bool
-    word: Mapping[str, str]
+    note: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +77,9 @@ class Lease:
     StoreUnavailable. ``hold`` raises OutdatedVersion, and releases the lease, if the store's schema is newer.
     """
 
-    def __init__(  # noqa: PLR0913  (schema is for tests of two versions side by side)
+    def __init__(
         self,
-        client: redis.Redis,
-        namespace: str,
+        keyspace: Keyspace,
         name: str,
         seconds: float,
         clock: Clock,
@@ -91,25 +88,23 @@ class Lease:
     ) -> None:
         self.seconds = seconds
         self._clock = clock
-        self._prefix = "{" + namespace + "}:"
-        self._holder, self._fence, self._word = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence", "word"))
-        self._written, self._schema = schema_key(namespace), schema
+        self._holder, self._fence, self._note = (keyspace.key(noun, name) for noun in ("lease", "fence", "word"))
+        self._written, self._schema = keyspace.key(SCHEMA_KEY), schema
         self._token = secrets.token_hex(8)
         self._number = 0
-        self._redis = client
-        self._hold = client.register_script(_HOLD_SCRIPT)
-        self._release = client.register_script(_RELEASE_SCRIPT)
+        self._keyspace = keyspace
+        self._hold = keyspace.register_script(_HOLD_SCRIPT)
+        self._release = keyspace.register_script(_RELEASE_SCRIPT)
 
-    async def hold(self, *names: str, word: LeaseNote = MappingProxyType({})) -> HeldLease | None:
-        """Take or renew the lease, publish ``word`` for other processes, and read hashes: one round trip.
+    async def hold(self, *names: str, note: LeaseNote = MappingProxyType({})) -> HeldLease | None:
+        """Take or renew the lease, publish ``note`` for other processes, and read hashes: one round trip.
 
         Returns None, and publishes nothing, while another process holds it.
         """
-        keys = [self._holder, self._fence, self._written, self._word, *(self._prefix + name for name in names)]
+        keys = [self._holder, self._fence, self._written, self._note, *map(self._keyspace.key, names)]
         args: list[str | int] = [self._token, int(self.seconds * 1000), self._number]
-        args += [int(self._clock.time() * 1000), self._schema, *_flatten_note(word)]
-        async with guard_redis_call():
-            found = await self._hold(keys=keys, args=args)
+        args += [int(self._clock.time() * 1000), self._schema, *_flatten_note(note)]
+        found = await self._hold.run(keys, args)
         if found == b"outdated":
             raise outdated_error()
         if not found:
@@ -120,22 +115,21 @@ class Lease:
             {name: _decode_pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
         )
 
-    async def release(self, word: LeaseNote = MappingProxyType({})) -> None:
+    async def release(self, note: LeaseNote = MappingProxyType({})) -> None:
         """Release the lease, so that another process can take it at once; no effect if it is not held."""
-        async with guard_redis_call():
-            await self._release(keys=[self._holder, self._word], args=[self._token, *_flatten_note(word)])
+        await self._release.run([self._holder, self._note], [self._token, *_flatten_note(note)])
 
     async def read_state(self) -> LeaseState:
         """Read who holds the lease without taking it: one round trip."""
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             pipe.exists(self._holder)
-            pipe.hgetall(self._word)
-            held, word = await pipe.execute()
-        return LeaseState(bool(held), decode_hash(word))
+            pipe.hgetall(self._note)
+            held, note = await pipe.execute()
+        return LeaseState(bool(held), decode_hash(note))
 
 
-def _flatten_note(word: LeaseNote) -> list[str]:
-    return [part for pair in word.items() for part in pair]
+def _flatten_note(note: LeaseNote) -> list[str]:
+    return [part for pair in note.items() for part in pair]
 
 
 def _decode_pairs(flat: list[bytes]) -> dict[str, str]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import redis.asyncio as redis
-
 from zofbot.clock import Clock
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace
 
 # KEYS: the set. ARGV: now and the window in milliseconds, mentions allowed per window, the message's key, the ids.
 # Returns how many milliseconds to wait until all may be mentioned; if 0, the mentions are recorded. Earlier records of
@@ -42,10 +40,10 @@ return 0
 class Mentions:
     """Limit mentions of one user or user group in a channel to ``most`` within ``window`` seconds."""
 
-    def __init__(self, client: redis.Redis, namespace: str, clock: Clock, *, most: int, window: float) -> None:
+    def __init__(self, keyspace: Keyspace, clock: Clock, *, most: int, window: float) -> None:
         self._clock, self._most, self._window = clock, most, round(window * 1000)
-        self._prefix = "{" + namespace + "}:mentions:"
-        self._take = client.register_script(_TAKE)
+        self._keyspace = keyspace
+        self._take = keyspace.register_script(_TAKE)
 
     async def take(self, channel: str, people: Sequence[str], message: str) -> float:
         """Record that ``message`` (its key) mentions ``people`` now and return 0, or return the seconds to wait.
@@ -53,6 +51,5 @@ class Mentions:
         Idempotent per message. Raises StoreUnavailable.
         """
         now = round(self._clock.time() * 1000)
-        async with guard_redis_call():
-            args: list[str | int] = [now, self._window, self._most, message, *people]
-            return int(await self._take(keys=[self._prefix + channel], args=args)) / 1000
+        args: list[str | int] = [now, self._window, self._most, message, *people]
+        return int(await self._take.run([self._keyspace.key("mentions", channel)], args)) / 1000

@@ -46,14 +46,12 @@ from importlib import resources
 from itertools import count
 from typing import Any
 
-import redis.asyncio as redis
-
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Claim, Notification, NotificationState, Receipt
 from zofbot.observability import trace_recorder
-from zofbot.store import guard_redis_call
 from zofbot.store.attempt_results import AttemptResult
+from zofbot.store.keyspace import Keyspace, ScriptArguments, guard_redis_call
 from zofbot.store.leases import Fence
 from zofbot.store.records import (
     OutboxRecord,
@@ -66,7 +64,7 @@ from zofbot.store.records import (
     flatten_notification,
     parse_claim,
 )
-from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
+from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 
 LEASE_SECONDS = 20.0
 """Time a worker has to settle a claim: enough for two calls to Slack that run into their deadline."""
@@ -98,7 +96,6 @@ AUDIT_KEY = "audit"
 OLDEST_PAGE_SIZE = 500
 """Entries read per round trip in search of the oldest one that is not scheduled for later."""
 
-ScriptArguments = list[str | int]
 
 _INDEX_NAMES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause", "sequence", "recent:sent",
             "recent:dropped", "removed")  # fmt: skip
@@ -133,18 +130,16 @@ class Outbox:
 
     def __init__(
         self,
-        client: redis.Redis,
-        namespace: str,
+        keyspace: Keyspace,
         clock: Clock,
         *,
         pace: float = MESSAGE_INTERVAL_SECONDS,
         schema: int = STORE_SCHEMA,
     ) -> None:
-        self._redis = client
+        self._keyspace, self._redis = keyspace, keyspace.client
         self._clock = clock
-        self._prefix = "{" + namespace + "}:"
-        self._indexes = [self._prefix + "outbox:" + name for name in _INDEX_NAMES]
-        self._fixed = [*self._indexes, schema_key(namespace)]
+        self._indexes = [keyspace.key("outbox", name) for name in _INDEX_NAMES]
+        self._fixed = [*self._indexes, keyspace.key(SCHEMA_KEY)]
         self._limits = [
             _to_milliseconds(pace),
             MAX_BURST,
@@ -155,7 +150,7 @@ class Outbox:
             schema,
         ]
         self._scripts = {
-            name: client.register_script(_load_script(name)) for name in ("commit", "claim", "settle", "repair")
+            name: keyspace.register_script(_load_script(name)) for name in ("commit", "claim", "settle", "repair")
         }
         self.news = asyncio.Event()
 
@@ -176,19 +171,19 @@ class Outbox:
         ``fence`` is not the lease's current number, and CommitConflict if a field differs from ``expect`` (None:
         missing).
         """
-        changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
-        expected = [(self._prefix + name, *pair) for name, fields in (expect or {}).items() for pair in fields.items()]
-        audit = [self._prefix + AUDIT_KEY] if acts else []
-        keys = [fence.key if fence else self._indexes[0], *changed, *(name for name, *_ in expected), *audit]
-        keys += [
-            self._prefix + noun + notification.key for notification in notifications for noun in ("note:", "sent:")
+        changed = {self._keyspace.key(name): fields for name, fields in (changes or {}).items()}
+        expected = [
+            (self._keyspace.key(name), *pair) for name, fields in (expect or {}).items() for pair in fields.items()
         ]
-        keys += [self._prefix + noun + key for key in due or () for noun in ("note:", "sent:")]
+        audit = [self._keyspace.key(AUDIT_KEY)] if acts else []
+        keys = [fence.key if fence else self._indexes[0], *changed, *(name for name, *_ in expected), *audit]
+        keys += self._record_keys(notification.key for notification in notifications)
+        keys += self._record_keys(due or ())
         args: ScriptArguments = [fence.number if fence else "", len(expected), len(notifications)]
         args += [part or "" for item in expected for part in item]
         args += [part for notification in notifications for part in flatten_notification(notification)]
         for name, fields in changed.items():
-            verb = "~" if name.removeprefix(self._prefix).startswith(EXPIRING_PREFIXES) else "="
+            verb = "~" if name.removeprefix(self._keyspace.prefix).startswith(EXPIRING_PREFIXES) else "="
             for field, value in fields.items():
                 args += [name, "-" if value is None else verb, field, value or ""]
         args += [part for key, at in (due or {}).items() for part in (key, "@", "", repr(at))]
@@ -222,7 +217,7 @@ class Outbox:
         Returns the new state of each; or ``parked``, ``paused`` or ``removed`` (its root was deleted twice and is not
         posted again) for the result that caused it; or ``lost``, without effect, if another worker has claimed the key.
         """
-        keys = [self._prefix + noun + settlement.key for settlement in settlements for noun in ("note:", "sent:")]
+        keys = self._record_keys(settlement.key for settlement in settlements)
         return decode_texts(
             await self._run_script(
                 "settle", keys, [part for settlement in settlements for part in settlement.to_arguments()]
@@ -256,7 +251,7 @@ class Outbox:
     async def record_receipt(self, key: str, receipt: Receipt) -> None:
         """Store the receipt of the message under ``key``, unless one is stored."""
         async with guard_redis_call():
-            name = f"{self._prefix}sent:{key}"
+            name = self._keyspace.key("sent", key)
             await self._redis.set(name, f"{receipt.channel} {receipt.ts}", ex=KEY_TTL_SECONDS, nx=True)
 
     async def mark_notified(self, channel: str) -> None:
@@ -270,7 +265,7 @@ class Outbox:
             channels = {decode_text(channel): decode_text(kept) for channel, kept in found.items()}
             async with self._redis.pipeline(transaction=False) as pipe:
                 for channel in channels:
-                    pipe.zcard(f"{self._prefix}queue:{channel}")
+                    pipe.zcard(self._keyspace.key("queue", channel))
                 waiting = await pipe.execute()
         return [
             ParkedChannel.from_stored(*stored, count) for stored, count in zip(channels.items(), waiting, strict=True)
@@ -289,7 +284,7 @@ class Outbox:
     async def read_stats(self) -> OutboxStats:
         """Count the notifications by state."""
         now = self._clock.time()
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             for name in ("open", "leases", "dead"):
                 pipe.zcard(self._index_key(name))
             pipe.zcount(self._index_key("later"), f"({_to_milliseconds(now)}", "+inf")
@@ -338,17 +333,17 @@ class Outbox:
 
     async def read_hashes(self, *names: str) -> dict[str, dict[str, str]]:
         """Read hashes that ``commit`` changes: one round trip."""
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             for name in names:
-                pipe.hgetall(self._prefix + name)
+                pipe.hgetall(self._keyspace.key(name))
             found = await pipe.execute()
         return {name: decode_hash(fields) for name, fields in zip(names, found, strict=True)}
 
     async def read_fields(self, *names: tuple[str, str]) -> Sequence[str | None]:
         """Read single fields of hashes that ``commit`` changes, given by hash and field: one round trip."""
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             for name, field in names:
-                pipe.hget(self._prefix + name, field)
+                pipe.hget(self._keyspace.key(name), field)
             found = await pipe.execute()
         return [None if value is None else decode_text(value) for value in found]
 
@@ -361,10 +356,10 @@ class Outbox:
         return [key for key in found if key not in excluded][:limit]
 
     async def _load_records(self, keys: Sequence[str]) -> Sequence[OutboxRecord]:
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             for key in keys:
-                pipe.hgetall(f"{self._prefix}note:{key}")
-                pipe.get(f"{self._prefix}sent:{key}")
+                pipe.hgetall(self._keyspace.key("note", key))
+                pipe.get(self._keyspace.key("sent", key))
             found = await pipe.execute()
         kept = (None if place is None else decode_text(place) for place in found[1::2])
         stored = (
@@ -374,18 +369,20 @@ class Outbox:
 
     async def _change_record(self, verb: str, name: str, *keys: str, act: str = "") -> int:
         audit, args = ([AUDIT_KEY], (verb, name, act)) if act else ([], (verb, name))
-        return int(await self._run_script("repair", [self._prefix + key for key in (*keys, *audit)], [*args]))
+        return int(await self._run_script("repair", [self._keyspace.key(key) for key in (*keys, *audit)], [*args]))
 
     async def _run_script(self, script: str, keys: Sequence[str], args: ScriptArguments) -> Any:
-        shared: ScriptArguments = [self._prefix, _to_milliseconds(self._clock.time()), *self._limits]
-        async with guard_redis_call():
-            found = await self._scripts[script](keys=[*self._fixed, *keys], args=[*shared, *args])
+        shared: ScriptArguments = [self._keyspace.prefix, _to_milliseconds(self._clock.time()), *self._limits]
+        found = await self._scripts[script].run([*self._fixed, *keys], [*shared, *args])
         if found == b"outdated":
             raise outdated_error()
         return found
 
+    def _record_keys(self, keys: Iterable[str]) -> list[str]:
+        return [self._keyspace.key(noun, key) for key in keys for noun in ("note", "sent")]
+
     def _index_key(self, name: str) -> str:
-        return self._prefix + "outbox:" + name
+        return self._keyspace.key("outbox", name)
 
 
 @cache

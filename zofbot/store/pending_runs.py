@@ -7,12 +7,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
 PENDING_RUNS_HASH = "hints"
@@ -99,13 +98,12 @@ class PendingRunsFull(Exception):
 class PendingRuns:
     """The pending runs of one bot, stored by the webhook endpoint and read by the poller."""
 
-    def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
+    def __init__(self, keyspace: Keyspace, clock: Clock) -> None:
         self._clock = clock
-        self._prefix = "{" + namespace + "}:"
-        self._channel = self._prefix + "heard"
-        self._add_pending = client.register_script(_ADD_SCRIPT)
-        self._subscriber = client.pubsub(ignore_subscribe_messages=True)
-        self._redis = client
+        self._keyspace, self._redis = keyspace, keyspace.client
+        self._channel = keyspace.key("heard")
+        self._add_pending = keyspace.register_script(_ADD_SCRIPT)
+        self._subscriber = keyspace.client.pubsub(ignore_subscribe_messages=True)
         self._noted_at = -math.inf
 
     async def add_pending(self, event: str, watch: PendingRun, arrival: str = "") -> bool:
@@ -114,11 +112,11 @@ class PendingRuns:
         ``arrival`` is stored if a webhook trial is active. Raises StoreUnavailable or PendingRunsFull; the delivery
         must then not be acknowledged.
         """
-        async with guard_redis_call():
-            new = await self._add_pending(
-                keys=[self._prefix + name for name in (f"event:{event}", PENDING_RUNS_HASH, TRIAL_KEY, ARRIVAL_KEY)],
-                args=[EVENT_TTL_SECONDS, watch.hash_field, watch.dump(), self._channel, MAX_PENDING_RUNS, arrival],
-            )
+        names = (f"event:{event}", PENDING_RUNS_HASH, TRIAL_KEY, ARRIVAL_KEY)
+        new = await self._add_pending.run(
+            [self._keyspace.key(name) for name in names],
+            [EVENT_TTL_SECONDS, watch.hash_field, watch.dump(), self._channel, MAX_PENDING_RUNS, arrival],
+        )
         if new < 0:
             raise PendingRunsFull
         return bool(new)
@@ -128,13 +126,13 @@ class PendingRuns:
         if self._clock.monotonic() - self._noted_at < DELIVERY_NOTE_SECONDS:
             return
         async with guard_redis_call():
-            await self._redis.set(self._prefix + LAST_DELIVERY_KEY, f"{self._clock.time():.0f}")
+            await self._redis.set(self._keyspace.key(LAST_DELIVERY_KEY), f"{self._clock.time():.0f}")
         self._noted_at = self._clock.monotonic()
 
     async def last_delivery(self) -> float | None:
         """Return the time of Zof's last delivery, within a minute, in Unix seconds. Raises StoreUnavailable."""
         async with guard_redis_call():
-            found = await self._redis.get(self._prefix + LAST_DELIVERY_KEY)
+            found = await self._redis.get(self._keyspace.key(LAST_DELIVERY_KEY))
         return float(found) if found else None
 
     async def wait_for_hint(self, seconds: float) -> bool:

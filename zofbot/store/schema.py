@@ -8,11 +8,9 @@ an older process drops them when it rewrites the record.
 
 from __future__ import annotations
 
-import redis.asyncio as redis
-
 from zofbot.domain.errors import OutdatedVersion
 from zofbot.notifications import notification
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.subscriptions import model
 
 STORE_SCHEMA = max(notification.NOTIFICATION_SCHEMA, model.SUBSCRIPTION_SCHEMA)
@@ -28,22 +26,16 @@ return math.max(stored, tonumber(ARGV[1]))
 """
 
 
-def schema_key(namespace: str) -> str:
-    """Return the key of the stored schema."""
-    return "{" + namespace + "}:" + SCHEMA_KEY
-
-
-async def stored_schema(client: redis.Redis, namespace: str) -> int:
+async def stored_schema(keyspace: Keyspace) -> int:
     """Return the newest schema ever written; 0 if the store is empty or older than schema numbers."""
     async with guard_redis_call():
-        return int(await client.get(schema_key(namespace)) or 0)
+        return int(await keyspace.client.get(keyspace.key(SCHEMA_KEY)) or 0)
 
 
-async def claim_schema(client: redis.Redis, namespace: str, schema: int = STORE_SCHEMA) -> None:
+async def claim_schema(keyspace: Keyspace, schema: int = STORE_SCHEMA) -> None:
     """Raise the stored schema to ``schema``. Raises OutdatedVersion if it is newer, and StoreUnavailable."""
-    raise_schema = client.register_script(_RAISE_SCRIPT)
-    async with guard_redis_call():
-        stored = int(await raise_schema(keys=[schema_key(namespace)], args=[schema]))
+    raise_schema = keyspace.register_script(_RAISE_SCRIPT)
+    stored = int(await raise_schema.run([keyspace.key(SCHEMA_KEY)], [schema]))
     if stored > schema:
         raise outdated_error(stored, schema)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import redis.asyncio as redis
 import structlog
 from pydantic import ValidationError
 
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.records import decode_text
-from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
+from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.model import SUBSCRIPTION_SCHEMA as KNOWN
 
@@ -52,11 +51,11 @@ class Subscriptions:
     Writes raise OutdatedVersion if the store's schema is newer than ``schema``.
     """
 
-    def __init__(self, client: redis.Redis, namespace: str, *, schema: int = STORE_SCHEMA) -> None:
-        self._redis = client
-        self._name = "{" + namespace + "}:" + SUBSCRIPTIONS_HASH
-        self._keys, self._schema = [self._name, schema_key(namespace)], schema
-        self._script = client.register_script(_CHANGE_SCRIPT)
+    def __init__(self, keyspace: Keyspace, *, schema: int = STORE_SCHEMA) -> None:
+        self._redis = keyspace.client
+        self._name = keyspace.key(SUBSCRIPTIONS_HASH)
+        self._keys, self._schema = [self._name, keyspace.key(SCHEMA_KEY)], schema
+        self._change = keyspace.register_script(_CHANGE_SCRIPT)
 
     async def read_records(self) -> dict[str, str]:
         """Return every stored record by id, unparsed."""
@@ -85,8 +84,7 @@ class Subscriptions:
         return await self._run_change("remove", *identifiers) if identifiers else 0
 
     async def _run_change(self, verb: str, *arguments: str) -> int:
-        async with guard_redis_call():
-            changed = int(await self._script(keys=self._keys, args=[self._schema, verb, *arguments]))
+        changed = int(await self._change.run(self._keys, [self._schema, verb, *arguments]))
         if changed < 0:
             raise outdated_error()
         return changed

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import redis.asyncio as redis
 import structlog
 from pydantic import ValidationError
 
@@ -21,7 +20,7 @@ from zofbot.domain.errors import StoreUnavailable
 from zofbot.observability.metrics import Metrics
 from zofbot.observability.trace_model import Trace
 from zofbot.observability.trace_recorder import TraceRecorder
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
@@ -54,15 +53,15 @@ MAX_SHOWN_TRACES = 5
 class TraceStore:
     """The stored traces of one bot, with ``kept`` entries per stream. Every method raises StoreUnavailable."""
 
-    def __init__(self, client: redis.Redis, namespace: str, kept: dict[str, int] | None = None) -> None:
-        self._redis = client
+    def __init__(self, keyspace: Keyspace, kept: dict[str, int] | None = None) -> None:
+        self._keyspace, self._redis = keyspace, keyspace.client
         kept = kept or MAX_TRACES_BY_STREAM
-        self._streams = {"{" + namespace + "}:traces:" + name: limit for name, limit in kept.items()}
+        self._streams = {keyspace.key("traces", name): limit for name, limit in kept.items()}
 
     async def write_traces(self, traces: Sequence[Trace]) -> None:
         """Store traces: one round trip."""
         requests, work = self._streams
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             for trace in traces:
                 stream = requests if trace.kind == "request" else work
                 fields: Any = {"ids": "\n".join(trace.ids), "trace": trace.to_bounded_json(MAX_TRACE_BYTES)}
@@ -74,7 +73,7 @@ class TraceStore:
     async def delete_expired(self) -> None:
         """Delete traces older than ``TRACE_TTL_SECONDS``."""
         oldest = await self._oldest_id()
-        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._keyspace.pipeline() as pipe:
             for stream in self._streams:
                 pipe.xtrim(stream, minid=oldest, approximate=False)
             await pipe.execute()

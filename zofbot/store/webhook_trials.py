@@ -6,10 +6,8 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
-import redis.asyncio as redis
-
 from zofbot.clock import Clock
-from zofbot.store import guard_redis_call
+from zofbot.store.keyspace import Keyspace, guard_redis_call
 
 TRIAL_KEY, ARRIVAL_KEY = "webhook_trial", "webhook_arrived"
 """Keys of the active trial and of the latest delivery since it began."""
@@ -46,15 +44,15 @@ class TrialArrival:
 class WebhookTrials:
     """Webhook trials, one at a time per namespace. Every method raises StoreUnavailable."""
 
-    def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
-        self._redis, self._clock = client, clock
-        self._trial_key, self._arrival_key = (f"{{{namespace}}}:{name}" for name in (TRIAL_KEY, ARRIVAL_KEY))
+    def __init__(self, keyspace: Keyspace, clock: Clock) -> None:
+        self._keyspace, self._redis, self._clock = keyspace, keyspace.client, clock
+        self._trial_key, self._arrival_key = map(keyspace.key, (TRIAL_KEY, ARRIVAL_KEY))
         self._checked_at = -math.inf
         self._is_active = False
 
     async def start_trial(self, seconds: float) -> None:
         """Record deliveries for ``seconds``; every process starts within ``TRIAL_CHECK_SECONDS``."""
-        async with guard_redis_call(), self._redis.pipeline() as pipe:
+        async with self._keyspace.pipeline(transaction=True) as pipe:
             pipe.delete(self._arrival_key)
             pipe.set(self._trial_key, "1", px=int(seconds * 1000))
             await pipe.execute()

@@ -30,19 +30,19 @@ _WORD_PATTERN = re.compile(rf"\b({'|'.join(_CAUSE_BY_WORD)})\b")
 
 @dataclass(frozen=True)
 class WriteRefusal:
-    """First word of Redis' error, its cause (``what``) and its fix (``mend``); contains no data from the command."""
+    """First word of Redis' error, its cause (``what``) and its fix; contains no data from the command."""
 
     word: str
     what: str
-    mend: str
+    fix: str
 
 
 def find_refusal(error: BaseException | None) -> WriteRefusal | None:
     """Find Redis' refusal in ``error`` or its causes; None if there is none."""
     while error is not None:
         if word := _refusal_word(error):
-            what, mend = _CAUSE_BY_WORD[word]
-            return WriteRefusal(word, _describe_permission(str(error)) or what, mend)
+            what, fix = _CAUSE_BY_WORD[word]
+            return WriteRefusal(word, _describe_permission(str(error)) or what, fix)
         error = error.__cause__
     return None
 

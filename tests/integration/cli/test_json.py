@@ -15,6 +15,7 @@ from zofbot.observability.trace_model import Trace, TraceStep
 from zofbot.simulator.server import SimulatorServer
 from zofbot.store import audit
 from zofbot.store.audit import AuditLog
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.traces import TraceStore
 
@@ -50,13 +51,13 @@ async def filled(valkey: str) -> str:
         note = Notification(
             key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9, body=body
         )
-        await Outbox(client, "zofbot", Clock()).commit([note])
+        await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
         details = {"note": HOSTILE, "password": "hunter2"}
         act = audit.AuditRecord(at=now, act="resolve", user="U0ANA", name=HOSTILE, details=details)
-        await AuditLog(client, "zofbot").append(act)
+        await AuditLog(Keyspace(client, "zofbot")).append(act)
         step = TraceStep(at=1, room="zof", did=HOSTILE, facts={"id": HOSTILE})
         trace = Trace(reference="ref_1", kind="request", what=HOSTILE, at=now, steps=(step,), ids=("ref_1",))
-        await TraceStore(client, "zofbot").write_traces([trace])
+        await TraceStore(Keyspace(client, "zofbot")).write_traces([trace])
     return valkey
 
 

@@ -48,7 +48,7 @@ async def client(there: RunningBot) -> AsyncIterator[ZofClient]:
 
 
 async def install_webhook(there: RunningBot, client: ZofClient, secret: SigningSecret = OURS) -> None:
-    trials = WebhookTrials(there.app.store.client, "zofbot", there.world.clock)
+    trials = WebhookTrials(there.app.store.keyspace, there.world.clock)
     await register_endpoint(client, trials, URL, secret, there.world.clock)
 
 

@@ -28,6 +28,7 @@ from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCur
 from zofbot.polling.poller import SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.simulator.zof.state import ZofRecord, format_time
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import HeldLease, Lease, LeaseNote
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PendingRun
@@ -898,7 +899,7 @@ async def test_the_loop_goes_on_whatever_fails() -> None:
 
 def rare_poller(zof: PollerBench) -> Poller:
     """Poll once an hour, with a lease of half a second."""
-    return zof.start_poller(lease=Lease(zof.store, "test", "poller", 0.5, zof.clock), interval=3600)
+    return zof.start_poller(lease=Lease(Keyspace(zof.store, "test"), "poller", 0.5, zof.clock), interval=3600)
 
 
 async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: PollerBench) -> None:
@@ -943,7 +944,7 @@ async def test_the_loop_outlives_a_process_that_takes_over_and_what_nobody_fores
             if troubles.pop() == "failed":
                 raise ZeroDivisionError
             await built.store.delete("{test}:lease:poller")
-            assert await Lease(built.store, "test", "poller", 90, built.clock).hold()
+            assert await Lease(Keyspace(built.store, "test"), "poller", 90, built.clock).hold()
             await built.store.delete("{test}:lease:poller")
 
         built.zof.spoil = spoilt
@@ -972,24 +973,24 @@ async def test_polling_often_is_warned_of(zof: PollerBench) -> None:
 class CancelSwallowingLease(Lease):
     """Loses the first cancellation that comes while it is renewed, as redis-py may on Python 3.11."""
 
-    heard = False
+    has_lost_one = False
 
-    async def hold(self, *names: str, word: LeaseNote = MappingProxyType({})) -> HeldLease | None:
+    async def hold(self, *names: str, note: LeaseNote = MappingProxyType({})) -> HeldLease | None:
         if names:
-            return await super().hold(*names, word=word)
+            return await super().hold(*names, note=note)
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            if self.heard:
+            if self.has_lost_one:
                 raise
-            self.heard = True
+            self.has_lost_one = True
         return None
 
 
 async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation() -> None:
     async with poller_bench() as zof:
         zof.finish_run()
-        poller = zof.start_poller(lease=CancelSwallowingLease(zof.store, "test", "poller", 0.003, zof.clock))
+        poller = zof.start_poller(lease=CancelSwallowingLease(Keyspace(zof.store, "test"), "poller", 0.003, zof.clock))
         async with asyncio.timeout(5):
             assert (await poller.poll_once()).leads
 
@@ -997,7 +998,7 @@ async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation(
 async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: PollerBench) -> None:
     await zof.poll_until_settled()
     run = zof.finish_run()
-    poller = zof.start_poller(lease=Lease(zof.store, "test", "poller", 0.3, zof.clock))
+    poller = zof.start_poller(lease=Lease(Keyspace(zof.store, "test"), "poller", 0.3, zof.clock))
     await zof.store.delete("{test}:lease:poller")
 
     async def away(request: httpx.Request) -> None:

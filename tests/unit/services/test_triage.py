@@ -28,6 +28,7 @@ from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
 from zofbot.slack.views.triage_controls import STATE_STYLES, FailureRef
 from zofbot.store.audit import AuditLog
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor, TriageRecord, TriageState
 from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, UNDO_SECONDS
@@ -177,7 +178,7 @@ async def channel_bench() -> AsyncIterator[ChannelBench]:
 
     async with fakeredis.FakeAsyncRedis() as client:
         wall, metrics = MessageWall(), Metrics()
-        outbox = Outbox(client, "history", clock)
+        outbox = Outbox(Keyspace(client, "history"), clock)
         dispatcher = Dispatcher(
             outbox,
             wall,
@@ -188,7 +189,7 @@ async def channel_bench() -> AsyncIterator[ChannelBench]:
             prepare=drop_obsolete(clock),
         )
         made = ChannelBench(
-            outbox, AuditLog(client, "history"), TriageService(outbox, clock, metrics),
+            outbox, AuditLog(Keyspace(client, "history")), TriageService(outbox, clock, metrics),
             dispatcher, wall, now,
         )  # fmt: skip
         await made.finish_run(fails=True)

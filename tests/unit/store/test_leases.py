@@ -12,6 +12,7 @@ import redis.asyncio as redis
 
 from tests.support.virtual_time import SetClock
 from zofbot.domain.errors import StoreUnavailable
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence, Lease
 from zofbot.store.outbox import LeaseLost, Outbox
 
@@ -33,7 +34,7 @@ async def store(server: fakeredis.FakeServer) -> AsyncIterator[redis.Redis]:
 
 
 def make_lease(store: redis.Redis, seconds: float = 60) -> Lease:
-    return Lease(store, "test", "poller", seconds, clock)
+    return Lease(Keyspace(store, "test"), "poller", seconds, clock)
 
 
 async def fence_number(holder: Lease) -> int:
@@ -116,7 +117,7 @@ async def test_hashes_come_along(store: redis.Redis) -> None:
 
 
 async def test_a_predecessors_commit_is_refused_whole(store: redis.Redis) -> None:
-    one, other, outbox = make_lease(store), make_lease(store), Outbox(store, "test", clock)
+    one, other, outbox = make_lease(store), make_lease(store), Outbox(Keyspace(store, "test"), clock)
     old = await one.hold()
     assert old is not None
     await outbox.commit([], changes={"noted": {"a": "1"}}, fence=old.fence)

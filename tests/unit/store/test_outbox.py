@@ -37,6 +37,7 @@ from zofbot.store.attempt_results import (
     Snoozed,
     Unknown,
 )
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import (
     BODY_TTL_SECONDS,
@@ -67,7 +68,7 @@ class OutboxBench:
         self.outbox = self.make_outbox()
 
     def make_outbox(self) -> Outbox:
-        return Outbox(self.client, "test", MovableClock(lambda: self.now))
+        return Outbox(Keyspace(self.client, "test"), MovableClock(lambda: self.now))
 
     async def commit_notifications(self, *notifications: Notification) -> list[str]:
         return await self.outbox.commit(notifications)
@@ -804,7 +805,7 @@ async def test_nothing_is_left_of_what_was_settled_but_what_has_an_end(bench: Ou
 
 async def test_each_step_is_one_round_trip(bench: OutboxBench, valkey: str) -> None:
     async with redis.from_url(valkey) as client:
-        outbox = Outbox(client, "trips", MovableClock(lambda: bench.now))
+        outbox = Outbox(Keyspace(client, "trips"), MovableClock(lambda: bench.now))
         told: list[str] = []
         send: Callable[..., Any] = client.execute_command
 
@@ -825,7 +826,7 @@ async def test_each_step_is_one_round_trip(bench: OutboxBench, valkey: str) -> N
 
 async def test_a_store_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
     async with redis.from_url(f"unix://{tmp_path}/nobody.sock") as client:
-        outbox = Outbox(client, "test", MovableClock(lambda: NOW))
+        outbox = Outbox(Keyspace(client, "test"), MovableClock(lambda: NOW))
         calls = (
             outbox.commit([root("k")]),
             outbox.claim(1),

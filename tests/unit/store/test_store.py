@@ -16,6 +16,7 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.model import Quota
 from zofbot.store import MAX_POSTING_SECONDS, REQUEST_CLAIM_SECONDS, SHARE_TTL_SECONDS, SharedCard, Store, open_store
+from zofbot.store.keyspace import Keyspace
 
 NOW = 1_800_000_000.0
 ANA = SharedCard("U0ANA", "ana", NOW)
@@ -30,7 +31,7 @@ async def client() -> AsyncIterator[redis.Redis]:
 
 @pytest.fixture
 def store(client: redis.Redis) -> Store:
-    return Store(client, "test")
+    return Store(Keyspace(client, "test"))
 
 
 async def test_a_request_is_claimed_once(store: Store, client: redis.Redis) -> None:
@@ -76,9 +77,9 @@ async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(s
 
 async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:
     quota = Quota(limit=100, remaining=3, reset=Clock().now().replace(microsecond=0) + timedelta(seconds=40))
-    await Store(client, "test").write_quota(quota)
-    assert await Store(client, "test").read_quota() == quota
-    assert await Store(client, "other").read_quota() is None
+    await Store(Keyspace(client, "test")).write_quota(quota)
+    assert await Store(Keyspace(client, "test")).read_quota() == quota
+    assert await Store(Keyspace(client, "other")).read_quota() is None
     assert 0 < await client.ttl("{test}:quota") <= 41
 
 

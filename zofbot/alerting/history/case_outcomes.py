@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from zofbot.alerting.alerts import PassedCases, known_passes
-from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash
+from zofbot.alerting.state import DecisionBuilder, RuleState, history_hash, scope_key, short_hash
 from zofbot.domain.model import is_valid_id
 from zofbot.domain.text import fold_name
 from zofbot.subscriptions import RunFinding
@@ -18,11 +18,6 @@ MAX_CASES = 500
 
 MAX_KEPT_ID = 40
 """Characters of a run's id that are kept; a longer one is kept as a digest, and not shown."""
-
-
-def history_hash(place: str) -> str:
-    """Name the hash of the outcomes of a scope's cases, by a digest of the case."""
-    return f"history:{place}"
 
 
 def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding:

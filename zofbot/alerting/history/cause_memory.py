@@ -1,8 +1,7 @@
 """Memory of causes: for each signature in a project, how often it was seen, and how it was last resolved.
 
-Each project has 16 hashes, named ``causes:<project>:<digit>`` by the last digit of the signature. They hold two fields
-for each signature, because two writers that do not wait for each other change them: ``<signature>`` by the poller, and
-``<signature>/resolved`` by triage.
+A hash (``causes_hash``) has two fields for each signature, because two writers that do not wait for each other change
+them: ``<signature>`` by the poller, and ``<signature>/resolved`` by triage.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from zofbot.alerting.state import DecisionBuilder, short_hash
-from zofbot.notifications import payloads
+from zofbot.alerting.state import DecisionBuilder, causes_hash, short_hash
 from zofbot.notifications.past_causes import PastCause, Resolution
 
 MAX_CAUSES_PER_HASH = 64
@@ -22,12 +20,10 @@ MAX_CAUSES_PER_HASH = 64
 MAX_REMEMBERED_RUNS = 10
 """Runs kept for each signature. One that is older than all of them counts as counted before."""
 
+MAX_COUNTED_CAUSES = 100
+"""Causes of one run that are counted."""
+
 _RESOLVED = "/resolved"
-
-
-def causes_hash(project: str, signature: str) -> str:
-    """Name the hash that remembers a signature of a project, given by id, or by name where there is no id."""
-    return f"causes:{short_hash(payloads.clean_text(project, 100))}:{signature[-1:]}"
 
 
 def resolution_field(signature: str) -> str:
@@ -77,15 +73,17 @@ def record_causes(
 
     A count that a later version wrote, and this one cannot read, is left as it is.
     """
-    at = int(draft.clamp_to_now(happened))
-    for signature in sorted(set(signatures)):
+    at, changed = int(draft.clamp_to_now(happened)), set()
+    for signature in list(dict.fromkeys(signatures))[:MAX_COUNTED_CAUSES]:
         name = causes_hash(project, signature)
         stored = draft.read_hash(name).get(signature)
         known = CauseCount(at, at, 0) if stored is None else CauseCount.load(stored)
         counted = known.with_run(run_id, at) if known else None
-        if counted != known and counted:
+        if counted and counted != known:
             draft.set_field(name, signature, counted.dump())
-            _prune_causes(draft, name)
+            changed.add(name)
+    for name in sorted(changed):
+        _prune_causes(draft, name)
 
 
 def recall_cause(stored: Mapping[str, str], signature: str) -> PastCause | None:

@@ -63,7 +63,7 @@ class HomeDataLoader:
 
     def __init__(self, context: ListenerContext, day: DailyStatsReader) -> None:
         self._context, self._day = context, day
-        self._lease = Lease(context.store.client, context.store.namespace, status.POLLER_LEASE, 0, context.clock)
+        self._lease = Lease(context.store.keyspace, status.POLLER_LEASE, 0, context.clock)
         self._links = TtlCache(self._fetch_permalink, context.clock, fresh=PERMALINK_CACHE_SECONDS)
 
     async def load_snapshot(self) -> HomeSnapshot:
@@ -152,7 +152,7 @@ class HomeDataLoader:
         lacking = [ZofProblem(each.sentence, each.request_id or "") for each in self._context.catalog.refusal_errors]
         if known.poller is None or depth is None:
             return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
-        polled = status.parse_status(known.poller.word)
+        polled = status.parse_status(known.poller.note)
         poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
         late = self._context.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._context.poll_interval
         letters = [

@@ -45,7 +45,7 @@ class HomeUpdater:
         self._context = context
         self._day = DailyStatsReader(context.zof, context.clock, order)
         self._board = HomeDataLoader(context, self._day)
-        self._homes = HomeViewers(context.store.client, context.store.namespace, context.clock)
+        self._homes = HomeViewers(context.store.keyspace, context.clock)
 
     async def show_home(self, user: str, version: str = "", note: Sequence[Block] = ()) -> None:
         """Publish a person's Home now, and again once statistics from Zof have arrived, if they were stale.

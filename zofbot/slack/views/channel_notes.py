@@ -34,5 +34,5 @@ ALERT_REMOVED_NOTE = (
 
 def blocked_channel_note(reason: str) -> str:
     """Return the note to the people responsible for a channel that Slack refuses for ``reason``."""
-    what, mend = EXPLANATIONS.get(reason, (f"Slack refuses it ({reason}).", "An admin of the workspace can say why."))
-    return f"Alerts for this channel wait: {what} {mend} What waits is sent once it is mended."
+    what, fix = EXPLANATIONS.get(reason, (f"Slack refuses it ({reason}).", "An admin of the workspace can say why."))
+    return f"Alerts for this channel wait: {what} {fix} What waits is sent once it is mended."

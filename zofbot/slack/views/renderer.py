@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from zofbot.notifications import payloads, text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
+from zofbot.notifications.current_state import read_claim
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import STANDALONE_PAYLOADS, AlertTestPayload, Payload, ReminderPayload
-from zofbot.notifications.present_state import read_claim
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts import alert_cards, storm_cards, thread_replies
 from zofbot.slack.views.alerts.catch_up import catch_up_message

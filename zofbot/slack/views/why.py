@@ -172,5 +172,5 @@ def waiting_reason(*, parked: str = "", paused: str = "", muted: float = 0.0, qu
 
 
 def _refusal_text(reason: str) -> str:
-    what, mend = EXPLANATIONS.get(reason, (f"Slack refuses it ({text.escape_line(reason, 80)}).", ""))
-    return f"{what} {mend}".strip()
+    what, fix = EXPLANATIONS.get(reason, (f"Slack refuses it ({text.escape_line(reason, 80)}).", ""))
+    return f"{what} {fix}".strip()

@@ -12,12 +12,11 @@ from zofbot.alerting.history.cause_memory import (
     MAX_CAUSES_PER_HASH,
     MAX_REMEMBERED_RUNS,
     CauseCount,
-    causes_hash,
     recall_cause,
     record_causes,
     resolution_field,
 )
-from zofbot.alerting.state import DecisionBuilder, RuleState
+from zofbot.alerting.state import DecisionBuilder, RuleState, causes_hash
 from zofbot.notifications.past_causes import PastCause, Resolution
 
 NOW = 1_764_000_000.0

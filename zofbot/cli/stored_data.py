@@ -18,7 +18,7 @@ from zofbot.store.webhook_trials import WebhookTrials
 
 
 @dataclass(frozen=True)
-class OperatorStore:
+class StoredData:
     """Access to the stored data of one bot."""
 
     outbox: Outbox
@@ -29,13 +29,17 @@ class OperatorStore:
 
 
 @asynccontextmanager
-async def open_operator_store(settings: Settings, clock: Clock) -> AsyncIterator[OperatorStore]:
+async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[StoredData]:
     """Open the store of these settings. Raises SettingsError or StoreUnavailable."""
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await store.ping()
-        client, namespace = store.client, settings.zofbot_namespace
-        outbox, audit = Outbox(client, namespace, clock), AuditLog(client, namespace)
-        trials = WebhookTrials(client, namespace, clock)
-        yield OperatorStore(outbox, audit, Subscriptions(client, namespace), TraceStore(client, namespace), trials)
+        keyspace = store.keyspace
+        yield StoredData(
+            Outbox(keyspace, clock),
+            AuditLog(keyspace),
+            Subscriptions(keyspace),
+            TraceStore(keyspace),
+            WebhookTrials(keyspace, clock),
+        )

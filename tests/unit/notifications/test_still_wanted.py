@@ -18,7 +18,7 @@ from zofbot.notifications.payloads import (
     StormPayload,
     dump_payload,
 )
-from zofbot.notifications.present_state import is_claim_wanted
+from zofbot.notifications.still_wanted import is_claim_wanted
 from zofbot.subscriptions.digest_schedule import DigestSchedule, DigestSetting, format_schedule
 from zofbot.triage import TriageRecord
 

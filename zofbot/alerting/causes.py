@@ -1,0 +1,75 @@
+"""Causes: which failures of a run have the same signature, and how alerts store that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from zofbot.alerting.failure_signature import Signature, make_signature
+from zofbot.domain.model import Result
+from zofbot.notifications.payloads import CaseSummary, CauseSummary
+
+MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
+"""Failure texts whose signature is kept in memory, and the longest of them."""
+
+MAX_CAUSES = 10
+"""Causes stored with an alert, worst first; further ones are only counted."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Failures of a run with the same signature, sorted by title; an empty signature is for those without a text."""
+
+    signature: str
+    results: tuple[Result, ...]
+
+
+def signature_of_text(text: str) -> Signature:
+    """Return the signature of a failure text, computed once per text."""
+    return _cached_signature(text) if len(text) <= MAX_CACHED_CHARACTERS else make_signature(text)
+
+
+@lru_cache(maxsize=MAX_CACHED_TEXTS)
+def _cached_signature(text: str) -> Signature:
+    return make_signature(text)
+
+
+def signature_of(result: Result) -> str:
+    """Return the id of a result's signature, which begins with the version of the rules; empty without a text."""
+    return signature_of_text(result.failure).id if result.failure and not result.failure.isspace() else ""
+
+
+def signatures_of(results: Iterable[Result]) -> list[str]:
+    """Return the signatures of failures, each once, without an empty one."""
+    return [signature for signature in dict.fromkeys(map(signature_of, results)) if signature]
+
+
+def group_by_cause(results: Iterable[Result]) -> list[Cause]:
+    """Group failures by cause, the worst first, whatever their order; those without a text are last.
+
+    Causes with as many failures are in the order of their first titles, so that the order of causes does not depend
+    on how signatures are computed.
+    """
+    groups: dict[str, dict[str, Result]] = {}
+    for result in results:
+        groups.setdefault(signature_of(result), {})[result.id] = result
+    causes = [Cause(name, tuple(sorted(group.values(), key=_title_order))) for name, group in groups.items()]
+    return sorted(causes, key=lambda cause: (not cause.signature, -len(cause.results), _title_order(cause.results[0])))
+
+
+def summarize_case(result: Result, most: int = 200) -> CaseSummary:
+    """Summarize a result with its signature and at most ``most`` characters of its failure text."""
+    return CaseSummary.from_result(result, most, signature_of(result))
+
+
+def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:
+    """Summarize the first causes for an alert: how many failures each has, and one of them."""
+    return tuple(
+        CauseSummary(signature=cause.signature, count=len(cause.results), example=summarize_case(cause.results[0]))
+        for cause in causes[:MAX_CAUSES]
+    )
+
+
+def _title_order(result: Result) -> tuple[str, str]:
+    return (result.title or "", result.id)

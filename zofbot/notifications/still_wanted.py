@@ -1,0 +1,48 @@
+"""Whether a notification is still to be sent, or was overtaken before it was due."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from zofbot.notifications.catch_up_payload import CatchUpPayload
+from zofbot.notifications.current_state import CurrentState, read_claim
+from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.notification import Claim, NotificationKind
+from zofbot.notifications.payloads import CaseAlertPayload, Payload, ReminderPayload, RunAlertPayload
+from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
+
+
+def is_claim_wanted(claim: Claim, now: float) -> bool:
+    """Whether a claimed notification is to be sent at ``now`` (Unix seconds)."""
+    if claim.notification.kind is not NotificationKind.REPLY and not (claim.failure or claim.notification.body):
+        return False  # an edit of a failure that has expired
+    try:
+        payload, state = read_claim(claim, now)
+    except ValidationError:  # of another version: sent as one plain line
+        return True
+    return is_still_wanted(payload, state)
+
+
+def is_still_wanted(payload: Payload, state: CurrentState) -> bool:
+    """Whether a notification still has something to say, or was overtaken before it was due."""
+    match payload:
+        case RunAlertPayload(unposted=True) | CaseAlertPayload(unposted=True):
+            return state.kind is not NotificationKind.ROOT
+        case ReminderPayload():
+            escalated = state.storm and payload.sort == "escalate" and state.own.at <= state.storm.at
+            return bool(state.failure) and not escalated and payload.is_still_wanted(state.record)
+        case DigestPayload():
+            return _is_digest_wanted(payload, state)
+        case CatchUpPayload():
+            return bool(payload.failures)
+        case _:
+            return True
+
+
+def _is_digest_wanted(payload: DigestPayload, state: CurrentState) -> bool:
+    """Not if it was switched off or rescheduled, or if a later one is due because delivery was blocked."""
+    if state.digest is None:
+        return False
+    schedule = state.digest.rhythm
+    same = (format_schedule(schedule), schedule.zone) == (payload.rhythm, payload.zone)
+    return same and latest_occurrence(schedule, state.now).at <= payload.until

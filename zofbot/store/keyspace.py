@@ -1,0 +1,81 @@
+"""The keys of one bot in Redis: their prefix, and calls and scripts whose errors are StoreUnavailable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import redis.asyncio as redis
+from redis.asyncio.client import Pipeline
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from zofbot.clock import timeout
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.observability import trace_recorder
+from zofbot.store.write_refusals import find_refusal
+
+MAX_REDIS_SECONDS = 1.0
+"""Time limit of one call to Redis; a slash command must be answered within three seconds in total."""
+
+ScriptArguments = list[str | int]
+
+
+class Keyspace:
+    """All keys that begin with ``{namespace}:``, one hash tag, so that Redis Cluster keeps them in one slot."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self.client = client
+        self.prefix = "{" + namespace + "}:"
+
+    def key(self, *parts: str) -> str:
+        """Return the full name of a key."""
+        return self.prefix + ":".join(parts)
+
+    def register_script(self, text: str) -> RedisScript:
+        """Prepare a Lua script to be run many times."""
+        return RedisScript(self.client.register_script(text))
+
+    @asynccontextmanager
+    async def pipeline(self, *, transaction: bool = False) -> AsyncIterator[Pipeline]:
+        """Open a pipeline, whose commands are sent in one round trip. Raises StoreUnavailable."""
+        async with guard_redis_call(), self.client.pipeline(transaction=transaction) as pipe:
+            yield pipe
+
+
+class RedisScript:
+    """A Lua script, which Redis runs in one atomic step."""
+
+    def __init__(self, script: AsyncScript) -> None:
+        self._script = script
+
+    async def run(self, keys: Sequence[str], args: Sequence[str | int | float | bytes]) -> Any:
+        """Run the script: one round trip. ``keys`` are full names. Raises StoreUnavailable."""
+        async with guard_redis_call():
+            return await self._script(keys=keys, args=args)
+
+
+@asynccontextmanager
+async def guard_redis_call() -> AsyncIterator[None]:
+    """Limit the duration of a call to Redis and raise its errors as StoreUnavailable."""
+    try:
+        async with timeout(MAX_REDIS_SECONDS):
+            yield
+    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        trace_recorder.record_step("redis", "no answer", type(error).__name__, bad=True)
+        raise _unavailable_error(error) from error
+
+
+def _unavailable_error(error: Exception) -> StoreUnavailable:
+    refusal = find_refusal(error)
+    if refusal is None:
+        return StoreUnavailable(
+            "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
+        )
+    unavailable = StoreUnavailable(
+        f"The bot's store (Redis) refuses to work ({refusal.word}).",
+        "Try again in a minute; an operator should run `zofbot check`.",
+    )
+    unavailable.reason = f"refuses to work ({refusal.word})"
+    return unavailable
