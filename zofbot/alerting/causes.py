@@ -9,6 +9,7 @@ from functools import lru_cache
 from zofbot.alerting.failure_signature import Signature, make_signature
 from zofbot.domain.model import Result
 from zofbot.notifications.payloads import CaseSummary, CauseSummary
+from zofbot.subscriptions.case_history import CasePast
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
@@ -58,9 +59,10 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
     return sorted(causes, key=lambda cause: (not cause.signature, -len(cause.results), _title_order(cause.results[0])))
 
 
-def summarize_case(result: Result, most: int = 200) -> CaseSummary:
-    """Summarize a result with its signature and at most ``most`` characters of its failure text."""
-    return CaseSummary.from_result(result, most, signature_of(result))
+def summarize_case(result: Result, most: int = 200, past: CasePast | None = None) -> CaseSummary:
+    """Summarize a result with its signature, its case's ``past``, and up to ``most`` characters of its failure text."""
+    summary = CaseSummary.from_result(result, most, signature_of(result))
+    return summary.model_copy(update={"past": past}) if past else summary
 
 
 def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:

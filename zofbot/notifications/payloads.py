@@ -20,6 +20,7 @@ from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.past_causes import PastCause
 from zofbot.notifications.past_causes import Resolution as Resolution  # noqa: PLC0414  (exported for mypy)
+from zofbot.subscriptions.case_history import CasePast
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -87,6 +88,10 @@ class CaseSummary(_PayloadModel):
     url: str = ""
     attempts: int = 1
     """Number of attempts in its run; this is the last one."""
+    past: CasePast | None = None
+    """What its failure is by the case's earlier outcomes."""
+    quarantined: bool = False
+    """Whether Zof marks the case as quarantined."""
     signature: str = ""
     """The id of its failure text's signature, which begins with the version of the rules; empty if not known."""
 
@@ -100,6 +105,7 @@ class CaseSummary(_PayloadModel):
             why=text.clean_literal(result.failure or "", most),
             url=storable_link(result.url),
             attempts=result.attempt or 1,
+            quarantined=result.quarantined,
             signature=signature,
         )
 
@@ -171,6 +177,10 @@ class RunAlertPayload(_AlertPayload):
     causes: tuple[CauseSummary, ...] = ()
     """The causes with most failures, worst first; ``all_causes`` is how many there are."""
     all_causes: int = 0
+    standings: dict[str, int] = Field(default_factory=dict)
+    """How many of the failures read are new, known and flaky, by the words of ``CaseStanding``."""
+    quarantined: int = 0
+    """How many of them are in quarantine in Zof."""
     count: int = 1
     first: float = 0.0
     last: float = 0.0

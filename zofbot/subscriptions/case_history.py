@@ -6,7 +6,6 @@ zofbot keeps the outcomes that it reads. Zof documents no listing of one case's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -99,14 +98,13 @@ class CaseHistory:
         known[outcome.run_id] = outcome
         return CaseHistory(tuple(sorted(known.values())[-MAX_OUTCOMES:]))
 
-    def past_of(self, run_id: str, at: int, passes: Iterable[CaseOutcome] = ()) -> CasePast:
-        """Describe a failure in the run with that id, which ended ``at``; ``passes`` are further known passes."""
+    def past_of(self, run_id: str, at: int) -> CasePast:
+        """Describe a failure in the run with that id, which ended ``at``, by the outcomes before it."""
         here = CaseOutcome(at, run_id, "f")
         earlier = [item for item in self.outcomes if item.run_id != run_id and item < here]
         seen = [*earlier[1 - MAX_OUTCOMES :], here]
         row = _failures_in_row(seen)
-        known = [item for item in (*seen, *passes) if not item.has_failed and item < here]
-        passed = max(known, default=None)
+        passed = max((item for item in seen if not item.has_failed), default=None)
         retried = sum(item.letter == "r" for item in seen)
         repaired = sum(item.letter == "p" and last.has_failed for last, item in pairwise(seen))
         return CasePast(

@@ -14,7 +14,16 @@ from typing import Literal, TypeVar
 
 from zofbot.domain.errors import ZofUnreadable
 from zofbot.domain.model import CaseCounts, Outcome, Project, Result, Run
-from zofbot.zof.coerce import as_count, as_cursor, as_datetime, as_identifier, as_number, as_text, value_at
+from zofbot.zof.coerce import (
+    as_count,
+    as_cursor,
+    as_datetime,
+    as_identifier,
+    as_number,
+    as_quarantine,
+    as_text,
+    value_at,
+)
 from zofbot.zof.protocol import PAGE_SIZE, TRY_AGAIN_HINT, Page
 
 T = TypeVar("T")
@@ -40,6 +49,20 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "severity": ("severity", "priority"),
     "attempt": ("attempt", "attempt_number", "attempts", "attempt_count"),
     "retry": ("retry", "retries", "retry_count"),
+    "quarantined": (
+        "quarantined",
+        "is_quarantined",
+        "in_quarantine",
+        "quarantine",
+        "quarantine_status",
+        "test_case.quarantined",
+        "test_case.is_quarantined",
+        "test_case.quarantine",
+        "case.quarantined",
+        "case.is_quarantined",
+        "case.quarantine",
+    ),
+    "tags": ("tags", "labels", "test_case.tags", "case.tags"),
     "milliseconds": ("duration_ms",),
     "seconds": ("duration_seconds",),
     "duration": ("duration",),
@@ -235,8 +258,18 @@ def _build_result(
             "logs": _first_value(data, "logs", as_text),
             "severity": _first_value(data, "severity", as_text),
             "attempt": _attempt_number(data),
+            "quarantined": _is_quarantined(data),
         }
     )
+
+
+def _is_quarantined(data: JsonObject) -> bool:
+    """Whether the result or its case is marked: by a flag, a state, an object that is in force, or a tag."""
+    marked = _first_value(data, "quarantined", as_quarantine)
+    if marked is not None:
+        return marked
+    tags = (value_at(data, path) for path in _FIELD_PATHS["tags"])
+    return any(as_quarantine(tag) is True for listed in tags if isinstance(listed, list) for tag in listed)
 
 
 def _attempt_number(data: JsonObject) -> int | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 
 from zofbot.alerting.alerts import PassedCases, known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, history_hash, scope_key, short_hash
@@ -24,18 +24,21 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
     """Record a run's outcomes, and return the finding with the past of each case that failed in it.
 
     Doing so again changes nothing: the past of a failure is what was before its run. Only cases that failed at some
-    time are followed, so an earlier pass of any other is looked for in the latest passing runs.
+    time are followed; at its first failure, a case's passes are looked for in the latest passing runs.
     """
     name = history_hash(scope_key(finding))
-    stored = draft.read_hash(name)
     at, run_id = int(draft.clamp_to_now(finding.happened)), _kept_id(finding.run.id)
     passing_runs = [each for each in known_passes(draft, scope_key(finding)) if each.run_id != finding.run.id]
     past: dict[str, CasePast] = {}
     for case in dict.fromkeys(map(case_key, finding.bad)):
-        history = CaseHistory.load(stored.get(short_hash(case), ""))
-        passes = (_as_outcome(draft, each) for each in passing_runs if _has_passed(each, case, finding))
-        past[case] = history.past_of(run_id, at, passes)
-    _record_outcomes(draft, name, finding, CaseOutcome(at, run_id, "f"))
+        history = CaseHistory.load(draft.read_hash(name).get(short_hash(case), ""))
+        passes = [_as_outcome(draft, each) for each in passing_runs if _has_passed(each, case, finding)]
+        changed = reduce(CaseHistory.with_outcome, (*passes, CaseOutcome(at, run_id, "f")), history)
+        past[case] = changed.past_of(run_id, at)
+        if changed != history and len(past) <= MAX_CASES:
+            draft.set_field(name, short_hash(case), changed.dump())
+    _record_passes(draft, name, finding, CaseOutcome(at, run_id, "p"))
+    _prune_cases(draft, name)
     return replace(finding, past=past)
 
 
@@ -45,29 +48,28 @@ def first_failing_time(memory: RuleState, place: str) -> float | None:
     return min((history.last_at for history in histories if history.has_failed_last), default=None)
 
 
-def _record_outcomes(draft: DecisionBuilder, name: str, finding: RunFinding, failed: CaseOutcome) -> None:
-    for case, letter in _letters_by_case(draft, name, finding):
+def _record_passes(draft: DecisionBuilder, name: str, finding: RunFinding, passed: CaseOutcome) -> None:
+    """Record passes of the cases that are followed, and of those that passed in a retry, which failed before it."""
+    retried = {case_key(result) for result in finding.retried} & finding.passed
+    if not retried and not draft.read_hash(name):
+        return
+    for case in sorted(finding.passed):
         field = short_hash(case)
-        known = CaseHistory.load(draft.read_hash(name).get(field, ""))
-        changed = known.with_outcome(failed._replace(letter=letter))
+        stored = draft.read_hash(name).get(field)
+        if stored is None and case not in retried:
+            continue
+        known = CaseHistory.load(stored or "")
+        changed = known.with_outcome(passed._replace(letter="r" if case in retried else "p"))
         if changed != known:
             draft.set_field(name, field, changed.dump())
+
+
+def _prune_cases(draft: DecisionBuilder, name: str) -> None:
+    """Delete the cases that ran longest ago while there are too many."""
     stored = draft.read_hash(name)
     if len(stored) > MAX_CASES:
         ages = sorted((CaseHistory.load(text).last_at, field) for field, text in stored.items())
         draft.delete_fields(name, [field for _, field in ages[: len(stored) - MAX_CASES]])
-
-
-def _letters_by_case(draft: DecisionBuilder, name: str, finding: RunFinding) -> Iterator[tuple[str, str]]:
-    """Yield each case to record with its outcome's letter: those that failed, and passes of those followed."""
-    for case in sorted({case_key(result) for result in finding.bad})[:MAX_CASES]:
-        yield case, "f"
-    retried = {case_key(result) for result in finding.retried} & finding.passed
-    for case in sorted(retried)[:MAX_CASES]:
-        yield case, "r"
-    followed = draft.read_hash(name)
-    if followed:
-        yield from ((case, "p") for case in finding.passed - retried if short_hash(case) in followed)
 
 
 def _has_passed(passed: PassedCases, case: str, finding: RunFinding) -> bool:

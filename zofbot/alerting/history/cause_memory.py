@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pydantic import ValidationError
 
 from zofbot.alerting.state import DecisionBuilder, causes_hash, short_hash
-from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.past_causes import MAX_PAST_CAUSES, PastCause, Resolution
 
 MAX_CAUSES_PER_HASH = 64
 """Signatures kept in one hash, so 1,024 of a project; beyond that the one seen longest ago is deleted."""
@@ -96,6 +97,14 @@ def recall_cause(stored: Mapping[str, str], signature: str) -> PastCause | None:
     return PastCause(
         signature=signature, count=counted.count, first=counted.first, last=counted.last, resolved=resolved
     )
+
+
+def recall_causes(
+    draft: DecisionBuilder, project: str, signatures: Iterable[str], channel: str
+) -> tuple[PastCause, ...]:
+    """Return what is remembered of the first of the signatures that were seen before, as the channel may see it."""
+    found = (recall_cause(draft.read_hash(causes_hash(project, each)), each) for each in signatures)
+    return tuple(past.for_channel(channel) for past in islice(filter(None, found), MAX_PAST_CAUSES))
 
 
 def load_resolution(stored: str | None) -> Resolution | None:
