@@ -111,13 +111,13 @@ def test_every_metric_is_listed_with_its_help_text() -> None:
 
 def test_the_simulator_imitates_what_its_page_lists() -> None:
     expected = {name: method.imitates for name, method in METHODS.items()}
-    assert rows_by_first("docs/simulator.md", "method", "how well") == expected
+    assert rows_by_first("docs/simulator.md", "method", "covers") == expected
 
 
 def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
     world = World(SetClock())
     seed_world(world)
-    for typed in rows_by_first("docs/simulator.md", "type", "and see"):
+    for typed in rows_by_first("docs/simulator.md", "type", "to see"):
         for identifier in re.findall(r"\b(?:res|run)_\d+", typed):
             assert identifier in {**world.zof.results, **world.zof.runs}
         if "resutl" not in typed:

@@ -21,7 +21,7 @@ SOURCE = re.compile(
 
 @pytest.mark.parametrize(
     ("rule", "source"),
-    [*table_rows(SIMULATOR, "rule", "source"), *table_rows(SIMULATOR, "what", "where it comes from")],
+    [*table_rows(SIMULATOR, "rule", "source"), *table_rows(SIMULATOR, "fault", "source")],
     ids=lambda cell: cell[:40],
 )
 def test_every_rule_of_the_pretend_slack_has_a_source_or_is_believed(rule: str, source: str) -> None:

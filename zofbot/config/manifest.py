@@ -9,26 +9,26 @@ from zofbot.domain.commands import SHORTCUT_CALLBACK_ID, SLASH_COMMAND, usage_hi
 
 SCOPES = {
     "commands": f"the {SLASH_COMMAND} command",
-    "app_mentions:read": "words typed to the bot in a failure's thread, where slash commands do not exist",
-    "chat:write": "posting alerts, and cards that somebody shares",
-    "chat:write.public": "both in public channels which the bot has not joined",
-    "channels:join": "joining a public channel, where Slack lets only members post or look",
-    "channels:history": "looking for our own message, before sending again what Slack did not confirm",
+    "app_mentions:read": "reading mentions of the bot in an alert's thread, where slash commands do not work",
+    "chat:write": "posting alerts and shared cards",
+    "chat:write.public": "posting in public channels that the bot has not joined",
+    "channels:join": "joining a public channel where Slack lets only members post or read",
+    "channels:history": "finding an unconfirmed message before sending it again",
     "groups:history": "the same in private channels",
-    "im:history": "the same in direct messages with the bot, and hearing what is typed there",
-    "im:write": "opening somebody's direct messages with the bot, to look for a private message of ours",
-    "channels:read": "seeing whether a channel is shared with another organization, and on App Home which are yours",
+    "im:history": "the same in direct messages with the bot, and reading what people type there",
+    "im:write": "opening a direct message with a person, to find an unconfirmed message there",
+    "channels:read": "seeing whether a channel is shared with another organization, and which are yours",
     "groups:read": "the same for private channels",
-    "im:read": "seeing whose direct messages they are, and whether that is somebody of another organization",
-    "mpim:read": "the same for direct messages of several people",
-    "users:read": "telling members from guests and from other organizations, and time zones for snoozing",
-    "usergroups:read": "roles that are given to user groups, and what groups are called",
+    "im:read": "seeing whether a direct message is with somebody from another organization",
+    "mpim:read": "the same for group direct messages",
+    "users:read": "telling members from guests and other organizations, and reading time zones for snoozing",
+    "usergroups:read": "giving roles to user groups, and showing their names",
 }
 """Each bot scope, and what it is needed for."""
 
 LINK_SCOPES = {
-    "links:read": "hearing of pasted links to runs and results; asked for only with a URL template",
-    "links:write": "showing them as small cards; asked for only with a URL template",
+    "links:read": "seeing pasted links to runs and results; only with a URL template",
+    "links:write": "unfurling them as small cards; only with a URL template",
 }
 """Additional scopes for unfurling links."""
 

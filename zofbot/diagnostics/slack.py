@@ -60,7 +60,7 @@ def check_bot_token(reply: BotIdentity | SlackError, domains: Sequence[str] = ()
 def _missing_scope(scope: str, what: str) -> Finding:
     """Report a missing scope: an error if zofbot needs it, a warning if only an optional feature does."""
     make_finding = error_finding if scope in SCOPES else warning_finding
-    return make_finding(f"scope {scope}", f"It is missing, and with it {what}.", _REINSTALL_FIX)
+    return make_finding(f"scope {scope}", f"It is missing. It is needed for {what}.", _REINSTALL_FIX)
 
 
 def slack_unreachable(reply: SlackError) -> Finding:

@@ -42,63 +42,61 @@ def open_connection(slack: Workspace, given: Arguments) -> ResponseBody:
     return {"url": f"{slack.url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP_ID}"}
 
 
-_POST_CHECKS = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
+_POST_CHECKS = "membership, archived and restricted channels, Block Kit limits, escaping, thread parents"
 _HISTORY_CHECKS = (
-    "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
-    "; once a minute and 15 a page where set, as for apps sold outside of the Marketplace"
+    "order, cursors, time bounds, metadata on request; members only"
+    "; optionally one request a minute and 15 messages a page, as for apps sold outside the Marketplace"
 )
-_UNFURL_CHECKS = "links the app was told of and answered for, each in its message; checked like attachments"
-_VIEW_CHECKS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
+_UNFURL_CHECKS = "links from an event that the app received, per message; checked like attachments"
+_VIEW_CHECKS = "trigger IDs that work once within 3 s, view limits, a stack of three, hashes"
 
 METHODS: dict[str, ApiMethod] = {
     "apps.connections.open": ApiMethod(
         open_connection,
         1,
-        "a ticket for one Socket Mode connection, spent by its first handshake (python-slack-sdk 1379, 1446)",
+        "a ticket for one Socket Mode connection, used up by its first handshake (python-slack-sdk 1379, 1446)",
         "app",
     ),
-    "auth.test": ApiMethod(auth_test, 4, "who the bot is, and its scopes in a header"),
+    "auth.test": ApiMethod(auth_test, 4, "the bot's identity, and its scopes in a header"),
     "chat.delete": ApiMethod(
-        chat_api.delete_message, 3, "own messages only, and none where everything is kept", "chat:write"
+        chat_api.delete_message, 3, "own messages only; none if the workspace keeps everything", "chat:write"
     ),
-    "chat.getPermalink": ApiMethod(chat_api.get_permalink, 4, "a link of the right form that leads nowhere"),
-    "chat.postEphemeral": ApiMethod(
-        chat_api.post_ephemeral, 4, f"{_POST_CHECKS}; people of the channel only", "chat:write"
-    ),
+    "chat.getPermalink": ApiMethod(chat_api.get_permalink, 4, "a well-formed link that leads nowhere"),
+    "chat.postEphemeral": ApiMethod(chat_api.post_ephemeral, 4, f"{_POST_CHECKS}; channel members only", "chat:write"),
     "chat.postMessage": ApiMethod(
-        chat_api.post_message, 4, f"{_POST_CHECKS}; metadata; one a second per channel", "chat:write"
+        chat_api.post_message, 4, f"{_POST_CHECKS}; metadata; one message a second per channel", "chat:write"
     ),
     "chat.unfurl": ApiMethod(unfurl_api.unfurl_links, 3, _UNFURL_CHECKS, "links:write"),
     "chat.update": ApiMethod(
         chat_api.update_message,
         3,
-        "own messages only, checked like new ones; metadata stays; a window for edits",
+        "own messages only, checked like new ones; metadata is kept; edit window",
         "chat:write",
     ),
     "conversations.history": ApiMethod(directory_api.channel_history, 3, _HISTORY_CHECKS, "channels:history"),
     "conversations.info": ApiMethod(
-        directory_api.channel_info, 3, "kind, membership, archived, shared", "channels:read"
+        directory_api.channel_info, 3, "type, membership, archived, shared", "channels:read"
     ),
     "conversations.join": ApiMethod(directory_api.join_channel, 3, "public channels only", "channels:join"),
-    "conversations.members": ApiMethod(directory_api.channel_members, 4, "all in one page", "channels:read"),
-    "conversations.open": ApiMethod(directory_api.open_dm, 3, "direct messages with one person", "im:write"),
+    "conversations.members": ApiMethod(directory_api.channel_members, 4, "all members in one page", "channels:read"),
+    "conversations.open": ApiMethod(directory_api.open_dm, 3, "a direct message with one person", "im:write"),
     "conversations.replies": ApiMethod(directory_api.thread_replies, 3, _HISTORY_CHECKS, "channels:history"),
-    "reactions.add": ApiMethod(chat_api.add_reaction, 3, "kept, once each", "reactions:write"),
-    "usergroups.list": ApiMethod(directory_api.group_list, 2, "with members when asked for", "usergroups:read"),
+    "reactions.add": ApiMethod(chat_api.add_reaction, 3, "stored, once each", "reactions:write"),
+    "usergroups.list": ApiMethod(directory_api.group_list, 2, "with members on request", "usergroups:read"),
     "usergroups.users.list": ApiMethod(directory_api.group_users, 2, "all members", "usergroups:read"),
     "users.conversations": ApiMethod(
         directory_api.user_channels,
         3,
-        "by kind, cursors, archived ones left out when asked; private ones that the bot is in",
+        "types, cursors, optionally without archived ones; private channels that the bot is in",
     ),
     "users.info": ApiMethod(
         directory_api.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"
     ),
-    "users.list": ApiMethod(directory_api.user_list, 2, "everybody as users.info has them, cursors", "users:read"),
+    "users.list": ApiMethod(directory_api.user_list, 2, "everybody, as in users.info; cursors", "users:read"),
     "views.open": ApiMethod(views_api.open_view, 4, _VIEW_CHECKS),
-    "views.publish": ApiMethod(views_api.publish_view, 4, "one Home for each person, limits of views, hashes"),
+    "views.publish": ApiMethod(views_api.publish_view, 4, "one Home per person, view limits, hashes"),
     "views.push": ApiMethod(views_api.push_view, 4, _VIEW_CHECKS),
-    "views.update": ApiMethod(views_api.update_view, 4, "by id or external id, hashes, what was typed stays"),
+    "views.update": ApiMethod(views_api.update_view, 4, "by ID or external ID, hashes; typed input is kept"),
 }
 """Supported methods; any other returns ``unknown_method``."""
 
