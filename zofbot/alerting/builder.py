@@ -336,7 +336,7 @@ class AlertBuilder:
             takers=tuple(taker.id for taker in self.audience.takers),
             bad=self._thread.bad,
             top=tuple(map(self._summarize_case, self.audience.results[:MAX_TOP_FAILURES])),
-            causes=summarize_causes(causes),
+            causes=summarize_causes(causes, self.finding.past),
             past=self._recall_causes(cause.signature for cause in causes),
             standings=Counter(str(self.finding.standing_of(result)) for result in self.audience.results),
             quarantined=sum(result.quarantined for result in self.audience.results),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +10,7 @@ from zofbot.alerting.failure_signature import Signature, make_signature
 from zofbot.domain.model import Result
 from zofbot.notifications.payloads import CaseSummary, CauseSummary
 from zofbot.subscriptions.case_history import CasePast
+from zofbot.subscriptions.events import case_key
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
@@ -65,11 +66,16 @@ def summarize_case(result: Result, most: int = 200, past: CasePast | None = None
     return summary.model_copy(update={"past": past}) if past else summary
 
 
-def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:
-    """Summarize the first causes for an alert: how many failures each has, and one of them."""
+def summarize_causes(causes: Sequence[Cause], past: Mapping[str, CasePast]) -> tuple[CauseSummary, ...]:
+    """Summarize the first causes for an alert: how many failures each has, and one with its ``past``, by case."""
+    examples = (cause.results[0] for cause in causes)
     return tuple(
-        CauseSummary(signature=cause.signature, count=len(cause.results), example=summarize_case(cause.results[0]))
-        for cause in causes[:MAX_CAUSES]
+        CauseSummary(
+            signature=cause.signature,
+            count=len(cause.results),
+            example=summarize_case(example, past=past.get(case_key(example))),
+        )
+        for cause, example in zip(causes[:MAX_CAUSES], examples, strict=False)
     )
 
 

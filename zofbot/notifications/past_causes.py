@@ -25,6 +25,8 @@ class Resolution(_PastModel):
     note: str = ""
     alert: str = ""
     link: str = ""
+    before: Resolution | None = None
+    """The resolution before this one, which counts again if this one is undone; stored, and not shown."""
 
     @property
     def channel(self) -> str:
@@ -33,7 +35,8 @@ class Resolution(_PastModel):
 
     def for_channel(self, channel: str) -> Resolution:
         """Return what another channel may see: no note, because that may have been written in a private one."""
-        return self if self.channel == channel else self.model_copy(update={"note": ""})
+        note = self.note if self.channel == channel else ""
+        return self.model_copy(update={"note": note, "before": None})
 
 
 class PastCause(_PastModel):

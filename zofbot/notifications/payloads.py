@@ -482,6 +482,19 @@ STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayl
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """Payloads of failures open to triage."""
 
+
+def causes_of(body: FailurePayload) -> list[tuple[str, str]]:
+    """Return the causes of a failure: project and signature of each."""
+    match body:
+        case RunAlertPayload():
+            signatures = [cause.signature for cause in body.causes]
+        case CaseAlertPayload():
+            signatures = [body.case.signature]
+        case _:
+            signatures = []
+    return [(body.run.project_id or body.run.project, each) for each in dict.fromkeys(signatures) if each]
+
+
 _PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="card")])
 
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 import structlog
 from pydantic import ValidationError
 
+from zofbot.alerting.history.cause_memory import load_resolution, resolution_field
 from zofbot.alerting.reminders import schedule_reminders
-from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
+from zofbot.alerting.state import FAILURES_HASH, causes_hash, failure_hash, triage_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import alert_key_of, edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind, Receipt
+from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payloads import ActionPayload, CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
 from zofbot.observability import trace_recorder
 from zofbot.observability.metrics import Metrics
@@ -224,15 +226,34 @@ class TriageService:
     ) -> None:
         place = triage_hash(after.channel)
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
+        changes = {place: {after.key: record}, failure_hash(after.key): {"acted": acted}}  # extends its expiry
         await self._outbox.commit(
             list(_follow_up_notifications(before, after, request)),
-            changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # extends its expiry
+            changes={**changes, **await self._resolution_changes(before, after, request)},
             expect={
                 failure_hash(after.key): {"body": stored.body, "storm": stored.storm},
                 place: {after.key: stored.record},
             },
             acts=[_audit_record(before, after, request).model_dump_json()],
         )
+
+    async def _resolution_changes(
+        self, before: Failure, after: Failure, request: ActionRequest
+    ) -> dict[str, dict[str, str | None]]:
+        """Return what a resolution, or undoing one, changes in the memory of the failure's causes."""
+        undoes = request.act is Action.UNDO and before.present.did is Action.RESOLVE
+        if not undoes and request.act is not Action.RESOLVE:
+            return {}
+        places = [(causes_hash(*cause), resolution_field(cause[1])) for cause in payloads.causes_of(after.body)]
+        stored = await self._outbox.read_fields(*places) if places else []
+        changes: dict[str, dict[str, str | None]] = {}
+        for (name, field), text in zip(places, stored, strict=True):
+            known = load_resolution(text)
+            if undoes and (known is None or known.alert != after.key):
+                continue  # somebody resolved the same cause elsewhere meanwhile
+            now = known.before if undoes and known else _build_resolution(after, request, known)
+            changes.setdefault(name, {})[field] = now.model_dump_json(exclude_defaults=True) if now else None
+        return changes
 
     async def _load_stored(self, key: str) -> tuple[Failure, _StoredFailure]:
         """Return a failure and its stored fields. Raises FailureExpired."""
@@ -278,6 +299,18 @@ class TriageService:
         if storm:
             present = merge_storm_record(present, storm.present)
         return Failure(stored.key, _channel_of(stored.key), shown, present, storm.key if storm else "")
+
+
+def _build_resolution(failure: Failure, request: ActionRequest, before: Resolution | None) -> Resolution:
+    before = before.model_copy(update={"before": None}) if before else None
+    return Resolution(
+        at=request.at,
+        by=request.who.name or request.who.id,
+        reason=failure.present.reason,
+        note=failure.present.note,
+        alert=failure.key,
+        before=before,
+    )
 
 
 def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:

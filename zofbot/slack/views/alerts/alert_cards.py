@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.cards import (
     OUTCOME_EXPLANATIONS,
@@ -16,6 +17,7 @@ from zofbot.slack.views.cards import (
     format_tally,
     style_of_run,
 )
+from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
     as_run,
@@ -52,7 +54,9 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
         *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
         *map(case_row, body.top),
         *([context_block(f"and {count_noun(more, 'more failure')}")] if body.top and more > 0 else []),
+        *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
         *_past_resolution(body, context.present),
+        *past_cause_blocks(body),
         *_status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.run_url(run)),
@@ -80,7 +84,9 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
         *_outcome_explanation(context.present, case.outcome),
         *_with_details_button(field_blocks([*location_fields(body.run), *told]), case.id),
         *failure_blocks(case),
+        *paragraph_blocks(filter(None, [case_past_text(case)])),
         *_past_resolution(body, context.present),
+        *past_cause_blocks(body),
         *_status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.result_url(result)),
