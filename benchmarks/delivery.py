@@ -42,12 +42,15 @@ from zofbot.alerting.state import RuleState
 from zofbot.clock import Clock
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications.notification import Notification, NotificationKind, Receipt
+from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 from zofbot.store.attempt_results import Sent
-from zofbot.store.embedded import start_embedded
+from zofbot.store.channel_pace import MAX_BURST
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.outbox import KEY_TTL_SECONDS, MAX_BURST, Outbox
+from zofbot.store.outbox import Outbox
+from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
 
@@ -408,7 +411,7 @@ async def polling(bench: Bench) -> None:
     async with bench.role("zof", str(pages), "30") as (_, zof):
         for _ in range(bench.size.rounds):
             await bench.begin()
-            client = ZofClient(base_url=f"{zof}/v1", key="key", clock=Clock())
+            client = ZofClient(base_url=f"{zof}/v1", key="key", clock=Clock(), events=EventEmitter())
             try:
                 bot = Bot(bench.client, bench.session, bench.slack)
                 poller = bot.poller(client, order="oldest")

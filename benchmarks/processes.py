@@ -29,6 +29,7 @@ from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.http.server import ZofWebhookEndpoint, build_app
 from zofbot.notifications.notification import Claim, Obsolete
 from zofbot.notifications.still_wanted import is_claim_wanted
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.log_config import configure_logging
 from zofbot.observability.metrics import Metrics
 from zofbot.polling.poller import Poller
@@ -140,17 +141,16 @@ class Bot:
 
     def __init__(self, client: redis.Redis, session: aiohttp.ClientSession, slack: str) -> None:
         self.metrics = Metrics()
+        self.events = EventEmitter(self.metrics)
         self.client = client
         self.outbox = Outbox(Keyspace(client, NAMESPACE), Clock())
         self.hints = PendingRuns(Keyspace(client, NAMESPACE), Clock())
-        notifier = SlackClient(
-            session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics, clock=Clock()
-        )
+        notifier = SlackClient(session, token="xoxb-bench", api_url=f"{slack}/api/", events=self.events, clock=Clock())
         self.dispatcher = Dispatcher(
             self.outbox,
             notifier,
             render_notification,
-            self.metrics,
+            self.events,
             Clock(),
             random=random.SystemRandom().random,
             prepare=_drop_obsolete,
@@ -159,7 +159,7 @@ class Bot:
     def poller(self, zof: ZofClient, **options: Any) -> Poller:
         lease = Lease(Keyspace(self.client, NAMESPACE), "poller", 90, Clock())
         return Poller(
-            zof, self.outbox, self.hints, lease, metrics=self.metrics, clock=Clock(),
+            zof, self.outbox, self.hints, lease, events=self.events, clock=Clock(),
             random=random.SystemRandom().random, **{"requests": 10**6, **options},
         )  # fmt: skip
 
@@ -169,7 +169,7 @@ class Bot:
 
         trials = WebhookTrials(Keyspace(self.client, NAMESPACE), Clock())
         zof = ZofWebhookEndpoint(
-            self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock(), note=trials.record_arrival
+            self.hints, [SECRET], "X-Zof-Signature", self.events, Clock(), note=trials.record_arrival
         )
         return build_app(None, self.metrics, ready, zof)
 
@@ -208,7 +208,7 @@ async def bot(stop: asyncio.Event, store: str, slack: str, zof_url: str) -> None
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(redis.from_url(store))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key", clock=Clock())
+        zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key", clock=Clock(), events=EventEmitter())
         stack.push_async_callback(zof_client.aclose)
         made = Bot(client, session, slack)
         tasks = [asyncio.create_task(made.dispatcher.run()), asyncio.create_task(made.poller(zof_client).run())]

@@ -4,7 +4,7 @@
 
 Each pair of texts that get the same signature is right or wrong by the labels: precision is the share of joined pairs
 that belong together, recall the share of pairs of one cause that are joined. The files of templates that are measured
-stand in ``tests/support``: the one that the rules were made with, and three that were written after the rules. These
+stand in ``tests/support``: the one that the rules were made with, and others that were written after the rules. These
 judged the rules before they were improved; what came out then stands at the head of each. ``--export`` prints the first
 file's texts as JSON lines for ``zofbot signature``; ``--errors`` also prints what was joined or split against the
 labels. Costs are processor time, of which others on the machine take nothing.
@@ -19,14 +19,7 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from time import process_time
 
-from tests.support.failure_corpus import (
-    HELD_OUT_TEMPLATES,
-    HELD_OUT_TEMPLATES_2,
-    HELD_OUT_TEMPLATES_3,
-    TEMPLATES,
-    LabelledFailure,
-    read_corpus,
-)
+from tests.support.failure_corpus import HELD_OUT_TEMPLATES, TEMPLATES, LabelledFailure, read_corpus
 from tests.support.pair_score import score_pairs
 from zofbot.alerting.failure_signature import Signature, forget_texts, group_by_signature, make_signature
 
@@ -53,7 +46,7 @@ def main() -> None:
         for failure in read_corpus():
             print(json.dumps(failure._asdict()))
         return
-    for path in (TEMPLATES, HELD_OUT_TEMPLATES, HELD_OUT_TEMPLATES_2, HELD_OUT_TEMPLATES_3):
+    for path in (TEMPLATES, *HELD_OUT_TEMPLATES):
         measure_quality(path.stem, read_corpus(path), options.errors)
     measure_cost(read_corpus())
 

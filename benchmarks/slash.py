@@ -58,8 +58,8 @@ from zofbot.simulator.slack import payloads
 from zofbot.simulator.world import World
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import cards, replies
-from zofbot.store.data_folder import socket_path
-from zofbot.store.embedded import start_embedded
+from zofbot.store.redis_server.data_folder import socket_path
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.zof import parsing
 
 

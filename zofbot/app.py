@@ -22,16 +22,20 @@ from zofbot.http.server import SlackEndpoint, ZofWebhookEndpoint, build_app, ser
 from zofbot.http.socket_mode import SocketMode
 from zofbot.listeners import SlackApp
 from zofbot.listeners.context import ListenerContext
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall
+from zofbot.observability.events.health import ReadinessChecked
 from zofbot.observability.metrics import Metrics
+from zofbot.observability.trace_recorder import TraceRecorder
 from zofbot.services.canary import ZofClock
 from zofbot.services.catalog import Catalog
 from zofbot.services.triage import TriageService
 from zofbot.slack.client import BotIdentity, SlackClient
 from zofbot.store import Store, open_store
 from zofbot.store.audit import AuditLog
-from zofbot.store.embedded import start_embedded, supervise_embedded
 from zofbot.store.health import log_problems
 from zofbot.store.outbox import Outbox
+from zofbot.store.redis_server.embedded import start_embedded, supervise_embedded
 from zofbot.store.schema import claim_schema
 
 log = structlog.get_logger()
@@ -57,6 +61,7 @@ class Zofbot:
     store: Store
     notifier: SlackClient
     metrics: Metrics
+    events: EventEmitter
     outbox: Outbox
     rotation: SecretReloader
     clock: Clock
@@ -70,13 +75,13 @@ class Zofbot:
             await self.store.try_write()
         except StoreUnavailable as error:
             problems.append(f"redis {error.reason}")
-        self.metrics.store_up.set(not problems)
+        store_up = not problems
         if self.identity is None:
             problems.append("slack has not accepted the bot token yet")
         if self.socket and not self.socket.is_connected:
             reason = f" ({self.socket.trouble})" if self.socket.trouble else ""
             problems.append(f"slack's socket is not connected{reason}")
-        self.metrics.slack_up.set(not any("slack" in problem for problem in problems))
+        self.events.emit(ReadinessChecked(store_up, not any("slack" in problem for problem in problems)))
         return problems
 
     async def identify_bot(self) -> None:
@@ -105,21 +110,24 @@ async def run_bot(
     again, to pick up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start.
     """
     metrics = Metrics()
+    events = EventEmitter(metrics)
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await log_problems(store.client)
         await claim_schema(store.keyspace)
-        notifier = await stack.enter_async_context(open_slack_client(settings, metrics, clock))
+        notifier = await stack.enter_async_context(open_slack_client(settings, events, clock))
         zof_clock = ZofClock(clock)
-        zof = make_zof_client(settings, metrics, clock, store, zof_clock.read_reply_time)
+        events.add_hook(ZofCall, zof_clock.read_reply_time)
+        zof = make_zof_client(settings, events, clock, store)
         stack.push_async_callback(zof.aclose)
-        services = Services(settings, store, zof, notifier, metrics, clock)
+        services = Services(settings, store, zof, notifier, events, clock)
+        events.add_hook(TraceRecorder, services.traces.add_trace)
         trace_task = asyncio.create_task(services.traces.run())
         stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
         stack.push_async_callback(cancel_tasks, trace_task)
         rotation = SecretReloader(settings, read_settings or (lambda: settings), clock)
-        bot = Zofbot("", store, notifier, metrics, services.outbox, rotation, clock)
+        bot = Zofbot("", store, notifier, metrics, events, services.outbox, rotation, clock)
         if workers:
             await _start_workers(stack, services, zof_clock)
         if endpoints:
@@ -165,12 +173,12 @@ async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[N
 
 
 async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
-    settings, metrics, clock = services.settings, services.metrics, services.clock
+    settings, events, clock = services.settings, services.events, services.clock
     background_tasks = BackgroundTasks()
     stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
     context = ListenerContext(
         services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
-        metrics, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, metrics),
+        events, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, events),
         services.people, services.roles, AuditLog(services.store.keyspace),
         services.run_commands, services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
@@ -178,19 +186,17 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     slack_app = SlackApp(context, services.notifier.client)
     stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.home_updater.update_homes()))
     slack_endpoint = (
-        SlackEndpoint(slack_app, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
+        SlackEndpoint(slack_app, settings.signing_secrets, events, clock) if settings.signing_secrets else None
     )
     zof_endpoint = None
     if settings.webhook_secrets:
-        header, add_trace = settings.zof_signature_header, services.traces.add_trace
         zof_endpoint = ZofWebhookEndpoint(
             services.hints,
             settings.webhook_secrets,
-            header,
-            metrics,
+            settings.zof_signature_header,
+            events,
             clock,
             note=services.trials.record_arrival,
-            keep=add_trace,
         )
 
     def use_fresh_secrets(fresh: Settings) -> None:
@@ -202,7 +208,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     bot.rotation.add_callbacks(use_fresh_secrets)
     bot.url = await _serve_on_port(
         stack,
-        build_app(slack_endpoint, metrics, bot.list_unready, zof_endpoint),
+        build_app(slack_endpoint, bot.metrics, bot.list_unready, zof_endpoint),
         clock,
         settings.host,
         "PORT",
@@ -210,7 +216,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     )
     if settings.uses_socket_mode:
         token = settings.slack_app_token.get_secret_value()
-        bot.socket = socket = SocketMode(slack_app, services.notifier, token, metrics, clock)
+        bot.socket = socket = SocketMode(slack_app, services.notifier, token, events, clock)
         bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
         stack.push_async_callback(socket.close)
         socket.start()  # connects in the background and retries; list_unready reports whether it is connected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import SystemRandom
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.permissions import Roles
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.observability.metrics import Metrics, status_label
+from zofbot.observability.emitter import EventEmitter
 from zofbot.polling import status
 from zofbot.polling.poller import Poller, lease_seconds
 from zofbot.services import canary, digest_job
@@ -40,7 +40,7 @@ from zofbot.store.pending_runs import PendingRuns
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import TraceStore, TraceWriter
 from zofbot.store.webhook_trials import WebhookTrials
-from zofbot.zof.client import CallRecord, ZofClient
+from zofbot.zof.client import ZofClient
 
 MAX_NOTIFIED_ADMINS = 20
 """At most this many admins are notified about the default channel."""
@@ -55,12 +55,12 @@ class Services:
         store: Store,
         zof: ZofClient,
         notifier: SlackClient,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
     ) -> None:
         keyspace = store.keyspace
         self.settings, self.store, self.zof = settings, store, zof
-        self.notifier, self.metrics, self.clock = notifier, metrics, clock
+        self.notifier, self.events, self.clock = notifier, events, clock
         self.links = make_links(settings)
         self.outbox = Outbox(keyspace, clock)
         self.subscriptions = Subscriptions(keyspace)
@@ -71,7 +71,7 @@ class Services:
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
         traces = TraceStore(keyspace)
-        self.traces = TraceWriter(traces, metrics, clock, settings.all_secrets())
+        self.traces = TraceWriter(traces, events, clock, settings.all_secrets())
         self.people = Directory(notifier, clock, self.roles.group_ids, store.read_change_count)
         self.run_commands = RunCommands(self.outbox, zof, clock)
         self.mentions = Mentions(keyspace, clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS)
@@ -88,7 +88,7 @@ class Services:
         def render_claim(claimed: Claim, now: float) -> Message:
             return renderer.render_notification(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
-        failures = TriageService(self.outbox, self.clock, self.metrics)
+        failures = TriageService(self.outbox, self.clock, self.events)
         postponing = Postponing(self.outbox, self.subscriptions, failures, self.clock)
         hide_details = shared_channels.SharedChannelFilter(
             self.people.readers_of, self._commit_notification, self.clock
@@ -104,13 +104,12 @@ class Services:
             self.outbox,
             self.notifier,
             render_claim,
-            self.metrics,
+            self.events,
             self.clock,
             random=SystemRandom().random,
             on_parked=self.report_refusal,
             on_removed=self.report_removal,
             prepare=ResolutionLinker(prepare, self.outbox, self.notifier.fetch_permalink),
-            keep=self.traces.add_trace,
         )
 
     def make_poller(self) -> Poller:
@@ -123,7 +122,7 @@ class Services:
             self.outbox,
             self.hints,
             lease,
-            metrics=self.metrics,
+            events=self.events,
             clock=self.clock,
             random=SystemRandom().random,
             interval=settings.zofbot_poll_interval,
@@ -131,10 +130,9 @@ class Services:
             order=None if settings.zof_list_order == "auto" else settings.zof_list_order,
             default_channel=settings.zofbot_default_channel,
             digester=digest_job.DigestJob(
-                TriageService(self.outbox, self.clock, self.metrics),
+                TriageService(self.outbox, self.clock, self.events),
                 AuditLog(self.store.keyspace),
             ),
-            keep=self.traces.add_trace,
         )
 
     def make_canary(self, watch: ZofClock) -> Canary:
@@ -149,7 +147,7 @@ class Services:
             zof=self.zof,
             watch=watch,
             lease=Lease(self.store.keyspace, canary.CANARY_LEASE, seconds, self.clock),
-            metrics=self.metrics,
+            events=self.events,
             clock=self.clock,
             interval=settings.zofbot_canary_interval,
         )
@@ -190,27 +188,8 @@ class Services:
             await self.outbox.commit([note])
 
 
-def make_zof_client(
-    settings: Settings,
-    metrics: Metrics,
-    clock: Clock,
-    store: Store | None = None,
-    on_call: Callable[[CallRecord], None] = lambda call: None,
-) -> ZofClient:
-    """Make the client of Zof's API; with a ``store``, processes share their knowledge of the quota.
-
-    ``on_call`` receives a record of each finished call.
-    """
-
-    def observe_call(call: CallRecord) -> None:
-        on_call(call)
-        metrics.zof_calls.labels(call.method, call.template, call.outcome, status_label(call.status)).inc()
-        metrics.zof_seconds.labels(call.template).observe(call.seconds)
-        metrics.zof_tries.inc(call.tries)
-        if call.quota:
-            metrics.zof_quota.set(call.quota.remaining)
-            metrics.zof_quota_limit.set(call.quota.limit)
-
+def make_zof_client(settings: Settings, events: EventEmitter, clock: Clock, store: Store | None = None) -> ZofClient:
+    """Make the client of Zof's API; with a ``store``, processes share their knowledge of the quota."""
     return ZofClient(
         base_url=settings.zof_base_url,
         key=settings.zof_api_key.get_secret_value(),
@@ -220,7 +199,7 @@ def make_zof_client(
         bare_duration_unit=settings.zof_duration_unit,
         clock=clock,
         board=store,
-        observe=observe_call,
+        events=events,
     )
 
 
@@ -231,7 +210,7 @@ def make_links(settings: Settings) -> ZofLinks:
 
 @asynccontextmanager
 async def open_slack_client(
-    settings: Settings, metrics: Metrics, clock: Clock, *, deadline: float = CALL_DEADLINE_SECONDS
+    settings: Settings, events: EventEmitter, clock: Clock, *, deadline: float = CALL_DEADLINE_SECONDS
 ) -> AsyncIterator[SlackClient]:
     """Open a Slack client for these settings; one call may take ``deadline`` seconds.
 
@@ -241,5 +220,5 @@ async def open_slack_client(
     async with aiohttp.ClientSession(trust_env=not is_local) as session:
         token = settings.slack_bot_token.get_secret_value()
         yield SlackClient(
-            session, token=token, api_url=settings.slack_api_url, metrics=metrics, clock=clock, deadline=deadline
+            session, token=token, api_url=settings.slack_api_url, events=events, clock=clock, deadline=deadline
         )

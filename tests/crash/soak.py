@@ -43,9 +43,9 @@ from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.simulator.zof.webhooks import current_envelope, older_envelope, sign_body
-from zofbot.store.embedded import start_embedded
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import LEASE_SECONDS, Outbox
+from zofbot.store.redis_server.embedded import start_embedded
 
 FILTERS = {
     QA_ALERTS: "group:run on:failed,error,recovered,passed-with-failures",

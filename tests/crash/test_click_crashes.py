@@ -250,7 +250,7 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, whe
                 assert (await bot.press_button(question, "zof_rerun")).is_accepted
             if killed == step - BEYOND:
                 break
-        zof = make_zof_client(bot.settings, bot.app.metrics, Clock())
+        zof = make_zof_client(bot.settings, bot.app.events, Clock())
         late = RunCommands(bot.app.outbox, zof, MovableClock(lambda: Clock().time() + 120))
         await late.resume_stale()
         await late.resume_stale()

@@ -13,8 +13,8 @@ import redis.asyncio as redis
 from tests.support.bot import wait_until
 from tests.support.failover import FailoverScenario, failover_scenario, kill_primary_under_load
 from tests.support.valkey_servers import ServerGroup, valkey_sentinels
-from zofbot.store.failover import Sentinels
 from zofbot.store.health import find_problems, read_redis_info
+from zofbot.store.redis_server.primary_locators import Sentinels
 
 
 @pytest.fixture

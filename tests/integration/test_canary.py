@@ -25,7 +25,9 @@ from zofbot.container import make_zof_client
 from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
 from zofbot.domain.errors import StoreUnavailable, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import NotificationKind, NotificationState
-from zofbot.observability.metrics import CANARY_LINKS, Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall
+from zofbot.observability.metric_labels import CANARY_LINKS
 from zofbot.services import canary_diagnosis
 from zofbot.services.canary import CANARY_LEASE, Canary, CanaryCycle, ZofClock, lease_seconds
 from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes, build_canary_alert
@@ -51,7 +53,9 @@ async def hatch() -> AsyncIterator[Hatch]:
 
         def made(bot: RunningBot, *, within: float = 5.0, interval: float = 300.0) -> Canary:
             watch, store = ZofClock(bot.world.clock), bot.app.store
-            zof = make_zof_client(bot.settings, Metrics(), bot.world.clock, store, watch.read_reply_time)
+            events = EventEmitter()
+            events.add_hook(ZofCall, watch.read_reply_time)
+            zof = make_zof_client(bot.settings, events, bot.world.clock, store)
             stack.push_async_callback(zof.aclose)
             return Canary(
                 CAGE,
@@ -61,7 +65,7 @@ async def hatch() -> AsyncIterator[Hatch]:
                 zof=zof,
                 watch=watch,
                 lease=Lease(store.keyspace, CANARY_LEASE, lease_seconds(interval), bot.world.clock),
-                metrics=bot.app.metrics,
+                events=bot.app.events,
                 clock=bot.world.clock,
                 interval=interval,
                 within=within,

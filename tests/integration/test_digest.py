@@ -364,7 +364,7 @@ async def zof() -> AsyncIterator[PollerBench]:
 
 
 def start_digester(built: PollerBench, **options: Any) -> Any:
-    own = DigestJob(TriageService(built.outbox, built.clock, built.metrics), AuditLog(Keyspace(built.store, "test")))
+    own = DigestJob(TriageService(built.outbox, built.clock, built.events), AuditLog(Keyspace(built.store, "test")))
     return built.start_poller(digester=own, **options)
 
 
@@ -685,7 +685,7 @@ async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(there:
         raise StoreUnavailable("Redis does not answer.")
 
     delivery = NotificationSender(
-        there.app.notifier, lambda claimed, now: Message("x"), there.app.metrics, there.world.clock,
+        there.app.notifier, lambda claimed, now: Message("x"), there.app.events, there.world.clock,
         random=lambda: 0.5, prepare=unknown,
     )  # fmt: skip
     note = Notification(

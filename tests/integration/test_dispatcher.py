@@ -29,6 +29,7 @@ from zofbot.delivery.dispatcher import MAX_BATCH_SIZE, MAX_CONCURRENT_SENDS, Dis
 from zofbot.delivery.monitor import PARKED_RETRY_SECONDS
 from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
@@ -40,7 +41,8 @@ from zofbot.slack.views.blocks import Message as Said
 from zofbot.slack.views.blocks import section_block
 from zofbot.store.attempt_results import AttemptResult
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.outbox import LEASE_SECONDS, MAX_ATTEMPT_AGE_SECONDS, Outbox
+from zofbot.store.outbox import LEASE_SECONDS, Outbox
+from zofbot.store.outbox_scripts import MAX_ATTEMPT_AGE_SECONDS
 from zofbot.store.records import OutboxStats
 
 NOW = 1_800_000_000.0
@@ -76,6 +78,7 @@ class DispatcherBench:
     world: World
     outbox: Outbox
     metrics: Metrics
+    events: EventEmitter
     notifier: SlackClient
     dispatcher: Dispatcher
     told: list[tuple[str, str]] = field(default_factory=list)
@@ -137,12 +140,13 @@ async def dispatcher_bench(
             if clean:
                 await client.flushall()
             metrics = Metrics()
+            events = EventEmitter(metrics)
             clock = made.clock
             notifier = SlackClient(
                 session,
                 token=made.slack.bot_token,
                 api_url=f"{stage.url}/api/",
-                metrics=metrics,
+                events=events,
                 clock=clock,
                 deadline=deadline,
             )
@@ -156,13 +160,13 @@ async def dispatcher_bench(
                 outbox,
                 notifier,
                 render_text,
-                metrics,
+                events,
                 clock,
                 random=Random(1).random,
                 on_parked=report_parked,
                 lease=lease,
             )
-            yield DispatcherBench(made, outbox, metrics, notifier, dispatcher, told)
+            yield DispatcherBench(made, outbox, metrics, events, notifier, dispatcher, told)
     finally:
         await stage.stop()
 
@@ -614,7 +618,7 @@ async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str, error: Ex
             raise error
 
         worker = Dispatcher(
-            rig.outbox, rig.notifier, render_text, rig.metrics, made.clock, random=Random(1).random, on_parked=broken
+            rig.outbox, rig.notifier, render_text, rig.events, made.clock, random=Random(1).random, on_parked=broken
         )
         with capture_logs() as logs:
             async with running_one(worker):
@@ -827,7 +831,7 @@ def worker_with(
     lease: float = LEASE_SECONDS,
     render: RenderMessage = render_text,
 ) -> Dispatcher:
-    return Dispatcher(rig.outbox, notifier, render, rig.metrics, rig.world.clock, random=Random(1).random, lease=lease)
+    return Dispatcher(rig.outbox, notifier, render, rig.events, rig.world.clock, random=Random(1).random, lease=lease)
 
 
 def failing_call(error: Exception) -> Callable[[], Any]:
@@ -969,7 +973,7 @@ class CancelSwallowingOutbox(Outbox):
 async def test_it_ends_though_the_store_loses_its_cancellation(rig: DispatcherBench) -> None:
     outbox = CancelSwallowingOutbox(Keyspace(rig.outbox._redis, "test"), rig.world.clock)
     await outbox.commit([root_notification("k")])
-    worker = Dispatcher(outbox, rig.notifier, render_text, rig.metrics, rig.world.clock, random=Random(1).random)
+    worker = Dispatcher(outbox, rig.notifier, render_text, rig.events, rig.world.clock, random=Random(1).random)
     running = asyncio.create_task(worker.run())
     await wait_until(lambda: outbox.busy == 2)
     async with asyncio.timeout(5):

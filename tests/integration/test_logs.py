@@ -107,18 +107,18 @@ async def test_one_line_a_call_to_zof_says_how_it_went(bot: RunningBot) -> None:
 @pytest.fixture
 async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
     app, settings, clock = bot.app, bot.settings, bot.world.clock
-    zof = make_zof_client(settings, app.metrics, clock)
+    zof = make_zof_client(settings, app.events, clock)
     subscriptions = Subscriptions(app.store.keyspace)
     rooms = (app.store, subscriptions, app.outbox, app.notifier)
-    failures, people = TriageService(app.outbox, clock, app.metrics), Directory(app.notifier, clock)
+    failures, people = TriageService(app.outbox, clock, app.events), Directory(app.notifier, clock)
     audit = AuditLog(app.store.keyspace)
-    traces = TraceWriter(TraceStore(app.store.keyspace), app.metrics, clock)
+    traces = TraceWriter(TraceStore(app.store.keyspace), app.events, clock)
     own = (audit, RunCommands(app.outbox, zof, clock), traces, Catalog(zof, clock))
     yield ListenerContext(
         zof,
         *rooms,
         BackgroundTasks(),
-        app.metrics,
+        app.events,
         make_links(settings),
         "auto",
         clock,

@@ -13,7 +13,8 @@ from zofbot.app import run_bot
 from zofbot.config.manifest import SCOPES_BY_METHOD
 from zofbot.delivery.outcome_labels import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
 from zofbot.domain.errors import SettingsError
-from zofbot.observability.metrics import FEED_NAMES, SLACK_METHODS, ZOF_CALLS, Metrics, status_label
+from zofbot.observability.metric_labels import FEED_NAMES, SLACK_METHODS, ZOF_CALLS, status_label
+from zofbot.observability.metrics import Metrics
 from zofbot.polling import cursor
 from zofbot.simulator.quota import MinuteQuota
 from zofbot.slack.errors import DEFERRED_REASONS, REASONS_BY_HANDLING, RefusalHandling

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.virtual_time import test_clock
 from zofbot.domain.errors import ZofUnreadable
+from zofbot.observability.emitter import EventEmitter
 from zofbot.zof.client import ZofClient
 from zofbot.zof.decompression import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.parsing import MAX_EMBEDDED_RESULTS
@@ -36,7 +37,11 @@ async def make() -> AsyncIterator[Make]:
 
         made.append(
             ZofClient(
-                base_url="https://zof.example/v1", key="key", clock=test_clock(), transport=httpx.MockTransport(answer)
+                base_url="https://zof.example/v1",
+                key="key",
+                clock=test_clock(),
+                events=EventEmitter(),
+                transport=httpx.MockTransport(answer),
             )
         )
         return made[-1]

@@ -39,7 +39,7 @@ async def confirmation_message(bot: RunningBot, root: PostedMessage) -> PostedMe
 
 async def pass_time(bot: RunningBot, seconds: float) -> None:
     """What a worker does so much later."""
-    zof = make_zof_client(bot.settings, bot.app.metrics, Clock())
+    zof = make_zof_client(bot.settings, bot.app.events, Clock())
     await RunCommands(bot.app.outbox, zof, MovableClock(lambda: test_clock().time() + seconds)).resume_stale()
     await zof.aclose()
 

@@ -28,7 +28,7 @@ from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import OutdatedVersion, StoreUnavailable
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, Receipt
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import TriageService
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
@@ -125,7 +125,7 @@ async def lives_on(later: LaterVersion, bot: Zofbot, stage: SimulatorServer) -> 
     first, third, fourth, fifth, sixth = (
         later.run_of(name)["id"] for name in ("first", "third", "fourth", "fifth", "sixth")
     )
-    failures = TriageService(bot.outbox, later.clock, Metrics())
+    failures = TriageService(bot.outbox, later.clock, EventEmitter())
     acknowledged = await failures.get(f"run:{first}:failed:C0QA")
     assert acknowledged
     assert (acknowledged.present.state, acknowledged.present.by.id) == (TriageState.ACKNOWLEDGED, "U0ANA")
@@ -302,9 +302,9 @@ class WorkerFleet:
             await claim_schema(Keyspace(self.client, "fleet"), schema)
         except OutdatedVersion:
             return False
-        metrics, slack = Metrics(), self.stage.world.slack
+        events, slack = EventEmitter(), self.stage.world.slack
         notifier = SlackClient(
-            self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", metrics=metrics, clock=self.clock
+            self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", events=events, clock=self.clock
         )
         outbox = self.make_outbox(schema)
 
@@ -314,7 +314,7 @@ class WorkerFleet:
                 self.misread.append(note.key)
             return slack_message.Message(note.key, [slack_message.section_block(note.key)])
 
-        dispatcher = Dispatcher(outbox, notifier, render_text, metrics, self.clock, random=Random(1).random)
+        dispatcher = Dispatcher(outbox, notifier, render_text, events, self.clock, random=Random(1).random)
         self.workers.append((outbox, asyncio.create_task(dispatcher.run())))
         return True
 

@@ -21,8 +21,8 @@ from zofbot.config.secret_reload import SECRET_FIELDS, SecretReloader
 from zofbot.config.settings import Settings, load_settings
 from zofbot.container import Services, make_zof_client
 from zofbot.domain.errors import SettingsError
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.log_config import configure_logging
-from zofbot.observability.metrics import Metrics
 from zofbot.observability.trace_recorder import record_trace
 
 
@@ -99,7 +99,12 @@ async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connecti
 async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
     rooms = Services(
-        files.now, bot.app.store, make_zof_client(files.now, Metrics(), Clock()), bot.app.notifier, Metrics(), Clock()
+        files.now,
+        bot.app.store,
+        make_zof_client(files.now, EventEmitter(), Clock()),
+        bot.app.notifier,
+        EventEmitter(),
+        Clock(),
     )
     files.write_files(zof_api_key="another-key-for-zof")
     rooms.use_secrets(files.now)

@@ -20,13 +20,13 @@ from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import Clock, MovableClock
 from zofbot.domain.errors import SlackUnknown
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import broken_replies
 from zofbot.slack.client import SlackClient
 from zofbot.slack.responses import MAX_REPLY_BYTES
 from zofbot.slack.views.blocks import Message
-from zofbot.store.failover import connect_redis
+from zofbot.store.redis_server.connect import connect_redis
 
 RESULT = "res_4821"
 
@@ -147,7 +147,11 @@ def readiness_check(app: Zofbot) -> Callable[[], Awaitable[bool]]:
 async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
         yield SlackClient(
-            session, token=stage.world.slack.bot_token, api_url=f"{stage.url}/api/", metrics=Metrics(), clock=Clock()
+            session,
+            token=stage.world.slack.bot_token,
+            api_url=f"{stage.url}/api/",
+            events=EventEmitter(),
+            clock=Clock(),
         )
 
 

@@ -16,7 +16,7 @@ from zofbot.config.redis_url import parse_redis_url
 from zofbot.config.setting_values import describe_misplaced, find_misspelt
 from zofbot.config.settings import Settings, load_settings
 from zofbot.domain.errors import SettingsError
-from zofbot.store.connections import make_client
+from zofbot.store.redis_server.following_connection import make_client
 
 NEEDED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 WELL: dict[str, Any] = {

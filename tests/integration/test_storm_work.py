@@ -17,7 +17,7 @@ from tests.support.triage import (
     open_form,
     press_button,
 )
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import TriageService
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -76,7 +76,7 @@ async def test_to_acknowledge_the_summary_acknowledges_every_alert(stormy: Runni
     await press_button(stormy, "U0BEN", summary, button_of(summary, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in summary.text)
     await wait_until(lambda: all("Acknowledged" in root.text for root in storm_roots(stormy, "run")))
-    failures = await TriageService(stormy.app.outbox, stormy.world.clock, Metrics()).list_failures("C0QA")
+    failures = await TriageService(stormy.app.outbox, stormy.world.clock, EventEmitter()).list_failures("C0QA")
     assert len(failures) == 61
     assert {(failure.present.state.value, failure.present.owner.id) for failure in failures} == {
         ("acknowledged", "U0BEN")

@@ -30,6 +30,7 @@ from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import StoreUnavailable, ZofError
 from zofbot.listeners import trace_labels
 from zofbot.observability import trace_recorder
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.observability.trace_model import Trace, TraceStep
 from zofbot.observability.trace_recorder import MAX_FIRST_STEPS, MAX_IDS, MAX_LAST_STEPS, TraceRecorder
@@ -132,7 +133,13 @@ async def test_a_try_that_is_given_up_says_so() -> None:
         await asyncio.sleep(9)
         raise AssertionError
 
-    client = ZofClient(base_url="https://zof.example", key="k", clock=Clock(), transport=httpx.MockTransport(hangs))
+    client = ZofClient(
+        base_url="https://zof.example",
+        key="k",
+        clock=Clock(),
+        events=EventEmitter(),
+        transport=httpx.MockTransport(hangs),
+    )
     kept: list[TraceRecorder] = []
     with trace_recorder.record_trace(kept.append, "request", StoppedClock(0.0)):
         for patience in (TimeBudget(0.05), TimeBudget(0.0)):
@@ -498,7 +505,7 @@ async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis() as double:
         store = TraceStore(Keyspace(double, "a"))
-        writer = TraceWriter(store, metrics, Clock(), most=10)
+        writer = TraceWriter(store, EventEmitter(metrics), Clock(), most=10)
         for number in range(25):
             writer.add_trace(a_trace(number))
         assert outcome_count(metrics, "dropped") == 15
@@ -513,7 +520,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
     metrics, server = Metrics(), fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as double:
-        writer = TraceWriter(TraceStore(Keyspace(double, "a")), metrics, Clock(), most=10)
+        writer = TraceWriter(TraceStore(Keyspace(double, "a")), EventEmitter(metrics), Clock(), most=10)
         for number in range(3):
             writer.add_trace(a_trace(number))
         with pytest.raises(StoreUnavailable):
@@ -533,7 +540,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
 async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
     async with running_bot(valkey) as bot:
         await bot.type_text("/zof help")
-        writer = TraceWriter(TraceStore(bot.app.store.keyspace), Metrics(), Clock(), most=5)
+        writer = TraceWriter(TraceStore(bot.app.store.keyspace), EventEmitter(), Clock(), most=5)
         task = asyncio.create_task(writer.run())
         async with stopped_server(valkey):
             hangs = asyncio.create_task(bot.app.store.ping())

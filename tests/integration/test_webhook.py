@@ -24,6 +24,7 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.http.limits import MAX_BODY_BYTES
 from zofbot.http.server import ZofWebhookEndpoint, build_app
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
@@ -202,7 +203,12 @@ async def door(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
     async with fakeredis.FakeAsyncRedis(server=server) as store:
         hints = PendingRuns(Keyspace(store, "test"), Clock())
         zof = ZofWebhookEndpoint(
-            hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, SetClock(NOW.timestamp()), note=ignore_arrival
+            hints,
+            (SECRET, PREVIOUS),
+            "X-Zof-Signature",
+            EventEmitter(metrics),
+            SetClock(NOW.timestamp()),
+            note=ignore_arrival,
         )
 
         async def ready() -> list[str]:

@@ -12,8 +12,8 @@ import redis.asyncio as redis
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import SettingsError
-from zofbot.store.data_folder import socket_path
-from zofbot.store.embedded import start_embedded
+from zofbot.store.redis_server.data_folder import socket_path
+from zofbot.store.redis_server.embedded import start_embedded
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
 

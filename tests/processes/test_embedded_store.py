@@ -19,8 +19,8 @@ from zofbot.clock import Clock
 from zofbot.concurrency import cancel_tasks
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.store import SharedCard, open_store
-from zofbot.store.data_folder import socket_path
-from zofbot.store.embedded import start_embedded, supervise_embedded
+from zofbot.store.redis_server.data_folder import socket_path
+from zofbot.store.redis_server.embedded import start_embedded, supervise_embedded
 
 NOW = 1_800_000_000.0
 ANA = SharedCard("U0ANA", "ana", NOW)
@@ -33,7 +33,7 @@ KILLED = """
 import asyncio, os, pathlib, signal, sys
 from zofbot.clock import Clock
 from zofbot.store import open_store
-from zofbot.store.embedded import start_embedded
+from zofbot.store.redis_server.embedded import start_embedded
 
 async def main():
     async with start_embedded(pathlib.Path(sys.argv[1]), Clock()) as url, open_store(url, "test", Clock()) as store:

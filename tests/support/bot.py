@@ -23,7 +23,7 @@ from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement
 from zofbot.simulator.world import World
-from zofbot.store.failover import connect_redis
+from zofbot.store.redis_server.connect import connect_redis
 
 
 async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:

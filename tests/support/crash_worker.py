@@ -22,7 +22,7 @@ import structlog
 from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views.blocks import Message, section_block
 from zofbot.store.keyspace import Keyspace
@@ -111,10 +111,10 @@ async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: Step
 
         clock = MovableClock(lambda: moment[0])
 
-        metrics = Metrics()
+        events = EventEmitter()
         outbox = Outbox(Keyspace(client, "crash"), clock)
-        notifier = SlackClient(session, token=token, api_url=slack_url, metrics=metrics, clock=clock)
-        dispatcher = Dispatcher(outbox, notifier, render_message, metrics, clock, random=Random(1).random)
+        notifier = SlackClient(session, token=token, api_url=slack_url, events=events, clock=clock)
+        dispatcher = Dispatcher(outbox, notifier, render_message, events, clock, random=Random(1).random)
         await outbox.commit(sample_thread(now))
         while (depth := await outbox.read_stats()).pending + depth.sending:
             if not await dispatcher.deliver_batch():

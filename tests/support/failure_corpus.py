@@ -10,9 +10,9 @@ from random import Random
 from typing import NamedTuple
 
 TEMPLATES = Path(__file__).parent / "failure_templates.txt"
-HELD_OUT_TEMPLATES = Path(__file__).parent / "failure_templates_held_out.txt"
-HELD_OUT_TEMPLATES_2 = Path(__file__).parent / "failure_templates_held_out_2.txt"
-HELD_OUT_TEMPLATES_3 = Path(__file__).parent / "failure_templates_held_out_3.txt"
+HELD_OUT_TEMPLATES = sorted(Path(__file__).parent.glob("failure_templates_held_out*.txt"))
+"""Each was written after the rules, and judged them before they were improved with it."""
+
 TEXTS_PER_CAUSE = 7
 
 
@@ -73,7 +73,7 @@ def _random_value(name: str, arg: str, random: Random) -> str:
 
 
 def _disguise_text(text: str, random: Random) -> str:
-    """Change a text as test runners do: add colours or Windows line ends, or cut off its end."""
+    """Change a text as test runners do: add colours, Windows line ends or a worker's mark, or cut off its end."""
     way = random.random()
     if way < 0.08:
         first, _, rest = text.partition("\n")
@@ -82,7 +82,7 @@ def _disguise_text(text: str, random: Random) -> str:
         return text.replace("\n", "\r\n")
     if way < 0.25 and len(text) > 1200 and "Traceback" not in text and "\nE  " not in text:
         return text[: random.randint(1000, len(text) - 50)].rstrip() + "…"
-    return text
+    return random.choice(RUNNER_MARKS).format(random.randint(1, 9)) + text if way > 0.85 else text
 
 
 def _random_letters(alphabet: str, length: int) -> Callable[[Random], str]:
@@ -105,6 +105,11 @@ def _random_clock_time(random: Random) -> str:
     return f"{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}"
 
 
+RUNNER_MARKS = [
+    "[worker {}] ", "[gw{}] ", "(shard {}/9) ", "worker-{} | ", "[worker={}] ", "Worker #{}: ", "e2e-runner-{}  | ",
+    "[node {}] › ", "pid={} ", "w{}: ", "[job 2, worker {}] ", "chromium-{} › ", "Thread-{} - ", "<runner-{}> ",
+    "#{} | ", "[10:15:0{}] ", "2026-11-27T10:15:0{}.1234567Z ",
+]  # fmt: skip
 HEX_DIGITS = "0123456789abcdef"
 VALUES: dict[str, Callable[[Random], str]] = {
     "n": _random_number(1, 99999),

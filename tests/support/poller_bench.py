@@ -16,6 +16,7 @@ import redis.asyncio as redis
 from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
 from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.polling.context import DecisionRules
 from zofbot.polling.poller import CycleStats, Poller
@@ -150,12 +151,14 @@ class PollerBench:
         self.made = 0
         self.zof = ZofTransport(self.world, page)
         self.metrics = Metrics()
+        self.events = EventEmitter(self.metrics)
         self.rules = PlainRules()
         self.options = {"requests": requests, "interval": 60.0, "lookback": 3600.0} | options
         self.client = ZofClient(
             base_url="https://zof.example/v1",
             key=self.world.zof.key,
             clock=self.clock,
+            events=self.events,
             random=lambda: 0.0,
             transport=httpx.MockTransport(self.zof.answer_request),
         )
@@ -172,7 +175,7 @@ class PollerBench:
             self.outbox,
             self.hints,
             lease,
-            metrics=self.metrics,
+            events=self.events,
             clock=self.clock,
             random=lambda: 0.5,
             decide=decide or self.rules,

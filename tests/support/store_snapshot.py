@@ -29,7 +29,7 @@ from zofbot.clock import Clock
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.embedded import start_embedded
+from zofbot.store.redis_server.embedded import start_embedded
 
 SECRET = "webhook-secret"
 StoreSnapshot = dict[str, Any]

@@ -23,7 +23,7 @@ from redis.crc import key_slot
 
 from tests.support.bot import wait_until
 from tests.support.virtual_time import silent_redis
-from zofbot.store.embedded import _server_binary, server_command
+from zofbot.store.redis_server.embedded import _server_binary, server_command
 
 SLOT_COUNT = 16384
 

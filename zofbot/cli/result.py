@@ -28,12 +28,12 @@ async def _print_result(settings: Settings, identifier: str, as_json: bool) -> N
     from zofbot.container import make_links, make_zof_client  # noqa: PLC0415
     from zofbot.domain.commands import parse_command  # noqa: PLC0415
     from zofbot.domain.text import read_input  # noqa: PLC0415
-    from zofbot.observability.metrics import Metrics  # noqa: PLC0415
+    from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415
 
     typed = parse_command(f"result {read_input(identifier)}", make_links(settings).identify_target)
     if typed.verb != "result":
         raise BadInput("That is not a result.", "Give a result's id, or the address of one.")
-    client = make_zof_client(settings, Metrics(), Clock())
+    client = make_zof_client(settings, EventEmitter(), Clock())
     try:
         fetched = await client.get_result(typed.id)
     finally:

@@ -10,8 +10,8 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.store import open_store
 from zofbot.store.audit import AuditLog
-from zofbot.store.embedded import start_embedded
 from zofbot.store.outbox import Outbox
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import TraceStore
 from zofbot.store.webhook_trials import WebhookTrials

@@ -237,9 +237,9 @@ def print_endpoints(endpoints: Sequence[Endpoint], *, as_json: bool) -> None:
 
 def _open_client(settings: Settings) -> ZofClient:
     from zofbot.container import make_zof_client  # noqa: PLC0415
-    from zofbot.observability.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
 
-    return make_zof_client(settings, Metrics(), Clock())
+    return make_zof_client(settings, EventEmitter(), Clock())
 
 
 def _safe_text(value: str) -> str:

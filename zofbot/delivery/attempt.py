@@ -16,7 +16,8 @@ from zofbot.notifications.notification import (
     Postponed,
     Receipt,
 )
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.delivery import EarlierSendSearched
 from zofbot.slack.client import message_metadata
 from zofbot.slack.errors import RefusalHandling, handling_for
 from zofbot.slack.history import CLOCK_SKEW_SECONDS
@@ -95,7 +96,7 @@ class NotificationSender:
         self,
         notifier: Notifier,
         render: RenderMessage,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         *,
         random: Callable[[], float],
@@ -104,7 +105,7 @@ class NotificationSender:
         self._prepare = prepare
         self._notifier = notifier
         self._render = render
-        self._metrics = metrics
+        self._events = events
         self._clock = clock
         self._random = random
 
@@ -144,9 +145,9 @@ class NotificationSender:
         try:
             found = await self._find_message(claim, claim.maybe_since - LOOK_BACK_SECONDS)
         except SlackError:
-            self._metrics.finds.labels("failed").inc()
+            self._events.emit(EarlierSendSearched("failed"))
             raise
-        self._metrics.finds.labels("found" if found else "absent").inc()
+        self._events.emit(EarlierSendSearched("found" if found else "absent"))
         return found
 
     async def _find_message(self, claim: Claim, since: float) -> Receipt | None:

@@ -15,8 +15,16 @@ from zofbot.delivery.monitor import OnParked, OnRemoved, OutboxMonitor, no_recip
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications.notification import Claim
 from zofbot.observability import trace_recorder
-from zofbot.observability.metrics import Metrics
-from zofbot.observability.trace_recorder import KeepTrace, discard_trace
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.delivery import (
+    DeadLetter,
+    DeliveryAttempt,
+    DeliveryCrashed,
+    DeliveryStarted,
+    NotificationDropped,
+    OutboxPaused,
+    SettlementLost,
+)
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.store.attempt_results import AttemptResult, Refused, Sent, Snoozed, Unknown
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
@@ -45,14 +53,11 @@ MAX_STORE_RETRY_SECONDS = 5.0
 ClockReading = tuple[float, float]
 """Readings of the monotonic clock and of the wall clock (Unix), in seconds."""
 
-_TRACED_OUTCOMES = frozenset({"deferred", "unknown", "refused", "parked", "halted", "gone", "adopted"})
-"""Outcomes whose traces are kept; "adopted" is one because an earlier attempt went wrong."""
-
 
 class Dispatcher:
     """One delivery worker; any number may share an outbox.
 
-    ``random`` returns numbers from 0 to 1, ``lease`` is in seconds, ``keep`` receives the traces of failed attempts.
+    ``random`` returns numbers from 0 to 1, ``lease`` is in seconds.
     """
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
@@ -60,7 +65,7 @@ class Dispatcher:
         outbox: Outbox,
         notifier: Notifier,
         render: RenderMessage,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         *,
         random: Callable[[], float],
@@ -68,20 +73,17 @@ class Dispatcher:
         on_removed: OnRemoved = no_recipient,
         lease: float = LEASE_SECONDS,
         prepare: PrepareClaim | None = None,
-        keep: KeepTrace = discard_trace,
     ) -> None:
         self._outbox = outbox
-        self._keep = keep
-        self._delivery = NotificationSender(notifier, render, metrics, clock, random=random, prepare=prepare)
+        self._delivery = NotificationSender(notifier, render, events, clock, random=random, prepare=prepare)
         self._deadline = notifier.deadline
-        self._metrics = metrics
+        self._events = events
         self._clock = clock
         self._random = random
-        self._lookout = OutboxMonitor(outbox, metrics, on_parked, on_removed, clock)
+        self._lookout = OutboxMonitor(outbox, events, on_parked, on_removed, clock)
         self._lease = lease
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_SENDS)
-        for known in outcome_labels.known_causes():
-            metrics.notifications.labels(*known)
+        events.emit(DeliveryStarted(tuple(outcome_labels.known_causes())))
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: list[AttemptResult] = []
         self._some, self._enough = asyncio.Event(), asyncio.Event()
@@ -137,8 +139,8 @@ class Dispatcher:
         claimed_at = self._read_clocks()
         batch = await self._outbox.claim(MAX_BATCH_SIZE, self._lease)
         for key, kind, channel, reason in batch.dropped:
-            self._metrics.notifications.labels(kind, "dropped", outcome_labels.classify_cause("dropped", reason)).inc()
-            log.info("dropped", key=key, kind=kind, channel=channel, reason=reason)
+            cause = outcome_labels.classify_cause("dropped", reason)
+            self._events.emit(NotificationDropped(key, kind, channel, reason, cause))
         self._more = len(batch) >= MAX_BATCH_SIZE
         return claimed_at, batch
 
@@ -167,7 +169,7 @@ class Dispatcher:
         async with self._slots:
             started = self._clock.monotonic()
             with trace_recorder.record_trace(
-                self._keep,
+                self._events.emit,
                 "delivery",
                 self._clock,
                 notification.key,
@@ -177,12 +179,11 @@ class Dispatcher:
                 try:
                     result = await self._attempt_claim(claim, claimed_at)
                 except Exception as error:
-                    log.exception("delivery crashed", key=notification.key)
-                    trace_recorder.record_error(error)
+                    self._events.emit(DeliveryCrashed(notification.key, error))
                     result = Unknown.for_claim(
                         claim, f"crashed: {type(error).__name__}", 1 + retry_delay(claim.attempt, self._random())
                     )
-                self._record_attempt(claim, result, self._clock.monotonic() - started)
+                self._emit_attempt(claim, result, self._clock.monotonic() - started)
         self._ended.append(result)
         self._some.set()
 
@@ -203,27 +204,22 @@ class Dispatcher:
         """
         return max(now - then for now, then in zip(self._read_clocks(), claimed_at, strict=True))
 
-    def _record_attempt(self, claim: Claim, result: AttemptResult, seconds: float) -> None:
-        """Write the log line, the metrics and the trace step of one attempt."""
+    def _emit_attempt(self, claim: Claim, result: AttemptResult, seconds: float) -> None:
         notification, outcome = claim.notification, type(result).__name__.lower()
         if isinstance(result, Refused) and result.parks:
             outcome = "parked"
         reason = getattr(result, "reason", "")
-        self._metrics.notifications.labels(
-            notification.kind.value, outcome, outcome_labels.classify_cause(outcome, reason)
-        ).inc()
+        since_commit = since_happened = None
         if isinstance(result, Sent):
-            now = self._clock.time()
-            for name, since in (("commit", claim.committed), ("happened", notification.happened)):
-                waited = now - max(since, notification.not_before)
-                self._metrics.delivery_seconds.labels(name).observe(max(0.0, waited))
-        trace_recorder.record_step(
-            "outbox", f"attempt {claim.attempt}", outcome, bad=outcome in _TRACED_OUTCOMES, reason=reason
-        )
-        log.info(
-            "delivery", key=notification.key, kind=notification.kind.value, channel=notification.channel,
-            attempt=claim.attempt, outcome=outcome, reason=reason, ms=round(seconds * 1000, 1),
-        )  # fmt: skip
+            now, earliest = self._clock.time(), notification.not_before
+            since_commit, since_happened = (
+                now - max(claim.committed, earliest),
+                now - max(notification.happened, earliest),
+            )
+        self._events.emit(DeliveryAttempt(
+            notification.key, notification.kind.value, notification.channel, claim.attempt, outcome, reason,
+            outcome_labels.classify_cause(outcome, reason), seconds, since_commit, since_happened,
+        ))  # fmt: skip
 
     async def _settle_loop(self) -> None:
         failures = 0
@@ -251,13 +247,11 @@ class Dispatcher:
     def _report_state(self, result: AttemptResult, state: str) -> None:
         reason = getattr(result, "reason", "")
         if state == "dead":
-            self._metrics.dead_letters.inc()
-            log.error("dead letter", key=result.key, reason=reason)
+            self._events.emit(DeadLetter(result.key, reason))
         elif state == "lost":
-            self._metrics.lost.inc()
-            log.warning("settled too late", key=result.key, attempt=result.attempt)
+            self._events.emit(SettlementLost(result.key, result.attempt))
         elif state == "paused":
-            log.error("outbox paused", reason=reason, mend=EXPLANATIONS.get(reason, ("", ""))[1])
+            self._events.emit(OutboxPaused(reason, EXPLANATIONS.get(reason, ("", ""))[1]))
         if state in ("parked", "paused", "removed"):
             self._lookout.trouble.set()
 

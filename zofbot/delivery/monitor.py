@@ -10,7 +10,8 @@ import structlog
 from zofbot.clock import Clock, timeout
 from zofbot.concurrency import is_cancel_requested
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.delivery import OutboxMeasured, OutboxNotMeasured
 from zofbot.store.outbox import Outbox
 
 log = structlog.get_logger()
@@ -37,12 +38,12 @@ class OutboxMonitor:
     """Periodic check of the outbox; setting ``trouble`` triggers one at once."""
 
     def __init__(
-        self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, on_removed: OnRemoved, clock: Clock
+        self, outbox: Outbox, events: EventEmitter, on_parked: OnParked, on_removed: OnRemoved, clock: Clock
     ) -> None:
         self.trouble = asyncio.Event()
         self._stopping = False
         self._outbox = outbox
-        self._metrics = metrics
+        self._events = events
         self._on_parked = on_parked
         self._on_removed = on_removed
         self._clock = clock
@@ -52,13 +53,12 @@ class OutboxMonitor:
         while not self._stopping:
             self.trouble.clear()
             try:
-                await self.update_gauges()
+                await self.measure_outbox()
                 await self.report_parked()
                 await self.report_removed()
                 await self.retry_parked()
             except StoreUnavailable as error:
-                self._metrics.store_up.set(0)
-                log.warning("outbox not measured", error=error.sentence)
+                self._events.emit(OutboxNotMeasured(error.sentence))
             if is_cancel_requested():
                 break
             try:
@@ -72,17 +72,12 @@ class OutboxMonitor:
         self._stopping = True
         self.trouble.set()
 
-    async def update_gauges(self) -> None:
-        """Set the outbox gauges. Raises StoreUnavailable."""
+    async def measure_outbox(self) -> None:
+        """Emit what the outbox holds. Raises StoreUnavailable."""
         stats = await self._outbox.read_stats()
-        self._metrics.store_up.set(1)
-        self._metrics.outbox.labels("pending").set(stats.pending)
-        self._metrics.outbox.labels("scheduled").set(stats.scheduled)
-        self._metrics.outbox.labels("sending").set(stats.sending)
-        self._metrics.outbox.labels("dead").set(stats.dead)
-        self._metrics.outbox.labels("parked_channels").set(stats.parked)
-        self._metrics.outbox_oldest.set(stats.oldest)
-        self._metrics.outbox_paused.set(bool(stats.paused))
+        self._events.emit(OutboxMeasured(
+            stats.pending, stats.scheduled, stats.sending, stats.dead, stats.parked, stats.oldest, bool(stats.paused)
+        ))  # fmt: skip
 
     async def report_parked(self) -> None:
         """Call ``on_parked`` for each parked channel not reported yet. Raises StoreUnavailable."""

@@ -20,18 +20,19 @@ from zofbot.diagnostics.finding import Finding, error_finding, ok_finding
 from zofbot.domain.errors import SettingsError, SlackError, StoreUnavailable, ZofError
 from zofbot.domain.redaction import redact
 from zofbot.notifications.notification import NotificationState
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall
 from zofbot.slack.client import BotIdentity, SlackClient
 from zofbot.store import Store, open_store
-from zofbot.store.embedded import start_embedded
 from zofbot.store.health import explain_unreachable, find_refused_writes, read_redis_info
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
+from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.schema import stored_schema
 from zofbot.store.subscriptions import Subscriptions, parse_subscription_records
 from zofbot.subscriptions import Subscription
 from zofbot.zof.client import ZofClient
-from zofbot.zof.request import CallRecord, TimeBudget
+from zofbot.zof.request import TimeBudget
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ async def run_checks(
     settings: Settings, clock: Clock, url: str = "", seconds: float = MAX_CHECK_SECONDS
 ) -> list[Finding]:
     """Run all checks; ``url`` is zofbot's public address. Failures are returned as findings, not raised."""
-    async with open_slack_client(settings, Metrics(), clock, deadline=seconds) as notifier:
+    async with open_slack_client(settings, EventEmitter(), clock, deadline=seconds) as notifier:
         store_findings, subscriptions = await _check_store(
             settings, clock, seconds
         )  # alone, so that other checks do not distort the latency
@@ -211,11 +212,13 @@ async def _check_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> 
         return [slack.missing_setting(zof.KEY_SETTING)]
     dates: list[tuple[str, float]] = []
 
-    def note_date(call: CallRecord) -> None:
+    def note_date(call: ZofCall) -> None:
         dates.append((call.date, clock.time()))
 
+    events = EventEmitter()
+    events.add_hook(ZofCall, note_date)
     try:
-        client = make_zof_client(settings, Metrics(), clock, on_call=note_date)
+        client = make_zof_client(settings, events, clock)
     except SettingsError as error:
         return [error_finding("zof", problem, "Correct that setting.") for problem in error.problems]
     try:

@@ -34,8 +34,9 @@ from zofbot.http.limits import (
     SampledLog,
 )
 from zofbot.observability import trace_recorder
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.requests import SlackRequestRejected, WebhookAnswered, WebhookReceived
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.trace_recorder import KeepTrace, discard_trace
 from zofbot.slack.inbound import find_malformed
 from zofbot.store.pending_runs import PendingRun, PendingRuns, PendingRunsFull
 from zofbot.store.webhook_trials import TrialArrival
@@ -66,9 +67,9 @@ class SlackEndpoint:
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
-    def __init__(self, bolt: AsyncApp, secrets: Sequence[str], metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, bolt: AsyncApp, secrets: Sequence[str], events: EventEmitter, clock: Clock) -> None:
         self._bolt = bolt
-        self._metrics = metrics
+        self._events = events
         self._clock = clock
         self._body_reader, self._throttle, self._sampled_log = BodyReader(), RejectThrottle(clock), SampledLog(clock)
         self.use_secrets(secrets)
@@ -85,7 +86,7 @@ class SlackEndpoint:
         except RejectedRequest as rejection:
             status, reason = rejection.status, rejection.reason
         # Outside the except block, where the traceback would keep the body in memory during the delay.
-        self._metrics.slack_requests.labels("stray", reason).inc()
+        self._events.emit(SlackRequestRejected(reason))
         self._sampled_log("stray request", reason, status=status, peer=request.remote)
         return await _reject_request(self._throttle, status, reason)
 
@@ -130,7 +131,7 @@ class ZofWebhookEndpoint:
     """``POST /zof/webhook``: store the run that a delivery names, for the poller to read, then acknowledge it.
 
     Any of ``secrets`` is accepted; ``header`` contains the signature. ``note`` receives every delivery for webhook
-    trials, ``keep`` the traces of those that could not be stored.
+    trials.
     """
 
     def __init__(  # noqa: PLR0913  (the services it uses)
@@ -138,17 +139,15 @@ class ZofWebhookEndpoint:
         hints: PendingRuns,
         secrets: Sequence[str],
         header: str,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         *,
         note: Callable[[TrialArrival], Awaitable[None]],
-        keep: KeepTrace = discard_trace,
     ) -> None:
         self._hints = hints
         self._note = note
         self._header = header
-        self._keep = keep
-        self._metrics = metrics
+        self._events = events
         self._clock = clock
         self._body_reader, self._throttle, self._sampled_log = BodyReader(), RejectThrottle(clock), SampledLog(clock)
         self._concurrency = ConcurrencyLimit()
@@ -164,11 +163,11 @@ class ZofWebhookEndpoint:
             raw = await self._read_verified(request)
             async with self._concurrency.acquire_slot():
                 answer = await self._store_hint(_read_hint(raw))
-            self._metrics.zof_webhooks.labels(answer).inc()
+            self._events.emit(WebhookAnswered(answer))
             return web.Response()
         except RejectedRequest as rejection:
             status, reason = rejection.status, rejection.reason
-        self._metrics.zof_webhooks.labels(reason).inc()
+        self._events.emit(WebhookAnswered(reason))
         self._sampled_log("stray webhook", reason, status=status, peer=request.remote)
         return await _reject_request(self._throttle, status)
 
@@ -194,7 +193,7 @@ class ZofWebhookEndpoint:
 
         Raises RejectedRequest if it cannot be stored.
         """
-        self._metrics.zof_events.labels(hint.type_label).inc()
+        self._events.emit(WebhookReceived(hint.type_label))
         arrival = TrialArrival(True, self._header, clean_header(hint.type) or "", hint.envelope)
         if hint.subject_id is None:
             self._sampled_log("webhook ignored", hint.type_label, event_type=clean_header(hint.type))
@@ -208,7 +207,9 @@ class ZofWebhookEndpoint:
             kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_event_details(hint.facts)
         )
         try:
-            with trace_recorder.record_trace(self._keep, "webhook", self._clock, hint.event_id, what=hint.type_label):
+            with trace_recorder.record_trace(
+                self._events.emit, "webhook", self._clock, hint.event_id, what=hint.type_label
+            ):
                 new = await self._hints.add_pending(hint.event_id, pending, arrival.dump())
         except PendingRunsFull:
             raise RejectedRequest(503, "full") from None

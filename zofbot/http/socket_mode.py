@@ -15,7 +15,8 @@ from slack_bolt.response import BoltResponse
 from zofbot.clock import Clock, timeout
 from zofbot.concurrency import BackgroundTasks, cancel_tasks
 from zofbot.domain.errors import SlackDeferred, SlackError
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.requests import SlackRequestRejected
 from zofbot.slack.client import SlackClient
 from zofbot.slack.inbound import find_malformed
 
@@ -55,11 +56,11 @@ class SocketMode:
     and closes a connection before it opens the next.
     """
 
-    def __init__(self, bolt: AsyncApp, notifier: SlackClient, token: str, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, bolt: AsyncApp, notifier: SlackClient, token: str, events: EventEmitter, clock: Clock) -> None:
         self._bolt = bolt
         self._notifier = notifier
         self._token = token
-        self._metrics = metrics
+        self._events = events
         self._clock = clock
         self._responses = BackgroundTasks()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,14 +174,14 @@ class SocketMode:
     ) -> None:
         if place := find_malformed(payload):
             log.warning("request of no shape that Slack sends", place=place)
-            self._metrics.slack_requests.labels("stray", "malformed").inc()
+            self._events.emit(SlackRequestRejected("malformed"))
             return
         try:
             answer = await self._bolt.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
             acknowledgement = _build_acknowledgement(envelope, answer)
         except Exception as error:  # raised by Bolt itself; listeners have their own handler
             log.error("request not understood", exc_info=error)
-            self._metrics.slack_requests.labels("stray", "malformed").inc()
+            self._events.emit(SlackRequestRejected("malformed"))
             return
         if acknowledgement is None:
             return

@@ -34,6 +34,7 @@ from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.subscription import form
 from zofbot.observability import trace_recorder
+from zofbot.observability.events.requests import SlackRequestAnswered
 from zofbot.zof.personal_quota import charge_to_person
 
 log = structlog.get_logger()
@@ -98,21 +99,19 @@ class SlackApp(AsyncApp):
         with (
             structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
             charge_to_person(requesting_user(req.body)),
-            trace_recorder.record_trace(self._context.traces.add_trace, "request", self._context.clock, name) as made,
+            trace_recorder.record_trace(self._context.events.emit, "request", self._context.clock, name) as made,
         ):
             try:
                 made.about = trace_labels(req.body, sort)
                 if not is_idempotent(req.body) and not await self._claim_request(name):
                     answer = "repeated"
-                    log.info("repeated request ignored")
                     return BoltResponse(status=200, body="")
                 response = await super().async_dispatch(req)
                 answer = "acted"
                 return response
             finally:
-                trace_recorder.record_step("request", "acknowledged", answer, bad=answer == "failed")
-                self._context.metrics.slack_requests.labels(sort, answer).inc()
-                self._context.metrics.ack_seconds.labels(sort).observe(self._context.clock.monotonic() - began)
+                seconds = self._context.clock.monotonic() - began
+                self._context.events.emit(SlackRequestAnswered(sort, answer, seconds))
 
     async def _claim_request(self, name: str) -> bool:
         try:

@@ -15,7 +15,7 @@ from zofbot.domain.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.domain.permissions import Roles
 from zofbot.listeners import error_replies
 from zofbot.observability import trace_recorder
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.services.catalog import Catalog
 from zofbot.services.run_commands import RunCommands
 from zofbot.services.triage import TriageService
@@ -71,7 +71,7 @@ class ListenerContext:
     outbox: Outbox
     notifier: SlackClient
     background_tasks: BackgroundTasks
-    metrics: Metrics
+    events: EventEmitter
     links: ZofLinks
     list_order: Literal["auto", "newest", "oldest"]
     clock: Clock

@@ -12,70 +12,25 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from zofbot import __version__
-
-ZOF_STATUSES_BY_OUTCOME = {
-    "ok": ("200", "201", "202"),
-    "unavailable": ("none", "408", "429", "500", "502", "503", "504"),
-    "rejected": ("none", "400", "401", "403", "404", "409", "422"),
-    "unreadable": ("200",),
-    "canceled": ("none",),
-    "crashed": ("none",),
-}
-"""Expected statuses per outcome of a call to Zof; ``none``: no reply."""
-
-ZOF_CALLS = (
-    ("GET", "/results"), ("GET", "/results/{id}"), ("GET", "/runs"), ("GET", "/runs/{id}"),
-    ("POST", "/runs"), ("POST", "/runs/{id}/cancel"),
-)  # fmt: skip
-SLACK_STATUSES_BY_OUTCOME = {
-    "ok": ("200",),
-    "deferred": ("none", "200", "429"),
-    "refused": ("200", "403", "404"),
-    "unknown": ("none", "200", "500", "503"),
-}
-SLACK_METHODS = (
-    "apps.connections.open", "auth.test", "chat.delete", "chat.getPermalink", "chat.postEphemeral",
-    "chat.postMessage", "chat.unfurl", "chat.update", "conversations.history", "conversations.info",
-    "conversations.join", "conversations.members", "conversations.open", "conversations.replies", "response_url",
-    "usergroups.list", "usergroups.users.list", "users.conversations", "users.info", "users.list", "views.open",
-    "views.publish", "views.update",
-)  # fmt: skip
-KNOWN_STATUSES = frozenset(
-    status
-    for statuses_by_outcome in (ZOF_STATUSES_BY_OUTCOME, SLACK_STATUSES_BY_OUTCOME)
-    for statuses in statuses_by_outcome.values()
-    for status in statuses
+from zofbot.observability.metric_labels import (
+    ACTION_NAMES,
+    CANARY_LINKS,
+    CYCLE_OUTCOMES,
+    FEED_NAMES,
+    FIND_OUTCOMES,
+    INTAKE_SOURCES,
+    LEASE_NAMES,
+    OUTBOX_STATES,
+    REQUEST_KINDS,
+    SLACK_METHODS,
+    SLACK_STATUSES_BY_OUTCOME,
+    TRACE_OUTCOMES,
+    WEBHOOK_ANSWERS,
+    ZOF_CALLS,
+    ZOF_EVENT_TYPES,
+    ZOF_STATUSES_BY_OUTCOME,
 )
 
-REQUEST_KINDS = ("command", "action", "event", "view", "other")
-WEBHOOK_ANSWERS = (
-    "stored", "repeated", "ignored", "unsigned", "too_large", "too_slow", "malformed", "not_stored", "crowded", "full",
-)  # fmt: skip
-ZOF_EVENT_TYPES = (
-    "run.completed", "run.failed", "run.started", "remediation.plan_pending", "remediation.approved",
-    "release.gate_blocked", "agent.offline", "agent.completed", "integration.error", "issue.detected", "other",
-)  # fmt: skip
-INTAKE_SOURCES = ("webhook", "poll")
-CYCLE_OUTCOMES = ("done", "standby", "unavailable", "fenced", "failed")
-FEED_NAMES = ("runs failed", "runs error", "results failed", "results error", "runs")
-FIND_OUTCOMES = ("found", "absent", "failed")
-ACTION_NAMES = (
-    "acknowledge",
-    "unacknowledge",
-    "confirm",
-    "assign",
-    "snooze",
-    "wake",
-    "escalate",
-    "resolve",
-    "reopen",
-    "undo",
-)
-LEASE_NAMES = ("poller", "canary")
-CANARY_LINKS = ("redis", "zof", "slack", "clock", "outbox")
-TRACE_OUTCOMES = ("kept", "dropped")
-
-OUTBOX_STATES = ("pending", "scheduled", "sending", "dead", "parked_channels")
 LATENESS_BUCKETS_SECONDS = (
     0.1,
     0.25,
@@ -321,10 +276,3 @@ class Metrics:
         if labels:
             self.registry.expect(metric, product(*labels.values()))
         return metric
-
-
-def status_label(code: int | None) -> str:
-    """Return an HTTP status as a metric label: an expected one, else its class such as ``4xx``, to bound the series."""
-    if code is None:
-        return "none"
-    return str(code) if str(code) in KNOWN_STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"

@@ -11,7 +11,7 @@ from zofbot.alerting.state import HashChanges, RuleState
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError
 from zofbot.notifications.notification import Notification
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.cursor import ListOrder
 from zofbot.polling.run_reader import RunReader
 from zofbot.store.leases import Fence
@@ -95,7 +95,7 @@ class PollContext:
     outbox: PollOutbox
     reader: RunReader
     decide: DecisionRules
-    metrics: Metrics
+    events: EventEmitter
     clock: Clock
     lookback: float
     order: ListOrder | None

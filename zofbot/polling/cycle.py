@@ -13,6 +13,7 @@ from zofbot.alerting.counting import first_row_time
 from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
+from zofbot.observability.events.polling import FindingRead, ReadGivenUp
 from zofbot.polling.checkpoint import OpenScope, PollCheckpoint
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key
@@ -111,8 +112,7 @@ class PollCycle:
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)
         source = "poll" if watch.why in _FEED_NAMES else "webhook"
-        self._context.metrics.intake.labels(source).inc()
-        self._context.metrics.intake_lag.labels(source).observe(max(0.0, self._context.unix_time() - found.happened))
+        self._context.events.emit(FindingRead(source, self._context.unix_time() - found.happened))
         self._checkpoint.mark_handled((*watch.seen, *fields), found.happened)
         self._checkpoint.remove_pending(watch)
 
@@ -129,9 +129,7 @@ class PollCycle:
         if now - first < (UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
             self._reschedule_pending(replace(watch, refused=first, failed=0.0), first)
             return
-        log.error("given up", kind=watch.kind, id=watch.subject, why=watch.why, cause=error.sentence,
-                  request_id=error.request_id)  # fmt: skip
-        self._context.metrics.poll_given_up.inc()
+        self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
         self._checkpoint.mark_handled(watch.seen, watch.since)
         self._checkpoint.remove_pending(watch)
 

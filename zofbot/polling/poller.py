@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,19 +10,21 @@ import structlog
 
 from zofbot.alerting.rules import decide_batch
 from zofbot.clock import Clock
-from zofbot.concurrency import cancel_tasks, is_cancel_requested
+from zofbot.concurrency import is_cancel_requested
 from zofbot.domain.errors import StoreUnavailable, ZofUnavailable
 from zofbot.observability import trace_recorder
-from zofbot.observability.metrics import Metrics
-from zofbot.observability.trace_recorder import KeepTrace, discard_trace
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.health import LeaseTaken
+from zofbot.observability.events.polling import PollCycleEnded, PollProgress
 from zofbot.polling.checkpoint import CHECKPOINT_HASHES, PollCheckpoint
 from zofbot.polling.context import CycleStats, DecisionRules, PollContext, PollOutbox
 from zofbot.polling.cursor import ListOrder
 from zofbot.polling.cycle import PollCycle
+from zofbot.polling.lease_keeper import LeaseKeeper
 from zofbot.polling.run_reader import RunReader
-from zofbot.polling.status import failure_note, success_note
+from zofbot.polling.status import POLLER_LEASE, failure_note, success_note
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache, subscriptions_in
-from zofbot.store.leases import Fence, HeldLease, Lease, LeaseNote
+from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRuns
@@ -73,7 +73,7 @@ class Poller:
     """Reads failures from Zof and commits what the rules decide.
 
     Times are seconds. ``order`` is the order of Zof's listings if an operator set it, ``requests`` the maximum per
-    interval; ``random`` returns 0 to 1; ``keep`` stores the traces of cycles in which something went wrong.
+    interval; ``random`` returns 0 to 1.
     """
 
     def __init__(  # noqa: PLR0913  # the poller connects Zof, the rules and the outbox
@@ -83,7 +83,7 @@ class Poller:
         hints: PendingRuns,
         lease: Lease,
         *,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         random: Callable[[], float],
         decide: DecisionRules = decide_batch,
@@ -93,21 +93,18 @@ class Poller:
         requests: int = 20,
         default_channel: str = "",
         digester: ReportJob | None = None,
-        keep: KeepTrace = discard_trace,
     ) -> None:
-        self._keep = keep
         self.interval = interval
         self._beat = min(interval, lease.seconds / LEASE_BEATS)
         self._context = PollContext(
-            outbox, RunReader(zof, requests), decide, metrics, clock, lookback, order, default_channel
+            outbox, RunReader(zof, requests), decide, events, clock, lookback, order, default_channel
         )
         self._hints = hints
-        self._lease = lease
+        self._lease = LeaseKeeper(lease, events, clock)
         self._random = random
         self._checkpoint: PollCheckpoint | None = None
         self._fence: Fence | None = None
         self._started_before = False
-        self._lease_note: LeaseNote = {}
         self._digester = digester
         self._subscriptions = SubscriptionCache()
 
@@ -131,7 +128,8 @@ class Poller:
                     following = now() + pause
                     await self._context.clock.sleep(pause)
         finally:
-            await self._release_lease()
+            await self._lease.release()
+            await self._hints.aclose()
 
     async def poll_once(self, *, feeds: bool = True) -> CycleStats:
         """Run one cycle if the lease is free: read pending runs and, with ``feeds``, scan all feeds.
@@ -140,9 +138,7 @@ class Poller:
         was found.
         """
         own = self._digester.HASHES if self._digester else ()
-        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own, note=self._lease_note)
-        self._lease_note = {}
-        self._context.metrics.lease.labels("poller").set(held is not None)
+        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own)
         if held is None:
             self._checkpoint = None
             if self._digester:
@@ -150,64 +146,62 @@ class Poller:
             return CycleStats()
         if feeds:
             self._context.reader.start_interval()
+        watched: int | None = None
         try:
-            async with self._keep_lease():
+            async with self._lease.keep_renewed():
                 checkpoint = await self._open_checkpoint(held)
                 self._subscriptions.update(held.hashes[SUBSCRIPTIONS])
                 stats = await PollCycle(self._context, checkpoint, self._subscriptions, held.fence).run(feeds=feeds)
                 if feeds and self._digester:
                     await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all)
+            watched = len(checkpoint.watches)
         except ZofUnavailable:
             raise
         except BaseException:
             self._checkpoint = None  # it may be ahead of the store, so it is read again
             raise
         finally:
-            self._context.metrics.poll_requests.set(self._context.reader.spent)
-        self._context.metrics.poll_watched.set(len(checkpoint.watches))
-        stats.requests, stats.walking, stats.watched = (
-            self._context.reader.spent,
-            checkpoint.active_scans,
-            len(checkpoint.watches),
-        )
+            self._context.events.emit(PollProgress(self._context.reader.spent, watched))
+        stats.requests, stats.walking, stats.watched = self._context.reader.spent, checkpoint.active_scans, watched
         return stats
 
     async def _run_traced_cycle(self, *, feeds: bool) -> tuple[str, float]:
-        """Run one cycle. Return its outcome, and the seconds to pause unless that is "done"."""
-        what = "the feeds" if feeds else "what is watched"
-        with trace_recorder.record_trace(self._keep, "poll", self._context.clock, what=what):
-            outcome, pause = await self._run_cycle(feeds=feeds)
-            trace_recorder.record_step("poll", "turn", outcome, bad=outcome in ("unavailable", "failed"))
+        """Run one cycle and emit how it ended. Return its outcome, and the seconds to pause unless that is "done"."""
+        context, what = self._context, "the feeds" if feeds else "what is watched"
+        with trace_recorder.record_trace(context.events.emit, "poll", context.clock, what=what):
+            began = context.clock.monotonic()
+            outcome, pause, read_all_at, error = await self._run_cycle(feeds=feeds)
+            seconds = context.clock.monotonic() - began
+            context.events.emit(PollCycleEnded(outcome, seconds, feeds, pause, read_all_at, error))
         return outcome, pause
 
-    async def _run_cycle(self, *, feeds: bool) -> tuple[str, float]:
-        outcome, pause = "failed", self._beat
-        began = self._context.clock.monotonic()
+    async def _run_cycle(self, *, feeds: bool) -> tuple[str, float, float | None, Exception | None]:
+        """Run one cycle. Return its outcome, the pause after it, when it had read everything, and the error if any."""
         try:
             stats = await self.poll_once(feeds=feeds)
-            outcome, pause = ("done", 0.0) if stats.leads else ("standby", self._beat * STANDBY_CHECK_BEATS)
-            if feeds and stats.leads and not stats.refused:
-                self._context.metrics.poll_last.set(self._context.unix_time())
-                self._lease_note = success_note(self._context.unix_time())
-            elif feeds and self._context.refused:
-                self._lease_note = failure_note(self._context.unix_time(), next(iter(self._context.refused.values())))
         except ZofUnavailable as error:
-            outcome, pause = "unavailable", self._seconds_until(error.retry_at)
-            self._lease_note = failure_note(self._context.unix_time(), error)
-            log.warning("zof not read", cause=error.sentence, request_id=error.request_id, again=round(pause, 1))
+            self._lease.note = failure_note(self._context.unix_time(), error)
+            return "unavailable", self._seconds_until(error.retry_at), None, error
         except StoreUnavailable as error:
-            outcome, pause = "unavailable", min(MAX_STORE_RETRY_SECONDS, self._beat * STANDBY_CHECK_BEATS)
-            log.warning("poller without store", error=error.sentence, again=round(pause, 1))
-        except LeaseLost:
-            outcome, pause = "fenced", self._beat * STANDBY_CHECK_BEATS
-            log.warning("another poller has taken over")
+            return "unavailable", min(MAX_STORE_RETRY_SECONDS, self._beat * STANDBY_CHECK_BEATS), None, error
+        except LeaseLost as error:
+            return "fenced", self._beat * STANDBY_CHECK_BEATS, None, error
         except Exception as error:  # no error may end the loop; it is counted and retried
-            log.error("poll failed", exc_info=error)
-            trace_recorder.record_error(error)
-        self._context.metrics.poll_turns.labels(outcome).inc()
-        if feeds and outcome != "standby":
-            self._context.metrics.poll_seconds.observe(self._context.clock.monotonic() - began)
-        return outcome, pause
+            return "failed", self._beat, None, error
+        read_all_at = self._note_progress(stats) if feeds else None
+        if not stats.leads:
+            return "standby", self._beat * STANDBY_CHECK_BEATS, None, None
+        return "done", 0.0, read_all_at, None
+
+    def _note_progress(self, stats: CycleStats) -> float | None:
+        """Note for the lease how a full cycle went. Return the Unix time if everything was read."""
+        now = self._context.unix_time()
+        if stats.leads and not stats.refused:
+            self._lease.note = success_note(now)
+            return now
+        if self._context.refused:
+            self._lease.note = failure_note(now, next(iter(self._context.refused.values())))
+        return None
 
     def _seconds_until(self, retry_at: datetime | None) -> float:
         wait = (retry_at - self._context.clock.now()).total_seconds() if retry_at else 0.0
@@ -229,18 +223,10 @@ class Poller:
         except StoreUnavailable:
             await self._context.clock.sleep(min(max(seconds, 0), MAX_STORE_RETRY_SECONDS))
 
-    async def _release_lease(self) -> None:
-        """Release the lease, so that another process can take over at once."""
-        try:
-            await self._lease.release(self._lease_note)
-        except StoreUnavailable:
-            log.warning("lease not released", seconds=self._lease.seconds)
-        await self._hints.aclose()
-
     async def _open_checkpoint(self, held: HeldLease) -> PollCheckpoint:
         """Load the checkpoint, unless this process has already loaded it under its current lease."""
         if held.fence != self._fence:
-            self._context.metrics.lease_taken.labels("poller").inc()
+            self._context.events.emit(LeaseTaken(POLLER_LEASE))
         if self._checkpoint is None or held.fence != self._fence:
             self._checkpoint = PollCheckpoint(
                 await self._context.outbox.read_hashes(*CHECKPOINT_HASHES),
@@ -259,20 +245,3 @@ class Poller:
         elif checkpoint.first:
             log.info("first start", posting_since=checkpoint.floor)
         self._started_before = True
-
-    @asynccontextmanager
-    async def _keep_lease(self) -> AsyncIterator[None]:
-        """Renew the lease in the background while a cycle runs."""
-        keeping = asyncio.create_task(self._renew_lease())
-        try:
-            yield
-        finally:
-            await cancel_tasks(keeping)
-
-    async def _renew_lease(self) -> None:
-        while True:
-            await self._context.clock.sleep(self._lease.seconds / 3)
-            try:
-                await self._lease.hold()
-            except StoreUnavailable:
-                log.warning("lease not renewed", seconds=self._lease.seconds)

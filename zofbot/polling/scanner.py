@@ -11,6 +11,7 @@ import structlog
 from zofbot.alerting.state import scope_key
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
+from zofbot.observability.events.polling import FeedAudited, ItemListed, OldFailureListed
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cursor import (
@@ -168,7 +169,7 @@ class FeedScanner:
             self._checkpoint.mark_handled([name], at or self._context.unix_time())
             return False
         self._stats.fresh += 1
-        self._context.metrics.poll_new.labels(feed.name).inc()
+        self._context.events.emit(ItemListed(feed.name))
         if (
             complete is not None
             and at is not None
@@ -183,7 +184,7 @@ class FeedScanner:
         if first and feed is not ALL_RUNS_FEED:
             self._stats.silent += 1
             self._context.silent[feed.name] += 1
-            self._context.metrics.poll_silent.inc()
+            self._context.events.emit(OldFailureListed())
 
     def _is_relevant(self, item: ListedItem) -> bool:
         """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status."""
@@ -238,10 +239,7 @@ class FeedScanner:
 
     def _report_audit(self, feed: Feed, since: float) -> None:
         missed = self._context.missed.pop(feed.name, 0)
-        line = log.warning if missed else log.info
-        line("feed audited", feed=feed.name, missed=missed, since=since)
-        self._context.metrics.poll_gap.labels(feed.name).set(missed)
-        self._context.metrics.poll_audited.labels(feed.name).set(self._context.unix_time())
+        self._context.events.emit(FeedAudited(feed.name, missed, since, self._context.unix_time()))
 
 
 def _audit_name(feed: Feed) -> str:

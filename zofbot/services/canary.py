@@ -16,7 +16,16 @@ from zofbot.clock import Clock
 from zofbot.concurrency import is_cancel_requested
 from zofbot.domain.durations import clock_offset
 from zofbot.domain.errors import SlackError, StoreUnavailable, ZofError
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall
+from zofbot.observability.events.health import (
+    CanaryArrived,
+    CanaryLate,
+    CanaryPassed,
+    CanaryStarted,
+    LeaseChecked,
+    LeaseTaken,
+)
 from zofbot.services import canary_diagnosis
 from zofbot.services.canary_diagnosis import Diagnosis
 from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes
@@ -24,7 +33,7 @@ from zofbot.slack.client import SlackClient
 from zofbot.store import Store
 from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost, Outbox
-from zofbot.zof.client import CallRecord, TimeBudget, ZofClient
+from zofbot.zof.client import TimeBudget, ZofClient
 
 log = structlog.get_logger()
 
@@ -49,7 +58,7 @@ class ZofClock:
     clock: Clock
     ahead: float | None = None
 
-    def read_reply_time(self, call: CallRecord) -> None:
+    def read_reply_time(self, call: ZofCall) -> None:
         """Update ``ahead`` from a reply's Date header."""
         self.ahead = clock_offset(call.date, self.clock.time())
 
@@ -75,7 +84,7 @@ class Canary:
         zof: ZofClient,
         watch: ZofClock,
         lease: Lease,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         interval: float,
         within: float | None = None,
@@ -83,7 +92,7 @@ class Canary:
     ) -> None:
         self._channel, self._interval = channel, interval
         self._store, self._outbox, self._notifier, self._zof = store, outbox, notifier, zof
-        self._watch, self._lease, self._metrics, self._clock = watch, lease, metrics, clock
+        self._watch, self._lease, self._events, self._clock = watch, lease, events, clock
         self._probes = CanaryProbes(channel, outbox, notifier, clock)
         self._within = min(MAX_CANARY_SECONDS, interval / 2) if within is None else within
         self._patience = patience
@@ -91,7 +100,7 @@ class Canary:
 
     async def run(self) -> None:
         """Send a canary each interval until cancelled. Before the first success, lateness counts from the start."""
-        self._metrics.canary_last.set(self._unix_time())
+        self._events.emit(CanaryStarted(self._unix_time()))
         now = self._clock.monotonic
         try:
             while not is_cancel_requested():
@@ -119,19 +128,18 @@ class Canary:
                 Diagnosis("outbox", f"The canary itself failed ({type(error).__name__}).", "Report it.")
             )
         for item in {each_fault.link: each_fault for each_fault in reversed(cycle.faults)}.values():
-            self._metrics.canary_failures.labels(item.link).inc()
-            log.error("canary late", link=item.link, what=item.what, mend=item.fix)
+            self._events.emit(CanaryLate(item.link, item.what, item.fix))
         if cycle.leads and not cycle.faults:
-            self._metrics.canary_last.set(self._unix_time())
+            self._events.emit(CanaryPassed(self._unix_time()))
         return cycle
 
     async def _hold_lease(self) -> HeldLease | None:
         """Acquire or renew the lease, which also tests writing to and reading from Redis."""
         held = await self._lease.hold(CANARY_HASH)
-        self._metrics.lease.labels(CANARY_LEASE).set(held is not None)
+        self._events.emit(LeaseChecked(CANARY_LEASE, held is not None))
         if held and held.fence != self._fence:
             self._fence = held.fence
-            self._metrics.lease_taken.labels(CANARY_LEASE).inc()
+            self._events.emit(LeaseTaken(CANARY_LEASE))
         return held
 
     @asynccontextmanager
@@ -164,7 +172,7 @@ class Canary:
                 return
             messages = await self._probes.find_messages(float(entry.receipt.ts))
             if name in messages:
-                self._metrics.canary_seconds.observe(max(0.0, self._unix_time() - began))
+                self._events.emit(CanaryArrived(max(0.0, self._unix_time() - began)))
             else:
                 cycle.faults.append(canary_diagnosis.diagnose_hidden())
             for item, receipt in messages.items():

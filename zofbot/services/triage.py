@@ -23,8 +23,8 @@ from zofbot.notifications.idempotency import alert_key_of, edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind, Receipt
 from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payloads import ActionPayload, CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
-from zofbot.observability import trace_recorder
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.store.audit import AuditRecord
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.triage import (
@@ -112,10 +112,10 @@ class ActionNotAllowed(Exception):
 class TriageService:
     """Failures of all channels, and actions on them. Every method raises StoreUnavailable."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, events: EventEmitter) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._metrics = metrics
+        self._events = events
 
     async def get(self, key: str) -> Failure | None:
         """Return the failure whose alert has ``key``; None if it is not stored."""
@@ -159,27 +159,19 @@ class TriageService:
             if (request.request and request.request in present.requests) or _is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
-                trace_recorder.record_step(
-                    "redis", request.act.value, "refused: the card shows what has passed", ids=(key,)
-                )
+                self._events.emit(TriageRefused(request.act.value, key, "the card shows what has passed"))
                 raise StaleCard(failure)
             try:
                 after = move(present, request, failure.body.test_facts, failure.body.policy)
             except IllegalAction as error:
-                trace_recorder.record_step(
-                    "redis", request.act.value, f"refused: not allowed from {present.state.value}", ids=(key,)
-                )
+                self._events.emit(TriageRefused(request.act.value, key, f"not allowed from {present.state.value}"))
                 raise ActionNotAllowed(failure, error.act) from error
             done = replace(failure, present=after)
             try:
                 await self._commit_action(failure, done, request, stored)
             except CommitConflict:
                 continue
-            self._metrics.triage.labels(request.act.value).inc()
-            trace_recorder.record_step(
-                "redis", request.act.value, f"stored: {present.state.value} to {after.state.value}", ids=(key,)
-            )
-            log.info("triage", act=request.act, key=key, before=present.state, after=after.state, by=request.who.id)
+            self._events.emit(TriageAct(request.act.value, key, present.state.value, after.state.value, request.who.id))
             return done
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
 

@@ -17,8 +17,8 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Receipt
-from zofbot.observability import trace_recorder
-from zofbot.observability.metrics import Metrics, status_label
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import SlackCall
 from zofbot.slack import responses
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
 from zofbot.slack.history import HistorySearch, HistorySearches
@@ -75,7 +75,7 @@ class SlackClient:
         *,
         token: str,
         api_url: str,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         deadline: float = CALL_DEADLINE_SECONDS,
     ) -> None:
@@ -85,7 +85,7 @@ class SlackClient:
             token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet_logger()
         )
         self._session = session
-        self._metrics = metrics
+        self._events = events
         self._clock = clock
         self._searches = HistorySearches()
         self._identity: BotIdentity | None = None
@@ -496,8 +496,9 @@ class SlackClient:
         return await self._run_call(method, call)
 
     async def _run_call(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Run one call within the deadline, record its metrics, and convert errors to the three SlackError types."""
-        outcome, status, reason = "ok", "200", "canceled"
+        """Run one call within the deadline, emit it once, and convert errors to the three SlackError types."""
+        status: int | None
+        outcome, status, reason = "ok", 200, "canceled"
         began = self._clock.monotonic()
         try:
             async with timeout(self.deadline):
@@ -505,21 +506,17 @@ class SlackClient:
             reason = ""
             return result
         except aiohttp.ClientConnectorError as error:
-            outcome, status, reason = "deferred", "none", "unreachable"
+            outcome, status, reason = "deferred", None, "unreachable"
             raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            outcome, status, reason = "unknown", "none", type(error).__name__
+            outcome, status, reason = "unknown", None, type(error).__name__
             raise classify_error(None, type(error).__name__, {}) from error
         except SlackError as error:
-            outcome, status = type(error).__name__.removeprefix("Slack").lower(), status_label(error.status)
-            reason = error.reason
+            outcome = type(error).__name__.removeprefix("Slack").lower()
+            status, reason = error.status, error.reason
             raise
         finally:
-            self._metrics.slack_calls.labels(method, outcome, status).inc()
-            seconds = self._clock.monotonic() - began
-            self._metrics.slack_seconds.labels(method).observe(seconds)
-            summary = f"{outcome}, HTTP {status}: {trace_recorder.safe_word(reason)}" if reason else outcome
-            trace_recorder.record_step("slack", method, summary, bad=bool(reason), ms=round(seconds * 1000))
+            self._events.emit(SlackCall(method, outcome, status, reason, self._clock.monotonic() - began))
 
 
 def _is_user_id(identifier: str) -> bool:

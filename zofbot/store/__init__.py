@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from zofbot.clock import Clock
 from zofbot.domain.model import Quota
 from zofbot.observability import trace_recorder
-from zofbot.store.failover import connect_redis
 from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.redis_server.connect import connect_redis
 
 REQUEST_CLAIM_SECONDS = 600
 """Slack retries a request for about six minutes (https://docs.slack.dev/apis/events-api/); claims last longer."""

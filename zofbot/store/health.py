@@ -12,8 +12,8 @@ import structlog
 from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyError, ResponseError
 
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.store.failover import ReplicatedClient, replica_addresses
 from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.redis_server.replicated_client import ReplicatedClient, replica_addresses
 from zofbot.store.write_refusals import WriteRefusal, find_refusal
 
 log = structlog.get_logger()

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.health import TraceDropped, TracesStored
 from zofbot.observability.trace_model import Trace
 from zofbot.observability.trace_recorder import TraceRecorder
 from zofbot.store.keyspace import Keyspace, guard_redis_call
@@ -114,12 +115,12 @@ class TraceWriter:
     def __init__(
         self,
         traces: TraceStore,
-        metrics: Metrics,
+        events: EventEmitter,
         clock: Clock,
         known: tuple[str, ...] = (),
         most: int = MAX_WAITING_TRACES,
     ) -> None:
-        self._traces, self._metrics, self._clock, self._known, self._most = traces, metrics, clock, known, most
+        self._traces, self._events, self._clock, self._known, self._most = traces, events, clock, known, most
         self._waiting: deque[TraceRecorder] = deque()
         self._writing: list[TraceRecorder] = []
         self._has_waiting = asyncio.Event()
@@ -157,7 +158,7 @@ class TraceWriter:
             self._writing = [self._waiting.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._waiting)))]
             try:
                 await self._traces.write_traces([await self._clean_trace(item) for item in self._writing])
-                self._metrics.traces.labels("kept").inc(len(self._writing))
+                self._events.emit(TracesStored(len(self._writing)))
             except BaseException:
                 self._waiting.extendleft(reversed(self._writing))
                 raise
@@ -200,7 +201,7 @@ class TraceWriter:
     def _drop_oldest(self, count: int) -> None:
         for _ in range(count):
             self._waiting.popleft()
-            self._metrics.traces.labels("dropped").inc()
+            self._events.emit(TraceDropped())
 
 
 def latest_traces(found: Iterable[Trace]) -> list[Trace]:

@@ -21,7 +21,8 @@ from zofbot import __version__
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
-from zofbot.observability import trace_recorder
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall, ZofTry
 from zofbot.zof import admin_parsing, pagination, parsing, protocol
 from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.errors import build_error
@@ -30,9 +31,9 @@ from zofbot.zof.personal_quota import PersonalQuotas
 from zofbot.zof.protocol import MAX_ATTEMPTS, MAX_WAIT_SECONDS, TRY_AGAIN_HINT, Page
 from zofbot.zof.proxy import proxy_for
 from zofbot.zof.quota import QuotaGate, SharedQuota
-from zofbot.zof.request import CallRecord, CallState, TimeBudget, ZofReply, ZofRequest
+from zofbot.zof.request import CallState, TimeBudget, ZofReply, ZofRequest
 
-__all__ = ["CallRecord", "Page", "SharedQuota", "TimeBudget", "ZofClient", "ZofReply"]
+__all__ = ["Page", "SharedQuota", "TimeBudget", "ZofClient", "ZofReply"]
 
 T = TypeVar("T")
 
@@ -41,8 +42,6 @@ MAX_ERROR_BODY_BYTES = 16 * 1024
 MAX_INLINE_BYTES = 64 * 1024
 """Larger replies are parsed in a thread; smaller ones take a few milliseconds."""
 MAX_REDIRECTS = 3
-MIN_TRACED_WAIT_MILLISECONDS = 50
-"""Shorter waits before an attempt are left out of traces, because they are scheduling noise."""
 # httpx's pool scans every connection per request: four measured fastest, and Zof's quota needs no more.
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
 # Limits of one attempt, so that a hanging connection leaves time for another. Waiting for the pool has the deadline.
@@ -70,8 +69,8 @@ class ZofClient:
         since_param: str = "",
         bare_duration_unit: parsing.DurationUnit = "ms",
         clock: Clock,
+        events: EventEmitter,
         board: SharedQuota | None = None,
-        observe: Callable[[CallRecord], None] | None = None,
         random: Callable[[], float] = _random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -80,7 +79,7 @@ class ZofClient:
         self._base = _check_base_url(base_url)
         self._filters = QueryFilters(status_param, project_param, since_param)
         self._unit: parsing.DurationUnit = bare_duration_unit
-        self._observe = observe
+        self._events = events
         self._clock = clock
         self._random = random
         self._quota_gate = QuotaGate(board, clock)
@@ -302,20 +301,10 @@ class ZofClient:
         return value
 
     def _report_call(self, call: CallState, outcome: str, seconds: float, cause: BaseException | None) -> None:
-        if not call.tries:
-            trace_recorder.record_step("zof", f"{call.request.method} {call.request.template}", "not sent", bad=True)
-        record = CallRecord(
+        self._events.emit(ZofCall(
             call.request.method, call.request.template, call.status, call.tries, seconds, call.request_id, outcome,
-            call.date, self._quota_gate.quota,
-        )  # fmt: skip
-        details = {"cause": type(cause).__name__} if cause else {}
-        line = log.info if outcome in ("ok", "rejected", "canceled") else log.warning
-        line(
-            "zof call", method=record.method, template=record.template, status=record.status, tries=record.tries,
-            seconds=round(seconds, 3), request_id=record.request_id, outcome=outcome, **details,
-        )  # fmt: skip
-        if self._observe is not None:
-            self._observe(record)
+            call.date, self._quota_gate.quota, type(cause).__name__ if cause else "",
+        ))  # fmt: skip
 
     async def _call_within_deadline(
         self, call: CallState, read: Callable[[object, str | None], T], patience: TimeBudget
@@ -337,11 +326,32 @@ class ZofClient:
         # The deadline is asyncio's: stamina's ends neither an attempt nor a wait in progress.
         delay = partial(self._retry_delay, call)
         async for attempt in stamina.retry_context(on=delay, attempts=MAX_ATTEMPTS, timeout=None):
-            with attempt, _trace_attempt(call, self._clock.monotonic):
+            with attempt, self._emit_try(call):
                 call.begin_try()
                 found = await self._try_once(call)
                 return await _run_off_loop(call.bytes, read, found, call.request_id)
         raise AssertionError("stamina raises when it gives up")
+
+    @contextmanager
+    def _emit_try(self, call: CallState) -> Iterator[None]:
+        """Emit one attempt: outcome, duration, and wait before it began."""
+        started, outcome, cause = self._clock.monotonic(), "crashed", ""
+        try:
+            yield
+            outcome = "ok"
+        except ZofError as error:
+            outcome, cause = error.kind, type(error.__cause__).__name__ if error.__cause__ else ""
+            raise
+        except asyncio.CancelledError:
+            outcome = "given up"
+            raise
+        finally:
+            ended = self._clock.monotonic()
+            self._events.emit(ZofTry(
+                call.request.method, call.request.template, call.status, outcome, cause, call.request_id,
+                ended - started, started - call.idle,
+            ))  # fmt: skip
+            call.idle = ended
 
     def _retry_delay(self, call: CallState, error: Exception) -> float | bool:
         """Return the seconds until the next attempt, or False for none."""
@@ -398,29 +408,6 @@ class ZofClient:
             return None
         call.bytes = len(body)
         return await _run_off_loop(call.bytes, protocol.parse_json, body, reply.headers.get("content-type", ""))
-
-
-@contextmanager
-def _trace_attempt(call: CallState, clock: Callable[[], float]) -> Iterator[None]:
-    """Record one attempt on the trace: outcome, duration, and wait before it began."""
-    started, outcome, cause = clock(), "crashed", ""
-    try:
-        yield
-        outcome = "ok"
-    except ZofError as error:
-        outcome, cause = error.kind, type(error.__cause__).__name__ if error.__cause__ else ""
-        raise
-    except asyncio.CancelledError:
-        outcome = "given up"
-        raise
-    finally:
-        ended, waited = clock(), round((started - call.idle) * 1000)
-        trace_recorder.record_step(
-            "zof", f"{call.request.method} {call.request.template}", f"{call.status or 'no reply'} {outcome}",
-            bad=outcome != "ok", ids=(call.request_id,) if call.request_id else (), ms=round((ended - started) * 1000),
-            waited=waited if waited >= MIN_TRACED_WAIT_MILLISECONDS else None, cause=cause, id=call.request_id,
-        )  # fmt: skip
-        call.idle = ended
 
 
 def _without_future_times(item: ListedT, now: datetime) -> ListedT:

@@ -1,12 +1,10 @@
-"""One call to Zof: the request, its time budget, its state while running, and its record afterwards."""
+"""One call to Zof: the request, its time budget, and its state while running."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
-
-from zofbot.domain.model import Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +74,6 @@ class CallState:
         """Count an attempt, and forget the previous one's status and request id."""
         self.tries += 1
         self.status = self.request_id = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One finished call, for metrics: ``seconds`` includes waits, ``tries`` is 0 if it was not sent.
-
-    ``outcome`` is ok, unavailable, rejected, unreadable or canceled; crashed for a bug in zofbot.
-    """
-
-    method: str
-    template: str
-    status: int | None
-    tries: int
-    seconds: float
-    request_id: str | None
-    outcome: str
-    date: str = ""
-    """``Date`` header of the last reply."""
-    quota: Quota | None = None
-    """The organization's quota as known at the end of the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from zofbot.config.settings import Settings
 from zofbot.container import make_zof_client
 from zofbot.domain.errors import BadInput, ZofbotError, ZofRejected
 from zofbot.domain.model import Endpoint
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.store.webhook_trials import TRIAL_KEY, WebhookTrials
 from zofbot.zof.client import ZofClient
 
@@ -42,7 +42,7 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
 
 @pytest.fixture
 async def client(there: RunningBot) -> AsyncIterator[ZofClient]:
-    made = make_zof_client(there.settings, Metrics(), there.world.clock)
+    made = make_zof_client(there.settings, EventEmitter(), there.world.clock)
     yield made
     await made.aclose()
 

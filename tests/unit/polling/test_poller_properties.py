@@ -24,7 +24,7 @@ from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Receipt
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS
 from zofbot.simulator.seed import seed_world
@@ -113,7 +113,7 @@ class PollerWalk:
             built.outbox,
             SimulatedWire(built.world.slack),
             render_notification,
-            Metrics(),
+            EventEmitter(),
             built.clock,
             random=Random(1).random,
             prepare=drop_obsolete(built.clock),

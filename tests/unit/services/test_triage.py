@@ -22,7 +22,7 @@ from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import NotificationState as Outboxed
 from zofbot.notifications.notification import Receipt
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import ActionNotAllowed, Failure, StaleCard, TriageService
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
@@ -177,19 +177,19 @@ async def channel_bench() -> AsyncIterator[ChannelBench]:
     clock = MovableClock(lambda: now[0])
 
     async with fakeredis.FakeAsyncRedis() as client:
-        wall, metrics = MessageWall(), Metrics()
+        wall, events = MessageWall(), EventEmitter()
         outbox = Outbox(Keyspace(client, "history"), clock)
         dispatcher = Dispatcher(
             outbox,
             wall,
             render_notification,
-            metrics,
+            events,
             clock,
             random=Random(1).random,
             prepare=drop_obsolete(clock),
         )
         made = ChannelBench(
-            outbox, AuditLog(Keyspace(client, "history")), TriageService(outbox, clock, metrics),
+            outbox, AuditLog(Keyspace(client, "history")), TriageService(outbox, clock, events),
             dispatcher, wall, now,
         )  # fmt: skip
         await made.finish_run(fails=True)

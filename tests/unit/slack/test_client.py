@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import SlackError
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.seed import QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
 from zofbot.slack.client import SlackClient, message_metadata
@@ -23,7 +23,7 @@ async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
         token = stage.world.slack.bot_token
         yield SlackClient(
-            session, token=token, api_url=f"{stage.url}/api/", metrics=Metrics(), clock=Clock(), deadline=2
+            session, token=token, api_url=f"{stage.url}/api/", events=EventEmitter(), clock=Clock(), deadline=2
         )
 
 

@@ -16,7 +16,7 @@ from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.permissions import Membership, Role, Roles, explain_refusal, role_of
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.seed import (
     ANA,
     BEN,
@@ -67,7 +67,7 @@ async def bench() -> AsyncIterator[DirectoryBench]:
             session,
             token=world.slack.bot_token,
             api_url=f"{stage.url}/api/",
-            metrics=Metrics(),
+            events=EventEmitter(),
             clock=Clock(),
             deadline=2,
         )

@@ -9,7 +9,7 @@ import pytest
 
 from zofbot.clock import MovableClock
 from zofbot.domain.errors import SlackDeferred, SlackUnknown
-from zofbot.observability.metrics import Metrics
+from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.slack.client import SlackClient, message_metadata
@@ -24,7 +24,7 @@ async def notifier(stage: SimulatorServer, clock: MovableClock) -> AsyncIterator
     async with aiohttp.ClientSession() as session:
         stage.world.slack.distributed = True
         yield SlackClient(
-            session, token=stage.world.slack.bot_token, api_url=f"{stage.url}/api/", metrics=Metrics(), clock=clock
+            session, token=stage.world.slack.bot_token, api_url=f"{stage.url}/api/", events=EventEmitter(), clock=clock
         )
 
 

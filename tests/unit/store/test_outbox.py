@@ -37,19 +37,11 @@ from zofbot.store.attempt_results import (
     Snoozed,
     Unknown,
 )
+from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS, MAX_BURST
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
-from zofbot.store.outbox import (
-    BODY_TTL_SECONDS,
-    EDIT_INTERVAL_SECONDS,
-    KEY_TTL_SECONDS,
-    LEASE_SECONDS,
-    MAX_ATTEMPT_AGE_SECONDS,
-    MAX_BURST,
-    ClaimBatch,
-    LeaseLost,
-    Outbox,
-)
+from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, LeaseLost, Outbox
+from zofbot.store.outbox_scripts import BODY_TTL_SECONDS, KEY_TTL_SECONDS, MAX_ATTEMPT_AGE_SECONDS
 from zofbot.store.records import decode_text
 
 NOW = 1_800_000_000.0

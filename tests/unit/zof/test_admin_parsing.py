@@ -12,6 +12,7 @@ import pytest
 from tests.support.virtual_time import SetClock
 from zofbot.domain.errors import ZofRejected, ZofUnreadable
 from zofbot.domain.model import Schedule
+from zofbot.observability.emitter import EventEmitter
 from zofbot.zof import parsing
 from zofbot.zof.admin_parsing import parse_endpoint, parse_endpoints_page, parse_schedules_page
 from zofbot.zof.client import ZofClient
@@ -86,7 +87,11 @@ def test_an_endpoint_is_read_and_its_secret_shown_by_nothing() -> None:
 async def client_of(handler: Any) -> AsyncIterator[ZofClient]:
     clock = SetClock()
     client = ZofClient(
-        base_url="https://zof.test/v1", key="k" * 20, clock=clock, transport=httpx.MockTransport(handler)
+        base_url="https://zof.test/v1",
+        key="k" * 20,
+        clock=clock,
+        events=EventEmitter(),
+        transport=httpx.MockTransport(handler),
     )
     yield client
     await client.aclose()

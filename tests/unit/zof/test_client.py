@@ -30,7 +30,9 @@ from zofbot.domain.errors import (
     ZofUnreadable,
 )
 from zofbot.domain.model import Outcome, Quota
-from zofbot.zof.client import CallRecord, TimeBudget, ZofClient
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import ZofCall
+from zofbot.zof.client import TimeBudget, ZofClient
 from zofbot.zof.quota import newer_quota
 
 KEY = "key-nobody-may-see-1234567890"
@@ -86,8 +88,10 @@ async def make() -> AsyncIterator[Make]:
     made: list[ZofClient] = []
 
     def build(zof: ScriptedZof, **options: Any) -> ZofClient:
+        events = EventEmitter()
+        events.add_hook(ZofCall, options.pop("observe", lambda call: None))
         options = {"base_url": BASE, "key": KEY, "random": lambda: 0.0, "clock": Clock(), **options}
-        made.append(ZofClient(transport=httpx.MockTransport(zof), **options))
+        made.append(ZofClient(transport=httpx.MockTransport(zof), events=events, **options))
         return made[-1]
 
     yield build
@@ -295,7 +299,7 @@ async def test_the_deadline_covers_the_body_and_keeps_the_request_id(make: Make)
 
 
 async def test_a_cancelled_call_is_cancelled_at_once_and_observed(make: Make) -> None:
-    seen: list[CallRecord] = []
+    seen: list[ZofCall] = []
     task = asyncio.create_task(make(ScriptedZof(never), observe=seen.append).get_result("res_1"))
     await asyncio.sleep(0.02)
     task.cancel()
@@ -645,7 +649,7 @@ async def test_at_a_tenth_or_after_the_reset_background_work_goes_on(make: Make)
 
 async def test_a_reset_over_thirty_seconds_away_is_reported_not_slept_through(make: Make) -> None:
     zof = ScriptedZof(rate_limited_reply(0, resets_in=31))
-    seen: list[CallRecord] = []
+    seen: list[ZofCall] = []
     client = make(zof, clock=SetClock(NOW.timestamp()), observe=seen.append)
     await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     with pytest.raises(ZofUnavailable) as caught:
@@ -743,7 +747,7 @@ async def test_an_error_teaches_the_quota_too(make: Make) -> None:
 async def test_one_line_and_one_observation_tell_of_each_call(  # noqa: PLR0917  # one for each column of the table
     make: Make, answers: list[Answer], outcome: str, status: int | None, tries: int, request_id: str | None
 ) -> None:
-    seen: list[CallRecord] = []
+    seen: list[ZofCall] = []
     with structlog.testing.capture_logs() as lines:
         client = make(ScriptedZof(*answers), observe=seen.append)
         with contextlib.suppress(ZofbotError):
@@ -825,7 +829,7 @@ async def test_a_refused_deed_is_named(make: Make) -> None:
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "a\x00b", "clé", "a\u2028b"])
 def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        ZofClient(base_url=BASE, key=key, clock=Clock())
+        ZofClient(base_url=BASE, key=key, clock=Clock(), events=EventEmitter())
     assert "ZOF_API_KEY" in str(caught.value)
     assert not key.strip() or key not in str(caught.value)
 
@@ -841,13 +845,13 @@ async def test_white_space_around_a_key_is_not_part_of_it(make: Make) -> None:
 )  # fmt: skip
 def test_an_address_that_cannot_be_asked_is_refused(base: str) -> None:
     with pytest.raises(SettingsError, match="ZOF_BASE_URL"):
-        ZofClient(base_url=base, key=KEY, clock=Clock())
+        ZofClient(base_url=base, key=KEY, clock=Clock(), events=EventEmitter())
 
 
 async def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@proxy.test")
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
-        ZofClient(base_url=BASE, key=KEY, clock=Clock())
+        ZofClient(base_url=BASE, key=KEY, clock=Clock(), events=EventEmitter())
     assert "hunter2" not in str(caught.value)
 
 
@@ -878,7 +882,7 @@ async def test_the_environments_proxy_is_used_but_never_for_this_machine(monkeyp
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         for base in (f"http://127.0.0.1:{here.sockets[0].getsockname()[1]}", "http://zof.invalid"):
-            client = ZofClient(base_url=base, key=KEY, clock=Clock())
+            client = ZofClient(base_url=base, key=KEY, clock=Clock(), events=EventEmitter())
             await client.get_result("res_1")
             await client.aclose()
     assert near.lines == [b"GET /results/res_1 HTTP/1.1"]

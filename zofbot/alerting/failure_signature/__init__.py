@@ -12,7 +12,7 @@ from zofbot.alerting.failure_signature.normal_form import forget_lines, normaliz
 from zofbot.alerting.failure_signature.stack_frames import Frame, Origin, forget_frames
 from zofbot.alerting.failure_signature.variable_parts import VARIABLE
 
-VERSION = "s1"
+VERSION = "s2"
 """Prefix of each signature; it changes with the rules, as signatures of different versions cannot be compared."""
 
 MAX_LINES = 6
@@ -23,7 +23,7 @@ MAX_WORDS_BEFORE_TESTS_TELL = 12
 
 
 class Signature(NamedTuple):
-    """A signature, such as ``s1-3f9a…``, and the normalized text behind it, which shows why failures are grouped."""
+    """A signature, such as ``s2-3f9a…``, and the normalized text behind it, which shows why failures are grouped."""
 
     id: str
     normalized: str

@@ -6,9 +6,16 @@ import re
 from typing import NamedTuple
 
 from zofbot.alerting.failure_signature.message_lines import MessageLines, join_compared
-from zofbot.alerting.failure_signature.noise import announces_output
+from zofbot.alerting.failure_signature.noise import announces_output, strip_prefix, strip_runner_marks
 from zofbot.alerting.failure_signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
-from zofbot.alerting.failure_signature.stack_frames import Frame, Origin, is_go_call, parse_frame
+from zofbot.alerting.failure_signature.stack_frames import (
+    Frame,
+    Origin,
+    complete_frame,
+    is_go_call,
+    parse_frame,
+    parse_go_call,
+)
 from zofbot.domain.redaction import MASK
 from zofbot.domain.text import INVISIBLE_CHARACTERS
 
@@ -78,10 +85,13 @@ def _split_lines(text: str) -> list[str]:
         text = _TAG.sub("\n", text)
     if "\n" not in text and "\\n" in text:
         text = text.replace("\\n", "\n").replace("\\t", "\t")
-    lines = text.rstrip().split("\n")
+    lines = strip_runner_marks(text.strip("\n").rstrip().split("\n"))
     if clipped := _CLIPPED.search(lines[-1][-60:]):
         whole = lines[-1][: len(lines[-1]) - len(clipped[0])]
-        lines[-1:] = [] if len(lines) > 1 else [whole.rpartition(" ")[0] or whole]
+        if len(lines) > 1:
+            lines[-1:] = filter(None, [complete_frame(whole)])
+        else:
+            lines = [whole.rpartition(" ")[0] or whole]
     if len(lines) > MAX_LINES_READ:
         lines[MAX_LINES_READ * 2 // 3 : -MAX_LINES_READ // 3] = []
     return [line[:MAX_CHARACTERS_OF_A_LINE] for line in lines]
@@ -108,6 +118,8 @@ class _OtherText:
                 break
             self._take_line(stripped, previous)
             previous = stripped
+        if self._lines and is_go_call(self._lines[-1]):
+            self._sections[-1].append(parse_go_call(self._lines.pop()))
         lines = self._lines or self._message.attempts[:_MAX_UNSORTED_LINES] or self._first_lines()
         frames = next(filter(_names_product, reversed(self._sections)), self._sections[0])
         return FailureText(list(join_compared(lines)), frames)
@@ -137,7 +149,8 @@ class _OtherText:
     def _first_lines(self) -> list[str]:
         """Return the first lines that are no frames, for a text with only lines that are otherwise left out."""
         stripped = filter(None, map(str.strip, self._source))
-        return [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]
+        lines = [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]
+        return [strip_prefix(line.lstrip("✗✕✘×● ")) or line for line in lines]
 
 
 def _names_product(frames: list[Frame]) -> bool:

@@ -23,6 +23,7 @@ _HINDRANCE = re.compile(
 )
 _CHANGE = re.compile(r"[-+]\s?(?![-+])\s*(.+)$")
 _FIELD = re.compile(r"""["']?([A-Za-z_][\w.-]*)["']?\s*(?:=>|:|=)\s""")
+_VALUE_ALONE = re.compile(r"(['\"])\w[\w -]{0,60}\1$")
 _LABEL = re.compile(
     r"(?:[Ee]xpect(?:ed|ing)|[Rr]eceived|[Aa]ctual|[Bb]ut(?: was| got)?|[Gg]ot|[Ww]ant(?:ed)?|to (?:be )?equal(?: to)?"
     r"|to contain)\b[^:<]{0,30}[:<]"
@@ -36,6 +37,7 @@ class MessageLines:
         self.in_frames = False
         self.attempts: list[str] = []
         self._any = False
+        self._first = ""
         self._in_calls = False
         self._in_changes = False
         self._awaited = False
@@ -67,6 +69,8 @@ class MessageLines:
         if not line or is_noise(line) or (self._any and (_TAG.match(line) or _QUOTED_DATA.match(line))):
             return
         self._any = True
+        self._first = self._first or line
+        self._awaited = self._awaited or line.startswith("Locator: ")
         yield line
 
     def _take_call(self, line: str) -> Iterator[str]:
@@ -74,18 +78,21 @@ class MessageLines:
         call = line.lstrip("-•· ").lstrip("0123456789×x ")
         if not self._awaited and _AWAITED.match(call):
             self._awaited = True
-            yield call
+            if call.removeprefix("waiting for ") not in self._first:
+                yield call
         elif not self._hindrance and (found := _HINDRANCE.search(call)):
             self._hindrance = True
             yield found[0]
 
     def _take_change(self, line: str) -> Iterator[str]:
-        """From a difference, yield the first changed field with both values."""
+        """From a difference, yield the first changed field with both values, or changed values without a field."""
         change = _CHANGE.match(line)
         field = _FIELD.match(change[1]) if change else None
         if change and field and self._changed_field in ("", field[1]):
             self._changed_field = field[1]
             yield "~ " + change[1].rstrip(",")
+        elif change and not self._changed_field and _VALUE_ALONE.match(change[1]):
+            yield f"~ == {change[1]}"
 
 
 def join_compared(lines: Iterable[str]) -> Iterator[str]:

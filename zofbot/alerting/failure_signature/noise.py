@@ -40,6 +40,8 @@ _NOISE = re.compile(
     | (?:at\ )?\[internal | From\ previous\ event | at\ process\.processTicks | Error\ occurred\ in | Randomized\ with
     | Node\.js\ v\d | npm\ ERR! | error\ Command\ failed | info\ Visit | Thrown\ at: | During\ handling
         | The\ above\ exception
+    | \(Background\ on\ this\ error | For\ further\ information\ visit | \[parameters:\s
+    | <-{2,3}\s | \[\d+:0x | \d+:\s0x
     | [A-Za-z0-9+/]{60,}={0,2}$ | \[redacted\]$ | (?:http|GET|POST|PUT)\s?[<>]\s
     """,
     re.VERBOSE,
@@ -48,9 +50,9 @@ _LEVEL = re.compile(
     r"""
     (?:[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|\s?[+-]\d\d:?\d\d|\sUTC)?[\])]?[\s|:-]*)?
     (?:\[[\w. :#/@-]{1,60}\]\s*){0,3}
-    (?:[\[(<|]?\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|SEVERE|CRITICAL|E|I|W)\b[\])>|]?:?\s)?
+    (?:[\[(<|]?\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|SEVERE|CRITICAL|E|I|W)\b[\])>|]?:?\s(?!\d+\ \())?
     (?:\[[\w. :#/@-]{1,60}\]\s*){0,3}
-    (?:(?<=[\]\s])\d{2,7}\s)?(?:---\s\[[^\]]{1,60}\]\s)?(?:(?<=\s)[\w.$-]{3,80}\s(?::|-)\s)?
+    (?:(?<=[\]\s])\d{2,7}\s)?(?:---\s\[[^\]]{1,60}\]\s)?(?:(?<=\s)(?![\w.$]*(?:Exception|Error)\s)[\w.$-]{3,80}\s(?::|-)\s)?
     """,
     re.VERBOSE,
 )
@@ -73,8 +75,31 @@ _OUTPUT_FOLLOWS = re.compile(
     r"|STDERR)(?: (?:output|logs?|call|setup|teardown|dump|messages))*"
     r"[\]:\s]*[-=*#]*$"
 )
+_RUNNER = (
+    "(?:gw|w|worker|runner|shard|node|job|agent|slot|process|proc|thread|pid|executor|fork|instance|container|pod"
+    "|browser|chrome|chromium|firefox|webkit|edge|safari|electron|project|build)"
+)
+_NUMBERED = r"[\s\#=:_-]{0,2}\[?\d+\]?(?:\s?(?:/|of)\s?\d+)?"
+_RUNNER_MARKS = re.compile(
+    rf"""
+    \A(?:
+      [\[(]?(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:Z|\s?[+-]\d\d:?\d\d|\sUTC)?[\])]?[:|]?\s
+    | [\[(<]{_RUNNER}{_NUMBERED}[\])>]:?\s(?:[|›»-]\s)?
+    | {_RUNNER}(?:{_NUMBERED}(?:\s*[|›»▶]|:|\s[-–])\s|[\#=_-]?\d+\s)
+    | [A-Za-z][\w.]{{0,60}}(?:-[\w.]{{1,60}}){{0,5}}[_-]\d+(?:\s+\||\s?[>›»▶])\s | \#\d+\s?[|:>›-]\s
+    | \[{_RUNNER}{_NUMBERED}(?:,\s{_RUNNER}{_NUMBERED}){{1,3}}\]:?\s
+    )+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_STATUS_IN_BRACKETS = re.compile(
+    r"\[(?:(?:HTTP(?:/[\d.]+)?|[Ss]tatus|[Cc]ode)[ =:]{0,2}[1-5]\d\d|[45]\d\d"
+    r"|[A-Z]{2,}[A-Z_]*[_-]?\d{3,}|E(?!RROR)[A-Z]{4,}|ERR_\w+)\]"
+)
 
 MAX_HEADING_CHARACTERS = 90
+MAX_STAMPS = 2
+"""Loggers that may put time and level before one message."""
 
 
 def is_noise(line: str) -> bool:
@@ -87,11 +112,20 @@ def announces_output(line: str) -> bool:
     return len(line) <= MAX_HEADING_CHARACTERS and _OUTPUT_FOLLOWS.match(line) is not None
 
 
+def strip_runner_marks(lines: list[str]) -> list[str]:
+    """Strip the time and the worker that a runner puts before the first line, or before each."""
+    if not (lines and _RUNNER_MARKS.match(lines[0])):
+        return lines
+    return [_RUNNER_MARKS.sub("", line, count=1) for line in lines]
+
+
 def strip_prefix(line: str) -> str:
     """Strip what loggers and runners put before a message; return nothing for a log level below error."""
     line = _PREFIX.sub("", line, count=1)
-    if not _STAMPED.match(line) or not (level := _LEVEL.match(line)):
-        return line
-    if level[1] in _QUIET_LEVELS:
-        return ""
-    return _PREFIX.sub("", line[level.end() :], count=1)
+    for _ in range(MAX_STAMPS):
+        if not _STAMPED.match(line) or _STATUS_IN_BRACKETS.match(line) or not (level := _LEVEL.match(line)):
+            return line
+        if level[1] in _QUIET_LEVELS:
+            return ""
+        line = _PREFIX.sub("", line[level.end() :], count=1)
+    return line

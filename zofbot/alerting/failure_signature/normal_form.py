@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from zofbot.alerting.failure_signature.numbers import take_out_numbers
-from zofbot.alerting.failure_signature.quoted import QuotedKind, judge_quoted
+from zofbot.alerting.failure_signature.quoted import QuotedKind, is_capitalized, judge_quoted
 from zofbot.alerting.failure_signature.variable_parts import VARIABLE, take_out_places, take_out_times
 from zofbot.domain.redaction import MASK, redact
 
@@ -35,6 +35,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
 _QUOTED = re.compile(
     r"""'(?<![\w\\]')([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
 )
+_COMPARED_STATE = re.compile(r"""['"<](?:[A-Z][a-z]+ed|Active|Open|New|Draft|Done)['">]""")
 _ANGLED = re.compile(
     r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE
 )
@@ -42,7 +43,10 @@ _JOINED = re.compile(r"<\*>(?:[A-Z]{0,2}[-#$€£+~_./:\\]?<\*>)+")
 _ARRAY = re.compile(r"array: \[.*")
 _SIGNED = re.compile(r"[#$€£+~-]<\*>")
 _LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
-_PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
+_PLURAL = re.compile(
+    r"(<\*> (?:[a-z]+ )?(?!(?:was|has|does|its|always)\b)[a-z]{2,}?)"
+    r"(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<![isu])s|(ies))\b"
+)
 
 
 def normalize_line(line: str) -> str:
@@ -94,7 +98,7 @@ def _replace_quoted(found: re.Match[str]) -> str:
         return VARIABLE
     before = found.string[max(0, found.start() - 80) : found.start()]
     kind = judge_quoted(content, before, found.string[found.end() : found.end() + 30])
-    if kind is QuotedKind.DATA:
+    if kind is QuotedKind.DATA and not (is_capitalized(content) and _COMPARED_STATE.search(found.string)):
         return VARIABLE
     if kind is QuotedKind.TEXT and ("'" in content or '"' in content):
         content = _QUOTED.sub(_replace_quoted, content)

@@ -62,7 +62,7 @@ _WEB = (
     "delete ",
 )
 _COMPARES = re.compile(r"assert|expected|Expected|==|want|got")
-_FILE_BEFORE = re.compile(r"\w\.[a-z]{1,5}:$")
+_PLACE_BEFORE = re.compile(r"\w\.[a-z]{1,5}:$|\b(?:line|column|row)\s$")
 _ANNOUNCES_A_CODE = ("code", "exit", "err", "sqlstate", "signal", "hresult", "exception", ": (")
 _STATUSES = frozenset(
     [
@@ -139,6 +139,7 @@ _INSTANCE = re.compile(
     re.IGNORECASE,
 )
 _LONG_HEX = re.compile(r"(?=[a-f]*\d)[0-9a-f]{8,}$")
+_SHORT_HEX = re.compile(r"(?=[a-f]*\d)[0-9a-f]{6,7}$")
 _HRESULT = re.compile(r"0x8[0-9a-fA-F]{7}$")
 _UPPER_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
 
@@ -163,7 +164,7 @@ def _is_code(found: re.Match[str], web: bool) -> bool:
     digits = found[0].lstrip("-")
     if not digits.isdigit() or len(digits) > 5:
         return False
-    if _FILE_BEFORE.search(found.string, max(0, found.start() - 8), found.start()):
+    if _PLACE_BEFORE.search(found.string, max(0, found.start() - 8), found.start()):
         return False
     before = found.string[max(0, found.start() - 32) : found.start()]
     if len(digits) == 3 and "1" <= digits[0] <= "5":
@@ -183,6 +184,8 @@ def _replace_word(found: re.Match[str]) -> str:
     word = found[0]
     if word.isdigit():
         return word
+    if _SHORT_HEX.match(word):
+        return VARIABLE
     if _INSTANCE.match(word) or _LONG_HEX.match(word):
         return word.rstrip("0123456789") + VARIABLE if _INSTANCE.match(word) else VARIABLE
     if _ERROR_CODE.fullmatch(word) or _HRESULT.match(word) or _SHORT_NUMBERED.match(word):

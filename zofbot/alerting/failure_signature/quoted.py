@@ -70,6 +70,9 @@ _TYPED_CODE = re.compile(
     re.IGNORECASE,
 )
 _SHOWN = frozenset(("text", "title", "heading", "message", "string", "content", "item"))
+_SHOWN_OR_COMPARED = _SHOWN | _COMPARISONS_FOLLOW | {"", "value", "body", "response", "url", "literal", "error"}
+_SAID = re.compile(r"(?:^|\s)[a-z']{1,20} [a-z]{2,20}(?=\W|$)")
+_URL_WITH_PATH = re.compile(r"<\*> /\w")
 _SEEKS = re.compile(r"\b(?:find|locate|see|for|show|shows|display)\b[\w ]{0,20}\W{0,3}$")
 _SOUGHT = re.compile(
     r"\s(?:(?:is |was |to be |could )?not (?:be )?(?:visible|found|displayed|present|shown|clickable|enabled"
@@ -92,7 +95,7 @@ _SENTENCE = re.compile(
     r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No"
     r"|Error)\b.* .* "
 )
-_COMPOUND = re.compile(r"_|^[a-z]+[A-Z]")
+_COMPOUND = re.compile(r"_|^[a-z]+[A-Z]|^[A-Z][a-z]+[A-Z][a-z]")
 _SELECTOR = re.compile(r"[.#\[][A-Za-z_]|//\w|<\w|\w+[.#\[][a-z]|[\w*.-]{0,40}/[\w*./{}:<>-]+$")
 _UI_TEXT = re.compile(
     r"(?:Open|Close|Save|Add|Book|Pay|Sign|Log|Create|Delete|Edit|Update|Submit|Cancel|Continue|Choose|Select|Search|View"
@@ -133,14 +136,16 @@ def _judge_by_word(content: str, before: str, after: str) -> QuotedKind:
         return QuotedKind.NAME
     if word == "name" and "role" in before:
         return QuotedKind.NAME
+    if _SENTENCE.match(content) or (
+        (word in _SHOWN_OR_COMPARED or word.endswith(("error", "exception"))) and _is_said(content)
+    ):
+        return QuotedKind.TEXT
     if word in _DATA_FOLLOWS:
         return (
             QuotedKind.NAME
             if _is_enum_word(content) and word in ("value", "values", "text", "found")
             else QuotedKind.DATA
         )
-    if _SENTENCE.match(content):
-        return QuotedKind.TEXT
     if (
         word in _COMPARISONS_FOLLOW
         or _OPERATOR.search(before, max(0, len(before) - 8))
@@ -158,6 +163,16 @@ def _judge_by_word(content: str, before: str, after: str) -> QuotedKind:
             else QuotedKind.NAME
         )
     return QuotedKind.DATA if _TITLE.match(content) and not _UI_TEXT.match(content) else QuotedKind.TEXT
+
+
+def _is_said(content: str) -> bool:
+    """Whether it is a sentence, which a page shows or an error says, or an address with a path."""
+    return _SAID.search(content) is not None or _URL_WITH_PATH.match(content) is not None
+
+
+def is_capitalized(content: str) -> bool:
+    """Whether it is one word with a capital, which may be a person's name or, beside another, a state."""
+    return _CAPITALISED.match(content) is not None
 
 
 def _last_word(before: str) -> str:

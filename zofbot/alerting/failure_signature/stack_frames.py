@@ -66,10 +66,14 @@ _RUBY = re.compile(
     r"(?:from |# )?([\w./@+~<>: -]{1,300}?\.(?:rb|rake|erb)):\d+(?::in [`'\"‘]([^'\"’]{1,120})['\"’])?(?::|$)"
 )
 _PHP = re.compile(r"#\d+ ([\w./\\-]{1,300}\.php)\(\d+\)(?:: ([\w\\:>-]{1,200}))?")
+_PHP_PLACE = re.compile(r"([\w./\\-]{1,300}\.php):\d+$")
+_VITEST = re.compile(r"❯ (?:(\S{1,120}) )?(\S{1,300}?\.[cm]?[jt]sx?):\d+(?::\d+)?$")
 _JVM = re.compile(r"(?:[\w.-]{1,60}/{1,2})?((?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,120})\(([^()]{0,200})\)")
 _DOTNET_FILE = re.compile(r" in (.{1,300}):line \d+$")
 _LOCATION = re.compile(r"(?::\d+){1,2}$")
 _AT_LOCATION = re.compile(r"(?:async )?([^\s()]{1,400}?):\d+(?::\d+)?(?: in (\w{1,120}))?$")
+_CUT_LOCATION = re.compile(r"(\s*at [^()]{1,200} \([^()]{1,300}\.[cm]?[jt]sx?):")
+_CUT_FRAME = re.compile(r"(\s*at (?:[\w.-]{1,60}/{1,2})?(?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,120})\(")
 _NUMBERED = re.compile(r"[$]+\d+|\$\$[A-Za-z]+\$\$\w+|\.lambda|[`´]\d+|(?<=[-._])[0-9a-f]{6,}(?=\.)|@[\w.-]+(?=/)")
 _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )*(?:<[^<>]+>)?")
 
@@ -86,12 +90,17 @@ def parse_frame(line: str, previous: str = "") -> Frame | None:
         found = _PYTHON.match(line)
         return _build_frame(found[2] or "", found[1]) if found else None
     if ".go:" in line and (found := _GO.match(line)):
-        called = _GO_FUNCTION.match(previous)
-        return _build_frame(_short_go(called[1]) if called else "", found[1], called[1] if called else "")
+        if called := _GO_FUNCTION.match(previous):
+            return _build_frame(_short_go(called[1]), found[1], called[1])._replace(file="")
+        return _build_frame("", found[1])
     if ".py:" in line and (found := _PYTEST.match(line)):
         return _build_frame(found[2] or "", found[1])
     if (".rb:" in line or ".rake:" in line or ".erb:" in line) and (found := _RUBY.match(line)):
         return _build_frame(_RUBY_BLOCK.sub("", found[2] or ""), found[1])
+    if ".php:" in line and (found := _PHP_PLACE.match(line)):
+        return _build_frame("", found[1])
+    if line.startswith("❯ ") and (found := _VITEST.match(line)):
+        return _build_frame(_short_js(found[1] or ""), found[2])
     if line.startswith("#") and (found := _PHP.match(line)):
         return _build_frame(found[2] or "", found[1])
     return None
@@ -102,18 +111,33 @@ def is_go_call(line: str) -> bool:
     return line.endswith(")") and " " not in line.partition("(0x")[0] and _GO_FUNCTION.match(line) is not None
 
 
+def parse_go_call(line: str) -> Frame:
+    """Parse the first line of a Go frame alone, for a text that ends there."""
+    qualified = line.partition("(0x")[0]
+    return _build_frame(_short_go(qualified), "", qualified)
+
+
+def complete_frame(line: str) -> str:
+    """Return a frame that was cut off after its file or function as a whole one, or nothing if it is none."""
+    if found := _CUT_LOCATION.match(line):
+        return f"{found[1]}:1:1)"
+    found = _CUT_FRAME.match(line)
+    return f"{found[1]}()" if found else ""
+
+
 def _read_at(body: str) -> Frame | None:
     """Parse a frame after its ``at``: JavaScript, Java, Kotlin, C# and Rust."""
     if found := _DOTNET_FILE.search(body):
         qualified = body.partition("(")[0]
-        return _build_frame(_short_class(qualified), found[1], qualified)
+        return _build_frame(_short_class(qualified), found[1], qualified)._replace(file="")
     if body.endswith(")") and " (" in body:
         function, _, location = body[:-1].rpartition(" (")
         if _LOCATION.search(location) or location in ("<anonymous>", "native", "index 0"):
             return _build_frame(_short_js(function), _LOCATION.sub("", location))
     if found := _JVM.match(body):
         file = found[2].partition(":")[0]
-        return _build_frame(_short_class(found[1]), file if "." in file and " " not in file else "", found[1])
+        path = file if "." in file and " " not in file else ""
+        return _build_frame(_short_class(found[1]), path, found[1])._replace(file="")
     if found := _AT_LOCATION.match(body):
         return _build_frame(found[2] or "", found[1])
     if body.endswith(")") and "." in body.partition("(")[0] and " " not in body.partition("(")[0]:

@@ -39,7 +39,7 @@ _ADDRESS = re.compile(
     | (?<![\w.-])localhost(?::\d{1,5})?\b
     | (?<![\w.@/-])(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}(?:com|net|org|io|dev|local|internal|cluster|svc
         |test|example|ai|app|co
-        |cloud|lan|corp|invalid|eu|de|uk|us|intra|localdomain|consul|host|site|tech|sh)(?::\d{2,5})?\b(?![\w.(-])
+        |cloud|lan|corp|invalid|eu|de|uk|us|intra|localdomain|consul|host|site|tech|sh)(?::\d{2,5})?\b(?![\w(-]|\.\w)
     | (?<![\w./-])(?!line|code|error|errno|status|port|column|row|col)[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*:\d{4,5}\b(?!:)
     """,
     re.VERBOSE,

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import SettingsError, StoreUnavailable
-from zofbot.store.data_folder import LOG_FILE, open_lock, prepare_folder
+from zofbot.store.redis_server.data_folder import LOG_FILE, open_lock, prepare_folder
 
 log = structlog.get_logger()
 

@@ -1,0 +1,70 @@
+"""Events of the process' own health: leases, canaries, traces, readiness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseChecked:
+    """This process asked for a lease, and holds it or not."""
+
+    name: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTaken:
+    """This process has the lease now and had not before."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStarted:
+    """Canaries are sent from now on, in Unix seconds."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryArrived:
+    """Slack showed a canary ``seconds`` after it began."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryLate:
+    """A link did not hold: what is wrong with it, and how to mend it."""
+
+    link: str
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryPassed:
+    """Everything held, at this Unix time."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TracesStored:
+    """Finished traces were stored."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceDropped:
+    """A finished trace was dropped, because the store did not answer for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessChecked:
+    """Whether Redis answers, and whether Slack accepted the token and its socket is connected."""
+
+    store: bool
+    slack: bool
