@@ -43,6 +43,9 @@ FILTER_EXAMPLES = {
 }
 """Every filter with an example that can be copied."""
 
+MORE_EXAMPLES = ("on:new,flaky", "-on:known")
+"""Further uses of filters that their examples do not show."""
+
 _FAILURE_EVENTS = {EventType.FAILED, EventType.ERROR, EventType.PASSED_WITH_FAILURES}
 _ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")

@@ -268,8 +268,9 @@ def _is_quarantined(data: JsonObject) -> bool:
     marked = _first_value(data, "quarantined", as_quarantine)
     if marked is not None:
         return marked
-    tags = (value_at(data, path) for path in _FIELD_PATHS["tags"])
-    return any(as_quarantine(tag) is True for listed in tags if isinstance(listed, list) for tag in listed)
+    listed = (value_at(data, path) for path in _FIELD_PATHS["tags"])
+    tags = (tag for tags in listed if isinstance(tags, list) for tag in tags)
+    return any(as_quarantine(as_text(tag.get("name") if isinstance(tag, dict) else tag)) is True for tag in tags)
 
 
 def _attempt_number(data: JsonObject) -> int | None:

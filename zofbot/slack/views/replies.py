@@ -29,7 +29,7 @@ from zofbot.slack.views.blocks import (
     section_block,
 )
 from zofbot.slack.views.cards import ROWS_PER_PAGE, PageWindow, page_controls
-from zofbot.subscriptions.filters import FILTER_EXAMPLES
+from zofbot.subscriptions.filters import FILTER_EXAMPLES, MORE_EXAMPLES
 
 
 def error_reply(error: ZofbotError, reference: str = "") -> Message:
@@ -114,7 +114,9 @@ def command_help(verb: Verb) -> Message:
     """Render the help for one verb, with an example to copy."""
     usage = text.escape_mrkdwn(verb.usage)
     filters = (
-        "\n".join(text.inline_code(example) for example in FILTER_EXAMPLES.values()) if verb.name == "subscribe" else ""
+        "\n".join(text.inline_code(example) for example in (*FILTER_EXAMPLES.values(), *MORE_EXAMPLES))
+        if verb.name == "subscribe"
+        else ""
     )
     return Message(
         f"{SLASH_COMMAND} {usage}: {verb.does}",

@@ -17,6 +17,7 @@ from zofbot.slack.inbound import with_blocks
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
 from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold, parse_filters
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS, NO_IDS, format_hours
 from zofbot.subscriptions.tokenizer import format_form_list, parse_form_list, quote_list
 
@@ -36,6 +37,11 @@ EVENT_LABELS = {
     EventType.AGENT: "Agent offline",
     EventType.INTEGRATION: "Integration error",
     EventType.PLAN: "Remediation plan waits for approval",
+}
+FAILURE_LABELS = {
+    CaseStanding.NEW: "New: the case passed before",
+    CaseStanding.KNOWN: "Known: still failing since an earlier run",
+    CaseStanding.FLAKY: "Flaky: failing and passing in turn",
 }
 GROUPING_LABELS = {Grouping.RUN: "One message a run", Grouping.CASE: "One message a case, over many runs"}
 BROADCAST_LABELS = {
@@ -61,6 +67,7 @@ _GLOBS_HINT = "Names or ids, parted by commas; * stands for anything, - in front
 _BROADCASTS_HINT = (
     "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
 )
+_STANDINGS_HINT = "None: all failures. Flaky ones mention and escalate only if they are chosen here."
 _STEPS_HINT = (
     "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
 )
@@ -180,7 +187,8 @@ def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "U
         try:
             line = typed()
             if line:
-                values[name] = getattr(parse_filters(f"{name}:{line}", zone=zone, ids=ids), name)
+                typed_name = "on" if name == "standings" else name
+                values[name] = getattr(parse_filters(f"{typed_name}:{line}", zone=zone, ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = field_error_text(error, block)
@@ -203,7 +211,9 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     )
     yield "env", "env", partial(_typed_list, state, "env")
     yield "case", "case", partial(_typed_list, state, "case")
-    yield "on", "on", lambda: ",".join(_selected_options(state, "on")) or ","
+    events = [*_selected_options(state, "on"), *_selected_options(state, "standings")]
+    yield "on", "on", lambda: ",".join(events) if _selected_options(state, "on") else ","
+    yield "standings", "standings", lambda: ",".join(events)
     yield "group", "group", lambda: ",".join(_selected_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_selected_options(state, "layout"))
     nothing = Broadcast.NEVER.value if "broadcast" in state else ""
@@ -288,6 +298,12 @@ def _filter_inputs(start: Subscription) -> list[Block]:
             example="cart total*, -*flaky*",
         ),
         _input_block("on", "Tell of", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
+        _input_block(
+            "standings",
+            "Only failures that are",
+            _choice_element("checkboxes", FAILURE_LABELS, start.standings),
+            hint=_STANDINGS_HINT,
+        ),
     ]
 
 
