@@ -20,6 +20,7 @@ from tests.support.browser import (
     take_screenshot,
     type_in,
 )
+from zofbot.alerting.failure_signature import make_signature
 from zofbot.demo import run_demo
 from zofbot.simulator.scenarios import STORM_RUN_COUNT
 from zofbot.simulator.server import SimulatorServer
@@ -73,15 +74,18 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
     run = await end_run(page, stage, "failures")
     root = in_channel(page, run)
     await expect(root).to_contain_text("Failed: checkout: everything on staging")
-    await expect(root).to_contain_text("and 9 more failures")
+    await expect(root).to_contain_text(re.compile(r"12 failures, \d+ causes"))
+    failed = [item for item in stage.world.zof.results_of_run(run) if item["status"] != "passed"]
+    causes = {make_signature(item["failure_summary"]).id for item in failed}
     await expect(page.get_by_test_id("webhook-last")).to_contain_text("answered 200")
     async with fast_clock(stage):
-        await expect(root.get_by_test_id("thread-summary")).to_contain_text("11 replies", timeout=15_000)
+        await expect(root.get_by_test_id("thread-summary")).to_contain_text(f"{len(causes)} replies", timeout=15_000)
     await root.get_by_test_id("thread-summary").click()
-    await expect(in_thread(page)).to_have_count(12)
-    failed = [item["name"] for item in stage.world.zof.results_of_run(run) if item["status"] != "passed"]
-    await expect(in_thread(page).nth(1)).to_contain_text(re.compile("|".join(map(re.escape, failed))))
-    await expect(in_thread(page).last).to_contain_text("2 more")
+    await expect(in_thread(page)).to_have_count(1 + len(causes))
+    await expect(in_thread(page).nth(1)).to_contain_text("with the same cause")
+    await expect(in_thread(page).nth(1)).to_contain_text(
+        re.compile("|".join(re.escape(item["name"]) for item in failed))
+    )
     await expect(root).to_have_count(1)
     await in_thread(page).nth(1).evaluate("reply => reply.scrollIntoView()")
     await page.mouse.move(5, 5)  # what the pointer rests on is lit up

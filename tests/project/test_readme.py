@@ -27,6 +27,16 @@ from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 MAX_README_WORDS = 900
 README_SETTINGS = 5
 
+TRANSLATED = re.compile(
+    r"\b(told|stands?|mend(s|ed|ing)?|doors?|lobby|halls?|errands?|amiss|in vain|of itself|pretend|likewise|beneath)\b",
+    re.I,
+)
+"""Words of earlier texts that read as translated."""
+
+OPERATOR_FILES = ("Dockerfile", "Makefile", "Procfile", "docs/alerts.yml", *sorted(
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/deploy").iterdir()
+))  # fmt: skip
+
 
 def rows_by_first(page: str, *headings: str) -> dict[str, str]:
     """The table with these headings on a page: first cell (without code marks) to second cell."""
@@ -58,6 +68,14 @@ def test_readme_shows_five_settings_with_their_defaults() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     assert broken_links(page) == []
+
+
+@pytest.mark.parametrize(
+    "name", [*(page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "CHANGELOG.md"), *OPERATOR_FILES]
+)
+def test_pages_are_in_plain_english(name: str) -> None:
+    text = re.sub(r"`[^`\n]*`", "", read_page(name))  # names of tests and code stay as they are
+    assert [match[0] for match in TRANSLATED.finditer(text)] == []
 
 
 def test_a_link_to_nothing_is_noticed(tmp_path: Path) -> None:

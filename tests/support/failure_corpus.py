@@ -108,7 +108,8 @@ def _random_clock_time(random: Random) -> str:
 RUNNER_MARKS = [
     "[worker {}] ", "[gw{}] ", "(shard {}/9) ", "worker-{} | ", "[worker={}] ", "Worker #{}: ", "e2e-runner-{}  | ",
     "[node {}] › ", "pid={} ", "w{}: ", "[job 2, worker {}] ", "chromium-{} › ", "Thread-{} - ", "<runner-{}> ",
-    "#{} | ", "[10:15:0{}] ", "2026-11-27T10:15:0{}.1234567Z ",
+    "#{} | ", "{{worker {}}} ", "Test worker {} | ", "xdist-gw{}: ", "runner{}> ", "[{}/12] ",
+    "[10:15:0{}] ", "2026-11-27T10:15:0{}.1234567Z ",
 ]  # fmt: skip
 HEX_DIGITS = "0123456789abcdef"
 VALUES: dict[str, Callable[[Random], str]] = {

@@ -56,7 +56,8 @@ class Alert(BaseModel):
     ``storm`` is the key of the storm summary that replaces its own message, or empty. Of ``cases``, those in ``left``
     must pass after ``last`` for it to recover; ``heals`` are the runs in which they did. ``partial``: some failed
     cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the relapses
-    in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports flapping.
+    in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports flapping, and
+    ``replies`` are the keys of the latest replies about causes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,6 +81,7 @@ class Alert(BaseModel):
     relapses: int = 0
     relapsed: float | None = None
     line: str = ""
+    replies: tuple[str, ...] = ()
     critical: bool = False
     storm: str = ""
     body: dict[str, Any]

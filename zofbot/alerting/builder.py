@@ -75,8 +75,8 @@ class AlertBuilder:
         resolved = self.alerts.find_resolution(cases, run.title or "", at)
         body = self._run_body().model_copy(update={"resolved": resolved})
         alert = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
+        alert = self._thread.add_run_replies(alert, self.audience.results, ReplyStyle())
         self.alerts.put_alert(run_field(run.id), alert)
-        self._thread.add_run_replies(alert, self.audience.results, ReplyStyle())
         return bool(alert.storm)
 
     def _update_run_alert(self, field: str, alert: Alert) -> None:
@@ -104,7 +104,7 @@ class AlertBuilder:
         if again and changed.is_flapping(at):
             changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
         else:
-            self._thread.add_run_replies(
+            changed = self._thread.add_run_replies(
                 changed, self.audience.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
             )
         self.alerts.put_alert(field, changed, self.held)
@@ -341,6 +341,7 @@ class AlertBuilder:
             standings=Counter(str(self.finding.standing_of(result)) for result in self.audience.results),
             quarantined=sum(result.quarantined for result in self.audience.results),
             all_causes=sum(bool(cause.signature) for cause in causes),
+            grouped=len(self.audience.results),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,

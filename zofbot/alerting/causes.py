@@ -16,7 +16,7 @@ MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
 
 MAX_CAUSES = 10
-"""Causes stored with an alert, worst first; further ones are only counted."""
+"""Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Cause:
 
     signature: str
     results: tuple[Result, ...]
+
+    def split_unknown(self) -> list[Cause]:
+        """Return the cause itself; without a signature nothing says that it is one, so each failure is apart."""
+        return [self] if self.signature else [Cause("", (result,)) for result in self.results]
 
 
 def signature_of_text(text: str) -> Signature:

@@ -8,7 +8,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.audience import ChannelAudience
-from zofbot.alerting.causes import summarize_case
+from zofbot.alerting.causes import MAX_CAUSES, Cause, group_by_cause, summarize_case
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import build_storm_reply, load_storm
 from zofbot.domain.model import Result
@@ -16,6 +16,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.notifications.payloads import (
+    CauseReplyPayload,
     FailingAgainPayload,
     FlappingPayload,
     Payload,
@@ -23,9 +24,6 @@ from zofbot.notifications.payloads import (
     RunSummary,
 )
 from zofbot.subscriptions import Grouping, RunFinding
-
-FIRST = 10
-"""Failures of a run that get their own reply; one more reply lists the rest."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,55 @@ class ThreadReplies:
     now: float
     critical: bool
 
-    def add_run_replies(self, alert: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
-        """Add a reply for each of the first failures and one for the rest; one for a relapse without known failures."""
+    def add_run_replies(self, alert: Alert, results: Sequence[Result], how: ReplyStyle) -> Alert:
+        """Add a reply for each of the worst causes and one for the rest; one for a relapse without known failures.
+
+        Return the alert with the keys of the replies. A cause that has a reply already has that edited.
+        """
         if alert.storm:
             self._add_storm_reply(alert, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
-            return
+            return alert
         if not results and how.again and (alert.threaded or how.posts_when_flat):
             again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
             self._reply(
                 alert, idempotency_key("again", self.finding.run.id, alert.category, self.audience.channel), again
             )
-        self.add_result_replies(alert, results[:FIRST], how)
-        rest = results[FIRST:]
-        count = self.bad - min(FIRST, len(results))
-        if results and count and alert.threaded:
+        causes = [part for cause in group_by_cause(results) for part in cause.split_unknown()]
+        shown = causes[:MAX_CAUSES] if alert.threaded else causes[: int(how.posts_when_flat)]
+        keys = [
+            self._add_cause_reply(alert, cause, how if index == 0 else ReplyStyle(again=how.again))
+            for index, cause in enumerate(shown)
+        ]
+        self._add_rest_reply(alert, causes)
+        return alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, *keys)))[-2 * MAX_CAUSES :]})
+
+    def _add_cause_reply(self, alert: Alert, cause: Cause, how: ReplyStyle) -> str:
+        """Add the reply for a cause, or edit the one that it has. Return its key: that of one of its results."""
+        names = list(map(self._result_key, cause.results))
+        known = next((name for name in names if name in alert.replies), "")
+        if known and len(names) == 1:
+            return known
+        case = summarize_case(cause.results[0], 1500)
+        body: ResultPayload | CauseReplyPayload = ResultPayload(case=case, run_id=self.finding.run.id)
+        if len(names) > 1:
+            titles, listed = payloads.collect_titles(cause.results)
+            body = CauseReplyPayload(
+                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed
+            )
+        body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mentioned})
+        if known:
+            self.draft.add_notifications(
+                self.notify(NotificationKind.EDIT, edit_key(known), payloads.dump_payload(body), known)
+            )
+        else:
+            self._reply(alert, names[0], body)
+        return known or names[0]
+
+    def _add_rest_reply(self, alert: Alert, causes: Sequence[Cause]) -> None:
+        """Add a reply that lists the failures of further causes, and counts those that were not read."""
+        rest = [result for cause in causes[MAX_CAUSES:] for result in cause.results]
+        count = self.bad - sum(len(cause.results) for cause in causes[:MAX_CAUSES])
+        if causes and count and alert.threaded:
             titles, listed = payloads.collect_titles(rest)
             body = payloads.MoreFailuresPayload(run=self.place, titles=titles, count=count, unlisted=count - listed)
             name = idempotency_key("rest", self.finding.run.id, alert.category, self.audience.channel, turn=self.bad)
@@ -98,7 +131,10 @@ class ThreadReplies:
             if not index:
                 first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
                 body = body.model_copy(update=first)
-            self._reply(alert, idempotency_key("result", result.id, result.outcome.value, self.audience.channel), body)
+            self._reply(alert, self._result_key(result), body)
+
+    def _result_key(self, result: Result) -> str:
+        return idempotency_key("result", result.id, result.outcome.value, self.audience.channel)
 
     @property
     def bad(self) -> int:

@@ -175,8 +175,9 @@ class RunAlertPayload(_AlertPayload):
     bad: int = 0
     top: tuple[CaseSummary, ...] = ()
     causes: tuple[CauseSummary, ...] = ()
-    """The causes with most failures, worst first; ``all_causes`` is how many there are."""
+    """The causes with most failures, worst first; there are ``all_causes`` among the ``grouped`` failures read."""
     all_causes: int = 0
+    grouped: int = 0
     standings: dict[str, int] = Field(default_factory=dict)
     """How many of the failures read are new, known and flaky, by the words of ``CaseStanding``."""
     quarantined: int = 0
@@ -250,6 +251,21 @@ class ResultPayload(_ThreadReplyPayload):
     """Whether the alert had recovered before."""
     others: int = 0
     """Number of other relapsed cases of the run that are not broadcast."""
+
+
+class CauseReplyPayload(_ThreadReplyPayload):
+    """A reply for the ``count`` failures of a run that have the cause of ``case``.
+
+    ``unlisted`` of them are not among ``titles``. ``again``: the alert had recovered before.
+    """
+
+    card: Literal["cause"] = "cause"
+    case: CaseSummary
+    run_id: str = ""
+    count: int
+    titles: tuple[str, ...] = ()
+    unlisted: int = 0
+    again: bool = False
 
 
 class MoreFailuresPayload(_ThreadReplyPayload):
@@ -461,6 +477,7 @@ Payload = (
     RunAlertPayload
     | CaseAlertPayload
     | ResultPayload
+    | CauseReplyPayload
     | MoreFailuresPayload
     | FailingAgainPayload
     | FlappingPayload

@@ -270,7 +270,8 @@ def _is_quarantined(data: JsonObject) -> bool:
         return marked
     listed = (value_at(data, path) for path in _FIELD_PATHS["tags"])
     tags = (tag for tags in listed if isinstance(tags, list) for tag in tags)
-    return any(as_quarantine(as_text(tag.get("name") if isinstance(tag, dict) else tag)) is True for tag in tags)
+    names = (as_text(tag.get("name") if isinstance(tag, dict) else tag) for tag in tags)
+    return any(name.casefold() in ("quarantine", "quarantined") for name in names if name)
 
 
 def _attempt_number(data: JsonObject) -> int | None:

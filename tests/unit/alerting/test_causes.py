@@ -14,7 +14,7 @@ from zofbot.alerting.failure_signature import VERSION, make_signature
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.payloads import CaseAlertPayload, CauseReplyPayload, ResultPayload, RunAlertPayload
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
 
 TIMEOUT = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"
@@ -100,3 +100,52 @@ def test_records_from_before_signatures_load() -> None:
     body = payloads.load_payload({"card": "run", "run": {"id": "run_1"}, "bad": 1, "top": [{"id": "res_1"}]})
     assert isinstance(body, RunAlertPayload)
     assert (body.causes, body.all_causes, body.top[0].signature) == ((), 0, "")
+
+
+def replies(bench: RuleBench) -> list[tuple[str, str, int]]:
+    """Return the key of each reply, the title that it shows now, and how many cases it lists."""
+    shown = []
+    for reply in bench.notifications_of(NotificationKind.REPLY):
+        edit = bench.told.get(f"result-edit:{reply.key.removeprefix('result:')}", reply)
+        body = payloads.load_payload(edit.body)
+        assert isinstance(body, ResultPayload | CauseReplyPayload)
+        shown.append((reply.key, body.case.title, getattr(body, "count", 1)))
+    return shown
+
+
+def test_the_thread_has_a_reply_for_each_cause() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_of([failed(n, TIMEOUT if n % 3 else REFUSED) for n in range(300)]))
+    assert replies(bench) == [("result:res_1:failed:C1", "Case 1", 200), ("result:res_0:failed:C1", "Case 0", 100)]
+
+
+def test_failures_that_are_read_later_join_the_reply_of_their_cause() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_of([failed(5, TIMEOUT)]))
+    bench.process_findings(run_of([failed(2, TIMEOUT), failed(3, REFUSED), failed(5, TIMEOUT)]))
+    assert replies(bench) == [("result:res_5:failed:C1", "Case 2", 2), ("result:res_3:failed:C1", "Case 3", 1)]
+
+
+def test_a_worker_that_groups_otherwise_repeats_no_reply() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_of([failed(1, TIMEOUT), failed(2, TIMEOUT)]))
+    bench.process_findings(run_of([failed(1, TIMEOUT), failed(2, REFUSED), failed(3, REFUSED)]))
+    assert replies(bench) == [("result:res_1:failed:C1", "Case 1", 2), ("result:res_2:failed:C1", "Case 2", 2)]
+
+
+@settings(max_examples=20)
+@given(RESULTS, st.data())
+def test_pages_that_are_read_late_give_the_same_card(results: list[Result], data: st.DataObject) -> None:
+    early = data.draw(st.lists(st.sampled_from(results), min_size=1, unique=True))
+    late, whole = RuleBench(subscription()), RuleBench(subscription())
+    late.process_findings(run_of(early), run_of(results))
+    whole.process_findings(run_of(results))
+    assert shown_causes(late) == shown_causes(whole)
+
+
+def shown_causes(bench: RuleBench) -> tuple[object, ...]:
+    [root] = bench.notifications_of(NotificationKind.ROOT)
+    edit = bench.told.get(root.key.replace("run:", "run-edit:"), root)
+    body = payloads.load_payload(edit.body)
+    assert isinstance(body, RunAlertPayload)
+    return body.causes, body.all_causes, body.grouped, body.bad

@@ -81,7 +81,9 @@ SAME = {
         "Error: full\nthe disk of…",
         "Error: full\n… (12 lines truncated)",
     ],
-    "redaction": ["login with token=abc123def456 failed", "login with token=[redacted] failed"],
+    "redaction": [
+        f"login with token={value} failed" for value in ("abc123def456", "[redacted]", "***", "[REDACTED]", "<masked>")
+    ],
 }
 
 
@@ -112,6 +114,14 @@ DIFFERENT = {
     "page that was opened": [
         'Received string: "https://a.example/login?x=1"',
         'Received string: "https://a.example/forbidden?x=1"',
+    ],
+    "page that is waited for": [
+        'TimeoutError: 1s\n====== logs ======\nwaiting for navigation to "**/a" until "load"'.replace(
+            "======", "=" * 27
+        ),
+        'TimeoutError: 1s\n====== logs ======\nwaiting for navigation to "**/b" until "load"'.replace(
+            "======", "=" * 27
+        ),
     ],
     "verb after a number": ["Step 3 was lost", "Step 3 is lost"],
     "gRPC code": ["rpc error: code = NotFound desc = x", "rpc error: code = Internal desc = x"],

@@ -26,7 +26,7 @@ from zofbot.zof.parsing import parse_result
         ({"test_case": {"id": "tc_1", "quarantined": True}}, True),
         ({"case": {"quarantine": {"state": "active"}}}, True),
         ({"test_case": {"tags": ["smoke", "Quarantine"]}}, True),
-        ({"labels": [{"name": "smoke"}, 7, None, True]}, False),
+        ({"labels": [{"name": "smoke"}, 7, None, True, "active"]}, False),
         ({"labels": [{"name": "quarantined"}]}, True),
         ({"quarantined": None}, False),
     ],

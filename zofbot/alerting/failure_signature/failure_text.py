@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from zofbot.alerting.failure_signature.message_lines import MessageLines, join_compared
+from zofbot.alerting.failure_signature.message_lines import MessageLines, announces_calls, join_compared
 from zofbot.alerting.failure_signature.noise import announces_output, strip_prefix, strip_runner_marks
 from zofbot.alerting.failure_signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
 from zofbot.alerting.failure_signature.stack_frames import (
@@ -114,7 +114,7 @@ class _OtherText:
             if not stripped:
                 self._message.end_paragraph()
                 continue
-            if self._lines and announces_output(stripped):
+            if self._lines and announces_output(stripped) and not announces_calls(stripped):
                 break
             self._take_line(stripped, previous)
             previous = stripped

@@ -50,7 +50,7 @@ class MessageLines:
 
     def take_line(self, line: str) -> Iterator[str]:
         """Yield the relevant part of a stripped line, if any."""
-        if line.startswith(_CALLS_FOLLOW):
+        if announces_calls(line):
             self._in_calls = True
         elif self._in_calls:
             yield from self._take_call(line)
@@ -93,6 +93,11 @@ class MessageLines:
             yield "~ " + change[1].rstrip(",")
         elif change and not self._changed_field and _VALUE_ALONE.match(change[1]):
             yield f"~ == {change[1]}"
+
+
+def announces_calls(line: str) -> bool:
+    """Whether Playwright's list of calls follows ``line``."""
+    return line.startswith(_CALLS_FOLLOW)
 
 
 def join_compared(lines: Iterable[str]) -> Iterator[str]:

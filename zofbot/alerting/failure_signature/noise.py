@@ -76,18 +76,19 @@ _OUTPUT_FOLLOWS = re.compile(
     r"[\]:\s]*[-=*#]*$"
 )
 _RUNNER = (
-    "(?:gw|w|worker|runner|shard|node|job|agent|slot|process|proc|thread|pid|executor|fork|instance|container|pod"
+    "(?:gw|w|t|worker|runner|shard|node|job|agent|slot|process|proc|thread|pid|executor|fork|instance|container|pod"
     "|browser|chrome|chromium|firefox|webkit|edge|safari|electron|project|build)"
 )
-_NUMBERED = r"[\s\#=:_-]{0,2}\[?\d+\]?(?:\s?(?:/|of)\s?\d+)?"
+_NUMBERED = rf"(?:test\ )?(?:[\w.]{{1,20}}[_-]){{0,2}}{_RUNNER}[\s\#=:_-]{{0,2}}\[?\d+\]?(?:\s?(?:/|of)\s?\d+)?"
 _RUNNER_MARKS = re.compile(
     rf"""
     \A(?:
       [\[(]?(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:Z|\s?[+-]\d\d:?\d\d|\sUTC)?[\])]?[:|]?\s
-    | [\[(<]{_RUNNER}{_NUMBERED}[\])>]:?\s(?:[|›»-]\s)?
-    | {_RUNNER}(?:{_NUMBERED}(?:\s*[|›»▶]|:|\s[-–])\s|[\#=_-]?\d+\s)
-    | [A-Za-z][\w.]{{0,60}}(?:-[\w.]{{1,60}}){{0,5}}[_-]\d+(?:\s+\||\s?[>›»▶])\s | \#\d+\s?[|:>›-]\s
-    | \[{_RUNNER}{_NUMBERED}(?:,\s{_RUNNER}{_NUMBERED}){{1,3}}\]:?\s
+    | [\[(<{{](?:{_NUMBERED}(?:,\s{_NUMBERED}){{0,3}}|\d{{1,5}}/\d{{1,5}})[\])>}}]:?\s(?:[|›»-]\s)?
+    | {_NUMBERED}(?:\s*[|>›»▶:]|\s[-–])\s
+    | {_RUNNER}[\#=_-]?\d+\s
+    | [A-Za-z][\w.]{{0,60}}(?:-[\w.]{{1,60}}){{0,5}}[_-]\d+(?:\s+\||\s?[>›»▶])\s
+    | \#\d+\s?[|:>›-]\s
     )+
     """,
     re.VERBOSE | re.IGNORECASE,

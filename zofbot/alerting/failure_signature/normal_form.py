@@ -29,6 +29,13 @@ _NAMES_A_SECRET = (
     "xapp",
     "://",
 )
+_MASK_SIGNS = ("***", "███", "•••", "redacted", "filtered", "masked", "hidden")
+_MASKED = re.compile(
+    r"(?<!\*)\*{3,}(?!\*)|█{3,}|•{3,}|\[(?:redacted|filtered|masked|hidden)\]|<(?:redacted|filtered|masked|hidden)>",
+    re.IGNORECASE,
+)
+"""What other tools print in place of a secret."""
+
 _LONG_WORD = re.compile(r"[\w-]{16}")
 _DIGITS = frozenset("0123456789")
 _PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
@@ -85,6 +92,8 @@ def _redact_secrets(line: str) -> str:
     lower = line.lower()
     if any(word in lower for word in _NAMES_A_SECRET) or _LONG_WORD.search(line):
         line = redact(line)
+    if any(sign in lower for sign in _MASK_SIGNS):
+        line = _MASKED.sub(VARIABLE, line)
     return line.replace(MASK, VARIABLE)
 
 

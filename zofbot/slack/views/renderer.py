@@ -15,7 +15,7 @@ from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import STANDALONE_PAYLOADS, AlertTestPayload, Payload, ReminderPayload
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views.alerts import alert_cards, storm_cards, thread_replies
+from zofbot.slack.views.alerts import alert_cards, cause_views, storm_cards, thread_replies
 from zofbot.slack.views.alerts.catch_up import catch_up_message
 from zofbot.slack.views.blocks import Message, context_block, section_block
 from zofbot.slack.views.channel_notes import channel_note
@@ -68,6 +68,7 @@ RENDERERS: Mapping[type[Payload], Callable[[Any, RenderContext], Message]] = {
     payloads.RunAlertPayload: alert_cards.run_alert_card,
     payloads.CaseAlertPayload: alert_cards.case_alert_card,
     payloads.ResultPayload: thread_replies.result_reply,
+    payloads.CauseReplyPayload: cause_views.cause_reply,
     payloads.MoreFailuresPayload: thread_replies.more_failures_reply,
     payloads.FailingAgainPayload: thread_replies.failing_again_reply,
     payloads.FlappingPayload: thread_replies.flapping_reply,

@@ -17,6 +17,8 @@ from zofbot.notifications.payloads import (
     AlertStatus,
     CaseAlertPayload,
     CaseSummary,
+    CauseReplyPayload,
+    CauseSummary,
     FailingAgainPayload,
     MoreFailuresPayload,
     Payload,
@@ -71,8 +73,26 @@ MEMBERS = st.builds(
     StormMember, key=WORDS, id=WORDS, title=WORDS, project=WORDS, environment=WORDS, url=WORDS, count=SEVERAL,
     standing=st.sampled_from(AlertStatus), followed=st.booleans(),
 )  # fmt: skip
+CAUSES = st.lists(st.builds(CauseSummary, signature=st.just("s1-1"), count=SEVERAL, example=CASES), max_size=10)
 BODIES = st.one_of(
-    st.builds(RunAlertPayload, **ROOT, bad=SEVERAL, top=st.lists(CASES, max_size=3).map(tuple)),
+    st.builds(
+        RunAlertPayload,
+        **ROOT,
+        bad=SEVERAL,
+        top=st.lists(CASES, max_size=3).map(tuple),
+        causes=CAUSES.map(tuple),
+        all_causes=st.integers(0, 12),
+        grouped=SEVERAL,
+    ),
+    st.builds(
+        CauseReplyPayload,
+        case=CASES,
+        run_id=WORDS,
+        titles=st.lists(WORDS, max_size=99).map(tuple),
+        count=SEVERAL,
+        unlisted=SEVERAL,
+        again=st.booleans(),
+    ),
     st.builds(CaseAlertPayload, **ROOT, case=CASES, case_id=WORDS, count=SEVERAL, first=TIMES, last=TIMES),
     st.builds(ResultPayload, case=CASES, run_id=WORDS, broadcast=st.booleans()),
     st.builds(
@@ -350,6 +370,36 @@ def test_a_late_message_says_when_it_happened_and_why_it_is_late(more: dict[str,
     said = render_accepted(make_claim(run_body(), happened=NOW - 10_800, **more))
     assert "Happened 3 h ago (<!date^1780290900^" in said
     assert why in said
+
+
+def case(number: int, why: str) -> CaseSummary:
+    return CaseSummary(id=f"res_{number}", title=f"case {number}", outcome=Outcome.FAILED, why=why, signature="s1-1")
+
+
+def test_a_run_names_its_causes_worst_first() -> None:
+    causes = (
+        CauseSummary(signature="s1-1", count=50, example=case(4, "timeout")),
+        CauseSummary(signature="s1-2", example=case(5, "refused")),
+        CauseSummary(count=2, example=case(6, "")),
+    )
+    said = render_accepted(make_claim(run_body(causes=causes, all_causes=2, grouped=53)))
+    parts = (
+        "*53 failures, 2 causes*",
+        "*50×* timeout\\nfor example *case 4*",
+        "*case 5*",
+        "*2×* without a failure text",
+    )
+    assert [said.index(part) for part in parts] == sorted(said.index(part) for part in parts)
+    assert "more failure" not in said
+
+
+def test_a_run_with_one_cause_says_so_in_one_line() -> None:
+    one = (CauseSummary(signature="s1-1", count=50, example=case(1, "expected 3")),)
+    said = render_accepted(make_claim(run_body(causes=one, all_causes=1, grouped=50)))
+    for part in ("*53 failures, 1 cause among the 50 that zofbot has read*", "*case 1*", "and 50 more failures"):
+        assert part in said, part
+    alone = run_body(bad=1, causes=(one[0].model_copy(update={"count": 1}),), all_causes=1, grouped=1)
+    assert "cause" not in render_accepted(make_claim(alone))
 
 
 def test_an_edit_is_never_late() -> None:

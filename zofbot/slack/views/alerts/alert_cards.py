@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.cards import (
@@ -21,7 +22,6 @@ from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
     as_run,
-    case_row,
     count_noun,
     failure_blocks,
     format_mentions,
@@ -47,13 +47,11 @@ from zofbot.triage import TriageRecord, TriageState
 def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     """Render a failed run with its totals and its first failures."""
     run = as_run(body.run)
-    more = body.bad - len(body.top)
     below = [
         *_outcome_explanation(context.present, run.outcome),
         *([section_block(format_tally(run))] if format_tally(run) else []),
         *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
-        *map(case_row, body.top),
-        *([context_block(f"and {count_noun(more, 'more failure')}")] if body.top and more > 0 else []),
+        *failure_rows(body),
         *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
         *_past_resolution(body, context.present),
         *past_cause_blocks(body),
@@ -63,7 +61,7 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
         *_omission_notes(body, context),
         context_block(f"Run {text.inline_code(body.run.id)}"),
     ]
-    facts = [*_summary_facts(body.run), format_counts(run)]
+    facts = [*_summary_facts(body.run), format_counts(run), causes_text(body)]
     return _alert_card(
         body, context.present, style_of_run(run, body.bad), body.run.title or f"Run {body.run.id}", facts, below
     )
