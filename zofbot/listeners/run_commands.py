@@ -17,9 +17,9 @@ from zofbot.notifications import payloads
 from zofbot.notifications.payloads import CaseAlertPayload
 from zofbot.services.run_commands import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
 from zofbot.services.triage import Failure, FailureExpired
-from zofbot.slack.views import triage_replies
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage import triage_replies
+from zofbot.slack.views.triage.triage_controls import FailureRef
 from zofbot.triage import Actor
 
 RERUN_ACTION_ID, CANCEL_ACTION_ID = "zof_rerun", "zof_cancel"

@@ -27,9 +27,9 @@ from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.payloads import CaseAlertPayload
 from zofbot.services.triage import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.slack.inbound import parse_private_metadata
-from zofbot.slack.views import triage_modals, triage_replies
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.triage_controls import (
+from zofbot.slack.views.triage import triage_modals, triage_replies
+from zofbot.slack.views.triage.triage_controls import (
     MENU_ACTION_ID,
     RESOLUTION_REASONS,
     FailureRef,
@@ -37,7 +37,7 @@ from zofbot.slack.views.triage_controls import (
     parse_press,
     parse_repeated_action,
 )
-from zofbot.slack.views.triage_modals import TriageFormState
+from zofbot.slack.views.triage.triage_modals import TriageFormState
 from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor
 from zofbot.triage.state_machine import HUMAN_ACTIONS
 from zofbot.triage.wake_times import snooze_choices

@@ -18,9 +18,9 @@ from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_fa
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.triage import Failure, FailureExpired
 from zofbot.slack.inbound import parse_private_metadata
-from zofbot.slack.views import triage_modals, triage_replies
-from zofbot.slack.views.triage_controls import FailureRef
-from zofbot.slack.views.triage_modals import TriageFormState
+from zofbot.slack.views.triage import triage_modals, triage_replies
+from zofbot.slack.views.triage.triage_controls import FailureRef
+from zofbot.slack.views.triage.triage_modals import TriageFormState
 from zofbot.triage import TRANSITIONS, Action
 from zofbot.triage.state_machine import HUMAN_ACTIONS
 

@@ -17,7 +17,7 @@ from zofbot.domain.permissions import Membership, Person
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.client import SlackClient
 from zofbot.slack.users import parse_user, user_name
-from zofbot.subscriptions.filters import name_key
+from zofbot.subscriptions.filter_people import name_key
 from zofbot.subscriptions.tokenizer import quote_list
 
 log = structlog.get_logger()

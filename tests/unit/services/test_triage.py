@@ -26,7 +26,7 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import ActionNotAllowed, Failure, StaleCard, TriageService
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
-from zofbot.slack.views.triage_controls import STATE_STYLES, FailureRef
+from zofbot.slack.views.triage.triage_controls import STATE_STYLES, FailureRef
 from zofbot.store.audit import AuditLog
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox

@@ -18,8 +18,9 @@ from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.subscription import form
-from zofbot.slack.views import home, replies
+from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.home import channel_sections, health_section
 from zofbot.store.audit import AuditRecord
 
 log = structlog.get_logger()
@@ -53,8 +54,8 @@ def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: Ho
         log.info("event ignored", type=event.get("type"))
 
     app.event("app_home_opened")(handle_home_opened)
-    app.action(home.EDIT_ACTION_ID)(handle_edit)
-    app.action(home.RETRY_ACTION_ID)(handle_retry)
+    app.action(channel_sections.EDIT_ACTION_ID)(handle_edit)
+    app.action(health_section.RETRY_ACTION_ID)(handle_retry)
     app.event(re.compile(""))(ignore_event)
 
 

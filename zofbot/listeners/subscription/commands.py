@@ -19,9 +19,10 @@ from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.notifications import text
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.slack.directory import Readers
-from zofbot.slack.views import channel_notes, mutes, preview, replies, subscription_modal, test_alerts
+from zofbot.slack.views import channel_notes, mutes, preview, replies, test_alerts
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import SubscriptionRow
+from zofbot.slack.views.subscription_form import modal
 from zofbot.store.audit import AuditRecord
 from zofbot.subscriptions import Broadcast, Subscription, format_filters, parse_filters
 from zofbot.subscriptions.digest_schedule import iana_name
@@ -268,7 +269,7 @@ def _audit_record(
 
 def _saved_reply(requester: Requester, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
     notes = [
-        subscription_modal.channel_caution(requester.room),
+        modal.channel_caution(requester.room),
         replies.THREAD_ONLY_NOTE if Broadcast.NEVER in subscription.broadcast else "",
     ]
     return replies.subscribed_reply(shown, subscription.id, "\n".join(filter(None, notes)), changed=changed)

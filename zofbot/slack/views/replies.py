@@ -29,7 +29,7 @@ from zofbot.slack.views.blocks import (
     section_block,
 )
 from zofbot.slack.views.cards import ROWS_PER_PAGE, PageWindow, page_controls
-from zofbot.subscriptions.filters import FILTER_EXAMPLES, MORE_EXAMPLES
+from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES, MORE_EXAMPLES
 
 
 def error_reply(error: ZofbotError, reference: str = "") -> Message:

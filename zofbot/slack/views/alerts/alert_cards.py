@@ -33,14 +33,14 @@ from zofbot.slack.views.components import (
     with_mentions,
 )
 from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage_controls import (
+from zofbot.slack.views.triage.triage_controls import (
     RESOLUTION_REASONS,
     CardOptions,
     control_blocks,
     person_name,
     status_blocks,
 )
-from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
+from zofbot.slack.views.triage.triage_controls import STATE_STYLES as STATES
 from zofbot.triage import TriageRecord, TriageState
 
 

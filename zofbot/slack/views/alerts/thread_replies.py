@@ -30,7 +30,7 @@ from zofbot.slack.views.components import (
     with_mentions,
 )
 from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage_controls import (
+from zofbot.slack.views.triage.triage_controls import (
     RESOLUTION_REASONS,
     action_button,
     hidden_failures_text,

@@ -7,7 +7,7 @@ from zofbot.notifications import text
 from zofbot.slack.views.blocks import Message, build_button, button_row, context_block, section_block
 from zofbot.slack.views.cards import format_one_line
 from zofbot.slack.views.components import count_noun, lookup_button
-from zofbot.slack.views.triage_controls import (
+from zofbot.slack.views.triage.triage_controls import (
     ACTION_LABELS,
     RESOLUTION_REASONS,
     STATE_STYLES,
