@@ -103,7 +103,7 @@ async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[s
 
         async def read_name(channel: str) -> str:
             try:
-                return str((await slack.fetch_channel(channel)).get("name") or "")
+                return str((await slack.workspace.fetch_channel(channel)).get("name") or "")
             except SlackError:
                 return ""  # the file is written without this name
 
@@ -144,7 +144,7 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
         return {}
     async with open_slack_client(settings, EventEmitter(), Clock(), deadline=MAX_NAMES_SECONDS) as slack:
         try:
-            handles = await slack.fetch_group_handles()
+            handles = await slack.workspace.fetch_group_handles()
         except SlackError as error:
             typer.echo(f"zofbot: Slack did not list its user groups: {error.sentence}", err=True)
             return {}

@@ -119,8 +119,8 @@ class WakePreviews:
         input, so after a conflict the update is repeated without a version.
         """
         try:
-            return await self._context.notifier.update_view(form, view, version)
+            return await self._context.notifier.views.update_view(form, view, version)
         except SlackError as error:
             if error.reason != "hash_conflict":
                 raise
-            return await self._context.notifier.update_view(form, view)
+            return await self._context.notifier.views.update_view(form, view)

@@ -10,7 +10,7 @@ import structlog
 from zofbot.domain.errors import SlackError, StoreUnavailable
 from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
-from zofbot.listeners.error_replies import log_unexpected
+from zofbot.listeners.error_handling import log_unexpected
 from zofbot.listeners.home_tab.data import HomeDataLoader, HomeSnapshot
 from zofbot.polling.cursor import ListOrder
 from zofbot.services.daily_stats import DailyStatsReader
@@ -129,7 +129,9 @@ class HomeUpdater:
     async def _publish_view(self, user: str, view: Block, version: str) -> bool:
         try:
             published = await show_or_simplify(
-                lambda shown: self._context.notifier.publish_home(user, shown, version), view, home_view.fallback_view()
+                lambda shown: self._context.notifier.views.publish_home(user, shown, version),
+                view,
+                home_view.fallback_view(),
             )
         except SlackError as error:
             log.info("home not published", reason=error.reason, user=user)

@@ -11,15 +11,16 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies, menu_options
+from zofbot.listeners import error_handling, menu_options
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription import commands
 from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.inbound import form_values, parse_private_metadata
-from zofbot.slack.views import preview, replies
+from zofbot.slack.views import preview
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import request_replies
 from zofbot.slack.views.subscription_form import form_parser, modal
 from zofbot.slack.views.subscription_form.modal import SubscriptionFormState
 from zofbot.subscriptions import Subscription
@@ -82,11 +83,11 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
         )
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user, channel=requester.channel)
-        return replies.modal_failed_reply(error, error_replies.trace_error(error))
+        return request_replies.modal_failed_reply(error, error_handling.trace_error(error))
     except ZofbotError as error:
-        return error_replies.error_reply(error)
+        return error_handling.error_reply(error)
     except Exception as error:
-        return error_replies.unexpected_error_reply(error)
+        return error_handling.unexpected_error_reply(error)
     return None
 
 
@@ -119,7 +120,7 @@ async def _parse_submission(
 
 
 async def _update_preview(context: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await context.notifier.update_view(str(view.get("id") or ""), modal.with_preview(view, said), version)
+    return await context.notifier.views.update_view(str(view.get("id") or ""), modal.with_preview(view, said), version)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,9 +131,9 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
             return {"response_action": "errors", "errors": parsed.errors}
         return await _save_submission(context, requester, view, parsed.subscription)
     except ZofbotError as error:
-        said = error_replies.field_error(error)
+        said = error_handling.field_error(error)
     except Exception as error:
-        said = f"Something went wrong inside zofbot. Reference: {error_replies.log_unexpected(error)}"
+        said = f"Something went wrong inside zofbot. Reference: {error_handling.log_unexpected(error)}"
     return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: said}}
 
 

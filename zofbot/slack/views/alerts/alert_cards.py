@@ -10,14 +10,6 @@ from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAler
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
-from zofbot.slack.views.cards import (
-    OUTCOME_EXPLANATIONS,
-    OUTCOME_STYLES,
-    OutcomeStyle,
-    format_counts,
-    format_tally,
-    style_of_run,
-)
 from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
@@ -32,15 +24,18 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
-from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage.triage_controls import (
-    RESOLUTION_REASONS,
-    CardOptions,
-    control_blocks,
-    person_name,
-    status_blocks,
+from zofbot.slack.views.outcomes import (
+    OUTCOME_EXPLANATIONS,
+    OUTCOME_STYLES,
+    OutcomeStyle,
+    format_counts,
+    format_tally,
+    style_of_run,
 )
-from zofbot.slack.views.triage.triage_controls import STATE_STYLES as STATES
+from zofbot.slack.views.render_context import RenderContext
+from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, status_blocks
+from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import TriageRecord, TriageState
 
 

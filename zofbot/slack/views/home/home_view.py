@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.notifications import text
-from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import (
     Block,
     context_block,
@@ -17,6 +16,7 @@ from zofbot.slack.views.home.channel_sections import failure_section, mute_secti
 from zofbot.slack.views.home.health_section import health_section
 from zofbot.slack.views.home.home_data import DailyStats, HomeData
 from zofbot.slack.views.home.run_sections import progress_section, schedule_section
+from zofbot.slack.views.replies import error_replies
 
 CONSOLE_ONLY_NOTE = "Coverage, risk and specifications are in Zof's Console only: Zof has no API for them."
 """What App Home lacks, and why (https://zof.ai/docs/reliability/risk, https://zof.ai/docs/specifications)."""
@@ -80,7 +80,7 @@ def unexpected_error_view(reference: str) -> Block:
     return {
         "type": "home",
         "blocks": [
-            *replies.unexpected_error_reply(reference).blocks,
+            *error_replies.unexpected_error_reply(reference).blocks,
             context_block(f"`{SLASH_COMMAND} help` works without it."),
         ],
     }

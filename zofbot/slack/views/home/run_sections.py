@@ -12,10 +12,10 @@ from zofbot.slack.views.blocks import (
     link_button,
     section_block,
 )
-from zofbot.slack.views.cards import OUTCOME_STYLES, outcome_word
 from zofbot.slack.views.components import format_planned_time, paragraph_blocks
 from zofbot.slack.views.home.channel_sections import list_heading
 from zofbot.slack.views.home.home_data import HomeData
+from zofbot.slack.views.outcomes import OUTCOME_STYLES, outcome_word
 
 MAX_RUNS_IN_PROGRESS = 5
 MAX_NEXT_RUNS = 5
