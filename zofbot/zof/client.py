@@ -13,7 +13,7 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import ZofRejected
 from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
 from zofbot.observability.emitter import EventEmitter
-from zofbot.zof import admin_parsing, pagination, parsing, protocol
+from zofbot.zof import endpoint_parsing, pagination, parsing, protocol, schedule_parsing
 from zofbot.zof.calls import ZofCalls
 from zofbot.zof.pagination import ListedT, ListRequest, QueryFilters
 from zofbot.zof.protocol import Page
@@ -142,7 +142,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Schedule], None]:
         """Page through the schedules, including paused ones, like ``list_results``."""
         return self._list_unfiltered(
-            "/schedules", "list of schedules", admin_parsing.parse_schedules_page, patience, pages
+            "/schedules", "list of schedules", schedule_parsing.parse_schedules_page, patience, pages
         )
 
     def list_endpoints(
@@ -150,7 +150,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Endpoint], None]:
         """Page through the webhook endpoints like ``list_results``; needs ``webhooks:manage``."""
         return self._list_unfiltered(
-            "/webhooks", "list of webhooks", admin_parsing.parse_endpoints_page, patience, pages
+            "/webhooks", "list of webhooks", endpoint_parsing.parse_endpoints_page, patience, pages
         )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
@@ -161,7 +161,7 @@ class ZofClient:
         body = {"url": url, "events": list(events), "secret": secret}
         request = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
         return await self._calls.send_request(
-            request, lambda found, request_id: admin_parsing.parse_endpoint(found), TimeBudget.FOLLOW_UP
+            request, lambda found, request_id: endpoint_parsing.parse_endpoint(found), TimeBudget.FOLLOW_UP
         )
 
     async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's name

@@ -52,29 +52,6 @@ def as_count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**9 else None
 
 
-_QUARANTINE_WORDS = {"quarantined": True, "quarantine": True, "active": True, "true": True, "yes": True, "on": True,
-                     "false": False, "no": False, "off": False, "none": False, "inactive": False, "released": False,
-                     "ended": False, "expired": False, "not_quarantined": False}  # fmt: skip
-
-
-def as_quarantine(value: object) -> bool | None:
-    """Return whether a value marks a case as quarantined: a flag, a word, or an object with its state.
-
-    Zof's documentation names quarantine (https://zof.ai/docs/test-health) and no field for it. An object without a
-    state is believed to be a quarantine in force.
-    """
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return _QUARANTINE_WORDS.get(re.sub(r"[\s_-]+", "_", value.strip().casefold()))
-    if not isinstance(value, dict) or not value:
-        return None
-    states = (
-        as_quarantine(value[name]) for name in ("quarantined", "active", "enabled", "status", "state") if name in value
-    )
-    return next((state for state in states if state is not None), value.get("released_at") is None)
-
-
 def as_datetime(value: object) -> datetime | None:
     """Return a time in UTC: ISO 8601 (naive means UTC), Unix seconds, or milliseconds above 10^12.
 
@@ -109,3 +86,13 @@ def as_cursor(value: object) -> str | None:
     ):
         return None
     return value
+
+
+def as_flag(value: object) -> bool | None:
+    """Return a boolean."""
+    return value if isinstance(value, bool) else None
+
+
+def as_text_list(value: object) -> list[str] | None:
+    """Return the texts in a list."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else None

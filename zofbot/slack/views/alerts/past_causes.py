@@ -7,7 +7,7 @@ from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.slack.views.blocks import Block
 from zofbot.slack.views.components import paragraph_blocks
-from zofbot.slack.views.triage.triage_controls import RESOLUTION_REASONS, person_name
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name
 
 
 def past_cause_blocks(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
