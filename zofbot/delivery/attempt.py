@@ -181,7 +181,7 @@ class NotificationSender:
                     await self._join_channel(claim.notification.channel, error)
                 else:
                     log.error("card refused", key=claim.notification.key, reason=error.reason)
-                    message = message.plain_version()
+                    message = message.simpler_version()
         raise _LeaseEnding
 
     async def _post_or_update(self, claim: Claim, message: Message) -> Receipt:

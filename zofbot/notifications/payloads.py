@@ -18,6 +18,7 @@ from zofbot.domain.redaction import redact
 from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.extra_summaries import ExtraSummary
 from zofbot.notifications.past_causes import PastCause
 from zofbot.notifications.past_causes import Resolution as Resolution  # noqa: PLC0414  (exported for mypy)
 from zofbot.subscriptions.case_history import CasePast
@@ -94,6 +95,7 @@ class CaseSummary(_PayloadModel):
     """Whether Zof marks the case as quarantined."""
     signature: str = ""
     """The id of its failure text's signature, which begins with the version of the rules; empty if not known."""
+    extras: tuple[ExtraSummary, ...] = ()
 
     @classmethod
     def from_result(cls, result: Result, most: int = 200, signature: str = "") -> CaseSummary:
@@ -154,6 +156,8 @@ class _AlertPayload(_PayloadModel):
     """How somebody had resolved the same failure, in an earlier alert."""
     past: tuple[PastCause, ...] = ()
     """What is remembered of its causes, those seen before; at most ``MAX_PAST_CAUSES``."""
+    extras: tuple[ExtraSummary, ...] = ()
+    """What else Zof says about it, such as the commit."""
 
     @property
     def is_recovered(self) -> bool:

@@ -1,6 +1,6 @@
 """Whether Zof marks a case as quarantined: its failures are known, and not to be worked on now.
 
-Zof's documentation names quarantine (https://zof.ai/docs/test-health) and no field for it, so several forms are accepted.
+Zof's documentation names quarantine (https://zof.ai/docs/test-health), but no field for it, so several are accepted.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import re
 from zofbot.zof.coerce import as_text, value_at
 from zofbot.zof.field_names import FIELD_PATHS, JsonObject, first_value
 
-_STATES = {
-    **dict.fromkeys(("quarantined", "quarantine", "in_quarantine", "active", "in_force", "true", "yes", "on"), True),
-    **dict.fromkeys(
-        ("false", "no", "off", "none", "inactive", "released", "ended", "expired", "not_quarantined"), False
-    ),
-}
+_IN_FORCE = ("quarantined", "quarantine", "in_quarantine", "active", "in_force", "true", "yes", "on")
+_OVER = ("false", "no", "off", "none", "inactive", "released", "ended", "expired", "not_quarantined")
+_STATES = dict.fromkeys(_IN_FORCE, True) | dict.fromkeys(_OVER, False)
 
 _STATE_NAMES = ("quarantined", "active", "enabled", "status", "state")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
+from zofbot.notifications.extra_summaries import merge_summaries
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
@@ -24,6 +25,7 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_field_pairs, link_blocks
 from zofbot.slack.views.outcomes import (
     OUTCOME_EXPLANATIONS,
     OUTCOME_STYLES,
@@ -45,7 +47,15 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     below = [
         *_outcome_explanation(context.present, run.outcome),
         *([section_block(format_tally(run))] if format_tally(run) else []),
-        *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
+        *field_blocks(
+            [
+                *location_fields(body.run),
+                *_time_fields(body.run),
+                *_count_fields(body),
+                *extra_field_pairs(body.extras),
+            ]
+        ),
+        *link_blocks(body.extras, context.links),
         *failure_rows(body),
         *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
         *_past_resolution(body, context.present),
@@ -65,6 +75,7 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
 def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     """Render a failing case, over one or more runs."""
     case, several = body.case, body.count > 1
+    extras = merge_summaries(case.extras, body.extras)
     told = [
         ("Failures", str(body.count)),
         ("In this run", count_noun(case.attempts, "attempt") if case.attempts > 1 else ""),
@@ -75,9 +86,10 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     result = Result(id=case.id, run_id=body.run.id or None, url=case.url or None)
     below = [
         *_outcome_explanation(context.present, case.outcome),
-        *_with_details_button(field_blocks([*location_fields(body.run), *told]), case.id),
+        *_with_details_button(field_blocks([*location_fields(body.run), *told, *extra_field_pairs(extras)]), case.id),
         *failure_blocks(case),
         *paragraph_blocks(filter(None, [case_past_text(case)])),
+        *link_blocks(extras, context.links),
         *_past_resolution(body, context.present),
         *past_cause_blocks(body),
         *_status_change(body),
