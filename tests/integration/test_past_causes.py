@@ -87,7 +87,7 @@ async def test_a_new_a_known_and_a_flaky_failure_are_told_apart_and_the_flaky_on
         before = await end_run(hears, slow=slow, old=old, young="")
         if slow or old:  # on its own, so that the limit of mentions a minute leaves none out
             await wait_until(partial(is_shown, hears, before))
-        await end_run(hears, slow="slow", old="old", young="young")
+    await end_run(hears, slow="slow", old="old", young="young")
     await wait_until(lambda: any("Failed: young" in text_of(item) for item in root_messages(hears)))
     young = next(item for item in root_messages(hears) if "Failed: young" in text_of(item))
     assert f"🆕 *New*: passed in run `{before}`, 2 h" in text_of(young)
