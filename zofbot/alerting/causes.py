@@ -6,15 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from zofbot.alerting.failure_signature import Signature, make_signature
+from zofbot.alerting.failure_signature import VERSION, Signature, make_signature
 from zofbot.domain.model import Result
-from zofbot.notifications.payloads import CaseSummary, CauseSummary
+from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, CauseSummary, RunAlertPayload
+from zofbot.notifications.text import clip_text
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
 
 MAX_CAUSES = 10
 """Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
+
+
+MAX_CAUSES_OF_MEMBER = 3
+"""Causes of an alert that a storm counts separately."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,11 @@ class Cause:
     def split_unknown(self) -> list[Cause]:
         """Return the cause itself; without a signature nothing says that it is one, so each failure is apart."""
         return [self] if self.signature else [Cause("", (result,)) for result in self.results]
+
+
+def is_of_other_version(signature: str) -> bool:
+    """Whether other rules made a signature, which therefore cannot be compared."""
+    return signature.partition("-")[0] != VERSION
 
 
 def signature_of_text(text: str) -> Signature:
@@ -60,6 +70,14 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
 def summarize_case(result: Result, most: int = 200) -> CaseSummary:
     """Summarize a result with its signature and at most ``most`` characters of its failure text."""
     return CaseSummary.from_result(result, most, signature_of(result))
+
+
+def member_causes(body: RunAlertPayload | CaseAlertPayload, failures: int) -> tuple[CauseSummary, ...]:
+    """Return the worst causes of an alert's failures in short, for the storm that may count it."""
+    if isinstance(body, RunAlertPayload):
+        return body.causes[:MAX_CAUSES_OF_MEMBER]
+    example = body.case.model_copy(update={"why": clip_text(body.case.why, 200)})
+    return (CauseSummary(signature=body.case.signature, count=failures, example=example),)
 
 
 def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:

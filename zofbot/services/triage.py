@@ -273,10 +273,12 @@ class TriageService:
 
 
 def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:
-    """Leave out each storm with open members: the members represent it."""
+    """Leave out each storm with open members, which represent it; of a cause, leave out the members."""
     known = list(failures)
-    open_ = {failure.storm for failure in known if not failure.present.state.is_closed}
-    return [failure for failure in known if failure.key not in open_]
+    causes = {each.key for each in known if isinstance(each.body, StormPayload) and each.body.by_cause}
+    left = [failure for failure in known if failure.storm not in causes]
+    open_ = {failure.storm for failure in left if not failure.present.state.is_closed}
+    return [failure for failure in left if failure.key not in open_]
 
 
 def without_storm_members(failures: Iterable[Failure]) -> list[Failure]:

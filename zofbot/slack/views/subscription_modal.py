@@ -37,7 +37,11 @@ EVENT_LABELS = {
     EventType.INTEGRATION: "Integration error",
     EventType.PLAN: "Remediation plan waits for approval",
 }
-GROUPING_LABELS = {Grouping.RUN: "One message a run", Grouping.CASE: "One message a case, over many runs"}
+GROUPING_LABELS = {
+    Grouping.RUN: "One message a run",
+    Grouping.CASE: "One message a case, over many runs",
+    Grouping.CAUSE: "One message a cause, over runs and projects",
+}
 BROADCAST_LABELS = {
     Broadcast.RELAPSE: "Failing again within an hour of recovering",
     Broadcast.WORSE: "Failing again after 6 hours without a failure",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
-from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, FailurePayload, RunAlertPayload, RunSummary
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.cards import (
@@ -50,8 +50,8 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
         *([section_block(format_tally(run))] if format_tally(run) else []),
         *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
         *failure_rows(body),
-        *_past_resolution(body, context.present),
-        *_status_change(body),
+        *past_resolution(body, context.present),
+        *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.run_url(run)),
         *_omission_notes(body, context),
@@ -78,8 +78,8 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
         *_outcome_explanation(context.present, case.outcome),
         *_with_details_button(field_blocks([*location_fields(body.run), *told]), case.id),
         *failure_blocks(case),
-        *_past_resolution(body, context.present),
-        *_status_change(body),
+        *past_resolution(body, context.present),
+        *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.result_url(result)),
         *_omission_notes(body, context),
@@ -142,7 +142,7 @@ def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderCon
     return [context_block(note) for note in notes if note]
 
 
-def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
+def status_change(body: FailurePayload) -> list[Block]:
     """Return a line with the time and run of the last recovery or relapse."""
     if body.turned is None:
         return []
@@ -151,7 +151,7 @@ def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
     return [section_block(f"{what} {format_moment(body.turned)}{by}")]
 
 
-def _past_resolution(body: RunAlertPayload | CaseAlertPayload, present: TriageRecord) -> list[Block]:
+def past_resolution(body: FailurePayload, present: TriageRecord) -> list[Block]:
     """Return a line about the resolution before it failed again; empty once the failure is closed."""
     before = body.resolved
     if before is None or present.state.is_closed:
