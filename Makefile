@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Compiled files are kept: every worker and every bot that a test starts would compile all of the code again.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test coverage check lint bench soak audit requirements sbom manifest clean
 
 demo: $(VENV)/ready

@@ -35,6 +35,7 @@ from zofbot.observability.metrics import Metrics
 from zofbot.polling.poller import Poller
 from zofbot.simulator.quota import BurstLimit
 from zofbot.simulator.zof.state import format_time
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views.renderer import render_notification
 from zofbot.store.keyspace import Keyspace
@@ -145,7 +146,9 @@ class Bot:
         self.client = client
         self.outbox = Outbox(Keyspace(client, NAMESPACE), Clock())
         self.hints = PendingRuns(Keyspace(client, NAMESPACE), Clock())
-        notifier = SlackClient(session, token="xoxb-bench", api_url=f"{slack}/api/", events=self.events, clock=Clock())
+        notifier = SlackClient(
+            SlackCalls(session, token="xoxb-bench", api_url=f"{slack}/api/", events=self.events, clock=Clock())
+        )
         self.dispatcher = Dispatcher(
             self.outbox,
             notifier,

@@ -57,7 +57,8 @@ from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import payloads
 from zofbot.simulator.world import World
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import cards, replies
+from zofbot.slack.views import cards
+from zofbot.slack.views.replies import help_replies
 from zofbot.store.redis_server.data_folder import socket_path
 from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.zof import parsing
@@ -122,7 +123,7 @@ def card(result: Result) -> dict[str, Any]:
 
 def bare(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:
     """The bare Bolt app of this kind, with the environment that zofbot has."""
-    ready = {"help": replies.all_commands_help().message_fields(), "result": card(example())}
+    ready = {"help": help_replies.all_commands_help().message_fields(), "result": card(example())}
 
     async def answer(ack: Any, body: dict[str, Any]) -> None:
         verb = body["text"].partition(" ")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator, Generator
 
@@ -11,12 +12,12 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot, started
+from tests.support.sample_world import fill_world
 from tests.support.slack_app import slack_app
 from tests.support.triage import triage_bot
 from tests.support.valkey_servers import folder_in_memory, shared_valkey
 from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 
@@ -31,6 +32,13 @@ hypothesis.settings.load_profile("zofbot")
 count_redis_replies()
 
 __all__ = ["slack_app", "triage_bot"]
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the collected tests out of garbage collections, which otherwise look at all of them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +75,7 @@ async def clock() -> MovableClock:
 async def stage(clock: MovableClock) -> AsyncIterator[SimulatorServer]:
     """The simulated Slack and Zof with sample data, without a bot."""
     world = World(clock)
-    seed_world(world)
+    fill_world(world)
     stage = SimulatorServer(world)
     await stage.start()
     yield stage

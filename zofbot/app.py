@@ -30,7 +30,8 @@ from zofbot.observability.trace_recorder import TraceRecorder
 from zofbot.services.canary import ZofClock
 from zofbot.services.catalog import Catalog
 from zofbot.services.triage import TriageService
-from zofbot.slack.client import BotIdentity, SlackClient
+from zofbot.slack.client import SlackClient
+from zofbot.slack.identity import BotIdentity
 from zofbot.store import Store, open_store
 from zofbot.store.audit import AuditLog
 from zofbot.store.health import log_problems
@@ -88,7 +89,7 @@ class Zofbot:
         """Fetch the bot's identity from Slack, retrying until it succeeds; commands work meanwhile."""
         while self.identity is None:
             try:
-                self.identity = await self.notifier.fetch_identity()
+                self.identity = await self.notifier.identity.fetch()
                 log.info("slack connected", team=self.identity.team, bot=self.identity.user)
             except SlackError as error:
                 log.error("slack not connected", reason=error.reason, mend=error.next_step)

@@ -25,7 +25,8 @@ from zofbot.services.preparation import NotificationPreparer
 from zofbot.services.run_commands import RunCommands
 from zofbot.services.triage import TriageService
 from zofbot.slack import shared_channels
-from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
+from zofbot.slack.calls import CALL_DEADLINE_SECONDS, SlackCalls
+from zofbot.slack.client import SlackClient
 from zofbot.slack.directory import Directory
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import channel_notes, renderer
@@ -219,5 +220,7 @@ async def open_slack_client(
     async with aiohttp.ClientSession(trust_env=not is_local) as session:
         token = settings.slack_bot_token.get_secret_value()
         yield SlackClient(
-            session, token=token, api_url=settings.slack_api_url, events=events, clock=clock, deadline=deadline
+            SlackCalls(
+                session, token=token, api_url=settings.slack_api_url, events=events, clock=clock, deadline=deadline
+            )
         )

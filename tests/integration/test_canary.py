@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
@@ -84,7 +86,7 @@ def canary_channel(bot: RunningBot) -> Channel:
 async def there(valkey: str) -> AsyncIterator[RunningBot]:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
         canary_channel(bot)
-        sample = bot.app.metrics.registry.get_sample_value
+        sample = partial(metric_value, bot.app.metrics)
         polled = {"outcome": "done"}
         await wait_until(
             lambda: (sample("zofbot_poll_turns_total", polled) or 0) > 0
@@ -109,7 +111,7 @@ def standing_probes(bot: RunningBot) -> list[PostedMessage]:
 
 
 def failure_counts(bot: RunningBot) -> dict[str, float]:
-    sample = bot.app.metrics.registry.get_sample_value
+    sample = partial(metric_value, bot.app.metrics)
     return {link: sample("zofbot_canary_failures_total", {"link": link}) or 0.0 for link in CANARY_LINKS}
 
 
@@ -143,7 +145,7 @@ async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: Runn
 
 
 async def test_how_long_it_took_and_when_it_came_through_are_counted(there: RunningBot, hatch: Hatch) -> None:
-    sample = there.app.metrics.registry.get_sample_value
+    sample = partial(metric_value, there.app.metrics)
     began = there.world.clock.time()
     await hatch(there).probe_once()
     assert sample("zofbot_canary_seconds_count") == 1
@@ -368,7 +370,7 @@ async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two
 ) -> None:
     canary = hatch(there, within=2.0)
     assert (await canary.probe_once()).faults == []
-    before = there.app.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
+    before = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
     breaks(there)
     with capture_logs() as logs:
         turn = await canary.probe_once()
@@ -379,7 +381,7 @@ async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two
     assert what in line["what"]
     assert mend in line["mend"]
     assert line["mend"]
-    now = there.app.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
+    now = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
     assert now == before
 
 
@@ -501,14 +503,14 @@ def own_messages(bot: RunningBot) -> list[PostedMessage]:
 async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(there: RunningBot) -> None:
     await asyncio.sleep(0.3)
     assert own_messages(there) == []
-    last = there.app.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
+    last = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
     assert last is not None
     assert math.isnan(last), "no rule compares it"
 
 
 async def test_lateness_counts_from_the_start_until_one_came_through(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE") as bot:
-        sample = bot.app.metrics.registry.get_sample_value
+        sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_canary_last_success_timestamp_seconds") or 0) > 0)
 
 

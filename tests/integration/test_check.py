@@ -28,7 +28,7 @@ from zofbot.diagnostics.runner import MAX_CHECK_SECONDS
 from zofbot.domain.errors import ZofRejected
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.simulator.slack.model import BOT_USER_ID
-from zofbot.slack.client import BotIdentity
+from zofbot.slack.identity import BotIdentity
 from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import wait_until
+from tests.support.metric_values import metric_value
+from tests.support.sample_world import fill_world
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import SetClock
 from zofbot.concurrency import cancel_tasks
@@ -31,10 +33,10 @@ from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown, Stor
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.simulator.world import World
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
 from zofbot.slack.views.blocks import Message as Said
@@ -119,12 +121,12 @@ class DispatcherBench:
         return known.reason if known else ""
 
     def metric_value(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+        return metric_value(self.metrics, name, labels) or 0.0
 
 
 def world() -> World:
     made = World(SetClock(NOW))
-    seed_world(made)
+    fill_world(made)
     made.slack.messages.clear()
     return made
 
@@ -143,12 +145,14 @@ async def dispatcher_bench(
             events = EventEmitter(metrics)
             clock = made.clock
             notifier = SlackClient(
-                session,
-                token=made.slack.bot_token,
-                api_url=f"{stage.url}/api/",
-                events=events,
-                clock=clock,
-                deadline=deadline,
+                SlackCalls(
+                    session,
+                    token=made.slack.bot_token,
+                    api_url=f"{stage.url}/api/",
+                    events=events,
+                    clock=clock,
+                    deadline=deadline,
+                )
             )
             outbox = Outbox(Keyspace(client, "test"), clock)
             told: list[tuple[str, str]] = []

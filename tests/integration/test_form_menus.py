@@ -10,7 +10,8 @@ from tests.support.bot import RunningBot, each_transport, text_of, wait_until
 from zofbot.domain.model import Project
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.slack.model import UserGroup, View
-from zofbot.slack.views import menu_options, subscription_modal
+from zofbot.slack.views import menu_options
+from zofbot.slack.views.subscription_form import form_parser, modal
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription, parse_filters
 
@@ -140,15 +141,13 @@ def test_a_name_becomes_the_pattern_that_means_it(name: str, value: str | None) 
 )  # fmt: skip
 def test_the_form_reads_back_what_it_was_filled_with(wish: str) -> None:
     start = parse_filters(wish)
-    view = subscription_modal.build_modal(
-        subscription_modal.SubscriptionFormState("C1", "", 1.0), "qa", start, handles={"S1": "leads"}
-    )
+    view = modal.build_modal(modal.SubscriptionFormState("C1", "", 1.0), "qa", start, handles={"S1": "leads"})
     assert blocks.find_problems(view, "modal") == []
     state: dict[str, Any] = {}
     for block in view["blocks"]:
         if element := block.get("element"):
             filled = {name.replace("initial", "selected"): value for name, value in element.items()}
             state[block["block_id"]] = {element["action_id"]: filled | {"value": element.get("initial_value")}}
-    read = subscription_modal.parse_form(state)
+    read = form_parser.parse_form(state)
     assert not read.errors
     assert (read.subscription.project, set(read.subscription.mention)) == (start.project, set(start.mention))

@@ -29,9 +29,9 @@ from zofbot.polling import status
 from zofbot.services.daily_stats import CACHE_SECONDS, summarize_runs
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.seed import INCIDENT_ROOM
-from zofbot.slack.views import home
 from zofbot.slack.views.channel_notes import note_payload
-from zofbot.slack.views.home import (
+from zofbot.slack.views.home import channel_sections, health_section, home_view
+from zofbot.slack.views.home.home_data import (
     BotHealth,
     DailyStats,
     DeadLetterRow,
@@ -77,7 +77,7 @@ BODIES = st.one_of(
     ),
 )
 ROWS = st.builds(FailureRow, TEXTS, BODIES, TRIAGES, TEXTS, TEXTS)
-PARTS = st.builds(FailureList, st.lists(ROWS, max_size=home.MAX_FAILURE_ROWS), st.integers(0, 10**6))
+PARTS = st.builds(FailureList, st.lists(ROWS, max_size=channel_sections.MAX_FAILURE_ROWS), st.integers(0, 10**6))
 RUNS = st.builds(
     Run, id=st.text("abc_-0", min_size=1) | TEXTS, title=TEXTS | st.none(), project_name=TEXTS | st.none(),
     outcome=st.sampled_from(Outcome), environment=TEXTS | st.none(), status=TEXTS | st.none(),
@@ -121,7 +121,7 @@ HOMES = st.builds(
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(HOMES)
 def test_whatever_there_is_slack_takes_it(shown: HomeData) -> None:
-    view = home.render_home(shown)
+    view = home_view.render_home(shown)
     assert blocks.find_problems(view, "home") == []
     assert len(view["blocks"]) <= 100
     assert len(json.dumps(view)) <= 250_000
@@ -135,7 +135,8 @@ def test_the_fullest_home_there_can_be_fits() -> None:
         owner=Actor(id="U1", name=long), did=Action.ACKNOWLEDGE, at=2.0, state=Stands.SNOOZED, until=5e9
     )
     part = FailureList(
-        [FailureRow(long, body, present, "https://x.example/" + "y" * 3000, "C1")] * home.MAX_FAILURE_ROWS, 10**9
+        [FailureRow(long, body, present, "https://x.example/" + "y" * 3000, "C1")] * channel_sections.MAX_FAILURE_ROWS,
+        10**9,
     )
     run = Run(
         id="r" * 128, title=long, project_name=long, environment=long, status=long, url="https://zof.ai/" + "z" * 2900
@@ -160,7 +161,7 @@ def test_the_fullest_home_there_can_be_fits() -> None:
         ),
         schedules=[Schedule(id="s" * 128, name=long, cron=long, project=long, environment=long)] * 40,
     )
-    view = home.render_home(shown)
+    view = home_view.render_home(shown)
     assert blocks.find_problems(view, "home") == []
     assert len(json.dumps(view)) <= 250_000
     assert view["blocks"][-1]["type"] == "context", "nothing had to be cut off at the end"
@@ -169,10 +170,10 @@ def test_the_fullest_home_there_can_be_fits() -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        home.guest_view(),
-        home.guest_view("Slack did not say."),
-        home.fallback_view(),
-        home.unexpected_error_view("ref_1"),
+        home_view.guest_view(),
+        home_view.guest_view("Slack did not say."),
+        home_view.fallback_view(),
+        home_view.unexpected_error_view("ref_1"),
     ],
 )
 def test_what_stands_in_its_place_is_taken_too(view: dict[str, Any]) -> None:
@@ -184,7 +185,7 @@ def test_what_stands_in_its_place_is_taken_too(view: dict[str, Any]) -> None:
     [(0.0, "0 %"), (1.0, "100 %"), (0.999, "99 %"), (0.0001, "1 %"), (0.5, "50 %"), (0.714, "71 %")],
 )
 def test_all_and_nothing_are_said_only_of_all_and_nothing(part: float, told: str) -> None:
-    assert home.format_percent(part) == told
+    assert home_view.format_percent(part) == told
 
 
 def view_text(view: dict[str, Any]) -> str:
@@ -197,17 +198,17 @@ def test_zof_in_trouble_is_said_with_its_request_id_and_the_rest_stays() -> None
         open=3,
         health=BotHealth(zof=ZofProblem("Zof is busy.", "req_7"), polled=START_TIME, polling=True),
     )
-    view = view_text(home.render_home(shown))
+    view = view_text(home_view.render_home(shown))
     assert "Zof is busy. Request ID: `req_7`" in view
     assert "Open in your channels*\\n3" in view
     assert "Runs in 24 h" not in view
-    nothing = home.render_home(HomeData(now=START_TIME, health=BotHealth(zof=ZofProblem("Zof is busy."))))
+    nothing = home_view.render_home(HomeData(now=START_TIME, health=BotHealth(zof=ZofProblem("Zof is busy."))))
     assert "Zof returned no request id." in view_text(nothing)
 
 
 def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
     view = view_text(
-        home.render_home(HomeData(now=START_TIME, figures=DailyStats(START_TIME, 500, 250, 250, cut=True)))
+        home_view.render_home(HomeData(now=START_TIME, figures=DailyStats(START_TIME, 500, 250, 250, cut=True)))
     )
     assert "Runs in 24 h*\\nover 500" in view
     assert "50 %" in view
@@ -228,7 +229,7 @@ def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
     ],
 )
 def test_health_says_what_is_amiss(health: BotHealth, told: str) -> None:
-    view = view_text(home.render_home(HomeData(now=START_TIME, health=health)))
+    view = view_text(home_view.render_home(HomeData(now=START_TIME, health=health)))
     assert told in view
     assert ("all is well" in view) == (not told.startswith(("⚠️", "Nobody", "Slack", "1", "2", "nothing")))
 
@@ -515,7 +516,7 @@ async def test_guests_see_what_can_be_looked_up_and_no_more(there: RunningBot, u
 async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(there: RunningBot) -> None:
     await there.type_text("/zof subscribe project:checkout")
     await home_text(there)
-    await press_on_home(there, home.EDIT_ACTION_ID)
+    await press_on_home(there, channel_sections.EDIT_ACTION_ID)
     await wait_until(lambda: bool(there.world.slack.modals.get(ANA)))
     form = there.world.slack.modals[ANA][-1]
     values = {"project": {"project": {"type": "plain_text_input", "value": "search"}}}
@@ -537,7 +538,7 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: Run
         there.settings, there.world.clock, workers=False
     ) as other:  # a process that has not asked Slack yet
         there.world.slack.request_url = f"{other.url}/slack/events"
-        await press_on_home(there, home.EDIT_ACTION_ID, BEN)
+        await press_on_home(there, channel_sections.EDIT_ACTION_ID, BEN)
         await wait_until(lambda: "You are not in that channel" in shown_home(there, BEN))
     assert not there.world.slack.modals.get(BEN)
 
@@ -561,8 +562,8 @@ async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who
     key = await park_dead_letter(there)
     view = await home_text(there)
     assert "1 notification was given up" in view
-    assert find_button(there, home.RETRY_ACTION_ID)["confirm"]
-    await press_on_home(there, home.RETRY_ACTION_ID)
+    assert find_button(there, health_section.RETRY_ACTION_ID)["confirm"]
+    await press_on_home(there, health_section.RETRY_ACTION_ID)
     await wait_until(lambda: "It is sent after all" in shown_home(there))
     acts = [
         record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "outbox retry"
@@ -576,10 +577,10 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: R
     await park_dead_letter(there)
     await home_text(there, BEN)
     assert "1 notification was given up" in shown_home(there, BEN)
-    assert home.RETRY_ACTION_ID not in shown_home(there, BEN)
+    assert health_section.RETRY_ACTION_ID not in shown_home(there, BEN)
     await home_text(there, ANA)
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
-    await press_on_home(there, home.RETRY_ACTION_ID, BEN)
+    await press_on_home(there, health_section.RETRY_ACTION_ID, BEN)
     await wait_until(lambda: "You cannot retry an undelivered alert" in shown_home(there, BEN))
     acts = await AuditLog(there.app.store.keyspace).read_records()
     assert not [act for act in acts if act.act == "outbox retry"]
@@ -590,7 +591,7 @@ async def test_what_was_sent_meanwhile_is_not_retried(there: RunningBot) -> None
     await home_text(there)
     assert await there.app.outbox.drop(key)
     await there.app.store.client.delete(f"{{zofbot}}:note:{key}")
-    await press_on_home(there, home.RETRY_ACTION_ID)
+    await press_on_home(there, health_section.RETRY_ACTION_ID)
     await wait_until(lambda: "That is not given up any more" in shown_home(there))
 
 

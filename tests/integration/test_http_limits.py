@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from tests.support.bot import RunningBot, running_bot, wait_until
+from tests.support.metric_values import metric_value
 from tests.support.virtual_time import StoppedClock, silent_redis
 from zofbot.clock import Clock
 from zofbot.http.limits import (
@@ -324,7 +326,7 @@ async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_ar
     both: RunningBot, valkey: str, log: io.StringIO
 ) -> None:
     count = MAX_CONCURRENT_WEBHOOKS + MAX_WAITING_WEBHOOKS + 60
-    sample = both.app.metrics.registry.get_sample_value
+    sample = partial(metric_value, both.app.metrics)
     async with redis.from_url(valkey) as client:
         await both.answer_text("/zof help")
         with silent_redis():
@@ -347,5 +349,5 @@ async def test_a_flood_of_strays_costs_a_line_and_people_are_answered(both: Runn
     assert outcome.status == 200
     assert await flooding == {401: 400, "again": 0}
     assert len(log_entries(log, "stray webhook")) == 1
-    sample = both.app.metrics.registry.get_sample_value
+    sample = partial(metric_value, both.app.metrics)
     assert sample("zofbot_zof_webhooks_total", {"answer": "unsigned"}) == 400

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from tests.support.metric_values import metric_value
 from zofbot.app import run_bot
 from zofbot.config.manifest import SCOPES_BY_METHOD
 from zofbot.delivery.outcome_labels import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
@@ -75,7 +77,7 @@ async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
         bot.world.zof.quota = MinuteQuota(600)
         await bot.type_text("/zof subscribe project:*")
         await wait_until(lambda: any("subscribed" in text_of(message) for message in bot.public_messages()))
-        sample = bot.app.metrics.registry.get_sample_value
+        sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
         await wait_until(lambda: (sample("zofbot_poll_duration_seconds_count") or 0) > 0)
         seen = await scrape_metrics(bot.app.url)

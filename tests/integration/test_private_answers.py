@@ -9,7 +9,7 @@ import pytest
 from tests.support.bot import RunningBot, each_transport, running_bot, text_of, wait_until
 from tests.support.triage import button_of, flaky_resolution, mention_bot, press_button, raise_alert
 from zofbot.simulator.slack.model import PostedMessage
-from zofbot.slack.views import replies
+from zofbot.slack.views.replies import request_replies
 
 pytestmark = pytest.mark.anyio
 
@@ -145,4 +145,4 @@ async def _resolve_form(bot: RunningBot, root: PostedMessage) -> str:
 
 
 def test_nothing_promises_to_replace() -> None:
-    assert "replace" not in str(replies.still_working_reply().message_fields())
+    assert "replace" not in str(request_replies.still_working_reply().message_fields())

@@ -19,6 +19,7 @@ import redis.asyncio as redis
 
 from tests.support.bot import wait_until
 from tests.support.paths import ROOT
+from tests.support.sample_world import fill_world
 from tests.support.store_snapshot import SECRET, restore_store
 from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import Zofbot, run_bot
@@ -30,10 +31,10 @@ from zofbot.domain.errors import OutdatedVersion, StoreUnavailable
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import TriageService
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.world import World
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views import blocks as slack_message
 from zofbot.store.attempt_results import AttemptResult, Sent
@@ -78,7 +79,7 @@ class LaterVersion:
         began = now.time()
         self.clock = MovableClock(lambda: float(frozen["at"]) + now.time() - began)
         self.world = World(self.clock, seed=2)  # whose ids are not those that were frozen
-        seed_world(self.world)
+        fill_world(self.world)
         self.world.zof.quota = None
         self.world.zof.runs |= frozen["runs"]
         self.world.zof.results |= frozen["results"]
@@ -304,7 +305,9 @@ class WorkerFleet:
             return False
         events, slack = EventEmitter(), self.stage.world.slack
         notifier = SlackClient(
-            self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", events=events, clock=self.clock
+            SlackCalls(
+                self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", events=events, clock=self.clock
+            )
         )
         outbox = self.make_outbox(schema)
 
@@ -345,7 +348,7 @@ class WorkerFleet:
 @pytest.mark.parametrize("seed", range(3))
 async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valkey: str) -> None:
     random, world = Random(seed), World(test_clock())
-    seed_world(world)
+    fill_world(world)
     world.slack.paced = False
     stage = SimulatorServer(world)
     await stage.start()

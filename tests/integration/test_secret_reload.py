@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.metric_values import metric_value
 from zofbot.clock import Clock
 from zofbot.config.secret_reload import SECRET_FIELDS, SecretReloader
 from zofbot.config.settings import Settings, load_settings
@@ -63,7 +64,7 @@ async def test_a_new_bot_token_is_used_and_what_waited_for_it_is_sent(there: tup
     await wait_until(lambda: any("subscribed this channel" in text_of(message) for message in bot.public_messages()))
     bot.world.slack.bot_token = "xoxb-another-token"
     assert await post_webhook(bot, webhook_event(fail_run(bot, 1)["id"], "evt_1")) == 200
-    await wait_until(lambda: bot.app.metrics.registry.get_sample_value("zofbot_outbox_paused") == 1)
+    await wait_until(lambda: metric_value(bot.app.metrics, "zofbot_outbox_paused") == 1)
     assert not any("Failed: nightly cart" in text_of(message) for message in bot.public_messages())
     files.write_files(slack_bot_token="xoxb-another-token")
     assert await bot.app.rotation.reload_once() == ["SLACK_BOT_TOKEN"]

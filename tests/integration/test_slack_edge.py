@@ -23,6 +23,7 @@ from zofbot.domain.errors import SlackUnknown
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import broken_replies
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.responses import MAX_REPLY_BYTES
 from zofbot.slack.views.blocks import Message
@@ -147,11 +148,13 @@ def readiness_check(app: Zofbot) -> Callable[[], Awaitable[bool]]:
 async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
         yield SlackClient(
-            session,
-            token=stage.world.slack.bot_token,
-            api_url=f"{stage.url}/api/",
-            events=EventEmitter(),
-            clock=Clock(),
+            SlackCalls(
+                session,
+                token=stage.world.slack.bot_token,
+                api_url=f"{stage.url}/api/",
+                events=EventEmitter(),
+                clock=Clock(),
+            )
         )
 
 

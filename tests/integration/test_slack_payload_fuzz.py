@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot
+from tests.support.metric_values import metric_value
 from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
 from tests.support.slack_traffic import SentPayload, do_everything
 from zofbot.simulator.slack.sender import PayloadSender
@@ -94,7 +95,7 @@ async def test_what_bolt_stumbles_over_is_told_from_what_was_answered(triage_bot
     assert line["event"] == "request not understood"
     assert (await triage_bot.type_text("/zof help")).status == 200
     counted = {"kind": "stray", "answer": "malformed"}
-    assert triage_bot.app.metrics.registry.get_sample_value("zofbot_slack_requests_total", counted) == 1
+    assert metric_value(triage_bot.app.metrics, "zofbot_slack_requests_total", counted) == 1
 
 
 ENVELOPES = [

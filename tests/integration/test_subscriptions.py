@@ -23,8 +23,9 @@ from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.slack import payloads, views_api
 from zofbot.simulator.slack.model import PostedMessage, View
 from zofbot.slack.inbound import parse_private_metadata
-from zofbot.slack.views import preview, subscription_modal
-from zofbot.slack.views.subscription_modal import SubscriptionFormState
+from zofbot.slack.views import preview
+from zofbot.slack.views.subscription_form import form_parser, modal
+from zofbot.slack.views.subscription_form.modal import SubscriptionFormState
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import EventType, Grouping, QuietHours, Subscription, Threshold, format_filters, parse_filters
 from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS
@@ -56,20 +57,20 @@ def view_values(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def form_values(start: Subscription, room: str = "qa-alerts") -> dict[str, Any]:
-    return subscription_modal.build_modal(FORM, room, start)
+    return modal.build_modal(FORM, room, start)
 
 
 @given(SUBSCRIPTIONS)
 def test_every_subscription_is_read_back_from_its_form_as_it_was(subscription: Subscription) -> None:
     view = form_values(subscription)
     assert blocks.find_problems(view, "modal") == []
-    assert subscription_modal.parse_form(view_values(view)) == subscription_modal.ParsedForm(subscription)
+    assert form_parser.parse_form(view_values(view)) == form_parser.ParsedForm(subscription)
 
 
 @pytest.mark.parametrize("pattern", ["R&amp;D", "&&lt;", 'a"b', "a\\b", "a, b", "“x„", "-a b", "a:b", "a\nb", " a"])
 def test_odd_patterns_are_read_back_from_the_form(pattern: str) -> None:
     wanted = Subscription(case=(f"x{pattern}", "y"))
-    assert subscription_modal.parse_form(view_values(form_values(wanted))).subscription == wanted
+    assert form_parser.parse_form(view_values(form_values(wanted))).subscription == wanted
 
 
 def test_the_longest_subscription_that_can_be_typed_fits_into_the_form() -> None:
@@ -82,10 +83,10 @@ def test_the_longest_subscription_that_can_be_typed_fits_into_the_form() -> None
 
 @given(SUBSCRIPTIONS, st.text(min_size=1, max_size=300))
 def test_slack_takes_the_form_with_its_preview_or_what_is_wrong(subscription: Subscription, wrong: str) -> None:
-    filled = subscription_modal.ParsedForm(subscription, {"project": wrong, "env": wrong})
+    filled = form_parser.ParsedForm(subscription, {"project": wrong, "env": wrong})
     assert (
         blocks.find_problems(
-            subscription_modal.with_preview(form_values(subscription), subscription_modal.invalid_form_text(filled)),
+            modal.with_preview(form_values(subscription), form_parser.invalid_form_text(filled)),
             "modal",
         )
         == []
@@ -141,9 +142,9 @@ def picked_people(*users: str) -> dict[str, Any]:
     ],
 )
 def test_what_people_fill_in_is_what_they_would_type(values: dict[str, Any], typed: str) -> None:
-    assert subscription_modal.parse_form(
-        view_values(form_values(Subscription())) | values
-    ) == subscription_modal.ParsedForm(parse_filters(typed))
+    assert form_parser.parse_form(view_values(form_values(Subscription())) | values) == form_parser.ParsedForm(
+        parse_filters(typed)
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,23 +167,21 @@ def test_what_people_fill_in_is_what_they_would_type(values: dict[str, Any], typ
 def test_a_wrong_field_says_what_typing_it_would_say(values: dict[str, Any], block: str, typed: str) -> None:
     with pytest.raises(BadInput) as refused:
         parse_filters(typed)
-    errors = subscription_modal.parse_form(view_values(form_values(Subscription())) | values).errors
+    errors = form_parser.parse_form(view_values(form_values(Subscription())) | values).errors
     assert list(errors) == [block]
     assert errors[block].startswith(refused.value.sentence)
     assert refused.value.next_step in errors[block]
 
 
 def test_a_group_that_is_no_id_says_where_to_find_one() -> None:
-    errors = subscription_modal.parse_form(
-        view_values(form_values(Subscription())) | text_value("groups", "@oncall")
-    ).errors
+    errors = form_parser.parse_form(view_values(form_values(Subscription())) | text_value("groups", "@oncall")).errors
     assert errors == {
-        "groups": "`@oncall` is nobody Slack knows. " + subscription_modal.field_error_text(BadInput(""), "groups")
+        "groups": "`@oncall` is nobody Slack knows. " + form_parser.field_error_text(BadInput(""), "groups")
     }
 
 
 def test_several_wrong_fields_are_said_at_once_and_the_rest_is_understood() -> None:
-    filled = subscription_modal.parse_form(
+    filled = form_parser.parse_form(
         view_values(form_values(Subscription()))
         | text_value("env", "-")
         | text_value("quiet", "?")
@@ -342,11 +341,11 @@ def shown_text(view: View) -> str:
 
 async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: RunningBot) -> None:
     view = await open_form(desk)
-    await press_in(desk, view, subscription_modal.PREVIEW_ACTION_ID, text_value("project", "nothing-of-that-name"))
+    await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", "nothing-of-that-name"))
     await wait_until(lambda: "would have posted nothing" in shown_text(view))
-    await press_in(desk, view, subscription_modal.PREVIEW_ACTION_ID, text_value("project", "checkout"))
+    await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", "checkout"))
     await wait_until(lambda: "messages*" in shown_text(view))
-    await press_in(desk, view, subscription_modal.PREVIEW_ACTION_ID, text_value("project", '"'))
+    await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", '"'))
     await wait_until(lambda: "A quote is opened" in shown_text(view))
     await desk.stage.people.submit_view(
         "U0ANA", view.id, text_value("env", "staging") | text_value("project", "checkout")
@@ -358,7 +357,7 @@ async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: R
     view = await open_form(one)
     one.world.zof.faults.delays["slow"] = 0.3
     one.world.zof.faults.set_fault("slow", 1)
-    await press_in(one, view, subscription_modal.PREVIEW_ACTION_ID)
+    await press_in(one, view, modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Looking what" in shown_text(view))
     await one.stage.people.dismiss_view("U0ANA", view.id)
     await wait_until(lambda: any(call.error == "not_found" for call in one.world.slack.calls))
@@ -631,7 +630,7 @@ async def test_without_redis_the_form_stays_open_and_says_so(one: RunningBot) ->
         await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
     finally:
         await one.app.store.client.config_set("maxmemory", "0")
-    assert subscription_modal.FIRST_BLOCK_ID in (top_modal(one).errors or {})
+    assert modal.FIRST_BLOCK_ID in (top_modal(one).errors or {})
 
 
 async def test_help_lists_every_filter(one: RunningBot) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+from functools import partial
 from typing import Any
 
 import fakeredis
@@ -19,6 +20,7 @@ from rich.console import Console
 from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.metric_values import metric_value
 from tests.support.redis_dump import dump_redis
 from tests.support.triage import button_of, press_button, private_text, raise_alert
 from tests.support.valkey_servers import stopped_server
@@ -37,7 +39,8 @@ from zofbot.observability.trace_recorder import MAX_FIRST_STEPS, MAX_IDS, MAX_LA
 from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.zof.state import HttpReply
-from zofbot.slack.views import replies, traces
+from zofbot.slack.views import traces
+from zofbot.slack.views.replies import request_replies
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.traces import MAX_SHOWN_TRACES, MAX_TRACE_BYTES, TRACE_TTL_SECONDS, TraceStore, TraceWriter
 from zofbot.zof.client import TimeBudget, ZofClient
@@ -160,7 +163,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
     assert "Still asking" in line
     for hook in bot.world.slack.hooks.values():
         hook.uses = 5
-    sample = bot.app.metrics.registry.get_sample_value
+    sample = partial(metric_value, bot.app.metrics)
     labels = {"method": "response_url", "outcome": "refused", "status": "404"}
     await wait_until(lambda: (sample("zofbot_slack_calls_total", labels) or 0) > 0)
     told = await explanation_text(bot, line)
@@ -171,7 +174,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
     with trace_recorder.record_trace(trace_recorder.discard_trace, "request", StoppedClock(0.0)) as made:
-        plain = replies.still_working_reply().plain_version(trace_recorder.current_reference())
+        plain = request_replies.still_working_reply().plain_version(trace_recorder.current_reference())
     assert made.reference in plain.text
 
 
@@ -270,7 +273,7 @@ async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str)
         assert " → refused, HTTP 200: is_archived" in told
         assert "outbox: attempt 1 → parked" in told
         bot.world.zof.faults.set_fault("500", 4)
-        sample = bot.app.metrics.registry.get_sample_value
+        sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_zof_calls_total", {
             "method": "GET", "template": "/runs", "outcome": "unavailable", "status": "500"}) or 0) > 0)  # fmt: skip
         lost = [call.request_id for call in bot.world.zof.calls if call.status == 500]
@@ -498,7 +501,7 @@ async def test_one_that_cannot_be_read_hides_no_other(client: redis.Redis) -> No
 
 
 def outcome_count(metrics: Metrics, outcome: str) -> float:
-    return metrics.registry.get_sample_value("zofbot_traces_total", {"outcome": outcome}) or 0.0
+    return metric_value(metrics, "zofbot_traces_total", {"outcome": outcome}) or 0.0
 
 
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:

@@ -30,7 +30,8 @@ from zofbot.notifications.notification import NotificationState as OutboxState
 from zofbot.store.audit import AuditLog
 from zofbot.triage import TRANSITIONS, Action, Actor, IllegalAction, RunFacts, TriageRecord, TriageState, apply_action
 from zofbot.triage import effective_record as stands
-from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, UNDO_SECONDS
+from zofbot.triage.actions import UNDO_SECONDS
+from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 # --- pure
 

@@ -26,8 +26,9 @@ from tests.support.triage import (
     thread_of,
 )
 from zofbot.simulator.slack.model import PostedMessage
-from zofbot.slack.views.triage_controls import CardOptions, FailureRef, control_blocks
-from zofbot.slack.views.triage_controls import status_blocks as drawn
+from zofbot.slack.views.triage.pressed_button import FailureRef
+from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
+from zofbot.slack.views.triage.triage_status import status_blocks as drawn
 from zofbot.store.audit import REFUSED_ACTION, AuditLog
 from zofbot.triage import Action, Actor, RunFacts, TriageRecord, TriageState, apply_action
 from zofbot.triage.policy import REACK_ANSWER_SECONDS

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.bot import RunningBot, bot_settings, running_bot, text_of, wait_until
+from tests.support.sample_world import fill_world
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.sender import sign_request
 from zofbot.simulator.world import World
@@ -184,7 +184,7 @@ async def test_not_ready_names_what_is_missing(bot: RunningBot) -> None:
 
 async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valkey: str) -> None:
     world = World(test_clock())
-    seed_world(world)
+    fill_world(world)
     stage = SimulatorServer(world)
     await stage.start()
     async with redis.from_url(valkey) as client:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.bot import wait_until
+from tests.support.metric_values import metric_value
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
@@ -185,7 +186,7 @@ class WebhookEndpoint:
         return {field.decode(): PendingRun.load(text.decode()) for field, text in found.items()}
 
     def counted_answers(self, answer: str) -> float | None:
-        return self.metrics.registry.get_sample_value("zofbot_zof_webhooks_total", {"answer": answer})
+        return metric_value(self.metrics, "zofbot_zof_webhooks_total", {"answer": answer})
 
 
 @pytest.fixture

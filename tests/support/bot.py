@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from aiohttp import web_app
 
+from tests.support.sample_world import fill_world
 from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock, timeout
 from zofbot.config.secret_reload import ReadSettings
 from zofbot.config.settings import Settings
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement
@@ -132,7 +132,7 @@ async def running_bot(
     """Start a simulator and a bot; ``settings`` override the defaults; ``works``: poll and deliver too."""
     clock = clock or test_clock()
     world = World(clock)
-    seed_world(world)
+    fill_world(world)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
     stage = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time

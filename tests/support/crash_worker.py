@@ -23,6 +23,7 @@ from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
 from zofbot.observability.emitter import EventEmitter
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.views.blocks import Message, section_block
 from zofbot.store.keyspace import Keyspace
@@ -113,7 +114,7 @@ async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: Step
 
         events = EventEmitter()
         outbox = Outbox(Keyspace(client, "crash"), clock)
-        notifier = SlackClient(session, token=token, api_url=slack_url, events=events, clock=clock)
+        notifier = SlackClient(SlackCalls(session, token=token, api_url=slack_url, events=events, clock=clock))
         dispatcher = Dispatcher(outbox, notifier, render_message, events, clock, random=Random(1).random)
         await outbox.commit(sample_thread(now))
         while (depth := await outbox.read_stats()).pending + depth.sending:

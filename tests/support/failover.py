@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.bot import RunningBot, buttons_of, running_bot, wait_until
+from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import ServerGroup
 from tests.support.virtual_time import test_clock
 from zofbot.clock import MovableClock
@@ -83,7 +84,7 @@ class FailoverScenario:
 
         def is_acknowledged() -> bool:
             """True if the bot counted it, or if the card has changed because only the store's reply was lost."""
-            counted = self.bot.app.metrics.registry.get_sample_value("zofbot_triage_total", {"act": "acknowledge"})
+            counted = metric_value(self.bot.app.metrics, "zofbot_triage_total", {"act": "acknowledge"})
             return bool(counted) or "zof_triage_acknowledge" not in {item["action_id"] for item in buttons_of(alert)}
 
         while not is_acknowledged():

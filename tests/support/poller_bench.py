@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import redis.asyncio as redis
 
+from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -250,7 +251,7 @@ class PollerBench:
         return keys
 
     def metric_value(self, name: str, **labels: str) -> float:
-        found = self.metrics.registry.get_sample_value(name, labels)
+        found = metric_value(self.metrics, name, labels)
         assert found is not None, name
         return found
 

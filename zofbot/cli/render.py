@@ -14,7 +14,7 @@ from zofbot.notifications import text
 from zofbot.observability.trace_model import Trace
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import traces
-from zofbot.slack.views.cards import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
+from zofbot.slack.views.outcomes import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
 from zofbot.store import audit
 from zofbot.store.records import OutboxRecord
 

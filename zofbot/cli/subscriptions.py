@@ -103,7 +103,7 @@ async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[s
 
         async def read_name(channel: str) -> str:
             try:
-                return str((await slack.fetch_channel(channel)).get("name") or "")
+                return str((await slack.workspace.fetch_channel(channel)).get("name") or "")
             except SlackError:
                 return ""  # the file is written without this name
 
@@ -138,13 +138,13 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
     """Return the ids of user groups by handle; empty if Slack does not answer, so that handles are refused."""
     from zofbot.container import open_slack_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.subscriptions.filters import name_key  # noqa: PLC0415
+    from zofbot.subscriptions.filter_people import name_key  # noqa: PLC0415
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
     async with open_slack_client(settings, EventEmitter(), Clock(), deadline=MAX_NAMES_SECONDS) as slack:
         try:
-            handles = await slack.fetch_group_handles()
+            handles = await slack.workspace.fetch_group_handles()
         except SlackError as error:
             typer.echo(f"zofbot: Slack did not list its user groups: {error.sentence}", err=True)
             return {}

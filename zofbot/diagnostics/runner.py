@@ -22,7 +22,8 @@ from zofbot.domain.redaction import redact
 from zofbot.notifications.notification import NotificationState
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall
-from zofbot.slack.client import BotIdentity, SlackClient
+from zofbot.slack.client import SlackClient
+from zofbot.slack.identity import BotIdentity
 from zofbot.store import Store, open_store
 from zofbot.store.health import explain_unreachable, find_refused_writes, read_redis_info
 from zofbot.store.outbox import Outbox
@@ -86,7 +87,7 @@ async def _check_tokens(notifier: SlackClient, settings: Settings, clock: Clock)
     wrong = {name: what for name, value in ((slack.BOT_TOKEN, token), (slack.APP_TOKEN, app))
              if (what := slack.check_misplaced(name, value))}  # fmt: skip
     identity, opened = await asyncio.gather(
-        _catch_slack_error(notifier.fetch_identity()) if token and slack.BOT_TOKEN not in wrong else _return_none(),
+        _catch_slack_error(notifier.identity.fetch()) if token and slack.BOT_TOKEN not in wrong else _return_none(),
         _try_app_token(notifier, "" if slack.APP_TOKEN in wrong else app),
     )
     found = list(wrong.values())
@@ -127,7 +128,7 @@ async def _check_channels(
     if not token_works:
         return [ok_finding("channels", "Not looked at, because Slack does not take the token.")] if channels else []
     replies = await asyncio.gather(
-        *(_catch_slack_error(notifier.fetch_channel(item)) for item in channels[:MAX_CHANNELS])
+        *(_catch_slack_error(notifier.workspace.fetch_channel(item)) for item in channels[:MAX_CHANNELS])
     )
     found = [slack.check_channel(item, reply) for item, reply in zip(channels, replies, strict=False)]
     omitted = len(channels) - MAX_CHANNELS
@@ -140,8 +141,10 @@ async def _check_people(notifier: SlackClient, named: dict[str, str]) -> list[Fi
     """Look up the users and groups that settings and subscriptions name, within Slack's rate limits."""
     groups = {item: where for item, where in named.items() if item.startswith("S")}
     persons = [(item, where) for item, where in named.items() if item not in groups][:MAX_PEOPLE]
-    replies = await asyncio.gather(*(_catch_slack_error(notifier.fetch_user(person)) for person, _ in persons))
-    listed = await _catch_slack_error(notifier.fetch_group_handles()) if groups else {}
+    replies = await asyncio.gather(
+        *(_catch_slack_error(notifier.workspace.fetch_user(person)) for person, _ in persons)
+    )
+    listed = await _catch_slack_error(notifier.workspace.fetch_group_handles()) if groups else {}
     found = [people.check_person(person, where, reply) for (person, where), reply in zip(persons, replies, strict=True)]
     wrong = [*filter(None, found), *people.check_groups(groups, listed)]
     return wrong or ([ok_finding("people", f"Slack knows all {len(named)} who are named.")] if named else [])

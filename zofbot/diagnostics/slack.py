@@ -12,7 +12,7 @@ from zofbot.config.settings import SETTING_FIXES, Settings
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused
 from zofbot.slack import errors
-from zofbot.slack.client import BotIdentity
+from zofbot.slack.identity import BotIdentity
 
 BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"
 _REINSTALL_FIX = "Update the app from `zofbot manifest`, then install it again."

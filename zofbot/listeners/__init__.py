@@ -21,7 +21,7 @@ from zofbot.listeners import (
     buttons,
     channel_events,
     commands,
-    error_replies,
+    error_handling,
     mentions,
     menu_options,
     run_commands,
@@ -186,7 +186,7 @@ def request_name(body: Mapping[str, Any]) -> str:
 def _build_error_handler(context: ListenerContext) -> Callable[..., Awaitable[BoltResponse]]:
     async def handle_error(error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Reply with a reference id; a 500 would only make Slack retry a request that is claimed already."""
-        message = error_replies.unexpected_error_reply(error)
+        message = error_handling.unexpected_error_reply(error)
         if request_kind(body) == "command":
             return BoltResponse(status=200, body=message.message_fields() | {"response_type": "ephemeral"})
         requester = requester_of(body)

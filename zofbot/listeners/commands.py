@@ -17,8 +17,8 @@ from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
 from zofbot.listeners.subscription import commands as subscriptions
 from zofbot.listeners.subscription import form
-from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import help_replies
 from zofbot.triage.thread_commands import ACTION_WORDS
 
 
@@ -60,7 +60,7 @@ async def _answer_result(context: ListenerContext, requester: Requester, typed: 
 
 
 async def _answer_help(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
-    return replies.command_help(commands.VERBS[typed.about]) if typed.about else replies.all_commands_help()
+    return help_replies.command_help(commands.VERBS[typed.about]) if typed.about else help_replies.all_commands_help()
 
 
 COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand], Coroutine[Any, Any, Message]]] = {

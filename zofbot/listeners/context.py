@@ -13,7 +13,7 @@ from zofbot.clock import Clock
 from zofbot.concurrency import BackgroundTasks
 from zofbot.domain.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.domain.permissions import Roles
-from zofbot.listeners import error_replies
+from zofbot.listeners import error_handling
 from zofbot.observability import trace_recorder
 from zofbot.observability.emitter import EventEmitter
 from zofbot.services.catalog import Catalog
@@ -24,8 +24,8 @@ from zofbot.slack.directory import Directory
 from zofbot.slack.errors import RefusalHandling, handling_for
 from zofbot.slack.fallback import plain_modal, send_or_simplify, show_or_simplify
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import Block, Message
+from zofbot.slack.views.replies import request_replies
 from zofbot.store import Store
 from zofbot.store.audit import AuditLog
 from zofbot.store.outbox import Outbox
@@ -100,9 +100,9 @@ class ListenerContext:
         try:
             return ListenerReply(await work)
         except ZofbotError as error:
-            return ListenerReply(error_replies.error_reply(error), failed=True)
+            return ListenerReply(error_handling.error_reply(error), failed=True)
         except Exception as error:
-            return ListenerReply(error_replies.unexpected_error_reply(error), failed=True)
+            return ListenerReply(error_handling.unexpected_error_reply(error), failed=True)
 
     async def acknowledge_with_reply(
         self, ack: Any, requester: Requester, work: Coroutine[Any, Any, Message], arrived: float
@@ -114,7 +114,9 @@ class ListenerContext:
         task = self.background_tasks.start(self.run_safely(work))
         left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
-        message = task.result().message if done else replies.still_working_reply(trace_recorder.current_reference())
+        message = (
+            task.result().message if done else request_replies.still_working_reply(trace_recorder.current_reference())
+        )
         # One dict: with separate arguments, Bolt drops the blocks if there are attachments.
         await ack(message.message_fields() | {"response_type": "ephemeral"})
         if not done:
@@ -175,7 +177,9 @@ class ListenerContext:
 
     async def open_modal(self, requester: Requester, form: Block) -> None:
         """Open a modal, without newer block types if Slack rejects those. Raises SlackError."""
-        await show_or_simplify(lambda view: self.notifier.open_view(requester.request, view), form, plain_modal(form))
+        await show_or_simplify(
+            lambda view: self.notifier.views.open_view(requester.request, view), form, plain_modal(form)
+        )
 
 
 def requester_of(body: Mapping[str, Any]) -> Requester:

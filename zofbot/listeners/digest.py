@@ -19,8 +19,9 @@ from zofbot.polling import time_window
 from zofbot.polling.cursor import ListOrder
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest
 from zofbot.services.shift_reports import shift_report_for
-from zofbot.slack.views import channel_notes, digest_message, subscription_modal
+from zofbot.slack.views import channel_notes, digest_message
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.subscription_form import modal
 from zofbot.store.audit import AuditRecord
 from zofbot.store.digests import DIGESTS_HASH, load_digest
 from zofbot.subscriptions.digest_schedule import (
@@ -62,7 +63,7 @@ async def answer_digest_command(context: ListenerContext, requester: Requester, 
     line = f"{made.by_name} set this channel's digest: {format_schedule(rhythm)} ({rhythm.zone})."
     await _save_setting(context, replace(requester, name=name), line, setting, made)
     return digest_message.digest_set_reply(
-        made, _next_occurrence(context, made, last).at, subscription_modal.channel_caution(requester.room)
+        made, _next_occurrence(context, made, last).at, modal.channel_caution(requester.room)
     )
 
 

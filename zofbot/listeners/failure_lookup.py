@@ -14,7 +14,7 @@ from zofbot.notifications.notification import Receipt
 from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload, RunSummary
 from zofbot.observability import trace_recorder
 from zofbot.services.triage import Failure, FailureExpired
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.store import audit
 from zofbot.store.audit import REFUSED_ACTION
 from zofbot.store.records import OutboxRecord
@@ -128,7 +128,7 @@ async def alert_key_at(context: ListenerContext, channel: str, ts: str) -> str:
     Stored receipts are checked first, because Slack may allow only one read a minute. Raises SlackError.
     """
     own = await context.failures.alert_key_at(Receipt(channel, ts))
-    return own or alert_key_of(await context.notifier.key_at(channel, ts), channel)
+    return own or alert_key_of(await context.notifier.search.key_at(channel, ts), channel)
 
 
 async def find_outbox_record(context: ListenerContext, key: str) -> OutboxRecord | None:

@@ -11,7 +11,7 @@ from zofbot.domain.errors import ZofRejected
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
-from zofbot.slack.views import cards, preview
+from zofbot.slack.views import cards, preview, run_list
 from zofbot.slack.views.blocks import Message
 from zofbot.subscriptions.case_retries import last_attempts
 from zofbot.subscriptions.excluding_filter import KnownNames, explain_projects
@@ -76,12 +76,12 @@ async def show_runs(context: ListenerContext, typed: str, start: int = 0) -> Mes
     found: dict[str, Run] = {}
     partial = False
     for status in filters.statuses_to_list():
-        partial |= await _list_runs(context, filters, status, start + cards.ROWS_PER_PAGE, found)
+        partial |= await _list_runs(context, filters, status, start + run_list.ROWS_PER_PAGE, found)
     newest = sorted(
         found.values(), key=lambda run: run.created or run.started or run.ended or _EARLIEST_TIME, reverse=True
     )
     hint = "" if newest else await suggest_projects(context, filters.project)
-    return cards.runs_card(newest, str(filters), start=start, partial=partial, hint=hint)
+    return run_list.runs_card(newest, str(filters), start=start, partial=partial, hint=hint)
 
 
 async def suggest_projects(context: ListenerContext, patterns: Sequence[str]) -> str:

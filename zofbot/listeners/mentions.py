@@ -14,9 +14,9 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import lookups, mutes, snooze_form, triage_buttons, why
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
-from zofbot.slack.views import triage_replies
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage import thread_help, triage_replies
+from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.triage import Action
 from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
 
@@ -107,14 +107,14 @@ async def _answer_question(
     except BadInput:
         if not _is_direct(body["event"]):
             raise
-        return triage_replies.not_understood_reply()
+        return thread_help.not_understood_reply()
     if command.question == "why":
         return await why.explain_alert(context, requester, await _thread_key(context, requester, thread))
     if command.question in ("result", "run"):
         await require_reader(context, requester, f"look up a {command.question}")
         typed = parse_command(f"{command.question} {command.rest}", context.links.identify_target)
         return await (lookups.show_run if typed.verb == "run" else lookups.show_result)(context, typed.id)
-    return triage_replies.thread_help()
+    return thread_help.thread_help()
 
 
 async def _apply_command(

@@ -17,9 +17,9 @@ from zofbot.notifications import payloads
 from zofbot.notifications.payloads import CaseAlertPayload
 from zofbot.services.run_commands import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
 from zofbot.services.triage import Failure, FailureExpired
-from zofbot.slack.views import triage_replies
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage import rerun_replies, triage_replies
+from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.triage import Actor
 
 RERUN_ACTION_ID, CANCEL_ACTION_ID = "zof_rerun", "zof_cancel"
@@ -52,10 +52,10 @@ async def propose_rerun(context: ListenerContext, requester: Requester, about: F
     except FailureExpired:
         return triage_replies.unknown_alert_reply(about.key)
     if running := await context.run_commands.active_rerun(failure.key):
-        return triage_replies.rerun_running_reply(failure.title, running, context.clock.time())
+        return rerun_replies.rerun_running_reply(failure.title, running, context.clock.time())
     order = await _build_rerun(context, failure)
     name = await _propose_command(context, requester, order)
-    return triage_replies.rerun_prompt(
+    return rerun_replies.rerun_prompt(
         failure.title, len(order.cases), order.body.get("environment", ""), RERUN_ACTION_ID, {"order": name}
     )
 
@@ -65,9 +65,9 @@ async def propose_cancel(context: ListenerContext, requester: Requester, identif
     await require_role(context, requester, Role.OPERATOR, CANCEL_PHRASE)
     run = await context.zof.get_run(identifier)
     if run.outcome.is_final:
-        return triage_replies.already_ended_reply(run)
+        return rerun_replies.already_ended_reply(run)
     name = await _propose_command(context, requester, RunCommand(sort="cancel", channel=requester.channel, run=run.id))
-    return triage_replies.cancel_prompt(run, CANCEL_ACTION_ID, {"order": name})
+    return rerun_replies.cancel_prompt(run, CANCEL_ACTION_ID, {"order": name})
 
 
 async def _propose_command(context: ListenerContext, requester: Requester, order: RunCommand) -> str:
@@ -94,11 +94,11 @@ async def _execute_command(context: ListenerContext, name: str) -> Message:
         await context.run_commands.abandon_command(name, error)
         raise
     if order.sort == "rerun":
-        return triage_replies.rerun_started_reply(order.title, run)
+        return rerun_replies.rerun_started_reply(order.title, run)
     return (
-        triage_replies.cancel_accepted_reply(run)
+        rerun_replies.cancel_accepted_reply(run)
         if run
-        else triage_replies.already_ended_reply(await context.zof.get_run(order.run))
+        else rerun_replies.already_ended_reply(await context.zof.get_run(order.run))
     )
 
 

@@ -17,8 +17,9 @@ from zofbot.slack.client import message_metadata
 from zofbot.slack.directory import Readers
 from zofbot.slack.fallback import send_or_simplify
 from zofbot.slack.shared_channels import redact_result
-from zofbot.slack.views import cards, replies
+from zofbot.slack.views import cards
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import share_replies
 from zofbot.store import SharedCard
 
 log = structlog.get_logger()
@@ -45,8 +46,8 @@ async def share_by_button(context: ListenerContext, requester: Requester, identi
     is_claimed, earlier = await context.store.begin_share(place, SharedCard(requester.user, requester.name, now))
     if earlier and not is_claimed:
         if earlier.done:
-            return replies.already_shared_reply(earlier.name, now - earlier.at, earlier.link)
-        return replies.share_running_reply(earlier.name)
+            return share_replies.already_shared_reply(earlier.name, now - earlier.at, earlier.link)
+        return share_replies.share_running_reply(earlier.name)
     try:
         link = await post_card(context, requester, card, place, maybe_since=earlier.maybe_since if earlier else None)
     except (SlackDeferred, SlackRefused):  # certainly not posted: earlier attempts were searched for
@@ -55,7 +56,7 @@ async def share_by_button(context: ListenerContext, requester: Requester, identi
     await context.store.end_share(
         place, SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
     )
-    return replies.shared_reply(link)
+    return share_replies.shared_reply(link)
 
 
 async def share_by_command(context: ListenerContext, requester: Requester, identifier: str) -> Message:
@@ -68,7 +69,7 @@ async def share_by_command(context: ListenerContext, requester: Requester, ident
     )
     share = SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
     await context.store.end_share(share_key(result.id, result.outcome, requester.channel), share)
-    return replies.shared_reply(link)
+    return share_replies.shared_reply(link)
 
 
 async def _build_card(context: ListenerContext, requester: Requester, result: Result) -> Message:

@@ -13,8 +13,8 @@ from zofbot.domain.errors import BadInput, SlackError
 from zofbot.domain.permissions import Person
 from zofbot.listeners.context import ListenerContext
 from zofbot.slack.inbound import parse_private_metadata
-from zofbot.slack.views import triage_modals
-from zofbot.slack.views.triage_modals import TriageFormState
+from zofbot.slack.views.triage import triage_modals
+from zofbot.slack.views.triage.triage_modals import TriageFormState
 from zofbot.triage import Action, ActionRequest, Actor
 from zofbot.triage.wake_times import describe_time, parse_wake_time
 
@@ -121,8 +121,8 @@ class WakePreviews:
         input, so after a conflict the update is repeated without a version.
         """
         try:
-            return await self._context.notifier.update_view(form, view, version)
+            return await self._context.notifier.views.update_view(form, view, version)
         except SlackError as error:
             if error.reason != "hash_conflict":
                 raise
-            return await self._context.notifier.update_view(form, view)
+            return await self._context.notifier.views.update_view(form, view)

@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.domain.permissions import Person, Role, explain_refusal
-from zofbot.listeners import error_replies, lookups, run_commands, snooze_form, why
+from zofbot.listeners import error_handling, lookups, run_commands, snooze_form, why
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import (
     audit_refusal,
@@ -27,17 +27,12 @@ from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.payloads import CaseAlertPayload, StormPayload
 from zofbot.services.triage import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.slack.inbound import parse_private_metadata
-from zofbot.slack.views import triage_modals, triage_replies
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.triage_controls import (
-    MENU_ACTION_ID,
-    RESOLUTION_REASONS,
-    FailureRef,
-    RepeatedAction,
-    parse_press,
-    parse_repeated_action,
-)
-from zofbot.slack.views.triage_modals import TriageFormState
+from zofbot.slack.views.triage import thread_help, triage_modals, triage_replies
+from zofbot.slack.views.triage.pressed_button import FailureRef, RepeatedAction, parse_press, parse_repeated_action
+from zofbot.slack.views.triage.triage_controls import MENU_ACTION_ID
+from zofbot.slack.views.triage.triage_modals import TriageFormState
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS
 from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor
 from zofbot.triage.state_machine import HUMAN_ACTIONS
 from zofbot.triage.wake_times import snooze_choices
@@ -159,7 +154,7 @@ async def apply_action(
     try:
         failure = await context.failures.get(about.key)
         if request.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
-            return triage_replies.no_escalation_reply()
+            return thread_help.no_escalation_reply()
         failure = await context.failures.perform_action(about.key, request, version=about.version)
     except FailureExpired:
         if not await restore_failure(context, requester, about):
@@ -225,10 +220,10 @@ async def open_triage_form(context: ListenerContext, requester: Requester, about
         step = "Press the button again, or type it in the alert's thread."
         await context.send_reply(
             requester,
-            error_replies.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act])),
+            error_handling.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act])),
         )
     except ZofbotError as error:
-        await context.send_reply(requester, error_replies.error_reply(error))
+        await context.send_reply(requester, error_handling.error_reply(error))
 
 
 def _overtaken_reply(failure: Failure, request: ActionRequest, version: str) -> Message | None:
@@ -282,7 +277,7 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
         )
         request = await _request_from_form(context, act, there, person, form_state.key, view)
     except (BadInput, NotAllowed) as error:
-        return _field_errors(act, error_replies.field_error(error))
+        return _field_errors(act, error_handling.field_error(error))
     reply = await context.run_safely(
         apply_action(context, there, FailureRef(form_state.key, form_state.version), request)
     )

@@ -12,15 +12,15 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies, triage_buttons
+from zofbot.listeners import error_handling, triage_buttons
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.triage import Failure, FailureExpired
 from zofbot.slack.inbound import parse_private_metadata
-from zofbot.slack.views import triage_modals, triage_replies
-from zofbot.slack.views.triage_controls import FailureRef
-from zofbot.slack.views.triage_modals import TriageFormState
+from zofbot.slack.views.triage import triage_modals, triage_replies
+from zofbot.slack.views.triage.pressed_button import FailureRef
+from zofbot.slack.views.triage.triage_modals import TriageFormState
 from zofbot.triage import TRANSITIONS, Action
 from zofbot.triage.state_machine import HUMAN_ACTIONS
 
@@ -60,15 +60,15 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
         await context.send_reply(
-            requester, error_replies.error_reply(BadInput("Slack did not open the form.", "Choose it again."))
+            requester, error_handling.error_reply(BadInput("Slack did not open the form.", "Choose it again."))
         )
     except ZofbotError as error:
-        await context.send_reply(requester, error_replies.error_reply(error))
+        await context.send_reply(requester, error_handling.error_reply(error))
 
 
 async def _find_failure(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> Failure:
     """Return the failure of an alert, or of a reply in its thread. Raises FailureExpired, SlackError and BadInput."""
-    if not await context.notifier.is_own_message(message):  # another app may have copied our block ids
+    if not await context.notifier.search.is_own_message(message):  # another app may have copied our block ids
         message = {name: message[name] for name in ("thread_ts", "ts") if name in message}
     inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]
     blocks = [*(message.get("blocks") or ()), *inside]
@@ -115,5 +115,5 @@ async def _submit_choice(context: ListenerContext, requester: Requester, view: M
         context.background_tasks.start(context.send_reply(there, triage_replies.unknown_alert_reply(form_state.key)))
         return {}
     except ZofbotError as error:
-        return {"response_action": "errors", "errors": {"act": error_replies.field_error(error)}}
+        return {"response_action": "errors", "errors": {"act": error_handling.field_error(error)}}
     return {"response_action": "update", "view": form}

@@ -18,8 +18,9 @@ from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, 
 from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import NotificationState
 from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
-from zofbot.slack.views import triage_replies, why
+from zofbot.slack.views import why
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.triage import triage_replies
 from zofbot.slack.views.why import MessageStatus, SubscriptionLine
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.records import OutboxRecord

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
 
 from zofbot.domain.redaction import redact
 
+MAX_TEXT_CHARACTERS = 20_000
+"""A longer text is cut."""
+
+MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1024, 64
+"""Redacted texts that are remembered, and how long they may be: names, ids and outcomes come again and again."""
+
 
 class _SecretRedactor:
     """Structlog processor that redacts secrets in every string of an event, at any depth."""
 
-    def __init__(self, known: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
+        self.use_secrets(())
+
+    def use_secrets(self, known: tuple[str, ...]) -> None:
+        """Redact these secrets, and what looks like one, from now on."""
         self.known = known
+        self._redact_short = lru_cache(MAX_CACHED_TEXTS)(lambda text: redact(text, *known))
 
     def __call__(self, logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        return {key: self._redact_value(value) for key, value in event.items()}
+        # The time is our own: TimeStamper replaces what else is logged under that name.
+        return {key: value if key == "timestamp" else self._redact_value(value) for key, value in event.items()}
 
     def _redact_value(self, value: Any) -> Any:
         if isinstance(value, str):
-            return redact(value[:20_000], *self.known)
+            if len(value) <= MAX_CACHED_CHARACTERS:
+                return self._redact_short(value)
+            return redact(value[:MAX_TEXT_CHARACTERS], *self.known)
         if isinstance(value, dict):
             return {key: self._redact_value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -30,12 +46,13 @@ class _SecretRedactor:
         return value if value is None or isinstance(value, bool | int | float) else self._redact_value(repr(value))
 
 
-_redactor = _SecretRedactor(())
+_redactor = _SecretRedactor()
+_encode_json = json.JSONEncoder().encode
 
 
 def add_secrets(*secrets: str) -> None:
     """Redact these secrets as well from now on."""
-    _redactor.known = (*secrets, *_redactor.known)
+    _redactor.use_secrets((*secrets, *_redactor.known))
 
 
 def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stream: TextIO | None = None) -> None:
@@ -47,9 +64,10 @@ def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stre
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    _redactor.known = secrets
+    _redactor.use_secrets(secrets)
     clean: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _redactor]
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    # The redactor leaves nothing that JSON lacks; json.dumps would make an encoder for each line.
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(lambda event, **_: _encode_json(event))
     if pretty:
         renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
     # zofbot's own lines bypass the standard library's logging, which would double their cost.

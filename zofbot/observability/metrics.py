@@ -10,6 +10,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import RestrictedRegistry
 
 from zofbot import __version__
 from zofbot.observability.metric_labels import (
@@ -69,11 +70,18 @@ class _Registry(CollectorRegistry):
         self._expected.append((metric, combinations))
 
     def collect(self) -> Iterable[Metric]:
+        self._create_expected()
+        return super().collect()
+
+    def restricted_registry(self, names: Iterable[str]) -> RestrictedRegistry:
+        self._create_expected()
+        return super().restricted_registry(names)
+
+    def _create_expected(self) -> None:
         expected, self._expected = self._expected, []
         for metric, combinations in expected:
             for combination in combinations:
                 metric.labels(*combination)
-        return super().collect()
 
 
 class Metrics:

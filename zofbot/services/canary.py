@@ -188,7 +188,7 @@ class Canary:
             finally:
                 await pages.aclose()
         async with self._collect_faults(cycle):
-            slack = clock_offset((await self._notifier.fetch_identity()).date, self._unix_time())
+            slack = clock_offset((await self._notifier.identity.fetch()).date, self._unix_time())
             offsets = {
                 "Slack": slack,
                 "Zof": self._watch.ahead,

@@ -68,12 +68,12 @@ class CanaryProbes:
         """Find all probes posted after ``since`` (Slack's clock, Unix seconds), joining the channel if necessary."""
         since = min(since, self._clock.time() - SWEEP_SECONDS) - LOOK_BACK_SECONDS
         try:
-            return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
+            return await self._notifier.search.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
         except SlackRefused as error:
             if handling_for(error.reason) is not RefusalHandling.JOIN:
                 raise
         await self._notifier.join_channel(self._channel)
-        return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
+        return await self._notifier.search.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
 
     async def remove_leftovers(self, left: Mapping[str, str]) -> dict[str, float]:
         """Remove what earlier cycles left; returns the probes being sent right now, with their start (Unix seconds)."""

@@ -13,7 +13,7 @@ from zofbot.domain.errors import ZofError, ZofUnavailable
 from zofbot.domain.model import Outcome, Run
 from zofbot.polling import time_window
 from zofbot.polling.cursor import ListOrder
-from zofbot.slack.views.home import DailyStats
+from zofbot.slack.views.home.home_data import DailyStats
 from zofbot.zof.client import TimeBudget, ZofClient
 
 log = structlog.get_logger()

@@ -35,8 +35,8 @@ from zofbot.triage import (
     merge_storm_record,
 )
 from zofbot.triage import apply_action as move
+from zofbot.triage.actions import next_step
 from zofbot.triage.policy import REACK_ANSWER_SECONDS
-from zofbot.triage.state_machine import next_step
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from zofbot.domain.permissions import Membership, Person
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.client import SlackClient
 from zofbot.slack.users import parse_user, user_name
-from zofbot.subscriptions.filters import name_key
+from zofbot.subscriptions.filter_people import name_key
 from zofbot.subscriptions.tokenizer import quote_list
 
 log = structlog.get_logger()
@@ -66,15 +66,15 @@ class Directory:
     ) -> None:
         self._groups = sorted(groups)
         self._clock, self._changes = clock, changes
-        access_ttl = {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
-        self._home = TtlCache(lambda _: notifier.fetch_identity(), clock, fresh=float("inf"))
-        self._users = TtlCache(notifier.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
-        self._members = TtlCache(notifier.fetch_group_members, clock)
-        self._admins = TtlCache(lambda _: notifier.fetch_admins(), clock)
-        self._handles = TtlCache(lambda _: notifier.fetch_group_handles(), clock)
-        self._channels = TtlCache(notifier.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
-        self._inside = TtlCache(notifier.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
-        self._rooms = TtlCache(notifier.fetch_channels_of, clock, **access_ttl)
+        workspace, access_ttl = notifier.workspace, {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
+        self._home = TtlCache(lambda _: notifier.identity.fetch(), clock, fresh=float("inf"))
+        self._users = TtlCache(workspace.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
+        self._members = TtlCache(workspace.fetch_group_members, clock)
+        self._admins = TtlCache(lambda _: workspace.fetch_admins(), clock)
+        self._handles = TtlCache(lambda _: workspace.fetch_group_handles(), clock)
+        self._channels = TtlCache(workspace.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._inside = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._rooms = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
 
     async def load_person(self, identifier: str) -> Person:
         """Return a person's details, at most a minute old if Slack answers.

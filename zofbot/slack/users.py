@@ -7,7 +7,7 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 
 from zofbot.domain.permissions import Membership, Person
-from zofbot.slack.client import BotIdentity
+from zofbot.slack.identity import BotIdentity
 from zofbot.subscriptions.quiet_hours import find_zone as known_zone
 
 

@@ -28,7 +28,8 @@ import yaml
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import escape_markup, read_input
-from zofbot.subscriptions.filters import NO_IDS, format_filters, parse_filters
+from zofbot.subscriptions.filter_values import NO_IDS
+from zofbot.subscriptions.filters import format_filters, parse_filters
 from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS, Subscription
 
 FILE_VERSION = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zofbot.triage.state_machine import Actor
+from zofbot.triage.record import Actor
 
 RERUN_SECONDS = 25 * 3600.0
 """Seconds after which a re-run without a known end counts as over: an hour longer than the poller watches a run."""

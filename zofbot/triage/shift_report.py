@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from zofbot.triage.state_machine import Action, TriageRecord, TriageState
+from zofbot.triage.record import TriageRecord
+from zofbot.triage.state_machine import Action, TriageState
 
 
 @dataclass(frozen=True)

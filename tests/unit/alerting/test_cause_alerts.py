@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def run(
     project: str = "shop",
 ) -> RunFinding:
     """A run with its failing cases and their texts, and its passing ones."""
-    where = {"project_id": project, "environment": "staging"}
+    where: dict[str, Any] = {"project_id": project, "environment": "staging"}
     results = [
         Result(id=f"res_{name}_{case}", run_id=f"run_{name}", case_id=case, title=f"Case {case}", failure=text,
                outcome=Outcome.FAILED if text != "" else Outcome.PASSED, **where)

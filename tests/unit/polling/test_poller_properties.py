@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_well, log_lines, poller_bench
 from tests.support.preparation import drop_obsolete
+from tests.support.sample_world import fill_world
 from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.storm_record import MINUTE_SECONDS
 from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
@@ -27,7 +28,6 @@ from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.slack import web_api as pretend_slack
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.state import Workspace
@@ -99,7 +99,7 @@ class PollerWalk:
 
     def __init__(self, built: PollerBench) -> None:
         self.bench = built
-        seed_world(built.world)
+        fill_world(built.world)
         for kept in (built.world.zof.runs, built.world.zof.results, built.world.slack.messages):
             kept.clear()
         built.world.slack.hides_fast_posts = True

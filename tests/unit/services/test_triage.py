@@ -26,12 +26,14 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import ActionNotAllowed, Failure, StaleCard, TriageService
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
-from zofbot.slack.views.triage_controls import STATE_STYLES, FailureRef
+from zofbot.slack.views.triage.pressed_button import FailureRef
+from zofbot.slack.views.triage.triage_status import STATE_STYLES
 from zofbot.store.audit import AuditLog
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor, TriageRecord, TriageState
-from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, UNDO_SECONDS
+from zofbot.triage.actions import UNDO_SECONDS
+from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 START = 1_800_000_000.0
 KEY = "case:res_1_a:failed:C1"

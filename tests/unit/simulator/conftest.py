@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.support.sample_world import fill_world
 from tests.support.virtual_time import SetClock
-from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 
@@ -18,7 +18,7 @@ START = 1795467000.0  # 2026-11-23T20:50:00Z
 @pytest.fixture
 def world() -> World:
     world = World(SetClock(START))
-    seed_world(world)
+    fill_world(world)
     return world
 
 

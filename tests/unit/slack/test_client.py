@@ -14,6 +14,7 @@ from zofbot.domain.errors import SlackError
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.seed import QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.views.blocks import Message
 
@@ -23,7 +24,9 @@ async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
         token = stage.world.slack.bot_token
         yield SlackClient(
-            session, token=token, api_url=f"{stage.url}/api/", events=EventEmitter(), clock=Clock(), deadline=2
+            SlackCalls(
+                session, token=token, api_url=f"{stage.url}/api/", events=EventEmitter(), clock=Clock(), deadline=2
+            )
         )
 
 

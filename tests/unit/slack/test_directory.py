@@ -35,8 +35,10 @@ from zofbot.simulator.slack.model import BOT_USER_ID
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 from zofbot.slack.cache import FRESH_SECONDS, MAX_CACHE_ENTRIES, MAX_STALE_SECONDS, TtlCache
-from zofbot.slack.client import BotIdentity, SlackClient
+from zofbot.slack.calls import SlackCalls
+from zofbot.slack.client import SlackClient
 from zofbot.slack.directory import MAX_ACCESS_AGE_SECONDS, Directory, Readers
+from zofbot.slack.identity import BotIdentity
 from zofbot.slack.users import parse_user
 
 
@@ -64,12 +66,14 @@ async def bench() -> AsyncIterator[DirectoryBench]:
     await stage.start()
     async with aiohttp.ClientSession() as session:
         notifier = SlackClient(
-            session,
-            token=world.slack.bot_token,
-            api_url=f"{stage.url}/api/",
-            events=EventEmitter(),
-            clock=Clock(),
-            deadline=2,
+            SlackCalls(
+                session,
+                token=world.slack.bot_token,
+                api_url=f"{stage.url}/api/",
+                events=EventEmitter(),
+                clock=Clock(),
+                deadline=2,
+            )
         )
         yield DirectoryBench(world.slack, notifier, clock)
     await stage.stop()

@@ -12,6 +12,7 @@ from zofbot.domain.errors import SlackDeferred, SlackUnknown
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.responses import METADATA_EVENT_TYPE
 from zofbot.slack.views.blocks import Message as Said
@@ -24,7 +25,13 @@ async def notifier(stage: SimulatorServer, clock: MovableClock) -> AsyncIterator
     async with aiohttp.ClientSession() as session:
         stage.world.slack.distributed = True
         yield SlackClient(
-            session, token=stage.world.slack.bot_token, api_url=f"{stage.url}/api/", events=EventEmitter(), clock=clock
+            SlackCalls(
+                session,
+                token=stage.world.slack.bot_token,
+                api_url=f"{stage.url}/api/",
+                events=EventEmitter(),
+                clock=clock,
+            )
         )
 
 

@@ -18,9 +18,9 @@ from zofbot.services.daily_stats import DailyStatsReader
 from zofbot.services.triage import Failure, without_split_storms, without_storm_members
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.views.blocks import Block
-from zofbot.slack.views.home import (
-    MAX_DEAD_LETTERS,
-    MAX_FAILURE_ROWS,
+from zofbot.slack.views.home.channel_sections import MAX_FAILURE_ROWS
+from zofbot.slack.views.home.health_section import MAX_DEAD_LETTERS
+from zofbot.slack.views.home.home_data import (
     BotHealth,
     DeadLetterRow,
     FailureList,

@@ -12,14 +12,15 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies
+from zofbot.listeners import error_handling
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.subscription import form
-from zofbot.slack.views import home, replies
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.home import channel_sections, health_section
+from zofbot.slack.views.replies import request_replies
 from zofbot.store.audit import AuditRecord
 
 log = structlog.get_logger()
@@ -53,8 +54,8 @@ def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: Ho
         log.info("event ignored", type=event.get("type"))
 
     app.event("app_home_opened")(handle_home_opened)
-    app.action(home.EDIT_ACTION_ID)(handle_edit)
-    app.action(home.RETRY_ACTION_ID)(handle_retry)
+    app.action(channel_sections.EDIT_ACTION_ID)(handle_edit)
+    app.action(health_section.RETRY_ACTION_ID)(handle_retry)
     app.event(re.compile(""))(ignore_event)
 
 
@@ -67,7 +68,7 @@ async def _open_edit_form(
         await context.people.joined_channels(await context.people.load_person(requester.user), [channel]) or ()
     ):
         error = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
-        reply: Message | None = error_replies.error_reply(error)
+        reply: Message | None = error_handling.error_reply(error)
     else:
         reply = await form.open_form(context, replace(requester, channel=channel), identifier)
     if reply:
@@ -93,4 +94,4 @@ async def _retry_dead_letter(context: ListenerContext, requester: Requester, key
     if not before or not await context.outbox.retry(key, act.model_dump_json()):
         raise BadInput("That is not given up any more.", "Somebody was faster, or it was sent meanwhile.")
     log.info("dead letter retried", key=key, by=requester.user)
-    return replies.retried_reply()
+    return request_replies.retried_reply()

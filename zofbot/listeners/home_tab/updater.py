@@ -10,13 +10,13 @@ import structlog
 from zofbot.domain.errors import SlackError, StoreUnavailable
 from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
-from zofbot.listeners.error_replies import log_unexpected
+from zofbot.listeners.error_handling import log_unexpected
 from zofbot.listeners.home_tab.data import HomeDataLoader, HomeSnapshot
 from zofbot.polling.cursor import ListOrder
 from zofbot.services.daily_stats import DailyStatsReader
 from zofbot.slack.fallback import show_or_simplify
-from zofbot.slack.views import home
 from zofbot.slack.views.blocks import Block
+from zofbot.slack.views.home import home_view
 from zofbot.store.home_viewers import HomeViewer, HomeViewers
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ class HomeUpdater:
         try:
             await self._show_with_stats(user, version, note)
         except Exception as error:
-            await self._publish_view(user, home.unexpected_error_view(log_unexpected(error)), "")
+            await self._publish_view(user, home_view.unexpected_error_view(log_unexpected(error)), "")
 
     async def _show_with_stats(self, user: str, version: str, note: Sequence[Block]) -> None:
         asking = self._context.background_tasks.start(self._refresh_zof_data()) if self._is_stale else None
@@ -129,7 +129,9 @@ class HomeUpdater:
     async def _publish_view(self, user: str, view: Block, version: str) -> bool:
         try:
             published = await show_or_simplify(
-                lambda shown: self._context.notifier.publish_home(user, shown, version), view, home.fallback_view()
+                lambda shown: self._context.notifier.views.publish_home(user, shown, version),
+                view,
+                home_view.fallback_view(),
             )
         except SlackError as error:
             log.info("home not published", reason=error.reason, user=user)
@@ -148,11 +150,11 @@ class HomeUpdater:
         if person.standing is not Membership.MEMBER:
             if person.standing is Membership.UNKNOWN:
                 await self._schedule_refresh(user)
-            return home.guest_view(person.doubt)
+            return home_view.guest_view(person.doubt)
         shown = await self._board.build_home_data(person, known, note)
         if not shown.rooms or person.doubt:
             await self._schedule_refresh(user)
-        return home.render_home(shown)
+        return home_view.render_home(shown)
 
     async def _schedule_refresh(self, user: str) -> None:
         """Mark a Home for an update soon, because Slack did not answer all lookups for it."""

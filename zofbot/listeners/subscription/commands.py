@@ -19,9 +19,11 @@ from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.notifications import text
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.slack.directory import Readers
-from zofbot.slack.views import channel_notes, mutes, preview, replies, subscription_modal, test_alerts
+from zofbot.slack.views import channel_notes, mutes, preview, test_alerts
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.replies import SubscriptionRow
+from zofbot.slack.views.replies import help_replies, subscription_replies
+from zofbot.slack.views.replies.subscription_replies import SubscriptionRow
+from zofbot.slack.views.subscription_form import modal
 from zofbot.store.audit import AuditRecord
 from zofbot.subscriptions import Broadcast, Subscription, format_filters, parse_filters
 from zofbot.subscriptions.digest_schedule import iana_name
@@ -85,7 +87,9 @@ async def save_subscription(
     before = next((item for item in existing if item.id == identifier), None)
     for number, item in enumerate(existing, start=1):
         if format_filters(item) == format_filters(wanted):
-            return SavedSubscription(replies.already_subscribed_reply(number, await _readable_filters(context, item)))
+            return SavedSubscription(
+                subscription_replies.already_subscribed_reply(number, await _readable_filters(context, item))
+            )
     if missing := await context.people.describe_unreachable(wanted.mention_ids):
         raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
     if before:
@@ -149,7 +153,8 @@ async def send_preview(
         )
         caution = preview.SHARED_CHANNEL_NOTE if readers is Readers.SHARED else preview.UNKNOWN_READERS_NOTE
         await context.send_reply(
-            requester, replies.preview_reply(said, "" if context.details or readers is Readers.OURS else caution)
+            requester,
+            subscription_replies.preview_reply(said, "" if context.details or readers is Readers.OURS else caution),
         )
 
 
@@ -164,7 +169,7 @@ async def list_subscriptions(
     muted = active(
         read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), requester.channel, context.clock.time()
     )
-    return replies.subscription_list(rows, start, note=note, muted=mutes.listed(muted))
+    return subscription_replies.subscription_list(rows, start, note=note, muted=mutes.listed(muted))
 
 
 async def unsubscribe_channel(context: ListenerContext, requester: Requester, which: str) -> Message:
@@ -179,7 +184,7 @@ async def unsubscribe_channel(context: ListenerContext, requester: Requester, wh
         )
     ended = found if which == "all" else [found[int(which) - 1]]
     await _end_subscriptions(context, replace(requester, name=person.name or requester.name), ended)
-    return replies.unsubscribed_reply(len(ended))
+    return subscription_replies.unsubscribed_reply(len(ended))
 
 
 async def remove_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Message:
@@ -201,7 +206,7 @@ async def send_test_alert(context: ListenerContext, requester: Requester, identi
         [_build_notification(context, requester, f"test:{request_hash(requester.request)}:{requester.channel}", body)]
     )
     log.info("test alert", id=identifier, channel=requester.channel, by=requester.user)
-    return replies.alert_test_reply()
+    return subscription_replies.alert_test_reply()
 
 
 async def find_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Subscription:
@@ -268,10 +273,12 @@ def _audit_record(
 
 def _saved_reply(requester: Requester, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
     notes = [
-        subscription_modal.channel_caution(requester.room),
-        replies.THREAD_ONLY_NOTE if Broadcast.NEVER in subscription.broadcast else "",
+        modal.channel_caution(requester.room),
+        help_replies.THREAD_ONLY_NOTE if Broadcast.NEVER in subscription.broadcast else "",
     ]
-    return replies.subscribed_reply(shown, subscription.id, "\n".join(filter(None, notes)), changed=changed)
+    return subscription_replies.subscribed_reply(
+        shown, subscription.id, "\n".join(filter(None, notes)), changed=changed
+    )
 
 
 def request_hash(request: str) -> str:

@@ -11,16 +11,18 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies, menu_options
+from zofbot.listeners import error_handling, menu_options
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription import commands
 from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.inbound import form_values, parse_private_metadata
-from zofbot.slack.views import preview, replies, subscription_modal
+from zofbot.slack.views import preview
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.subscription_modal import SubscriptionFormState
+from zofbot.slack.views.replies import request_replies
+from zofbot.slack.views.subscription_form import form_parser, modal
+from zofbot.slack.views.subscription_form.modal import SubscriptionFormState
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.digest_schedule import iana_name
 
@@ -50,8 +52,8 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
         await ack(**await _submit_form(context, requester_of(body), view))
 
     app.action("zof_edit")(handle_edit)
-    app.action(subscription_modal.PREVIEW_ACTION_ID)(handle_preview)
-    app.view(subscription_modal.FORM_CALLBACK_ID)(handle_submission)
+    app.action(modal.PREVIEW_ACTION_ID)(handle_preview)
+    app.view(modal.FORM_CALLBACK_ID)(handle_submission)
 
 
 async def open_new_form(context: ListenerContext, requester: Requester) -> None:
@@ -77,15 +79,15 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
         groups = any(each.startswith("S") for each in start.mention)
         handles = await menu_options.handles_in_time(context, HANDLES_TIMEOUT_SECONDS) if groups else {}
         await context.open_modal(
-            requester, subscription_modal.build_modal(form, requester.room, start, iana_name(person.zone), handles)
+            requester, modal.build_modal(form, requester.room, start, iana_name(person.zone), handles)
         )
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user, channel=requester.channel)
-        return replies.modal_failed_reply(error, error_replies.trace_error(error))
+        return request_replies.modal_failed_reply(error, error_handling.trace_error(error))
     except ZofbotError as error:
-        return error_replies.error_reply(error)
+        return error_handling.error_reply(error)
     except Exception as error:
-        return error_replies.unexpected_error_reply(error)
+        return error_handling.unexpected_error_reply(error)
     return None
 
 
@@ -94,7 +96,7 @@ async def _show_preview(context: ListenerContext, requester: Requester, view: Ma
     parsed, version = await _parse_submission(context, requester, view), str(view.get("hash") or "")
     try:
         if parsed.errors:
-            await _update_preview(context, view, version, subscription_modal.invalid_form_text(parsed))
+            await _update_preview(context, view, version, form_parser.invalid_form_text(parsed))
             return
         version = await _update_preview(context, view, version, preview.pending_text())
         await _update_preview(
@@ -106,21 +108,19 @@ async def _show_preview(context: ListenerContext, requester: Requester, view: Ma
 
 async def _parse_submission(
     context: ListenerContext, requester: Requester, view: Mapping[str, Any]
-) -> subscription_modal.ParsedForm:
+) -> form_parser.ParsedForm:
     """Parse the form, resolving names to ids, in the person's time zone. Raises StoreUnavailable."""
     state = form_values(view)
     ids = (
         await commands.known_ids(context, parse_private_metadata(SubscriptionFormState, view).channel)
-        if subscription_modal.names_somebody(state)
+        if form_parser.names_somebody(state)
         else {}
     )
-    return subscription_modal.parse_form(state, ids, await commands.zone_name(context, requester))
+    return form_parser.parse_form(state, ids, await commands.zone_name(context, requester))
 
 
 async def _update_preview(context: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await context.notifier.update_view(
-        str(view.get("id") or ""), subscription_modal.with_preview(view, said), version
-    )
+    return await context.notifier.views.update_view(str(view.get("id") or ""), modal.with_preview(view, said), version)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,10 +131,10 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
             return {"response_action": "errors", "errors": parsed.errors}
         return await _save_submission(context, requester, view, parsed.subscription)
     except ZofbotError as error:
-        said = error_replies.field_error(error)
+        said = error_handling.field_error(error)
     except Exception as error:
-        said = f"Something went wrong inside zofbot. Reference: {error_replies.log_unexpected(error)}"
-    return {"response_action": "errors", "errors": {subscription_modal.FIRST_BLOCK_ID: said}}
+        said = f"Something went wrong inside zofbot. Reference: {error_handling.log_unexpected(error)}"
+    return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: said}}
 
 
 async def _save_submission(
@@ -150,7 +150,7 @@ async def _save_submission(
     identifier = form.id or commands.request_hash(str(view.get("id") or ""))
     saved = await commands.save_subscription(context, requester, wanted, identifier, edits=bool(form.id))
     if not form.url or context.clock.time() - form.at > RESPONSE_URL_SECONDS:
-        return {"response_action": "update", "view": subscription_modal.saved_modal(saved.message)}
+        return {"response_action": "update", "view": modal.saved_modal(saved.message)}
     context.background_tasks.start(_send_saved_reply(context, requester, saved, replaces=bool(form.id)))
     return {}
 

@@ -13,7 +13,7 @@ from zofbot.alerting.preview import PreviewSimulation, assemble_findings, matche
 from zofbot.clock import timeout
 from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.listeners import error_replies
+from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext
 from zofbot.notifications.preview_result import PreviewResult
 from zofbot.polling import time_window
@@ -53,9 +53,9 @@ async def describe_preview(context: ListenerContext, subscription: Subscription)
     try:
         return preview.preview_text(await _compute_preview(context, subscription))
     except ZofError as error:
-        return preview.preview_error_text(error, error_replies.trace_error(error))
+        return preview.preview_error_text(error, error_handling.trace_error(error))
     except Exception as error:
-        return preview.unexpected_error_text(error_replies.log_unexpected(error))
+        return preview.unexpected_error_text(error_handling.log_unexpected(error))
 
 
 async def _compute_preview(context: ListenerContext, subscription: Subscription) -> PreviewResult:

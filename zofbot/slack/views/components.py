@@ -21,7 +21,7 @@ from zofbot.slack.views.blocks import (
     preformatted_block,
     section_block,
 )
-from zofbot.slack.views.cards import OUTCOME_STYLES
+from zofbot.slack.views.outcomes import OUTCOME_STYLES
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,11 @@ def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
     )
 
 
-def lookup_button(label: str, action: str, identifier: str, aloud: str) -> Block | None:
-    """Return a button that looks up an id; None if the id is invalid."""
-    return build_button(label, action, {"id": identifier}, aloud=aloud) if is_valid_id(identifier) else None
+def lookup_button(label: str, action: str, identifier: str | None, aloud: str) -> Block | None:
+    """Return a button that looks up an id; None if there is none, or it is invalid."""
+    if not identifier or not is_valid_id(identifier):
+        return None
+    return build_button(label, action, {"id": identifier}, aloud=aloud)
 
 
 def as_run(place: RunSummary) -> Run:

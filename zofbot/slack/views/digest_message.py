@@ -10,7 +10,7 @@ from zofbot.notifications import text
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
-from zofbot.slack.views.home import format_percent
+from zofbot.slack.views.home.home_view import format_percent
 from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
 
 SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"

@@ -9,10 +9,11 @@ from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.notifications import text
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.blocks import Message, context_block, section_block
-from zofbot.slack.views.cards import OUTCOME_STYLES, PageWindow, page_controls
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
-from zofbot.slack.views.triage_controls import RESOLUTION_REASONS, person_name, snooze_end_text
-from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
+from zofbot.slack.views.outcomes import OUTCOME_STYLES
+from zofbot.slack.views.run_list import PageWindow, page_controls
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text
+from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import Action, TriageRecord, TriageState
 from zofbot.triage.shift_report import FailureSummary, ShiftReport
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zofbot.notifications.notification import Claim
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.triage import TriageRecord
 
 

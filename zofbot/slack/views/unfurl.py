@@ -7,7 +7,7 @@ from typing import Any
 from zofbot.domain.model import Result, Run
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Message, context_block, section_block
-from zofbot.slack.views.cards import OUTCOME_STYLES, format_counts, format_one_line, outcome_word
+from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_counts, format_one_line, outcome_word
 
 
 def unfurl_card(thing: Result | Run) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from zofbot.notifications import text
 from zofbot.notifications.notification import NotificationState
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block, section_block
-from zofbot.slack.views.cards import format_one_line
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
-from zofbot.slack.views.replies import request_id_line
-from zofbot.slack.views.triage_controls import person_name, snooze_end_text
-from zofbot.slack.views.triage_replies import last_action_text
+from zofbot.slack.views.outcomes import format_one_line
+from zofbot.slack.views.replies.error_replies import request_id_line
+from zofbot.slack.views.triage.triage_replies import last_action_text
+from zofbot.slack.views.triage.triage_status import person_name, snooze_end_text
 from zofbot.triage import TriageRecord
 from zofbot.triage import TriageState as Stage
 

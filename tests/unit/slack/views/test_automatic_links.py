@@ -26,7 +26,7 @@ from zofbot.notifications.payloads import (
 )
 from zofbot.simulator.blockkit.automatic_links import LinkParsing, find_automatic, find_emoji, find_links
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import cards
+from zofbot.slack.views import cards, run_list
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
 from zofbot.slack.views.unfurl import unfurl_card
@@ -141,8 +141,8 @@ def test_a_card_of_a_result_links_only_what_is_allowed(result: Result) -> None:
 @given(RUNS, st.lists(RESULTS, max_size=2), TEXT)
 def test_a_card_of_a_run_links_only_what_is_allowed(run: Run, bad: list[Result], filters: str) -> None:
     check_both(cards.run_card(run, bad, ALLOWED))
-    check_both(cards.runs_card([run], filters))
-    check_both(cards.runs_card([], filters))
+    check_both(run_list.runs_card([run], filters))
+    check_both(run_list.runs_card([], filters))
     only_allowed_links({"attachments": [unfurl_card(run)]})
 
 

@@ -16,8 +16,9 @@ from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.blockkit.mentions import find_unescaped
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import cards, replies
+from zofbot.slack.views import cards, outcomes, run_list
 from zofbot.slack.views.blocks import Block, Message, context_block
+from zofbot.slack.views.replies import error_replies, help_replies, request_replies, share_replies
 
 LINKS = ZofLinks("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
 NO_LINKS = ZofLinks()
@@ -67,12 +68,12 @@ FILTERS = st.sampled_from(["", "status:failed", "env:" + "x" * 4000, "project:`a
 
 @given(st.lists(RUNS, max_size=14), FILTERS, st.integers(0, 20), st.booleans())
 def test_any_list_of_runs_is_one_that_slack_takes(runs: list[Run], filters: str, start: int, part: bool) -> None:
-    render_accepted(cards.runs_card(runs, filters, start=start, partial=part))
+    render_accepted(run_list.runs_card(runs, filters, start=start, partial=part))
 
 
 @given(WORDS, WORDS, st.none() | WORDS.filter(bool))
 def test_any_error_makes_an_answer_that_slack_takes(sentence: str, step: str, request: str | None) -> None:
-    said = render_accepted(replies.error_reply(ZofRejected(sentence, step, request_id=request)))
+    said = render_accepted(error_replies.error_reply(ZofRejected(sentence, step, request_id=request)))
     assert "Request ID: " in said or "Zof returned no request id" in said
 
 
@@ -112,7 +113,7 @@ def test_an_unknown_status_is_shown_as_zof_says_it() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_its_word_emoji_and_colour(outcome: Outcome) -> None:
     payload = cards.result_card(Result(id="r", outcome=outcome, status=outcome.value), NO_LINKS).message_fields()
-    look = cards.OUTCOME_STYLES[outcome]
+    look = outcomes.OUTCOME_STYLES[outcome]
     assert payload["attachments"][0]["color"] == look.colour
     assert look.emoji in payload["blocks"][0]["text"]["text"]
     assert (look.word or outcome.value) in payload["blocks"][0]["text"]["text"]
@@ -157,13 +158,13 @@ def test_fifty_three_failures_are_paged() -> None:
 )
 def test_totals_are_squares_and_numbers(counts: CaseCounts, bar: str, said: str) -> None:
     run = Run(id="run_1", counts=counts)
-    assert cards.square_bar(run) == bar
-    assert cards.format_counts(run) == said
+    assert outcomes.square_bar(run) == bar
+    assert outcomes.format_counts(run) == said
 
 
 @given(COUNTS)
 def test_the_bar_is_ten_squares_or_nothing(counts: CaseCounts) -> None:
-    assert len(cards.square_bar(Run(id="r", counts=counts))) in (0, 10)
+    assert len(outcomes.square_bar(Run(id="r", counts=counts))) in (0, 10)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_templates_are_filled_with_percent_encoded_ids() -> None:
 
 
 def test_an_error_ends_with_the_request_id() -> None:
-    payload = replies.error_reply(
+    payload = error_replies.error_reply(
         ZofUnavailable("Zof is busy.", "Try again in 42 s.", request_id="req_1")
     ).message_fields()
     assert payload["blocks"][-1]["elements"][-1]["text"] == "Request ID: `req_1`"
@@ -191,7 +192,9 @@ def test_an_error_ends_with_the_request_id() -> None:
 
 
 def test_wrong_input_gets_an_example_to_copy() -> None:
-    said = render_accepted(replies.error_reply(BadInput("Which result?", "Copy an id.", example="/zof result res_1")))
+    said = render_accepted(
+        error_replies.error_reply(BadInput("Which result?", "Copy an id.", example="/zof result res_1"))
+    )
     assert "`/zof result res_1`" in said
     assert "no request id" in said
 
@@ -199,14 +202,14 @@ def test_wrong_input_gets_an_example_to_copy() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        replies.all_commands_help(),
-        *map(replies.command_help, VERBS.values()),
-        replies.still_working_reply(),
-        replies.unexpected_error_reply("ref_1"),
-        replies.shared_reply("https://x.example/1"),
-        replies.shared_reply(""),
-        replies.already_shared_reply("ana", 3, "https://x.example/1"),
-        replies.share_running_reply(""),
+        help_replies.all_commands_help(),
+        *map(help_replies.command_help, VERBS.values()),
+        request_replies.still_working_reply(),
+        error_replies.unexpected_error_reply("ref_1"),
+        share_replies.shared_reply("https://x.example/1"),
+        share_replies.shared_reply(""),
+        share_replies.already_shared_reply("ana", 3, "https://x.example/1"),
+        share_replies.share_running_reply(""),
     ],
 )
 def test_every_other_answer_is_one_that_slack_takes(message: Message) -> None:

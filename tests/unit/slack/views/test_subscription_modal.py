@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zofbot.slack.views import subscription_modal
+from zofbot.slack.views.subscription_form import form_parser
 from zofbot.subscriptions import parse_filters
 
 
@@ -33,5 +33,5 @@ ON = {"on": {"on": {"selected_options": [{"value": "failed"}]}}}
     ],
 )
 def test_a_field_means_what_typing_it_would_mean(block: str, entered: str, typed: str) -> None:
-    filled = subscription_modal.parse_form(ON | field_of(block, entered), {"oncall": "S9"})
-    assert filled == subscription_modal.ParsedForm(parse_filters(f"on:failed {typed}"))
+    filled = form_parser.parse_form(ON | field_of(block, entered), {"oncall": "S9"})
+    assert filled == form_parser.ParsedForm(parse_filters(f"on:failed {typed}"))

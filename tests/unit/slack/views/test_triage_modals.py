@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.slack.views.triage_modals import field_value
+from zofbot.slack.views.triage.triage_modals import field_value
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,6 @@ from zofbot.notifications import text
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, FailurePayload, RunAlertPayload, RunSummary
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
-from zofbot.slack.views.cards import (
-    OUTCOME_EXPLANATIONS,
-    OUTCOME_STYLES,
-    OutcomeStyle,
-    format_counts,
-    format_tally,
-    style_of_run,
-)
 from zofbot.slack.views.components import (
     MentioningMessage,
     as_run,
@@ -30,15 +22,18 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
-from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage_controls import (
-    RESOLUTION_REASONS,
-    CardOptions,
-    control_blocks,
-    person_name,
-    status_blocks,
+from zofbot.slack.views.outcomes import (
+    OUTCOME_EXPLANATIONS,
+    OUTCOME_STYLES,
+    OutcomeStyle,
+    format_counts,
+    format_tally,
+    style_of_run,
 )
-from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
+from zofbot.slack.views.render_context import RenderContext
+from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, status_blocks
+from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import TriageRecord, TriageState
 
 

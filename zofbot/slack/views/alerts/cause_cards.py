@@ -6,7 +6,6 @@ from zofbot.notifications import text
 from zofbot.notifications.payloads import AlertStatus, StormPayload
 from zofbot.slack.views.alerts.alert_cards import past_resolution, status_change
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
-from zofbot.slack.views.cards import OUTCOME_STYLES
 from zofbot.slack.views.components import (
     count_noun,
     failure_blocks,
@@ -15,9 +14,11 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
-from zofbot.slack.views.triage_controls import CardOptions, control_blocks, status_blocks
+from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
+from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
+from zofbot.slack.views.triage.triage_status import status_blocks
 
 MAX_PLACES_SHOWN = 10
 """Projects and environments listed on the card; the thread has them all."""

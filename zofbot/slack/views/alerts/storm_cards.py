@@ -9,11 +9,12 @@ from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
 from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
-from zofbot.slack.views.cards import OUTCOME_STYLES
 from zofbot.slack.views.components import as_run, count_noun, format_moment, paragraph_blocks, with_mentions
+from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
-from zofbot.slack.views.triage_controls import CardOptions, control_blocks, status_blocks
+from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
+from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
+from zofbot.slack.views.triage.triage_status import status_blocks
 
 STORM_CALM_SECONDS = 60.0
 """Seconds after its last failure until a storm is over."""

@@ -17,7 +17,6 @@ from zofbot.notifications.payloads import (
 )
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
-from zofbot.slack.views.cards import OUTCOME_STYLES, format_one_line
 from zofbot.slack.views.components import (
     as_run,
     attempts_suffix,
@@ -29,10 +28,11 @@ from zofbot.slack.views.components import (
     run_buttons,
     with_mentions,
 )
+from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_one_line
 from zofbot.slack.views.render_context import RenderContext
-from zofbot.slack.views.triage_controls import (
+from zofbot.slack.views.triage.triage_controls import action_button
+from zofbot.slack.views.triage.triage_status import (
     RESOLUTION_REASONS,
-    action_button,
     hidden_failures_text,
     person_name,
     snooze_end_text,

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from zofbot.domain.model import Run
 from zofbot.notifications import text
-from zofbot.slack.views.blocks import Message, build_button, button_row, context_block, section_block
-from zofbot.slack.views.cards import format_one_line
-from zofbot.slack.views.components import count_noun, lookup_button
-from zofbot.slack.views.triage_controls import (
-    ACTION_LABELS,
+from zofbot.slack.views.blocks import Message, button_row, context_block, section_block
+from zofbot.slack.views.triage.pressed_button import FailureRef
+from zofbot.slack.views.triage.triage_controls import ACTION_LABELS, action_button, repeat_button
+from zofbot.slack.views.triage.triage_status import (
     RESOLUTION_REASONS,
     STATE_STYLES,
-    FailureRef,
-    action_button,
     hidden_failures_text,
     person_name,
-    repeat_button,
     snooze_end_text,
 )
-from zofbot.triage import TRANSITIONS, Action, ActionRequest, Rerun, TriageRecord, TriageState
-from zofbot.triage.state_machine import UNDO_SECONDS
+from zofbot.triage import TRANSITIONS, Action, ActionRequest, TriageRecord, TriageState
+from zofbot.triage.actions import UNDO_SECONDS
 
 ACTION_CONFIRMATIONS = {
     Action.ACKNOWLEDGE: "You acknowledged",
@@ -158,101 +153,6 @@ def unknown_alert_reply(key: str) -> Message:
     sentence = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
     step = "`/zof run` and the run's id still show what failed."
     return Message(sentence, [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))])
-
-
-def rerun_prompt(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
-    """Ask for confirmation before starting a rerun in Zof."""
-    where = f" on {text.escape_line(environment, 80)}" if environment else ""
-    sentence = f"Run the failed cases of {text.escape_line(title, 150)} again?"
-    small = context_block(f"{count_noun(cases, 'case')}{where}. However often you press, one run is started.")
-    return Message(
-        sentence,
-        [section_block(f"🔁 {sentence}"), *button_row(build_button("Re-run failed cases", action, value)), small],
-    )
-
-
-def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
-    """Reply that the failed cases are being rerun already."""
-    which = f" in {text.inline_code(rerun.run)}" if rerun.run else ""
-    since = text.describe_duration(max(1.0, now - rerun.at))
-    sentence = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
-    row = button_row(lookup_button("Show run", "zof_run", rerun.run, "Show the run that is under way"))
-    return Message(
-        sentence, [section_block(f"🔁 {sentence}{which}, since {since} ago. The thread says how that ends."), *row]
-    )
-
-
-def rerun_started_reply(title: str, run_id: str) -> Message:
-    """Confirm that a rerun was started."""
-    sentence = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
-    which = f" in {text.inline_code(run_id)}" if run_id else ""
-    return Message(sentence, [section_block(f"🔁 {sentence}{which}. The thread hears how it ends.")])
-
-
-def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
-    """Ask for confirmation before cancelling a run."""
-    sentence = f"Cancel {format_one_line(run)}?"
-    row = button_row(
-        build_button("Cancel this run", action, value), lookup_button("Show run", "zof_run", run.id, "Show it")
-    )
-    return Message(sentence, [section_block(f"✋ {sentence}"), context_block(text.inline_code(run.id)), *row])
-
-
-def cancel_accepted_reply(run_id: str) -> Message:
-    """Confirm that Zof accepted the cancellation."""
-    sentence = "Zof cancels the run"
-    return Message(sentence, [section_block(f"✋ {sentence} {text.inline_code(run_id)}.")])
-
-
-def already_ended_reply(run: Run) -> Message:
-    """Reply that the run to cancel had ended."""
-    sentence = f"It had already ended: {format_one_line(run)}"
-    return Message(
-        sentence,
-        [section_block(f"💡 {sentence}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))],
-    )
-
-
-THREAD_COMMAND_HELP = (
-    ("ack", "it is yours"),
-    ("unack", "it is nobody's again"),
-    ("assign @ben", "it is somebody's"),
-    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
-    ("resolve flaky: retried", "for a reason (product bug, test bug, flaky, environment, infra, other), with a note"),
-    ("reopen", "it is not over"),
-    ("escalate", "call whoever is next"),
-    ("undo", "take the last act back, for a minute"),
-    ("why", "what brought it here, and where it stands"),
-    ("result res_4821", "look a result up, or a `run`"),
-    ("mute env:staging 2h", "nothing that matches is posted in the channel until then; `unmute` ends it"),
-)
-"""Commands and explanations for a failure's thread."""
-
-
-def thread_help() -> Message:
-    """Render the help for a failure's thread."""
-    lines = [f"`@zofbot {word}`  {does}" for word, does in THREAD_COMMAND_HELP]
-    sentence = "What I understand in the thread of a failure"
-    return Message(
-        sentence,
-        [section_block("\n".join([f"*{sentence}*", *lines])), context_block("Everywhere else there is `/zof help`.")],
-    )
-
-
-def not_understood_reply() -> Message:
-    """Reply to unknown text in the bot's direct messages."""
-    sentence = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
-    sentence = text.escape_mrkdwn(sentence)
-    return Message(sentence, [section_block(sentence)])
-
-
-def no_escalation_reply() -> Message:
-    """Reply that the subscription has no escalation."""
-    sentence = "There is nobody to escalate to: the subscription has no `escalate:`."
-    return Message(
-        sentence,
-        [section_block(f"💡 {sentence}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))],
-    )
 
 
 def last_action_text(present: TriageRecord, now: float) -> str:

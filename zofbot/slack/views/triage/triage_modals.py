@@ -11,7 +11,8 @@ from zofbot.domain.text import read_input
 from zofbot.notifications import text
 from zofbot.slack.inbound import form_values, with_blocks
 from zofbot.slack.views.blocks import Block, context_block, plain_text, section_block
-from zofbot.slack.views.triage_controls import ACTION_LABELS, RESOLUTION_REASONS
+from zofbot.slack.views.triage.triage_controls import ACTION_LABELS
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS
 from zofbot.triage import Action
 from zofbot.triage.wake_times import SnoozeChoice
 

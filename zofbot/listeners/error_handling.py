@@ -6,26 +6,27 @@ import structlog
 
 from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofbotError, ZofError
 from zofbot.observability import trace_recorder
-from zofbot.slack.views import replies, subscription_modal
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import error_replies
+from zofbot.slack.views.subscription_form import form_parser
 
 log = structlog.get_logger()
 
 
 def error_reply(error: ZofbotError) -> Message:
     """Return the reply for an error, with Zof's request id or a reference id; traces the error."""
-    return replies.error_reply(error, trace_error(error))
+    return error_replies.error_reply(error, trace_error(error))
 
 
 def unexpected_error_reply(error: Exception) -> Message:
     """Return the reply for an unexpected error, with its reference id; logs the error."""
-    return replies.unexpected_error_reply(log_unexpected(error))
+    return error_replies.unexpected_error_reply(log_unexpected(error))
 
 
 def field_error(error: ZofbotError) -> str:
     """Return the text of an error below a form field; wrong input gets no reference id."""
     reference = trace_error(error)
-    return subscription_modal.field_error_text(error, reference="" if isinstance(error, BadInput) else reference)
+    return form_parser.field_error_text(error, reference="" if isinstance(error, BadInput) else reference)
 
 
 def trace_error(error: ZofbotError) -> str:

@@ -1,0 +1,129 @@
+"""One call to Slack's Web API: bounded, emitted, and each error one of SlackDeferred, SlackRefused and SlackUnknown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError, SlackRequestError
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from zofbot.clock import Clock, timeout
+from zofbot.domain.errors import SlackDeferred, SlackError
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.calls import SlackCall
+from zofbot.slack import responses
+from zofbot.slack.errors import classify_error
+from zofbot.slack.responses import ReplyT
+from zofbot.slack.web_client import BoundedWebClient, send_request
+
+log = structlog.get_logger()
+
+CALL_DEADLINE_SECONDS = 8.0
+"""Timeout of one call to Slack, in seconds."""
+
+SdkCall = Callable[[], Awaitable[AsyncSlackResponse]]
+T = TypeVar("T")
+
+
+class SlackCalls:
+    """Makes the calls of one workspace, all through ``session``; without one, the SDK opens a connection per call.
+
+    ``deadline`` is the timeout of one call, in seconds.
+    """
+
+    def __init__(  # noqa: PLR0913  (each from outside)
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        token: str,
+        api_url: str,
+        events: EventEmitter,
+        clock: Clock,
+        deadline: float = CALL_DEADLINE_SECONDS,
+    ) -> None:
+        self.deadline = deadline
+        # No retry handlers: the SDK resends after a lost connection, which could post a message twice.
+        self.client = BoundedWebClient(
+            token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet_logger()
+        )
+        self.session = session
+        self._events = events
+        self.clock = clock
+
+    @overload
+    async def call_method(self, method: str, send: SdkCall) -> responses.SlackReply: ...
+
+    @overload
+    async def call_method(self, method: str, send: SdkCall, kind: type[ReplyT]) -> ReplyT: ...
+
+    async def call_method(
+        self, method: str, send: SdkCall, kind: type[responses.SlackReply] = responses.SlackReply
+    ) -> responses.SlackReply:
+        """Run ``send``, a call of the SDK, and parse its reply as ``kind``. Raises SlackError."""
+
+        async def call() -> responses.SlackReply:
+            try:
+                reply = await send()
+            except SlackApiError as error:
+                raise _refusal_error(error) from error
+            except SlackRequestError as error:  # rejected by the SDK before sending
+                raise classify_error(200, "invalid_arguments", {}) from error
+            data = reply.data if isinstance(reply.data, dict) else {}
+            if kept := data.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
+                warning, details = responses.printable_text(kept, 100), responses.parse_details(data)
+                log.warning("slack warned", method=method, warning=warning, details=details)
+            return responses.parse_reply(kind, data)
+
+        return await self.run_call(method, call)
+
+    async def run_call(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Run one call within the deadline, emit it once, and convert errors to the three SlackError types."""
+        status: int | None
+        outcome, status, reason = "ok", 200, "canceled"
+        began = self.clock.monotonic()
+        try:
+            async with timeout(self.deadline):
+                result = await call()
+            reason = ""
+            return result
+        except aiohttp.ClientConnectorError as error:
+            outcome, status, reason = "deferred", None, "unreachable"
+            raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            outcome, status, reason = "unknown", None, type(error).__name__
+            raise classify_error(None, type(error).__name__, {}) from error
+        except SlackError as error:
+            outcome = type(error).__name__.removeprefix("Slack").lower()
+            status, reason = error.status, error.reason
+            raise
+        finally:
+            self._events.emit(SlackCall(method, outcome, status, reason, self.clock.monotonic() - began))
+
+    async def post_to_url(self, url: str, body: dict[str, Any]) -> None:
+        """Post to a ``response_url``. Raises SlackError."""
+
+        async def post_once() -> None:
+            reply = await send_request(self.session, "POST", url, json=body, proxy=self.client.proxy)
+            responses.check_response_url_reply(reply)
+
+        await self.run_call("response_url", post_once)
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger at WARNING level, which spares the SDK from formatting debug lines for each request."""
+    quiet = logging.getLogger("zofbot.slack_sdk")
+    quiet.setLevel(logging.WARNING)
+    return quiet
+
+
+def _refusal_error(error: SlackApiError) -> SlackError:
+    """Convert the SDK's error; its reason was validated when the reply was parsed."""
+    response = error.response
+    data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
+    reason, needed = str(data.get("error") or ""), responses.parse_scope(data.get("needed"))
+    log.info("slack refused", reason=reason, needed=needed, details=responses.parse_details(data))
+    return classify_error(response.status_code, reason, response.headers, needed)

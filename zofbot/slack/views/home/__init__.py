@@ -1,0 +1,1 @@
+"""App Home: its data, and each of its sections."""

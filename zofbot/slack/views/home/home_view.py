@@ -1,0 +1,125 @@
+"""App Home view: failures that need attention, statistics, subscriptions and health, within Slack's limits."""
+
+from __future__ import annotations
+
+from zofbot.domain.commands import SLASH_COMMAND, VERBS
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import (
+    Block,
+    context_block,
+    field_blocks,
+    header_block,
+    section_block,
+)
+from zofbot.slack.views.components import count_noun, format_moment
+from zofbot.slack.views.home.channel_sections import failure_section, mute_section, subscription_section
+from zofbot.slack.views.home.health_section import health_section
+from zofbot.slack.views.home.home_data import DailyStats, HomeData
+from zofbot.slack.views.home.run_sections import progress_section, schedule_section
+from zofbot.slack.views.replies import error_replies
+
+CONSOLE_ONLY_NOTE = "Coverage, risk and specifications are in Zof's Console only: Zof has no API for them."
+"""What App Home lacks, and why (https://zof.ai/docs/reliability/risk, https://zof.ai/docs/specifications)."""
+
+MAX_HOME_BLOCKS = 100
+"""Maximum blocks (https://docs.slack.dev/reference/views/home-tab-views); all sections together have fewer."""
+
+
+def render_home(home: HomeData) -> Block:
+    """Render the view."""
+    known = not home.health.store
+    parts = (
+        failure_section("Yours", home.mine, home.now) if known else [],
+        failure_section("Waiting for an acknowledgement in your channels", home.waiting, home.now) if known else [],
+        progress_section(home),
+        schedule_section(home),
+        subscription_section(home) if known else [],
+        mute_section(home) if known else [],
+        health_section(home),
+    )
+    blocks = [
+        *home.note,
+        header_block(_headline_text(home)),
+        *field_blocks(_stats_fields(home)),
+        *(block for part in parts if part for block in ({"type": "divider"}, *part)),
+        context_block(
+            f"As of {format_moment(home.now)}. `{SLASH_COMMAND} help` lists what can be typed; "
+            f"`{SLASH_COMMAND} triage all` what is open elsewhere. {CONSOLE_ONLY_NOTE}"
+        ),
+    ]
+    return {"type": "home", "blocks": blocks[:MAX_HOME_BLOCKS]}
+
+
+def guest_view(doubt: str = "") -> Block:
+    """Render the view for people not known to be full members of the workspace; ``doubt`` says why."""
+    verbs = (VERBS[name] for name in ("result", "run", "runs", "help"))
+    return {
+        "type": "home",
+        "blocks": [
+            header_block("Zof's results, where you talk"),
+            section_block("Type these in a channel. Answers are private."),
+            *(section_block(f"`{SLASH_COMMAND} {text.escape_mrkdwn(verb.usage)}`\n{verb.does}") for verb in verbs),
+            context_block(
+                text.escape_line(doubt, 500) if doubt else "Full members of this workspace see how things stand here."
+            ),
+        ],
+    }
+
+
+def fallback_view() -> Block:
+    """Render the fallback for when Slack rejects the full view's layout."""
+    sentence = (
+        "Slack refused the full view; an operator finds the reason in the log. "
+        f"`{SLASH_COMMAND} triage all` says the same."
+    )
+    return {"type": "home", "blocks": [header_block("Zof's results, where you talk"), section_block(sentence)]}
+
+
+def unexpected_error_view(reference: str) -> Block:
+    """Render the view for an unexpected error; the log has ``reference`` with the traceback."""
+    return {
+        "type": "home",
+        "blocks": [
+            *error_replies.unexpected_error_reply(reference).blocks,
+            context_block(f"`{SLASH_COMMAND} help` works without it."),
+        ],
+    }
+
+
+def _headline_text(home: HomeData) -> str:
+    waiting = home.waiting.total
+    if home.health.store:
+        return "⚠️ zofbot's store does not answer"
+    if not waiting and not home.mine.total:
+        return "🌤️ Nothing waits for you"
+    parts = [f"{count_noun(waiting, 'failure')} {'waits' if waiting == 1 else 'wait'} for somebody"] if waiting else []
+    parts += [f"{home.mine.total} {'is' if home.mine.total == 1 else 'are'} yours"] if home.mine.total else []
+    return f"🔥 {', '.join(parts)}"
+
+
+def _stats_fields(home: HomeData) -> list[tuple[str, str]]:
+    """Return the headline statistics as labels and values; unknown ones are left out."""
+    shown: list[tuple[str, str]] = []
+    if home.figures:
+        over = "over " if home.figures.cut else ""
+        shown = [("Runs in 24 h", f"{over}{home.figures.runs}"), ("Pass rate", _pass_rate_text(home.figures))]
+    elif not home.health.zof:
+        shown = [("Runs in 24 h", "⏳ asking Zof…")]
+    if home.health.store:
+        return shown
+    age = text.describe_duration(max(home.now - home.since, 1)) if home.since is not None else "none"
+    lag = text.describe_duration(home.health.oldest) if home.health.oldest >= 1 else "none"
+    return [*shown, ("Open in your channels", str(home.open)), ("Oldest unacknowledged", age), ("Delivery lag", lag)]
+
+
+def _pass_rate_text(figures: DailyStats) -> str:
+    if figures.pass_rate is None:
+        return "no run has ended"
+    squares = round(figures.pass_rate * 10)
+    squares = min(max(squares, int(figures.passed > 0)), 10 - int(figures.bad > 0))
+    return f"{format_percent(figures.pass_rate)} {'🟩' * squares}{'🟥' * (10 - squares)}"
+
+
+def format_percent(part: float) -> str:
+    """Format a share (0 to 1) as a whole percentage; only exactly 0 and 1 become 0 % and 100 %."""
+    return f"{min(max(round(part * 100), int(part > 0)), 100 - int(part < 1))} %"

@@ -1,0 +1,1 @@
+"""Private replies that are not cards."""

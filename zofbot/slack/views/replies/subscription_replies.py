@@ -1,0 +1,112 @@
+"""Private replies about subscriptions: added, listed, ended, tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from zofbot.domain.commands import SLASH_COMMAND, VERBS
+from zofbot.domain.model import utc_datetime
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import (
+    Block,
+    Message,
+    build_button,
+    button_row,
+    context_block,
+    header_block,
+    plain_text,
+    section_block,
+)
+from zofbot.slack.views.run_list import ROWS_PER_PAGE, PageWindow, page_controls
+
+
+def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
+    """Reply to the person who created or changed a subscription; ``caution`` (mrkdwn) may be empty."""
+    sentence = "The subscription is changed." if changed else "This channel is subscribed."
+    return Message(
+        f"{sentence} {text.escape_mrkdwn(wish)}",
+        [
+            section_block(f"✅ *{sentence}*\n{text.inline_code(wish, 2000)}"),
+            *([context_block(caution)] if caution else []),
+            *button_row(
+                build_button("Send a test alert", "zof_test_alert", {"id": identifier}),
+                build_button("Edit", "zof_edit", {"id": identifier}, aloud="Edit this subscription"),
+            ),
+        ],
+    )
+
+
+def preview_reply(preview: str, caution: str) -> Message:
+    """Reply with the preview of a subscription; both are mrkdwn, and ``caution`` may be empty."""
+    notes = [note for note in (preview, caution) if note]
+    return Message(" ".join(notes), [context_block(note) for note in notes])
+
+
+def already_subscribed_reply(number: int, wish: str) -> Message:
+    """Reply to a request for a subscription that exists already."""
+    sentence = f"This channel has that subscription already: number {number}."
+    return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish or 'all failures', 2000)}")])
+
+
+class SubscriptionRow(NamedTuple):
+    """A row of the channel's subscription list; ``created`` in Unix seconds."""
+
+    id: str
+    wish: str
+    by: str
+    created: float
+
+
+def subscription_list(
+    found: Sequence[SubscriptionRow], start: int = 0, *, note: str = "", muted: Sequence[Block] = ()
+) -> Message:
+    """Render the channel's subscriptions from ``start`` on, numbered, below a ``note`` about a change, if any.
+
+    ``muted`` are the blocks of the channel's mutes.
+    """
+    top = [section_block(note)] if note else []
+    if not found:
+        sentence = "This channel is told of no failures."
+        example = (
+            f"`{SLASH_COMMAND} subscribe` opens a form. Or type it: `{SLASH_COMMAND} {VERBS['subscribe'].example}`"
+        )
+        return Message(f"{note} {sentence}".strip(), [*top, section_block(f"{sentence}\n{example}"), *muted])
+    start = start if start < len(found) else 0
+    shown = found[start : start + ROWS_PER_PAGE]
+    rows = [block for number, item in enumerate(shown, start=start + 1) for block in _subscription_blocks(number, item)]
+    sentence = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
+    more = page_controls(PageWindow(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
+    last = context_block(f"`{SLASH_COMMAND} unsubscribe 1` ends the first.")
+    return Message(f"{note} {sentence}".strip(), [*top, header_block(sentence), *rows, *more, *muted, last])
+
+
+def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Block]:
+    remove = build_button("Remove", "zof_remove", {"id": subscription.id}, aloud=f"Remove subscription {number}")
+    sure = {
+        "title": plain_text("Remove this subscription?"),
+        "text": plain_text("The channel is told of its failures no more."),
+        "confirm": plain_text("Remove"),
+        "deny": plain_text("Keep"),
+    }
+    created = text.format_local_time(utc_datetime(subscription.created))
+    origin = f"{text.escape_line(subscription.by, 80)}, {created}"
+    return [
+        section_block(f"*{number}.* {text.inline_code(subscription.wish, 1500)}\n{origin}"),
+        *button_row(
+            build_button("Edit", "zof_edit", {"id": subscription.id}, aloud=f"Edit subscription {number}"),
+            remove and remove | {"confirm": sure, "style": "danger"},
+        ),
+    ]
+
+
+def unsubscribed_reply(count: int) -> Message:
+    """Reply to the person who ended subscriptions."""
+    sentence = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
+    return Message(sentence, [section_block(f"✅ {sentence}")])
+
+
+def alert_test_reply() -> Message:
+    """Reply to the person who requested a test alert."""
+    sentence = "The test alert is on its way to the channel."
+    return Message(sentence, [section_block(f"🧪 {sentence}")])

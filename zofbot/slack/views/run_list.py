@@ -1,0 +1,86 @@
+"""The list of the latest runs, and the paging of lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from zofbot.domain.model import Run
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import (
+    Block,
+    Message,
+    build_button,
+    button_row,
+    context_block,
+    header_block,
+    section_block,
+)
+from zofbot.slack.views.components import lookup_button
+from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_counts, outcome_word
+
+ROWS_PER_PAGE = 10
+"""Rows per page of a list."""
+
+
+class PageWindow(NamedTuple):
+    """Visible part of a list: ``shown`` rows from ``start`` on, of ``total`` items called ``what``."""
+
+    start: int
+    shown: int
+    total: int
+    what: str
+
+
+def page_controls(window: PageWindow, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
+    """Return the position in a list, with paging buttons if there is a ``value`` for them to carry."""
+    start, shown, total, what = window
+    if total <= shown and not start:
+        return button_row(*others)
+    end = start + shown
+    left = total - end
+    sentence = f"and {left} more {what}" if left > 0 and not start else f"{start + 1} to {end} of {total} {what}"
+    back = onward = None
+    if value is not None:
+        back = (
+            build_button("Back", action + "_back", {**value, "from": max(start - ROWS_PER_PAGE, 0)}) if start else None
+        )
+        more = left > 0 and shown
+        onward = build_button(f"Show {min(left, ROWS_PER_PAGE)} more", action, {**value, "from": end}) if more else None
+    return [context_block(sentence), *button_row(back, onward, *others)]
+
+
+def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
+    """Render the latest runs, newest first; ``partial``: Zof has older ones that were not read.
+
+    ``hint`` (mrkdwn) explains why there may be none.
+    """
+    title = f"Latest runs ({filters})" if filters else "Latest runs"
+    shown = runs[start : start + ROWS_PER_PAGE]
+    if not runs:
+        sentence = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
+        return Message(sentence, [section_block(sentence)])
+    blocks = [
+        header_block(text.clean_literal(title, 150)),
+        *(_list_row(run) for run in shown),
+        *page_controls(PageWindow(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
+        *([context_block("Zof has more runs than were read here; a filter narrows the list.")] if partial else []),
+    ]
+    return Message(f"{text.escape_mrkdwn(title, 200)}: {len(runs)}", blocks)
+
+
+def _list_row(run: Run) -> Block:
+    facts = [
+        text.escape_line(run.project or "", 80),
+        text.escape_line(run.environment or "", 80),
+        format_counts(run),
+        text.describe_duration(run.duration) if run.duration is not None else "",
+        text.format_local_time(run.latest_time) if run.latest_time else "",
+    ]
+    title = (
+        f"{OUTCOME_STYLES[run.outcome].emoji} *{text.escape_line(f'{outcome_word(run)}: {run.title or run.id}', 160)}*"
+    )
+    return section_block(
+        f"{title}\n{' · '.join(fact for fact in facts if fact)}",
+        lookup_button("Open", "zof_run", run.id, "Show this run"),
+    )

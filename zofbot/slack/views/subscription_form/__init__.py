@@ -1,0 +1,1 @@
+"""The form of a subscription: its fields, and what is read from them."""

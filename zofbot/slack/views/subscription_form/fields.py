@@ -1,0 +1,171 @@
+"""The form's fields, prefilled from a subscription, and the words in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zofbot.domain import durations
+from zofbot.domain.errors import BadInput
+from zofbot.slack.views import menu_options
+from zofbot.slack.views.blocks import Block, plain_text
+from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold
+from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS
+from zofbot.subscriptions.quiet_hours_parser import format_hours
+from zofbot.subscriptions.tokenizer import format_form_list
+
+EVENT_LABELS = {
+    EventType.FAILED: "Failed: a test or the product",
+    EventType.ERROR: "Error: the platform",
+    EventType.PASSED_WITH_FAILURES: "Passed, with failed cases",
+    EventType.RECOVERED: "Recovered",
+    EventType.GATE: "Release gate blocked",
+    EventType.AGENT: "Agent offline",
+    EventType.INTEGRATION: "Integration error",
+    EventType.PLAN: "Remediation plan waits for approval",
+}
+GROUPING_LABELS = {
+    Grouping.RUN: "One message a run",
+    Grouping.CASE: "One message a case, over many runs",
+    Grouping.CAUSE: "One message a cause, over runs and projects",
+}
+BROADCAST_LABELS = {
+    Broadcast.RELAPSE: "Failing again within an hour of recovering",
+    Broadcast.WORSE: "Failing again after 6 hours without a failure",
+    Broadcast.RECOVERED: "Recovered",
+}
+LAYOUT_LABELS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
+IN_A_ROW_CHOICE = "row"
+WINDOW_LABELS = {
+    "10m": "10 minutes",
+    "30m": "30 minutes",
+    "1h": "1 hour",
+    "6h": "6 hours",
+    "1d": "1 day",
+    "7d": "7 days",
+    IN_A_ROW_CHOICE: "in a row, until one passes",
+}
+DEFAULT_WINDOW = "1h"
+
+_GLOBS_HINT = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
+_BROADCASTS_HINT = (
+    "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
+)
+STEPS_HINT = (
+    "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
+)
+_HOURS_HINT = "Alerts wait until they end; a day of the week is quiet all day. Empty: none."
+GROUPS_HINT = "Give each group's handle, such as @oncall, or its id."
+
+
+def filter_inputs(start: Subscription) -> list[Block]:
+    """Return the fields that say which failures are wanted."""
+    return [
+        _text_input(
+            "project", "Projects", format_form_list(start.project), hint=_GLOBS_HINT, example="checkout, shop-*"
+        ),
+        _input_block(
+            menu_options.PROJECTS_ACTION_ID,
+            "Add projects",
+            menu_options.external_menu((), "Choose from Zof's projects"),
+        ),
+        _text_input("env", "Environments", format_form_list(start.env), example="production, -staging"),
+        _text_input(
+            "case",
+            "Cases",
+            format_form_list(start.case),
+            hint="Titles or ids, likewise.",
+            example="cart total*, -*flaky*",
+        ),
+        _input_block("on", "Tell of", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
+    ]
+
+
+def delivery_inputs(start: Subscription) -> list[Block]:
+    """Return the fields that say how a failure is shown."""
+    return [
+        _input_block(
+            "group", "Grouping", _choice_element("radio_buttons", GROUPING_LABELS, (start.group,)), optional=False
+        ),
+        _input_block(
+            "layout", "Layout", _choice_element("radio_buttons", LAYOUT_LABELS, (start.layout,)), optional=False
+        ),
+        _input_block(
+            "broadcast",
+            "Also show in the channel",
+            _choice_element("checkboxes", BROADCAST_LABELS, start.broadcast),
+            hint=_BROADCASTS_HINT,
+        ),
+    ]
+
+
+def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
+    """Return the fields that say when, and whom to mention. ``zone`` and ``handles`` are those of ``build_modal``."""
+    people = [item for item in start.mention if not item.startswith("S")]
+    groups = [item for item in start.mention if item.startswith("S")]
+    count, within = (str(start.after.count), _format_window(start.after)) if start.after else ("", DEFAULT_WINDOW)
+    number: Block = {"type": "number_input", "is_decimal_allowed": False}
+    window = _choice_element(
+        "static_select", WINDOW_LABELS if within in WINDOW_LABELS else {**WINDOW_LABELS, within: within}, (within,)
+    )
+    groups_menu = menu_options.external_menu(menu_options.group_initial_options(groups, handles), "Choose user groups")
+    chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
+    quiet, zone = (format_hours(start.quiet), start.quiet.zone) if start.quiet else ("", zone)
+    through = {"critical": "Critical alerts pass (production)"}
+    passes = ("critical",) if start.quiet and start.quiet.critical else ()
+    return [
+        _input_block(
+            "after",
+            "Only from this many failures on",
+            number | _initial_value(count),
+            hint="2 to 100. Empty: each one.",
+        ),
+        _input_block("window", "… within", window, optional=False),
+        _input_block("people", "Mention people", chosen),
+        _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
+        _text_input("quiet", "Quiet hours", quiet, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
+        _text_input("zone", "Time zone of the quiet hours", zone, hint="Empty: your own.", example="Europe/Berlin"),
+        _input_block("critical", "In quiet hours", _choice_element("checkboxes", through, passes)),
+        _text_input(
+            "escalate", "Escalate", _format_steps(start), hint=STEPS_HINT, example="15m->@oncall, 45m->U024BE7LH"
+        ),
+        _text_input(
+            "reack",
+            "Ask again who is on it after",
+            durations.format_duration(start.reack) if start.reack else "",
+            example="4h",
+        ),
+    ]
+
+
+def _format_window(after: Threshold) -> str:
+    return IN_A_ROW_CHOICE if after.in_a_row else durations.format_duration(after.window)
+
+
+def _format_steps(start: Subscription) -> str:
+    """Format escalation steps: each time before the first mention of its step."""
+    return ", ".join(f"{durations.format_duration(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
+
+
+def _initial_value(value: str) -> Block:
+    if len(value) > MAX_LIST_CHARACTERS:
+        raise BadInput("This subscription is too long for a form.", "End it and type it anew.")
+    return {"initial_value": value} if value else {}
+
+
+def _input_block(block: str, label: str, element: Block, *, hint: str = "", optional: bool = True) -> Block:
+    made: Block = {"type": "input", "block_id": block, "label": plain_text(label, 2000), "optional": optional}
+    return made | {"element": element | {"action_id": block}} | ({"hint": plain_text(hint, 2000)} if hint else {})
+
+
+def _text_input(block: str, label: str, start: str, *, hint: str = "", example: str) -> Block:
+    element: Block = {"type": "plain_text_input", "multiline": "\n" in start, "placeholder": plain_text(example, 150)}
+    return _input_block(block, label, element | _initial_value(start), hint=hint)
+
+
+def _choice_element(kind: str, choices: Mapping[Any, str], chosen: tuple[Any, ...]) -> Block:
+    """Build a choice element with its initial selection."""
+    options = {str(value): {"text": plain_text(label), "value": str(value)} for value, label in choices.items()}
+    start = [options[str(item)] for item in chosen if str(item) in options]
+    first: Block = {"initial_options": start} if kind == "checkboxes" else {"initial_option": start[0]}
+    return {"type": kind, "options": list(options.values())} | (first if start else {})

@@ -1,0 +1,105 @@
+"""Subscription form: one field per filter, and parsing of the input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zofbot.slack.inbound import with_blocks
+from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
+from zofbot.slack.views.subscription_form.fields import delivery_inputs, filter_inputs, timing_inputs
+from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.filter_values import NO_IDS
+
+FORM_CALLBACK_ID = "zof_subscription"
+"""``callback_id`` of the form."""
+PREVIEW_ACTION_ID = "zof_preview"
+"""``action_id`` of the preview button."""
+FIRST_BLOCK_ID = "project"
+"""Block that shows errors which concern no single field."""
+
+
+@dataclass(frozen=True)
+class SubscriptionFormState:
+    """A form's hidden state: the channel, where to reply (``url``, ``thread``), and the subscription ``id`` to edit.
+
+    ``at`` is when the form was opened, in Unix seconds.
+    """
+
+    channel: str
+    url: str
+    at: float
+    id: str = ""
+    thread: str = ""
+
+    def dump_metadata(self) -> str:
+        """Return the state as ``private_metadata``; Slack allows 3,000 characters."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def build_modal(
+    form: SubscriptionFormState, room: str, start: Subscription, zone: str = "UTC", handles: Mapping[str, str] = NO_IDS
+) -> Block:
+    """Build the form, prefilled from ``start``; ``room`` is the channel's name as Slack gives it.
+
+    ``zone`` is the person's time zone, the default for quiet hours; ``handles`` maps user group ids to handles.
+    Raises BadInput for a subscription that does not fit into Slack's fields.
+    """
+    hint = channel_caution(room)
+    blocks = [
+        section_block(f"Alerts go to {_channel_reference(form.channel)}."),
+        *([context_block(hint)] if hint else []),
+        *filter_inputs(start),
+        *delivery_inputs(start),
+        *timing_inputs(start, zone, handles),
+        *_preview_blocks("What would this have posted over the last 7 days?"),
+    ]
+    return {
+        "type": "modal",
+        "callback_id": FORM_CALLBACK_ID,
+        "title": plain_text("Edit subscription" if form.id else "Subscribe to failures"),
+        "submit": plain_text("Save" if form.id else "Subscribe"),
+        "close": plain_text("Cancel"),
+        "private_metadata": form.dump_metadata(),
+        "blocks": blocks,
+    }
+
+
+def with_preview(view: Mapping[str, Any], sentence: str) -> Block:
+    """Return the form with ``sentence`` (mrkdwn) as its preview."""
+    blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in ("foreseen", "preview")]
+    return with_blocks(view, [*blocks, *_preview_blocks(sentence)])
+
+
+def saved_modal(message: Message) -> Block:
+    """Build the modal that shows the reply when it can no longer be posted in the channel."""
+    plain = [block for block in message.blocks if block["type"] != "actions"]
+    return {"type": "modal", "title": plain_text("Subscribed"), "close": plain_text("Close"), "blocks": plain}
+
+
+def channel_caution(room: str) -> str:
+    """Return a warning about alerts in a conversation with this name (mrkdwn); empty if there is none."""
+    if room == "directmessage":
+        return (
+            "zofbot can write here only if this is your conversation with zofbot itself; alerts are best in a channel."
+        )
+    if room == "privategroup" or room.startswith("mpdm-"):
+        return "This conversation is private: until zofbot is in it, alerts wait. `/invite @zofbot` lets it in."
+    return ""
+
+
+def _preview_blocks(sentence: str) -> list[Block]:
+    return [
+        section_block(sentence) | {"block_id": "foreseen"},
+        *(row | {"block_id": "preview"} for row in _preview_buttons()),
+    ]
+
+
+def _preview_buttons() -> list[Block]:
+    return button_row(build_button("Preview", PREVIEW_ACTION_ID, {}, aloud="Preview what this would have posted"))
+
+
+def _channel_reference(channel: str) -> str:
+    return f"<#{channel}>" if channel.startswith(("C", "G")) and channel.isalnum() else "this conversation"

@@ -1,0 +1,1 @@
+"""Triage as Slack shows it: controls under an alert, forms, and private replies."""

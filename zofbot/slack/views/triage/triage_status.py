@@ -1,0 +1,102 @@
+"""How the state of a failure is shown: color, and a line that says who works on it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import Block, section_block
+from zofbot.slack.views.components import count_noun, format_moment, format_planned_time
+from zofbot.triage import Action, TriageRecord, TriageState
+
+
+class StateStyle(NamedTuple):
+    """Appearance of a state: the color always comes with a word."""
+
+    word: str
+    emoji: str
+    colour: str
+
+
+STATE_STYLES = {
+    TriageState.ACKNOWLEDGED: StateStyle("Acknowledged", "👀", "#2a6fdb"),
+    TriageState.SNOOZED: StateStyle("Snoozed", "💤", "#8b93a1"),
+    TriageState.RESOLVED: StateStyle("Resolved", "☑️", "#1a8f5c"),
+    TriageState.RECOVERED: StateStyle("Recovered", "✅", "#1a8f5c"),
+}
+"""Styles by state; an open failure has the style of its outcome."""
+
+RESOLUTION_REASONS = {
+    "product": "Product bug",
+    "test": "Test bug",
+    "flaky": "Flaky",
+    "environment": "Environment",
+    "platform": "Zof or infrastructure",
+    "other": "Other",
+}
+"""Reasons for resolving a failure: typed and stored word -> label."""
+
+
+def status_blocks(present: TriageRecord) -> list[Block]:
+    """Return a line with the state, person and time; empty if nobody has acted on it."""
+    status = _status_text(present)
+    own = present.state is TriageState.ACKNOWLEDGED and present.owner.id == present.moved_by.id
+    has = bool(present.owner.id) and not present.state.is_closed and not own
+    parts = [part for part in (status, f"assigned to {person_name(present.owner.name)}" if has else "") if part]
+    return [section_block(" · ".join(parts))] if parts else []
+
+
+def _status_text(present: TriageRecord) -> str:
+    match present.state:
+        case TriageState.OPEN:
+            return _open_status(present)
+        case TriageState.ACKNOWLEDGED:
+            return f"👀 *Acknowledged* by {person_name(present.moved_by.name)} {format_moment(present.since)}"
+        case TriageState.SNOOZED:
+            return (
+                f"💤 *Snoozed* by {person_name(present.moved_by.name)} {snooze_end_text(present.until, present.more)}"
+            )
+        case TriageState.RESOLVED:
+            return _resolved_status(present)
+        case _:
+            return f"💤 {hidden_failures_text(present.hid)}" if present.hid else ""
+
+
+def _open_status(present: TriageRecord) -> str:
+    if present.did is Action.REOPEN:
+        return f"↩️ *Reopened* by {person_name(present.by.name)} {format_moment(present.since)}"
+    if present.did is Action.LAPSE:
+        return f"⏰ *Open again* {format_moment(present.since)}: nobody said that they are still on it"
+    if present.did is Action.WAKE:
+        return " · ".join(
+            filter(None, (f"⏰ *Awake again* {format_moment(present.since)}", hidden_failures_text(present.hid)))
+        )
+    if present.did is Action.UNACKNOWLEDGE:
+        return f"✋ *Released* by {person_name(present.by.name)} {format_moment(present.since)}"
+    return ""
+
+
+def _resolved_status(present: TriageRecord) -> str:
+    reason = RESOLUTION_REASONS.get(present.reason, "")
+    status = f"☑️ *Resolved* by {person_name(present.moved_by.name)} {format_moment(present.since)}" + (
+        f": {reason}" if reason else ""
+    )
+    return status + (f"\n> {text.escape_line(present.note, 500)}" if present.note else "")
+
+
+def snooze_end_text(at: float | None, more: int) -> str:
+    """Describe the end of a snooze: a time (Unix seconds), after ``more`` failures, or on recovery."""
+    if at is not None:
+        return f"until {format_planned_time(at)}"
+    again = "once more" if more == 1 else f"{more} more times"
+    return f"until it fails {again}" if more else "until it passes"
+
+
+def hidden_failures_text(failures: int) -> str:
+    """Describe the failures hidden by a snooze; empty if there were none."""
+    return f"{count_noun(failures, 'failure')} since it was snoozed" if failures else ""
+
+
+def person_name(person: str) -> str:
+    """Return a person's name, escaped, without mentioning them."""
+    return text.escape_line(person, 80) or "somebody"

@@ -1,0 +1,119 @@
+"""Calls about people, user groups and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zofbot.slack import responses
+from zofbot.slack.calls import SlackCalls
+
+MAX_CHANNEL_PAGES = 5
+"""Maximum pages of 999 channels to read for one person."""
+
+PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
+"""Page size and maximum pages for ``users.list``: Slack recommends 200, and allows 20 calls a minute."""
+
+
+class WorkspaceReader:
+    """Reads the people, groups and channels of one workspace. Every method raises SlackError."""
+
+    def __init__(self, calls: SlackCalls) -> None:
+        self._calls = calls
+
+    async def fetch_user(self, identifier: str) -> dict[str, Any]:
+        """Fetch a user object (https://docs.slack.dev/reference/objects/user-object).
+
+        Raises SlackError.
+        """
+        reply = await self._calls.call_method(
+            "users.info", lambda: self._calls.client.users_info(user=identifier), responses.UserInfoReply
+        )
+        return reply.user.model_dump(exclude_unset=True)
+
+    async def fetch_admins(self) -> frozenset[str]:
+        """Fetch the ids of the workspace's admins and owners, from the first ``MAX_PEOPLE_PAGES`` pages of users.
+
+        https://docs.slack.dev/reference/methods/users.list . Raises SlackError.
+        """
+        found: set[str] = set()
+        cursor = ""
+        for _ in range(MAX_PEOPLE_PAGES):
+            page = await self._fetch_people_page(cursor)
+            ranks = (
+                (member.id, member.is_admin or member.is_owner or member.is_primary_owner) for member in page.members
+            )
+            found.update(identifier for identifier, ranks_high in ranks if identifier and ranks_high)
+            cursor = page.page_cursor
+            if not cursor:
+                break
+        return frozenset(found)
+
+    async def _fetch_people_page(self, cursor: str) -> responses.UserListReply:
+        return await self._calls.call_method(
+            "users.list",
+            lambda: self._calls.client.users_list(limit=PEOPLE_PER_PAGE, cursor=cursor or None),
+            responses.UserListReply,
+        )
+
+    async def fetch_group_members(self, identifier: str) -> frozenset[str]:
+        """Fetch the members of a user group. Raises SlackError."""
+        reply = await self._calls.call_method(
+            "usergroups.users.list",
+            lambda: self._calls.client.usergroups_users_list(usergroup=identifier),
+            responses.GroupMembersReply,
+        )
+        return reply.users
+
+    async def fetch_group_handles(self) -> dict[str, str]:
+        """Fetch the handles of the workspace's user groups, by id. Raises SlackError."""
+        reply = await self._calls.call_method(
+            "usergroups.list", self._calls.client.usergroups_list, responses.GroupListReply
+        )
+        return {group.id: group.handle for group in reply.usergroups if group.handle}
+
+    async def fetch_channel(self, identifier: str) -> dict[str, Any]:
+        """Fetch a conversation object (https://docs.slack.dev/reference/objects/conversation-object).
+
+        Raises SlackError.
+        """
+        reply = await self._calls.call_method(
+            "conversations.info",
+            lambda: self._calls.client.conversations_info(channel=identifier),
+            responses.ConversationInfoReply,
+        )
+        return reply.channel.model_dump(exclude_unset=True)
+
+    async def fetch_channel_members(self, channel: str) -> frozenset[str]:
+        """Fetch the first 200 members of a conversation: all of a group message. Raises SlackError."""
+        reply = await self._calls.call_method(
+            "conversations.members",
+            lambda: self._calls.client.conversations_members(channel=channel, limit=200),
+            responses.ChannelMembersReply,
+        )
+        return reply.members
+
+    async def fetch_channels_of(self, user: str) -> frozenset[str]:
+        """Fetch a person's channels, without archived ones and private ones that the bot is not in.
+
+        One call per 999 channels, at most ``MAX_CHANNEL_PAGES``. Raises SlackError.
+        """
+        found: set[str] = set()
+        cursor = ""
+        for _ in range(MAX_CHANNEL_PAGES):
+            more = {"cursor": cursor} if cursor else {}
+            page = await self._fetch_channels_page(user, more)
+            found.update(channel.id for channel in page.channels)
+            cursor = page.page_cursor
+            if not cursor:
+                break
+        return frozenset(found)
+
+    async def _fetch_channels_page(self, user: str, more: Mapping[str, str]) -> responses.UserChannelsReply:
+        return await self._calls.call_method(
+            "users.conversations",
+            lambda: self._calls.client.users_conversations(
+                user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
+            ),
+            responses.UserChannelsReply,
+        )

@@ -1,0 +1,79 @@
+"""What happens to a failure without anybody's action: it recovers, relapses, wakes, or its owner falls silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zofbot.triage.record import MAX_KEPT_REQUESTS, Actor, RunFacts, TriageRecord
+from zofbot.triage.state_machine import TRANSITIONS, Action, TriageState
+
+
+def effective_record(record: TriageRecord, facts: RunFacts, now: float) -> TriageRecord:
+    """Return a failure's record at ``now`` (Unix seconds), updated by what has happened automatically since."""
+    if record.turn != facts.turn:
+        hid = count_hidden_failures(record, facts) if facts.recovered else 0
+        record = _apply_automatic(record, Action.RECOVER if facts.recovered else Action.RELAPSE, facts.turned, hid)
+        opened = record.opened if facts.recovered else facts.opened
+        record = record.model_copy(update={"turn": facts.turn, "opened": opened})
+    if not record.opened:
+        record = record.model_copy(update={"opened": facts.opened, "since": record.since or facts.opened})
+    if record.state is TriageState.SNOOZED and record.more and facts.failures - record.counted >= record.more:
+        return _apply_automatic(record, Action.WAKE, facts.last, count_hidden_failures(record, facts))
+    if record.state is TriageState.SNOOZED and record.until is not None and record.until <= now:
+        return _apply_automatic(record, Action.WAKE, record.until, count_hidden_failures(record, facts))
+    if record.state is TriageState.ACKNOWLEDGED and record.until is not None and record.until <= now:
+        return _apply_automatic(record, Action.LAPSE, record.until)
+    if record.state is TriageState.RESOLVED and facts.last > record.since:
+        return _apply_automatic(record, Action.RELAPSE, facts.last)
+    return record
+
+
+def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
+    """Return the record of one failure in a storm: its ``own`` or the storm's, whichever changed last.
+
+    If either has recovered, or its own is resolved, ``own`` is used: what is done about the rest does not reopen it.
+    """
+    rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * MAX_KEPT_REQUESTS :]
+    if own.state.is_closed or storm.state is TriageState.RECOVERED or own.at > storm.at:
+        return own.model_copy(update={"rev": rev})
+    return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
+
+
+def count_hidden_failures(record: TriageRecord, facts: RunFacts) -> int:
+    """Return how often it has failed since it was snoozed, 0 if unknown."""
+    asleep = record.state is TriageState.SNOOZED and record.counted
+    return max(0, facts.failures - record.counted) if asleep else 0
+
+
+def _apply_automatic(record: TriageRecord, act: Action, at: float, hid: int = 0) -> TriageRecord:
+    state = TRANSITIONS[record.state][act]
+    if state is record.state and act is not Action.RELAPSE:
+        return record
+    fresh: dict[str, Any] = {"opened": at, "steps": 0} if state is TriageState.OPEN else {}
+    owner = Actor() if act in (Action.RELAPSE, Action.LAPSE) else record.owner
+    return record.model_copy(
+        update={
+            "state": state,
+            "since": at,
+            "did": act,
+            "by": Actor(),
+            "mover": Actor(),
+            "at": at,
+            "owner": owner,
+            **CLEARED_FIELDS,
+            **fresh,
+            "hid": hid,
+        }
+    )
+
+
+CLEARED_FIELDS: dict[str, Any] = {
+    "reason": "",
+    "note": "",
+    "until": None,
+    "asks": None,
+    "more": 0,
+    "counted": 0,
+    "hid": 0,
+}
+"""Fields that are reset when the state changes."""
