@@ -91,14 +91,17 @@ class Services:
         failures = TriageService(self.outbox, self.clock, self.events)
         postponing = Postponing(self.outbox, self.subscriptions, failures, self.clock)
         hide_details = shared_channels.SharedChannelFilter(
-            self.people.readers_of, self._commit_notification, self.clock
+            self.people.readers_of,
+            self._commit_notification,
+            self.clock,
+            shared_channels.remove_images if self.settings.zofbot_shared_details else None,
         )
         prepare = NotificationPreparer(
             self.outbox,
             postponing,
             self.mentions,
             self.clock,
-            None if self.settings.zofbot_shared_details else hide_details,
+            hide_details,
         )
         return Dispatcher(
             self.outbox,
@@ -197,6 +200,7 @@ def make_zof_client(settings: Settings, events: EventEmitter, clock: Clock, stor
         project_param=settings.zof_project_param,
         since_param=settings.zof_since_param,
         bare_duration_unit=settings.zof_duration_unit,
+        extra_fields=settings.extra_fields,
         clock=clock,
         board=store,
         events=events,

@@ -25,7 +25,7 @@ from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import broken_replies
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
-from zofbot.slack.responses import MAX_REPLY_BYTES
+from zofbot.slack.http_replies import MAX_REPLY_BYTES
 from zofbot.slack.views.blocks import Message
 from zofbot.store.redis_server.connect import connect_redis
 

@@ -15,7 +15,8 @@ from tests.support.virtual_time import SetClock
 from zofbot.cli import app
 from zofbot.config.manifest import LINK_SCOPES, SCOPES
 from zofbot.config.settings import Settings
-from zofbot.domain.commands import SLASH_COMMAND, VERBS, parse_command
+from zofbot.domain.command_parser import parse_command
+from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.notifications.text import escape_mrkdwn
 from zofbot.observability.metrics import Metrics
 from zofbot.simulator.seed import seed_world
@@ -34,7 +35,7 @@ TRANSLATED = re.compile(
 """Words of earlier texts that read as translated."""
 
 OPERATOR_FILES = ("Dockerfile", "Makefile", "Procfile", "docs/alerts.yml", *sorted(
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/deploy").iterdir()
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/deploy").rglob("*") if path.is_file()
 ))  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import CALM_SECONDS, Alert, AlertsInScope, case_field, run_field
 from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
-from zofbot.alerting.causes import group_by_cause, member_causes, summarize_case, summarize_causes
+from zofbot.alerting.causes import describe_case, group_by_cause, member_causes, summarize_case, summarize_causes
 from zofbot.alerting.counting import Count
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.reminders import build_wake_up, schedule_reminders
@@ -16,8 +16,10 @@ from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import storm_key_of
 from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE, StormCandidate, StormPlacement, absorb_into_storm
 from zofbot.alerting.thread_replies import ReplyStyle, ThreadReplies
+from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
+from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.payloads import (
@@ -145,7 +147,7 @@ class AlertBuilder:
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
         alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
         self.alerts.put_alert(field, alert)
-        self._thread.add_result_replies(alert, results[1:], ReplyStyle())
+        self._thread.add_result_replies(alert, results, ReplyStyle())
         return bool(alert.storm)
 
     def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
@@ -337,6 +339,7 @@ class AlertBuilder:
             turner=self.finding.run.id if turned else "",
             mention=self.audience.mention_ids,
             owners=self.audience.card_owners,
+            extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
@@ -350,16 +353,24 @@ class AlertBuilder:
             last=self._seen_at,
         )
 
+    @property
+    def _extras(self) -> tuple[ExtraSummary, ...]:
+        """What the run says besides its result, and what all its failures say alike."""
+        return summarize_extras(
+            merge_extras(self.finding.run.extras, common_extras([result.extras for result in self.audience.results]))
+        )
+
     def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
         count = self.audience.counted.get(case, Count(1, self.finding.happened))
         return CaseAlertPayload(
             run=self._thread.place,
             mention=self.audience.mention_ids,
             owners=self.audience.card_owners,
+            extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
-            case=summarize_case(result, 1500),
+            case=describe_case(result),
             case_id=payloads.clean_text(result.case_id, 128),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first),

@@ -12,6 +12,7 @@ from typing import Any
 from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert, cause_field
 from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.causes import (
+    MAX_DESCRIBED_CHARACTERS,
     Cause,
     group_by_cause,
     is_of_other_version,
@@ -163,7 +164,9 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _new_message(self, cause: Cause, member: StormMember) -> Storm:
         failures, first = len(cause.results), cause.results[0]
-        summary = CauseSummary(signature=cause.signature, count=failures, example=summarize_case(first, 1500))
+        summary = CauseSummary(
+            signature=cause.signature, count=failures, example=summarize_case(first, MAX_DESCRIBED_CHARACTERS)
+        )
         return (
             Storm(
                 id=first.id,

@@ -8,11 +8,15 @@ from functools import lru_cache
 
 from zofbot.alerting.failure_signature import VERSION, Signature, make_signature
 from zofbot.domain.model import Result
+from zofbot.notifications.extra_summaries import summarize_extras
 from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, CauseSummary, RunAlertPayload
 from zofbot.notifications.text import clip_text
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
+
+MAX_DESCRIBED_CHARACTERS = 1500
+"""Characters of a failure text in a message of its own."""
 
 MAX_CAUSES = 10
 """Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
@@ -76,8 +80,14 @@ def member_causes(body: RunAlertPayload | CaseAlertPayload, failures: int) -> tu
     """Return the worst causes of an alert's failures in short, for the storm that may count it."""
     if isinstance(body, RunAlertPayload):
         return body.causes[:MAX_CAUSES_OF_MEMBER]
-    example = body.case.model_copy(update={"why": clip_text(body.case.why, 200)})
+    example = body.case.model_copy(update={"why": clip_text(body.case.why, 200), "extras": ()})
     return (CauseSummary(signature=body.case.signature, count=failures, example=example),)
+
+
+def describe_case(result: Result) -> CaseSummary:
+    """Summarize a result with more of its failure text and its extra fields, for a message of its own."""
+    case = summarize_case(result, MAX_DESCRIBED_CHARACTERS)
+    return case.model_copy(update={"extras": summarize_extras(result.extras)})
 
 
 def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.audience import ChannelAudience
-from zofbot.alerting.causes import MAX_CAUSES, Cause, group_by_cause, summarize_case
+from zofbot.alerting.causes import MAX_CAUSES, Cause, describe_case, group_by_cause
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import build_storm_reply, load_storm
+from zofbot.domain.extra_fields import has_image
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key, idempotency_key
@@ -86,7 +87,7 @@ class ThreadReplies:
         known = next((name for name in names if name in alert.replies), "")
         if known and len(names) == 1:
             return known
-        case = summarize_case(cause.results[0], 1500)
+        case = describe_case(cause.results[0])
         body: ResultPayload | CauseReplyPayload = ResultPayload(case=case, run_id=self.finding.run.id)
         if len(names) > 1:
             titles, listed = payloads.collect_titles(cause.results)
@@ -116,14 +117,14 @@ class ThreadReplies:
         """Add a reply for each result, the first as ``how`` says. A layout without threads gets at most that one."""
         if alert.storm:
             if results:
-                case = summarize_case(results[0], 1500)
+                case = describe_case(results[0])
                 body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mention)
                 self.add_storm_reply(alert, body, how)
             return
         for index, result in enumerate(results if alert.threaded else results[: int(how.posts_when_flat)]):
-            if alert.group is Grouping.CASE and result.id == alert.id:
-                continue
-            body = ResultPayload(case=summarize_case(result, 1500), run_id=self.finding.run.id, again=how.again)
+            if alert.group is Grouping.CASE and result.id == alert.id and not has_image(result.extras):
+                continue  # the alert itself describes it, but shows no images
+            body = ResultPayload(case=describe_case(result), run_id=self.finding.run.id, again=how.again)
             if not index:
                 first = {"broadcast": how.loud, "mention": how.mention, "others": how.others}
                 body = body.model_copy(update=first)

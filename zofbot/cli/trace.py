@@ -28,7 +28,7 @@ def trace(
         from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
         from zofbot.cli.render import trace_table  # noqa: PLC0415
-        from zofbot.domain.commands import parse_command  # noqa: PLC0415
+        from zofbot.domain.command_parser import parse_command  # noqa: PLC0415
         from zofbot.domain.text import read_input  # noqa: PLC0415
 
         traces = await store.traces.find_traces(parse_command(f"trace {read_input(identifier)}").id)

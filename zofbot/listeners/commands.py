@@ -8,8 +8,8 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from zofbot.domain import commands
-from zofbot.domain.commands import ParsedCommand
+from zofbot.domain import command_parser, commands
+from zofbot.domain.command_parser import ParsedCommand
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 from zofbot.listeners import digest, lookups, mutes, oncall, run_commands, share, traces, why
@@ -47,7 +47,7 @@ async def answer_command(context: ListenerContext, requester: Requester, text: s
             f"`{commands.SLASH_COMMAND} triage` lists what is open.",
             example=f"@zofbot {first}",
         )
-    typed = commands.parse_command(text, context.links.identify_target)
+    typed = command_parser.parse_command(text, context.links.identify_target)
     if typed.verb != "help":
         await require_reader(context, requester, f"use `{commands.SLASH_COMMAND} {typed.verb}`")
     return await COMMAND_HANDLERS[typed.verb](context, requester, typed)

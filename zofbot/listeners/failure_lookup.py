@@ -13,7 +13,7 @@ from zofbot.notifications.idempotency import alert_key_of, split_key
 from zofbot.notifications.notification import Receipt
 from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload, RunSummary
 from zofbot.observability import trace_recorder
-from zofbot.services.triage import Failure, FailureExpired
+from zofbot.services.failures import Failure, FailureExpired
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.store import audit
 from zofbot.store.audit import REFUSED_ACTION

@@ -8,7 +8,8 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.domain.commands import SLASH_COMMAND, parse_command
+from zofbot.domain.command_parser import parse_command
+from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput, SlackError
 from zofbot.domain.permissions import Role
 from zofbot.listeners import lookups, mutes, snooze_form, triage_buttons, why

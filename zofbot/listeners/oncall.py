@@ -11,8 +11,9 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import share
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, require_role
+from zofbot.services.failures import Failure
 from zofbot.services.shift_reports import shift_report_for
-from zofbot.services.triage import Failure, without_split_storms
+from zofbot.services.triage import without_split_storms
 from zofbot.slack.views import oncall
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.oncall import FailureRow, GroupSummary, OnCallStep

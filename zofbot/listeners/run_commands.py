@@ -15,8 +15,8 @@ from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import load_failure, require_role
 from zofbot.notifications import payloads
 from zofbot.notifications.payloads import CaseAlertPayload
+from zofbot.services.failures import Failure, FailureExpired
 from zofbot.services.run_commands import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
-from zofbot.services.triage import Failure, FailureExpired
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import rerun_replies, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef

@@ -13,7 +13,7 @@ from zofbot.domain.model import Outcome, Run
 from zofbot.domain.text import clean_name
 from zofbot.subscriptions.patterns import is_glob, matches_patterns
 from zofbot.subscriptions.tokenizer import quote_list, split_list, split_words, unquote_value
-from zofbot.zof.parsing import classify_outcome
+from zofbot.zof.outcome_words import classify_outcome
 
 FILTER_NAMES = {"status": "status", "project": "project", "projects": "project", "env": "env", "environment": "env"}
 """Accepted spellings of filter names."""

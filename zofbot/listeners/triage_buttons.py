@@ -25,7 +25,7 @@ from zofbot.listeners.failure_lookup import (
 from zofbot.listeners.snooze_form import SnoozeInput
 from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.payloads import CaseAlertPayload, StormPayload
-from zofbot.services.triage import ActionNotAllowed, Failure, FailureExpired, StaleCard
+from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_modals, triage_replies

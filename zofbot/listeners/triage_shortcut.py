@@ -16,7 +16,7 @@ from zofbot.listeners import error_handling, triage_buttons
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
 from zofbot.notifications.idempotency import alert_key_of
-from zofbot.services.triage import Failure, FailureExpired
+from zofbot.services.failures import Failure, FailureExpired
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.triage import triage_modals, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef

@@ -18,6 +18,7 @@ from zofbot.domain.redaction import redact
 from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.extra_summaries import ExtraSummary
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -87,6 +88,7 @@ class CaseSummary(_PayloadModel):
     """Number of attempts in its run; this is the last one."""
     signature: str = ""
     """The id of its failure text's signature, which begins with the version of the rules; empty if not known."""
+    extras: tuple[ExtraSummary, ...] = ()
 
     @classmethod
     def from_result(cls, result: Result, most: int = 200, signature: str = "") -> CaseSummary:
@@ -153,6 +155,8 @@ class _AlertPayload(_PayloadModel):
     """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None
     """How somebody had resolved the same failure, in an earlier alert."""
+    extras: tuple[ExtraSummary, ...] = ()
+    """What else Zof says about it, such as the commit."""
 
     @property
     def is_recovered(self) -> bool:

@@ -22,7 +22,8 @@ from zofbot.notifications.notification import (
 )
 from zofbot.notifications.notification import NotificationState as Waits
 from zofbot.notifications.payloads import ReminderPayload, dump_payload, holds_payload
-from zofbot.services.triage import Failure, TriageService
+from zofbot.services.failures import Failure
+from zofbot.services.triage import TriageService
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions.mute import active, read_mutes

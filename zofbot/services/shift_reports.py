@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zofbot.services.triage import Failure, without_storm_members
+from zofbot.services.failures import Failure
+from zofbot.services.triage import without_storm_members
 from zofbot.store.audit import REFUSED_ACTION, AuditRecord
 from zofbot.triage.shift_report import ActionRecord, FailureSummary, ShiftReport, build_shift_report
 

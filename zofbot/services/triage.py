@@ -6,7 +6,7 @@ Slack's request id is stored with the action, so a request that is delivered twi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -18,15 +18,16 @@ from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
-from zofbot.notifications.idempotency import alert_key_of, edit_key
-from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind, Receipt
-from zofbot.notifications.payloads import ActionPayload, CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
+from zofbot.notifications.idempotency import alert_key_of
+from zofbot.notifications.notification import Receipt
+from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import TriageAct, TriageRefused
-from zofbot.store.audit import AuditRecord
+from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications
+from zofbot.services.double_clicks import is_double_click
+from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.triage import (
-    Action,
     ActionRequest,
     IllegalAction,
     TriageRecord,
@@ -35,7 +36,6 @@ from zofbot.triage import (
     merge_storm_record,
 )
 from zofbot.triage import apply_action as move
-from zofbot.triage.actions import next_step
 from zofbot.triage.policy import REACK_ANSWER_SECONDS
 
 log = structlog.get_logger()
@@ -46,36 +46,6 @@ MAX_COMMIT_ATTEMPTS = 20
 MAX_PRUNED_FAILURES = 500
 """Maximum expired failures removed from the index in one read."""
 
-DOUBLE_CLICK_SECONDS = 10.0
-"""Seconds within which the same action by the same person counts as a double click."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A failure's current state: the payload its alert shows (``body``), and its triage record (``present``).
-
-    ``storm`` is the key of the storm that it belongs to; actions on the storm apply to it, too.
-    """
-
-    key: str
-    channel: str
-    body: FailurePayload
-    present: TriageRecord
-    storm: str = ""
-
-    @property
-    def title(self) -> str:
-        """Title shown in the channel, or the run's id."""
-        return self.body.title or self.body.run.id
-
-    def allows_action(self, request: ActionRequest) -> bool:
-        """Return whether the action is allowed in the current state."""
-        try:
-            move(self.present, request, self.body.test_facts, self.body.policy)
-        except IllegalAction:
-            return False
-        return True
-
 
 @dataclass(frozen=True)
 class _StoredFailure:
@@ -85,26 +55,6 @@ class _StoredFailure:
     body: str | None = None
     record: str | None = None
     storm: str | None = None
-
-
-class StaleCard(Exception):
-    """The button belongs to an outdated card; ``failure`` is the current state."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.key)
-        self.failure = failure
-
-
-class FailureExpired(Exception):
-    """The failure is no longer stored."""
-
-
-class ActionNotAllowed(Exception):
-    """The state machine does not allow the action; ``failure`` is the current state."""
-
-    def __init__(self, failure: Failure, act: Action) -> None:
-        super().__init__(failure.key)
-        self.failure, self.act = failure, act
 
 
 class TriageService:
@@ -154,7 +104,7 @@ class TriageService:
         for _ in range(MAX_COMMIT_ATTEMPTS):
             failure, stored = await self._load_stored(key)
             present = failure.present
-            if (request.request and request.request in present.requests) or _is_double_click(present, request):
+            if (request.request and request.request in present.requests) or is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
                 self._events.emit(TriageRefused(request.act.value, key, "the card shows what has passed"))
@@ -217,13 +167,13 @@ class TriageService:
         place = triage_hash(after.channel)
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
         await self._outbox.commit(
-            list(_follow_up_notifications(before, after, request)),
+            list(follow_up_notifications(before, after, request)),
             changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # extends its expiry
             expect={
                 failure_hash(after.key): {"body": stored.body, "storm": stored.storm},
                 place: {after.key: stored.record},
             },
-            acts=[_audit_record(before, after, request).model_dump_json()],
+            acts=[build_audit_record(before, after, request).model_dump_json()],
         )
 
     async def _load_stored(self, key: str) -> tuple[Failure, _StoredFailure]:
@@ -293,81 +243,3 @@ def _channel_of(key: str) -> str:
 
 def _is_in_channel(key: str, channel: str) -> bool:
     return not channel or _channel_of(key) == channel
-
-
-def _is_double_click(present: TriageRecord, request: ActionRequest) -> bool:
-    """Return whether this repeats the last action: a double click, or a form submitted again."""
-    same = present.did is request.act and present.by.id == request.who.id and present.by.id != ""
-    return same and request.at - present.at < DOUBLE_CLICK_SECONDS and _is_same_input(present, request)
-
-
-def _is_same_input(present: TriageRecord, request: ActionRequest) -> bool:
-    """Return whether the input equals the current state."""
-    match request.act:
-        case Action.ASSIGN:
-            return request.owner is not None and request.owner.id == present.owner.id
-        case Action.SNOOZE:
-            return (
-                request.more == present.more
-                and abs((request.until or 0.0) - (present.until or 0.0)) < DOUBLE_CLICK_SECONDS
-            )
-        case Action.RESOLVE:
-            return (request.reason, request.note) == (present.reason, present.note)
-        case _:
-            return True
-
-
-def _follow_up_notifications(before: Failure, after: Failure, request: ActionRequest) -> Iterator[Notification]:
-    """Yield an action's notifications: updated cards, a thread reply, a message to the assignee, reminders."""
-    present, at = after.present, request.at
-
-    def build_notification(
-        kind: NotificationKind, name: str, body: ActionPayload | None, channel: str = "", root: str = ""
-    ) -> Notification:
-        return Notification(
-            key=name,
-            kind=kind,
-            channel=channel or after.channel,
-            root="" if kind is NotificationKind.ROOT else root or after.key,
-            body=payloads.dump_payload(body) if body else {},
-            happened=at,
-            critical=kind is NotificationKind.ROOT,
-            schema=NOTIFICATION_SCHEMA,
-        )
-
-    steps = after.body.policy.escalate
-    recipients: tuple[str, ...] = ()
-    if request.act is Action.ESCALATE and steps:
-        recipients = steps[next_step(before.present, after.body.policy, at)].mention
-    elif request.act is Action.WAKE:
-        recipients = tuple(filter(None, (before.present.moved_by.id,)))
-    mention = tuple(item for item in recipients if item != request.who.id)
-    payload = ActionPayload(
-        act=request.act, who=request.who.name or request.who.id, owner=present.owner.name, state=present.state,
-        until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
-        mention=mention, title=payloads.clean_text(after.title, 150), channel=after.channel, run_id=after.body.run.id,
-    )  # fmt: skip
-    cards = after.body.cards if isinstance(after.body, StormPayload) else ()
-    yield from (
-        build_notification(NotificationKind.EDIT, edit_key(card), None, root=card) for card in (after.key, *cards)
-    )
-    yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", payload)
-    if request.act is Action.ASSIGN and present.owner.id not in ("", request.who.id):
-        yield build_notification(
-            NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", payload, present.owner.id
-        )
-    yield from schedule_reminders(after.key, after.channel, present, after.body.policy)
-
-
-def _audit_record(before: Failure, after: Failure, request: ActionRequest) -> AuditRecord:
-    present = after.present
-    details = {
-        "reason": present.reason, "note": present.note, "assignee": present.owner.id,
-        "until": f"{present.until:.0f}" if present.until else "", "more": str(present.more or ""),
-        "run": after.body.run.id,
-    }  # fmt: skip
-    return AuditRecord(
-        at=request.at, act=request.act.value, user=request.who.id, name=request.who.name, channel=after.channel,
-        key=after.key, before=before.present.state.value, after=present.state.value, request=request.request,
-        details={name: value for name, value in details.items() if value},
-    )  # fmt: skip

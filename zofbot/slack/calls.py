@@ -15,7 +15,7 @@ from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SlackDeferred, SlackError
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import SlackCall
-from zofbot.slack import responses
+from zofbot.slack import http_replies, responses
 from zofbot.slack.errors import classify_error
 from zofbot.slack.responses import ReplyT
 from zofbot.slack.web_client import BoundedWebClient, send_request
@@ -74,7 +74,7 @@ class SlackCalls:
                 raise classify_error(200, "invalid_arguments", {}) from error
             data = reply.data if isinstance(reply.data, dict) else {}
             if kept := data.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
-                warning, details = responses.printable_text(kept, 100), responses.parse_details(data)
+                warning, details = http_replies.printable_text(kept, 100), http_replies.parse_details(data)
                 log.warning("slack warned", method=method, warning=warning, details=details)
             return responses.parse_reply(kind, data)
 
@@ -108,7 +108,7 @@ class SlackCalls:
 
         async def post_once() -> None:
             reply = await send_request(self.session, "POST", url, json=body, proxy=self.client.proxy)
-            responses.check_response_url_reply(reply)
+            http_replies.check_response_url_reply(reply)
 
         await self.run_call("response_url", post_once)
 
@@ -124,6 +124,6 @@ def _refusal_error(error: SlackApiError) -> SlackError:
     """Convert the SDK's error; its reason was validated when the reply was parsed."""
     response = error.response
     data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
-    reason, needed = str(data.get("error") or ""), responses.parse_scope(data.get("needed"))
-    log.info("slack refused", reason=reason, needed=needed, details=responses.parse_details(data))
+    reason, needed = str(data.get("error") or ""), http_replies.parse_scope(data.get("needed"))
+    log.info("slack refused", reason=reason, needed=needed, details=http_replies.parse_details(data))
     return classify_error(response.status_code, reason, response.headers, needed)

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from zofbot.slack.responses import MAX_REPLY_BYTES, SlackHttpReply, parse_http_reply
+from zofbot.slack.http_replies import MAX_REPLY_BYTES, SlackHttpReply, parse_http_reply
 
 
 class TooLong(aiohttp.ClientPayloadError):

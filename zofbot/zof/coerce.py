@@ -86,3 +86,13 @@ def as_cursor(value: object) -> str | None:
     ):
         return None
     return value
+
+
+def as_flag(value: object) -> bool | None:
+    """Return a boolean."""
+    return value if isinstance(value, bool) else None
+
+
+def as_text_list(value: object) -> list[str] | None:
+    """Return the texts in a list."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else None

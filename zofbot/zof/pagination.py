@@ -11,7 +11,7 @@ import structlog
 
 from zofbot.domain.errors import ZofRejected
 from zofbot.domain.model import Endpoint, Outcome, Project, Result, Run, Schedule
-from zofbot.zof.parsing import classify_outcome
+from zofbot.zof.outcome_words import classify_outcome
 from zofbot.zof.protocol import Page, refused_filter
 from zofbot.zof.request import ZofRequest
 

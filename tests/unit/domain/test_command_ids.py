@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.domain.commands import ParsedCommand, parse_command
+from zofbot.domain.command_parser import ParsedCommand, parse_command
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 from zofbot.slack.links import ZofLinks

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.domain.commands import VERBS, ParsedCommand, parse_command, usage_hint
+from zofbot.domain.command_parser import ParsedCommand, parse_command
+from zofbot.domain.commands import VERBS, usage_hint
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 

@@ -23,7 +23,8 @@ from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import NotificationState as Outboxed
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
-from zofbot.services.triage import ActionNotAllowed, Failure, StaleCard, TriageService
+from zofbot.services.failures import ActionNotAllowed, Failure, StaleCard
+from zofbot.services.triage import TriageService
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.renderer import render_notification
 from zofbot.slack.views.triage.pressed_button import FailureRef

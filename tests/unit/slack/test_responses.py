@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.simulator.slack import broken_replies
-from zofbot.slack import responses
-from zofbot.slack.responses import SlackHttpReply, SlackReply, check_response_url_reply, parse_http_reply, parse_reply
+from zofbot.slack import http_replies, responses
+from zofbot.slack.http_replies import SlackHttpReply, check_response_url_reply, parse_http_reply
+from zofbot.slack.responses import SlackReply, parse_reply
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -75,7 +76,10 @@ def test_slacks_own_no_is_its_word(status: int) -> None:
 
 
 def test_a_reply_of_many_small_parts_is_not_unpacked() -> None:
-    assert responses.parse_json_object(b'{"ok":true,"a":[' + b"{}," * responses.MAX_JSON_CONTAINERS + b"{}]}") is None
+    assert (
+        http_replies.parse_json_object(b'{"ok":true,"a":[' + b"{}," * http_replies.MAX_JSON_CONTAINERS + b"{}]}")
+        is None
+    )
 
 
 @pytest.mark.parametrize("wrong", [{}, {"messages": None}, {"messages": [1]}, {"messages": [{"ts": 17}]},

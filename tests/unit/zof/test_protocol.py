@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.zof import coerce, errors, parsing, protocol
+from zofbot.zof import coerce, errors, field_names, outcome_words, parsing, protocol
 from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
 
 NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
@@ -250,7 +250,7 @@ def test_the_request_id_is_on_every_value() -> None:
     ],
 )  # fmt: skip
 def test_every_spelling_of_a_status_has_its_category(word: str | None, outcome: Outcome) -> None:
-    assert parsing.classify_outcome(word) is outcome
+    assert outcome_words.classify_outcome(word) is outcome
 
 
 def test_where_a_status_says_only_that_it_ended_another_word_says_how() -> None:
@@ -354,9 +354,11 @@ anything: st.SearchStrategy[Any] = st.recursive(
     max_leaves=10,
 )
 top_names = sorted(
-    {name.split(".")[0] for names in parsing.FIELD_NAMES.values() for name in names} | {"result", "run", "id"}
+    {name.split(".")[0] for names in field_names.FIELD_NAMES.values() for name in names} | {"result", "run", "id"}
 )
-under_names = sorted({name.split(".")[1] for names in parsing.FIELD_NAMES.values() for name in names if "." in name})
+under_names = sorted(
+    {name.split(".")[1] for names in field_names.FIELD_NAMES.values() for name in names if "." in name}
+)
 shaped = st.dictionaries(
     st.sampled_from(top_names), anything | st.dictionaries(st.sampled_from(under_names), anything, max_size=4)
 )

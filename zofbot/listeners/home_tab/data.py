@@ -15,7 +15,8 @@ from zofbot.listeners.context import ListenerContext
 from zofbot.notifications.notification import NotificationState, Receipt
 from zofbot.polling import status
 from zofbot.services.daily_stats import DailyStatsReader
-from zofbot.services.triage import Failure, without_split_storms, without_storm_members
+from zofbot.services.failures import Failure
+from zofbot.services.triage import without_split_storms, without_storm_members
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.views.blocks import Block
 from zofbot.slack.views.home.channel_sections import MAX_FAILURE_ROWS

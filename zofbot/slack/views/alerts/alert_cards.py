@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
+from zofbot.notifications.extra_summaries import merge_summaries
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, FailurePayload, RunAlertPayload, RunSummary
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
@@ -22,6 +23,7 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_field_pairs, link_blocks
 from zofbot.slack.views.outcomes import (
     OUTCOME_EXPLANATIONS,
     OUTCOME_STYLES,
@@ -43,7 +45,15 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     below = [
         *_outcome_explanation(context.present, run.outcome),
         *([section_block(format_tally(run))] if format_tally(run) else []),
-        *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
+        *field_blocks(
+            [
+                *location_fields(body.run),
+                *_time_fields(body.run),
+                *_count_fields(body),
+                *extra_field_pairs(body.extras),
+            ]
+        ),
+        *link_blocks(body.extras, context.links),
         *failure_rows(body),
         *past_resolution(body, context.present),
         *status_change(body),
@@ -61,6 +71,7 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
 def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     """Render a failing case, over one or more runs."""
     case, several = body.case, body.count > 1
+    extras = merge_summaries(case.extras, body.extras)
     told = [
         ("Failures", str(body.count)),
         ("In this run", count_noun(case.attempts, "attempt") if case.attempts > 1 else ""),
@@ -71,8 +82,9 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     result = Result(id=case.id, run_id=body.run.id or None, url=case.url or None)
     below = [
         *_outcome_explanation(context.present, case.outcome),
-        *_with_details_button(field_blocks([*location_fields(body.run), *told]), case.id),
+        *_with_details_button(field_blocks([*location_fields(body.run), *told, *extra_field_pairs(extras)]), case.id),
         *failure_blocks(case),
+        *link_blocks(extras, context.links),
         *past_resolution(body, context.present),
         *status_change(body),
         *status_blocks(context.present),

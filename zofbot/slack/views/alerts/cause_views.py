@@ -14,6 +14,7 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_blocks
 from zofbot.slack.views.render_context import RenderContext
 
 MAX_CAUSES_SHOWN = 5
@@ -65,6 +66,7 @@ def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
     blocks = [
         section_block(f"{'🔁' if body.again else '❌'} *{sentence}*"),
         *failure_blocks(body.case),
+        *extra_blocks(body.case.extras, context.links),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
         *([context_block(f"and {body.unlisted} that are not listed here; Zof has them all.")] if body.unlisted else []),
         *case_buttons(body.case, body.run_id, context.links),

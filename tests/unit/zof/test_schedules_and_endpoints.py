@@ -14,8 +14,9 @@ from zofbot.domain.errors import ZofRejected, ZofUnreadable
 from zofbot.domain.model import Schedule
 from zofbot.observability.emitter import EventEmitter
 from zofbot.zof import parsing
-from zofbot.zof.admin_parsing import parse_endpoint, parse_endpoints_page, parse_schedules_page
 from zofbot.zof.client import ZofClient
+from zofbot.zof.endpoint_parsing import parse_endpoint, parse_endpoints_page
+from zofbot.zof.schedule_parsing import parse_schedules_page
 
 NEXT = datetime(2026, 6, 2, 2, tzinfo=UTC)
 WANTED = Schedule(

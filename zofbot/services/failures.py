@@ -1,0 +1,61 @@
+"""A failure as it stands, and why an action on it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.triage import (
+    Action,
+    ActionRequest,
+    IllegalAction,
+    TriageRecord,
+)
+from zofbot.triage import apply_action as move
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure's current state: the payload its alert shows (``body``), and its triage record (``present``).
+
+    ``storm`` is the key of the storm that it belongs to; actions on the storm apply to it, too.
+    """
+
+    key: str
+    channel: str
+    body: FailurePayload
+    present: TriageRecord
+    storm: str = ""
+
+    @property
+    def title(self) -> str:
+        """Title shown in the channel, or the run's id."""
+        return self.body.title or self.body.run.id
+
+    def allows_action(self, request: ActionRequest) -> bool:
+        """Return whether the action is allowed in the current state."""
+        try:
+            move(self.present, request, self.body.test_facts, self.body.policy)
+        except IllegalAction:
+            return False
+        return True
+
+
+class StaleCard(Exception):
+    """The button belongs to an outdated card; ``failure`` is the current state."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.key)
+        self.failure = failure
+
+
+class FailureExpired(Exception):
+    """The failure is no longer stored."""
+
+
+class ActionNotAllowed(Exception):
+    """The state machine does not allow the action; ``failure`` is the current state."""
+
+    def __init__(self, failure: Failure, act: Action) -> None:
+        super().__init__(failure.key)
+        self.failure, self.act = failure, act

@@ -1,0 +1,109 @@
+"""The names that Zof gives its fields: few are documented, so several are accepted for each meaning.
+
+For every meaning the first name with a valid value is used. A value of a wrong type counts as missing, and missing
+values are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from zofbot.domain.errors import ZofUnreadable
+from zofbot.zof.coerce import as_identifier, value_at
+from zofbot.zof.protocol import TRY_AGAIN_HINT
+
+T = TypeVar("T")
+
+JsonObject = dict[str, object]
+
+FIELD_NAMES: dict[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "run_id": ("run_id", "run.id", "run"),
+    "status": ("status", "outcome", "result"),
+    "case_id": ("test_case_id", "case_id", "test_case.id", "case.id"),
+    "title": ("name", "title", "test_case.name", "test_case.title", "test_case_name"),
+    "project_id": ("project_id", "project.id"),
+    "project_name": ("project.name", "project_name"),
+    "environment": ("environment", "environment.name", "environment_id"),
+    "failure": ("failure_summary", "failure.summary", "failure.message", "failure", "error.message", "error"),
+    "summary": ("summary",),
+    "logs": ("logs_url", "log_url", "logs.url", "logs_ref", "logs.id", "logs"),
+    "started": ("started_at",),
+    "ended": ("completed_at", "finished_at", "ended_at"),
+    "created": ("created_at", "created"),
+    "url": ("url", "console_url", "html_url"),
+    "severity": ("severity", "priority"),
+    "attempt": ("attempt", "attempt_number", "attempts", "attempt_count"),
+    "retry": ("retry", "retries", "retry_count"),
+    "milliseconds": ("duration_ms",),
+    "seconds": ("duration_seconds",),
+    "duration": ("duration",),
+    "total": ("summary.total", "total"),
+    "passed": ("summary.passed", "passed"),
+    "failed": ("summary.failed", "failed"),
+    "errored": ("summary.error", "summary.errored", "error", "errored"),
+    "skipped": ("summary.skipped", "skipped"),
+    "results": ("results", "case_outcomes", "cases", "test_cases"),
+    "schedule_id": ("schedule_id", "schedule.id", "trigger.schedule_id", "schedule"),
+    "schedule_name": ("schedule_name", "schedule.name", "schedule.title", "schedule_label", "trigger.schedule_name"),
+    "cron": ("cron", "cron_expression", "expression", "schedule.cron", "schedule"),
+    "next": ("next_run_at", "next_run", "next_run_time", "next_at", "next_execution_at", "next_run.at"),
+    "state": ("status", "state"),
+    "paused": ("paused", "is_paused", "disabled"),
+    "enabled": ("enabled", "active", "is_active"),
+    "target_project": (
+        "target.project.name",
+        "target.project_name",
+        "project.name",
+        "project_name",
+        "target.project_id",
+        "target.project.id",
+        "project_id",
+        "project.id",
+        "project",
+        "target.project",
+    ),
+    "target_environment": (
+        "target.environment.name",
+        "target.environment",
+        "environment.name",
+        "environment",
+        "environment_id",
+    ),
+    "endpoint": ("url", "endpoint", "endpoint_url", "target_url"),
+    "events": ("events", "event_types", "enabled_events"),
+    "secret": ("secret", "signing_secret", "webhook_secret"),
+    "listing": ("data", "results", "runs", "projects", "schedules", "webhooks", "endpoints", "items"),
+}
+"""Names accepted for each meaning, in order; a dot steps into an object."""
+
+FIELD_PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for meaning, names in FIELD_NAMES.items()}
+
+
+def first_value(data: JsonObject, meaning: str, kind: Callable[[object], T | None]) -> T | None:
+    """Return the first valid value under the names of a ``meaning``; ``kind`` returns None for an invalid one."""
+    for path in FIELD_PATHS[meaning]:
+        if (value := kind(value_at(data, path))) is not None:
+            return value
+    return None
+
+
+def unwrap_object(found: object, noun: str) -> JsonObject:
+    """Return the object in Zof's answer, bare or in an envelope. Raises ZofUnreadable."""
+    for _ in range(3):
+        if not isinstance(found, dict):
+            raise ZofUnreadable("Zof's answer holds no object where one was expected.", TRY_AGAIN_HINT)
+        inner = next((found[name] for name in ("data", noun) if isinstance(found.get(name), dict)), None)
+        if inner is None or as_identifier(found.get("id")):
+            break
+        found = inner
+    return found  # type: ignore[return-value]  # checked in the loop; JSON keys are text
+
+
+def read_id(data: JsonObject, asked: str | None) -> str:
+    """Return the id of an object, or else ``asked``. Raises ZofUnreadable if there is neither."""
+    known = first_value(data, "id", as_identifier) or asked
+    if known is None:
+        raise ZofUnreadable("Zof's answer has no id.", TRY_AGAIN_HINT)
+    return known
