@@ -18,8 +18,10 @@ from zofbot.config.settings import Settings
 from zofbot.container import Services, make_zof_client, open_slack_client
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import SettingsError, SlackError, StoreUnavailable
-from zofbot.http.server import SlackEndpoint, ZofWebhookEndpoint, build_app, serve_app
+from zofbot.http.server import build_app, serve_app
+from zofbot.http.slack_endpoint import SlackEndpoint
 from zofbot.http.socket_mode import SocketMode
+from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.listeners import SlackApp
 from zofbot.listeners.context import ListenerContext
 from zofbot.observability.emitter import EventEmitter

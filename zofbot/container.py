@@ -22,6 +22,7 @@ from zofbot.services import canary, digest_job
 from zofbot.services.canary import Canary, ZofClock
 from zofbot.services.postponing import Postponing
 from zofbot.services.preparation import NotificationPreparer
+from zofbot.services.resolution_links import ResolutionLinker
 from zofbot.services.run_commands import RunCommands
 from zofbot.services.triage import TriageService
 from zofbot.slack import shared_channels
@@ -112,7 +113,7 @@ class Services:
             random=SystemRandom().random,
             on_parked=self.report_refusal,
             on_removed=self.report_removal,
-            prepare=prepare,
+            prepare=ResolutionLinker(prepare, self.outbox, self.notifier.fetch_permalink),
         )
 
     def make_poller(self) -> Poller:

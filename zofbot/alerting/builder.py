@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zofbot.alerting.alerts import CALM_SECONDS, Alert, AlertsInScope, case_field, run_field
 from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
-from zofbot.alerting.causes import describe_case, group_by_cause, member_causes, summarize_case, summarize_causes
+from zofbot.alerting.causes import (
+    describe_case,
+    group_by_cause,
+    member_causes,
+    signature_of,
+    summarize_case,
+    summarize_causes,
+    with_past,
+)
 from zofbot.alerting.counting import Count
+from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.reminders import build_wake_up, schedule_reminders
 from zofbot.alerting.state import DecisionBuilder
@@ -22,6 +32,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.past_causes import PastCause
 from zofbot.notifications.payloads import (
     MAX_LINK_LENGTH,
     AlertStatus,
@@ -344,14 +355,23 @@ class AlertBuilder:
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
             bad=self._thread.bad,
-            top=tuple(map(summarize_case, self.audience.results[:MAX_TOP_FAILURES])),
-            causes=summarize_causes(causes),
+            top=tuple(
+                with_past(summarize_case(result), self.finding.past.get(case_key(result)))
+                for result in self.audience.results[:MAX_TOP_FAILURES]
+            ),
+            causes=summarize_causes(causes, self.finding.past),
+            past=self._recall_causes(cause.signature for cause in causes),
+            standings=Counter(str(self.finding.standing_of(result)) for result in self.audience.results),
+            quarantined=sum(result.quarantined for result in self.audience.results),
             all_causes=sum(bool(cause.signature) for cause in causes),
             grouped=len(self.audience.results),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,
         )
+
+    def _recall_causes(self, signatures: Iterable[str]) -> tuple[PastCause, ...]:
+        return recall_causes(self.draft, self.finding.project, filter(None, signatures), self.audience.channel)
 
     @property
     def _extras(self) -> tuple[ExtraSummary, ...]:
@@ -370,7 +390,8 @@ class AlertBuilder:
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(taker.id for taker in self.audience.takers),
-            case=describe_case(result),
+            case=with_past(describe_case(result), self.finding.past.get(case)),
+            past=self._recall_causes([signature_of(result)]),
             case_id=payloads.clean_text(result.case_id, 128),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first),

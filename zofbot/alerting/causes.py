@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +11,8 @@ from zofbot.domain.model import Result
 from zofbot.notifications.extra_summaries import summarize_extras
 from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, CauseSummary, RunAlertPayload
 from zofbot.notifications.text import clip_text
+from zofbot.subscriptions.case_history import CasePast
+from zofbot.subscriptions.events import case_key
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
@@ -58,6 +60,11 @@ def signature_of(result: Result) -> str:
     return signature_of_text(result.failure).id if result.failure and not result.failure.isspace() else ""
 
 
+def signatures_of(results: Iterable[Result]) -> list[str]:
+    """Return the signatures of failures, each once, without an empty one."""
+    return [signature for signature in dict.fromkeys(map(signature_of, results)) if signature]
+
+
 def group_by_cause(results: Iterable[Result]) -> list[Cause]:
     """Group failures by cause, the worst first, whatever their order; those without a text are last.
 
@@ -90,10 +97,19 @@ def describe_case(result: Result) -> CaseSummary:
     return case.model_copy(update={"extras": summarize_extras(result.extras)})
 
 
-def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:
-    """Summarize the first causes for an alert: how many failures each has, and one of them."""
+def with_past(case: CaseSummary, past: CasePast | None) -> CaseSummary:
+    """Return the summary with what its failure is by the case's earlier outcomes."""
+    return case.model_copy(update={"past": past}) if past else case
+
+
+def summarize_causes(causes: Sequence[Cause], past: Mapping[str, CasePast]) -> tuple[CauseSummary, ...]:
+    """Summarize the first causes for an alert: how many failures each has, and one with its ``past``, by case."""
     return tuple(
-        CauseSummary(signature=cause.signature, count=len(cause.results), example=summarize_case(cause.results[0]))
+        CauseSummary(
+            signature=cause.signature,
+            count=len(cause.results),
+            example=with_past(summarize_case(cause.results[0]), past.get(case_key(cause.results[0]))),
+        )
         for cause in causes[:MAX_CAUSES]
     )
 

@@ -17,7 +17,10 @@ from zofbot.alerting.audience import (
 from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
 from zofbot.alerting.cause_alerts import CauseAlertBuilder
+from zofbot.alerting.causes import signatures_of
 from zofbot.alerting.counting import end_rows
+from zofbot.alerting.history.case_outcomes import with_case_history
+from zofbot.alerting.history.cause_memory import record_causes
 from zofbot.alerting.holds import CRITICAL, Hold, compute_hold, is_critical, split_by_mutes
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, PriorDecision, prior_decisions, record_decision
 from zofbot.alerting.reasons import (
@@ -89,6 +92,8 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     if answer:
         reruns.report_rerun(draft, finding)
         return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
+    finding = with_case_history(draft, finding)
+    record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.bad))
     answers = match_subscriptions(finding, subscriptions)
     rest = unclaimed_failures(finding, answers, default_channel)
     reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)

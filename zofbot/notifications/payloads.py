@@ -19,6 +19,9 @@ from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.extra_summaries import ExtraSummary
+from zofbot.notifications.past_causes import PastCause
+from zofbot.notifications.past_causes import Resolution as Resolution  # noqa: PLC0414  (exported for mypy)
+from zofbot.subscriptions.case_history import CasePast
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -86,6 +89,10 @@ class CaseSummary(_PayloadModel):
     url: str = ""
     attempts: int = 1
     """Number of attempts in its run; this is the last one."""
+    past: CasePast | None = None
+    """What its failure is by the case's earlier outcomes."""
+    quarantined: bool = False
+    """Whether Zof marks the case as quarantined."""
     signature: str = ""
     """The id of its failure text's signature, which begins with the version of the rules; empty if not known."""
     extras: tuple[ExtraSummary, ...] = ()
@@ -100,6 +107,7 @@ class CaseSummary(_PayloadModel):
             why=text.clean_literal(result.failure or "", most),
             url=storable_link(result.url),
             attempts=result.attempt or 1,
+            quarantined=result.quarantined,
             signature=signature,
         )
 
@@ -110,15 +118,6 @@ class CauseSummary(_PayloadModel):
     signature: str = ""
     count: int = 1
     example: CaseSummary
-
-
-class Resolution(_PayloadModel):
-    """How a person resolved a failure before it failed again; ``at`` is Unix seconds, ``by`` the person's name."""
-
-    at: float
-    by: str = ""
-    reason: str = ""
-    note: str = ""
 
 
 class Owner(_PayloadModel):
@@ -155,6 +154,8 @@ class _AlertPayload(_PayloadModel):
     """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None
     """How somebody had resolved the same failure, in an earlier alert."""
+    past: tuple[PastCause, ...] = ()
+    """What is remembered of its causes, those seen before; at most ``MAX_PAST_CAUSES``."""
     extras: tuple[ExtraSummary, ...] = ()
     """What else Zof says about it, such as the commit."""
 
@@ -181,6 +182,10 @@ class RunAlertPayload(_AlertPayload):
     """The causes with most failures, worst first; there are ``all_causes`` among the ``grouped`` failures read."""
     all_causes: int = 0
     grouped: int = 0
+    standings: dict[str, int] = Field(default_factory=dict)
+    """How many of the failures read are new, known and flaky, by the words of ``CaseStanding``."""
+    quarantined: int = 0
+    """How many of them are in quarantine in Zof."""
     count: int = 1
     first: float = 0.0
     last: float = 0.0
@@ -525,6 +530,19 @@ STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayl
 """Payloads that are rendered on their own, without the current state of a failure."""
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """Payloads of failures open to triage."""
+
+
+def causes_of(body: FailurePayload) -> list[tuple[str, str]]:
+    """Return the causes of a failure: project and signature of each."""
+    match body:
+        case RunAlertPayload():
+            signatures = [cause.signature for cause in body.causes]
+        case CaseAlertPayload():
+            signatures = [body.case.signature]
+        case _:
+            signatures = []
+    return [(body.run.project_id or body.run.project, each) for each in dict.fromkeys(signatures) if each]
+
 
 _PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="card")])
 

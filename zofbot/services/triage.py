@@ -24,6 +24,7 @@ from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunA
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications
+from zofbot.services.cause_resolutions import resolution_changes
 from zofbot.services.double_clicks import is_double_click
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.store.outbox import CommitConflict, Outbox
@@ -166,9 +167,10 @@ class TriageService:
     ) -> None:
         place = triage_hash(after.channel)
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
+        changes = {place: {after.key: record}, failure_hash(after.key): {"acted": acted}}  # extends its expiry
         await self._outbox.commit(
             list(follow_up_notifications(before, after, request)),
-            changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # extends its expiry
+            changes={**changes, **await resolution_changes(self._outbox, before, after, request)},
             expect={
                 failure_hash(after.key): {"body": stored.body, "storm": stored.storm},
                 place: {after.key: stored.record},

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from zofbot.domain.text import clean_name
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import EventType
 from zofbot.triage import EscalationStep
 
@@ -82,6 +83,9 @@ class QuietHours(_SubscriptionModel):
     zone: str = "UTC"
 
 
+DEFAULT_EVENTS = (EventType.FAILED, EventType.ERROR, EventType.RECOVERED)
+
+
 class Subscription(_SubscriptionModel):
     r"""The failures that ``channel`` wants to be notified about; ``by`` is the id of the person who subscribed it.
 
@@ -98,7 +102,9 @@ class Subscription(_SubscriptionModel):
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     case: tuple[str, ...] = ()
-    on: tuple[EventType, ...] = (EventType.FAILED, EventType.ERROR, EventType.RECOVERED)
+    on: tuple[EventType, ...] = DEFAULT_EVENTS
+    standings: tuple[CaseStanding, ...] = ()
+    """Failures wanted by their cases' history, empty for all; typed with ``on:``. Earlier versions ignore it."""
     group: Grouping = Grouping.RUN
     layout: Layout = Layout.THREAD
     broadcast: tuple[Broadcast, ...] = Field(default=(Broadcast.RELAPSE,), alias="broadcasts")
@@ -132,6 +138,17 @@ class Subscription(_SubscriptionModel):
     @classmethod
     def _read_by_cause(cls, stored: Any) -> Any:
         return {**stored, "group": Grouping.CAUSE} if isinstance(stored, dict) and stored.get("by_cause") else stored
+
+    @property
+    def event_words(self) -> tuple[str, ...]:
+        """The words of ``on:``, without the default ones."""
+        return (*(() if self.on == DEFAULT_EVENTS else self.on), *self.standings)
+
+    @field_validator("standings")
+    @classmethod
+    def _sort_standings(cls, asked: tuple[CaseStanding, ...]) -> tuple[CaseStanding, ...]:
+        """Sort, so that equal selections compare equal; all of them are the same as none."""
+        return tuple(item for item in CaseStanding if item in asked) if len({*asked}) < len(CaseStanding) else ()
 
     @field_validator("project", "env", "case")
     @classmethod

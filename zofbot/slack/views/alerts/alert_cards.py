@@ -9,7 +9,9 @@ from zofbot.notifications import text
 from zofbot.notifications.extra_summaries import merge_summaries
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, FailurePayload, RunAlertPayload, RunSummary
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
+from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
+from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
     as_run,
@@ -55,7 +57,9 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
         ),
         *link_blocks(body.extras, context.links),
         *failure_rows(body),
+        *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
         *past_resolution(body, context.present),
+        *past_cause_blocks(body),
         *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.run_url(run)),
@@ -84,8 +88,10 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
         *_outcome_explanation(context.present, case.outcome),
         *_with_details_button(field_blocks([*location_fields(body.run), *told, *extra_field_pairs(extras)]), case.id),
         *failure_blocks(case),
+        *paragraph_blocks(filter(None, [case_past_text(case)])),
         *link_blocks(extras, context.links),
         *past_resolution(body, context.present),
+        *past_cause_blocks(body),
         *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.result_url(result)),
