@@ -65,7 +65,7 @@ class Directory:
         self._admins = TtlCache(lambda _: workspace.fetch_admins(), clock)
         self._handles = TtlCache(lambda _: workspace.fetch_group_handles(), clock)
         self._channels = TtlCache(workspace.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
-        self._channel_members = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._members_of = TtlCache(workspace.fetch_members_of, clock, **access_ttl, pause=RETRY_SECONDS)
         self._joined_channels = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
         self.names = MentionNames(self.load_person, self._users.get, self.group_handles)
 
@@ -104,7 +104,9 @@ class Directory:
             if info.get("is_im"):
                 return await self._readers_among((str(info.get("user") or ""),))
             if info.get("is_mpim"):
-                return await self._readers_among(await self._channel_members.get(channel, await self._change_version(channel)))
+                return await self._readers_among(
+                    await self._members_of.get(channel, await self._change_version(channel))
+                )
         except SlackRefused as error:
             log.warning("channel not shown", channel=channel, reason=error.reason)
             return Readers.UNSEEN
@@ -215,7 +217,7 @@ class Directory:
         try:
             info = await self._channel_info(channel)
             if info.get("is_mpim"):
-                return user in await self._channel_members.get(channel, await self._change_version(channel))
+                return user in await self._members_of.get(channel, await self._change_version(channel))
         except SlackError as error:
             log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
             return False
