@@ -13,7 +13,7 @@ from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.permissions import Roles
 from zofbot.http.slack_endpoint import SlackEndpoint
-from zofbot.http.zof_webhook_endpoint import ZofWebhookEndpoint
+from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.listeners import SlackApp
 from zofbot.listeners.context import ListenerContext
 from zofbot.notifications.notification import Claim, Notification
@@ -28,6 +28,7 @@ from zofbot.services.catalog import Catalog
 from zofbot.services.channel_contacts import ChannelContacts
 from zofbot.services.postponing import Postponing
 from zofbot.services.preparation import NotificationPreparer
+from zofbot.services.resolution_links import ResolutionLinker
 from zofbot.services.run_commands import RunCommands
 from zofbot.services.triage import TriageService
 from zofbot.slack import shared_channels
@@ -108,7 +109,7 @@ class Services:
             random=SystemRandom().random,
             on_parked=contacts.report_refusal,
             on_removed=contacts.report_removal,
-            prepare=prepare,
+            prepare=ResolutionLinker(prepare, self.outbox, self.notifier.fetch_permalink),
         )
 
     def make_poller(self) -> Poller:

@@ -25,7 +25,7 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.http.limits import MAX_BODY_BYTES
 from zofbot.http.server import build_app
-from zofbot.http.zof_webhook_endpoint import ZofWebhookEndpoint
+from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.simulator.server import SimulatorServer

@@ -41,7 +41,7 @@ HOMES = {
     "slack_sdk.web": {"slack/web_client.py", "slack/calls.py", "slack/identity.py", "listeners/__init__.py"},
     "slack_bolt": {"listeners", "http/slack_endpoint.py", "http/socket_mode.py"},
     "pydantic_settings": {"config/settings.py"},
-    "prometheus_client": {"observability/metrics.py"},
+    "prometheus_client": {"observability/metrics.py", "observability/metric_registry.py"},
     "zofbot.observability.metrics": {"observability", "app.py", "http/server.py"},  # the rest emits events
     "typer": {"cli"},
     "rich": {"cli"},

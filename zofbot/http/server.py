@@ -1,4 +1,4 @@
-"""HTTP endpoints: Slack's requests, Zof's webhooks, health, readiness and metrics; unsigned requests are rejected."""
+"""The HTTP server: the endpoints of Slack and Zof, and health, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
@@ -20,10 +19,8 @@ from zofbot.http.limits import (
     IdleConnectionReaper,
 )
 from zofbot.http.slack_endpoint import SlackEndpoint
-from zofbot.http.zof_webhook_endpoint import ZofWebhookEndpoint
+from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.observability.metrics import Metrics
-
-log = structlog.get_logger()
 
 MAX_IDLE_SECONDS = 75.0
 """Time a connection may be idle or take to send the headers; proxies close theirs sooner."""

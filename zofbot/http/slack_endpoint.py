@@ -1,4 +1,4 @@
-"""Slack's requests over HTTP: size, signature and shape are checked before Bolt sees them."""
+"""The endpoint for Slack's requests: verify, parse, then dispatch to Bolt."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from zofbot.http.limits import (
     RejectedRequest,
     RejectThrottle,
     SampledLog,
+    reject_request,
 )
-from zofbot.http.rejection import reject_request
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import SlackRequestRejected
 from zofbot.slack.inbound import find_malformed

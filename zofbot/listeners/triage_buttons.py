@@ -24,7 +24,7 @@ from zofbot.listeners.failure_lookup import (
 )
 from zofbot.listeners.snooze_form import SnoozeInput
 from zofbot.notifications.idempotency import split_key
-from zofbot.notifications.payloads import CaseAlertPayload
+from zofbot.notifications.payloads import CaseAlertPayload, StormPayload
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
@@ -254,10 +254,13 @@ def build_triage_form(
             return triage_modals.assign_modal(form_state, failure.title, person.id)
         case Action.SNOOZE:
             offered = snooze_choices(current_time(context), person.zone)
-            counts = isinstance(failure.body, CaseAlertPayload)
+            by_cause = isinstance(failure.body, StormPayload) and failure.body.by_cause
+            counts = by_cause or isinstance(failure.body, CaseAlertPayload)
             chosen = ActionRequest(act=act, who=Actor(id=person.id), at=current_time(context))
             foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
-            return triage_modals.snooze_modal(form_state, failure.title, offered, foreseen, counts=counts)
+            return triage_modals.snooze_modal(
+                form_state, failure.title, offered, foreseen, counts=counts, by_cause=by_cause
+            )
         case _:
             return triage_modals.resolve_modal(form_state, failure.title, note=context.settings.zofbot_resolve_note)
 

@@ -109,7 +109,9 @@ class HomeDataLoader:
             waiting=await self._failure_list(waiting),
             wishes=[
                 HomeSubscription(
-                    subscription.id, subscription.channel, await context.people.with_names(format_filters(subscription))
+                    subscription.id,
+                    subscription.channel,
+                    await context.people.names.with_names(format_filters(subscription)),
                 )
                 for subscription in known.subscriptions
                 if subscription.channel in (rooms or ())

@@ -1,4 +1,4 @@
-"""Zof's webhooks: check the signature, store what the poller is to read, and acknowledge."""
+"""The endpoint for Zof's webhooks: verify, store the hint, then acknowledge."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from zofbot.http.limits import (
     RejectedRequest,
     RejectThrottle,
     SampledLog,
+    reject_request,
 )
-from zofbot.http.rejection import reject_request
 from zofbot.observability import trace_recorder
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import WebhookAnswered, WebhookReceived
