@@ -61,11 +61,11 @@ class Directory:
         workspace, access_ttl = notifier.workspace, {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
         self._home = TtlCache(lambda _: notifier.identity.fetch(), clock, fresh=float("inf"))
         self._users = TtlCache(workspace.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
-        self._members = TtlCache(workspace.fetch_group_members, clock)
+        self._group_people = TtlCache(workspace.fetch_group_members, clock)
         self._admins = TtlCache(lambda _: workspace.fetch_admins(), clock)
         self._handles = TtlCache(lambda _: workspace.fetch_group_handles(), clock)
         self._channels = TtlCache(workspace.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
-        self._members_of = TtlCache(workspace.fetch_members_of, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._channel_people = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
         self._joined_channels = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
         self.names = MentionNames(self.load_person, self._users.get, self.group_handles)
 
@@ -105,7 +105,7 @@ class Directory:
                 return await self._readers_among((str(info.get("user") or ""),))
             if info.get("is_mpim"):
                 return await self._readers_among(
-                    await self._members_of.get(channel, await self._change_version(channel))
+                    await self._channel_people.get(channel, await self._change_version(channel))
                 )
         except SlackRefused as error:
             log.warning("channel not shown", channel=channel, reason=error.reason)
@@ -162,7 +162,7 @@ class Directory:
     async def group_members(self, group: str) -> frozenset[str] | None:
         """Return the members of a user group; None if Slack does not answer."""
         try:
-            return await self._members.get(group)
+            return await self._group_people.get(group)
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return None
@@ -217,7 +217,7 @@ class Directory:
         try:
             info = await self._channel_info(channel)
             if info.get("is_mpim"):
-                return user in await self._members_of.get(channel, await self._change_version(channel))
+                return user in await self._channel_people.get(channel, await self._change_version(channel))
         except SlackError as error:
             log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
             return False
@@ -233,7 +233,7 @@ class Directory:
     async def _check_membership(self, user: str, group: str) -> bool | str:
         """Return whether a person is in a group, or a hint why Slack did not answer."""
         try:
-            return user in await self._members.get(group)
+            return user in await self._group_people.get(group)
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return _doubt_hint(error)
