@@ -128,6 +128,8 @@ class Result(_RunOrResult):
     severity: str | None = None
     attempt: int | None = None
     """The number of this attempt at its case, from 1, or of all attempts; ``None`` if Zof gives none."""
+    quarantined: bool = False
+    """Whether Zof marks the case as quarantined: its failures are known and not worked on now."""
 
 
 class Run(_RunOrResult):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zofbot.domain.extra_fields import values_of
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import EventType, PlatformEvent, RunFinding
 from zofbot.subscriptions.model import Subscription
 from zofbot.subscriptions.patterns import excluding_patterns, including_patterns, matches_any, matches_patterns
@@ -83,6 +84,14 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
     asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
     if not asked:
         return _match_run(subscription, finding)
+    wanted_standing = [result for result in asked if _wants_standing(subscription, finding, result)]
+    if not wanted_standing:
+        return _standing_mismatch(subscription, {finding.standing_of(result) for result in asked})
+    return _match_results(subscription, finding, wanted_standing)
+
+
+def _match_results(subscription: Subscription, finding: RunFinding, asked: list[Result]) -> MatchResult:
+    """Return the results that pass the filters of each failure, or the first filter that none passes."""
     for name, find_names in _RESULT_FILTERS.items():
         wanted = getattr(subscription, name)
         matching = [result for result in asked if matches_patterns(wanted, find_names(finding.run, result))]
@@ -92,6 +101,10 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
             return MatchResult(False, name, found=sorted(shown)[:3], names=names, wanted=wanted)
         asked = matching
     return MatchResult(True, results=tuple(asked))
+
+
+def _wants_standing(subscription: Subscription, finding: RunFinding, result: Result) -> bool:
+    return not subscription.standings or finding.standing_of(result) in subscription.standings
 
 
 def _required_event(finding: RunFinding, outcome: Outcome) -> EventType:
@@ -106,6 +119,8 @@ def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
         event = _required_event(finding, outcome)
         if event not in subscription.on:
             return _event_mismatch(subscription, event)
+    if subscription.standings and CaseStanding.NEW not in subscription.standings:
+        return _standing_mismatch(subscription, {CaseStanding.NEW})  # without cases there is no history
     for name, find_names in _RESULT_FILTERS.items():
         names, wanted = find_names(finding.run, Result(id="")), getattr(subscription, name)
         if not matches_patterns(wanted, names):
@@ -147,6 +162,11 @@ def _filter_mismatch(name: str, found: Collection[str], wanted: Sequence[str]) -
 def _describe_patterns(patterns: Sequence[str]) -> str:
     wanted, barred = " or ".join(including_patterns(patterns)), " or ".join(excluding_patterns(patterns))
     return ", ".join(part for part in (wanted, barred and f"not {barred}") if part)
+
+
+def _standing_mismatch(subscription: Subscription, found: Collection[CaseStanding]) -> MatchResult:
+    is_, wanted = " and ".join(sorted(found)), " or ".join(subscription.standings)
+    return MatchResult(False, "on", f"its failures are {is_}, wanted {wanted}")
 
 
 def _event_mismatch(subscription: Subscription, event: EventType) -> MatchResult:

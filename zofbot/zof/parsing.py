@@ -14,6 +14,7 @@ from zofbot.zof.field_names import JsonObject, first_value, read_id, unwrap_obje
 from zofbot.zof.listing_parsing import parse_items, parse_page
 from zofbot.zof.outcome_words import classify_outcome, status_word
 from zofbot.zof.protocol import PAGE_SIZE, Page
+from zofbot.zof.quarantine import is_quarantined
 
 DurationUnit = Literal["ms", "s"]
 
@@ -148,6 +149,7 @@ def _build_result(data: JsonObject, known_id: str, reading: _Reading, within: st
             "logs": first_value(data, "logs", as_text),
             "severity": first_value(data, "severity", as_text),
             "attempt": _attempt_number(data),
+            "quarantined": is_quarantined(data),
         }
     )
 
