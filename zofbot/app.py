@@ -177,7 +177,7 @@ async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[N
 
 async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
     settings, events, clock = services.settings, services.events, services.clock
-    background_tasks = BackgroundTasks()
+    background_tasks = BackgroundTasks(events)
     stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
     context = ListenerContext(
         services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,

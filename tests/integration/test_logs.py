@@ -117,7 +117,7 @@ async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
     yield ListenerContext(
         zof,
         *rooms,
-        BackgroundTasks(),
+        BackgroundTasks(app.events),
         app.events,
         make_links(settings),
         "auto",
