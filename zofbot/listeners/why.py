@@ -49,7 +49,7 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         run, {result.id: result for result in [*(run.results or ()), *bad]}.values(), otherwise=now
     )
     wishes = await context.subscriptions.list_all()
-    names = RuleState.hash_names(finding, wishes, context.default_channel, [channel])
+    names = RuleState.hash_names(finding, wishes, context.settings.zofbot_default_channel, [channel])
     hashes = await context.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
     floor = float(hashes[CURSORS_HASH].get(FLOOR_FIELD, 0))
     explanation = explain_run(
@@ -59,7 +59,7 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         RuleState.from_hashes(hashes),
         now,
         lookback=now - floor,
-        default_channel=context.default_channel,
+        default_channel=context.settings.zofbot_default_channel,
     )
     then = _next_step(explanation, is_pending=run.id in hashes[HINTS])
     statuses = await _message_statuses(context, explanation, message)
