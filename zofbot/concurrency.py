@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from zofbot.clock import timeout
 from zofbot.observability import trace_recorder
 from zofbot.observability.trace_recorder import TraceRecorder
 
@@ -71,3 +72,12 @@ class BackgroundTasks:
         if unfinished := list(self._tasks):
             log.warning("errands canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)
+
+
+async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, for at most ``seconds``."""
+    try:
+        async with timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -42,10 +42,12 @@ DEMO_SUBSCRIPTIONS = {
 
 
 @asynccontextmanager
-async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> AsyncIterator[SimulatorServer]:
+async def run_demo(
+    port: int, poll_seconds: float = POLL_INTERVAL_SECONDS, host: str = "127.0.0.1"
+) -> AsyncIterator[SimulatorServer]:
     """Run the demo while the context lasts; its page is at the simulator's URL.
 
-    ``poll_seconds`` is the bot's poll interval. Raises SettingsError if the port cannot be opened.
+    ``poll_seconds`` is the bot's poll interval. Raises SettingsError if the address cannot be opened.
     """
     clock = MovableClock()
     world = World(clock)
@@ -60,10 +62,10 @@ async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> As
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
             try:
-                await simulator.start(port=port)
+                await simulator.start(host, port)
             except OSError as error:
                 raise SettingsError(
-                    [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
+                    [f"Cannot listen on {host} port {port} ({error.strerror}). Use --port 0 for any free port."]
                 ) from error
             settings = _demo_settings(simulator, Path(folder), poll_seconds)
             async with run_bot(settings, clock) as bot:

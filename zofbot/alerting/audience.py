@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 
+from zofbot.alerting.causes import signature_of
 from zofbot.alerting.counting import Count, count_case, count_run
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.domain.model import Result
@@ -21,6 +23,7 @@ from zofbot.subscriptions import (
     format_filters,
     match_subscription,
 )
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import EscalationPolicy
 
@@ -52,13 +55,27 @@ class ChannelAudience:
     """For each of ``takers``, the ids of the results it matches; empty if they match the run as a whole."""
     counted: Mapping[str, Count] = field(default_factory=dict)
     """What the ``after:`` thresholds counted, by case or under ``WHOLE_RUN``."""
+    silent: tuple[frozenset[str], ...] = ()
+    """For each of ``takers``, the ids of results for which it mentions and escalates to nobody."""
 
     def for_results(self, results: Sequence[Result]) -> ChannelAudience:
         """Return a copy limited to some of the results and to the subscriptions that match them."""
         ids = {result.id for result in results}
-        pairs = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
-        takers, taken = tuple(taker for taker, _ in pairs), tuple(each for _, each in pairs)
-        return replace(self, results=tuple(results), takers=takers, taken=taken)
+        wanted = [bool(taken & ids) for taken in self.taken]
+        takers, taken = tuple(compress(self.takers, wanted)), tuple(compress(self.taken, wanted))
+        silent = tuple(compress(self.silent, wanted))
+        return replace(self, results=tuple(results), takers=takers, taken=taken, silent=silent)
+
+    @property
+    def paging(self) -> tuple[Subscription, ...]:
+        """The subscriptions that mention and escalate: at least one of their results is neither flaky nor quarantined.
+
+        A subscription that selects flaky failures is mentioned for those, too.
+        """
+        ids = {result.id for result in self.results}
+        triples = zip(self.takers, self.taken, self.silent, strict=True) if self.silent else ()
+        quiet = {taker.id for taker, taken, silent in triples if taken & ids <= silent}
+        return tuple(taker for taker in self.takers if taker.id not in quiet)
 
     @property
     def card_owners(self) -> tuple[Owner, ...]:
@@ -66,7 +83,7 @@ class ChannelAudience:
         mentions = {taker.mention for taker in self.takers}
         if len(mentions) < 2 or not self.taken:
             return ()
-        pairs = zip(self.takers, self.taken, strict=True)
+        pairs = ((taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taker in self.paging)
         return tuple(self._build_owner(taker, taken) for taker, taken in pairs if taker.mention)[:MAX_OWNERS]
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
@@ -87,12 +104,12 @@ class ChannelAudience:
 
     @property
     def mention_ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(identifier for taker in self.takers for identifier in taker.mention))
+        return tuple(dict.fromkeys(identifier for taker in self.paging for identifier in taker.mention))
 
     @property
     def escalation_policy(self) -> EscalationPolicy:
         """The first escalation among the subscriptions, and the shortest time until acknowledging is due again."""
-        steps = next((taker.escalate for taker in self.takers if taker.escalate), ())
+        steps = next((taker.escalate for taker in self.paging if taker.escalate), ())
         return EscalationPolicy(
             escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0)
         )
@@ -111,6 +128,8 @@ class MatchedSubscription:
     alone: bool
     counted: Mapping[str, Count] = field(default_factory=dict)
     """What its ``after:`` threshold counted, by case or under ``WHOLE_RUN``."""
+    silent: frozenset[str] = frozenset()
+    """Ids of results for which it mentions and escalates to nobody."""
 
     @property
     def is_below_threshold(self) -> bool:
@@ -141,6 +160,19 @@ def apply_threshold(
     draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, verdict: MatchResult
 ) -> MatchedSubscription:
     """Apply a subscription's ``after:`` threshold. Counting the same run again changes nothing."""
+    silent = frozenset(result.id for result in verdict.results if _is_silent(finding, subscription, result))
+    return replace(_count_failures(draft, finding, subscription, verdict), silent=silent)
+
+
+def _is_silent(finding: RunFinding, subscription: Subscription, result: Result) -> bool:
+    """Whether a failure mentions nobody: it is quarantined, or flaky and the subscription does not select that."""
+    flaky = finding.standing_of(result) is CaseStanding.FLAKY
+    return result.quarantined or (flaky and CaseStanding.FLAKY not in subscription.standings)
+
+
+def _count_failures(
+    draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, verdict: MatchResult
+) -> MatchedSubscription:
     after = subscription.after
     if after is None:
         return MatchedSubscription(subscription, verdict, verdict.results, not verdict.results)
@@ -161,7 +193,7 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
     firsts: dict[str, tuple[Result, Grouping]] = {}
     for item in through:
         for result in item.through:
-            firsts.setdefault(result.id, (result, item.subscription.group))
+            firsts.setdefault(result.id, (result, _grouping_of(result, item.subscription)))
     made = [
         _build_audience(channel, group, [r for r, its in firsts.values() if its is group], through)
         for group in Grouping
@@ -172,9 +204,16 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
         return found
     return [
         ChannelAudience(
-            channel, Grouping.RUN, (), tuple(item.subscription for item in alone), counted=_count_failure(alone)
+            channel, Grouping.RUN, (), tuple(item.subscription for item in alone), counted=_longest_counts(alone)
         )
     ]
+
+
+def _grouping_of(result: Result, subscription: Subscription) -> Grouping:
+    """Return how a subscription groups a failure; one without a text has no known cause, and is told with its run."""
+    if subscription.group is Grouping.CAUSE and not signature_of(result):
+        return Grouping.RUN
+    return subscription.group
 
 
 def _build_audience(
@@ -184,12 +223,13 @@ def _build_audience(
     relevant = [match for match in matches if ids & {result.id for result in match.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
     taken = tuple(frozenset(result.id for result in item.through) & ids for item in relevant)
+    silent = tuple(item.silent & ids for item in relevant)
     return ChannelAudience(
-        channel, group, ordered, tuple(item.subscription for item in relevant), taken, _count_failure(relevant)
+        channel, group, ordered, tuple(item.subscription for item in relevant), taken, _longest_counts(relevant), silent
     )
 
 
-def _count_failure(matches: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
+def _longest_counts(matches: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
     """Return the highest count of each case."""
     longest: dict[str, Count] = {}
     for case, count in (item for match in matches for item in match.counted.items()):

@@ -18,6 +18,10 @@ from zofbot.domain.redaction import redact
 from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.extra_summaries import ExtraSummary
+from zofbot.notifications.past_causes import PastCause
+from zofbot.notifications.past_causes import Resolution as Resolution  # noqa: PLC0414  (exported for mypy)
+from zofbot.subscriptions.case_history import CasePast
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -85,8 +89,13 @@ class CaseSummary(_PayloadModel):
     url: str = ""
     attempts: int = 1
     """Number of attempts in its run; this is the last one."""
+    past: CasePast | None = None
+    """What its failure is by the case's earlier outcomes."""
+    quarantined: bool = False
+    """Whether Zof marks the case as quarantined."""
     signature: str = ""
     """The id of its failure text's signature, which begins with the version of the rules; empty if not known."""
+    extras: tuple[ExtraSummary, ...] = ()
 
     @classmethod
     def from_result(cls, result: Result, most: int = 200, signature: str = "") -> CaseSummary:
@@ -98,6 +107,7 @@ class CaseSummary(_PayloadModel):
             why=text.clean_literal(result.failure or "", most),
             url=storable_link(result.url),
             attempts=result.attempt or 1,
+            quarantined=result.quarantined,
             signature=signature,
         )
 
@@ -108,15 +118,6 @@ class CauseSummary(_PayloadModel):
     signature: str = ""
     count: int = 1
     example: CaseSummary
-
-
-class Resolution(_PayloadModel):
-    """How a person resolved a failure before it failed again; ``at`` is Unix seconds, ``by`` the person's name."""
-
-    at: float
-    by: str = ""
-    reason: str = ""
-    note: str = ""
 
 
 class Owner(_PayloadModel):
@@ -153,6 +154,10 @@ class _AlertPayload(_PayloadModel):
     """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None
     """How somebody had resolved the same failure, in an earlier alert."""
+    past: tuple[PastCause, ...] = ()
+    """What is remembered of its causes, those seen before; at most ``MAX_PAST_CAUSES``."""
+    extras: tuple[ExtraSummary, ...] = ()
+    """What else Zof says about it, such as the commit."""
 
     @property
     def is_recovered(self) -> bool:
@@ -177,6 +182,10 @@ class RunAlertPayload(_AlertPayload):
     """The causes with most failures, worst first; there are ``all_causes`` among the ``grouped`` failures read."""
     all_causes: int = 0
     grouped: int = 0
+    standings: dict[str, int] = Field(default_factory=dict)
+    """How many of the failures read are new, known and flaky, by the words of ``CaseStanding``."""
+    quarantined: int = 0
+    """How many of them are in quarantine in Zof."""
     count: int = 1
     first: float = 0.0
     last: float = 0.0
@@ -209,6 +218,8 @@ class CaseAlertPayload(_AlertPayload):
     card: Literal["case"] = "case"
     case: CaseSummary
     case_id: str = ""
+    cases: int = 1
+    """How many cases have failed, where it stands for all those with one cause in a project and environment."""
     count: int = 1
     first: float
     last: float
@@ -306,6 +317,11 @@ MAX_LINK_LENGTH = 500
 """Maximum length of a link in a storm's list, because one message has many."""
 
 
+def find_sole_cause(causes: Sequence[CauseSummary], uncaused: int) -> CauseSummary | None:
+    """Return the cause that explains all failures, of which ``uncaused`` have none of ``causes``; else None."""
+    return causes[0] if len(causes) == 1 and causes[0].signature and not uncaused else None
+
+
 class StormPayload(_AlertPayload):
     """The summary of a storm. ``places`` has project, environment and number of failures.
 
@@ -329,11 +345,24 @@ class StormPayload(_AlertPayload):
     places: tuple[tuple[str, str, int], ...] = ()
     elsewhere: int = 0
     closed: bool = False
+    by_cause: bool = False
+    """Whether it is the message of one cause, over runs, projects and environments, and not a storm."""
+    causes: tuple[CauseSummary, ...] = ()
+    """The causes of the failures; ``uncaused`` failures have no known cause, or one of many more."""
+    uncaused: int = 0
+
+    @property
+    def sole_cause(self) -> CauseSummary | None:
+        """The cause of all failures; None if there are several, or some are not known."""
+        return find_sole_cause(self.causes, self.uncaused)
 
     @property
     def title(self) -> str:
         """As messages about it name it."""
-        return f"the storm of {self.members} alerts"
+        if not self.by_cause or not self.causes:
+            return f"the storm of {self.members} alerts"
+        example = self.causes[0].example
+        return clean_text(example.why.strip().partition("\n")[0], 120) or example.title
 
     @property
     def outcome(self) -> Outcome:
@@ -344,13 +373,15 @@ class StormPayload(_AlertPayload):
     def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
         return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
-                      opened=self.opened or self.since, last=self.failed, failures=self.members)  # fmt: skip
+                      opened=self.opened or self.since, last=self.failed,
+                      failures=self.failures if self.by_cause else self.members)  # fmt: skip
 
 
 class StormMember(_PayloadModel):
     """An alert in a storm, shown as one line: ``id`` is that of its run or result, ``count`` how often it failed.
 
-    ``followed``: it can recover, which platform events cannot.
+    ``followed``: it can recover, which platform events cannot. ``cases`` is how many cases of one cause it stands for.
+    ``causes`` are those of its failures, until they are counted in the storm.
     """
 
     key: str
@@ -362,13 +393,19 @@ class StormMember(_PayloadModel):
     standing: AlertStatus = AlertStatus.OPEN
     count: int = 1
     followed: bool = True
+    cases: int = 1
+    causes: tuple[CauseSummary, ...] = ()
 
 
 class StormMembersPayload(_PayloadModel):
-    """A reply that lists one page of a storm's members; ``first`` is the number of the first one."""
+    """A reply that lists one page of a storm's members; ``first`` is the number of the first one.
+
+    ``by_cause``: it lists where a cause was seen.
+    """
 
     card: Literal["members"] = "members"
     first: int = 1
+    by_cause: bool = False
     members: tuple[StormMember, ...] = ()
 
 
@@ -493,6 +530,19 @@ STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayl
 """Payloads that are rendered on their own, without the current state of a failure."""
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """Payloads of failures open to triage."""
+
+
+def causes_of(body: FailurePayload) -> list[tuple[str, str]]:
+    """Return the causes of a failure: project and signature of each."""
+    match body:
+        case RunAlertPayload():
+            signatures = [cause.signature for cause in body.causes]
+        case CaseAlertPayload():
+            signatures = [body.case.signature]
+        case _:
+            signatures = []
+    return [(body.run.project_id or body.run.project, each) for each in dict.fromkeys(signatures) if each]
+
 
 _PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="card")])
 

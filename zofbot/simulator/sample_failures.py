@@ -46,6 +46,22 @@ LEAK = (
 )
 """Contains a fake secret, mentions and control characters; none of them may reach a reader."""
 
+RUN_EXTRAS = {
+    "git": {"commit": "9f2c41d7a0b35e88c1d2f3a4b5c6d7e8f9a0b1c2", "branch": "feature/vouchers"},
+    "author_email": "ben@acme.example",
+    "pull_request_url": "https://console.zof.ai/pulls/318",
+}
+RESULT_EXTRAS = {
+    "screenshot_url": "https://console.zof.ai/artifacts/8f21c0/step-14.png",
+    "video_url": "https://console.zof.ai/artifacts/8f21c0/video.webm",
+    "step": "Remove the voucher",
+    "expected": "42.50 EUR",
+    "actual": "38.25 EUR",
+    "owner": "checkout-team",
+    "tags": ["smoke", "checkout"],
+}
+"""Extra fields: Zof documents none of these names."""
+
 _PRODUCT_TEXTS = (
     ASSERTION,
     SCREENSHOT,

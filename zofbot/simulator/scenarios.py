@@ -54,6 +54,8 @@ class _PlannedRun:
     status: str | None = None
     """Status of the run, if it does not follow from its cases."""
     attempts: int = 1
+    has_extras: bool = False
+    """Whether Zof knows the commit, a screenshot and the like."""
 
     @property
     def run_name(self) -> str:
@@ -68,7 +70,8 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
     suite = zof.random.choice(sorted(project.suites))
     match what:
         case "failure":
-            return _PlannedRun(project, environment, suite, [sample_failures.product_failure(zof.random)])
+            bad = [sample_failures.product_failure(zof.random)]
+            return _PlannedRun(project, environment, suite, bad, has_extras=True)
         case "retried":
             bad = [sample_failures.product_failure(zof.random)]
             return _PlannedRun(project, environment, suite, bad, attempts=2)
@@ -102,17 +105,19 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
     run = zof.start_run({"project_id": project.id, "environment": ending.environment})
     run |= {"name": ending.run_name, "project_name": project.name, "url": f"https://console.zof.ai/runs/{run['id']}"}
     run |= {"created_at": format_time(began), "started_at": format_time(began), "duration_ms": int(seconds * 1000)}
+    run |= sample_failures.RUN_EXTRAS if ending.has_extras else {}
     for number, case in enumerate(cases):
         failure = ending.bad[number] if number < len(ending.bad) else ("passed", "")
         for attempt in range(ending.attempts if failure[1] else 1):
-            _record_result(zof, run, case, failure, began + CASE_SECONDS * number + attempt)
+            result = _record_result(zof, run, case, failure, began + CASE_SECONDS * number + attempt)
+            result |= sample_failures.RESULT_EXTRAS if ending.has_extras and failure[1] else {}
     return zof.finish_run(run["id"], ending.status)
 
 
-def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> None:
+def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> ZofRecord:
     """Record the result of one case."""
     failure_fields = {"failure_summary": failure[1]} if failure[1] else {}
-    zof.add_result(
+    return zof.add_result(
         run["id"],
         status=failure[0],
         test_case_id=case_id(case),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
@@ -26,6 +25,9 @@ FILTER_EXAMPLES = {
 }
 """Every filter with an example that can be copied."""
 
+MORE_EXAMPLES = ("on:new,flaky", "-on:known")
+"""Further uses of filters that their examples do not show."""
+
 
 def filter_error(name: str, sentence: str, step: str, instead: str = "") -> BadInput:
     """Build the error about a filter; ``instead`` is a better example than the general one."""
@@ -41,9 +43,9 @@ def closest_word(word: str, known: Sequence[str] | dict[str, str]) -> str:
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
-def join_choices(choices: type[StrEnum]) -> str:
+def join_choices(choices: Iterable[str]) -> str:
     """Return all choices, as code, joined by *or*."""
-    return " or ".join(f"`{word.value}`" for word in choices)
+    return " or ".join(f"`{word}`" for word in map(str, choices))
 
 
 def clip_input(value: str) -> str:

@@ -11,13 +11,13 @@ from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import MAX_INPUT_CHARACTERS, format_mention
 from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES, clip_input, closest_word, filter_error
+from zofbot.subscriptions.filter_events import EXCLUDED, parse_event_words, sort_event_words
 from zofbot.subscriptions.filter_people import MENTION_PATTERN, format_escalation, parse_escalation, parse_mentions
 from zofbot.subscriptions.filter_values import (
     NO_IDS,
     AuthorContext,
     choice_parser,
     parse_broadcasts,
-    parse_events,
     parse_reack,
     parse_threshold,
     pattern_parser,
@@ -60,6 +60,8 @@ def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_I
             raise filter_error(
                 name, f"`{name}:` is longer than {MAX_LIST_CHARACTERS} characters.", "Use a glob such as `cart*`."
             )
+    if "on" in parsed:
+        parsed |= sort_event_words(parsed["on"])
     return Subscription(**parsed)
 
 
@@ -71,10 +73,11 @@ def has_named_mention(text: str) -> bool:
 def format_filters(subscription: Subscription) -> str:
     """Return the filters as typed, without defaults; ``parse_filters`` reads them back."""
     plain = Subscription()
+    attributes = ((name, "event_words" if name == "on" else name) for name in _FORMATTERS)
     parts = [
-        f"{name}:{write(getattr(subscription, name))}"
-        for name, write in _FORMATTERS.items()
-        if getattr(subscription, name) != getattr(plain, name)
+        f"{name}:{_FORMATTERS[name](getattr(subscription, attribute))}"
+        for name, attribute in attributes
+        if getattr(subscription, attribute) != getattr(plain, attribute)
     ]
     return " ".join(parts)
 
@@ -82,13 +85,13 @@ def format_filters(subscription: Subscription) -> str:
 def _split_filter(typed: str) -> tuple[str, list[str]]:
     name, colon, rest = typed.partition(":")
     name = name.lower()
-    known = canonical_filter(name)
+    known = "on" if name == EXCLUDED else canonical_filter(name)
     if not known:
         raise _unknown_filter(typed, name, colon)
     values = split_list(rest)
     if not values:
         raise filter_error(known, f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
-    return known, values
+    return known, [f"-{value.removeprefix('-')}" for value in values] if name == EXCLUDED else values
 
 
 def canonical_filter(name: str) -> str:
@@ -117,7 +120,7 @@ _PARSERS: dict[str, Callable[[list[str], AuthorContext], Any]] = {
     "project": pattern_parser("project"),
     "env": pattern_parser("env"),
     "case": pattern_parser("case"),
-    "on": parse_events,
+    "on": parse_event_words,
     "group": choice_parser("group", Grouping),
     "layout": choice_parser("layout", Layout),
     "broadcast": parse_broadcasts,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from zofbot.domain.model import Outcome, Result
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import EventType, PlatformEvent, RunFinding
 from zofbot.subscriptions.model import Subscription
 from zofbot.subscriptions.patterns import excluding_patterns, including_patterns, matches_any, matches_patterns
@@ -80,6 +81,9 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
     if not finding.outcome.is_bad and not finding.passed_with_failures:
         return MatchResult(False, "on", "nothing failed in it")
     asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
+    if asked and not any(_wants_standing(subscription, finding, result) for result in asked):
+        return _standing_mismatch(subscription, {finding.standing_of(result) for result in asked})
+    asked = [result for result in asked if _wants_standing(subscription, finding, result)]
     matching = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
     if matching:
         return MatchResult(True, results=matching)
@@ -88,6 +92,10 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
         shown = sorted({result.title or result.id for result in asked})[:3]
         return MatchResult(False, "case", found=shown, names=names, wanted=subscription.case)
     return _match_run(subscription, finding)
+
+
+def _wants_standing(subscription: Subscription, finding: RunFinding, result: Result) -> bool:
+    return not subscription.standings or finding.standing_of(result) in subscription.standings
 
 
 def _required_event(finding: RunFinding, outcome: Outcome) -> EventType:
@@ -102,6 +110,8 @@ def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
         event = _required_event(finding, outcome)
         if event not in subscription.on:
             return _event_mismatch(subscription, event)
+    if subscription.standings and CaseStanding.NEW not in subscription.standings:
+        return _standing_mismatch(subscription, {CaseStanding.NEW})  # without cases there is no history
     return (
         MatchResult(True)
         if matches_patterns(subscription.case, ())
@@ -121,6 +131,11 @@ def _filter_mismatch(name: str, found: Collection[str], wanted: Sequence[str]) -
 def _describe_patterns(patterns: Sequence[str]) -> str:
     wanted, barred = " or ".join(including_patterns(patterns)), " or ".join(excluding_patterns(patterns))
     return ", ".join(part for part in (wanted, barred and f"not {barred}") if part)
+
+
+def _standing_mismatch(subscription: Subscription, found: Collection[CaseStanding]) -> MatchResult:
+    is_, wanted = " and ".join(sorted(found)), " or ".join(subscription.standings)
+    return MatchResult(False, "on", f"its failures are {is_}, wanted {wanted}")
 
 
 def _event_mismatch(subscription: Subscription, event: EventType) -> MatchResult:

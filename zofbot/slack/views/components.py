@@ -21,6 +21,7 @@ from zofbot.slack.views.blocks import (
     preformatted_block,
     section_block,
 )
+from zofbot.slack.views.case_history import case_past_text
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 
 
@@ -79,10 +80,8 @@ def case_row(case: CaseSummary) -> Block:
     """Return a failed case in two lines with a *Details* button."""
     emoji = OUTCOME_STYLES[case.outcome].emoji
     title = f"{emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
-    why = text.escape_line(case.why.partition("\n")[0], 200)
-    return section_block(
-        f"{title}\n{why}" if why else title, lookup_button("Details", "zof_result", case.id, "Show this result")
-    )
+    lines = filter(None, (title, text.escape_line(case.why.partition("\n")[0], 200), case_past_text(case)))
+    return section_block("\n".join(lines), lookup_button("Details", "zof_result", case.id, "Show this result"))
 
 
 def attempts_suffix(attempts: int) -> str:

@@ -10,6 +10,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block, plain_text
 from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS
 from zofbot.subscriptions.quiet_hours_parser import format_hours
 from zofbot.subscriptions.tokenizer import format_form_list
@@ -24,7 +25,16 @@ EVENT_LABELS = {
     EventType.INTEGRATION: "Integration error",
     EventType.PLAN: "Remediation plan waits for approval",
 }
-GROUPING_LABELS = {Grouping.RUN: "One message a run", Grouping.CASE: "One message a case, over many runs"}
+FAILURE_LABELS = {
+    CaseStanding.NEW: "New: the case passed before",
+    CaseStanding.KNOWN: "Known: still failing since an earlier run",
+    CaseStanding.FLAKY: "Flaky: failing and passing in turn",
+}
+GROUPING_LABELS = {
+    Grouping.RUN: "One message a run",
+    Grouping.CASE: "One message a case, over many runs",
+    Grouping.CAUSE: "One message a cause, over runs and projects",
+}
 BROADCAST_LABELS = {
     Broadcast.RELAPSE: "Failing again within an hour of recovering",
     Broadcast.WORSE: "Failing again after 6 hours without a failure",
@@ -44,6 +54,7 @@ WINDOW_LABELS = {
 DEFAULT_WINDOW = "1h"
 
 _GLOBS_HINT = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
+_STANDINGS_HINT = "None: all failures. Flaky ones mention and escalate only if they are chosen here."
 _BROADCASTS_HINT = (
     "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
 )
@@ -74,6 +85,12 @@ def filter_inputs(start: Subscription) -> list[Block]:
             example="cart total*, -*flaky*",
         ),
         _input_block("on", "Tell of", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
+        _input_block(
+            "standings",
+            "Only failures that are",
+            _choice_element("checkboxes", FAILURE_LABELS, start.standings),
+            hint=_STANDINGS_HINT,
+        ),
     ]
 
 

@@ -61,7 +61,8 @@ def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "U
         try:
             line = typed()
             if line:
-                values[name] = getattr(parse_filters(f"{name}:{line}", zone=zone, ids=ids), name)
+                typed_name = "on" if name == "standings" else name
+                values[name] = getattr(parse_filters(f"{typed_name}:{line}", zone=zone, ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = field_error_text(error, block)
@@ -84,7 +85,9 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     )
     yield "env", "env", partial(_typed_list, state, "env")
     yield "case", "case", partial(_typed_list, state, "case")
-    yield "on", "on", lambda: ",".join(_selected_options(state, "on")) or ","
+    events = [*_selected_options(state, "on"), *_selected_options(state, "standings")]
+    yield "on", "on", lambda: ",".join(events) if _selected_options(state, "on") else ","
+    yield "standings", "standings", lambda: ",".join(events)
     yield "group", "group", lambda: ",".join(_selected_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_selected_options(state, "layout"))
     nothing = Broadcast.NEVER.value if "broadcast" in state else ""
