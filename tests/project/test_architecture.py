@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
     {"http", "listeners", "simulator"},
     {"services"},
     {"delivery", "polling"},
+    {"clients"},
     {"alerting"},
     {"slack", "store", "zof"},
     {"notifications"},

@@ -262,7 +262,7 @@ def build_triage_form(
                 form_state, failure.title, offered, foreseen, counts=counts, by_cause=by_cause
             )
         case _:
-            return triage_modals.resolve_modal(form_state, failure.title, note=context.note)
+            return triage_modals.resolve_modal(form_state, failure.title, note=context.settings.zofbot_resolve_note)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +325,7 @@ def with_resolution(context: ListenerContext, request: ActionRequest, reason: st
         raise BadInput(
             "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
         )
-    if context.note and not note.strip():
+    if context.settings.zofbot_resolve_note and not note.strip():
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})

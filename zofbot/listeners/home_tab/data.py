@@ -157,7 +157,10 @@ class HomeDataLoader:
             return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
         polled = status.parse_status(known.poller.note)
         poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
-        late = self._context.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._context.poll_interval
+        late = (
+            self._context.clock.time() - polled.well
+            > LATE_AFTER_INTERVALS * self._context.settings.zofbot_poll_interval
+        )
         letters = [
             DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
         ]

@@ -154,7 +154,9 @@ async def send_preview(
         caution = preview.SHARED_CHANNEL_NOTE if readers is Readers.SHARED else preview.UNKNOWN_READERS_NOTE
         await context.send_reply(
             requester,
-            subscription_replies.preview_reply(said, "" if context.details or readers is Readers.OURS else caution),
+            subscription_replies.preview_reply(
+                said, "" if context.settings.zofbot_shared_details or readers is Readers.OURS else caution
+            ),
         )
 
 
