@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 
+from zofbot.alerting.causes import signature_of
 from zofbot.alerting.counting import Count, count_case, count_run
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.domain.model import Result
@@ -192,7 +193,7 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
     firsts: dict[str, tuple[Result, Grouping]] = {}
     for item in through:
         for result in item.through:
-            firsts.setdefault(result.id, (result, item.subscription.group))
+            firsts.setdefault(result.id, (result, _grouping_of(result, item.subscription)))
     made = [
         _build_audience(channel, group, [r for r, its in firsts.values() if its is group], through)
         for group in Grouping
@@ -206,6 +207,13 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
             channel, Grouping.RUN, (), tuple(item.subscription for item in alone), counted=_longest_counts(alone)
         )
     ]
+
+
+def _grouping_of(result: Result, subscription: Subscription) -> Grouping:
+    """Return how a subscription groups a failure; one without a text has no known cause, and is told with its run."""
+    if subscription.group is Grouping.CAUSE and not signature_of(result):
+        return Grouping.RUN
+    return subscription.group
 
 
 def _build_audience(

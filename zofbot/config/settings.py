@@ -112,6 +112,11 @@ class Settings(BaseSettings):
     zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    def list_order(self) -> Literal["newest", "oldest"] | None:
+        """The order of Zof's listings, if an operator set it; else it is found out."""
+        return None if self.zof_list_order == "auto" else self.zof_list_order
+
+    @property
     def uses_socket_mode(self) -> bool:
         """Whether Slack is connected by Socket Mode instead of HTTP."""
         return bool(self.slack_app_token.get_secret_value())

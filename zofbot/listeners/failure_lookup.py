@@ -84,7 +84,7 @@ async def require_reader(context: ListenerContext, requester: Requester, tried: 
             return
         reason = f"Slack did not say who you are, so you cannot {tried}: you see no more than this channel."
         reason = f"{reason} {person.doubt}".strip()
-    elif person.standing is Membership.EXTERNAL and context.details:
+    elif person.standing is Membership.EXTERNAL and context.settings.zofbot_shared_details:
         return
     else:
         reason = f"You cannot {tried} here. Only people of this workspace see more than the cards in this channel."

@@ -218,6 +218,8 @@ class CaseAlertPayload(_AlertPayload):
     card: Literal["case"] = "case"
     case: CaseSummary
     case_id: str = ""
+    cases: int = 1
+    """How many cases have failed, where it stands for all those with one cause in a project and environment."""
     count: int = 1
     first: float
     last: float
@@ -315,6 +317,11 @@ MAX_LINK_LENGTH = 500
 """Maximum length of a link in a storm's list, because one message has many."""
 
 
+def find_sole_cause(causes: Sequence[CauseSummary], uncaused: int) -> CauseSummary | None:
+    """Return the cause that explains all failures, of which ``uncaused`` have none of ``causes``; else None."""
+    return causes[0] if len(causes) == 1 and causes[0].signature and not uncaused else None
+
+
 class StormPayload(_AlertPayload):
     """The summary of a storm. ``places`` has project, environment and number of failures.
 
@@ -338,11 +345,24 @@ class StormPayload(_AlertPayload):
     places: tuple[tuple[str, str, int], ...] = ()
     elsewhere: int = 0
     closed: bool = False
+    by_cause: bool = False
+    """Whether it is the message of one cause, over runs, projects and environments, and not a storm."""
+    causes: tuple[CauseSummary, ...] = ()
+    """The causes of the failures; ``uncaused`` failures have no known cause, or one of many more."""
+    uncaused: int = 0
+
+    @property
+    def sole_cause(self) -> CauseSummary | None:
+        """The cause of all failures; None if there are several, or some are not known."""
+        return find_sole_cause(self.causes, self.uncaused)
 
     @property
     def title(self) -> str:
         """As messages about it name it."""
-        return f"the storm of {self.members} alerts"
+        if not self.by_cause or not self.causes:
+            return f"the storm of {self.members} alerts"
+        example = self.causes[0].example
+        return clean_text(example.why.strip().partition("\n")[0], 120) or example.title
 
     @property
     def outcome(self) -> Outcome:
@@ -353,13 +373,15 @@ class StormPayload(_AlertPayload):
     def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
         return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
-                      opened=self.opened or self.since, last=self.failed, failures=self.members)  # fmt: skip
+                      opened=self.opened or self.since, last=self.failed,
+                      failures=self.failures if self.by_cause else self.members)  # fmt: skip
 
 
 class StormMember(_PayloadModel):
     """An alert in a storm, shown as one line: ``id`` is that of its run or result, ``count`` how often it failed.
 
-    ``followed``: it can recover, which platform events cannot.
+    ``followed``: it can recover, which platform events cannot. ``cases`` is how many cases of one cause it stands for.
+    ``causes`` are those of its failures, until they are counted in the storm.
     """
 
     key: str
@@ -371,13 +393,19 @@ class StormMember(_PayloadModel):
     standing: AlertStatus = AlertStatus.OPEN
     count: int = 1
     followed: bool = True
+    cases: int = 1
+    causes: tuple[CauseSummary, ...] = ()
 
 
 class StormMembersPayload(_PayloadModel):
-    """A reply that lists one page of a storm's members; ``first`` is the number of the first one."""
+    """A reply that lists one page of a storm's members; ``first`` is the number of the first one.
+
+    ``by_cause``: it lists where a cause was seen.
+    """
 
     card: Literal["members"] = "members"
     first: int = 1
+    by_cause: bool = False
     members: tuple[StormMember, ...] = ()
 
 

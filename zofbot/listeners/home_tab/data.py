@@ -120,7 +120,9 @@ class HomeDataLoader:
             ),
             wishes=[
                 HomeSubscription(
-                    subscription.id, subscription.channel, await context.people.with_names(format_filters(subscription))
+                    subscription.id,
+                    subscription.channel,
+                    await context.people.names.with_names(format_filters(subscription)),
                 )
                 for subscription in known.subscriptions
                 if subscription.channel in (rooms or ())
@@ -171,7 +173,10 @@ class HomeDataLoader:
             return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
         polled = status.parse_status(known.poller.note)
         poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
-        late = self._context.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._context.poll_interval
+        late = (
+            self._context.clock.time() - polled.well
+            > LATE_AFTER_INTERVALS * self._context.settings.zofbot_poll_interval
+        )
         letters = [
             DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
         ]

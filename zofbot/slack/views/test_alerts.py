@@ -12,10 +12,12 @@ from zofbot.notifications.payloads import (
     AlertTestPayload,
     CaseAlertPayload,
     CaseSummary,
+    CauseSummary,
     Payload,
     PlatformEventPayload,
     RunAlertPayload,
     RunSummary,
+    StormPayload,
 )
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import with_footer
@@ -57,6 +59,11 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
         )
     elif subscription.group is Grouping.CASE:
         alert = CaseAlertPayload(run=place, case=case, first=at, last=at)
+    elif subscription.group is Grouping.CAUSE:
+        alert = StormPayload(
+            by_cause=True, causes=(CauseSummary(signature="test", count=3, example=case),), failures=3, members=1,
+            open=1, places=((place.project, place.environment, 3),), alerts=1, since=at, last=at, failed=at,
+        )  # fmt: skip
     test = AlertTestPayload(alert=payloads.dump_payload(alert), by=by, mentions=len(subscription.mention))
     return payloads.dump_payload(test)
 

@@ -44,11 +44,15 @@ def cause_row(cause: CauseSummary) -> Block:
     """Return a cause: how many failures it has, their text, and one of them with a *Details* button."""
     if cause.count == 1:
         return case_row(cause.example)
-    example = cause.example
-    why = text.escape_line(example.why.partition("\n")[0], 200) or "without a failure text"
-    title = text.escape_line(example.title or example.id, 150)
-    details = lookup_button("Details", "zof_result", example.id, "Show one of these results")
-    return section_block(f"*{cause.count}×* {why}\nfor example *{title}*", details)
+    details = lookup_button("Details", "zof_result", cause.example.id, "Show one of these results")
+    return section_block(cause_line(cause), details)
+
+
+def cause_line(cause: CauseSummary) -> str:
+    """Return a cause in two lines: how many failures it has, the first line of their text, and one of them."""
+    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200) or "without a failure text"
+    title = text.escape_line(cause.example.title or cause.example.id, 150)
+    return f"*{cause.count}×* {why}\nfor example *{title}*"
 
 
 def _more_note(more: int) -> list[Block]:

@@ -30,7 +30,11 @@ FAILURE_LABELS = {
     CaseStanding.KNOWN: "Known: still failing since an earlier run",
     CaseStanding.FLAKY: "Flaky: failing and passing in turn",
 }
-GROUPING_LABELS = {Grouping.RUN: "One message a run", Grouping.CASE: "One message a case, over many runs"}
+GROUPING_LABELS = {
+    Grouping.RUN: "One message a run",
+    Grouping.CASE: "One message a case, over many runs",
+    Grouping.CAUSE: "One message a cause, over runs and projects",
+}
 BROADCAST_LABELS = {
     Broadcast.RELAPSE: "Failing again within an hour of recovering",
     Broadcast.WORSE: "Failing again after 6 hours without a failure",
