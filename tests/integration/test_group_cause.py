@@ -9,6 +9,7 @@ import pytest
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.storms import storm_bot, storm_roots, thread_text
 from tests.support.triage import button_of, mention_bot, open_form, press_button, thread_of
+from zofbot.alerting.failure_signature import make_signature
 from zofbot.simulator.slack.model import PostedMessage
 
 TIMEOUT = "TimeoutError: Timeout 30000ms exceeded waiting for locator('#pay') <@U0ANA> password=hunter2secret"
@@ -39,8 +40,7 @@ async def wait_for_cause(bot: RunningBot, words: str) -> PostedMessage:
 
 
 async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(bot: RunningBot) -> None:
-    for project in PROJECTS:
-        end_run(bot, project, (TIMEOUT, TIMEOUT, ""))
+    run, *_ = [end_run(bot, project, (TIMEOUT, TIMEOUT, "")) for project in PROJECTS]
     root = await wait_for_cause(bot, "6 failures in 3 projects, 1 cause")
     for words in (*PROJECTS, "Timeout 30000ms exceeded", "Open in 3 of 3 places", "for example *Case 0*"):
         assert words in text_of(root)
@@ -49,6 +49,10 @@ async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(
     await wait_until(lambda: sum(line.startswith("2 cases with the same cause") for line in thread_of(bot, root)) == 3)
     assert "and 1 more case" in thread_text(bot, root)
     assert storm_roots(bot) == [root]
+    why = await bot.answer_text(f"/zof why {run}")
+    for words in ("The message of its cause (6 failures in 3 places)", "2 failures joined", "Case 0, Case 1"):
+        assert words in why
+    assert make_signature(TIMEOUT).normalized.partition("<")[0] in why
     for project in PROJECTS:
         end_run(bot, project, ("", "", ""))
     await wait_until(lambda: root.text.startswith("Recovered"))
