@@ -87,7 +87,8 @@ class ChannelAudience:
         return tuple(self._build_owner(taker, taken) for taker, taken in pairs if taker.mention)[:MAX_OWNERS]
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
-        filters = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+        names = ("project", "env", "case", "branch", "tag", "owner")
+        filters = format_filters(Subscription(**{name: getattr(taker, name) for name in names})) or "all failures"
         titles = [result.title or result.id for result in self.results if result.id in taken]
         named = tuple(payload_parts.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
