@@ -102,6 +102,9 @@ class Subscription(_SubscriptionModel):
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     case: tuple[str, ...] = ()
+    branch: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    owner: tuple[str, ...] = ()
     on: tuple[EventType, ...] = DEFAULT_EVENTS
     standings: tuple[CaseStanding, ...] = ()
     """Failures wanted by their cases' history, empty for all; typed with ``on:``. Earlier versions ignore it."""
@@ -150,7 +153,7 @@ class Subscription(_SubscriptionModel):
         """Sort, so that equal selections compare equal; all of them are the same as none."""
         return tuple(item for item in CaseStanding if item in asked) if len({*asked}) < len(CaseStanding) else ()
 
-    @field_validator("project", "env", "case")
+    @field_validator("project", "env", "case", "branch", "tag", "owner")
     @classmethod
     def _clean_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         """Clean stored patterns as typed ones are cleaned, so that old records can be typed too."""
