@@ -68,6 +68,8 @@ class _PlannedRun:
     status: str | None = None
     """Status of the run, if it does not follow from its cases."""
     attempts: int = 1
+    more: Sequence[str] = ()
+    """Cases besides those of the project."""
     variants: int = 1
     """How many cases there are of each name, told apart by a number."""
     has_extras: bool = False
@@ -81,7 +83,7 @@ class _PlannedRun:
     def case_names(self) -> list[str]:
         cases = [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
         if self.variants == 1:
-            return cases
+            return list(dict.fromkeys([*cases, *self.more]))
         return [f"{number:02} · {case}" for number in range(self.variants) for case in cases]
 
 
@@ -109,7 +111,14 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
                 project, environment, suite, [sample_failures.platform_failure(zof.random) for _ in range(3)], "error"
             )
         case _:
-            return _PlannedRun(project, environment)
+            return _PlannedRun(project, environment, more=_failed_cases(zof, project, environment))
+
+
+def _failed_cases(zof: Organization, project: SampleProject, environment: str) -> list[str]:
+    """Return the cases that have failed in the project's environment, so that a run in which all pass has them, too."""
+    runs = {run["id"] for run in zof.runs.values() if run.get("environment") == environment}
+    results = (each for each in zof.results.values() if each.get("run_id") in runs and each.get("status") != "passed")
+    return [each["name"] for each in results if each.get("project_id") == project.id and "name" in each]
 
 
 def _plan_shared_run(number: int, what: str) -> _PlannedRun:
