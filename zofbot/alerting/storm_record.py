@@ -19,7 +19,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payload_parts import CauseSummary, RunSummary
 from zofbot.notifications.payloads import Payload
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload, find_sole_cause
@@ -88,6 +88,8 @@ class Storm(BaseModel):
     by_cause: bool = False
     causes: tuple[CauseSummary, ...] = ()
     uncaused: int = 0
+    projects: tuple[str, ...] = ()
+    past: tuple[PastCause, ...] = ()
     resolved: Resolution | None = None
 
     @property
