@@ -180,6 +180,7 @@ class CauseAlertBuilder(AlertBuilder):
                 takers=tuple(taker.id for taker in self.audience.takers),
                 critical=self.critical,
                 by_cause=True,
+                past=self._recall_causes([cause.signature]),
             )
             .with_causes([summary], failures)
             .with_failures(member.project, member.environment, failures)
@@ -219,7 +220,8 @@ class CauseAlertBuilder(AlertBuilder):
         )
         takers = tuple(dict.fromkeys((*message.takers, *(taker.id for taker in self.audience.takers))))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
-        return counted.model_copy(update={"last": max(message.last, self._seen_at), "takers": takers})
+        past = self._recall_causes([cause.signature]) if message.by_cause else ()
+        return counted.model_copy(update={"last": max(message.last, self._seen_at), "takers": takers, "past": past})
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""
