@@ -10,8 +10,8 @@ from zofbot.alerting.causes import signature_of
 from zofbot.alerting.counting import Count, count_case, count_run
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.domain.model import Result
-from zofbot.notifications import payloads
-from zofbot.notifications.payloads import Owner
+from zofbot.notifications import payload_parts
+from zofbot.notifications.payload_parts import Owner
 from zofbot.subscriptions import (
     Broadcast,
     Grouping,
@@ -90,9 +90,12 @@ class ChannelAudience:
         names = ("project", "env", "case", "branch", "tag", "owner")
         filters = format_filters(Subscription(**{name: getattr(taker, name) for name in names})) or "all failures"
         titles = [result.title or result.id for result in self.results if result.id in taken]
-        named = tuple(payloads.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
+        named = tuple(payload_parts.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
-            mention=taker.mention, wish=payloads.clean_text(filters, 150), cases=named, more=len(titles) - len(named)
+            mention=taker.mention,
+            wish=payload_parts.clean_text(filters, 150),
+            cases=named,
+            more=len(titles) - len(named),
         )
 
     @property

@@ -37,15 +37,12 @@ from zofbot.alerting.storm_record import (
 from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.thread_replies import ReplyStyle
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
 from zofbot.notifications.idempotency import idempotency_key
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    CaseAlertPayload,
-    CauseSummary,
-    FailingAgainPayload,
-    Resolution,
-    StormMember,
-)
+from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.storm_payloads import StormMember
+from zofbot.notifications.thread_payloads import FailingAgainPayload
 from zofbot.subscriptions import Broadcast, Grouping
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import TriageRecord

@@ -16,20 +16,13 @@ from pydantic import BaseModel, ConfigDict
 from zofbot.alerting.reminders import schedule_reminders
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.past_causes import PastCause
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    CauseSummary,
-    Payload,
-    Resolution,
-    RunSummary,
-    StormMember,
-    StormMembersPayload,
-    StormPayload,
-    find_sole_cause,
-)
+from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.payload_parts import CauseSummary, RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload, find_sole_cause
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MINUTE_SECONDS = 60.0

@@ -5,15 +5,10 @@ from __future__ import annotations
 from zofbot.alerting.history.cause_memory import load_resolution, resolution_field
 from zofbot.alerting.state import causes_hash, failure_hash, storms_hash
 from zofbot.alerting.storm_record import members_of
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.past_causes import Resolution
-from zofbot.notifications.payloads import (
-    CaseAlertPayload,
-    FailurePayload,
-    RunAlertPayload,
-    StormPayload,
-    causes_of,
-    load_payload_json,
-)
+from zofbot.notifications.payloads import FailurePayload, causes_of, load_payload_json
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.failures import Failure
 from zofbot.store.outbox import Outbox
 from zofbot.triage import Action, ActionRequest

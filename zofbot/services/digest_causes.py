@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload
-from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload, clean_text
+from zofbot.notifications.payload_parts import clean_text
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.services.cause_costs import CauseCost, compute_costs
 from zofbot.services.failures import Failure
 

@@ -14,8 +14,9 @@ from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import AlertStatus, StormPayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
 

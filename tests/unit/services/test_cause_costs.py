@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload
-from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, CauseSummary, RunAlertPayload, RunSummary
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
 from zofbot.services.cause_costs import compute_costs, find_cost
 from zofbot.services.digest_causes import add_causes
 from zofbot.services.failures import Failure

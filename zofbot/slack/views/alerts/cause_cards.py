@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import AlertStatus, StormPayload
+from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.views.alerts.alert_cards import past_resolution, status_change
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CauseReplyPayload, CauseSummary, RunAlertPayload
+from zofbot.notifications.alert_payloads import RunAlertPayload
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.thread_payloads import CauseReplyPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import (
     case_buttons,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
+from zofbot.notifications.alert_payloads import RunAlertPayload
 from zofbot.notifications.past_causes import PastCause, Resolution
-from zofbot.notifications.payloads import FailurePayload, RunAlertPayload
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.blocks import Block
 from zofbot.slack.views.components import paragraph_blocks
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name
