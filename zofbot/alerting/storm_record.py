@@ -88,8 +88,9 @@ class Storm(BaseModel):
     by_cause: bool = False
     causes: tuple[CauseSummary, ...] = ()
     uncaused: int = 0
-    resolved: Resolution | None = None
+    projects: tuple[str, ...] = ()
     past: tuple[PastCause, ...] = ()
+    resolved: Resolution | None = None
 
     @property
     def storm_key(self) -> str:

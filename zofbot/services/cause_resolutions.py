@@ -41,8 +41,8 @@ async def resolution_changes(
 
 
 async def _load_bodies(outbox: Outbox, failure: Failure) -> list[FailurePayload]:
-    """Return what a failure's alert shows; of a storm, or of a cause's message, what its members show."""
-    if not isinstance(failure.body, StormPayload):
+    """Return what a failure's alert shows; of a storm, what its members show."""
+    if not isinstance(failure.body, StormPayload) or failure.body.by_cause:
         return [failure.body]
     name = storms_hash(failure.channel)
     members = members_of((await outbox.read_hashes(name))[name], failure.key)[:MAX_MEMBERS]
