@@ -222,7 +222,8 @@ class CauseAlertBuilder(AlertBuilder):
         takers = tuple(dict.fromkeys((*message.takers, *(taker.id for taker in self.audience.takers))))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
-        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects}
+        past = self._recall_causes([cause.signature]) if message.by_cause else ()
+        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects, "past": past}
         return counted.model_copy(update=more)
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
