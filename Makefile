@@ -1,18 +1,20 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`. Both make .venv when it is missing or stale.
+# `make demo` and `make test` work on a fresh machine. Both create .venv if it is missing or out of date.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
+PIP := $(INSTALL) --quiet
+COUNT_PACKAGES := awk '/^Collecting/ { printf "\r  %d packages", ++n; fflush() } /^Installing/ { printf ", installing"; fflush() } END { if (n) print "" }'
 
 # Compiled files are kept: every worker and every bot that a test starts would compile all of the code again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test coverage check lint bench soak audit requirements sbom manifest clean
+.PHONY: demo test coverage check lint bench soak audit deploy-check requirements sbom manifest clean
 
 demo: $(VENV)/ready
 	@exec $(BIN)/zofbot demo $(ARGS)
 
-# All tests, or some: make test ARGS='-k quiet_hours'. CONTRIBUTING.md says what else can be asked for.
+# All tests, or some: make test ARGS='-k quiet_hours'. CONTRIBUTING.md has more.
 test: $(VENV)/ready-dev
 	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
 
@@ -36,12 +38,18 @@ bench: $(VENV)/ready-dev
 soak: $(VENV)/ready-dev
 	$(BIN)/python -m tests.crash.soak $(ARGS)
 
-# Fails where a pinned version has a known weakness, and also, saying so, where the advisories cannot be reached.
+# Fails if a pinned version has a known vulnerability, or if the advisories cannot be reached.
 audit: $(VENV)/ready-dev
 	$(PIP) 'pip-audit>=2.9,<3'
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
-# The container's packages with their hashes, after a change of pyproject.toml or constraints.txt; no host name gets in.
+# The files of docs/deploy, checked against the schemas of Compose and Kubernetes. Tests check the unit with systemd-analyze.
+deploy-check: $(VENV)/ready-dev
+	$(PIP) 'check-jsonschema>=0.37,<1' 'kubernetes-validate>=1.33,<2'
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docs/deploy/compose.yml
+	$(BIN)/kubernetes-validate --strict --no-warn docs/deploy/kubernetes.yml
+
+# The container's packages with their hashes. Run it after changing pyproject.toml or constraints.txt.
 requirements: $(VENV)/ready-dev
 	$(PIP) 'pip-tools>=7.5,<8'
 	echo '# What the container installs, by hash. Made from constraints.txt by `make requirements`; not edited by hand.' > requirements.new
@@ -50,7 +58,7 @@ requirements: $(VENV)/ready-dev
 		--output-file - pyproject.toml | sed '/^#/d' >> requirements.new
 	mv requirements.new requirements.txt
 
-# The software bill of materials of a release, in CycloneDX: attach it to the release.
+# The software bill of materials (CycloneDX), to attach to a release.
 sbom: $(VENV)/ready-dev
 	$(PIP) 'cyclonedx-bom>=7,<8'
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
@@ -62,13 +70,17 @@ manifest: $(VENV)/ready
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "zofbot needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) --editable .
-	@touch $@
+	@echo "Creating $(VENV) with $$($(PYTHON) -V) …"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing zofbot and its dependencies …"
+	@{ $(INSTALL) --editable . && touch $@; } | $(COUNT_PACKAGES)
+	@test -e $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(PIP) --editable '.[dev]'
-	@touch $@
+	@rm -f $@
+	@echo "Installing what the tests need …"
+	@{ $(INSTALL) --editable '.[dev]' && touch $@; } | $(COUNT_PACKAGES)
+	@test -e $@
 
 clean:
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -16,7 +16,7 @@ from zofbot.config.settings import Settings
 from zofbot.domain.commands import SLASH_COMMAND, VERBS, usage_hint
 from zofbot.domain.errors import SettingsError
 from zofbot.simulator.quota import MinuteQuota
-from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
+from zofbot.simulator.seed import ANA, CAUSES_CHANNEL, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
@@ -37,15 +37,18 @@ RUN_SECONDS = 8.0
 DEMO_SUBSCRIPTIONS = {
     QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL_GROUP}>",
     CHECKOUT_CHANNEL: "project:checkout env:production group:case",
+    CAUSES_CHANNEL: "project:* group:cause",
 }
 """Channels subscribed from the start, with the filters that Ana typed there."""
 
 
 @asynccontextmanager
-async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> AsyncIterator[SimulatorServer]:
+async def run_demo(
+    port: int, poll_seconds: float = POLL_INTERVAL_SECONDS, host: str = "127.0.0.1"
+) -> AsyncIterator[SimulatorServer]:
     """Run the demo while the context lasts; its page is at the simulator's URL.
 
-    ``poll_seconds`` is the bot's poll interval. Raises SettingsError if the port cannot be opened.
+    ``poll_seconds`` is the bot's poll interval. Raises SettingsError if the address cannot be opened.
     """
     clock = MovableClock()
     world = World(clock)
@@ -60,10 +63,10 @@ async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> As
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
             try:
-                await simulator.start(port=port)
+                await simulator.start(host, port)
             except OSError as error:
                 raise SettingsError(
-                    [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
+                    [f"Cannot listen on {host} port {port} ({error.strerror}). Use --port 0 for any free port."]
                 ) from error
             settings = _demo_settings(simulator, Path(folder), poll_seconds)
             async with run_bot(settings, clock) as bot:

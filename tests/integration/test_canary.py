@@ -21,9 +21,9 @@ from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
+from zofbot.clients import make_zof_client
 from zofbot.clock import Clock, MovableClock
 from zofbot.concurrency import cancel_tasks
-from zofbot.container import make_zof_client
 from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
 from zofbot.domain.errors import StoreUnavailable, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import NotificationKind, NotificationState
@@ -176,7 +176,7 @@ async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_ag
     canary = hatch(there)
     assert (await canary.probe_once()).faults == []
     [one] = standing_probes(there)
-    assert "A canary was here" in text_of(one)
+    assert "Canary: zofbot" in text_of(one)
     assert "Sample case (test alert)" not in text_of(one)
     assert (await canary.probe_once()).faults == []
     deleting = [call for call in there.world.slack.calls if call.method == "chat.delete"]

@@ -26,8 +26,10 @@ from tests.support.sample_world import fill_world
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import SetClock
 from zofbot.concurrency import cancel_tasks
-from zofbot.delivery.attempt import MAX_BACKOFF_SECONDS, OPERATOR_RETRY_SECONDS, RenderMessage, retry_delay
+from zofbot.delivery.attempt import RenderMessage
+from zofbot.delivery.backoff import MAX_BACKOFF_SECONDS, retry_delay
 from zofbot.delivery.dispatcher import MAX_BATCH_SIZE, MAX_CONCURRENT_SENDS, Dispatcher
+from zofbot.delivery.failed_calls import OPERATOR_RETRY_SECONDS
 from zofbot.delivery.monitor import PARKED_RETRY_SECONDS
 from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt

@@ -191,7 +191,7 @@ def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
     [
         ("", None, "is empty"),
         ("version: 1\nchannels: [", 2, "not YAML"),
-        ("version: 1\nchannels: {}\nversion: 1", 3, "version: it stands here twice"),
+        ("version: 1\nchannels: {}\nversion: 1", 3, "version: it is given twice"),
         ("version: 2\nchannels: {}", 1, "version: this zofbot reads version 1"),
         ("channels: {}", 1, "version: it is missing"),
         ("version: 1", 1, "channels: it is missing"),
@@ -215,7 +215,7 @@ def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
         (
             file_text("{filters: project:a, id: s1}", "{filters: project:b, id: s1}"),
             5,
-            "id: `s1` stands in line 4 already",
+            "id: `s1` is already in line 4",
         ),
         (file_text("{filters: project:a, id: s1}", "filters: project:a"), 5, "another entry that says the same"),
         (file_text(*(f"filters: project:p{n}" for n in range(51))), 4, "51 subscriptions are more than the 50"),

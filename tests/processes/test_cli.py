@@ -347,20 +347,20 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
     await wait_until(opened.exists)
     process.terminate()
     await asyncio.wait_for(process.communicate(), 10)
-    assert f"The demo is at {opened.read_text().strip()} " in line
+    assert f"Demo running at {opened.read_text().strip()} " in line
 
 
 async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: SimulatorServer) -> None:
     port = stage.url.rpartition(":")[2]
     ended = await run_command("demo", "--no-browser", "--port", port)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith(f"zofbot: --port {port} cannot be opened (")
+    assert ended.err.startswith(f"zofbot: Cannot listen on 127.0.0.1 port {port} (")
     assert ended.err.count("\n") == 1
 
 
 async def test_what_an_operator_types_does_not_wait_for_the_framework() -> None:
     looks = (
-        "import sys, zofbot.container, zofbot.cli.stored_data, zofbot.diagnostics.runner; "
+        "import sys, zofbot.clients, zofbot.cli.stored_data, zofbot.diagnostics.runner; "
         "sys.exit('slack_bolt' in sys.modules)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", looks)

@@ -35,7 +35,7 @@ TRANSLATED = re.compile(
 """Words of earlier texts that read as translated."""
 
 OPERATOR_FILES = ("Dockerfile", "Makefile", "Procfile", "docs/alerts.yml", *sorted(
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/deploy").iterdir()
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/deploy").rglob("*") if path.is_file()
 ))  # fmt: skip
 
 

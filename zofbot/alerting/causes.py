@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from zofbot.alerting.failure_signature import Signature, make_signature
+from zofbot.alerting.failure_signature import VERSION, Signature, make_signature
 from zofbot.domain.model import Result
-from zofbot.notifications.payloads import CaseSummary, CauseSummary
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.extra_summaries import summarize_extras
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary
+from zofbot.notifications.text import clip_text
+from zofbot.subscriptions.case_history import CasePast
+from zofbot.subscriptions.events import case_key
 
 MAX_CACHED_TEXTS, MAX_CACHED_CHARACTERS = 1000, 16_000
 """Failure texts whose signature is kept in memory, and the longest of them."""
 
+MAX_DESCRIBED_CHARACTERS = 1500
+"""Characters of a failure text in a message of its own."""
+
 MAX_CAUSES = 10
 """Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
+
+
+MAX_CAUSES_OF_MEMBER = 3
+"""Causes of an alert that a storm counts separately."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,11 @@ class Cause:
     def split_unknown(self) -> list[Cause]:
         """Return the cause itself; without a signature nothing says that it is one, so each failure is apart."""
         return [self] if self.signature else [Cause("", (result,)) for result in self.results]
+
+
+def is_of_other_version(signature: str) -> bool:
+    """Whether other rules made a signature, which therefore cannot be compared."""
+    return signature.partition("-")[0] != VERSION
 
 
 def signature_of_text(text: str) -> Signature:
@@ -42,6 +59,11 @@ def _cached_signature(text: str) -> Signature:
 def signature_of(result: Result) -> str:
     """Return the id of a result's signature, which begins with the version of the rules; empty without a text."""
     return signature_of_text(result.failure).id if result.failure and not result.failure.isspace() else ""
+
+
+def signatures_of(results: Iterable[Result]) -> list[str]:
+    """Return the signatures of failures, each once, without an empty one."""
+    return [signature for signature in dict.fromkeys(map(signature_of, results)) if signature]
 
 
 def group_by_cause(results: Iterable[Result]) -> list[Cause]:
@@ -62,10 +84,33 @@ def summarize_case(result: Result, most: int = 200) -> CaseSummary:
     return CaseSummary.from_result(result, most, signature_of(result))
 
 
-def summarize_causes(causes: Sequence[Cause]) -> tuple[CauseSummary, ...]:
-    """Summarize the first causes for an alert: how many failures each has, and one of them."""
+def member_causes(body: RunAlertPayload | CaseAlertPayload, failures: int) -> tuple[CauseSummary, ...]:
+    """Return the worst causes of an alert's failures in short, for the storm that may count it."""
+    if isinstance(body, RunAlertPayload):
+        return body.causes[:MAX_CAUSES_OF_MEMBER]
+    example = body.case.model_copy(update={"why": clip_text(body.case.why, 200), "extras": ()})
+    return (CauseSummary(signature=body.case.signature, count=failures, example=example),)
+
+
+def describe_case(result: Result) -> CaseSummary:
+    """Summarize a result with more of its failure text and its extra fields, for a message of its own."""
+    case = summarize_case(result, MAX_DESCRIBED_CHARACTERS)
+    return case.model_copy(update={"extras": summarize_extras(result.extras)})
+
+
+def with_past(case: CaseSummary, past: CasePast | None) -> CaseSummary:
+    """Return the summary with what its failure is by the case's earlier outcomes."""
+    return case.model_copy(update={"past": past}) if past else case
+
+
+def summarize_causes(causes: Sequence[Cause], past: Mapping[str, CasePast]) -> tuple[CauseSummary, ...]:
+    """Summarize the first causes for an alert: how many failures each has, and one with its ``past``, by case."""
     return tuple(
-        CauseSummary(signature=cause.signature, count=len(cause.results), example=summarize_case(cause.results[0]))
+        CauseSummary(
+            signature=cause.signature,
+            count=len(cause.results),
+            example=with_past(summarize_case(cause.results[0]), past.get(case_key(cause.results[0]))),
+        )
         for cause in causes[:MAX_CAUSES]
     )
 

@@ -16,7 +16,11 @@ from zofbot.alerting.audience import (
 )
 from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
+from zofbot.alerting.cause_alerts import CauseAlertBuilder
+from zofbot.alerting.causes import signatures_of
 from zofbot.alerting.counting import end_rows
+from zofbot.alerting.history.case_outcomes import with_case_history
+from zofbot.alerting.history.cause_memory import record_causes
 from zofbot.alerting.holds import CRITICAL, Hold, compute_hold, is_critical, split_by_mutes
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, PriorDecision, prior_decisions, record_decision
 from zofbot.alerting.reasons import (
@@ -32,7 +36,7 @@ from zofbot.alerting.state import DecisionBuilder, HashChanges, RuleState, alert
 from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification
-from zofbot.subscriptions import MatchResult, PlatformEvent, RunFinding, Subscription
+from zofbot.subscriptions import Grouping, MatchResult, PlatformEvent, RunFinding, Subscription
 
 __all__ = [
     "Decision",
@@ -88,6 +92,8 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     if answer:
         reruns.report_rerun(draft, finding)
         return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
+    finding = with_case_history(draft, finding)
+    record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.bad))
     answers = match_subscriptions(finding, subscriptions)
     rest = unclaimed_failures(finding, answers, default_channel)
     reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
@@ -199,7 +205,8 @@ def _decide_channel(
     for audience, mutes in parts:
         hold = compute_hold(draft.now, audience.takers, mutes, critical=critical)
         alerts, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
-        in_storm = AlertBuilder(draft, finding, audience, alerts, hold, critical).build_alerts()
+        builder = CauseAlertBuilder if audience.group is Grouping.CAUSE else AlertBuilder
+        in_storm = builder(draft, finding, audience, alerts, hold, critical).build_alerts()
         schedule_catch_up(draft, channel, hold, before)
         how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
         for taker in audience.takers:

@@ -7,7 +7,9 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from zofbot.alerting.causes import signatures_of
 from zofbot.notifications.notification import Notification
+from zofbot.notifications.payload_parts import clean_text
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 from zofbot.subscriptions.matching import matches_location
 
@@ -56,6 +58,19 @@ def threshold_hash(subscription: Subscription) -> str:
 def failure_hash(root: str) -> str:
     """Name the hash of what the message with the key ``root`` shows, for triage."""
     return f"failure:{root}"
+
+
+def history_hash(place: str) -> str:
+    """Name the hash of the latest outcomes of a scope's cases, by a digest of the case."""
+    return f"history:{place}"
+
+
+def causes_hash(project: str, signature: str) -> str:
+    """Name the hash that remembers a signature of a project, given by id, or by name where there is no id.
+
+    A project has 16 of them, by the last digit of the signature.
+    """
+    return f"causes:{short_hash(clean_text(project, 100))}:{signature[-1:]}"
 
 
 def subscribed_channels(subscriptions: Iterable[Subscription], default_channel: str = "") -> set[str]:
@@ -149,8 +164,10 @@ class RuleState:
         return (
             decisions_hash(finding.run.id),
             passes_hash(place),
+            history_hash(place),
             rerun_hash(finding.run.id),
             MUTES,
+            *sorted({causes_hash(finding.project, signature) for signature in signatures_of(finding.bad)}),
             *channel_hashes,
             *counted,
         )

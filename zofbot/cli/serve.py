@@ -84,25 +84,28 @@ async def _serve_until_signal(
 
 
 def demo(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any that is free.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free port.")] = 8080,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    host: Annotated[
+        str, typer.Option(envvar="DEMO_HOST", show_envvar=False, help="Address to listen on; 0.0.0.0 in a container.")
+    ] = "127.0.0.1",
 ) -> None:
-    """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
+    """Run a demo on this machine, no account needed: the real bot with a simulated Slack and Zof."""
     from zofbot.observability.log_config import configure_logging  # noqa: PLC0415  (--help must not wait for structlog)
 
     configure_logging("auto", "error")  # hides the warning that it polls more often than Zof advises
-    run_command(_serve_demo(port, browser))
+    run_command(_serve_demo(host, port, browser))
 
 
-async def _serve_demo(port: int, browser: bool) -> None:
+async def _serve_demo(host: str, port: int, browser: bool) -> None:
     def open_demo() -> AbstractAsyncContextManager[HasUrl]:
         from zofbot.demo import run_demo  # noqa: PLC0415  (importing Bolt would slow down --help)
 
-        return run_demo(port)
+        return run_demo(port, host=host)
 
     def announce_demo(simulator: HasUrl) -> None:
-        typer.echo(f"The demo is at {simulator.url}  (Ctrl-C ends it and leaves nothing behind)")
-        typer.echo("Type there: /zof result res_4821")
+        typer.echo(f"Demo running at {simulator.url} (Ctrl-C stops it and leaves nothing behind)")
+        typer.echo("Try: /zof result res_4821")
         if browser:
             typer.launch(simulator.url)
 
@@ -115,10 +118,10 @@ def run() -> None:
 
 
 def web() -> None:
-    """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
+    """Run the half that serves Slack and Zof's webhooks; any number can share one Redis."""
     _start_serving(*BOT_SETTINGS, workers=False)
 
 
 def worker() -> None:
-    """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
+    """Run the half that polls Zof and sends alerts; any number can share one Redis."""
     _start_serving("SLACK_BOT_TOKEN", "ZOF_API_KEY", endpoints=False)

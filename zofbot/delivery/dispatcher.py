@@ -7,25 +7,24 @@ from collections.abc import Callable
 
 import structlog
 
-from zofbot.clock import Clock, timeout
-from zofbot.concurrency import cancel_tasks, is_cancel_requested
+from zofbot.clock import Clock
+from zofbot.concurrency import cancel_tasks, wait_for_event
 from zofbot.delivery import outcome_labels
-from zofbot.delivery.attempt import NotificationSender, Notifier, PrepareClaim, RenderMessage, retry_delay
+from zofbot.delivery.attempt import NotificationSender, PrepareClaim, RenderMessage
+from zofbot.delivery.backoff import MAX_STORE_RETRY_SECONDS, retry_delay
 from zofbot.delivery.monitor import OnParked, OnRemoved, OutboxMonitor, no_recipient
+from zofbot.delivery.notifier import Notifier
+from zofbot.delivery.settlement import ResultSettler
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications.notification import Claim
 from zofbot.observability import trace_recorder
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.delivery import (
-    DeadLetter,
     DeliveryAttempt,
     DeliveryCrashed,
     DeliveryStarted,
     NotificationDropped,
-    OutboxPaused,
-    SettlementLost,
 )
-from zofbot.slack.errors import EXPLANATIONS
 from zofbot.store.attempt_results import AttemptResult, Refused, Sent, Snoozed, Unknown
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
 
@@ -37,18 +36,12 @@ MAX_CONCURRENT_SENDS = 16
 MAX_BATCH_SIZE = 100
 """Notifications claimed at once."""
 
-SETTLE_BATCH_SIZE, MAX_SETTLE_DELAY_SECONDS = MAX_BATCH_SIZE, 0.1
-"""Results are stored in batches of this size, or after this many seconds if there are fewer."""
-
 MAX_START_DELAY_SECONDS = 1.0
 """Seconds after a claim within which its attempt must start, else it is returned: claims obey the channel's rate limit.
 """
 
 POLL_SECONDS = 0.5
 """Seconds between checks for notifications committed by other processes."""
-
-MAX_STORE_RETRY_SECONDS = 5.0
-"""Maximum seconds between attempts to reach an unavailable store."""
 
 ClockReading = tuple[float, float]
 """Readings of the monotonic clock and of the wall clock (Unix), in seconds."""
@@ -80,27 +73,27 @@ class Dispatcher:
         self._events = events
         self._clock = clock
         self._random = random
-        self._lookout = OutboxMonitor(outbox, events, on_parked, on_removed, clock)
+        self._monitor = OutboxMonitor(outbox, events, on_parked, on_removed, clock)
+        self._settler = ResultSettler(outbox, events, random=random, on_trouble=self._monitor.trouble.set)
         self._lease = lease
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_SENDS)
         events.emit(DeliveryStarted(tuple(outcome_labels.known_causes())))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ended: list[AttemptResult] = []
-        self._some, self._enough = asyncio.Event(), asyncio.Event()
         self._more = False
-        self._stopping = self._drained = False
+        self._stopping = False
 
     async def run(self) -> None:
         """Deliver until ``stop()``; survives outages of Redis and Slack."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._settle_loop())
-                group.create_task(self._lookout.run())
+                group.create_task(self._settler.run())
+                group.create_task(self._monitor.run())
                 await self._claim_loop(group)
                 await self._drain_sends()
-                self._stop_loops()
+                self._settler.stop()
+                self._monitor.stop()
         finally:
-            await self._settle_remaining()
+            await self._settler.settle_remaining()
 
     def stop(self) -> None:
         """Stop claiming. Sends in progress may finish, and ``run()`` ends within the deadline of one call."""
@@ -112,7 +105,7 @@ class Dispatcher:
         claimed_at, batch = await self._claim_batch()
         async with asyncio.TaskGroup() as group:
             self._start_attempts(group, batch, claimed_at)
-        await self._settle_results()
+        await self._settler.settle_results()
         return len(batch)
 
     async def _claim_loop(self, group: asyncio.TaskGroup) -> None:
@@ -132,7 +125,7 @@ class Dispatcher:
                 failures += 1
                 wait = min(MAX_STORE_RETRY_SECONDS, retry_delay(failures, self._random()))
                 log.warning("outbox out of reach", error=error.sentence, again_in=round(wait, 2))
-            await _wait_for_event(self._outbox.news, wait)
+            await wait_for_event(self._outbox.news, wait)
 
     async def _claim_batch(self) -> tuple[ClockReading, ClaimBatch]:
         """Claim a batch; also returns the clock readings at which its leases began."""
@@ -158,8 +151,7 @@ class Dispatcher:
 
     def _on_attempt_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not self._tasks or len(self._ended) >= SETTLE_BATCH_SIZE:
-            self._enough.set()
+        self._settler.settle_soon(idle=not self._tasks)
         if self._more and len(self._tasks) < MAX_CONCURRENT_SENDS:
             self._outbox.news.set()
 
@@ -184,8 +176,7 @@ class Dispatcher:
                         claim, f"crashed: {type(error).__name__}", 1 + retry_delay(claim.attempt, self._random())
                     )
                 self._emit_attempt(claim, result, self._clock.monotonic() - started)
-        self._ended.append(result)
-        self._some.set()
+        self._settler.add_result(result)
 
     async def _attempt_claim(self, claim: Claim, claimed_at: ClockReading) -> AttemptResult:
         if self._stopping or self._elapsed_since(claimed_at) > MAX_START_DELAY_SECONDS:
@@ -221,40 +212,6 @@ class Dispatcher:
             outcome_labels.classify_cause(outcome, reason), seconds, since_commit, since_happened,
         ))  # fmt: skip
 
-    async def _settle_loop(self) -> None:
-        failures = 0
-        while not self._drained and not is_cancel_requested():
-            await self._some.wait()
-            self._some.clear()
-            await _wait_for_event(self._enough, MAX_SETTLE_DELAY_SECONDS)
-            self._enough.clear()
-            try:
-                await self._settle_results()
-                failures = 0
-            except StoreUnavailable as error:  # results are kept; settling late or twice is harmless
-                failures += 1
-                log.warning("settlements wait for the store", count=len(self._ended), error=error.sentence)
-                self._some.set()
-                await _wait_for_event(self._enough, min(MAX_STORE_RETRY_SECONDS, retry_delay(failures, self._random())))
-
-    async def _settle_results(self) -> None:
-        while batch := self._ended[:MAX_BATCH_SIZE]:
-            states = await self._outbox.settle(batch)
-            del self._ended[: len(batch)]
-            for result, state in zip(batch, states, strict=True):
-                self._report_state(result, state)
-
-    def _report_state(self, result: AttemptResult, state: str) -> None:
-        reason = getattr(result, "reason", "")
-        if state == "dead":
-            self._events.emit(DeadLetter(result.key, reason))
-        elif state == "lost":
-            self._events.emit(SettlementLost(result.key, result.attempt))
-        elif state == "paused":
-            self._events.emit(OutboxPaused(reason, EXPLANATIONS.get(reason, ("", ""))[1]))
-        if state in ("parked", "paused", "removed"):
-            self._lookout.trouble.set()
-
     async def _drain_sends(self) -> None:
         """Let sends in progress finish. The rest stay claimed, to be searched for after their lease expires."""
         if self._tasks:
@@ -262,25 +219,3 @@ class Dispatcher:
         if left := list(self._tasks):
             log.warning("sends left to their lease", count=len(left))
             await cancel_tasks(*left)
-
-    def _stop_loops(self) -> None:
-        """Ask the other loops to stop. Cancelling is unsafe while a Redis reply is pending."""
-        self._drained = True
-        self._some.set()
-        self._enough.set()
-        self._lookout.stop()
-
-    async def _settle_remaining(self) -> None:
-        try:
-            await self._settle_results()
-        except StoreUnavailable as error:
-            log.warning("settlements left to their lease", count=len(self._ended), error=error.sentence)
-
-
-async def _wait_for_event(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event for at most ``seconds``."""
-    try:
-        async with timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

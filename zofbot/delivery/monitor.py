@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from zofbot.clock import Clock, timeout
-from zofbot.concurrency import is_cancel_requested
+from zofbot.clock import Clock
+from zofbot.concurrency import is_cancel_requested, wait_for_event
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.delivery import OutboxMeasured, OutboxNotMeasured
@@ -61,11 +61,7 @@ class OutboxMonitor:
                 self._events.emit(OutboxNotMeasured(error.sentence))
             if is_cancel_requested():
                 break
-            try:
-                async with timeout(CHECK_INTERVAL_SECONDS):
-                    await self.trouble.wait()
-            except TimeoutError:
-                pass
+            await wait_for_event(self.trouble, CHECK_INTERVAL_SECONDS)
 
     def stop(self) -> None:
         """Ask ``run()`` to end."""

@@ -13,6 +13,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from zofbot.domain.extra_fields import ExtraValue
+
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -82,6 +84,7 @@ class _RunOrResult(_ZofModel):
     started: datetime | None = None
     ended: datetime | None = None
     created: datetime | None = None
+    extras: tuple[ExtraValue, ...] = ()
     url: str | None = None
     """As sent by Zof; whether it may be shown is decided where links are built."""
     request_id: str | None = None
@@ -123,8 +126,14 @@ class Result(_RunOrResult):
     logs: str | None = None
     """A link or a reference; Zof does not say which."""
     severity: str | None = None
+    author_ids: tuple[str, ...] = ()
+    """Ids in Slack of who made the change, as far as the poller found them."""
+    owner_ids: tuple[str, ...] = ()
+    """Likewise, of whom the case belongs to."""
     attempt: int | None = None
     """The number of this attempt at its case, from 1, or of all attempts; ``None`` if Zof gives none."""
+    quarantined: bool = False
+    """Whether Zof marks the case as quarantined: its failures are known and not worked on now."""
 
 
 class Run(_RunOrResult):

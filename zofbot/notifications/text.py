@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from zofbot.domain.durations import describe_duration as describe_duration  # noqa: PLC0414  (exported for mypy)
 from zofbot.domain.redaction import redact
@@ -138,6 +138,11 @@ def format_local_time(at: datetime, clock: str = "time_secs") -> str:
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{{clock}}}|{format_utc(at)}>"
+
+
+def format_local_date(at: float) -> str:
+    """Format Unix seconds as a date in the reader's own zone, such as ``Nov 3, 2026`` or ``yesterday``."""
+    return f"<!date^{int(at)}^{{date_short_pretty}}|{datetime.fromtimestamp(at, UTC):%Y-%m-%d}>"
 
 
 def format_utc(at: datetime) -> str:

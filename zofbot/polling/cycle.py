@@ -10,11 +10,13 @@ import structlog
 from zofbot.alerting import rules
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.counting import first_row_time
+from zofbot.alerting.history.case_outcomes import first_failing_time
 from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead, ReadGivenUp
 from zofbot.polling.checkpoint import OpenScope, PollCheckpoint
+from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key
 from zofbot.polling.scanner import FeedScanner
@@ -157,6 +159,7 @@ class PollCycle:
     async def _decide_findings(self, findings: Sequence[RunFinding | PlatformEvent]) -> Committable:
         context, default = self._context, self._context.default_channel
         memory = await self._load_rule_state(findings)
+        findings = await add_contacts(findings, self._subscriptions.all, context.find_contacts)
         decision = context.decide(
             findings,
             self._subscriptions.all,
@@ -194,12 +197,18 @@ class PollCycle:
                 for channel, alert in read
                 if alert.recovered is None or run_ids.intersection(alert.runs)
             ]
-            row = first_row_time(memory, self._subscriptions.all, place)
-            rows = () if row is None else (row,)
+            rows = self._followed_failures(memory, place)
             since = min((*(alert.last for _, alert in news), *rows), default=None)
             open_ = min((*(alert.last for _, alert in news if alert.recovered is None), *rows), default=None)
             failing = None if since is None else OpenScope(since, tuple(dict(news)), open_)
             self._checkpoint.watch_recoveries(place, failing, self._context.unix_time())
+
+    def _followed_failures(self, memory: RuleState, place: str) -> list[float]:
+        """Return since when failures of a scope are followed without an open alert, until what failed passes."""
+        times = [first_row_time(memory, self._subscriptions.all, place)]
+        if any(subscription.standings for subscription in self._subscriptions.all):
+            times.append(first_failing_time(memory, place))
+        return [at for at in times if at is not None]
 
 
 def _bad_result_keys(found: RunFinding) -> Iterable[str]:

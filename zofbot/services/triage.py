@@ -18,12 +18,15 @@ from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.notifications.notification import Receipt
-from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications
+from zofbot.services.cause_resolutions import resolution_changes
 from zofbot.services.double_clicks import is_double_click
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.store.outbox import CommitConflict, Outbox
@@ -166,9 +169,10 @@ class TriageService:
     ) -> None:
         place = triage_hash(after.channel)
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
+        changes = {place: {after.key: record}, failure_hash(after.key): {"acted": acted}}  # extends its expiry
         await self._outbox.commit(
             list(follow_up_notifications(before, after, request)),
-            changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # extends its expiry
+            changes={**changes, **await resolution_changes(self._outbox, before, after, request)},
             expect={
                 failure_hash(after.key): {"body": stored.body, "storm": stored.storm},
                 place: {after.key: stored.record},
@@ -223,10 +227,12 @@ class TriageService:
 
 
 def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:
-    """Leave out each storm with open members: the members represent it."""
+    """Leave out each storm with open members, which represent it; of a cause, leave out the members."""
     known = list(failures)
-    open_ = {failure.storm for failure in known if not failure.present.state.is_closed}
-    return [failure for failure in known if failure.key not in open_]
+    causes = {each.key for each in known if isinstance(each.body, StormPayload) and each.body.by_cause}
+    left = [failure for failure in known if failure.storm not in causes]
+    open_ = {failure.storm for failure in left if not failure.present.state.is_closed}
+    return [failure for failure in left if failure.key not in open_]
 
 
 def without_storm_members(failures: Iterable[Failure]) -> list[Failure]:

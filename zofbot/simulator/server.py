@@ -19,6 +19,8 @@ from zofbot.simulator.zof.webhooks import WebhookSender
 BEAT_SECONDS = 0.1
 """Interval of checks whether this process was suspended."""
 
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  (for containers; listened on only if asked for)
+
 
 class SimulatorServer:
     """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started and stopped once.
@@ -41,12 +43,16 @@ class SimulatorServer:
         self.url = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Start listening; port 0 takes any free one. Raises ``OSError`` if the port is in use."""
+        """Start listening; port 0 takes any free one. ``url`` is for this machine, also if ``host`` is all addresses.
+
+        Raises ``OSError`` if the port is in use.
+        """
         self._runner = web.AppRunner(self._build_app(), access_log=None, shutdown_timeout=0.25)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        local = "127.0.0.1" if host == ALL_ADDRESSES else host
+        self.url = f"http://{local}:{self._runner.addresses[0][1]}"
         self.world.slack.url = self.url
         self._postman.start()
         self._echoes.start()

@@ -28,7 +28,7 @@ async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Mes
             if handling_for(error.reason) is not RefusalHandling.PLAIN or not message.has_blocks:
                 raise
             log.error("card refused", reason=error.reason, text=message.text)
-            message = message.plain_version(reference)
+            message = message.simpler_version(reference)
 
 
 CLASSIC_BLOCK_TYPES = frozenset({"section", "divider", "image", "actions", "context", "input", "header", "rich_text"})

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from zofbot.clock import Clock
+from zofbot.domain.extra_fields import FieldType
 from zofbot.domain.model import Result
 from zofbot.notifications.notification import (
     Claim,
@@ -23,10 +24,11 @@ from zofbot.notifications.notification import (
     Obsolete,
     Postponed,
 )
-from zofbot.notifications.payloads import AlertTestPayload, PlatformEventPayload, holds_payload
+from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventPayload
+from zofbot.notifications.payloads import holds_payload
 from zofbot.slack.directory import Readers
 
-_INTERNAL_FIELDS = {"why", "note"}
+_INTERNAL_FIELDS = {"why", "note", "extras"}
 """Fields of payloads and records that other organizations must not see."""
 
 READERS_WAIT_SECONDS = 5.0
@@ -45,7 +47,8 @@ MAX_WAITING_MESSAGES = 1000
 class SharedChannelFilter:
     """Filter that redacts each notification for its channel, right before rendering.
 
-    ``readers`` returns who reads a channel (id), ``promise`` commits a notification.
+    ``readers`` returns who reads a channel (id), ``promise`` commits a notification, ``redact`` removes what other
+    organizations must not see, by default all details.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class SharedChannelFilter:
         readers: Callable[[str], Awaitable[Readers]],
         promise: Callable[[Notification], Awaitable[object]],
         clock: Clock,
+        redact: Callable[[Claim], Claim] | None = None,
     ) -> None:
         self._readers, self._promise, self._clock = readers, promise, clock
+        self._redact = redact or redact_for_shared_channels
         self._waiting: OrderedDict[str, float] = OrderedDict()
 
     async def __call__(self, claim: Claim) -> Claim | Postponed | Obsolete:
@@ -62,7 +67,7 @@ class SharedChannelFilter:
 
         Raises StoreUnavailable.
         """
-        redacted = redact_for_shared_channels(claim)
+        redacted = self._redact(claim)
         if redacted == claim or holds_payload(claim.notification.body, AlertTestPayload):
             return claim
         readers = await self._readers(claim.notification.channel)
@@ -125,9 +130,27 @@ def redact_for_shared_channels(claim: Claim) -> Claim:
     )
 
 
+def remove_images(claim: Claim) -> Claim:
+    """Return the claim without images, for shared channels that may show all other details."""
+    body = _without_images(claim.notification.body)
+    return replace(claim, notification=claim.notification.model_copy(update={"body": body}))
+
+
+def _without_images(kept: Any) -> Any:
+    if isinstance(kept, dict):
+        return {name: _without_images(value) for name, value in kept.items()}
+    if isinstance(kept, list):
+        return [_without_images(item) for item in kept if not _is_image(item)]
+    return kept
+
+
+def _is_image(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == FieldType.IMAGE and "label" in item
+
+
 def redact_result(result: Result) -> Result:
-    """Return the result without failure text and logs."""
-    return result.model_copy(update={"failure": None, "logs": None})
+    """Return the result without failure text, logs and extra fields."""
+    return result.model_copy(update={"failure": None, "logs": None, "extras": ()})
 
 
 def _remove_note(triage: str) -> str:

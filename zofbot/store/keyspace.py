@@ -74,8 +74,8 @@ def _unavailable_error(error: Exception) -> StoreUnavailable:
             "zofbot's store (Redis) isn't responding.", "Try again in a minute. An operator should check Redis."
         )
     unavailable = StoreUnavailable(
-        f"zofbot's store (Redis) rejects writes ({refusal.word}).",
+        f"zofbot's store (Redis) rejects commands ({refusal.word}).",
         "Try again in a minute. An operator should run `zofbot check`.",
     )
-    unavailable.reason = f"rejects writes ({refusal.word})"
+    unavailable.reason = f"rejects commands ({refusal.word})"
     return unavailable

@@ -27,6 +27,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 ``held:<mute's id>``        hash: keys that wait for a mute to end, with the other reasons to wait, for 38 days
 ``catchup:<channel>``       hash: failures held back, by their roots' keys, for the summary at the end
 ``orders``                  hash: run commands accepted and not finished, by when
+``causes:<project>:<0-f>``  hash: of each signature, how often it was seen, and how it was last resolved; for 38 days
+``history:<scope>``         hash: the latest outcomes of each case that failed before; for 38 days
 ``audit``                   stream: the audit log, capped
 ``schema``                  number: the newest schema ever written
 ==========================  ====================================================================================

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.subscriptions.case_history import CasePast, CaseStanding
 from zofbot.subscriptions.case_retries import last_attempts
 
 
@@ -44,7 +45,8 @@ class RunFinding:
 
     ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results, also
     those that were not read. ``passed`` has the ``case_key`` of each case known to have passed in this run.
-    ``retried`` are bad results followed by another attempt at the same case.
+    ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
+    by its ``case_key``, once the rules have looked it up.
     """
 
     run: Run
@@ -53,6 +55,7 @@ class RunFinding:
     total: int = 0
     passed: frozenset[str] = frozenset()
     retried: tuple[Result, ...] = ()
+    past: Mapping[str, CasePast] = field(default_factory=dict)
 
     @classmethod
     def from_results(
@@ -97,6 +100,11 @@ class RunFinding:
     def is_partial(self) -> bool:
         """Whether Zof has bad results that were not read."""
         return self.total > len(self.bad)
+
+    def standing_of(self, result: Result) -> CaseStanding:
+        """Return what the failure is by the case's earlier outcomes; new if nothing is known of them."""
+        past = self.past.get(case_key(result))
+        return past.standing if past else CaseStanding.NEW
 
     @property
     def project(self) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
@@ -14,6 +13,9 @@ FILTER_EXAMPLES = {
     "project": "project:checkout",
     "env": "env:production,-staging",
     "case": 'case:"cart total*"',
+    "branch": "branch:main,release-*",
+    "tag": "tag:smoke",
+    "owner": "owner:checkout-team",
     "on": "on:failed,error,recovered",
     "group": "group:case",
     "layout": "layout:flat",
@@ -25,6 +27,9 @@ FILTER_EXAMPLES = {
     "reack": "reack:4h",
 }
 """Every filter with an example that can be copied."""
+
+MORE_EXAMPLES = ("on:new,flaky", "-on:known")
+"""Further uses of filters that their examples do not show."""
 
 
 def filter_error(name: str, sentence: str, step: str, instead: str = "") -> BadInput:
@@ -41,9 +46,9 @@ def closest_word(word: str, known: Sequence[str] | dict[str, str]) -> str:
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
-def join_choices(choices: type[StrEnum]) -> str:
+def join_choices(choices: Iterable[str]) -> str:
     """Return all choices, as code, joined by *or*."""
-    return " or ".join(f"`{word.value}`" for word in choices)
+    return " or ".join(f"`{word}`" for word in map(str, choices))
 
 
 def clip_input(value: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from zofbot.domain import durations
 from zofbot.domain.text import clean_name
-from zofbot.subscriptions.events import EventType
 from zofbot.subscriptions.filter_errors import clip_input, closest_word, filter_error, join_choices
 from zofbot.subscriptions.model import Broadcast, Threshold
 from zofbot.subscriptions.tokenizer import unquote_value
@@ -65,11 +64,6 @@ def choice_parser(name: str, choices: type[ChoiceT]) -> Callable[[list[str], Aut
     return parse_value
 
 
-def parse_events(values: list[str], author: AuthorContext) -> tuple[EventType, ...]:
-    """Parse which events a channel wants. Raises BadInput."""
-    return tuple(dict.fromkeys(_parse_choice("on", EventType, value) for value in values))
-
-
 def parse_broadcasts(values: list[str], author: AuthorContext) -> tuple[Broadcast, ...]:
     """Parse which thread replies also go to the channel. Raises BadInput."""
     found = tuple(dict.fromkeys(_parse_choice("broadcast", Broadcast, value) for value in values))
@@ -79,10 +73,15 @@ def parse_broadcasts(values: list[str], author: AuthorContext) -> tuple[Broadcas
 
 
 def _parse_choice(name: str, choices: type[ChoiceT], value: str) -> ChoiceT:
+    return choices(check_choice(name, list(choices), value))
+
+
+def check_choice(name: str, choices: Sequence[str], value: str) -> str:
+    """Return the value in lower case if it is one of ``choices``. Raises BadInput."""
     unquoted = unquote_value(value).lower()
-    if unquoted in list(choices):
-        return choices(unquoted)
-    suggestion = closest_word(unquoted, list(choices))
+    if unquoted in choices:
+        return unquoted
+    suggestion = closest_word(unquoted, choices)
     step = f"Did you mean `{name}:{suggestion}`?" if suggestion else f"Use one of {join_choices(choices)}."
     raise filter_error(
         name, f"`{clip_input(value)}` isn't a value of `{name}:`.", step, f"{name}:{suggestion}" if suggestion else ""
@@ -100,8 +99,8 @@ def parse_threshold(values: list[str], author: AuthorContext) -> Threshold:
         raise filter_error(
             "after",
             f"`{clip_input(','.join(values))}` isn't a count and a window.",
-            "`after:3/1h` alerts at the third failure within an hour, `after:3-in-a-row` at the third in a row; "
-            "2 to 100, at most `7d`.",
+            "`after:3/1h` means from the third failure within an hour, `after:3-in-a-row` from the third in a row;"
+            " 2 to 100, at most `7d`.",
         )
     return Threshold(count=count, window=window)
 

@@ -9,15 +9,21 @@ from typing import Any
 from zofbot.domain import durations
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
-from zofbot.domain.text import MAX_INPUT_CHARACTERS, format_mention
+from zofbot.domain.text import MAX_INPUT_CHARACTERS
 from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES, clip_input, closest_word, filter_error
-from zofbot.subscriptions.filter_people import MENTION_PATTERN, format_escalation, parse_escalation, parse_mentions
+from zofbot.subscriptions.filter_events import EXCLUDED, parse_event_words, sort_event_words
+from zofbot.subscriptions.filter_people import (
+    MENTION_PATTERN,
+    format_escalation,
+    format_mentions,
+    parse_escalation,
+    parse_mentions,
+)
 from zofbot.subscriptions.filter_values import (
     NO_IDS,
     AuthorContext,
     choice_parser,
     parse_broadcasts,
-    parse_events,
     parse_reack,
     parse_threshold,
     pattern_parser,
@@ -31,7 +37,10 @@ MAX_VALUES = 20
 MAX_LIST_CHARACTERS = 3000
 """Characters of all values of one filter in a form's field; Slack accepts no more."""
 
-_ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
+_ALIASES = {
+    "environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention",
+    "branches": "branch", "tags": "tag", "label": "tag", "labels": "tag", "owners": "owner",
+}  # fmt: skip
 
 _UNQUOTED_ROW = re.compile(r"\b(after:\d{1,3}) in a row(?=\s|$)", re.IGNORECASE)
 """``after:3 in a row`` without quotes."""
@@ -60,6 +69,8 @@ def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_I
             raise filter_error(
                 name, f"`{name}:` is longer than {MAX_LIST_CHARACTERS} characters.", "Use a glob such as `cart*`."
             )
+    if "on" in parsed:
+        parsed |= sort_event_words(parsed["on"])
     return Subscription(**parsed)
 
 
@@ -71,10 +82,11 @@ def has_named_mention(text: str) -> bool:
 def format_filters(subscription: Subscription) -> str:
     """Return the filters as typed, without defaults; ``parse_filters`` reads them back."""
     plain = Subscription()
+    attributes = ((name, "event_words" if name == "on" else name) for name in _FORMATTERS)
     parts = [
-        f"{name}:{write(getattr(subscription, name))}"
-        for name, write in _FORMATTERS.items()
-        if getattr(subscription, name) != getattr(plain, name)
+        f"{name}:{_FORMATTERS[name](getattr(subscription, attribute))}"
+        for name, attribute in attributes
+        if getattr(subscription, attribute) != getattr(plain, attribute)
     ]
     return " ".join(parts)
 
@@ -82,13 +94,13 @@ def format_filters(subscription: Subscription) -> str:
 def _split_filter(typed: str) -> tuple[str, list[str]]:
     name, colon, rest = typed.partition(":")
     name = name.lower()
-    known = canonical_filter(name)
+    known = "on" if name == EXCLUDED else canonical_filter(name)
     if not known:
         raise _unknown_filter(typed, name, colon)
     values = split_list(rest)
     if not values:
         raise filter_error(known, f"`{known}:` has no value.", "Put one right after the colon, without a space.")
-    return known, values
+    return known, [f"-{value.removeprefix('-')}" for value in values] if name == EXCLUDED else values
 
 
 def canonical_filter(name: str) -> str:
@@ -117,7 +129,10 @@ _PARSERS: dict[str, Callable[[list[str], AuthorContext], Any]] = {
     "project": pattern_parser("project"),
     "env": pattern_parser("env"),
     "case": pattern_parser("case"),
-    "on": parse_events,
+    "branch": pattern_parser("branch"),
+    "tag": pattern_parser("tag"),
+    "owner": pattern_parser("owner"),
+    "on": parse_event_words,
     "group": choice_parser("group", Grouping),
     "layout": choice_parser("layout", Layout),
     "broadcast": parse_broadcasts,
@@ -132,6 +147,9 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
     "project": quote_list,
     "env": quote_list,
     "case": quote_list,
+    "branch": quote_list,
+    "tag": quote_list,
+    "owner": quote_list,
     "on": ",".join,
     "group": str,
     "layout": str,
@@ -139,7 +157,7 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
     "after": lambda after: (
         f"{after.count}-in-a-row" if after.in_a_row else f"{after.count}/{durations.format_duration(after.window)}"
     ),
-    "mention": lambda ids: ",".join(map(format_mention, ids)),
+    "mention": format_mentions,
     "quiet": format_quiet_hours,
     "escalate": format_escalation,
     "reack": durations.format_duration,

@@ -11,6 +11,7 @@ import httpx
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofRejected
+from zofbot.domain.extra_fields import DEFAULT_EXTRA_FIELDS, ExtraFields
 from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
 from zofbot.observability.emitter import EventEmitter
 from zofbot.zof import endpoint_parsing, pagination, parsing, protocol, schedule_parsing
@@ -19,7 +20,7 @@ from zofbot.zof.pagination import ListedT, ListRequest, QueryFilters
 from zofbot.zof.protocol import Page
 from zofbot.zof.quota import QuotaGate, SharedQuota
 from zofbot.zof.request import TimeBudget, ZofReply, ZofRequest
-from zofbot.zof.transport import ZofTransport
+from zofbot.zof.transport.attempt import ZofTransport
 
 __all__ = ["Page", "SharedQuota", "TimeBudget", "ZofClient", "ZofReply"]
 
@@ -40,6 +41,7 @@ class ZofClient:
         project_param: str = "project_id",
         since_param: str = "",
         bare_duration_unit: parsing.DurationUnit = "ms",
+        extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
         clock: Clock,
         events: EventEmitter,
         board: SharedQuota | None = None,
@@ -48,7 +50,7 @@ class ZofClient:
     ) -> None:
         """Raise SettingsError if the base URL, the key or the environment's proxy is invalid."""
         self._filters = QueryFilters(status_param, project_param, since_param)
-        self._unit: parsing.DurationUnit = bare_duration_unit
+        self._reading: parsing.ReadingOptions = {"unit": bare_duration_unit, "extra_fields": extra_fields}
         self._clock = clock
         quota_gate = QuotaGate(board, clock)
         self._transport = ZofTransport(base_url, key, clock, quota_gate, transport)
@@ -67,7 +69,7 @@ class ZofClient:
         request = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
         found = await self._calls.send_request(
             request,
-            lambda found, request_id: parsing.parse_result(found, asked=id, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_result(found, asked=id, request_id=request_id, **self._reading),
             patience,
         )
         return found.without_future_times(self._clock.now())
@@ -77,7 +79,7 @@ class ZofClient:
         request = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
         found = await self._calls.send_request(
             request,
-            lambda found, request_id: parsing.parse_run(found, asked=id, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_run(found, asked=id, request_id=request_id, **self._reading),
             patience,
         )
         return found.without_future_times(self._clock.now())
@@ -108,7 +110,7 @@ class ZofClient:
             request,
             self._filters.to_query(status, None, since),
             is_wanted,
-            lambda found, request_id: parsing.parse_results_page(found, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_results_page(found, request_id=request_id, **self._reading),
         )
         return self._list_pages(listing, patience, starting_after, pages)
 
@@ -127,7 +129,7 @@ class ZofClient:
             ZofRequest("/runs", "list of runs", deed="read the"),
             self._filters.to_query(status, project, since),
             lambda item: pagination.has_status(item, status) and pagination.is_of_project(item, project),
-            lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, unit=self._unit),
+            lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, **self._reading),
         )
         return self._list_pages(listing, patience, starting_after, pages)
 

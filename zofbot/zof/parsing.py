@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple, TypedDict
 
+from zofbot.domain.extra_fields import DEFAULT_EXTRA_FIELDS, ExtraFields, ExtraValue, FieldType, merge_extras
 from zofbot.domain.model import CaseCounts, Project, Result, Run
 from zofbot.zof.coerce import as_count, as_datetime, as_identifier, as_number, as_text
+from zofbot.zof.extra_values import read_extra_values
 from zofbot.zof.field_names import JsonObject, first_value, read_id, unwrap_object
 from zofbot.zof.listing_parsing import parse_items, parse_page
 from zofbot.zof.outcome_words import classify_outcome, status_word
 from zofbot.zof.protocol import PAGE_SIZE, Page
+from zofbot.zof.quarantine import is_quarantined
 
 DurationUnit = Literal["ms", "s"]
+
+
+class ReadingOptions(TypedDict):
+    """Options of the functions that parse results and runs."""
+
+    unit: DurationUnit
+    extra_fields: ExtraFields
+
 
 MAX_EMBEDDED_RESULTS = 10 * PAGE_SIZE
 """Limit of results read from a run; the results of a larger one are fetched by pages."""
@@ -22,32 +33,55 @@ _MAX_DURATION_SECONDS = 1e9  # seconds; thirty years
 
 
 def parse_result(
-    found: object, *, asked: str | None = None, request_id: str | None = None, unit: DurationUnit = "ms"
+    found: object,
+    *,
+    asked: str | None = None,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
 ) -> Result:
     """Parse one result, bare or wrapped; ``asked`` replaces a missing id, ``unit`` is that of ``duration``.
 
     Raises ZofUnreadable if there is no object, or no id.
     """
     data = unwrap_object(found, "result")
-    return _build_result(data, read_id(data, asked), request_id=request_id, unit=unit)
+    reading = _Reading(request_id, unit, extra_fields)
+    return _build_result(data, read_id(data, asked), reading)
 
 
 def parse_run(
-    found: object, *, asked: str | None = None, request_id: str | None = None, unit: DurationUnit = "ms"
+    found: object,
+    *,
+    asked: str | None = None,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
 ) -> Run:
     """Parse one run with its embedded results; otherwise like ``parse_result``."""
     data = unwrap_object(found, "run")
-    return _build_run(data, read_id(data, asked), request_id=request_id, unit=unit)
+    return _build_run(data, read_id(data, asked), _Reading(request_id, unit, extra_fields))
 
 
-def parse_results_page(found: object, *, request_id: str | None = None, unit: DurationUnit = "ms") -> Page[Result]:
+def parse_results_page(
+    found: object,
+    *,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
+) -> Page[Result]:
     """Parse one page of results. Raises ZofUnreadable if it holds no list."""
-    return parse_page(found, partial(_build_result, request_id=request_id, unit=unit), request_id)
+    return parse_page(found, partial(_build_result, reading=_Reading(request_id, unit, extra_fields)), request_id)
 
 
-def parse_runs_page(found: object, *, request_id: str | None = None, unit: DurationUnit = "ms") -> Page[Run]:
+def parse_runs_page(
+    found: object,
+    *,
+    request_id: str | None = None,
+    unit: DurationUnit = "ms",
+    extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
+) -> Page[Run]:
     """Parse one page of runs. Raises ZofUnreadable if it holds no list."""
-    return parse_page(found, partial(_build_run, request_id=request_id, unit=unit), request_id)
+    return parse_page(found, partial(_build_run, reading=_Reading(request_id, unit, extra_fields)), request_id)
 
 
 def parse_projects_page(found: object, *, request_id: str | None = None) -> Page[Project]:
@@ -57,7 +91,17 @@ def parse_projects_page(found: object, *, request_id: str | None = None) -> Page
     )
 
 
-def _shared_fields(data: JsonObject, unit: DurationUnit) -> dict[str, object]:
+class _Reading(NamedTuple):
+    """What applies to all objects of one reply."""
+
+    request_id: str | None
+    unit: DurationUnit
+    extra_fields: ExtraFields
+    projects: tuple[str, ...] = ()
+    """Name and id of the project of the run that the objects are in."""
+
+
+def _shared_fields(data: JsonObject, reading: _Reading) -> dict[str, object]:
     status = status_word(data)
     started, ended = first_value(data, "started", as_datetime), first_value(data, "ended", as_datetime)
     return {
@@ -67,11 +111,13 @@ def _shared_fields(data: JsonObject, unit: DurationUnit) -> dict[str, object]:
         "project_id": first_value(data, "project_id", as_identifier),
         "project_name": first_value(data, "project_name", as_text),
         "environment": first_value(data, "environment", as_text),
-        "duration": _read_duration(data, unit, started, ended),
+        "duration": _read_duration(data, reading.unit, started, ended),
         "started": started,
         "ended": ended,
         "created": first_value(data, "created", as_datetime),
         "url": first_value(data, "url", as_text),
+        "request_id": reading.request_id,
+        "extras": read_extra_values(data, reading.extra_fields),
     }
 
 
@@ -85,26 +131,25 @@ def _read_duration(
     return (ended - started).total_seconds() if started and ended and started <= ended else None
 
 
-def _build_result(
-    data: JsonObject, known_id: str, *, request_id: str | None, unit: DurationUnit, within: str | None = None
-) -> Result:
-    fields = _shared_fields(data, unit)
+def _build_result(data: JsonObject, known_id: str, reading: _Reading, within: str | None = None) -> Result:
+    fields = _shared_fields(data, reading)
     case_id = first_value(data, "case_id", as_identifier)
     failure = first_value(data, "failure", as_text)
     if failure is None and classify_outcome(status_word(data)).is_bad:
         failure = first_value(data, "summary", as_text)
     fields["title"] = fields["title"] or case_id
+    fields["extras"] = _with_owners(fields, reading)
     return Result.model_validate(
         fields
         | {
             "id": known_id,
-            "request_id": request_id,
             "run_id": first_value(data, "run_id", as_identifier) or within,
             "case_id": case_id,
             "failure": failure,
             "logs": first_value(data, "logs", as_text),
             "severity": first_value(data, "severity", as_text),
             "attempt": _attempt_number(data),
+            "quarantined": is_quarantined(data),
         }
     )
 
@@ -120,7 +165,19 @@ def _attempt_count(value: object) -> int | None:
     return as_count(len(value) if isinstance(value, list) else value)
 
 
-def _build_run(data: JsonObject, known_id: str, *, request_id: str | None, unit: DurationUnit) -> Run:
+def _with_owners(fields: JsonObject, reading: _Reading) -> tuple[ExtraValue, ...]:
+    """Return a result's extra fields, with the owners from the owners file, if it has some, instead of Zof's."""
+    extras: tuple[ExtraValue, ...] = fields["extras"]  # type: ignore[assignment]
+    projects = _project_names(fields) or reading.projects
+    owners = reading.extra_fields.find_owners(projects, str(fields["title"] or ""))
+    return merge_extras((ExtraValue("owner", FieldType.TEXT, owners),), extras) if owners else extras
+
+
+def _project_names(fields: JsonObject) -> tuple[str, ...]:
+    return tuple(str(fields[name]) for name in ("project_name", "project_id") if fields[name])
+
+
+def _build_run(data: JsonObject, known_id: str, reading: _Reading) -> Run:
     counts = CaseCounts(
         total=first_value(data, "total", as_count),
         passed=first_value(data, "passed", as_count),
@@ -130,16 +187,17 @@ def _build_run(data: JsonObject, known_id: str, *, request_id: str | None, unit:
     )
     listed = first_value(data, "results", _as_object_list)
     results = None
+    shared = _shared_fields(data, reading)
+    reading = reading._replace(projects=_project_names(shared))
     if listed is not None and len(listed) <= MAX_EMBEDDED_RESULTS:
         read, skipped = parse_items(
-            listed, partial(_build_result, request_id=request_id, unit=unit, within=known_id), MAX_EMBEDDED_RESULTS
+            listed, partial(_build_result, reading=reading, within=known_id), MAX_EMBEDDED_RESULTS
         )
         results = read if read or not skipped else None  # results without ids: fetch them by pages instead
     return Run.model_validate(
-        _shared_fields(data, unit)
+        shared
         | {
             "id": known_id,
-            "request_id": request_id,
             "counts": counts,
             "results": results,
             "schedule_id": first_value(data, "schedule_id", as_identifier),

@@ -59,7 +59,10 @@ def validate_content(
     found = [] if slack.takes_blocks or not any(payload.values()) else ["this workspace takes no blocks"]
     if not slack.draws_charts and "data_visualization" in blocks.block_types(payload):
         found = ["unsupported type of block in a message: data_visualization"]
-    if found := found or blocks.find_problems(payload, "message"):
+    found = found or blocks.find_problems(payload, "message")
+    if found := found or [
+        f"downloading image failed: {url}" for url in _image_urls(payload) & slack.unreachable_images
+    ]:
         raise SlackRefusal("invalid_blocks", errors=found, response_metadata={"messages": found})
     if found := mentions.find_unescaped({"text": text, **payload}, slack.mentionable_ids()):
         raise SlackRefusal("unescaped_mention", errors=found, response_metadata={"messages": found})
@@ -67,6 +70,12 @@ def validate_content(
         raise SlackRefusal("automatic_link", errors=found, response_metadata={"messages": found})
     slack.inspect(payload, "message")
     return {"text": text, **{name: _assign_nested_ids(slack, value) for name, value in payload.items()}}
+
+
+def _image_urls(payload: Arguments) -> set[str]:
+    """Return the URLs of image blocks, which Slack fetches before it accepts a message."""
+    nested = [inner for attachment in payload["attachments"] for inner in attachment.get("blocks", ())]
+    return {block["image_url"] for block in [*payload["blocks"], *nested] if block.get("type") == "image"}
 
 
 def _assign_nested_ids(slack: Workspace, given: list[Any]) -> list[Any]:

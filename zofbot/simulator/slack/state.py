@@ -29,7 +29,7 @@ DEFAULT_SCOPES = frozenset(
         *("app_mentions:read", "chat:write", "chat:write.public", "commands"),
         *("channels:history", "channels:join", "channels:read"),
         *("groups:history", "groups:read", "im:history", "im:read", "im:write", "links:read", "links:write"),
-        *("mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read"),
+        *("mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read", "users:read.email"),
     }
 )
 
@@ -110,6 +110,8 @@ class Workspace:
     """Whether messages over the rate limit are accepted but not shown."""
     takes_blocks: bool = True
     """Whether blocks are accepted; otherwise only text, as where a newer block is not rolled out yet."""
+    unreachable_images: set[str] = field(default_factory=set)
+    """URLs of images that Slack cannot fetch."""
     keeps_everything: bool = False
     """Whether deleting messages is refused, as with compliance exports."""
     removes_alerts: bool = False

@@ -46,6 +46,20 @@ class Message:
         """Return the message with a line of small print below its blocks, and in its text."""
         return replace(self, text=f"{self.text}\n{note}", blocks=[*self.blocks[: MAX_BLOCKS - 1], context_block(note)])
 
+    def without_images(self) -> Message:
+        """Return the message without image blocks.
+
+        Slack refuses a whole message if it cannot fetch an image, at times also a reachable one
+        (https://github.com/slackapi/python-slack-sdk/issues/1782).
+        """
+        blocks, body = ([block for block in part if block["type"] != "image"] for part in (self.blocks, self.body))
+        return self if (blocks, body) == (self.blocks, self.body) else replace(self, blocks=blocks, body=body)
+
+    def simpler_version(self, reference: str = "") -> Message:
+        """Return what to send in place of a message that Slack refuses: without its images, else without blocks."""
+        simpler = self.without_images()
+        return self.plain_version(reference) if simpler is self else simpler
+
     def plain_version(self, reference: str = "") -> Message:
         """Return a fallback for a message whose blocks Slack rejects: three lines without blocks."""
         where = f", reference {reference}" if reference else ""
@@ -94,6 +108,11 @@ def preformatted_block(text: str) -> Block:
     """Return preformatted text; rich text is not parsed, so a log excerpt cannot inject formatting."""
     leaf = {"type": "text", "text": clip_text(text, 3000)}
     return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [leaf]}]}
+
+
+def image_block(url: str, alt: str) -> Block:
+    """Return an image from a URL of at most 3,000 characters; Slack fetches it when the message is posted."""
+    return {"type": "image", "image_url": url, "alt_text": clip_text(alt, 2000)}
 
 
 def button_row(*buttons: Block | None) -> list[Block]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zofbot.domain.model import Result, Run, is_valid_id
 from zofbot.notifications import text
+from zofbot.notifications.extra_summaries import summarize_extras
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import (
     Block,
@@ -19,6 +20,7 @@ from zofbot.slack.views.blocks import (
     section_block,
 )
 from zofbot.slack.views.components import lookup_button
+from zofbot.slack.views.extras import extra_field_pairs, link_blocks
 from zofbot.slack.views.outcomes import (
     OUTCOME_EXPLANATIONS,
     OUTCOME_STYLES,
@@ -50,6 +52,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
     """Render a result; ``share`` adds a share button, ``by`` names who shared it (unescaped)."""
     look = OUTCOME_STYLES[result.outcome]
     logs = links.allowed_url(result.logs)
+    extras = summarize_extras(result.extras)
     details = field_blocks(
         [
             *_location_fields(result),
@@ -59,6 +62,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
             ("Attempts", str(result.attempt) if result.attempt and result.attempt > 1 else ""),
             *_time_fields(result),
             ("Logs", "" if logs else text.inline_code(result.logs or "", 500)),
+            *extra_field_pairs(extras),
         ]
     )
     failure = text.clean_literal(result.failure or "", 2600)
@@ -75,6 +79,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
         *([section_block(OUTCOME_EXPLANATIONS[result.outcome])] if result.outcome in OUTCOME_EXPLANATIONS else []),
         *details,
         *([preformatted_block(failure)] if failure else []),
+        *link_blocks(extras, links),
         *buttons,
         context_block(" · ".join(notes)),
     ]
@@ -85,9 +90,13 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
     """Render a run with its failed and errored cases from ``start`` on; ``more``: Zof has more than were read."""
     look = style_of_run(run, len(bad))
     shown = bad[start : start + ROWS_PER_PAGE]
+    extras = summarize_extras(run.extras)
     body = [
         *([section_block(format_tally(run))] if format_tally(run) else []),
-        *field_blocks([*_location_fields(run), ("Schedule", _schedule_name(run)), *_time_fields(run)]),
+        *field_blocks(
+            [*_location_fields(run), ("Schedule", _schedule_name(run)), *_time_fields(run), *extra_field_pairs(extras)]
+        ),
+        *link_blocks(extras, links),
         *(_case_row(result) for result in shown),
         *page_controls(
             PageWindow(start, len(shown), len(bad), "failed or errored cases"),

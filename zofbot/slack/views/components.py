@@ -10,7 +10,7 @@ from typing import Any
 from zofbot.domain.model import Result, Run, is_valid_id
 from zofbot.domain.text import format_mention
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CaseSummary, Owner, RunSummary
+from zofbot.notifications.payload_parts import CaseSummary, Owner, RunSummary
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import (
     Block,
@@ -21,6 +21,7 @@ from zofbot.slack.views.blocks import (
     preformatted_block,
     section_block,
 )
+from zofbot.slack.views.case_history import case_past_text
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 
 
@@ -79,10 +80,8 @@ def case_row(case: CaseSummary) -> Block:
     """Return a failed case in two lines with a *Details* button."""
     emoji = OUTCOME_STYLES[case.outcome].emoji
     title = f"{emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
-    why = text.escape_line(case.why.partition("\n")[0], 200)
-    return section_block(
-        f"{title}\n{why}" if why else title, lookup_button("View details", "zof_result", case.id, "View this result")
-    )
+    lines = filter(None, (title, text.escape_line(case.why.partition("\n")[0], 200), case_past_text(case)))
+    return section_block("\n".join(lines), lookup_button("View details", "zof_result", case.id, "View this result"))
 
 
 def attempts_suffix(attempts: int) -> str:

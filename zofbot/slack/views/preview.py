@@ -24,6 +24,9 @@ UNKNOWN_VALUE_LEADS = {
     "project": "No recent run of project",
     "env": "No recent run in environment",
     "case": "No recent failure named",
+    "branch": "No recent failure on branch",
+    "tag": "No recent failure with tag",
+    "owner": "No recent failure owned by",
 }
 """For each filter, the beginning of a sentence about a value that nothing matches."""
 

@@ -35,3 +35,9 @@ ON = {"on": {"on": {"selected_options": [{"value": "failed"}]}}}
 def test_a_field_means_what_typing_it_would_mean(block: str, entered: str, typed: str) -> None:
     filled = form_parser.parse_form(ON | field_of(block, entered), {"oncall": "S9"})
     assert filled == form_parser.ParsedForm(parse_filters(f"on:failed {typed}"))
+
+
+def test_failures_are_chosen_by_history() -> None:
+    chosen = {"standings": {"standings": {"selected_options": [{"value": "new"}, {"value": "flaky"}]}}}
+    filled = form_parser.parse_form(ON | chosen)
+    assert filled == form_parser.ParsedForm(parse_filters("on:failed,new,flaky"))

@@ -6,9 +6,14 @@ from collections.abc import Iterable
 
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
-from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.extra_summaries import merge_summaries
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
+from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
+from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
     as_run,
@@ -22,6 +27,7 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_field_pairs, link_blocks
 from zofbot.slack.views.outcomes import (
     OUTCOME_EXPLANATIONS,
     OUTCOME_STYLES,
@@ -43,10 +49,20 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     below = [
         *_outcome_explanation(context.present, run.outcome),
         *([section_block(format_tally(run))] if format_tally(run) else []),
-        *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
+        *field_blocks(
+            [
+                *location_fields(body.run),
+                *_time_fields(body.run),
+                *_count_fields(body),
+                *extra_field_pairs(body.extras),
+            ]
+        ),
+        *link_blocks(body.extras, context.links),
         *failure_rows(body),
-        *_past_resolution(body, context.present),
-        *_status_change(body),
+        *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
+        *past_resolution(body, context.present),
+        *past_cause_blocks(body),
+        *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.run_url(run)),
         *_omission_notes(body, context),
@@ -61,6 +77,7 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
 def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     """Render a failing case, over one or more runs."""
     case, several = body.case, body.count > 1
+    extras = merge_summaries(case.extras, body.extras)
     told = [
         ("Failures", str(body.count)),
         ("In this run", count_noun(case.attempts, "attempt") if case.attempts > 1 else ""),
@@ -71,10 +88,13 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     result = Result(id=case.id, run_id=body.run.id or None, url=case.url or None)
     below = [
         *_outcome_explanation(context.present, case.outcome),
-        *_with_details_button(field_blocks([*location_fields(body.run), *told]), case.id),
+        *_with_details_button(field_blocks([*location_fields(body.run), *told, *extra_field_pairs(extras)]), case.id),
         *failure_blocks(case),
-        *_past_resolution(body, context.present),
-        *_status_change(body),
+        *paragraph_blocks(filter(None, [case_past_text(case)])),
+        *link_blocks(extras, context.links),
+        *past_resolution(body, context.present),
+        *past_cause_blocks(body),
+        *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.result_url(result)),
         *_omission_notes(body, context),
@@ -137,7 +157,7 @@ def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderCon
     return [context_block(note) for note in notes if note]
 
 
-def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
+def status_change(body: FailurePayload) -> list[Block]:
     """Return a line with the time and run of the last recovery or relapse."""
     if body.turned is None:
         return []
@@ -146,7 +166,7 @@ def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
     return [section_block(f"{what} {format_moment(body.turned)}{by}")]
 
 
-def _past_resolution(body: RunAlertPayload | CaseAlertPayload, present: TriageRecord) -> list[Block]:
+def past_resolution(body: FailurePayload, present: TriageRecord) -> list[Block]:
     """Return a line about the resolution before it failed again; empty once the failure is closed."""
     before = body.resolved
     if before is None or present.state.is_closed:

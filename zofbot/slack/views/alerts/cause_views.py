@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CauseReplyPayload, CauseSummary, RunAlertPayload
+from zofbot.notifications.alert_payloads import RunAlertPayload
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.thread_payloads import CauseReplyPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import (
     case_buttons,
@@ -14,6 +16,7 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_blocks
 from zofbot.slack.views.render_context import RenderContext
 
 MAX_CAUSES_SHOWN = 5
@@ -43,11 +46,15 @@ def cause_row(cause: CauseSummary) -> Block:
     """Return a cause: how many failures it has, their text, and one of them with a *Details* button."""
     if cause.count == 1:
         return case_row(cause.example)
-    example = cause.example
-    why = text.escape_line(example.why.partition("\n")[0], 200) or "without a failure text"
-    title = text.escape_line(example.title or example.id, 150)
-    details = lookup_button("View details", "zof_result", example.id, "View one of these results")
-    return section_block(f"*{cause.count}×* {why}\nfor example *{title}*", details)
+    details = lookup_button("View details", "zof_result", cause.example.id, "View one of these results")
+    return section_block(cause_line(cause), details)
+
+
+def cause_line(cause: CauseSummary) -> str:
+    """Return a cause in two lines: how many failures it has, the first line of their text, and one of them."""
+    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200) or "without a failure text"
+    title = text.escape_line(cause.example.title or cause.example.id, 150)
+    return f"*{cause.count}×* {why}\nfor example *{title}*"
 
 
 def _more_note(more: int) -> list[Block]:
@@ -57,10 +64,13 @@ def _more_note(more: int) -> list[Block]:
 def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
     """Render the failures of a run that have the same cause: their text, and the titles of the cases."""
     sentence = f"{count_noun(body.count, 'case')} {'failing again ' if body.again else ''}with the same cause"
+    where = " · ".join(filter(None, (text.escape_line(body.project, 85), text.escape_line(body.environment, 85))))
+    sentence = f"{sentence}, {where}" if where else sentence
     why = text.escape_line(body.case.why.partition("\n")[0], 150)
     blocks = [
         section_block(f"{'🔁' if body.again else '❌'} *{sentence}*"),
         *failure_blocks(body.case),
+        *extra_blocks(body.case.extras, context.links),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
         *([context_block(f"and {body.unlisted} more; see the run in Zof.")] if body.unlisted else []),
         *case_buttons(body.case, body.run_id, context.links),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import (
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.thread_payloads import (
     ActionPayload,
     FailingAgainPayload,
     FlappingPayload,
     MoreFailuresPayload,
-    Payload,
     RecoveryPayload,
     ReminderPayload,
     RerunResultPayload,
     ResultPayload,
-    RunSummary,
 )
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
@@ -28,6 +28,7 @@ from zofbot.slack.views.components import (
     run_buttons,
     with_mentions,
 )
+from zofbot.slack.views.extras import extra_blocks
 from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_one_line
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import action_button
@@ -50,6 +51,7 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
     blocks = [
         section_block(f"{look.emoji} *{sentence}*{attempts_suffix(case.attempts)}{others}"),
         *failure_blocks(case),
+        *extra_blocks(case.extras, context.links),
         *case_buttons(case, body.run_id, context.links),
     ]
     return with_mentions(f"{sentence}{others}", blocks, "", [], body.mention)

@@ -11,7 +11,7 @@ from zofbot.slack.views.blocks import (
     context_block,
     section_block,
 )
-from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES
+from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES, MORE_EXAMPLES
 
 
 @functools.cache
@@ -43,7 +43,9 @@ def command_help(verb: Verb) -> Message:
     """Render the help for one verb, with an example to copy."""
     usage = text.escape_mrkdwn(verb.usage)
     filters = (
-        "\n".join(text.inline_code(example) for example in FILTER_EXAMPLES.values()) if verb.name == "subscribe" else ""
+        "\n".join(text.inline_code(example) for example in (*FILTER_EXAMPLES.values(), *MORE_EXAMPLES))
+        if verb.name == "subscribe"
+        else ""
     )
     return Message(
         f"{SLASH_COMMAND} {usage}: {verb.does}",

@@ -10,7 +10,9 @@ from zofbot.domain.errors import BadInput
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block, plain_text
 from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold
+from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS
+from zofbot.subscriptions.model import MentionRole
 from zofbot.subscriptions.quiet_hours_parser import format_hours
 from zofbot.subscriptions.tokenizer import format_form_list
 
@@ -24,12 +26,22 @@ EVENT_LABELS = {
     EventType.INTEGRATION: "Integration error",
     EventType.PLAN: "Remediation plan needs approval",
 }
-GROUPING_LABELS = {Grouping.RUN: "One alert per run", Grouping.CASE: "One alert per case, across runs"}
+FAILURE_LABELS = {
+    CaseStanding.NEW: "New (passed before)",
+    CaseStanding.KNOWN: "Known (failing since an earlier run)",
+    CaseStanding.FLAKY: "Flaky (fails and passes in turn)",
+}
+GROUPING_LABELS = {
+    Grouping.RUN: "One alert per run",
+    Grouping.CASE: "One alert per case, across runs",
+    Grouping.CAUSE: "One alert per cause, across runs and projects",
+}
 BROADCAST_LABELS = {
     Broadcast.RELAPSE: "Failing again within 1 hour of recovering",
     Broadcast.WORSE: "Failing again after 6 hours without a failure",
     Broadcast.RECOVERED: "Recovered",
 }
+ROLE_LABELS = {MentionRole.AUTHOR: "Who made the change", MentionRole.OWNER: "Whom the case belongs to"}
 LAYOUT_LABELS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 IN_A_ROW_CHOICE = "row"
 WINDOW_LABELS = {
@@ -44,6 +56,8 @@ WINDOW_LABELS = {
 DEFAULT_WINDOW = "1h"
 
 _GLOBS_HINT = "Names or IDs, comma-separated. * matches anything; prefix - to exclude. Empty: all."
+_EXTRAS_HINT = "Where Zof has them. Same rules as projects."
+_STANDINGS_HINT = "None: all failures. Flaky ones mention and escalate only if selected here."
 _BROADCASTS_HINT = "Otherwise only in the thread. Failures that return after being resolved are always new alerts."
 STEPS_HINT = "Who to mention until someone acknowledges: groups by handle (@oncall), people by member ID."
 _HOURS_HINT = "Alerts are held until they end. A day, such as sat, is quiet all day. Empty: none."
@@ -69,7 +83,16 @@ def filter_inputs(start: Subscription) -> list[Block]:
             hint="Titles or IDs, same rules as projects.",
             example="cart total*, -*flaky*",
         ),
+        _text_input("branch", "Branches", format_form_list(start.branch), hint=_EXTRAS_HINT, example="main, release-*"),
+        _text_input("tag", "Tags", format_form_list(start.tag), hint=_EXTRAS_HINT, example="smoke, -slow"),
+        _text_input("owner", "Owners", format_form_list(start.owner), hint=_EXTRAS_HINT, example="checkout-team"),
         _input_block("on", "Notify on", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
+        _input_block(
+            "standings",
+            "Only these failures",
+            _choice_element("checkboxes", FAILURE_LABELS, start.standings),
+            hint=_STANDINGS_HINT,
+        ),
     ]
 
 
@@ -93,7 +116,7 @@ def delivery_inputs(start: Subscription) -> list[Block]:
 
 def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
     """Return the fields that say when, and whom to mention. ``zone`` and ``handles`` are those of ``build_modal``."""
-    people = [item for item in start.mention if not item.startswith("S")]
+    people = [item for item in start.mention if not item.startswith("S") and item not in start.mention_roles]
     groups = [item for item in start.mention if item.startswith("S")]
     count, within = (str(start.after.count), _format_window(start.after)) if start.after else ("", DEFAULT_WINDOW)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
@@ -115,6 +138,12 @@ def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) ->
         _input_block("window", "Within", window, optional=False),
         _input_block("people", "Mention people", chosen),
         _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
+        _input_block(
+            "roles",
+            "Also mention",
+            _choice_element("checkboxes", ROLE_LABELS, start.mention_roles),
+            hint="If their email address is known.",
+        ),
         _text_input("quiet", "Quiet hours", quiet, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
         _text_input("zone", "Time zone", zone, hint="For quiet hours. Empty: yours.", example="Europe/Berlin"),
         _input_block("critical", "During quiet hours", _choice_element("checkboxes", through, passes)),

@@ -61,7 +61,8 @@ def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "U
         try:
             line = typed()
             if line:
-                values[name] = getattr(parse_filters(f"{name}:{line}", zone=zone, ids=ids), name)
+                typed_name = "on" if name == "standings" else name
+                values[name] = getattr(parse_filters(f"{typed_name}:{line}", zone=zone, ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = field_error_text(error, block)
@@ -84,7 +85,11 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     )
     yield "env", "env", partial(_typed_list, state, "env")
     yield "case", "case", partial(_typed_list, state, "case")
-    yield "on", "on", lambda: ",".join(_selected_options(state, "on")) or ","
+    for name in ("branch", "tag", "owner"):
+        yield name, name, partial(_typed_list, state, name)
+    events = [*_selected_options(state, "on"), *_selected_options(state, "standings")]
+    yield "on", "on", lambda: ",".join(events) if _selected_options(state, "on") else ","
+    yield "standings", "standings", lambda: ",".join(events)
     yield "group", "group", lambda: ",".join(_selected_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_selected_options(state, "layout"))
     nothing = Broadcast.NEVER.value if "broadcast" in state else ""
@@ -98,7 +103,8 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     people = ",".join(map(format_mention, _field_state(state, "people").get("selected_users") or []))
     yield "people", "mention", lambda: people
     yield "groups", "mention", lambda: _typed_groups(state)
-    yield "people", "mention", lambda: ",".join(filter(None, (people, _typed_groups(state))))
+    roles = ",".join(_selected_options(state, "roles"))
+    yield "people", "mention", lambda: ",".join(filter(None, (people, _typed_groups(state), roles)))
     yield from _typed_quiet_hours(state)
     yield "escalate", "escalate", lambda: ",".join(map(_typed_step, parse_form_list(_field_text(state, "escalate"))))
     yield "reack", "reack", partial(_typed_list, state, "reack")

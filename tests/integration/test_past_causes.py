@@ -1,0 +1,145 @@
+"""What the card of a failure says about the past of its cause and its case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
+from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from tests.support.triage import mention_bot, thread_of
+from zofbot.simulator.slack.model import PostedMessage
+
+PAUSE = 7200.0
+STALE = "AssertionError: expected 3 items in the cart, got 2"
+
+
+@pytest.fixture
+async def hears(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        yield bot
+
+
+async def end_run(bot: RunningBot, **failures: str) -> str:
+    """End a run two hours later, with so many failed cases and their texts; a case without a text passes."""
+    bot.world.clock.advance(PAUSE)
+    zof = bot.world.zof
+    run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly cart"})
+    for case, text in failures.items():
+        word = "failed" if text else "passed"
+        zof.add_result(run["id"], status=word, name=case, test_case_id=f"tc_{case}", failure_summary=text or None)
+    zof.finish_run(run["id"])
+    kind = "run.failed" if any(failures.values()) else "run.completed"
+    assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}", kind)) == 200
+    return str(run["id"])
+
+
+def root_messages(bot: RunningBot) -> list[PostedMessage]:
+    return [
+        item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:", "storm:"))
+    ]
+
+
+def is_shown(bot: RunningBot, run_id: str) -> bool:
+    return any(f"Run `{run_id}`" in text_of(item) for item in root_messages(bot))
+
+
+async def next_root(bot: RunningBot, count: int) -> PostedMessage:
+    await wait_until(lambda: len(root_messages(bot)) == count)
+    return root_messages(bot)[-1]
+
+
+async def test_a_cause_that_was_resolved_with_a_note_comes_back_in_another_case(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe layout:flat")
+    await end_run(hears, cart=STALE)
+    first = await next_root(hears, 1)
+    assert "Seen" not in text_of(first)
+    assert (await mention_bot(hears, first, "resolve test: stale fixture, see thread", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(first))
+    await end_run(hears, wish_list=STALE.replace("3", "5"))
+    fresh = await next_root(hears, 2)
+    assert "Seen 2 times since" in text_of(fresh)
+    assert "last resolved by ben: _stale fixture, see thread_ (Test bug, " in text_of(fresh)
+    assert f"/archives/{first.channel}/p" in text_of(fresh)
+    assert "*Failing again*" not in text_of(fresh)
+
+
+async def test_a_cause_with_a_message_of_its_own_is_remembered_too(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe group:cause")
+    await end_run(hears, cart=STALE, wish_list=STALE)
+    first = await next_root(hears, 1)
+    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(first))
+    await end_run(hears, search=STALE)
+    fresh = await next_root(hears, 2)
+    assert "Seen 2 times since" in text_of(fresh)
+    assert "*Failing again* after ben resolved it" in text_of(fresh)
+    assert "last resolved by ben" in text_of(fresh)
+    assert f"/archives/{first.channel}/p" in text_of(fresh)
+
+
+async def test_an_undone_resolution_is_not_remembered(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe layout:flat")
+    await end_run(hears, cart=STALE)
+    first = await next_root(hears, 1)
+    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(first))
+    assert (await mention_bot(hears, first, "undo", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved*" not in text_of(first))
+    await end_run(hears, wish_list=STALE)
+    fresh = await next_root(hears, 2)
+    assert "Seen 2 times since" in text_of(fresh)
+    assert "last resolved" not in text_of(fresh)
+
+
+async def test_a_new_a_known_and_a_flaky_failure_are_told_apart_and_the_flaky_one_mentions_nobody(
+    hears: RunningBot,
+) -> None:
+    await hears.type_text("/zof subscribe group:case broadcast:never mention:<@U0BEN> escalate:5m-><@U0ANA>")
+    for slow, old in (("slow", ""), ("", ""), ("slow", ""), ("", ""), ("", "old")):
+        before = await end_run(hears, slow=slow, old=old, young="")
+        if slow or old:  # on its own, so that the limit of mentions a minute leaves none out
+            await wait_until(partial(is_shown, hears, before))
+    await end_run(hears, slow="slow", old="old", young="young")
+    await wait_until(lambda: any("Failed: young" in text_of(item) for item in root_messages(hears)))
+    young = next(item for item in root_messages(hears) if "Failed: young" in text_of(item))
+    assert f"🆕 *New*: passed in run `{before}`, 2 h" in text_of(young)
+    assert "<@U0BEN>" in text_of(young)
+    old_root = next(item for item in root_messages(hears) if "Failed: old" in text_of(item))
+    await wait_until(lambda: "⏳ *Still failing* since" in text_of(old_root))
+    assert ", 2 runs" in text_of(old_root)
+    slow_root = [item for item in root_messages(hears) if "Failed: slow" in text_of(item)][-1]
+    assert "🎲 *Flaky*: failed 3 of the last 6" in text_of(slow_root)
+    assert "<@U0BEN>" not in text_of(slow_root)
+    hears.world.clock.advance(600)
+    await wait_until(lambda: any("Escalated" in line for line in thread_of(hears, young)))
+    assert not any("Escalated" in line for line in thread_of(hears, slow_root))
+
+
+async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_buttons(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe layout:flat")
+    assert "No failures with a known cause" in await hears.answer_text("/zof causes")
+    await end_run(hears, cart=STALE, wish_list=STALE.replace("3", "5"), search="ConnectionError: no route to host")
+    first = await next_root(hears, 1)
+    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(first))
+    await end_run(hears, cart=STALE)
+    await next_root(hears, 2)
+    listed = await hears.answer_text("/zof causes 2d")
+    assert "2 causes in the last 2d" in listed
+    assert listed.index("expected 3 items") < listed.index("no route to host")
+    assert "3 failures" in listed
+    assert "2 alerts, 1 open" in listed
+    signature = re.findall(r"s\d+-[0-9a-f]{16}", listed)[0]
+    shown = await hears.answer_text(f"/zof cause {signature[-8:]}")
+    assert "seen 2 times since" in shown
+    assert "last resolved by ben: _stale fixture_ (Test bug, " in shown
+    assert "zof_triage_acknowledge" in shown
+    assert f"Cause `{signature}`" in shown
+    assert "No cause of this channel has the ID" in await hears.answer_text("/zof cause s1-ffff")
+    await hears.stage.people.open_home("U0ANA")
+    await wait_until(lambda: "Top causes" in str(hears.world.slack.homes.get("U0ANA")))

@@ -1,0 +1,85 @@
+"""What a failed call means for its notification: whether, when and how it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from zofbot.delivery.backoff import retry_delay
+from zofbot.delivery.notifier import Notifier, read_as_member
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+from zofbot.notifications.notification import Claim, NotificationKind, Receipt
+from zofbot.slack.errors import RefusalHandling, handling_for
+from zofbot.slack.shared_channels import DETAILS_KEY_PREFIX
+from zofbot.store.attempt_results import AttemptResult, Deferred, Dropped, Gone, Halted, Refused, Unknown
+
+log = structlog.get_logger()
+
+OPERATOR_RETRY_SECONDS = 300.0
+"""Seconds between retries of something that an operator must fix first."""
+
+UNWANTED_REASON = "no longer wanted"
+"""Reason stored for dropping an obsolete timer; ``commit.lua`` compares with this exact text."""
+
+
+class FailedCallClassifier:
+    """Makes the result of an attempt from the error that ended it. ``random`` returns numbers from 0 to 1."""
+
+    def __init__(self, notifier: Notifier, random: Callable[[], float]) -> None:
+        self._notifier = notifier
+        self._random = random
+
+    async def classify_find_error(self, claim: Claim, error: SlackError) -> AttemptResult:
+        """Classify a failed search. It never leads to a resend before a search has succeeded."""
+        if isinstance(error, SlackDeferred):
+            return Unknown.for_claim(claim, error.reason, error.retry_after + self._retry_delay(claim))
+        if isinstance(error, SlackUnknown):
+            return Unknown.for_claim(claim, error.reason, 1 + self._retry_delay(claim))
+        handling = handling_for(error.reason)
+        if handling in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
+            log.error("cannot look whether it was sent", key=claim.notification.key, reason=error.reason,
+                      mend=error.next_step)  # fmt: skip
+            return Unknown.for_claim(claim, f"cannot look: {error.reason}", OPERATOR_RETRY_SECONDS)
+        return await self._classify_refusal(claim, error)
+
+    async def classify_send_error(self, claim: Claim, error: SlackError) -> AttemptResult:
+        """Classify a failed post or update."""
+        if isinstance(error, SlackDeferred) and error.reason == "unreachable":
+            return Deferred.for_claim(claim, self._retry_delay(claim), False, error.reason)
+        if isinstance(error, SlackDeferred):
+            return Deferred.for_claim(claim, error.retry_after, True, error.reason)
+        if isinstance(error, SlackRefused):
+            return await self._classify_refusal(claim, error)
+        if claim.notification.kind is NotificationKind.EDIT:
+            return Deferred.for_claim(claim, 1 + self._retry_delay(claim), False, error.reason)
+        return Unknown.for_claim(
+            claim, error.reason, 1 + self._retry_delay(claim)
+        )  # time for Slack to store a late message
+
+    async def _classify_refusal(self, claim: Claim, error: SlackError) -> AttemptResult:
+        handling = handling_for(error.reason)
+        if handling is RefusalHandling.PAUSE:
+            return Halted.for_claim(claim, error.reason)
+        if handling is RefusalHandling.REPOST and claim.notification.key.startswith(DETAILS_KEY_PREFIX):
+            return Dropped.for_claim(claim, UNWANTED_REASON)  # somebody deleted the message to be edited
+        if handling is RefusalHandling.SKIP and claim.notification.kind is NotificationKind.EDIT:
+            return Dropped.for_claim(claim, error.reason)
+        if handling is RefusalHandling.REPOST and claim.place:
+            return await self._confirm_deletion(claim, claim.place, error.reason)
+        return Refused.for_claim(claim, error.reason, handling in (RefusalHandling.JOIN, RefusalHandling.PARK))
+
+    async def _confirm_deletion(self, claim: Claim, place: Receipt, reason: str) -> AttemptResult:
+        """Check the channel before treating a message as deleted: Slack reports that for existing messages, too."""
+        wait = 1 + self._retry_delay(claim)
+        try:
+            exists = await read_as_member(self._notifier, place.channel, lambda: self._notifier.has_message(place))
+        except SlackError as error:
+            log.warning("cannot look for a message", channel=place.channel, ts=place.ts, reason=error.reason)
+            return Deferred.for_claim(
+                claim, OPERATOR_RETRY_SECONDS if isinstance(error, SlackRefused) else wait, False, reason
+            )
+        return Deferred.for_claim(claim, wait, False, reason) if exists else Gone.for_claim(claim, place, reason)
+
+    def _retry_delay(self, claim: Claim) -> float:
+        return retry_delay(claim.attempt, self._random())
