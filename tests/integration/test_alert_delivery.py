@@ -44,7 +44,7 @@ async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: Running
     )
     await wait_until(lambda: len(subscribed.public_messages()) == 1)
     assert "ana subscribed this channel to project:checkout env:staging" in text_of(subscribed.public_messages()[0])
-    assert "already: number 1" in await subscribed.answer_text("/zof subscribe project:checkout env:staging")
+    assert "that subscription: number 1" in await subscribed.answer_text("/zof subscribe project:checkout env:staging")
     assert "project:checkout env:staging" in await subscribed.answer_text("/zof subscriptions")
     assert "No subscriptions in this channel yet" in await subscribed.answer_text(
         "/zof subscriptions", channel="C0CHECKOUT"

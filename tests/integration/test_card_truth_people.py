@@ -67,7 +67,7 @@ async def test_a_denial_names_what_was_tried_and_the_audit_has_it(
     root = await raise_alert(triage_bot)
     triage_bot.world.slack.channels[root.channel].members.add(GUEST)
     await press_button(triage_bot, GUEST, root, button_of(root, f"zof_triage_{action}"))
-    await wait_until(lambda: f"but not {tried}" in private_text(triage_bot, GUEST))
+    await wait_until(lambda: f"can't {tried}" in private_text(triage_bot, GUEST))
     [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert (entry.user, entry.name, entry.key, entry.channel) == (GUEST, "gus", root.idempotency_key, root.channel)
     assert entry.details == {"tried": tried, "reason": "needs the role responder"}
@@ -85,7 +85,7 @@ async def test_a_denial_names_what_was_tried_and_the_audit_has_it(
 )
 async def test_so_does_that_of_a_command(triage_bot: RunningBot, typed: str, tried: str) -> None:
     triage_bot.world.slack.channels["C0QA"].members.add(GUEST)
-    assert f"but not {tried}" in await triage_bot.answer_text(typed, user=GUEST)
+    assert f"can't {tried}" in await triage_bot.answer_text(typed, user=GUEST)
     [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert entry.details["tried"] == tried
 
@@ -132,7 +132,7 @@ async def test_a_refusal_that_slack_delivers_twice_is_written_down_once(triage_b
     event = payloads.event_payload(triage_bot.world.slack, said | {"thread_ts": root.ts, "event_ts": "1.1"}, None)
     for _ in range(2):
         assert (await triage_bot.stage.people.deliver_payload("events_api", event)).is_accepted
-    await wait_until(lambda: private_text(triage_bot, GUEST).count("but not acknowledge this failure") >= 2)
+    await wait_until(lambda: private_text(triage_bot, GUEST).count("can't acknowledge this failure") >= 2)
     assert len(await audit_entries(triage_bot, REFUSED_ACTION)) == 1
 
 
@@ -141,7 +141,7 @@ async def test_without_a_store_it_is_refused_all_the_same(valkey: str) -> None:
         bot.world.slack.channels["C0QA"].members.add(GUEST)
         client, name = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:audit"
         await client.set(name, "no stream")
-        assert "but not subscribe this channel" in await bot.answer_text("/zof subscribe group:case", user=GUEST)
+        assert "can't subscribe this channel" in await bot.answer_text("/zof subscribe group:case", user=GUEST)
 
 
 async def test_to_assign_it_to_somebody_who_may_not_names_them(triage_bot: RunningBot) -> None:

@@ -585,7 +585,7 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: R
     await home_text(there, ANA)
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
     await press_on_home(there, health_section.RETRY_ACTION_ID, BEN)
-    await wait_until(lambda: "You cannot retry an undelivered alert" in shown_home(there, BEN))
+    await wait_until(lambda: "You can't retry an undelivered alert" in shown_home(there, BEN))
     acts = await AuditLog(there.app.store.keyspace).read_records()
     assert not [act for act in acts if act.act == "outbox retry"]
 

@@ -15,6 +15,8 @@ _LABELLED_ID_PATTERN = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re
 _ID_SIGN_PATTERN = re.compile(r"[0-9_]")
 """Characters that every known id contains, and no verb."""
 
+_HELP_HINT = "`/zof help` lists commands."
+
 HELP_WORDS = ("-h", "--help", "?")
 """Words that other tools use for help."""
 
@@ -130,7 +132,7 @@ def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
         rest = " ".join([suggestion, *words[1:]])
         raise BadInput(
             f"Unknown command `{_clip_input(words[0])}`.",
-            f"Did you mean `{suggestion}`?",
+            f"Did you mean `{_copyable_command(rest)}`?",
             example=_copyable_command(rest),
             verb=suggestion,
         )
@@ -142,8 +144,8 @@ def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
     ):
         raise BadInput(
             f"Unknown command `{_clip_input(words[0])}`.",
-            "`/zof help` lists commands.",
-            example=_example_command("result"),
+            _HELP_HINT,
+            example=f"{SLASH_COMMAND} help",
         )
     verb = kind or ("run" if identifier.startswith("run_") else "result")
     return _parse_lookup(verb, [identifier, *words[1:]], read_link)
@@ -200,7 +202,7 @@ def _parse_help(words: list[str]) -> ParsedCommand:
     suggestion = _closest_word(about, VERBS)
     raise BadInput(
         f"Unknown command `{_clip_input(words[0])}`.",
-        f"Did you mean `{suggestion}`?" if suggestion else "`/zof help` lists commands.",
+        f"Did you mean `{_copyable_command(f'help {suggestion}')}`?" if suggestion else _HELP_HINT,
         example=_copyable_command(f"help {suggestion}") if suggestion else f"{SLASH_COMMAND} help",
     )
 
