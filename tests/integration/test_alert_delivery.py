@@ -50,7 +50,7 @@ async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: Running
         "/zof subscriptions", channel="C0CHECKOUT"
     )
     assert "No subscription 2 in this channel" in await subscribed.answer_text("/zof unsubscribe 2")
-    assert "has ended" in await subscribed.answer_text("/zof unsubscribe 1")
+    assert "Subscription removed" in await subscribed.answer_text("/zof unsubscribe 1")
     assert "No subscriptions in this channel yet" in await subscribed.answer_text("/zof subscriptions")
 
 

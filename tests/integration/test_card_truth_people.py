@@ -32,12 +32,14 @@ async def test_one_person_has_one_name_in_lines_on_cards_and_in_the_handover(tri
     await wait_until(lambda: "by Ana Keller" in text_of(root))
     await triage_bot.type_text("/zof digest daily 09:00")
     await wait_until(
-        lambda: any("Ana Keller set this channel's digest" in message.text for message in triage_bot.public_messages())
+        lambda: any(
+            "Ana Keller scheduled this channel's digest" in message.text for message in triage_bot.public_messages()
+        )
     )
     await triage_bot.answer_text("/zof handover 8h")
     await wait_until(lambda: any("Handover" in message.text for message in triage_bot.public_messages()))
     [posted] = [text_of(message) for message in triage_bot.public_messages() if "Handover" in message.text]
-    assert "At work: Ana Keller (4 acts)." in posted
+    assert "Active: Ana Keller (4 actions)." in posted
     assert "Requested by Ana Keller" in posted
 
 
@@ -113,7 +115,7 @@ async def test_what_was_overtaken_or_makes_no_sense_is_in_the_audit_once(triage_
     await press_button(triage_bot, ANA, root, ack)
     await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
     assert (await mention_bot(triage_bot, root, "reopen")).is_accepted
-    await wait_until(lambda: "Reopen is not possible" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "Reopen isn't possible" in private_text(triage_bot, ANA))
     found = [
         (entry.details["tried"], entry.details["reason"]) for entry in await audit_entries(triage_bot, REFUSED_ACTION)
     ]

@@ -71,9 +71,9 @@ ROWS: list[tuple[int, str, str]] = [
     (404, "has no result", "expired"),
     (409, "limit must be between 1 and 100", "state"),
     (422, "limit must be between 1 and 100", ""),
-    (429, "busy", "Try again"),
+    (429, "rate-limiting", "Try again"),
     (408, "unavailable", "status.zof.ai"),
-    (500, "fault", "Try again"),
+    (500, "internal error", "Try again"),
     (502, "unavailable", "status.zof.ai"),
     (503, "unavailable", "status.zof.ai"),
     (504, "unavailable", "status.zof.ai"),
@@ -476,7 +476,7 @@ async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp
             assert "Voucher" in await bot.answer_text(f"/zof {RESULT}")
             await bot.press_button(bot.private_messages()[0], "zof_share")
             await wait_until(lambda: len(bot.private_messages()) == 2)
-            assert "store (Redis) does not answer" in text_of(bot.private_messages()[1])
+            assert "store (Redis) isn't responding" in text_of(bot.private_messages()[1])
             assert not bot.public_messages()
 
 

@@ -350,7 +350,7 @@ def test_what_could_not_be_read_is_said() -> None:
     shown = json.dumps(
         digest_message.digest_message(DigestPayload(back=START_TIME, trouble="Zof is busy.", request_id="req_9")).blocks
     )
-    assert "Incomplete: Zof has more runs" in shown
+    assert "Incomplete: only runs since" in shown
     assert "Zof is busy. Request ID: `req_9`" in shown
 
 
@@ -565,7 +565,7 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: Runni
     assert "No digest in this channel" in await there.answer_text("/zof digest")
     assert "✅ *Digest scheduled daily 09:00 (Europe/Berlin).*" in await there.answer_text("/zof digest daily 09:00")
     await wait_for_text(there, "ana scheduled this channel's digest: daily 09:00 (Europe/Berlin)")
-    assert "digest *daily 09:00* (Europe/Berlin), set by ana" in await there.answer_text("/zof digest")
+    assert "digest: *daily 09:00* (Europe/Berlin), set by ana" in await there.answer_text("/zof digest")
     assert "America/New_York" in await there.answer_text("/zof digest weekly fri 4pm", user="U0BEN")
     assert "Digest stopped" in await there.answer_text("/zof digest off")
     await wait_for_text(there, "ana stopped this channel's digest (weekly fri 16:00")
@@ -580,7 +580,7 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: Runni
 
 async def test_guests_may_look_and_not_set(there: RunningBot) -> None:
     refused = await there.answer_text("/zof digest daily 09:00", user="U0GUEST", channel="C0CHECKOUT")
-    assert "not set this channel's digest" in refused
+    assert "can't set this channel's digest" in refused
     assert "No digest in this channel" in await there.answer_text("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
 
 
@@ -606,7 +606,7 @@ async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: RunningBo
     await save_setting(there, digest_setting("C0QA", by_name="ana"))
     await there.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
     await there.type_text("/zof digest")
-    await wait_until(lambda: "store (Redis) does not answer" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "store (Redis) isn't responding" in text_of(there.private_messages()[-1]))
     assert "Digest scheduled" in json.dumps(there.private_messages()[0].blocks)
     assert len(there.private_messages()) == 2
 
@@ -699,7 +699,7 @@ async def test_a_private_channel_and_one_of_strangers_get_names_and_counts_alone
     assert "Daily digest" in shown
     assert "order total is wrong" not in shown
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    assert "digest daily 09:00" in await there.answer_text("/zof digest daily 09:00", channel=INCIDENT_ROOM)
+    assert "Digest scheduled daily 09:00" in await there.answer_text("/zof digest daily 09:00", channel=INCIDENT_ROOM)
 
 
 async def test_records_of_another_version_are_left_aside(there: RunningBot) -> None:

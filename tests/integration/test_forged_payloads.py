@@ -27,7 +27,7 @@ from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 pytestmark = pytest.mark.anyio
 
-ELSEWHERE = "belongs to another channel"
+ELSEWHERE = "is in another channel"
 
 
 async def forge_press(
@@ -132,7 +132,7 @@ async def test_a_member_deactivated_a_minute_ago_cannot_act(triage_bot: RunningB
     triage_bot.world.slack.users["U0ANA"].deleted = True
     triage_bot.world.clock.advance(60)
     await triage_bot.stage.people.submit_view("U0ANA", view, {})
-    assert "switched off" in json.dumps(triage_bot.world.slack.modals["U0ANA"][-1].errors)
+    assert "Deactivated accounts" in json.dumps(triage_bot.world.slack.modals["U0ANA"][-1].errors)
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Deactivated accounts" in private_text(triage_bot, "U0ANA"))
     assert state_of(root) == "Failed"

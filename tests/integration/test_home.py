@@ -183,7 +183,7 @@ def test_what_stands_in_its_place_is_taken_too(view: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("part", "told"),
-    [(0.0, "0 %"), (1.0, "100%"), (0.999, "99 %"), (0.0001, "1 %"), (0.5, "50 %"), (0.714, "71 %")],
+    [(0.0, "0%"), (1.0, "100%"), (0.999, "99%"), (0.0001, "1%"), (0.5, "50%"), (0.714, "71%")],
 )
 def test_all_and_nothing_are_said_only_of_all_and_nothing(part: float, told: str) -> None:
     assert home_view.format_percent(part) == told
@@ -212,7 +212,7 @@ def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
         home_view.render_home(HomeData(now=START_TIME, figures=DailyStats(START_TIME, 500, 250, 250, cut=True)))
     )
     assert "Runs in 24 h*\\nover 500" in view
-    assert "50 %" in view
+    assert "50%" in view
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(there:
     await there.type_text("/zof subscribe project:*")
     await home_text(there)
     await fail_delivery(there)
-    await wait_until(lambda: "1 failure waits for somebody" in shown_home(there), 20)
+    await wait_until(lambda: "1 unacknowledged failure" in shown_home(there), 20)
     assert "Unacknowledged in your channels" in shown_home(there)
     assert "|nightly cart>" in shown_home(there), "its alert is a click away"
     assert shown_home(there, BEN) == "", "nobody is shown a Home that they did not open"
@@ -471,7 +471,7 @@ async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(there: RunningB
     await there.press_button(root, "zof_triage_acknowledge", user=BEN)
     await wait_until(lambda: any("acknowledged" in text_of(message) for message in there.public_messages()))
     view = await home_text(there, BEN)
-    assert "1 is yours" in view
+    assert "1 assigned to you" in view
     assert "Unacknowledged in your channels" not in view
     assert "No open failures for you" in await home_text(there, ANA)
 
@@ -481,7 +481,7 @@ async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(th
     await fail_delivery(there)
     there.world.slack.faults.set_fault("500", only="chat.getPermalink")
     view = await home_text(there)
-    assert "1 failure waits for somebody" in view
+    assert "1 unacknowledged failure" in view
     assert "nightly cart" in view
     assert "|nightly cart>" not in view
 
@@ -490,7 +490,7 @@ async def test_private_channels_are_shown_to_their_members_only(there: RunningBo
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
     await there.type_text("/zof subscribe project:*", channel=INCIDENT_ROOM)
     await fail_delivery(there, INCIDENT_ROOM)
-    assert "1 failure waits for somebody" in await home_text(there, ANA)
+    assert "1 unacknowledged failure" in await home_text(there, ANA)
     view = await home_text(there, CHIOMA)
     assert "No open failures for you" in view
     assert INCIDENT_ROOM not in view
@@ -501,7 +501,7 @@ async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed
     await there.type_text("/zof subscribe project:*", channel="D0ANA")
     await fail_delivery(there, "D0ANA")
     view = await home_text(there, ANA)
-    assert "1 failure waits for somebody" in view
+    assert "1 unacknowledged failure" in view
     assert "`project:*`" in view
     assert "No open failures for you" in (view := await home_text(there, BEN))
     assert "`project:*`" not in view
@@ -543,7 +543,7 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: Run
     ) as other:  # a process that has not asked Slack yet
         there.world.slack.request_url = f"{other.url}/slack/events"
         await press_on_home(there, channel_sections.EDIT_ACTION_ID, BEN)
-        await wait_until(lambda: "You are not in that channel" in shown_home(there, BEN))
+        await wait_until(lambda: "You aren't in that channel" in shown_home(there, BEN))
     assert not there.world.slack.modals.get(BEN)
 
 
@@ -565,7 +565,7 @@ async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0Q
 async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who(there: RunningBot) -> None:
     key = await park_dead_letter(there)
     view = await home_text(there)
-    assert "1 notification was given up" in view
+    assert "1 notification couldn't be delivered" in view
     assert find_button(there, health_section.RETRY_ACTION_ID)["confirm"]
     await press_on_home(there, health_section.RETRY_ACTION_ID)
     await wait_until(lambda: "Retrying" in shown_home(there))
@@ -580,7 +580,7 @@ async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who
 async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: RunningBot) -> None:
     await park_dead_letter(there)
     await home_text(there, BEN)
-    assert "1 notification was given up" in shown_home(there, BEN)
+    assert "1 notification couldn't be delivered" in shown_home(there, BEN)
     assert health_section.RETRY_ACTION_ID not in shown_home(there, BEN)
     await home_text(there, ANA)
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
@@ -606,7 +606,7 @@ async def test_zof_down_costs_the_figures_alone_and_is_named(there: RunningBot) 
     view = await home_text(there)
     call = next(call for call in reversed(there.world.zof.calls) if call.path == "/runs")
     assert f"Request ID: `{call.request_id}`" in view
-    assert "1 failure waits for somebody" in view
+    assert "1 unacknowledged failure" in view
     assert "Runs in 24 h" not in view
 
 
@@ -632,7 +632,7 @@ async def test_redis_down_is_said_and_the_rest_stands(there: RunningBot) -> None
     await home_text(there)
     async with stopped_server(there.settings.redis_url):
         await there.stage.people.open_home(ANA)
-        await wait_until(lambda: "store (Redis) does not answer" in shown_home(there))
+        await wait_until(lambda: "store (Redis) isn't responding" in shown_home(there))
     assert "Runs in 24 h" in shown_home(there)
     assert "zofbot's store isn't responding" in shown_home(there)
 

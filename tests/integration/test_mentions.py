@@ -136,7 +136,7 @@ async def test_a_mention_that_slack_repeats_acts_once(there: RunningBot) -> None
     await wait_until(lambda: "Unacknowledged" in text_of(root))
     assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
     await wait_until(lambda: len([line for line in thread_of(there, root) if "unacknowledged this" in line]) == 1)
-    assert len([line for line in thread_of(there, root) if "acknowledged this" in line]) == 1
+    assert len([line for line in thread_of(there, root) if " acknowledged this" in line]) == 1
     assert "Acknowledged" not in text_of(root)
 
 
@@ -166,7 +166,7 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
         ("snooze", "Snooze until when?"),
         ("snooze half past never", "That isn't a time"),
         ("resolve because", "A reason is missing."),
-        ("wake", "not possible"),
+        ("wake", "isn't possible"),
         ("assign <@U0GUEST>", "isn't allowed to work on failures here"),
     ]:
         await mention_bot(there, root, words)

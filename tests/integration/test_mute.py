@@ -38,7 +38,7 @@ async def test_what_matches_waits_and_is_summed_up_at_the_end(day: NightBench) -
     await day.pass_time(2 * HOUR_SECONDS)
     assert day.message_kinds() == ["case", "catchup", "case"]
     summary = text_of(day.root_messages()[1])
-    assert "A mute is over: 2 failures (1 still open, 1 recovered)" in summary
+    assert "Mute ended: 2 failures (1 still open, 1 recovered)" in summary
     assert "Muted: `project:proj_checkout`" in summary
     await day.pass_time(2 * HOUR_SECONDS)
     assert day.message_kinds() == ["case", "catchup", "case"]
@@ -235,7 +235,7 @@ async def test_in_the_bots_own_direct_messages_it_is_about_them(valkey: str) -> 
 
 async def test_only_responders_may(bot: RunningBot) -> None:
     where = "C0CHECKOUT"
-    for typed, said in (("mute project:checkout 2h", "mute alerts in this channel"), ("unmute", "end a mute")):
+    for typed, said in (("mute project:checkout 2h", "mute alerts in this channel"), ("unmute", "unmute")):
         answer = await bot.answer_text(f"/zof {typed}", user="U0GUEST", channel=where)
         assert said in answer
         assert "Guests of this workspace" in answer

@@ -168,7 +168,7 @@ async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: Runnin
     assert "ben · acknowledged" in listed
     assert root.ts.replace(".", "") in listed, "the title leads to the alert"
     assert "No open failures are assigned to you" in await there.answer_text("/zof triage mine")
-    assert "1 failure yours" in await there.answer_text("/zof triage mine", user="U0BEN")
+    assert "1 failure assigned to you" in await there.answer_text("/zof triage mine", user="U0BEN")
     assert "Unknown option" in await there.answer_text("/zof triage everything")
     await there.type_text("/zof subscribe group:case", channel="C0INCIDENT")
 
@@ -211,7 +211,7 @@ async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: Running
     root = await raise_alert(there)
     await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
-    assert "posted in this channel" in await there.answer_text("/zof handover 8h")
+    assert "Handover posted" in await there.answer_text("/zof handover 8h")
     await wait_until(lambda: any("Handover: 1 open" in text_of(message) for message in there.public_messages()))
     [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
     assert "Requested by ana" in text_of(posted)
@@ -221,7 +221,7 @@ async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: Running
 
 
 async def test_a_handover_comes_where_the_bot_is_no_member_too(there: RunningBot) -> None:
-    assert "posted in this channel" in await there.answer_text("/zof handover", channel="C0INCIDENT")
+    assert "Handover posted" in await there.answer_text("/zof handover", channel="C0INCIDENT")
     shown = [text_of(message) for message in there.world.slack.messages["C0INCIDENT"].values() if not message.only_to]
     assert sum("Handover: 0 open" in item for item in shown) == 1
 
@@ -272,4 +272,6 @@ async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(val
         [started] = [run for run in bot.world.zof.runs.values() if run.get("test_case_ids") == ["tc_0"]]
         bot.world.zof.add_result(started["id"], status="failed", test_case_id="tc_0", name="Case 0")
         bot.world.zof.finish_run(started["id"])
-        await wait_until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(bot, root)), 15)
+        await wait_until(
+            lambda: any("Re-run finished: 1 case failed again" in line for line in thread_of(bot, root)), 15
+        )

@@ -119,8 +119,8 @@ async def test_a_key_that_may_list_neither_leaves_the_rest_working_and_home_says
 ) -> None:
     bot.world.zof.forbidden = {"projects", "schedules"}
     view = await open_and_read_home(bot)
-    assert "not allowed to read the list of projects: it lacks the permission `projects:read`" in view
-    assert "not allowed to read the list of schedules." in view, "Zof names no permission for it, so neither do we"
+    assert "may not read the list of projects: it lacks the permission `projects:read`" in view
+    assert "may not read the list of schedules." in view, "Zof names no permission for it, so neither do we"
     assert "*Health*: 3 troubles" in view, "and nobody polls here"
     assert TITLE not in view
     assert "*Schedule*\\n`sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
@@ -141,7 +141,7 @@ async def poll_once(bot: RunningBot) -> None:
 
 
 async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_home_says_so(working: RunningBot) -> None:
-    bot, note = working, "not allowed to read the list of results"
+    bot, note = working, "may not read the list of results"
     await wait_for_first_poll(bot)
     await bot.type_text("/zof subscribe project:*")
     bot.world.zof.forbidden = {"results"}

@@ -57,7 +57,7 @@ async def test_runs_takes_lists_globs_exclusions_and_repeats(bot: RunningBot) ->
     assert "staging" in answer
     assert "production ·" not in answer
     refused = await bot.answer_text("/zof runs status:faild")
-    assert "Did you mean `status:failed`? It can be `passed`, `failed`" in refused
+    assert "Did you mean `status:failed`? Use one of `passed`, `failed`" in refused
     assert "Filters are `status:`, `project:` and `env:`." in await bot.answer_text("/zof runs branch:main")
 
 

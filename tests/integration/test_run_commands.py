@@ -51,7 +51,7 @@ async def open_orders(bot: RunningBot) -> dict[str, str]:
 async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_act(there: RunningBot) -> None:
     root = await raise_alert(there)
     asked = await confirmation_message(there, root)
-    assert "1 case on staging" in text_of(asked)
+    assert "1 case in staging" in text_of(asked)
     runs = len(there.world.zof.runs)
     await asyncio.gather(*(there.press_button(asked, "zof_rerun") for _ in range(3)))
     await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(there, root)))
@@ -70,7 +70,7 @@ async def test_zof_refusing_is_told_to_who_pressed_and_they_may_press_again(ther
     asked = await confirmation_message(there, root)
     there.world.zof.faults.set_fault("403", 1)
     await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "is not allowed to start run" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "may not start run" in text_of(there.private_messages()[-1]))
     refused = text_of(there.private_messages()[-1])
     assert "must give the key a higher role" in refused
     assert "Request ID: `req_" in refused

@@ -64,5 +64,5 @@ async def test_an_unconfirmed_answer_of_a_response_url_is_not_repeated_for_all_t
     await bot.answer_text(f"/zof {RESULT}", channel=channel)
     bot.world.slack.faults.set_fault("store_then_html", 1, "response_url")
     assert "didn't confirm" in await share_card(bot, channel)
-    assert "cannot look" in await share_card(bot, channel)
+    assert "can't check" in await share_card(bot, channel)
     assert len(bot.public_messages(channel)) == 1

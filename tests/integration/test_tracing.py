@@ -189,7 +189,7 @@ async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
         answer = next(
             text_of(message) for message in bot.private_messages(root.channel) if "Reference: " in text_of(message)
         )
-        assert "store (Redis) does not answer" in answer
+        assert "store (Redis) isn't responding" in answer
         assert "Zof returned no request id. Reference: " in answer
         await asyncio.sleep(1)
         told = await explanation_text(bot, answer)

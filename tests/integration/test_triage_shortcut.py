@@ -78,7 +78,7 @@ async def test_without_redis_the_form_stays_with_what_was_chosen_and_says_so(tri
     outcome = await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     await client.delete(name)
     assert outcome.is_accepted
-    assert "store (Redis) does not answer" in (form.errors or {}).get("act", "")
+    assert "store (Redis) isn't responding" in (form.errors or {}).get("act", "")
     assert triage_bot.world.slack.modals["U0ANA"] == [form]
     await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     assert triage_bot.world.slack.modals["U0ANA"][-1].payload["title"]["text"] == "Resolve"

@@ -173,7 +173,7 @@ async def test_a_message_that_was_given_up_says_why(there: RunningBot) -> None:
     ended, _ = await fail_run_with_alert(there, told=False)
     await wait_for_state(there, f"run:{ended['id']}:failed:C0QA", NotificationState.DEAD)
     told = await there.answer_text(f"/zof why {ended['id']}")
-    assert "given up: restricted_action_non_threadable_channel" in told
+    assert "delivered: restricted_action_non_threadable_channel" in told
 
 
 async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) -> None:

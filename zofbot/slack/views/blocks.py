@@ -64,7 +64,7 @@ class Message:
         """Return a fallback for a message whose blocks Slack rejects: three lines without blocks."""
         where = f", reference {reference}" if reference else ""
         return Message(
-            f"{clip_text(self.text, 2000)}\n_Slack rejected the full card. The reason is in the log{where}._"
+            f"{clip_text(self.text, 2000)}\n_Slack rejected the full card._\n_The reason is in the log{where}._"
         )
 
 
