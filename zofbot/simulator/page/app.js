@@ -2,6 +2,7 @@
 import { avatar } from "./avatar.js";
 import { Composer } from "./composer.js";
 import { h, icon, whileBusy } from "./dom.js";
+import { Drawer, narrowScreen } from "./drawer.js";
 import { renderHeader } from "./header.js";
 import { Home } from "./home.js";
 import { MessageList } from "./messagelist.js";
@@ -26,10 +27,19 @@ const world = new World({
 });
 const slackbot = new Slackbot();
 const unread = new Unread();
-const sidebar = new Sidebar({ visit, become: (user) => go({ user, place: here().place }) });
+const sidebar = new Sidebar({
+  visit: (to) => {
+    sidebarDrawer.close();
+    visit(to);
+  },
+  become: (user) => go({ user, place: here().place }),
+  close: () => sidebarDrawer.close(),
+});
 const panel = new Panel({ tell: actOrToast, close: () => showPanel(false), time: () => world.now });
 const modal = new Modal({ tell: (what, body) => actAt("modal", what, body) });
 const home = new Home({ tell: (what, body) => actAt("home", what, body), redraw: render });
+let sidebarDrawer = null;
+let panelDrawer = null;
 const channelList = new MessageList();
 const threadList = new MessageList({ name: "thread-" });
 const composer = new Composer({ send: (text) => send(text, null), dismiss: () => dismiss(place()) });
@@ -101,8 +111,10 @@ async function actOrToast(what, body) {
 }
 
 function toast(text) {
+  document.querySelector(".toast")?.remove();
   const line = h("div", { class: "toast", role: "alert" }, text);
-  $("toasts").replaceChildren(line);
+  // Everything outside an open modal dialog lies beneath it.
+  ([...document.querySelectorAll("dialog:modal")].at(-1) ?? $("toasts")).append(line);
   setTimeout(() => line.remove(), 6000);
 }
 
@@ -120,8 +132,10 @@ function render() {
   panel.update(state, scene);
   modal.update(state.modals, scene, slackbot.saysAt("modal", state, false));
   $("panel-toggle").classList.toggle("alarmed", state.faults.zof !== "none" || state.faults.slack !== "none");
-  const news = state.channels.some(({ id }) => unread.has(state, id)) ? "● " : "";
-  document.title = `${news}${channel?.name ?? "Home"} · ${state.team} · zofbot demo`;
+  const hasUnread = state.channels.some(({ id }) => unread.has(state, id));
+  $("sidebar-toggle").setAttribute("aria-label", hasUnread ? "Channels, with unread messages" : "Channels");
+  $("sidebar-toggle").classList.toggle("unread", hasUnread);
+  document.title = `${hasUnread ? "● " : ""}${channel?.name ?? "Home"} · ${state.team} · zofbot demo`;
 }
 
 function renderConversation(channel, thread, scene) {
@@ -199,7 +213,8 @@ async function moved() {
 function arrive() {
   if (place() === "home") home.opened(world.state.you);
   else home.left();
-  (here().thread ? threadComposer : composer).focus();
+  // On a touch screen, the focus would open the keyboard.
+  if (!matchMedia("(pointer: coarse)").matches) (here().thread ? threadComposer : composer).focus();
 }
 
 /** Opens links to messages of this workspace on this page, as Slack does. */
@@ -213,9 +228,10 @@ async function followPermalink(event) {
 }
 
 function showPanel(open) {
+  if (narrowScreen.matches) return open ? panelDrawer.open() : panelDrawer.close();
   $("app").classList.toggle("no-panel", !open);
-  $("panel-toggle").setAttribute("aria-expanded", String(open));
   remember("panel", open ? "open" : "closed");
+  if (!open) $("panel-toggle").focus();
 }
 
 function setTheme(theme) {
@@ -236,16 +252,21 @@ function furnish() {
   $("thread").append(threadList.element, threadComposer.element);
   $("thread-close").append(icon("close"));
   $("theme-toggle").append(icon("moon"));
-  $("panel-toggle").append(icon("panel"), h("span", {}, "Make things happen"));
+  $("panel-toggle").append(icon("panel"), h("span", {}, "Demo controls"));
+  $("sidebar-toggle").append(icon("menu"));
+  sidebarDrawer = new Drawer({ part: sidebar.element, toggle: $("sidebar-toggle"), look: "drawer-left" });
+  panelDrawer = new Drawer({ part: panel.element, toggle: $("panel-toggle"), look: "drawer-bottom" });
   document.body.append(modal.element);
 }
 
 async function start() {
   furnish();
   if (recall("theme")) setTheme(recall("theme"));
-  showPanel(recall("panel") ? recall("panel") === "open" : innerWidth >= 1100);
+  const isPanelOpen = recall("panel") ? recall("panel") === "open" : innerWidth >= 1100;
+  $("app").classList.toggle("no-panel", !isPanelOpen);
   $("theme-toggle").addEventListener("click", toggleTheme);
-  $("panel-toggle").addEventListener("click", () => showPanel($("app").classList.contains("no-panel")));
+  $("panel-toggle").addEventListener("click", () => showPanel(true));
+  $("sidebar-toggle").addEventListener("click", () => sidebarDrawer.open());
   $("thread-close").addEventListener("click", closeThread);
   addEventListener("hashchange", moved);
   addEventListener("click", followPermalink);

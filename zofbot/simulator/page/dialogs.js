@@ -10,9 +10,9 @@ export function confirmed(confirm, scene) {
     const style = confirm.style === "danger" ? "button danger solid" : "button primary";
     const dialog = h(
       "dialog",
-      { class: "sheet small", "aria-label": plain(confirm.title), data: { testid: "confirm" } },
+      { class: "dialog small", "aria-label": plain(confirm.title), data: { testid: "confirm" } },
       h("header", {}, h("h2", {}, textObject(confirm.title, scene))),
-      h("div", { class: "sheet-body" }, textObject(confirm.text, scene)),
+      h("div", { class: "dialog-body" }, textObject(confirm.text, scene)),
       h(
         "footer",
         {},

@@ -18,7 +18,7 @@ export class Modal {
   constructor({ tell }) {
     this.#tell = tell;
     this.title = h("h2", { id: "modal-title" });
-    this.body = h("div", { class: "sheet-body blocks" });
+    this.body = h("div", { class: "dialog-body blocks" });
     this.trouble = h("div", { class: "error", role: "alert" });
     this.cancel = h("button", { type: "button", class: "button", onclick: () => this.element.close() });
     this.submit = h("button", { type: "submit", class: "button primary", data: { testid: "modal-submit" } });
@@ -46,7 +46,7 @@ export class Modal {
       this.body,
       h("footer", {}, this.trouble, this.cancel, this.submit),
     );
-    this.element = h("dialog", { class: "sheet", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
+    this.element = h("dialog", { class: "dialog", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
     this.element.addEventListener("close", (event) => {
       // The event is delayed: the bot may have opened another modal by then.
       if (event.target === this.element && !this.element.open) this.#dismissed();
@@ -99,7 +99,9 @@ export class Modal {
   }
 
   #focusFirst() {
-    const field = this.body.querySelector("[autofocus]") ?? this.body.querySelector("input, textarea, select, button");
+    const field = ["[autofocus]", "input, textarea, select, .multi", "button"]
+      .map((selector) => this.body.querySelector(selector))
+      .find(Boolean);
     (field ?? (this.submit.hidden ? this.cancel : this.submit)).focus();
   }
 

@@ -1,11 +1,11 @@
-// The panel "Make things happen": runs, faults, the clock, and the bot's calls to Zof and Slack.
+// The panel "Demo controls": runs, faults, the clock, and the bot's calls to Zof and Slack.
 import { slackEntries, zofEntries } from "./calls.js";
 import { clockEntry } from "./clock.js";
 import { h, icon, reconcile } from "./dom.js";
 import { Happenings } from "./happenings.js";
 import { Trouble } from "./trouble.js";
 
-const TITLE = "Make things happen";
+const TITLE = "Demo controls";
 
 const TABS = [
   ["runs", "Runs"],

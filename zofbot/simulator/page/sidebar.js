@@ -19,14 +19,16 @@ export class Sidebar {
   #kind = h("small", {});
   #clock = h("span", { data: { testid: "clock" } });
 
-  /** visit(place) opens a channel; become(user) switches the user. */
-  constructor({ visit, become }) {
+  /** visit(place) opens a channel; become(user) switches the user; close() closes the drawer. */
+  constructor({ visit, become, close }) {
     this.visit = visit;
     this.#who.addEventListener("change", () => become(this.#who.value));
+    const closeProps = { type: "button", class: "icon-button narrow-only", "aria-label": "Close", onclick: close };
+    const closeButton = h("button", closeProps, icon("close"));
     this.element = h(
       "nav",
-      { class: "sidebar", "aria-label": "Workspace" },
-      h("header", {}, this.#team, h("span", { class: "pretend" }, "pretend")),
+      { class: "sidebar", "aria-label": "Channels and apps" },
+      h("header", {}, this.#team, h("span", { class: "demo-mark" }, "demo"), closeButton),
       h(
         "div",
         { class: "places" },
@@ -41,7 +43,7 @@ export class Sidebar {
         "footer",
         {},
         h("label", { class: "who" }, this.#face, h("span", {}, this.#who, this.#kind)),
-        h("div", { class: "now", title: "The pretend world's own time" }, icon("clock"), this.#clock),
+        h("div", { class: "now", title: "Time in the demo" }, icon("clock"), this.#clock),
       ),
     );
   }
@@ -71,8 +73,8 @@ export class Sidebar {
   #line(channel, current, unread) {
     const mark = channel.im ? avatar({ name: channel.name, isBot: channel.app }, "mini") : channelIcon(channel);
     const marks = [
-      channel.external && ["globe", "shared with another organization"],
-      channel.archived && [null, "archived"],
+      channel.external && ["globe", "Shared with another organization"],
+      channel.archived && [null, "Archived"],
     ].filter(Boolean);
     return h(
       "li",
@@ -83,14 +85,14 @@ export class Sidebar {
           type: "button",
           class: `place${unread ? " unread" : ""}${channel.archived ? " archived" : ""}`,
           "aria-current": current ? "page" : null,
-          title: channel.private ? "private channel" : channel.external ? "shared with another organization" : null,
+          title: channel.private ? "Private channel" : channel.external ? "Shared with another organization" : null,
           data: { testid: `channel-${channel.name}`, field: "place" },
           onclick: () => this.visit(channel.app ? "app" : channel.id),
         },
         mark,
         h("span", { class: "name" }, channel.name),
         marks.map(([sign, words]) => h("span", { class: "mark", title: words }, sign ? icon(sign) : words)),
-        unread && h("span", { class: "dot", role: "img", "aria-label": "unread" }),
+        unread && h("span", { class: "dot", role: "img", "aria-label": "Unread" }),
       ),
     );
   }
