@@ -14,10 +14,10 @@ SCENARIOS: Mapping[str, str] = {
     "failure": "One case fails",
     "retried": "One case fails twice: 2 attempts",
     "failures": "12 cases fail",
-    "error": "The platform breaks down",
-    "pass": "All pass: what failed recovers",
-    "tolerated": "A run passes with one failed case",
-    "storm": "60 runs fail at once, everywhere",
+    "error": "Platform error",
+    "pass": "All cases pass (failures recover)",
+    "tolerated": "Run passes with one failed case",
+    "storm": "60 runs fail at once",
 }
 """Scenario ids with their labels on the page."""
 

@@ -10,15 +10,15 @@ const SVG = "http://www.w3.org/2000/svg";
  * h("button", { class: "primary", data: { testid: "send" }, onclick: send }, "Send")
  */
 export function h(tag, props = {}, ...children) {
-  return furnish(document.createElement(tag), props, children);
+  return setUp(document.createElement(tag), props, children);
 }
 
 /** One SVG element with its properties and children. */
 export function svg(tag, props = {}, ...children) {
-  return furnish(document.createElementNS(SVG, tag), props, children);
+  return setUp(document.createElementNS(SVG, tag), props, children);
 }
 
-function furnish(node, props, children) {
+function setUp(node, props, children) {
   for (const [name, value] of Object.entries(props)) assign(node, name, value);
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;

@@ -9,20 +9,20 @@ const KINDS = { member: "Member", guest: "Guest", external: "External" };
 export const channelIcon = (channel) => icon(channel.archived ? "archive" : channel.private ? "lock" : "hash");
 
 export class Sidebar {
-  #team = h("h1", {});
+  #team = h("strong", { class: "team" });
   #channels = h("ul", { "aria-label": "Channels" });
   #directs = h("ul", { "aria-label": "Direct messages" });
   #apps = h("ul", { "aria-label": "Apps" });
   #directHeading = h("h2", {}, "Direct messages");
   #face = h("span", { class: "face" });
-  #who = h("select", { "aria-label": "Who you are", data: { testid: "user-switch" } });
+  #who = h("select", { "aria-label": "You are", data: { testid: "user-switch" } });
   #kind = h("small", {});
   #clock = h("span", { data: { testid: "clock" } });
 
-  /** visit(place) opens a channel; become(user) switches the user; close() closes the drawer. */
-  constructor({ visit, become, close }) {
+  /** visit(place) opens a channel; switchUser(user) switches the user; close() closes the drawer. */
+  constructor({ visit, switchUser, close }) {
     this.visit = visit;
-    this.#who.addEventListener("change", () => become(this.#who.value));
+    this.#who.addEventListener("change", () => switchUser(this.#who.value));
     const closeProps = { type: "button", class: "icon-button narrow-only", "aria-label": "Close", onclick: close };
     const closeButton = h("button", closeProps, icon("close"));
     this.element = h(
@@ -48,7 +48,7 @@ export class Sidebar {
     );
   }
 
-  update({ state, scene, place, bot, unread }) {
+  update({ state, reader, place, bot, unread }) {
     this.#team.textContent = state.team;
     const entry = (channel, current) => ({
       key: channel.id,
@@ -67,7 +67,7 @@ export class Sidebar {
     this.#directHeading.hidden = this.#directs.hidden = directs.length === 0;
     const app = { id: bot.channel?.id ?? "home", name: bot.name, im: true, app: true };
     reconcile(this.#apps, [entry(app, place === "home" || place === app.id)]);
-    this.#drawWho(state, scene);
+    this.#drawWho(state, reader);
   }
 
   #line(channel, current, unread) {
