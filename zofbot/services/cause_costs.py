@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, FailurePayload, RunAlertPayload
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.payload_parts import CaseSummary
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.services.failures import Failure
 
 DEFAULT_PERIOD_SECONDS = 7 * 86400

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, CauseSummary, RunAlertPayload, RunSummary
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
 from zofbot.services.cause_costs import compute_costs, find_cost
 from zofbot.services.failures import Failure
 from zofbot.triage import TriageRecord, TriageState

@@ -9,7 +9,7 @@ from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.durations import format_duration
 from zofbot.notifications import text
 from zofbot.notifications.past_causes import PastCause
-from zofbot.notifications.payloads import CaseSummary
+from zofbot.notifications.payload_parts import CaseSummary
 from zofbot.slack.views.alerts.past_causes import past_cause_text
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, section_block
 from zofbot.slack.views.case_history import case_past_text
