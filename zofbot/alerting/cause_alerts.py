@@ -48,6 +48,9 @@ from zofbot.triage import TriageRecord
 MAX_CASES = 2000
 """Cases remembered for a cause in one project and environment."""
 
+MAX_PROJECTS = 50
+"""Projects in which the memory of a cause is updated when somebody resolves its message."""
+
 MAX_PLACES_WITH_CASES = 10
 """Projects and environments of a cause whose cases are listed in its thread."""
 
@@ -175,6 +178,8 @@ class CauseAlertBuilder(AlertBuilder):
                 takers=tuple(taker.id for taker in self.audience.takers),
                 critical=self.critical,
                 by_cause=True,
+                projects=(self.finding.project,),
+                past=self._recall_causes([cause.signature]),
             )
             .with_causes([summary], failures)
             .with_failures(member.project, member.environment, failures)
@@ -214,7 +219,10 @@ class CauseAlertBuilder(AlertBuilder):
         )
         takers = tuple(dict.fromkeys((*message.takers, *(taker.id for taker in self.audience.takers))))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
-        return counted.model_copy(update={"last": max(message.last, self._seen_at), "takers": takers})
+        projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
+        past = self._recall_causes([cause.signature]) if message.by_cause else ()
+        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects, "past": past}
+        return counted.model_copy(update=more)
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""

@@ -88,8 +88,10 @@ class ThreadReplies:
         if len(names) > 1:
             titles, listed = payload_parts.collect_titles(cause.results)
             body = CauseReplyPayload(
-                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed
-            )
+                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed,
+                project=self.place.project if alert.storm else "",
+                environment=self.place.environment if alert.storm else "",
+            )  # fmt: skip
         body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mention})
         if known:
             self.draft.add_notifications(

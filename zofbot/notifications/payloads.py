@@ -62,8 +62,8 @@ def causes_of(body: FailurePayload) -> list[tuple[str, str]]:
             signatures = [cause.signature for cause in body.causes]
         case CaseAlertPayload():
             signatures = [body.case.signature]
-        case _:
-            signatures = []
+        case StormPayload():
+            return [(project, cause.signature) for project in body.projects for cause in body.causes if body.by_cause]
     return [(body.run.project_id or body.run.project, each) for each in dict.fromkeys(signatures) if each]
 
 

@@ -45,6 +45,8 @@ class StormPayload(_AlertPayload):
     causes: tuple[CauseSummary, ...] = ()
     """The causes of the failures; ``uncaused`` failures have no known cause, or one of many more."""
     uncaused: int = 0
+    projects: tuple[str, ...] = ()
+    """The ids (or names) of the projects in which its one cause was seen."""
 
     @property
     def sole_cause(self) -> CauseSummary | None:

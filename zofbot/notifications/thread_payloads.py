@@ -32,7 +32,8 @@ class ResultPayload(ThreadReplyPayload):
 class CauseReplyPayload(ThreadReplyPayload):
     """A reply for the ``count`` failures of a run that have the cause of ``case``.
 
-    ``unlisted`` of them are not among ``titles``. ``again``: the alert had recovered before.
+    ``unlisted`` of them are not among ``titles``. ``again``: the alert had recovered before. Where the thread is about
+    several projects, ``project`` and ``environment`` say where the run was.
     """
 
     card: Literal["cause"] = "cause"
@@ -42,6 +43,8 @@ class CauseReplyPayload(ThreadReplyPayload):
     titles: tuple[str, ...] = ()
     unlisted: int = 0
     again: bool = False
+    project: str = ""
+    environment: str = ""
 
 
 class MoreFailuresPayload(ThreadReplyPayload):

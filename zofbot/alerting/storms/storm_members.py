@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
@@ -24,6 +25,12 @@ MIN_PLACES_LISTED = 2
 def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
     """Return the key of the storm that includes the alert with the key ``member``, or an empty string."""
     return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
+
+
+def members_of(stored: Mapping[str, str], storm: str) -> list[str]:
+    """Return the keys of a storm's members, from the hash that keeps them."""
+    names = (name for name, value in sorted(stored.items()) if value.partition(" ")[2] == storm)
+    return [name.removeprefix("in:") for name in names if name.startswith("in:")]
 
 
 def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, card: bool, held: float) -> Storm:

@@ -15,7 +15,7 @@ from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, 
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import idempotency_key
-from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payload_parts import CauseSummary, RunSummary
 from zofbot.notifications.storm_payloads import StormPayload, find_sole_cause
 from zofbot.triage import EscalationPolicy
@@ -77,6 +77,8 @@ class Storm(BaseModel):
     by_cause: bool = False
     causes: tuple[CauseSummary, ...] = ()
     uncaused: int = 0
+    projects: tuple[str, ...] = ()
+    past: tuple[PastCause, ...] = ()
     resolved: Resolution | None = None
 
     @property
