@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -15,7 +16,8 @@ pytestmark = needs_browser
 
 WIDTHS = (390, 1024, 1440)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll(".scroller, .panel-body, .home, .dialog-body")]
+RULES_BY_THEME: dict[Literal["light", "dark"], list[str]] = {"light": RULES, "dark": ["color-contrast"]}
+OVERFLOW = """() => [...document.querySelectorAll("html, .scroller, .panel-body, .home, .dialog-body")]
     .filter((part) => part.scrollWidth > part.clientWidth + 1).map((part) => part.className)"""
 
 
@@ -38,7 +40,7 @@ async def check_surface(page: Page, name: str) -> None:
     """Run axe at every width: all rules in the light theme; only the colors differ in the dark one."""
     for width in WIDTHS:
         await page.set_viewport_size({"width": width, "height": 844})
-        for theme, rules in (("light", RULES), ("dark", ["color-contrast"])):
+        for theme, rules in RULES_BY_THEME.items():
             await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             found = await Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]})
             assert not found.response["violations"], f"{name}, {width} px, {theme}: {found.generate_report()}"

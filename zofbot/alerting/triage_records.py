@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from zofbot.alerting.state import DecisionBuilder, triage_hash
-from zofbot.alerting.storm_record import load_storm, storm_key_of
+from zofbot.alerting.storms.storm_members import storm_key_of
+from zofbot.alerting.storms.storm_record import load_storm
 from zofbot.notifications import payloads
-from zofbot.notifications.payloads import CaseAlertPayload, Resolution, RunAlertPayload
+from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, effective_record, merge_storm_record
 
 
@@ -70,4 +72,4 @@ class TriageRecords:
 
 def _facts_of(body: Mapping[str, Any]) -> RunFacts:
     shown = payloads.load_payload(dict(body))
-    return shown.test_facts if isinstance(shown, RunAlertPayload | CaseAlertPayload) else RunFacts()
+    return shown.test_facts if isinstance(shown, FailurePayload) else RunFacts()

@@ -94,7 +94,7 @@ def _channel_ids(subscriptions: list[Subscription]) -> list[str]:
 
 async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[str, str]:
     """Return the names of channels, as far as Slack answers in time."""
-    from zofbot.container import open_slack_client  # noqa: PLC0415
+    from zofbot.clients import open_slack_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
 
     if not settings.slack_bot_token.get_secret_value():
@@ -136,7 +136,7 @@ def import_file(
 
 async def _read_group_ids(settings: Settings) -> dict[str, str]:
     """Return the ids of user groups by handle; empty if Slack does not answer, so that handles are refused."""
-    from zofbot.container import open_slack_client  # noqa: PLC0415
+    from zofbot.clients import open_slack_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.subscriptions.filter_people import name_key  # noqa: PLC0415
 

@@ -25,7 +25,8 @@ from zofbot.observability.events.requests import WebhookAnswered, WebhookReceive
 from zofbot.store.pending_runs import PendingRun, PendingRuns, PendingRunsFull
 from zofbot.store.webhook_trials import TrialArrival
 from zofbot.zof.protocol import clean_header
-from zofbot.zof.webhook import RUN_END_TYPES, Facts, WebhookHint, is_signed, parse_hint
+from zofbot.zof.webhook_event import RUN_END_TYPES, Facts, WebhookHint, parse_hint
+from zofbot.zof.webhook_signature import is_signed
 
 log = structlog.get_logger()
 

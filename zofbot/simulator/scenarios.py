@@ -14,6 +14,11 @@ SCENARIOS: Mapping[str, str] = {
     "failure": "One case fails",
     "retried": "One case fails twice: 2 attempts",
     "failures": "12 cases fail",
+    "causes": "300 cases fail for 2 reasons",
+    "everywhere": "3 projects fail for the same reason",
+    "stopped": "The 3 projects pass again",
+    "history": "A new, a known and a flaky failure",
+    "returning": "A known cause fails another case",
     "error": "Platform error",
     "pass": "All cases pass (failures recover)",
     "tolerated": "Run passes with one failed case",
@@ -22,6 +27,15 @@ SCENARIOS: Mapping[str, str] = {
 """Scenario ids with their labels on the page."""
 
 STORM_RUN_COUNT = 60
+FAILURES_BY_CAUSE = (200, 100)
+"""How many cases fail for each of two reasons in one run."""
+
+MIN_CASES = min(sum(map(len, project.suites.values())) for project in PROJECTS)
+"""Cases of the smallest project that has scenarios of its own."""
+
+ACCOUNTS = SampleProject("proj_accounts", "accounts", {"suite_sign_in": ("Guest can sign in", "Password can be reset")})
+"""A third project, which has no runs before its first scenario."""
+
 CASE_SECONDS = 9.5
 
 
@@ -37,6 +51,10 @@ def run_scenario(zof: Organization, what: str, project: str, environment: str) -
         raise ValueError(f"{what!r} cannot be made to happen.")
     if what == "storm":
         return [_record_run(zof, _plan_storm_run(zof, number)) for number in range(STORM_RUN_COUNT)]
+    if what == "history":
+        return [_record_run(zof, planned) for planned in _plan_history(chosen, environment)]
+    if what in ("everywhere", "stopped"):
+        return [_record_run(zof, _plan_shared_run(number, what)) for number in range(len(PROJECTS) + 1)]
     return [_record_run(zof, _plan_run(zof, what, chosen, environment))]
 
 
@@ -54,8 +72,14 @@ class _PlannedRun:
     status: str | None = None
     """Status of the run, if it does not follow from its cases."""
     attempts: int = 1
+    more: Sequence[str] = ()
+    """Cases besides those of the project."""
+    variants: int = 1
+    """How many cases there are of each name, told apart by a number."""
     has_extras: bool = False
     """Whether Zof knows the commit, a screenshot and the like."""
+    ago: float = 0.0
+    """Seconds since it ended."""
 
     @property
     def run_name(self) -> str:
@@ -63,7 +87,10 @@ class _PlannedRun:
 
     @property
     def case_names(self) -> list[str]:
-        return [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
+        cases = [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
+        if self.variants == 1:
+            return list(dict.fromkeys([*cases, *self.more]))
+        return [f"{number:02} · {case}" for number in range(self.variants) for case in cases]
 
 
 def _plan_run(zof: Organization, what: str, project: SampleProject, environment: str) -> _PlannedRun:
@@ -81,12 +108,50 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
             return _PlannedRun(
                 project, environment, bad=[sample_failures.random_failure(zof.random) for _ in range(12)]
             )
+        case "causes":
+            slow, lost = FAILURES_BY_CAUSE
+            bad = [*map(sample_failures.disabled_button, range(slow)), *map(sample_failures.lost_gateway, range(lost))]
+            return _PlannedRun(project, environment, bad=bad, variants=len(bad) // MIN_CASES + 1)
+        case "returning":
+            return _plan_returning(zof, project, environment)
         case "error":
             return _PlannedRun(
                 project, environment, suite, [sample_failures.platform_failure(zof.random) for _ in range(3)], "error"
             )
         case _:
-            return _PlannedRun(project, environment)
+            return _PlannedRun(project, environment, more=_failed_cases(zof, project, environment))
+
+
+def _plan_history(project: SampleProject, environment: str) -> list[_PlannedRun]:
+    """Plan runs of the last hour in which a case fails and passes in turn, and at last another one, and a third."""
+    flaky, known, new = sample_failures.disabled_button(0), ("failed", sample_failures.ASSERTION), sample_failures.STALE
+    passed = ("passed", "")
+    outcomes = ((flaky,), (), (flaky,), (), (passed, known), (flaky, known, new))
+    spans = range(600 * (len(outcomes) - 1), -1, -600)
+    suite = min(project.suites)
+    return [_PlannedRun(project, environment, suite, bad, ago=ago) for bad, ago in zip(outcomes, spans, strict=True)]
+
+
+def _plan_returning(zof: Organization, project: SampleProject, environment: str) -> _PlannedRun:
+    """Plan a run in which one case fails for the reason for which another one did before."""
+    before = sum(result.get("failure_summary") == sample_failures.STALE[1] for result in zof.results.values())
+    suite = max(project.suites, key=lambda name: len(project.suites[name]))
+    passed = [("passed", "")] * (before % len(project.suites[suite]))
+    return _PlannedRun(project, environment, suite, [*passed, sample_failures.STALE])
+
+
+def _failed_cases(zof: Organization, project: SampleProject, environment: str) -> list[str]:
+    """Return the cases that have failed in the project's environment, so that a run in which all pass has them, too."""
+    runs = {run["id"] for run in zof.runs.values() if run.get("environment") == environment}
+    results = (each for each in zof.results.values() if each.get("run_id") in runs and each.get("status") != "passed")
+    return [each["name"] for each in results if each.get("project_id") == project.id and "name" in each]
+
+
+def _plan_shared_run(number: int, what: str) -> _PlannedRun:
+    """Plan the run of one project that fails for the same reason as the others, or passes again."""
+    project = (*PROJECTS, ACCOUNTS)[number]
+    bad = [sample_failures.lost_gateway(number + each) for each in range(2)] if what == "everywhere" else []
+    return _PlannedRun(project, ENVIRONMENTS[number % len(ENVIRONMENTS)], min(project.suites), bad)
 
 
 def _plan_storm_run(zof: Organization, number: int) -> _PlannedRun:
@@ -101,7 +166,8 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
     """Start the run, record its results, and end it now."""
     cases, project = ending.case_names, ending.project
     seconds = CASE_SECONDS * len(cases)
-    began = zof.now() - seconds
+    ended = zof.now() - ending.ago
+    began = ended - seconds
     run = zof.start_run({"project_id": project.id, "environment": ending.environment})
     run |= {"name": ending.run_name, "project_name": project.name, "url": f"https://console.zof.ai/runs/{run['id']}"}
     run |= {"created_at": format_time(began), "started_at": format_time(began), "duration_ms": int(seconds * 1000)}
@@ -111,7 +177,9 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
         for attempt in range(ending.attempts if failure[1] else 1):
             result = _record_result(zof, run, case, failure, began + CASE_SECONDS * number + attempt)
             result |= sample_failures.RESULT_EXTRAS if ending.has_extras and failure[1] else {}
-    return zof.finish_run(run["id"], ending.status)
+    finished = zof.finish_run(run["id"], ending.status)
+    finished["completed_at"] = format_time(ended)
+    return finished
 
 
 def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> ZofRecord:
