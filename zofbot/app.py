@@ -171,7 +171,7 @@ async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[N
 
 async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
     """Serve Slack, Zof's webhooks and the health endpoints until the bot stops; replies in progress may then finish."""
-    background_tasks = BackgroundTasks()
+    background_tasks = BackgroundTasks(services.events)
     stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
     slack_app = SlackApp(services.make_listener_context(background_tasks), services.notifier.client)
     stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.home_updater.update_homes()))

@@ -85,13 +85,18 @@ class Services:
         async def commit_notification(notification: Notification) -> None:
             await self.outbox.commit([notification])
 
-        hide_details = shared_channels.SharedChannelFilter(self.people.readers_of, commit_notification, self.clock)
+        hide_details = shared_channels.SharedChannelFilter(
+            self.people.readers_of,
+            commit_notification,
+            self.clock,
+            shared_channels.remove_images if self.settings.zofbot_shared_details else None,
+        )
         prepare = NotificationPreparer(
             self.outbox,
             Postponing(self.outbox, self.subscriptions, self.failures, self.clock),
             Mentions(self.store.keyspace, self.clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS),
             self.clock,
-            None if self.settings.zofbot_shared_details else hide_details,
+            hide_details,
         )
         contacts = ChannelContacts(
             self.outbox,
@@ -130,6 +135,7 @@ class Services:
             order=settings.list_order,
             default_channel=settings.zofbot_default_channel,
             digester=digest_job.DigestJob(self.failures, self.audit),
+            find_contacts=self.people.contacts.find_ids,
         )
 
     def make_canary(self) -> Canary:

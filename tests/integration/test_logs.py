@@ -102,7 +102,7 @@ async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
     app, clock = bot.app, bot.world.clock
     zof = make_zof_client(bot.settings, app.events, clock)
     services = Services(bot.settings, Clients(app.store, zof, app.notifier), app.events, clock)
-    yield services.make_listener_context(BackgroundTasks())
+    yield services.make_listener_context(BackgroundTasks(app.events))
     await zof.aclose()
 
 

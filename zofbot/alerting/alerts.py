@@ -14,7 +14,7 @@ from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, f
 from zofbot.alerting.storm_record import update_member
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.model import Outcome
-from zofbot.notifications.payloads import Resolution
+from zofbot.notifications.past_causes import Resolution
 from zofbot.subscriptions import Grouping, RunFinding
 
 FLAP_WINDOW_SECONDS = 3600.0

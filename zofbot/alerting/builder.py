@@ -28,19 +28,14 @@ from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE, StormCandidate, StormP
 from zofbot.alerting.thread_replies import ReplyStyle, ThreadReplies
 from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.past_causes import PastCause
-from zofbot.notifications.payloads import (
-    MAX_LINK_LENGTH,
-    AlertStatus,
-    CaseAlertPayload,
-    Resolution,
-    RunAlertPayload,
-    StormMember,
-)
+from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
+from zofbot.notifications.storm_payloads import StormMember
 from zofbot.subscriptions import Broadcast, Grouping, RunFinding
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import EscalationPolicy, TriageRecord
@@ -308,13 +303,13 @@ class AlertBuilder:
         self, name: str, identifier: str, body: RunAlertPayload | CaseAlertPayload, failures: int
     ) -> StormMember:
         """Return the line about an alert with the key ``name`` in a storm."""
-        run, url = self.finding.run, payloads.storable_link(self.finding.run.url)
+        run, url = self.finding.run, payload_parts.storable_link(self.finding.run.url)
         return StormMember(
             key=name,
             id=identifier[:128],
             title=body.title,
-            project=payloads.clean_text(run.project, 80),
-            environment=payloads.clean_text(run.environment, 80),
+            project=payload_parts.clean_text(run.project, 80),
+            environment=payload_parts.clean_text(run.environment, 80),
             url=url if len(url) <= MAX_LINK_LENGTH else "",
             cases=body.cases if isinstance(body, CaseAlertPayload) else 1,
             causes=member_causes(body, failures),
@@ -392,7 +387,7 @@ class AlertBuilder:
             takers=tuple(taker.id for taker in self.audience.takers),
             case=with_past(describe_case(result), self.finding.past.get(case)),
             past=self._recall_causes([signature_of(result)]),
-            case_id=payloads.clean_text(result.case_id, 128),
+            case_id=payload_parts.clean_text(result.case_id, 128),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first),
             last=self._seen_at,

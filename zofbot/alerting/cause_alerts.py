@@ -37,21 +37,21 @@ from zofbot.alerting.storm_record import (
 from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.thread_replies import ReplyStyle
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
 from zofbot.notifications.idempotency import idempotency_key
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    CaseAlertPayload,
-    CauseSummary,
-    FailingAgainPayload,
-    Resolution,
-    StormMember,
-)
+from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.storm_payloads import StormMember
+from zofbot.notifications.thread_payloads import FailingAgainPayload
 from zofbot.subscriptions import Broadcast, Grouping
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import TriageRecord
 
 MAX_CASES = 2000
 """Cases remembered for a cause in one project and environment."""
+
+MAX_PROJECTS = 50
+"""Projects in which the memory of a cause is updated when somebody resolves its message."""
 
 MAX_PLACES_WITH_CASES = 10
 """Projects and environments of a cause whose cases are listed in its thread."""
@@ -180,6 +180,8 @@ class CauseAlertBuilder(AlertBuilder):
                 takers=tuple(taker.id for taker in self.audience.takers),
                 critical=self.critical,
                 by_cause=True,
+                projects=(self.finding.project,),
+                past=self._recall_causes([cause.signature]),
             )
             .with_causes([summary], failures)
             .with_failures(member.project, member.environment, failures)
@@ -219,7 +221,10 @@ class CauseAlertBuilder(AlertBuilder):
         )
         takers = tuple(dict.fromkeys((*message.takers, *(taker.id for taker in self.audience.takers))))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
-        return counted.model_copy(update={"last": max(message.last, self._seen_at), "takers": takers})
+        projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
+        past = self._recall_causes([cause.signature]) if message.by_cause else ()
+        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects, "past": past}
+        return counted.model_copy(update=more)
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""

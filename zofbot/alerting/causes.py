@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from zofbot.alerting.failure_signature import VERSION, Signature, make_signature
 from zofbot.domain.model import Result
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import summarize_extras
-from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, CauseSummary, RunAlertPayload
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary
 from zofbot.notifications.text import clip_text
 from zofbot.subscriptions.case_history import CasePast
 from zofbot.subscriptions.events import case_key

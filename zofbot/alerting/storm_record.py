@@ -8,7 +8,7 @@ key of the storm that all failures with that signature belong to.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -16,19 +16,13 @@ from pydantic import BaseModel, ConfigDict
 from zofbot.alerting.reminders import schedule_reminders
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    CauseSummary,
-    Payload,
-    Resolution,
-    RunSummary,
-    StormMember,
-    StormMembersPayload,
-    StormPayload,
-    find_sole_cause,
-)
+from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.payload_parts import CauseSummary, RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload, find_sole_cause
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MINUTE_SECONDS = 60.0
@@ -94,6 +88,8 @@ class Storm(BaseModel):
     by_cause: bool = False
     causes: tuple[CauseSummary, ...] = ()
     uncaused: int = 0
+    projects: tuple[str, ...] = ()
+    past: tuple[PastCause, ...] = ()
     resolved: Resolution | None = None
 
     @property
@@ -188,6 +184,12 @@ def storms_by_cause(draft: DecisionBuilder, channel: str) -> Iterator[Storm]:
 def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
     """Return the key of the storm that includes the alert with the key ``member``, or an empty string."""
     return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
+
+
+def members_of(stored: Mapping[str, str], storm: str) -> list[str]:
+    """Return the keys of a storm's members, from the hash that keeps them."""
+    names = (name for name, value in sorted(stored.items()) if value.partition(" ")[2] == storm)
+    return [name.removeprefix("in:") for name in names if name.startswith("in:")]
 
 
 def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, card: bool, held: float) -> Storm:

@@ -29,7 +29,8 @@ from zofbot.alerting.storm_record import (
 )
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import idempotency_key
-from zofbot.notifications.payloads import RunSummary, StormMember, find_sole_cause
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.storm_payloads import StormMember, find_sole_cause
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MAX_ALERTS_PER_MINUTE = 20

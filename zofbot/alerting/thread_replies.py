@@ -13,17 +13,12 @@ from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import build_storm_reply, load_storm
 from zofbot.domain.extra_fields import has_image
 from zofbot.domain.model import Result
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads, thread_payloads
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    CauseReplyPayload,
-    FailingAgainPayload,
-    FlappingPayload,
-    Payload,
-    ResultPayload,
-    RunSummary,
-)
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.thread_payloads import CauseReplyPayload, FailingAgainPayload, FlappingPayload, ResultPayload
 from zofbot.subscriptions import Grouping, RunFinding
 
 
@@ -90,10 +85,12 @@ class ThreadReplies:
         case = describe_case(cause.results[0])
         body: ResultPayload | CauseReplyPayload = ResultPayload(case=case, run_id=self.finding.run.id)
         if len(names) > 1:
-            titles, listed = payloads.collect_titles(cause.results)
+            titles, listed = payload_parts.collect_titles(cause.results)
             body = CauseReplyPayload(
-                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed
-            )
+                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed,
+                project=self.place.project if alert.storm else "",
+                environment=self.place.environment if alert.storm else "",
+            )  # fmt: skip
         body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mention})
         if known:
             self.draft.add_notifications(
@@ -108,8 +105,10 @@ class ThreadReplies:
         rest = [result for cause in causes[MAX_CAUSES:] for result in cause.results]
         count = self.bad - sum(len(cause.results) for cause in causes[:MAX_CAUSES])
         if causes and count and alert.threaded:
-            titles, listed = payloads.collect_titles(rest)
-            body = payloads.MoreFailuresPayload(run=self.place, titles=titles, count=count, unlisted=count - listed)
+            titles, listed = payload_parts.collect_titles(rest)
+            body = thread_payloads.MoreFailuresPayload(
+                run=self.place, titles=titles, count=count, unlisted=count - listed
+            )
             name = idempotency_key("rest", self.finding.run.id, alert.category, self.audience.channel, turn=self.bad)
             self._reply(alert, name, body)
 

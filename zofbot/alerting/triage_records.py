@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from zofbot.alerting.state import DecisionBuilder, triage_hash
 from zofbot.alerting.storm_record import load_storm, storm_key_of
 from zofbot.notifications import payloads
-from zofbot.notifications.payloads import FailurePayload, Resolution
+from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, effective_record, merge_storm_record
 
 

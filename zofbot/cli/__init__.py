@@ -10,6 +10,7 @@ import typer
 from zofbot import __version__
 from zofbot.cli import outbox, subscriptions, webhook
 from zofbot.cli.audit import audit
+from zofbot.cli.causes import causes
 from zofbot.cli.check import check
 from zofbot.cli.manifest import manifest
 from zofbot.cli.result import result
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (demo, run, web, worker, check, result, manifest, audit, trace, signature):
+for command in (demo, run, web, worker, check, result, manifest, audit, trace, causes, signature):
     app.command()(command)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(subscriptions.app, name="subscriptions")

@@ -12,12 +12,14 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from zofbot.config.extra_fields_file import load_extra_fields
+from zofbot.config.owners_file import load_owners
 from zofbot.config.setting_values import (
     ChannelId,
     ExtraFieldsPath,
     Folder,
     HeaderName,
     HeaderSecret,
+    OwnersPath,
     OwnPort,
     PeopleIds,
     RedisUrl,
@@ -99,6 +101,8 @@ class Settings(BaseSettings):
     """Ids of those who may start and cancel runs if allowed; empty: everybody who may triage failures."""
     zofbot_admins: PeopleIds = ""
     """Ids of those who may change data of all channels; empty: admins and owners of the workspace."""
+    zofbot_owners_file: OwnersPath = ""
+    """File in CODEOWNERS syntax that says who owns which projects and cases."""
     zofbot_allow_runs: Switch = False
     """Whether runs may be started and cancelled from Slack."""
     zofbot_resolve_note: Switch = False
@@ -123,8 +127,13 @@ class Settings(BaseSettings):
 
     @property
     def extra_fields(self) -> ExtraFields:
-        """The extra fields to read from runs and results."""
-        return load_extra_fields(self.zof_extra_fields)
+        """The extra fields to read from runs and results, and whom the owners file says cases belong to."""
+        return load_extra_fields(self.zof_extra_fields)._replace(find_owners=load_owners(self.zofbot_owners_file))
+
+    @property
+    def finds_people_by_email(self) -> bool:
+        """Whether authors or owners are configured, whom alerts may mention."""
+        return bool(self.zof_extra_fields or self.zofbot_owners_file)
 
     @property
     def link_hosts(self) -> tuple[str, ...]:

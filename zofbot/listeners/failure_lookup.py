@@ -9,9 +9,10 @@ from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavaila
 from zofbot.domain.model import Outcome
 from zofbot.domain.permissions import Membership, Person, Role, explain_refusal, role_of
 from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.idempotency import alert_key_of, split_key
 from zofbot.notifications.notification import Receipt
-from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.notifications.payload_parts import RunSummary
 from zofbot.observability import trace_recorder
 from zofbot.services.failures import Failure, FailureExpired
 from zofbot.slack.views.triage.pressed_button import FailureRef

@@ -23,8 +23,9 @@ from zofbot.listeners.failure_lookup import (
     restore_failure,
 )
 from zofbot.listeners.snooze_form import SnoozeInput
+from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.notifications.idempotency import split_key
-from zofbot.notifications.payloads import CaseAlertPayload, StormPayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message

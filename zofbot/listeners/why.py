@@ -16,10 +16,10 @@ from zofbot.domain.model import Run
 from zofbot.listeners import lookups
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, require_reader, require_visible
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts
 from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import NotificationState
-from zofbot.notifications.payloads import StormPayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
 from zofbot.slack.views import why
 from zofbot.slack.views.blocks import Message
@@ -68,7 +68,7 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
 
 
 def _explain_cause(cause: Cause) -> CauseExplanation:
-    titles, listed = payloads.collect_titles(cause.results)
+    titles, listed = payload_parts.collect_titles(cause.results)
     normalized = signature_of_text(cause.results[0].failure or "").normalized
     return CauseExplanation(cause.signature, normalized, titles, len(cause.results), len(cause.results) - listed)
 

@@ -18,9 +18,11 @@ from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.notifications.notification import Receipt
-from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications

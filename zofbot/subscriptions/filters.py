@@ -9,10 +9,16 @@ from typing import Any
 from zofbot.domain import durations
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
-from zofbot.domain.text import MAX_INPUT_CHARACTERS, format_mention
+from zofbot.domain.text import MAX_INPUT_CHARACTERS
 from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES, clip_input, closest_word, filter_error
 from zofbot.subscriptions.filter_events import EXCLUDED, parse_event_words, sort_event_words
-from zofbot.subscriptions.filter_people import MENTION_PATTERN, format_escalation, parse_escalation, parse_mentions
+from zofbot.subscriptions.filter_people import (
+    MENTION_PATTERN,
+    format_escalation,
+    format_mentions,
+    parse_escalation,
+    parse_mentions,
+)
 from zofbot.subscriptions.filter_values import (
     NO_IDS,
     AuthorContext,
@@ -31,7 +37,10 @@ MAX_VALUES = 20
 MAX_LIST_CHARACTERS = 3000
 """Characters of all values of one filter in a form's field; Slack accepts no more."""
 
-_ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
+_ALIASES = {
+    "environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention",
+    "branches": "branch", "tags": "tag", "label": "tag", "labels": "tag", "owners": "owner",
+}  # fmt: skip
 
 _UNQUOTED_ROW = re.compile(r"\b(after:\d{1,3}) in a row(?=\s|$)", re.IGNORECASE)
 """``after:3 in a row`` without quotes."""
@@ -120,6 +129,9 @@ _PARSERS: dict[str, Callable[[list[str], AuthorContext], Any]] = {
     "project": pattern_parser("project"),
     "env": pattern_parser("env"),
     "case": pattern_parser("case"),
+    "branch": pattern_parser("branch"),
+    "tag": pattern_parser("tag"),
+    "owner": pattern_parser("owner"),
     "on": parse_event_words,
     "group": choice_parser("group", Grouping),
     "layout": choice_parser("layout", Layout),
@@ -135,6 +147,9 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
     "project": quote_list,
     "env": quote_list,
     "case": quote_list,
+    "branch": quote_list,
+    "tag": quote_list,
+    "owner": quote_list,
     "on": ",".join,
     "group": str,
     "layout": str,
@@ -142,7 +157,7 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
     "after": lambda after: (
         f"{after.count}-in-a-row" if after.in_a_row else f"{after.count}/{durations.format_duration(after.window)}"
     ),
-    "mention": lambda ids: ",".join(map(format_mention, ids)),
+    "mention": format_mentions,
     "quiet": format_quiet_hours,
     "escalate": format_escalation,
     "reack": durations.format_duration,

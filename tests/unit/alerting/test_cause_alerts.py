@@ -14,8 +14,9 @@ from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import AlertStatus, StormPayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
 
@@ -169,9 +170,9 @@ def test_failures_without_a_text_are_told_with_their_run() -> None:
     assert sorted(roots(bench)) == ["run:run_1:failed:C1", "storm:res_1_c:failed:C1"]
 
 
-def as_other_version(bench: RuleBench) -> None:
-    """Change the stored signatures as if a version with other rules had made them."""
-    own, other = make_signature(TIMEOUT).id, "s0-0000000000000000"
+def as_other_version(bench: RuleBench, text: str = TIMEOUT) -> None:
+    """Change the stored signatures of a text as if a version with other rules had made them."""
+    own, other = make_signature(text).id, "s0-0000000000000000"
     hashes = {
         name: {field.replace(own, other): value.replace(own, other) for field, value in fields.items()}
         for name, fields in bench.memory.hashes.items()
@@ -188,6 +189,16 @@ def test_another_version_of_signatures_starts_no_new_message() -> None:
         [key] = roots(bench)
         assert shown(bench, key).failures == 2
         assert len(shown(bench, key).causes) == 1
+
+
+def test_a_case_whose_signature_another_version_made_stays_in_its_message() -> None:
+    # The rules changed so much that not even the example has the cause any more.
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", REFUSED)]))
+    as_other_version(bench, REFUSED)
+    bench.process_findings(run("2", NOON + 60, [("a", TIMEOUT)]), run("3", NOON + 120, [("b", TIMEOUT)]))
+    [key] = roots(bench)
+    assert shown(bench, key).failures == 3
 
 
 def test_many_causes_at_once_are_one_storm_that_names_them() -> None:

@@ -146,6 +146,11 @@ export const GLYPHS = {
     ["circle", { cx: 8, cy: 5.2, r: 1.4, fill: BLUE }],
     shape("M6.6 10.5h2.8L8 15z", ORANGE),
   ],
+  "🎲": [
+    ...square(RED), ["circle", { cx: 5.2, cy: 5.2, r: 1.4, fill: WHITE }],
+    ["circle", { cx: 10.8, cy: 10.8, r: 1.4, fill: WHITE }],
+  ],
+  "🗂": [shape("M1.5 3.5h5l1.5 2h6.5v8h-13z", YELLOW), line("M1.5 8h13", GREY, 1)],
   "📌": [shape("M5.5 1.5h5L10 6l2.5 2.5h-9L6 6z", RED), line("M8 8.5v5.5", GREY, 1.5)],
   "✨": [
     shape("M7 2l1.4 4.1L12.5 7.5 8.4 8.9 7 13 5.6 8.9 1.5 7.5 5.6 6.1zM12.8 1.2l.6 1.7 1.7.6-1.7.6-.6 1.7-.6-1.7-1.7-.6 1.7-.6z", YELLOW),

@@ -10,7 +10,7 @@ from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Run
 from zofbot.notifications import text
 from zofbot.notifications.notification import NotificationState
-from zofbot.notifications.payloads import StormPayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block, section_block
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks

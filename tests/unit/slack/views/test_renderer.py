@@ -11,25 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    CaseAlertPayload,
-    CaseSummary,
+from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
+from zofbot.notifications.thread_payloads import (
     CauseReplyPayload,
-    CauseSummary,
     FailingAgainPayload,
     MoreFailuresPayload,
-    Payload,
-    PlatformEventPayload,
     RecoveryPayload,
     ResultPayload,
-    RunAlertPayload,
-    RunSummary,
-    StormMember,
-    StormMembersPayload,
-    StormPayload,
 )
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.blockkit.mentions import find_unescaped
@@ -71,7 +65,7 @@ ROOT: dict[str, Any] = {
 SEVERAL = st.integers(0, 10_000)
 MEMBERS = st.builds(
     StormMember, key=WORDS, id=WORDS, title=WORDS, project=WORDS, environment=WORDS, url=WORDS, count=SEVERAL,
-    standing=st.sampled_from(AlertStatus), followed=st.booleans(),
+    standing=st.sampled_from(AlertStatus), followed=st.booleans(), cases=SEVERAL,
 )  # fmt: skip
 CAUSES = st.lists(st.builds(CauseSummary, signature=st.just("s1-1"), count=SEVERAL, example=CASES), max_size=10)
 BODIES = st.one_of(
@@ -116,6 +110,9 @@ BODIES = st.one_of(
         open=SEVERAL,
         unmentioned=SEVERAL,
         failed=TIMES,
+        by_cause=st.booleans(),
+        causes=CAUSES.map(tuple),
+        uncaused=SEVERAL,
     ),
     st.builds(
         StormMembersPayload, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)
@@ -282,7 +279,7 @@ def test_a_list_longer_than_a_paragraph_is_shown_to_its_end() -> None:
 
 def test_titles_are_listed_once_and_as_far_as_there_is_room() -> None:
     results = [Result(id=f"res_{n}", title=f"{n % 300:03} " + "x" * 90) for n in range(1000)]
-    titles, listed = payloads.collect_titles(results)
+    titles, listed = payload_parts.collect_titles(results)
     assert titles[0].endswith(" (×4)")
     assert 80 < len(titles) < 100
     assert listed == sum(4 if title.endswith("(×4)") else 3 for title in titles)
@@ -402,6 +399,17 @@ def test_a_run_with_one_cause_says_so_in_one_line() -> None:
     assert "cause" not in render_accepted(make_claim(alone))
 
 
+def test_a_storm_names_its_causes_and_says_if_one_explains_it() -> None:
+    cause = CauseSummary(signature="s1-1", count=30, example=case(1, "timeout"))
+    other = CauseSummary(signature="s1-2", count=2, example=case(2, "refused"))
+    storm = StormPayload(since=NOW, last=NOW, alerts=30, failures=30, members=30, open=30, causes=(cause,))
+    assert "*One cause explains it:* *30×* timeout" in render_accepted(make_claim(storm))
+    said = render_accepted(make_claim(storm.model_copy(update={"causes": (cause, other), "uncaused": 5})))
+    for part in ("*Causes*", "*30×* timeout", "*2×* refused", "and 5 failures of other causes"):
+        assert part in said, part
+    assert "explains" not in said
+
+
 def test_an_edit_is_never_late() -> None:
     assert "told late" not in render_accepted(make_claim(run_body(), NotificationKind.EDIT, happened=NOW - 10_800))
 
@@ -414,4 +422,4 @@ def test_secrets_are_not_even_stored() -> None:
     run = Run(id="run_1", title=secret, project_name=secret, url=f"https://zof.ai/?k={secret}")
     body = RunAlertPayload(run=RunSummary.from_run(run, Outcome.FAILED), bad=1, top=(CaseSummary.from_result(result),))
     assert secret not in json.dumps(payloads.dump_payload(body))
-    assert secret not in json.dumps(payloads.collect_titles([result]))
+    assert secret not in json.dumps(payload_parts.collect_titles([result]))

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import merge_summaries
-from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, FailurePayload, RunAlertPayload, RunSummary
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import AlertStatus, StormPayload
+from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.views.alerts.alert_cards import past_resolution, status_change
+from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.components import (
     count_noun,
@@ -44,6 +46,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
         ),
         *_place_blocks(body),
         *past_resolution(body, context.present),
+        *past_cause_blocks(body),
         *status_change(body),
         context_block(f"{_open_text(body)} What you do here applies to the cause wherever it is seen."),
         *status_blocks(context.present),

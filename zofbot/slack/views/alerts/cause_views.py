@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CauseReplyPayload, CauseSummary, RunAlertPayload
+from zofbot.notifications.alert_payloads import RunAlertPayload
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.thread_payloads import CauseReplyPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import (
     case_buttons,
@@ -62,6 +64,8 @@ def _more_note(more: int) -> list[Block]:
 def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
     """Render the failures of a run that have the same cause: their text, and the titles of the cases."""
     sentence = f"{count_noun(body.count, 'case')} {'failing again ' if body.again else ''}with the same cause"
+    where = " · ".join(filter(None, (text.escape_line(body.project, 85), text.escape_line(body.environment, 85))))
+    sentence = f"{sentence}, {where}" if where else sentence
     why = text.escape_line(body.case.why.partition("\n")[0], 150)
     blocks = [
         section_block(f"{'🔁' if body.again else '❌'} *{sentence}*"),

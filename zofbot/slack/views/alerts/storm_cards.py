@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import text
-from zofbot.notifications.payloads import MAX_LINK_LENGTH, AlertStatus, StormMember, StormMembersPayload, StormPayload
+from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
 from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
