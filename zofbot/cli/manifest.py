@@ -18,4 +18,5 @@ def manifest(
 
     if url and not url.startswith("https://"):
         exit_with(2, "--url must start with https://, because Slack calls nothing else.")
-    sys.stdout.write(render_manifest(url, prepare_settings().unfurl_domains))
+    settings = prepare_settings()
+    sys.stdout.write(render_manifest(url, settings.unfurl_domains, emails=settings.finds_people_by_email))

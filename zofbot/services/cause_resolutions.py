@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zofbot.alerting.history.cause_memory import load_resolution, resolution_field
 from zofbot.alerting.state import causes_hash, failure_hash, storms_hash
-from zofbot.alerting.storm_record import members_of
+from zofbot.alerting.storms.storm_members import members_of
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payloads import FailurePayload, causes_of, load_payload_json
