@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.payloads import CauseReplyPayload, CauseSummary, RunAlertPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import (
     case_buttons,
     case_row,
-    count_noun,
     failure_blocks,
     lookup_button,
     paragraph_blocks,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.payloads import MAX_LINK_LENGTH, AlertStatus, StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
-from zofbot.slack.views.components import as_run, count_noun, format_moment, paragraph_blocks, with_mentions
+from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
