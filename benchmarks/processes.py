@@ -26,7 +26,8 @@ from aiohttp import web
 from zofbot.cli.serve import tune_garbage_collector
 from zofbot.clock import Clock
 from zofbot.delivery.dispatcher import Dispatcher
-from zofbot.http.server import ZofWebhookEndpoint, build_app
+from zofbot.http.server import build_app
+from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.notifications.notification import Claim, Obsolete
 from zofbot.notifications.still_wanted import is_claim_wanted
 from zofbot.observability.emitter import EventEmitter

@@ -7,33 +7,28 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from aiohttp import web
 
+from zofbot.clients import Clients, make_zof_client, open_slack_client
 from zofbot.clock import Clock
 from zofbot.concurrency import BackgroundTasks, cancel_tasks
 from zofbot.config.secret_reload import ReadSettings, SecretReloader
 from zofbot.config.settings import Settings
-from zofbot.container import Services, make_zof_client, open_slack_client
+from zofbot.container import Services
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import SettingsError, SlackError, StoreUnavailable
-from zofbot.http.server import SlackEndpoint, ZofWebhookEndpoint, build_app, serve_app
+from zofbot.http.server import build_app, serve_app
 from zofbot.http.socket_mode import SocketMode
 from zofbot.listeners import SlackApp
-from zofbot.listeners.context import ListenerContext
 from zofbot.observability.emitter import EventEmitter
-from zofbot.observability.events.calls import ZofCall
 from zofbot.observability.events.health import ReadinessChecked
 from zofbot.observability.metrics import Metrics
-from zofbot.observability.trace_recorder import TraceRecorder
-from zofbot.services.canary import ZofClock
-from zofbot.services.catalog import Catalog
-from zofbot.services.triage import TriageService
 from zofbot.slack.client import SlackClient
 from zofbot.slack.identity import BotIdentity
 from zofbot.store import Store, open_store
-from zofbot.store.audit import AuditLog
 from zofbot.store.health import log_problems
 from zofbot.store.outbox import Outbox
 from zofbot.store.redis_server.embedded import start_embedded, supervise_embedded
@@ -113,31 +108,16 @@ async def run_bot(
     metrics = Metrics()
     events = EventEmitter(metrics)
     async with AsyncExitStack() as stack:
-        address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
-        store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
-        await log_problems(store.client)
-        await claim_schema(store.keyspace)
-        notifier = await stack.enter_async_context(open_slack_client(settings, events, clock))
-        zof_clock = ZofClock(clock)
-        events.add_hook(ZofCall, zof_clock.read_reply_time)
-        zof = make_zof_client(settings, events, clock, store)
-        stack.push_async_callback(zof.aclose)
-        services = Services(settings, store, zof, notifier, events, clock)
-        events.add_hook(TraceRecorder, services.traces.add_trace)
-        trace_task = asyncio.create_task(services.traces.run())
-        stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
-        stack.push_async_callback(cancel_tasks, trace_task)
+        services = await _open_services(stack, settings, events, clock)
         rotation = SecretReloader(settings, read_settings or (lambda: settings), clock)
-        bot = Zofbot("", store, notifier, metrics, events, services.outbox, rotation, clock)
+        bot = Zofbot("", services.store, services.notifier, metrics, events, services.outbox, rotation, clock)
         if workers:
-            await _start_workers(stack, services, zof_clock)
+            await _start_workers(stack, services)
         if endpoints:
             await _open_endpoints(stack, services, bot)
         elif settings.zofbot_metrics_port:
             metrics_app = build_app(None, metrics, bot.list_unready)
-            bot.url = await _serve_on_port(
-                stack, metrics_app, clock, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port
-            )
+            bot.url = await _serve_on_port(stack, metrics_app, settings, "ZOFBOT_METRICS_PORT", clock)
         stack.push_async_callback(cancel_tasks, asyncio.create_task(bot.identify_bot()))
         rotation.add_callbacks(services.use_secrets)
         stack.push_async_callback(cancel_tasks, asyncio.create_task(rotation.run()))
@@ -148,6 +128,22 @@ async def run_bot(
         log.info("zofbot stops")
 
 
+async def _open_services(stack: AsyncExitStack, settings: Settings, events: EventEmitter, clock: Clock) -> Services:
+    """Connect to Redis, Slack and Zof, and make the services; traces are written until the bot stops."""
+    address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
+    store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
+    await log_problems(store.client)
+    await claim_schema(store.keyspace)
+    slack = await stack.enter_async_context(open_slack_client(settings, events, clock))
+    zof = make_zof_client(settings, events, clock, store)
+    stack.push_async_callback(zof.aclose)
+    services = Services(settings, Clients(store, zof, slack), events, clock)
+    trace_task = asyncio.create_task(services.traces.run())
+    stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
+    stack.push_async_callback(cancel_tasks, trace_task)
+    return services
+
+
 async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
     """Start the embedded Valkey and restart it whenever it dies; return its URL."""
     address = await stack.enter_async_context(start_embedded(folder, clock))
@@ -155,7 +151,7 @@ async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Cloc
     return address
 
 
-async def _start_workers(stack: AsyncExitStack, services: Services, zof_clock: ZofClock) -> None:
+async def _start_workers(stack: AsyncExitStack, services: Services) -> None:
     """Deliver and poll until the bot stops; sends in progress may then finish."""
     dispatcher, poller, run_commands = services.make_dispatcher(), services.make_poller(), services.run_commands
     delivery_task = asyncio.create_task(dispatcher.run())
@@ -163,7 +159,7 @@ async def _start_workers(stack: AsyncExitStack, services: Services, zof_clock: Z
     stack.push_async_callback(services.hints.aclose)
     stack.push_async_callback(cancel_tasks, asyncio.create_task(poller.run()))
     if services.settings.zofbot_canary_channel:
-        stack.push_async_callback(cancel_tasks, asyncio.create_task(services.make_canary(zof_clock).run()))
+        stack.push_async_callback(cancel_tasks, asyncio.create_task(services.make_canary().run()))
     stack.push_async_callback(cancel_tasks, asyncio.create_task(run_commands.run()))
 
 
@@ -174,61 +170,44 @@ async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[N
 
 
 async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
-    settings, events, clock = services.settings, services.events, services.clock
-    background_tasks = BackgroundTasks()
+    """Serve Slack, Zof's webhooks and the health endpoints until the bot stops; replies in progress may then finish."""
+    background_tasks = BackgroundTasks(services.events)
     stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
-    context = ListenerContext(
-        services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
-        events, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, events),
-        services.people, services.roles, AuditLog(services.store.keyspace),
-        services.run_commands, services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note,
-        settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
-    )  # fmt: skip
-    slack_app = SlackApp(context, services.notifier.client)
+    slack_app = SlackApp(services.make_listener_context(background_tasks), services.notifier.client)
     stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.home_updater.update_homes()))
-    slack_endpoint = (
-        SlackEndpoint(slack_app, settings.signing_secrets, events, clock) if settings.signing_secrets else None
-    )
-    zof_endpoint = None
-    if settings.webhook_secrets:
-        zof_endpoint = ZofWebhookEndpoint(
-            services.hints,
-            settings.webhook_secrets,
-            settings.zof_signature_header,
-            events,
-            clock,
-            note=services.trials.record_arrival,
-        )
-
-    def use_fresh_secrets(fresh: Settings) -> None:
-        if slack_endpoint:
-            slack_endpoint.use_secrets(fresh.signing_secrets)
-        if zof_endpoint:
-            zof_endpoint.use_secrets(fresh.webhook_secrets)
-
-    bot.rotation.add_callbacks(use_fresh_secrets)
-    bot.url = await _serve_on_port(
-        stack,
-        build_app(slack_endpoint, bot.metrics, bot.list_unready, zof_endpoint),
-        clock,
-        settings.host,
-        "PORT",
-        settings.port,
-    )
-    if settings.uses_socket_mode:
-        token = settings.slack_app_token.get_secret_value()
-        bot.socket = socket = SocketMode(slack_app, services.notifier, token, events, clock)
+    slack_endpoint, zof_endpoint = services.make_slack_endpoint(slack_app), services.make_zof_endpoint()
+    if slack_endpoint:
+        bot.rotation.add_callbacks(lambda fresh: slack_endpoint.use_secrets(fresh.signing_secrets))
+    if zof_endpoint:
+        bot.rotation.add_callbacks(lambda fresh: zof_endpoint.use_secrets(fresh.webhook_secrets))
+    web_app = build_app(slack_endpoint, bot.metrics, bot.list_unready, zof_endpoint)
+    bot.url = await _serve_on_port(stack, web_app, services.settings, "PORT", services.clock)
+    if services.settings.uses_socket_mode:
+        bot.socket = socket = _start_socket_mode(stack, services, slack_app)
         bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
-        stack.push_async_callback(socket.close)
-        socket.start()  # connects in the background and retries; list_unready reports whether it is connected
 
 
-async def _serve_on_port(  # noqa: PLR0913, PLR0917
-    stack: AsyncExitStack, web_app: web.Application, clock: Clock, host: str, setting: str, port: int
+def _start_socket_mode(stack: AsyncExitStack, services: Services, slack_app: SlackApp) -> SocketMode:
+    """Connect in the background and retry; ``Zofbot.list_unready`` says whether it is connected."""
+    token = services.settings.slack_app_token.get_secret_value()
+    socket = SocketMode(slack_app, services.notifier, token, services.events, services.clock)
+    stack.push_async_callback(socket.close)
+    socket.start()
+    return socket
+
+
+async def _serve_on_port(
+    stack: AsyncExitStack,
+    web_app: web.Application,
+    settings: Settings,
+    setting: Literal["PORT", "ZOFBOT_METRICS_PORT"],
+    clock: Clock,
 ) -> str:
+    """Serve on the port named by ``setting``; return the URL. Raises SettingsError if it cannot be opened."""
+    port = settings.port if setting == "PORT" else settings.zofbot_metrics_port
     try:
-        return await stack.enter_async_context(serve_app(web_app, host, port, clock))
+        return await stack.enter_async_context(serve_app(web_app, settings.host, port, clock))
     except OSError as error:
         raise SettingsError(
-            [f"{setting} {port} on HOST {host} cannot be opened ({error.strerror}): set another."]
+            [f"{setting} {port} on HOST {settings.host} cannot be opened ({error.strerror}): set another."]
         ) from error

@@ -11,6 +11,8 @@ import structlog
 
 from zofbot.clock import timeout
 from zofbot.observability import trace_recorder
+from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.health import BackgroundTaskCanceled, BackgroundTaskFailed
 from zofbot.observability.trace_recorder import TraceRecorder
 
 log = structlog.get_logger()
@@ -41,9 +43,10 @@ def is_cancel_requested() -> bool:
 
 
 class BackgroundTasks:
-    """The background tasks of one process; a failure is logged with its traceback."""
+    """The background tasks of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventEmitter) -> None:
+        self._events = events
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -58,10 +61,9 @@ class BackgroundTasks:
     def _on_task_done(self, recorder: TraceRecorder | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
-            trace_recorder.record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
+            self._events.emit(BackgroundTaskCanceled())
         elif error := task.exception():
-            log.error("errand failed", exc_info=error)
-            trace_recorder.record_error(error)
+            self._events.emit(BackgroundTaskFailed(error))
         if recorder:
             recorder.release()
 

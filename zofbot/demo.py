@@ -16,7 +16,7 @@ from zofbot.config.settings import Settings
 from zofbot.domain.commands import SLASH_COMMAND, VERBS, usage_hint
 from zofbot.domain.errors import SettingsError
 from zofbot.simulator.quota import MinuteQuota
-from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
+from zofbot.simulator.seed import ANA, CAUSES_CHANNEL, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
@@ -37,6 +37,7 @@ RUN_SECONDS = 8.0
 DEMO_SUBSCRIPTIONS = {
     QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL_GROUP}>",
     CHECKOUT_CHANNEL: "project:checkout env:production group:case",
+    CAUSES_CHANNEL: "project:* group:cause",
 }
 """Channels subscribed from the start, with the filters that Ana typed there."""
 

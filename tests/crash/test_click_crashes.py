@@ -19,8 +19,8 @@ from tests.support.crash_proxy import ProxyFuse, crash_proxy
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.paths import ROOT
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
+from zofbot.clients import make_zof_client
 from zofbot.clock import Clock, MovableClock
-from zofbot.container import make_zof_client
 from zofbot.services.run_commands import RunCommands
 from zofbot.simulator.slack.model import Channel, PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement

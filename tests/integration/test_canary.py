@@ -21,9 +21,9 @@ from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
+from zofbot.clients import make_zof_client
 from zofbot.clock import Clock, MovableClock
 from zofbot.concurrency import cancel_tasks
-from zofbot.container import make_zof_client
 from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
 from zofbot.domain.errors import StoreUnavailable, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import NotificationKind, NotificationState

@@ -9,7 +9,7 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.rules import NOON, RuleBench, failed_finding, make_subscription
-from zofbot.notifications import payloads
+from zofbot.notifications import alert_payloads, payloads
 from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -89,5 +89,5 @@ def test_a_long_list_of_cases_is_counted() -> None:
 def test_a_body_from_before_that_was_kept_is_read() -> None:
     old = {"card": "run", "run": {"id": "run_1"}, "mention": ["U1"]}
     body = payloads.load_payload(old)
-    assert isinstance(body, payloads.RunAlertPayload)
+    assert isinstance(body, alert_payloads.RunAlertPayload)
     assert body.owners == ()

@@ -23,8 +23,9 @@ from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import run_bot
 from zofbot.domain.model import Outcome, Run, Schedule
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
-from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
+from zofbot.notifications.payload_parts import CaseSummary, RunSummary
 from zofbot.polling import status
 from zofbot.services.daily_stats import CACHE_SECONDS, summarize_runs
 from zofbot.simulator.blockkit import blocks

@@ -11,20 +11,13 @@ import pytest
 import structlog
 
 from tests.support.bot import RunningBot, text_of, wait_until
+from zofbot.clients import Clients, make_zof_client
 from zofbot.concurrency import BackgroundTasks
-from zofbot.container import make_links, make_zof_client
+from zofbot.container import Services
 from zofbot.domain.errors import ZofRejected
-from zofbot.domain.permissions import Roles
 from zofbot.listeners.context import ListenerContext
 from zofbot.observability.log_config import configure_logging
-from zofbot.services.catalog import Catalog
-from zofbot.services.run_commands import RunCommands
-from zofbot.services.triage import TriageService
-from zofbot.slack.directory import Directory
 from zofbot.slack.views.blocks import Message
-from zofbot.store.audit import AuditLog
-from zofbot.store.subscriptions import Subscriptions
-from zofbot.store.traces import TraceStore, TraceWriter
 
 KNOWN = "correct-horse-battery"
 PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
@@ -106,27 +99,10 @@ async def test_one_line_a_call_to_zof_says_how_it_went(bot: RunningBot) -> None:
 
 @pytest.fixture
 async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
-    app, settings, clock = bot.app, bot.settings, bot.world.clock
-    zof = make_zof_client(settings, app.events, clock)
-    subscriptions = Subscriptions(app.store.keyspace)
-    rooms = (app.store, subscriptions, app.outbox, app.notifier)
-    failures, people = TriageService(app.outbox, clock, app.events), Directory(app.notifier, clock)
-    audit = AuditLog(app.store.keyspace)
-    traces = TraceWriter(TraceStore(app.store.keyspace), app.events, clock)
-    own = (audit, RunCommands(app.outbox, zof, clock), traces, Catalog(zof, clock))
-    yield ListenerContext(
-        zof,
-        *rooms,
-        BackgroundTasks(),
-        app.events,
-        make_links(settings),
-        "auto",
-        clock,
-        failures,
-        people,
-        Roles(),
-        *own,
-    )
+    app, clock = bot.app, bot.world.clock
+    zof = make_zof_client(bot.settings, app.events, clock)
+    services = Services(bot.settings, Clients(app.store, zof, app.notifier), app.events, clock)
+    yield services.make_listener_context(BackgroundTasks(app.events))
     await zof.aclose()
 
 

@@ -21,7 +21,7 @@ from zofbot.polling import cursor
 from zofbot.simulator.quota import MinuteQuota
 from zofbot.slack.errors import DEFERRED_REASONS, REASONS_BY_HANDLING, RefusalHandling
 from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, Action
-from zofbot.zof.webhook import parse_hint
+from zofbot.zof.webhook_event import parse_hint
 
 
 def parse_series(text: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:

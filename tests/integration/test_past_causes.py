@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -101,3 +102,28 @@ async def test_a_new_a_known_and_a_flaky_failure_are_told_apart_and_the_flaky_on
     hears.world.clock.advance(600)
     await wait_until(lambda: any("Escalated" in line for line in thread_of(hears, young)))
     assert not any("Escalated" in line for line in thread_of(hears, slow_root))
+
+
+async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_buttons(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe layout:flat")
+    assert "No failures with a known cause" in await hears.answer_text("/zof causes")
+    await end_run(hears, cart=STALE, wish_list=STALE.replace("3", "5"), search="ConnectionError: no route to host")
+    first = await next_root(hears, 1)
+    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(first))
+    await end_run(hears, cart=STALE)
+    await next_root(hears, 2)
+    listed = await hears.answer_text("/zof causes 2d")
+    assert "2 causes in the last 2d" in listed
+    assert listed.index("expected 3 items") < listed.index("no route to host")
+    assert "3 failures" in listed
+    assert "2 alerts, 1 open" in listed
+    signature = re.findall(r"s\d+-[0-9a-f]{16}", listed)[0]
+    shown = await hears.answer_text(f"/zof cause {signature[-8:]}")
+    assert "seen 2 times since" in shown
+    assert "last resolved by ben: _stale fixture_ (Test bug, " in shown
+    assert "zof_triage_acknowledge" in shown
+    assert f"Cause `{signature}`" in shown
+    assert "No cause of this channel has the ID" in await hears.answer_text("/zof cause s1-ffff")
+    await hears.stage.people.open_home("U0ANA")
+    await wait_until(lambda: "Top causes" in str(hears.world.slack.homes.get("U0ANA")))

@@ -13,8 +13,8 @@ from tests.support.failing_runs import SECRET, fail_run
 from tests.support.triage import audit_entries, button_of, forget_alert, press_button, raise_alert, thread_of
 from tests.support.virtual_time import test_clock
 from zofbot.alerting.state import command_hash
+from zofbot.clients import make_zof_client
 from zofbot.clock import Clock, MovableClock
-from zofbot.container import make_zof_client
 from zofbot.services.run_commands import MAX_RETRY_SECONDS, RunCommand, RunCommands
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.triage import Actor

@@ -17,10 +17,11 @@ from pydantic import SecretStr
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.metric_values import metric_value
+from zofbot.clients import Clients, make_zof_client
 from zofbot.clock import Clock
 from zofbot.config.secret_reload import SECRET_FIELDS, SecretReloader
 from zofbot.config.settings import Settings, load_settings
-from zofbot.container import Services, make_zof_client
+from zofbot.container import Services
 from zofbot.domain.errors import SettingsError
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.log_config import configure_logging
@@ -99,14 +100,9 @@ async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connecti
 
 async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
-    rooms = Services(
-        files.now,
-        bot.app.store,
-        make_zof_client(files.now, EventEmitter(), Clock()),
-        bot.app.notifier,
-        EventEmitter(),
-        Clock(),
-    )
+    events = EventEmitter()
+    zof = make_zof_client(files.now, events, Clock())
+    rooms = Services(files.now, Clients(bot.app.store, zof, bot.app.notifier), events, Clock())
     files.write_files(zof_api_key="another-key-for-zof")
     rooms.use_secrets(files.now)
     with record_trace(rooms.traces.add_trace, "request", Clock(), "req_1") as made:

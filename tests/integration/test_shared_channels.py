@@ -14,16 +14,11 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_p
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    ActionPayload,
-    CaseAlertPayload,
-    CaseSummary,
-    PlatformEventPayload,
-    ResultPayload,
-    RunAlertPayload,
-    RunSummary,
-)
+from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.payload_parts import CaseSummary, RunSummary
+from zofbot.notifications.thread_payloads import ActionPayload, ResultPayload
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.slack.shared_channels import redact_for_shared_channels
 from zofbot.slack.views.renderer import render_notification

@@ -296,7 +296,7 @@ async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(va
 
 async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
     kept: list[TraceRecorder] = []
-    errands = BackgroundTasks()
+    errands = BackgroundTasks(EventEmitter())
 
     async def first() -> None:
         await asyncio.sleep(0.01)

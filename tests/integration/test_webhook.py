@@ -24,7 +24,8 @@ from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.http.limits import MAX_BODY_BYTES
-from zofbot.http.server import ZofWebhookEndpoint, build_app
+from zofbot.http.server import build_app
+from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.simulator.server import SimulatorServer
@@ -33,7 +34,8 @@ from zofbot.simulator.zof.webhooks import Webhooks, sign_body
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.pending_runs import EVENT_TTL_SECONDS, MAX_PENDING_RUNS, PendingRun, PendingRuns
 from zofbot.store.webhook_trials import TrialArrival
-from zofbot.zof.webhook import IGNORED_TYPES, PLATFORM_EVENT_TYPES, RUN_END_TYPES, WebhookHint, is_signed, parse_hint
+from zofbot.zof.webhook_event import IGNORED_TYPES, PLATFORM_EVENT_TYPES, RUN_END_TYPES, WebhookHint, parse_hint
+from zofbot.zof.webhook_signature import is_signed
 
 NOW = datetime(2026, 6, 1, 8, 20, tzinfo=UTC)
 SECRET, PREVIOUS = "a-new-secret", "an-old-secret"

@@ -360,7 +360,7 @@ async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: SimulatorSe
 
 async def test_what_an_operator_types_does_not_wait_for_the_framework() -> None:
     looks = (
-        "import sys, zofbot.container, zofbot.cli.stored_data, zofbot.diagnostics.runner; "
+        "import sys, zofbot.clients, zofbot.cli.stored_data, zofbot.diagnostics.runner; "
         "sys.exit('slack_bolt' in sys.modules)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", looks)

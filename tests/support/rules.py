@@ -8,7 +8,7 @@ from typing import Any
 from zofbot.alerting.rules import Decision, DecisionReason, decide_finding
 from zofbot.alerting.state import RuleState, scope_key
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.notifications import payloads
+from zofbot.notifications import alert_payloads, payloads, thread_payloads
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription, parse_filters
 
@@ -77,12 +77,12 @@ class RuleBench:
             self.told.get(f"recovered-edit:{reply.key.removeprefix('recovered:')}", reply).body for reply in replies
         ]
         read = [
-            (reply.key, payloads.RecoveryPayload.model_validate(body))
+            (reply.key, thread_payloads.RecoveryPayload.model_validate(body))
             for reply, body in zip(replies, shown, strict=True)
         ]
         return {(name, body.title, body.after, body.run.id) for name, body in read}
 
-    def latest_body(self, root: str) -> payloads.RunAlertPayload | payloads.CaseAlertPayload:
+    def latest_body(self, root: str) -> alert_payloads.RunAlertPayload | alert_payloads.CaseAlertPayload:
         """Return a root's current body, after its last edit."""
         latest = [
             item
@@ -90,7 +90,7 @@ class RuleBench:
             if root in (item.key if item.kind is NotificationKind.ROOT else "", item.root)
         ]
         body = payloads.load_payload([item for item in latest if item.kind is not NotificationKind.REPLY][-1].body)
-        assert isinstance(body, (payloads.RunAlertPayload, payloads.CaseAlertPayload))
+        assert isinstance(body, (alert_payloads.RunAlertPayload, alert_payloads.CaseAlertPayload))
         return body
 
 

@@ -14,7 +14,7 @@ from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, f
 from zofbot.alerting.storm_record import update_member
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.model import Outcome
-from zofbot.notifications.payloads import Resolution
+from zofbot.notifications.past_causes import Resolution
 from zofbot.subscriptions import Grouping, RunFinding
 
 FLAP_WINDOW_SECONDS = 3600.0
@@ -57,7 +57,8 @@ class Alert(BaseModel):
     must pass after ``last`` for it to recover; ``heals`` are the runs in which they did. ``partial``: some failed
     cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the relapses
     in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports flapping, and
-    ``replies`` are the keys of the latest replies about causes.
+    ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands for all cases with that
+    cause in its scope.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -82,6 +83,7 @@ class Alert(BaseModel):
     relapsed: float | None = None
     line: str = ""
     replies: tuple[str, ...] = ()
+    signature: str = ""
     critical: bool = False
     storm: str = ""
     body: dict[str, Any]
@@ -189,6 +191,11 @@ def _has_unread_failures(alert: Alert) -> bool:
 def case_field(case: str) -> str:
     """Return the hash field of a case's alert."""
     return f"case:{case}" if len(case) <= 100 else f"case:{short_hash(case)}"
+
+
+def cause_field(storm: str) -> str:
+    """Return the hash field of the alert of a cause in one scope; ``storm`` is the key of the cause's message."""
+    return f"cause:{short_hash(storm)}"
 
 
 def run_field(run_id: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 
+from zofbot.alerting.causes import signature_of
 from zofbot.alerting.counting import Count, count_case, count_run
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.domain.model import Result
-from zofbot.notifications import payloads
-from zofbot.notifications.payloads import Owner
+from zofbot.notifications import payload_parts
+from zofbot.notifications.payload_parts import Owner
 from zofbot.subscriptions import (
     Broadcast,
     Grouping,
@@ -86,11 +87,15 @@ class ChannelAudience:
         return tuple(self._build_owner(taker, taken) for taker, taken in pairs if taker.mention)[:MAX_OWNERS]
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
-        filters = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+        names = ("project", "env", "case", "branch", "tag", "owner")
+        filters = format_filters(Subscription(**{name: getattr(taker, name) for name in names})) or "all failures"
         titles = [result.title or result.id for result in self.results if result.id in taken]
-        named = tuple(payloads.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
+        named = tuple(payload_parts.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
-            mention=taker.mention, wish=payloads.clean_text(filters, 150), cases=named, more=len(titles) - len(named)
+            mention=taker.mention,
+            wish=payload_parts.clean_text(filters, 150),
+            cases=named,
+            more=len(titles) - len(named),
         )
 
     @property
@@ -192,7 +197,7 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
     firsts: dict[str, tuple[Result, Grouping]] = {}
     for item in through:
         for result in item.through:
-            firsts.setdefault(result.id, (result, item.subscription.group))
+            firsts.setdefault(result.id, (result, _grouping_of(result, item.subscription)))
     made = [
         _build_audience(channel, group, [r for r, its in firsts.values() if its is group], through)
         for group in Grouping
@@ -206,6 +211,13 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
             channel, Grouping.RUN, (), tuple(item.subscription for item in alone), counted=_longest_counts(alone)
         )
     ]
+
+
+def _grouping_of(result: Result, subscription: Subscription) -> Grouping:
+    """Return how a subscription groups a failure; one without a text has no known cause, and is told with its run."""
+    if subscription.group is Grouping.CAUSE and not signature_of(result):
+        return Grouping.RUN
+    return subscription.group
 
 
 def _build_audience(

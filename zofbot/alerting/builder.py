@@ -12,6 +12,7 @@ from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
 from zofbot.alerting.causes import (
     describe_case,
     group_by_cause,
+    member_causes,
     signature_of,
     summarize_case,
     summarize_causes,
@@ -27,19 +28,14 @@ from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE, StormCandidate, StormP
 from zofbot.alerting.thread_replies import ReplyStyle, ThreadReplies
 from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.past_causes import PastCause
-from zofbot.notifications.payloads import (
-    MAX_LINK_LENGTH,
-    AlertStatus,
-    CaseAlertPayload,
-    Resolution,
-    RunAlertPayload,
-    StormMember,
-)
+from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
+from zofbot.notifications.storm_payloads import StormMember
 from zofbot.subscriptions import Broadcast, Grouping, RunFinding
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import EscalationPolicy, TriageRecord
@@ -91,7 +87,7 @@ class AlertBuilder:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
         at = self.finding.happened
         again = alert.is_relapse(at)
-        snoozer = self._find_snoozer(alert) if again else ""
+        snoozer = self._find_snoozer(alert) if again else ()
         more = [case for case in map(case_key, self.audience.results) if case not in alert.cases]
         reopened = again or bool(more)
         status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
@@ -163,7 +159,7 @@ class AlertBuilder:
     def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
         at = self.finding.happened
         again = alert.is_relapse(at)
-        snoozer = self._find_snoozer(alert) if again else ""
+        snoozer = self._find_snoozer(alert) if again else ()
         before = CaseAlertPayload.model_validate(alert.body)
         counts = before.count + (self.finding.run.id not in alert.runs)
         latest = self._case_body(case_key(results[0]), results[0]) if at >= alert.last else before
@@ -203,9 +199,10 @@ class AlertBuilder:
             self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, alert.key, alert.body))
         self._thread.edit(alert)
 
-    def _find_snoozer(self, alert: Alert) -> str:
-        """Return the id of the person whose snooze was active when it recovered, or an empty string."""
-        return self.alerts.records.snoozer_before_relapse(alert.key, alert.body, alert.body.get("turned") or 0.0)
+    def _find_snoozer(self, alert: Alert) -> tuple[str, ...]:
+        """Return the id of the person whose snooze was active when it recovered, if any."""
+        snoozer = self.alerts.records.snoozer_before_relapse(alert.key, alert.body, alert.body.get("turned") or 0.0)
+        return (snoozer,) if snoozer else ()
 
     def _report_wake_up(self, before: Alert, alert: Alert) -> None:
         """Notify the person whose snooze ends because of this failure."""
@@ -275,7 +272,8 @@ class AlertBuilder:
     ) -> Alert:
         """Create an alert and add its notification: its own message, or a line in a storm summary."""
         name = idempotency_key(kind, identifier, str(category), self.audience.channel)
-        absorbed = self._place_in_storm(name, identifier, str(category), body.title, failures, burst)
+        member = self._storm_member(name, identifier, body, failures)
+        absorbed = self._place_in_storm(member, str(category), failures, burst=burst)
         left_out = len(self.audience.mention_ids) - len(absorbed.mention)
         body = body.model_copy(update={"mention": absorbed.mention, "unmentioned": left_out})
         made = Alert(
@@ -301,18 +299,25 @@ class AlertBuilder:
         self._schedule_escalations(made)
         return made
 
-    def _place_in_storm(  # noqa: PLR0913, PLR0917  (what a line about it says)
-        self, name: str, identifier: str, category: str, title: str, failures: int, burst: bool
-    ) -> StormPlacement:
-        run, url = self.finding.run, payloads.storable_link(self.finding.run.url)
-        member = StormMember(
+    def _storm_member(
+        self, name: str, identifier: str, body: RunAlertPayload | CaseAlertPayload, failures: int
+    ) -> StormMember:
+        """Return the line about an alert with the key ``name`` in a storm."""
+        run, url = self.finding.run, payload_parts.storable_link(self.finding.run.url)
+        return StormMember(
             key=name,
             id=identifier[:128],
-            title=title,
-            project=payloads.clean_text(run.project, 80),
-            environment=payloads.clean_text(run.environment, 80),
+            title=body.title,
+            project=payload_parts.clean_text(run.project, 80),
+            environment=payload_parts.clean_text(run.environment, 80),
             url=url if len(url) <= MAX_LINK_LENGTH else "",
+            cases=body.cases if isinstance(body, CaseAlertPayload) else 1,
+            causes=member_causes(body, failures),
         )
+
+    def _place_in_storm(
+        self, member: StormMember, category: str, failures: int, *, burst: bool, apart: bool = False
+    ) -> StormPlacement:
         candidate = StormCandidate(
             channel=self.audience.channel,
             member=member,
@@ -326,6 +331,7 @@ class AlertBuilder:
             critical=self.critical,
             run=self._thread.place,
             burst=burst,
+            apart=apart,
         )
         return absorb_into_storm(self.draft, candidate)
 
@@ -381,7 +387,7 @@ class AlertBuilder:
             takers=tuple(taker.id for taker in self.audience.takers),
             case=with_past(describe_case(result), self.finding.past.get(case)),
             past=self._recall_causes([signature_of(result)]),
-            case_id=payloads.clean_text(result.case_id, 128),
+            case_id=payload_parts.clean_text(result.case_id, 128),
             count=count.failures,
             first=self.draft.clamp_to_now(count.first),
             last=self._seen_at,

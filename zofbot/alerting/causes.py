@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from zofbot.alerting.failure_signature import Signature, make_signature
+from zofbot.alerting.failure_signature import VERSION, Signature, make_signature
 from zofbot.domain.model import Result
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import summarize_extras
-from zofbot.notifications.payloads import CaseSummary, CauseSummary
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary
+from zofbot.notifications.text import clip_text
 from zofbot.subscriptions.case_history import CasePast
 from zofbot.subscriptions.events import case_key
 
@@ -23,6 +25,10 @@ MAX_CAUSES = 10
 """Causes of a run that are stored and get a reply, worst first; further ones are only counted."""
 
 
+MAX_CAUSES_OF_MEMBER = 3
+"""Causes of an alert that a storm counts separately."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """Failures of a run with the same signature, sorted by title; an empty signature is for those without a text."""
@@ -33,6 +39,11 @@ class Cause:
     def split_unknown(self) -> list[Cause]:
         """Return the cause itself; without a signature nothing says that it is one, so each failure is apart."""
         return [self] if self.signature else [Cause("", (result,)) for result in self.results]
+
+
+def is_of_other_version(signature: str) -> bool:
+    """Whether other rules made a signature, which therefore cannot be compared."""
+    return signature.partition("-")[0] != VERSION
 
 
 def signature_of_text(text: str) -> Signature:
@@ -71,6 +82,14 @@ def group_by_cause(results: Iterable[Result]) -> list[Cause]:
 def summarize_case(result: Result, most: int = 200) -> CaseSummary:
     """Summarize a result with its signature and at most ``most`` characters of its failure text."""
     return CaseSummary.from_result(result, most, signature_of(result))
+
+
+def member_causes(body: RunAlertPayload | CaseAlertPayload, failures: int) -> tuple[CauseSummary, ...]:
+    """Return the worst causes of an alert's failures in short, for the storm that may count it."""
+    if isinstance(body, RunAlertPayload):
+        return body.causes[:MAX_CAUSES_OF_MEMBER]
+    example = body.case.model_copy(update={"why": clip_text(body.case.why, 200), "extras": ()})
+    return (CauseSummary(signature=body.case.signature, count=failures, example=example),)
 
 
 def describe_case(result: Result) -> CaseSummary:

@@ -34,16 +34,21 @@ class Explanation:
     """Why one channel was notified about a run or not.
 
     ``reasons`` has one per subscription of the channel. ``parts`` are the messages that count the run; ``perhaps``
-    are keys its messages may have had if their records have expired; ``storm`` is the key of the storm summary that
-    counts it, if known. ``decided``: the rules have processed the run.
+    are keys its messages may have had if their records have expired; ``storms`` are the keys of the storm summaries
+    and of the messages of causes that count it, if known. ``decided``: the rules have processed the run.
     """
 
     finding: RunFinding
     reasons: tuple[SubscriptionDecision, ...]
     parts: tuple[CountedMessage, ...] = ()
     perhaps: tuple[str, ...] = ()
-    storm: str = ""
+    storms: tuple[str, ...] = ()
     decided: bool = False
+
+    @property
+    def storm(self) -> str:
+        """The first of ``storms``, or an empty string."""
+        return self.storms[0] if self.storms else ""
 
     @property
     def is_expected(self) -> bool:
@@ -79,9 +84,12 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
         tuple(_as_held(draft, item, held) if held else item for item in own),
         parts,
         perhaps=tuple(_likely_keys(finding, channel)) if was_notified else (),
-        storm=next(
-            filter(None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))),
-            "",
+        storms=tuple(
+            dict.fromkeys(
+                filter(
+                    None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))
+                )
+            )
         ),
         decided=decision is not None or ALL_CHANNELS in decisions,
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from zofbot.alerting.audience import ChannelAudience
 from zofbot.alerting.state import MUTES, DecisionBuilder, held_hash
 from zofbot.domain.model import Result
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Notification
-from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.subscriptions import Grouping, RunFinding, Subscription, quiet_until
 from zofbot.subscriptions.matching import case_names
 from zofbot.subscriptions.mute import Mute, active, read_mutes

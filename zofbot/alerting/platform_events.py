@@ -18,10 +18,11 @@ from zofbot.alerting.reasons import (
 )
 from zofbot.alerting.state import DecisionBuilder, platform_event_key
 from zofbot.alerting.storms import StormCandidate, absorb_into_storm
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import PlatformEventPayload, StormMember
+from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.storm_payloads import StormMember
 from zofbot.subscriptions import Grouping, PlatformEvent, Subscription
 
 
@@ -78,10 +79,10 @@ def _storm_candidate(
 ) -> StormCandidate:
     member = StormMember(
         key=idempotency_key("notice", notice.id, notice.event.value, audience.channel, turn=int(notice.happened)),
-        id=payloads.clean_text(notice.id, 128),
-        title=payloads.clean_text(notice.said or notice.id, 150),
-        project=payloads.clean_text(notice.projects[-1] if notice.projects else "", 80),
-        environment=payloads.clean_text(notice.environment, 80),
+        id=payload_parts.clean_text(notice.id, 128),
+        title=payload_parts.clean_text(notice.said or notice.id, 150),
+        project=payload_parts.clean_text(notice.projects[-1] if notice.projects else "", 80),
+        environment=payload_parts.clean_text(notice.environment, 80),
         followed=False,
     )
     return StormCandidate(
@@ -98,8 +99,8 @@ def _storm_candidate(
 def _build_notification(notice: PlatformEvent, candidate: StormCandidate, mention: tuple[str, ...]) -> Notification:
     body = PlatformEventPayload(
         event=notice.event.value,
-        about=payloads.clean_text(notice.id, 128),
-        said=payloads.clean_text(notice.said, 500),
+        about=payload_parts.clean_text(notice.id, 128),
+        said=payload_parts.clean_text(notice.said, 500),
         run_id=notice.run_id[:128],
         project=candidate.member.project,
         environment=candidate.member.environment,

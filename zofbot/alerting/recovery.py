@@ -23,10 +23,13 @@ from zofbot.alerting.holds import Hold, cases_of, compute_hold, mutes_on
 from zofbot.alerting.state import DecisionBuilder, scope_key
 from zofbot.alerting.storm_record import build_storm_reply, load_storm, storm_key_of
 from zofbot.domain.model import Outcome
-from zofbot.notifications import payloads
+from zofbot.notifications import alert_payloads, payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import AlertStatus, FailurePayload, RecoveryPayload, RunSummary
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.thread_payloads import RecoveryPayload
 from zofbot.subscriptions import Broadcast, EventType, RunFinding, Subscription
 
 NO_HOLD = Hold()
@@ -153,4 +156,4 @@ def _with_recovery(before: Alert, alert: Alert, by: PassingRun, at: float) -> Al
 def _alert_title(alert: Alert) -> str:
     """Return the title of the case or run as the alert's message shows it."""
     body = payloads.load_payload(alert.body)
-    return body.title if isinstance(body, payloads.RunAlertPayload | payloads.CaseAlertPayload) else ""
+    return body.title if isinstance(body, alert_payloads.RunAlertPayload | alert_payloads.CaseAlertPayload) else ""

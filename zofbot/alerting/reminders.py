@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import ReminderPayload
+from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.triage import EscalationPolicy, TriageRecord, TriageState
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from zofbot.alerting.state import RERUN_FIELD, DecisionBuilder, failure_hash, rerun_hash
 from zofbot.domain.model import Outcome
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import RecoveryPayload, RerunResultPayload, RunSummary
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.thread_payloads import RecoveryPayload, RerunResultPayload
 from zofbot.subscriptions import RunFinding
 from zofbot.subscriptions.events import case_key
 
@@ -45,7 +46,7 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
         )
         return
     outcome = finding.outcome if finding.outcome.is_final else Outcome.UNKNOWN
-    failed, _ = payloads.collect_titles(finding.bad)
+    failed, _ = payload_parts.collect_titles(finding.bad)
     known = {*map(case_key, finding.bad), *finding.passed}
     absent = _stored_titles(title for case, title in cases if case not in known)
     body = RerunResultPayload(
@@ -79,4 +80,4 @@ def refresh_card(root: str, at: float) -> Notification:
 
 def _stored_titles(titles: Iterable[str]) -> tuple[str, ...]:
     """Clean titles for storage, at most ``MAX_NAMED_CASES``."""
-    return tuple(payloads.clean_text(title, 100) for title in titles)[:MAX_NAMED_CASES]
+    return tuple(payload_parts.clean_text(title, 100) for title in titles)[:MAX_NAMED_CASES]

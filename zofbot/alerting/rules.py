@@ -16,6 +16,7 @@ from zofbot.alerting.audience import (
 )
 from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
+from zofbot.alerting.cause_alerts import CauseAlertBuilder
 from zofbot.alerting.causes import signatures_of
 from zofbot.alerting.counting import end_rows
 from zofbot.alerting.history.case_outcomes import with_case_history
@@ -35,7 +36,7 @@ from zofbot.alerting.state import DecisionBuilder, HashChanges, RuleState, alert
 from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification
-from zofbot.subscriptions import MatchResult, PlatformEvent, RunFinding, Subscription
+from zofbot.subscriptions import Grouping, MatchResult, PlatformEvent, RunFinding, Subscription
 
 __all__ = [
     "Decision",
@@ -204,7 +205,8 @@ def _decide_channel(
     for audience, mutes in parts:
         hold = compute_hold(draft.now, audience.takers, mutes, critical=critical)
         alerts, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
-        in_storm = AlertBuilder(draft, finding, audience, alerts, hold, critical).build_alerts()
+        builder = CauseAlertBuilder if audience.group is Grouping.CAUSE else AlertBuilder
+        in_storm = builder(draft, finding, audience, alerts, hold, critical).build_alerts()
         schedule_catch_up(draft, channel, hold, before)
         how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
         for taker in audience.takers:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from zofbot.alerting.causes import signatures_of
 from zofbot.notifications.notification import Notification
-from zofbot.notifications.payloads import clean_text
+from zofbot.notifications.payload_parts import clean_text
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 from zofbot.subscriptions.matching import matches_location
 

@@ -1,13 +1,14 @@
 """The record of a storm and of its members, and how both change when a member does. A storm is triaged as one failure.
 
 Stored in one hash per channel (``storms_hash``): ``storm:<key>`` is the storm, ``page:<key>:<number>`` a page of its
-members, and ``in:<member's alert key>`` holds the page and storm of a member.
+members, and ``in:<member's alert key>`` holds the page and storm of a member. ``cause:<signature>`` holds the
+key of the storm that all failures with that signature belong to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -15,16 +16,13 @@ from pydantic import BaseModel, ConfigDict
 from zofbot.alerting.reminders import schedule_reminders
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    Payload,
-    RunSummary,
-    StormMember,
-    StormMembersPayload,
-    StormPayload,
-)
+from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.payload_parts import CauseSummary, RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload, find_sole_cause
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MINUTE_SECONDS = 60.0
@@ -40,6 +38,12 @@ MEMBERS_PER_PAGE = 25
 MAX_MEMBERS = 2000
 """Members kept per channel; beyond that the oldest storms are dropped."""
 
+MIN_PLACES_LISTED = 2
+"""Projects and environments of a cause from which on they are listed in its thread; the card shows one."""
+
+MAX_CAUSES_COUNTED = 10
+"""Causes whose failures are counted separately."""
+
 OPEN_RETENTION_SECONDS, RECOVERED_RETENTION_SECONDS = 14 * 86400.0, 6 * 3600.0
 """Seconds after its last change for which a storm is kept."""
 
@@ -48,7 +52,8 @@ class Storm(BaseModel):
     """A storm as stored. Its key is made from the ``id`` and ``category`` of the alert that started it.
 
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
-    ``recovered`` counts members.
+    ``recovered`` counts members. ``by_cause``: it is the message of one cause, whose members are its alerts in each
+    project and environment; ``causes`` and ``uncaused`` are as in ``StormPayload``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,6 +85,12 @@ class Storm(BaseModel):
     takers: tuple[str, ...] = ()
     critical: bool = False
     run: RunSummary = RunSummary(id="")
+    by_cause: bool = False
+    causes: tuple[CauseSummary, ...] = ()
+    uncaused: int = 0
+    projects: tuple[str, ...] = ()
+    past: tuple[PastCause, ...] = ()
+    resolved: Resolution | None = None
 
     @property
     def storm_key(self) -> str:
@@ -104,6 +115,18 @@ class Storm(BaseModel):
         }
         return self.model_copy(update={"places": counted, **more})
 
+    def with_causes(self, causes: Iterable[CauseSummary], failures: int) -> Storm:
+        """Return a copy that counts so many more failures, by cause as far as ``causes`` says."""
+        known = {cause.signature: cause for cause in self.causes}
+        left = failures if self.causes or self.uncaused else failures + self.failures  # of an earlier version
+        for cause in causes:
+            before = known.get(cause.signature)
+            if before or len(known) < MAX_CAUSES_COUNTED:
+                shown, count = before or cause, cause.count + (before.count if before else 0)
+                known[cause.signature] = shown.model_copy(update={"count": count})
+                left -= cause.count
+        return self.model_copy(update={"causes": tuple(known.values()), "uncaused": self.uncaused + max(0, left)})
+
     def summary_body(self) -> StormPayload:
         """Build the summary's payload; a minute after ``last`` it is shown as over even if nothing closed the storm."""
         rows = [
@@ -112,11 +135,13 @@ class Storm(BaseModel):
             for environment, count in inside.items()
         ]
         rows.sort(key=lambda row: (-row[2], row))
-        shared = self.model_dump(include=set(StormPayload.model_fields) - {"card", "places", "elsewhere", "members"})
+        own = {"card", "places", "elsewhere", "members", "causes"}
+        shared = self.model_dump(include=set(StormPayload.model_fields) - own)
         elsewhere = self.elsewhere + sum(count for *_, count in rows[30:])
         return StormPayload(
-            **shared, places=tuple(rows[:30]), elsewhere=elsewhere, members=self.followed, open=self.open_members
-        )
+            **shared, places=tuple(rows[:30]), elsewhere=elsewhere, members=self.followed, open=self.open_members,
+            causes=tuple(sorted(self.causes, key=lambda cause: (not cause.signature, -cause.count))),
+        )  # fmt: skip
 
 
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
@@ -135,6 +160,27 @@ def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
         draft.set_field(failure_hash(storm.storm_key), "body", payloads.dump_payload_json(storm.summary_body()))
 
 
+def claim_cause(draft: DecisionBuilder, storm: Storm, signature: str, *, anew: bool = False) -> None:
+    """Let further failures with that signature count in the storm, unless another has them; ``anew``: even then."""
+    name, field = storms_hash(storm.channel), f"cause:{signature}"
+    known = draft.read_hash(name).get(field, "")
+    if known != storm.storm_key and (anew or load_storm(draft, storm.channel, known) is None):
+        draft.set_field(name, field, storm.storm_key)
+
+
+def load_storm_of_cause(draft: DecisionBuilder, channel: str, signature: str) -> Storm | None:
+    """Return the storm in which failures with that signature count: one that is of this cause alone."""
+    storm = load_storm(draft, channel, draft.read_hash(storms_hash(channel)).get(f"cause:{signature}", ""))
+    return storm if storm and (storm.by_cause or find_sole_cause(storm.causes, storm.uncaused)) else None
+
+
+def storms_by_cause(draft: DecisionBuilder, channel: str) -> Iterator[Storm]:
+    """Yield a channel's messages of causes."""
+    fields = draft.read_hash(storms_hash(channel)).items()
+    stored = (value for name, value in fields if name.startswith("storm:") and '"by_cause":true' in value)
+    yield from map(Storm.model_validate_json, stored)
+
+
 def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
     """Return the key of the storm that includes the alert with the key ``member``, or an empty string."""
     return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
@@ -147,7 +193,7 @@ def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, car
     """
     name, page = storms_hash(storm.channel), storm.members // MEMBERS_PER_PAGE
     draft.set_field(name, f"in:{member.key}", f"{page} {storm.storm_key}")
-    listed = (*_load_page(draft, storm.channel, storm.storm_key, page), member)
+    listed = (*_load_page(draft, storm.channel, storm.storm_key, page), member.model_copy(update={"causes": ()}))
     _save_page(draft, storm, page, listed, held)
     more: dict[str, Any] = {"members": storm.members + 1, "followed": storm.followed + member.followed}
     if member.followed:
@@ -169,9 +215,8 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     before = next((each for each in listed if each.key == member), None)
     if before is None:
         return
-    after = before.model_copy(
-        update={"standing": AlertStatus(body.get("standing", AlertStatus.OPEN)), "count": body.get("count", 1)}
-    )
+    status, counts = AlertStatus(body.get("standing", AlertStatus.OPEN)), (body.get("count", 1), body.get("cases", 1))
+    after = before.model_copy(update={"standing": status, "count": counts[0], "cases": counts[1]})
     failed = max(storm.failed, float(body.get("last", 0.0)))
     if after == before and failed == storm.failed:
         return
@@ -206,6 +251,20 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -
 def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float) -> Iterator[Notification]:
     """Yield the escalations of the storm as a whole; ``notified_at`` is when its channel is notified (Unix seconds)."""
     yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, notified_at=notified_at)
+
+
+def build_summary(storm: Storm, held: float) -> Notification:
+    """Build the storm's own message; ``held`` is when quiet hours that delay it end (Unix seconds), 0 for none."""
+    return Notification(
+        key=storm.storm_key,
+        kind=NotificationKind.ROOT,
+        channel=storm.channel,
+        body=payloads.dump_payload(storm.summary_body()),
+        happened=storm.since,
+        critical=storm.critical,
+        not_before=held,
+        schema=NOTIFICATION_SCHEMA,
+    )
 
 
 def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, held: float) -> Notification:
@@ -259,6 +318,8 @@ def _storm_of_field(name: str, value: str) -> str:
     match kind:
         case "storm":
             return rest
+        case "cause":
+            return value
         case "page":
             return rest.rpartition(":")[0]
         case "in":
@@ -280,8 +341,10 @@ def _save_page(
     draft.set_field(
         storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", json.dumps(rows, separators=(",", ":"))
     )
+    if storm.by_cause and not number and len(members) < MIN_PLACES_LISTED:
+        return
     name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
-    body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members)
+    body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
     draft.add_notifications(
         build_storm_reply(storm, name, body, storm.since, held),
         build_storm_edit(storm, name, payloads.dump_payload(body), held),

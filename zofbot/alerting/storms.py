@@ -19,6 +19,8 @@ from zofbot.alerting.storm_record import (
     Storm,
     add_member,
     build_storm_edit,
+    build_summary,
+    claim_cause,
     load_storm,
     prune_storms,
     save_storm,
@@ -27,8 +29,8 @@ from zofbot.alerting.storm_record import (
 )
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import idempotency_key
-from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import RunSummary, StormMember
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.storm_payloads import StormMember, find_sole_cause
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MAX_ALERTS_PER_MINUTE = 20
@@ -84,6 +86,8 @@ class StormCandidate(BaseModel):
     critical: bool = False
     run: RunSummary = RunSummary(id="")
     burst: bool = False
+    apart: bool = False
+    """Whether its own message is worked on as a whole, so that no storm takes it in later."""
 
     @property
     def all_lane(self) -> str:
@@ -130,7 +134,8 @@ def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPla
         lane = StormLane(times=lane.times, storm=storm.storm_key)
     else:
         mention = take_mentions(draft, alert.channel, alert.mention, due)
-        alone = (*lane.alone, (due, alert.member, len(alert.mention) - len(mention)))[-MAX_ALERTS_PER_MINUTE:]
+        own = () if alert.apart else ((due, alert.member, len(alert.mention) - len(mention)),)
+        alone = (*lane.alone, *own)[-MAX_ALERTS_PER_MINUTE:]
         lane = StormLane(times=lane.times, alone=alone)
     draft.set_field(name, alert.all_lane, everything.model_dump_json(exclude_defaults=True))
     draft.set_field(name, alert.lane_field, lane.model_dump_json(exclude_defaults=True))
@@ -148,6 +153,7 @@ def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate,
     for at, member, unmentioned in lane.alone:
         if due - at < MINUTE_SECONDS:
             storm = add_member(draft, storm, member, card=member.followed, held=first.held)
+            storm = storm.with_causes(member.causes, sum(cause.count for cause in member.causes) or 1)
             more = {"unmentioned": storm.unmentioned + unmentioned, "run": RunSummary(id="")}
             storm = storm.model_copy(update=more)
     draft.add_notifications(*schedule_escalations(storm, TriageRecord(opened=storm.opened), due))
@@ -159,6 +165,7 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     fresh = not storm.alerts
     edit_at = storm.edit_at if due < storm.edit_at or fresh else max(due, storm.edit_at + EDIT_INTERVAL_SECONDS)
     storm = add_member(draft, storm, alert.member, card=False, held=alert.held)
+    storm = storm.with_causes(alert.member.causes, alert.failures)
     storm = storm.with_failures(alert.member.project, alert.member.environment, alert.failures)
     unmentioned = len(alert.mention) - (len(storm.mention) if fresh else 0)
     more = {
@@ -174,28 +181,18 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
         storm = update_standing(draft, storm, alert.happened, alert.run.id)
         draft.add_notifications(*schedule_escalations(storm, TriageRecord(turn=storm.turn, opened=alert.happened), due))
     save_storm(draft, storm)
+    cause = find_sole_cause(storm.causes, storm.uncaused)
+    if cause:
+        claim_cause(draft, storm, cause.signature)
     body = payloads.dump_payload(storm.summary_body())
     if fresh:
-        draft.add_notifications(_build_summary(storm, alert.held))
+        draft.add_notifications(build_summary(storm, alert.held))
     else:
         draft.add_notifications(build_storm_edit(storm, storm.storm_key, body, edit_at))
     draft.add_notifications(
         *(build_storm_edit(storm, storm.storm_key, body, at, _closing_key(storm, at)) for at in _closing_times(due))
     )
     return storm
-
-
-def _build_summary(storm: Storm, held: float) -> Notification:
-    return Notification(
-        key=storm.storm_key,
-        kind=NotificationKind.ROOT,
-        channel=storm.channel,
-        body=payloads.dump_payload(storm.summary_body()),
-        happened=storm.since,
-        critical=storm.critical,
-        not_before=held,
-        schema=NOTIFICATION_SCHEMA,
-    )
 
 
 def _close_storm(draft: DecisionBuilder, storm: Storm) -> None:

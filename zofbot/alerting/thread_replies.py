@@ -13,17 +13,12 @@ from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storm_record import build_storm_reply, load_storm
 from zofbot.domain.extra_fields import has_image
 from zofbot.domain.model import Result
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads, thread_payloads
 from zofbot.notifications.idempotency import edit_key, idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    CauseReplyPayload,
-    FailingAgainPayload,
-    FlappingPayload,
-    Payload,
-    ResultPayload,
-    RunSummary,
-)
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.thread_payloads import CauseReplyPayload, FailingAgainPayload, FlappingPayload, ResultPayload
 from zofbot.subscriptions import Grouping, RunFinding
 
 
@@ -31,22 +26,18 @@ from zofbot.subscriptions import Grouping, RunFinding
 class ReplyStyle:
     """How replies are posted: ``again`` after a recovery; ``loud``: the first is also broadcast to the channel.
 
-    ``mention`` is the id that the first one mentions, ``others`` how many more failures it stands for.
+    ``mention`` has the ids that the first one mentions, ``others`` is how many more failures it stands for.
     """
 
     again: bool = False
     loud: bool = False
-    mention: str = ""
+    mention: tuple[str, ...] = ()
     others: int = 0
 
     @property
     def posts_when_flat(self) -> bool:
         """Whether a reply is posted even in a layout without threads."""
         return self.loud or bool(self.mention)
-
-    @property
-    def mentioned(self) -> tuple[str, ...]:
-        return (self.mention,) if self.mention else ()
 
 
 @dataclass(frozen=True)
@@ -69,23 +60,23 @@ class ThreadReplies:
         Return the alert with the keys of the replies. A cause that has a reply already has that edited.
         """
         if alert.storm:
-            self._add_storm_reply(alert, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
+            self.add_storm_reply(alert, FailingAgainPayload(run=self.place, mention=how.mention), how)
             return alert
         if not results and how.again and (alert.threaded or how.posts_when_flat):
-            again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
+            again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mention)
             self._reply(
                 alert, idempotency_key("again", self.finding.run.id, alert.category, self.audience.channel), again
             )
         causes = [part for cause in group_by_cause(results) for part in cause.split_unknown()]
         shown = causes[:MAX_CAUSES] if alert.threaded else causes[: int(how.posts_when_flat)]
         keys = [
-            self._add_cause_reply(alert, cause, how if index == 0 else ReplyStyle(again=how.again))
+            self.add_cause_reply(alert, cause, how if index == 0 else ReplyStyle(again=how.again))
             for index, cause in enumerate(shown)
         ]
         self._add_rest_reply(alert, causes)
         return alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, *keys)))[-2 * MAX_CAUSES :]})
 
-    def _add_cause_reply(self, alert: Alert, cause: Cause, how: ReplyStyle) -> str:
+    def add_cause_reply(self, alert: Alert, cause: Cause, how: ReplyStyle) -> str:
         """Add the reply for a cause, or edit the one that it has. Return its key: that of one of its results."""
         names = list(map(self._result_key, cause.results))
         known = next((name for name in names if name in alert.replies), "")
@@ -94,11 +85,13 @@ class ThreadReplies:
         case = describe_case(cause.results[0])
         body: ResultPayload | CauseReplyPayload = ResultPayload(case=case, run_id=self.finding.run.id)
         if len(names) > 1:
-            titles, listed = payloads.collect_titles(cause.results)
+            titles, listed = payload_parts.collect_titles(cause.results)
             body = CauseReplyPayload(
-                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed
-            )
-        body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mentioned})
+                case=case, run_id=self.finding.run.id, count=len(names), titles=titles, unlisted=len(names) - listed,
+                project=self.place.project if alert.storm else "",
+                environment=self.place.environment if alert.storm else "",
+            )  # fmt: skip
+        body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mention})
         if known:
             self.draft.add_notifications(
                 self.notify(NotificationKind.EDIT, edit_key(known), payloads.dump_payload(body), known)
@@ -112,8 +105,10 @@ class ThreadReplies:
         rest = [result for cause in causes[MAX_CAUSES:] for result in cause.results]
         count = self.bad - sum(len(cause.results) for cause in causes[:MAX_CAUSES])
         if causes and count and alert.threaded:
-            titles, listed = payloads.collect_titles(rest)
-            body = payloads.MoreFailuresPayload(run=self.place, titles=titles, count=count, unlisted=count - listed)
+            titles, listed = payload_parts.collect_titles(rest)
+            body = thread_payloads.MoreFailuresPayload(
+                run=self.place, titles=titles, count=count, unlisted=count - listed
+            )
             name = idempotency_key("rest", self.finding.run.id, alert.category, self.audience.channel, turn=self.bad)
             self._reply(alert, name, body)
 
@@ -122,15 +117,15 @@ class ThreadReplies:
         if alert.storm:
             if results:
                 case = describe_case(results[0])
-                body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
-                self._add_storm_reply(alert, body, how)
+                body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mention)
+                self.add_storm_reply(alert, body, how)
             return
         for index, result in enumerate(results if alert.threaded else results[: int(how.posts_when_flat)]):
             if alert.group is Grouping.CASE and result.id == alert.id and not has_image(result.extras):
                 continue  # the alert itself describes it, but shows no images
             body = ResultPayload(case=describe_case(result), run_id=self.finding.run.id, again=how.again)
             if not index:
-                first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
+                first = {"broadcast": how.loud, "mention": how.mention, "others": how.others}
                 body = body.model_copy(update=first)
             self._reply(alert, self._result_key(result), body)
 
@@ -185,7 +180,7 @@ class ThreadReplies:
             schema=NOTIFICATION_SCHEMA,
         )
 
-    def _add_storm_reply(self, alert: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
+    def add_storm_reply(self, alert: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
         """Add a relapse reply to the storm's thread, at most once a minute, as the storm's list shows every member."""
         storm = load_storm(self.draft, self.audience.channel, alert.storm) if how.again else None
         if storm:

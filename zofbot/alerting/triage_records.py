@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from zofbot.alerting.state import DecisionBuilder, triage_hash
 from zofbot.alerting.storm_record import load_storm, storm_key_of
 from zofbot.notifications import payloads
-from zofbot.notifications.payloads import CaseAlertPayload, Resolution, RunAlertPayload
+from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, effective_record, merge_storm_record
 
 
@@ -70,4 +71,4 @@ class TriageRecords:
 
 def _facts_of(body: Mapping[str, Any]) -> RunFacts:
     shown = payloads.load_payload(dict(body))
-    return shown.test_facts if isinstance(shown, RunAlertPayload | CaseAlertPayload) else RunFacts()
+    return shown.test_facts if isinstance(shown, FailurePayload) else RunFacts()

@@ -10,6 +10,7 @@ import typer
 from zofbot import __version__
 from zofbot.cli import outbox, subscriptions, webhook
 from zofbot.cli.audit import audit
+from zofbot.cli.causes import causes
 from zofbot.cli.check import check
 from zofbot.cli.manifest import manifest
 from zofbot.cli.result import result
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_HELP_COLUMNS},
 )
 
-for command in (demo, run, web, worker, check, result, manifest, audit, trace, signature):
+for command in (demo, run, web, worker, check, result, manifest, audit, trace, causes, signature):
     app.command()(command)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(subscriptions.app, name="subscriptions")

@@ -18,7 +18,7 @@ MAX_NAMED_CHANNELS = 40
 
 async def read_channel_names(settings: Settings, channels: Iterable[str]) -> dict[str, str]:
     """Return the names of channels by id, as far as Slack answers in time; empty without a token."""
-    from zofbot.container import open_slack_client  # noqa: PLC0415
+    from zofbot.clients import open_slack_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
 
     wanted = sorted({channel for channel in channels if channel.startswith(("C", "G"))})[:MAX_NAMED_CHANNELS]

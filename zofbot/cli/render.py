@@ -14,6 +14,7 @@ from zofbot.domain.model import Result, utc_datetime
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.observability.trace_model import Trace
+from zofbot.services.cause_costs import CauseCost
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import traces
 from zofbot.slack.views.outcomes import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
@@ -56,6 +57,21 @@ def result_panel(result: Result, links: ZofLinks) -> Panel:
         title_align="left",
         subtitle_align="left",
     )
+
+
+def cause_table(costs: Sequence[CauseCost]) -> Table:
+    """Render causes of failures, one per row."""
+    table = Table("Failures", "Open for", "Alerts", "Cause", "Failure text", "Projects")
+    for cost in costs:
+        table.add_row(
+            str(cost.failures),
+            text.describe_duration(max(cost.seconds, 1)),
+            f"{len(cost.alerts)}, {cost.open_count} open" if cost.open_count else str(len(cost.alerts)),
+            Text(cost.signature),
+            Text(text.clean_literal(cost.example.why.partition("\n")[0], 200)),
+            Text(text.clean_literal(", ".join(cost.projects), 100)),
+        )
+    return table
 
 
 def outbox_table(entries: Sequence[OutboxRecord], now: float, names: Mapping[str, str]) -> Table:

@@ -28,7 +28,7 @@ async def _print_result(settings: Settings, identifier: str, as_json: bool) -> N
     from rich.console import Console  # noqa: PLC0415  (only cards need these)
 
     from zofbot.cli.render import result_panel  # noqa: PLC0415
-    from zofbot.container import make_links, make_zof_client  # noqa: PLC0415
+    from zofbot.clients import make_links, make_zof_client  # noqa: PLC0415
     from zofbot.domain.command_parser import parse_command  # noqa: PLC0415
     from zofbot.domain.text import read_input  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415

@@ -119,7 +119,7 @@ def import_file(
 
 async def _read_group_ids(settings: Settings) -> dict[str, str]:
     """Return the ids of user groups by handle; empty if Slack does not answer, so that handles are refused."""
-    from zofbot.container import open_slack_client  # noqa: PLC0415
+    from zofbot.clients import open_slack_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.subscriptions.filter_people import name_key  # noqa: PLC0415
 

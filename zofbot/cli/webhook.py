@@ -145,7 +145,7 @@ async def register_endpoint(
 
     Raises ZofbotError if Zof refuses it, or if no delivery arrives that zofbot accepts.
     """
-    from zofbot.zof.webhook import PLATFORM_EVENT_TYPES, RUN_END_TYPES  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.zof.webhook_event import PLATFORM_EVENT_TYPES, RUN_END_TYPES  # noqa: PLC0415  (--help must not wait for these)
 
     events = sorted(RUN_END_TYPES | PLATFORM_EVENT_TYPES)
     endpoint = next((item for item in await read_endpoints(client) if item.url == url), None)
@@ -240,7 +240,7 @@ def print_endpoints(endpoints: Sequence[Endpoint], *, as_json: bool) -> None:
 
 
 def _open_client(settings: Settings) -> ZofClient:
-    from zofbot.container import make_zof_client  # noqa: PLC0415
+    from zofbot.clients import make_zof_client  # noqa: PLC0415
     from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
 
     return make_zof_client(settings, EventEmitter(), Clock())

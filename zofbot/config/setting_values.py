@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from zofbot.config.extra_fields_file import load_extra_fields
+from zofbot.config.owners_file import load_owners
 from zofbot.config.redis_url import parse_redis_url
 
 _SERVICE_PORT_PATTERN = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
@@ -139,6 +140,11 @@ def _check_extra_fields(path: str) -> str:
     return path
 
 
+def _check_owners(path: str) -> str:
+    load_owners(path)
+    return path
+
+
 _SWITCH_VALUES = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
@@ -149,6 +155,7 @@ SigningSecrets = Annotated[SecretStr, AfterValidator(_check_signing_secrets)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 ChannelId = Annotated[str, AfterValidator(_check_channel_id)]
 PeopleIds = Annotated[str, AfterValidator(_check_people_ids)]
+OwnersPath = Annotated[str, AfterValidator(_check_owners)]
 ExtraFieldsPath = Annotated[str, AfterValidator(_check_extra_fields)]
 Switch = Annotated[bool, BeforeValidator(_parse_switch)]
 OwnPort = Annotated[int, BeforeValidator(_ignore_service_port)]

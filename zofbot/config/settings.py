@@ -12,12 +12,14 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from zofbot.config.extra_fields_file import load_extra_fields
+from zofbot.config.owners_file import load_owners
 from zofbot.config.setting_values import (
     ChannelId,
     ExtraFieldsPath,
     Folder,
     HeaderName,
     HeaderSecret,
+    OwnersPath,
     OwnPort,
     PeopleIds,
     RedisUrl,
@@ -99,6 +101,8 @@ class Settings(BaseSettings):
     """Ids of those who may start and cancel runs if allowed; empty: everybody who may triage failures."""
     zofbot_admins: PeopleIds = ""
     """Ids of those who may change data of all channels; empty: admins and owners of the workspace."""
+    zofbot_owners_file: OwnersPath = ""
+    """File in CODEOWNERS syntax that says who owns which projects and cases."""
     zofbot_allow_runs: Switch = False
     """Whether runs may be started and cancelled from Slack."""
     zofbot_resolve_note: Switch = False
@@ -112,14 +116,19 @@ class Settings(BaseSettings):
     zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    def list_order(self) -> Literal["newest", "oldest"] | None:
+        """The order of Zof's listings, if an operator set it; else it is found out."""
+        return None if self.zof_list_order == "auto" else self.zof_list_order
+
+    @property
     def uses_socket_mode(self) -> bool:
         """Whether Slack is connected by Socket Mode instead of HTTP."""
         return bool(self.slack_app_token.get_secret_value())
 
     @property
     def extra_fields(self) -> ExtraFields:
-        """The extra fields to read from runs and results."""
-        return load_extra_fields(self.zof_extra_fields)
+        """The extra fields to read from runs and results, and whom the owners file says cases belong to."""
+        return load_extra_fields(self.zof_extra_fields)._replace(find_owners=load_owners(self.zofbot_owners_file))
 
     @property
     def link_hosts(self) -> tuple[str, ...]:

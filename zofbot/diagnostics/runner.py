@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import aiohttp
 import stamina
 
+from zofbot.clients import make_zof_client, open_slack_client
 from zofbot.clock import Clock, timeout
 from zofbot.config.settings import Settings
-from zofbot.container import make_zof_client, open_slack_client
 from zofbot.diagnostics import endpoints, people, slack, store, zof
 from zofbot.diagnostics.clock import check_clock
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding

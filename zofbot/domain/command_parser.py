@@ -62,7 +62,9 @@ def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedComm
         return _parse_unsubscribe(words[1:])
     if verb == "oncall":
         return ParsedCommand("oncall")
-    if verb in ("handover", "digest"):
+    if verb == "cause":
+        return ParsedCommand("cause", id=_parse_cause_id(words[1:]))
+    if verb in ("handover", "digest", "causes"):
         return ParsedCommand(verb, about=" ".join(words[1:]))
     if verb == "trace":
         return ParsedCommand("trace", id=_parse_trace_id(words[1:]))
@@ -81,6 +83,18 @@ def _parse_unsubscribe(words: list[str]) -> ParsedCommand:
             verb="unsubscribe",
         )
     return ParsedCommand("unsubscribe", about=which)
+
+
+def _parse_cause_id(words: list[str]) -> str:
+    name = _strip_quoting(words[0]).lower() if len(words) == 1 else ""
+    if not is_valid_id(name):
+        raise BadInput(
+            "Which cause? Its id is missing." if not words else "That is not the id of a cause.",
+            f"`{SLASH_COMMAND} causes` lists them.",
+            example=_example_command("cause"),
+            verb="cause",
+        )
+    return name
 
 
 def _parse_triage(words: list[str]) -> ParsedCommand:

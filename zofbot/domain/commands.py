@@ -86,6 +86,20 @@ VERBS = {
             "triage [mine|all]",
         ),
         Verb(
+            "causes",
+            "causes [7d]",
+            "list the causes of this channel's failures, most failures first, in the last 7 days or another time",
+            "causes 24h",
+            "causes [7d]",
+        ),
+        Verb(
+            "cause",
+            "cause <id>",
+            "show one cause: how often it was seen, how it was resolved, its alerts and their buttons",
+            "cause s1-3f9a1c20b7d4e685",
+            "cause <id>",
+        ),
+        Verb(
             "why",
             "why <id>",
             "explain why a run or result was posted here, or wasn't",

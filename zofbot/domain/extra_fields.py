@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -64,11 +64,24 @@ KNOWN_FIELDS = (
 """Labels with a meaning, and where their values are believed to be; ``ZOF_EXTRA_FIELDS`` replaces or adds some."""
 
 
+FindOwners = Callable[[tuple[str, ...], str], tuple[str, ...]]
+"""Finds the owners of a case: the names of its project, and its title, to e-mail addresses and names with ``@``."""
+
+
+def no_owners(projects: tuple[str, ...], case: str) -> tuple[str, ...]:
+    """Find nobody: there is no owners file."""
+    return ()
+
+
 class ExtraFields(NamedTuple):
-    """The fields to read, and the first steps of their paths, which tell quickly that an object has none of them."""
+    """The fields to read, and the first steps of their paths, which tell quickly that an object has none of them.
+
+    ``find_owners`` finds a case's owners in the owners file; these count instead of Zof's.
+    """
 
     fields: tuple[ExtraField, ...]
     roots: frozenset[str]
+    find_owners: FindOwners = no_owners
 
     @classmethod
     def from_fields(cls, fields: Iterable[ExtraField]) -> ExtraFields:

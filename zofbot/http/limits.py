@@ -157,6 +157,14 @@ class RejectThrottle:
         return True
 
 
+async def reject_request(throttle: RejectThrottle, status: int, text: str = "") -> web.Response:
+    """Build a rejection, delayed if there are many; a 503 says when to retry."""
+    response = web.Response(status=status, text=text, headers={"Retry-After": "5"} if status == 503 else {})
+    if not await throttle.delay_reject():
+        response.force_close()
+    return response
+
+
 class SampledLog:
     """Log at most one line per reason and interval, with a count of omitted ones, so that no flood fills a disk."""
 

@@ -62,7 +62,7 @@ class SocketMode:
         self._token = token
         self._events = events
         self._clock = clock
-        self._responses = BackgroundTasks()
+        self._responses = BackgroundTasks(events)
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[ClientWebSocketResponse] = set()
         self.trouble = "not yet tried"

@@ -12,7 +12,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.model import is_valid_id
-from zofbot.listeners import lookups, oncall, share
+from zofbot.listeners import causes, lookups, oncall, share
 from zofbot.listeners import mutes as muting
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
@@ -55,6 +55,16 @@ async def show_failures_page(context: ListenerContext, requester: Requester, val
     return await oncall.list_open_failures(context, requester, oncall.page_scope(value), _page_start(value))
 
 
+async def show_causes_page(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
+    """Handle the paging buttons of the channel's causes."""
+    return await causes.list_causes(context, requester, str(value.get("period") or ""), _page_start(value))
+
+
+async def show_cause(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
+    """Handle *Details* beside a cause."""
+    return await causes.show_cause(context, requester, _require_id(value))
+
+
 async def remove_subscription(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Remove* beside a subscription."""
     return await commands.remove_subscription(context, requester, _require_id(value))
@@ -82,6 +92,9 @@ BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
     "zof_subscriptions_page_back": (show_subscriptions_page, True),
     "zof_open_page": (show_failures_page, True),
     "zof_open_page_back": (show_failures_page, True),
+    "zof_causes_page": (show_causes_page, True),
+    "zof_causes_page_back": (show_causes_page, True),
+    "zof_cause": (show_cause, False),
     "zof_remove": (remove_subscription, True),
     "zof_test_alert": (send_test_alert, False),
     mutes.END: (unmute, True),
@@ -95,6 +108,8 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     share_result: "share this result",
     show_subscriptions_page: "list subscriptions",
     show_failures_page: "list failures",
+    show_causes_page: "list causes",
+    show_cause: "look up this cause",
     remove_subscription: "end this subscription",
     send_test_alert: "send a test alert",
     unmute: muting.UNMUTE,

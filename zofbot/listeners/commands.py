@@ -12,7 +12,7 @@ from zofbot.domain import command_parser, commands
 from zofbot.domain.command_parser import ParsedCommand
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
-from zofbot.listeners import digest, lookups, mutes, oncall, run_commands, share, traces, why
+from zofbot.listeners import causes, digest, lookups, mutes, oncall, run_commands, share, traces, why
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
 from zofbot.listeners.subscription import commands as subscriptions
@@ -73,6 +73,8 @@ COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand]
     "mute": lambda context, requester, typed: mutes.mute(context, requester, typed.filters),
     "unmute": lambda context, requester, typed: mutes.unmute(context, requester, typed.filters),
     "triage": lambda context, requester, typed: oncall.list_open_failures(context, requester, typed.about),
+    "causes": lambda context, requester, typed: causes.list_causes(context, requester, typed.about),
+    "cause": lambda context, requester, typed: causes.show_cause(context, requester, typed.id),
     "why": lambda context, requester, typed: why.explain_to_channel(context, requester.channel, typed.id),
     "oncall": lambda context, requester, typed: oncall.show_on_call(context, requester),
     "handover": lambda context, requester, typed: oncall.post_handover(context, requester, typed.about),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
 from zofbot.clock import Clock
 from zofbot.concurrency import BackgroundTasks
+from zofbot.config.settings import Settings
 from zofbot.domain.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.domain.permissions import Roles
 from zofbot.listeners import error_handling
@@ -73,7 +74,6 @@ class ListenerContext:
     background_tasks: BackgroundTasks
     events: EventEmitter
     links: ZofLinks
-    list_order: Literal["auto", "newest", "oldest"]
     clock: Clock
     failures: TriageService
     people: Directory
@@ -82,18 +82,11 @@ class ListenerContext:
     run_commands: RunCommands
     traces: TraceWriter
     catalog: Catalog
-    note: bool = False
-    """Whether resolving a failure requires a note."""
-    details: bool = False
-    """Whether people of other organizations see failure texts."""
-    default_channel: str = ""
-    """Channel for failures that no subscription matches."""
-    poll_interval: float = 60.0
-    """Seconds between polls of Zof."""
+    settings: Settings
 
     async def hides_details(self, channel: str) -> bool:
         """Return whether a channel may see only names and outcomes, because other organizations read it."""
-        return not self.details and await self.people.is_shared(channel)
+        return not self.settings.zofbot_shared_details and await self.people.is_shared(channel)
 
     async def run_safely(self, work: Coroutine[Any, Any, Message]) -> ListenerReply:
         """Run ``work`` and convert any error to a reply."""

@@ -16,7 +16,6 @@ from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription.commands import ACK_SETTLE_SECONDS, request_hash
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
-from zofbot.polling.cursor import ListOrder
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest
 from zofbot.services.shift_reports import shift_report_for
 from zofbot.slack.views import channel_notes, digest_message
@@ -138,17 +137,17 @@ async def _build_preview(context: ListenerContext, requester: Requester, regular
 
 async def _read_listings(context: ListenerContext, due: DueDigest) -> DigestData:
     """Read Zof's listings back to the start of the digest, within the page limit and the timeout."""
-    named: ListOrder | None = None if context.list_order == "auto" else context.list_order
     back = utc_datetime(due.starts_at)
-    cursor = time_window.start_window(due.ends_at, due.starts_at, named)
+    order = context.settings.list_order
+    cursor = time_window.start_window(due.ends_at, due.starts_at, order)
     runs: dict[str, Run] = {}
     results: dict[str, Result] = {}
     cut, trouble = False, None
     try:
         async with timeout(READ_TIMEOUT_SECONDS):
-            cut = await time_window.read_window(context.zof.list_runs(since=back, pages=MAX_PAGES), runs, cursor, named)
+            cut = await time_window.read_window(context.zof.list_runs(since=back, pages=MAX_PAGES), runs, cursor, order)
             cut |= await time_window.read_window(
-                context.zof.list_results(since=back, pages=MAX_PAGES), results, cursor, named
+                context.zof.list_results(since=back, pages=MAX_PAGES), results, cursor, order
             )
     except TimeoutError:
         cut = True

@@ -9,9 +9,10 @@ from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavaila
 from zofbot.domain.model import Outcome
 from zofbot.domain.permissions import Membership, Person, Role, explain_refusal, role_of
 from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.idempotency import alert_key_of, split_key
 from zofbot.notifications.notification import Receipt
-from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.notifications.payload_parts import RunSummary
 from zofbot.observability import trace_recorder
 from zofbot.services.failures import Failure, FailureExpired
 from zofbot.slack.views.triage.pressed_button import FailureRef
@@ -84,7 +85,7 @@ async def require_reader(context: ListenerContext, requester: Requester, tried: 
             return
         reason = f"Slack did not say who you are, so you cannot {tried}: you see no more than this channel."
         reason = f"{reason} {person.doubt}".strip()
-    elif person.standing is Membership.EXTERNAL and context.details:
+    elif person.standing is Membership.EXTERNAL and context.settings.zofbot_shared_details:
         return
     else:
         reason = f"You cannot {tried} here. Only people of this workspace see more than the cards in this channel."

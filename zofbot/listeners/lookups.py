@@ -102,10 +102,10 @@ async def _list_runs(
     Zof does not document its order. If a page is sorted newest first, reading stops once there is enough to show;
     otherwise everything is read, up to the page limit.
     """
-    newest_first, more, count = context.list_order == "newest", False, 0
+    newest_first, more, count = context.settings.list_order == "newest", False, 0
     async for page in context.zof.list_runs(status=status, project=filters.project_id()):
         if (
-            context.list_order == "auto"
+            context.settings.list_order is None
             and detect_order([run.created or run.started for run in page.items]) == "newest"
         ):
             newest_first = True

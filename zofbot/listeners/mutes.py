@@ -15,7 +15,7 @@ from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.lookups import suggest_projects
 from zofbot.listeners.subscription.commands import request_hash
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.text import describe_duration
 from zofbot.slack.views import channel_notes, mutes
@@ -58,7 +58,7 @@ async def mute(context: ListenerContext, requester: Requester, typed: str) -> Me
             )
         made = Mute(
             **filters, id=before.id if before else request, channel=requester.channel, until=now + wish.seconds,
-            reason=payloads.clean_text(wish.reason, 200), by=requester.user, by_name=person.name or requester.name,
+            reason=payload_parts.clean_text(wish.reason, 200), by=requester.user, by_name=person.name or requester.name,
             created=before.created if before else now,
         )  # fmt: skip
         until = f"for {describe_duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")

@@ -91,7 +91,7 @@ async def show_on_call(context: ListenerContext, requester: Requester) -> Messag
     )
     known = {group: names for group, names in members.items() if names is not None}
     callers = [
-        OnCallStep(step.after, step.mention, known, await context.people.with_names(_filters_text(each_step)))
+        OnCallStep(step.after, step.mention, known, await context.people.names.with_names(_filters_text(each_step)))
         for each_step, step in sorted(steps, key=lambda pair: pair[1].after)
     ]
     return oncall.on_call_card(callers)

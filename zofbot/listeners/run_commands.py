@@ -13,8 +13,8 @@ from zofbot.listeners import lookups
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import load_failure, require_role
-from zofbot.notifications import payloads
-from zofbot.notifications.payloads import CaseAlertPayload
+from zofbot.notifications import payload_parts
+from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.services.failures import Failure, FailureExpired
 from zofbot.services.run_commands import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
 from zofbot.slack.views.blocks import Message
@@ -112,7 +112,9 @@ async def _build_rerun(context: ListenerContext, failure: Failure) -> RunCommand
     else:
         bad, _ = await lookups.failed_results(context, run)
     named = {
-        result.case_id: payloads.clean_text(result.title or result.case_id, 100) for result in bad if result.case_id
+        result.case_id: payload_parts.clean_text(result.title or result.case_id, 100)
+        for result in bad
+        if result.case_id
     }
     if not named or not run.project_id:
         raise BadInput("Zof does not say which cases these are.", "Start the run in Zof.")

@@ -74,7 +74,11 @@ async def share_by_command(context: ListenerContext, requester: Requester, ident
 
 async def _build_card(context: ListenerContext, requester: Requester, result: Result) -> Message:
     """Build the card, redacted for a shared channel. Raises SlackDeferred if the readers are not known in time."""
-    readers = Readers.OURS if context.details else await context.people.wait_for_readers(requester.channel)
+    readers = (
+        Readers.OURS
+        if context.settings.zofbot_shared_details
+        else await context.people.wait_for_readers(requester.channel)
+    )
     if readers is Readers.UNKNOWN:
         raise SlackDeferred(
             "no_readers", "Slack does not say right now who can read this channel.", "Share it again in a moment."

@@ -20,7 +20,9 @@ from zofbot.triage.wake_times import describe_time, parse_wake_time
 
 log = structlog.get_logger()
 
-_PASSES_PATTERN = re.compile(r"(?:(?:until|till) )?(?:it )?(?:passes|recovers)(?: again)?")
+_PASSES_PATTERN = re.compile(
+    r"(?:(?:until|till) )?(?:(?:it|this|(?:this |the )?cause) )?(?:passes|recovers|stops)(?: again)?"
+)
 _FAILS_PATTERN = re.compile(r"until it fails (?:once more|([1-9]\d{0,2})(?: more)?(?: times?)?)")
 
 

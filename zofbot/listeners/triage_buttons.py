@@ -23,8 +23,9 @@ from zofbot.listeners.failure_lookup import (
     restore_failure,
 )
 from zofbot.listeners.snooze_form import SnoozeInput
+from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.notifications.idempotency import split_key
-from zofbot.notifications.payloads import CaseAlertPayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
@@ -254,12 +255,15 @@ def build_triage_form(
             return triage_modals.assign_modal(form_state, failure.title, person.id)
         case Action.SNOOZE:
             offered = snooze_choices(current_time(context), person.zone)
-            counts = isinstance(failure.body, CaseAlertPayload)
+            by_cause = isinstance(failure.body, StormPayload) and failure.body.by_cause
+            counts = by_cause or isinstance(failure.body, CaseAlertPayload)
             chosen = ActionRequest(act=act, who=Actor(id=person.id), at=current_time(context))
             foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
-            return triage_modals.snooze_modal(form_state, failure.title, offered, foreseen, counts=counts)
+            return triage_modals.snooze_modal(
+                form_state, failure.title, offered, foreseen, counts=counts, by_cause=by_cause
+            )
         case _:
-            return triage_modals.resolve_modal(form_state, failure.title, note=context.note)
+            return triage_modals.resolve_modal(form_state, failure.title, note=context.settings.zofbot_resolve_note)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -322,7 +326,7 @@ def with_resolution(context: ListenerContext, request: ActionRequest, reason: st
         raise BadInput(
             "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
         )
-    if context.note and not note.strip():
+    if context.settings.zofbot_resolve_note and not note.strip():
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})

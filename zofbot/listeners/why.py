@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
+from zofbot.alerting.causes import Cause, group_by_cause, signature_of_text
 from zofbot.alerting.explain import CountedMessage, Explanation, explain_run
 from zofbot.alerting.reasons import REASON_TEXTS, DecisionReason
 from zofbot.alerting.state import MUTES, RuleState, held_hash
@@ -15,19 +16,25 @@ from zofbot.domain.model import Run
 from zofbot.listeners import lookups
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, require_reader, require_visible
+from zofbot.notifications import payload_parts
 from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import NotificationState
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
 from zofbot.slack.views import why
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import triage_replies
 from zofbot.slack.views.why import MessageStatus, SubscriptionLine
+from zofbot.slack.views.why_causes import CauseExplanation, with_causes
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.records import OutboxRecord
 from zofbot.subscriptions import RunFinding, Subscription, format_filters
 from zofbot.subscriptions.mute import active, read_mutes
 
 log = structlog.get_logger()
+
+MAX_STORMS_SHOWN = 5
+"""Storms, and messages of causes, that are shown as counting a run."""
 
 
 async def explain_to_channel(context: ListenerContext, channel: str, identifier: str, message: str = "") -> Message:
@@ -42,7 +49,7 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         run, {result.id: result for result in [*(run.results or ()), *bad]}.values(), otherwise=now
     )
     wishes = await context.subscriptions.list_all()
-    names = RuleState.hash_names(finding, wishes, context.default_channel, [channel])
+    names = RuleState.hash_names(finding, wishes, context.settings.zofbot_default_channel, [channel])
     hashes = await context.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
     floor = float(hashes[CURSORS_HASH].get(FLOOR_FIELD, 0))
     explanation = explain_run(
@@ -52,12 +59,18 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         RuleState.from_hashes(hashes),
         now,
         lookback=now - floor,
-        default_channel=context.default_channel,
+        default_channel=context.settings.zofbot_default_channel,
     )
     then = _next_step(explanation, is_pending=run.id in hashes[HINTS])
-    return why.why_card(
-        run, _subscription_lines(explanation, wishes), await _message_statuses(context, explanation, message), now, then
-    )
+    statuses = await _message_statuses(context, explanation, message)
+    card = why.why_card(run, _subscription_lines(explanation, wishes), statuses, now, then)
+    return with_causes(card, [_explain_cause(cause) for cause in group_by_cause(finding.bad) if cause.signature])
+
+
+def _explain_cause(cause: Cause) -> CauseExplanation:
+    titles, listed = payload_parts.collect_titles(cause.results)
+    normalized = signature_of_text(cause.results[0].failure or "").normalized
+    return CauseExplanation(cause.signature, normalized, titles, len(cause.results), len(cause.results) - listed)
 
 
 def _next_step(explanation: Explanation, *, is_pending: bool) -> str:
@@ -130,11 +143,11 @@ def _filters_text(subscription: Subscription) -> str:
 async def _message_statuses(context: ListenerContext, explanation: Explanation, message: str) -> list[MessageStatus]:
     """Return the status of the known messages, including the alert in question."""
     parts = list(explanation.parts)
-    if message not in ("", explanation.storm, *(part.key for part in parts)):
+    if message not in ("", *explanation.storms, *(part.key for part in parts)):
         parts.append(CountedMessage(message))
     statuses = await _load_statuses(context, parts)
-    if explanation.storm:
-        statuses += await _load_statuses(context, [CountedMessage(explanation.storm)], storm=True)
+    storms = [CountedMessage(key) for key in explanation.storms[:MAX_STORMS_SHOWN]]
+    statuses += await _load_statuses(context, storms, storm=True)
     if statuses or not explanation.perhaps:
         return statuses
     found = [
@@ -169,6 +182,7 @@ async def _load_status(context: ListenerContext, part: CountedMessage, storm: bo
         part.joined,
         storm,
         unposted,
+        failure.body if failure and isinstance(failure.body, StormPayload) and failure.body.by_cause else None,
     )
 
 

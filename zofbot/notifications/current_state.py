@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zofbot.notifications.notification import Claim, NotificationKind
-from zofbot.notifications.payloads import STANDALONE_PAYLOADS, FailurePayload, Payload, StormPayload, load_payload
+from zofbot.notifications.payloads import STANDALONE_PAYLOADS, FailurePayload, Payload, load_payload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions.digest_schedule import DigestSetting
 from zofbot.triage import TriageRecord, effective_record, merge_storm_record
 

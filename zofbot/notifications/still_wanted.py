@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.current_state import CurrentState, read_claim
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, NotificationKind
-from zofbot.notifications.payloads import CaseAlertPayload, Payload, ReminderPayload, RunAlertPayload
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
 
 

@@ -18,7 +18,7 @@ from zofbot.observability.events.delivery import (
     OutboxPaused,
     SettlementLost,
 )
-from zofbot.observability.events.health import CanaryLate
+from zofbot.observability.events.health import BackgroundTaskFailed, CanaryLate
 from zofbot.observability.events.polling import FeedAudited, PollCycleEnded, ReadGivenUp
 from zofbot.observability.events.requests import SlackRequestAnswered, TriageAct
 
@@ -96,6 +96,10 @@ def _log_late_canary(late: CanaryLate) -> None:
     log.error("canary late", link=late.link, what=late.what, fix=late.mend)
 
 
+def _log_failed_task(failed: BackgroundTaskFailed) -> None:
+    log.error("errand failed", exc_info=failed.error)
+
+
 def _log_repeated_request(request: SlackRequestAnswered) -> None:
     if request.answer == "repeated":
         log.info("repeated request ignored")
@@ -115,6 +119,7 @@ LOG_LINES: dict[type, Callable[[Any], None]] = {
     FeedAudited: _log_audit,
     TriageAct: _log_triage_act,
     CanaryLate: _log_late_canary,
+    BackgroundTaskFailed: _log_failed_task,
     SlackRequestAnswered: _log_repeated_request,
 }
 """The function that writes the line of an event, by the event's type."""

@@ -51,17 +51,8 @@ CYCLE_OUTCOMES = ("done", "standby", "unavailable", "fenced", "failed")
 FEED_NAMES = ("runs failed", "runs error", "results failed", "results error", "runs")
 FIND_OUTCOMES = ("found", "absent", "failed")
 ACTION_NAMES = (
-    "acknowledge",
-    "unacknowledge",
-    "confirm",
-    "assign",
-    "snooze",
-    "wake",
-    "escalate",
-    "resolve",
-    "reopen",
-    "undo",
-)
+    "acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo",
+)  # fmt: skip
 LEASE_NAMES = ("poller", "canary")
 CANARY_LINKS = ("redis", "zof", "slack", "clock", "outbox")
 TRACE_OUTCOMES = ("kept", "dropped")

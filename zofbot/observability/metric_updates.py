@@ -44,7 +44,8 @@ from zofbot.observability.events.requests import (
     WebhookReceived,
 )
 from zofbot.observability.metric_labels import status_label
-from zofbot.observability.metrics import Metrics, MetricT
+from zofbot.observability.metric_registry import MetricT
+from zofbot.observability.metrics import Metrics
 
 
 class _Series(dict[tuple[str, ...], MetricT], Generic[MetricT]):

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import RestrictedRegistry
+from prometheus_client import ProcessCollector, generate_latest
 
 from zofbot import __version__
 from zofbot.observability.metric_labels import (
@@ -31,77 +26,35 @@ from zofbot.observability.metric_labels import (
     ZOF_EVENT_TYPES,
     ZOF_STATUSES_BY_OUTCOME,
 )
+from zofbot.observability.metric_registry import MetricRegistry
 
 LATENESS_BUCKETS_SECONDS = (
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-    120.0,
-    300.0,
-    900.0,
-    3600.0,
-    14400.0,
-    86400.0,
-)
+    0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0,
+)  # fmt: skip
 CALL_BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 POLL_BUCKETS_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-
-MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
-
-
-class _Registry(CollectorRegistry):
-    """A registry in which every expected series exists when it is read, so that rates start from zero.
-
-    They are created on the first read, because creating 700 series takes longer than starting the web server.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._expected: list[tuple[MetricWrapperBase, Iterable[Sequence[str]]]] = []
-
-    def expect(self, metric: MetricWrapperBase, combinations: Iterable[Sequence[str]]) -> None:
-        """Create these combinations of label values when the registry is first read."""
-        self._expected.append((metric, combinations))
-
-    def collect(self) -> Iterable[Metric]:
-        self._create_expected()
-        return super().collect()
-
-    def restricted_registry(self, names: Iterable[str]) -> RestrictedRegistry:
-        self._create_expected()
-        return super().restricted_registry(names)
-
-    def _create_expected(self) -> None:
-        expected, self._expected = self._expected, []
-        for metric, combinations in expected:
-            for combination in combinations:
-                metric.labels(*combination)
 
 
 class Metrics:
     """The metrics of one process, in their own registry."""
 
     def __init__(self) -> None:
-        self.registry = _Registry()
+        self.registry = MetricRegistry()
         ProcessCollector(registry=self.registry)
-        self.build = self._make_gauge("zofbot_build_info", "1, labeled with the version", version=(__version__,))
+        self.build = self.registry.make_gauge(
+            "zofbot_build_info", "1, labeled with the version", version=(__version__,)
+        )
         self.build.labels(__version__).set(1)
-        self.store_up = self._make_gauge("zofbot_store_up", "1 while Redis accepts writes")
-        self.slack_up = self._make_gauge(
+        self.store_up = self.registry.make_gauge("zofbot_store_up", "1 while Redis accepts writes")
+        self.slack_up = self.registry.make_gauge(
             "zofbot_slack_up", "1 once Slack has accepted the token and, with Socket Mode, while a connection is open"
         )
-        self.lease = self._make_gauge(
+        self.lease = self.registry.make_gauge(
             "zofbot_lease_held",
             "1 while this process holds the lease; of all processes, one polls and one sends canaries",
             lease=LEASE_NAMES,
         )
-        self.lease_taken = self._make_counter(
+        self.lease_taken = self.registry.make_counter(
             "zofbot_lease_takeovers", "Times this process took over the lease", lease=LEASE_NAMES
         )
         self._add_zof_metrics()
@@ -110,12 +63,12 @@ class Metrics:
         self._add_intake_metrics()
         self._add_poll_metrics()
         self._add_canary_metrics()
-        self.traces = self._make_counter(
+        self.traces = self.registry.make_counter(
             "zofbot_traces",
             "Traces kept, and dropped because Redis did not accept them in time",
             outcome=TRACE_OUTCOMES,
         )
-        self.triage = self._make_counter("zofbot_triage", "Triage actions by name", act=ACTION_NAMES)
+        self.triage = self.registry.make_counter("zofbot_triage", "Triage actions by name", act=ACTION_NAMES)
 
     def render_text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -123,7 +76,7 @@ class Metrics:
 
     def _add_zof_metrics(self) -> None:
         """Add metrics of calls to Zof."""
-        self.zof_calls = self._make_counter(
+        self.zof_calls = self.registry.make_counter(
             "zofbot_zof_calls",
             "Calls to Zof by method, path template, outcome and status; retries not counted",
             method=(),
@@ -131,15 +84,15 @@ class Metrics:
             outcome=(),
             status=(),
         )
-        self.zof_seconds = self._make_histogram(
+        self.zof_seconds = self.registry.make_histogram(
             "zofbot_zof_call_seconds", "Duration of calls to Zof, including retries and waits", CALL_BUCKETS_SECONDS,
             template=sorted({template for _, template in ZOF_CALLS}),
         )  # fmt: skip
-        self.zof_tries = self._make_counter("zofbot_zof_tries", "Requests sent to Zof, including retries")
-        self.zof_quota = self._make_gauge(
+        self.zof_tries = self.registry.make_counter("zofbot_zof_tries", "Requests sent to Zof, including retries")
+        self.zof_quota = self.registry.make_gauge(
             "zofbot_zof_quota_remaining", "Requests left in Zof's current rate limit window; NaN until Zof reports it"
         )
-        self.zof_quota_limit = self._make_gauge(
+        self.zof_quota_limit = self.registry.make_gauge(
             "zofbot_zof_quota_limit", "Requests per window that Zof's rate limit allows; NaN until Zof reports it"
         )
         for quota in (self.zof_quota, self.zof_quota_limit):
@@ -149,19 +102,19 @@ class Metrics:
 
     def _add_slack_metrics(self) -> None:
         """Add metrics of calls to Slack and of its requests."""
-        self.slack_calls = self._make_counter(
+        self.slack_calls = self.registry.make_counter(
             "zofbot_slack_calls", "Calls to Slack by method, outcome and status", method=(), outcome=(), status=()
         )
-        self.slack_seconds = self._make_histogram(
+        self.slack_seconds = self.registry.make_histogram(
             "zofbot_slack_call_seconds", "Duration of calls to Slack", CALL_BUCKETS_SECONDS, method=SLACK_METHODS
         )
-        self.slack_requests = self._make_counter(
+        self.slack_requests = self.registry.make_counter(
             "zofbot_slack_requests",
             "Requests from Slack by kind and answer; stray ones did not come from Slack",
             kind=(),
             answer=(),
         )
-        self.ack_seconds = self._make_histogram(
+        self.ack_seconds = self.registry.make_histogram(
             "zofbot_ack_seconds",
             "Time from a request from Slack to its acknowledgement",
             CALL_BUCKETS_SECONDS,
@@ -174,48 +127,50 @@ class Metrics:
 
     def _add_delivery_metrics(self) -> None:
         """Add metrics of delivery from the outbox to Slack; the dispatcher chooses the labels of ``notifications``."""
-        self.notifications = self._make_counter(
+        self.notifications = self.registry.make_counter(
             "zofbot_notifications",
             "Attempts to deliver a notification by kind, outcome and reason",
             kind=(),
             outcome=(),
             reason=(),
         )
-        self.delivery_seconds = self._make_histogram(
+        self.delivery_seconds = self.registry.make_histogram(
             "zofbot_delivery_seconds", "Age of a notification when it reached Slack, since its commit or event, "
             "not counting planned waits", LATENESS_BUCKETS_SECONDS, since=("commit", "happened"),
         )  # fmt: skip
-        self.finds = self._make_counter(
+        self.finds = self.registry.make_counter(
             "zofbot_finds", "Searches in Slack for a message that may have been sent already", outcome=FIND_OUTCOMES
         )
-        self.dead_letters = self._make_counter("zofbot_dead_letters", "Notifications given up")
-        self.lost = self._make_counter("zofbot_settlements_lost", "Delivery attempts that ended after their lease")
-        self.outbox = self._make_gauge(
+        self.dead_letters = self.registry.make_counter("zofbot_dead_letters", "Notifications given up")
+        self.lost = self.registry.make_counter(
+            "zofbot_settlements_lost", "Delivery attempts that ended after their lease"
+        )
+        self.outbox = self.registry.make_gauge(
             "zofbot_outbox",
             "Notifications in the outbox by state; scheduled ones are a part of the pending ones",
             state=OUTBOX_STATES,
         )
-        self.outbox_oldest = self._make_gauge(
+        self.outbox_oldest = self.registry.make_gauge(
             "zofbot_outbox_oldest_seconds", "Age of the oldest notification that could be sent now"
         )
-        self.outbox_paused = self._make_gauge(
+        self.outbox_paused = self.registry.make_gauge(
             "zofbot_outbox_paused", "1 while Slack rejects everything from this installation"
         )
 
     def _add_intake_metrics(self) -> None:
         """Add metrics of webhooks and of what is read from Zof."""
-        self.zof_webhooks = self._make_counter(
+        self.zof_webhooks = self.registry.make_counter(
             "zofbot_zof_webhooks", "Webhook deliveries by answer", answer=WEBHOOK_ANSWERS
         )
-        self.zof_events = self._make_counter(
+        self.zof_events = self.registry.make_counter(
             "zofbot_zof_events", "Webhook deliveries with a valid signature by event type", type=ZOF_EVENT_TYPES
         )
-        self.intake = self._make_counter(
+        self.intake = self.registry.make_counter(
             "zofbot_intake",
             "Runs, results and platform events read, by what announced them first: webhook or poll",
             source=INTAKE_SOURCES,
         )
-        self.intake_lag = self._make_histogram(
+        self.intake_lag = self.registry.make_histogram(
             "zofbot_intake_lag_seconds",
             "Time from an event at Zof until it was read",
             LATENESS_BUCKETS_SECONDS,
@@ -224,63 +179,49 @@ class Metrics:
 
     def _add_poll_metrics(self) -> None:
         """Add metrics of the poller."""
-        self.poll_turns = self._make_counter("zofbot_poll_turns", "Poll cycles by outcome", outcome=CYCLE_OUTCOMES)
-        self.poll_seconds = self._make_histogram(
+        self.poll_turns = self.registry.make_counter(
+            "zofbot_poll_turns", "Poll cycles by outcome", outcome=CYCLE_OUTCOMES
+        )
+        self.poll_seconds = self.registry.make_histogram(
             "zofbot_poll_duration_seconds", "Duration of full poll cycles", POLL_BUCKETS_SECONDS
         )
-        self.poll_new = self._make_counter(
+        self.poll_new = self.registry.make_counter(
             "zofbot_poll_new", "Runs and results seen in a list for the first time", feed=FEED_NAMES
         )
-        self.poll_silent = self._make_counter(
+        self.poll_silent = self.registry.make_counter(
             "zofbot_poll_silent", "Failures recorded but not posted because they are older than the look-back window"
         )
-        self.poll_given_up = self._make_counter(
+        self.poll_given_up = self.registry.make_counter(
             "zofbot_poll_given_up", "Announced runs and results that Zof never returned"
         )
-        self.poll_requests = self._make_gauge(
+        self.poll_requests = self.registry.make_gauge(
             "zofbot_poll_requests", "Requests to Zof since the last full poll cycle began"
         )
-        self.poll_watched = self._make_gauge("zofbot_poll_watched", "Runs in progress that zofbot is waiting for")
-        self.poll_last = self._make_gauge(
+        self.poll_watched = self.registry.make_gauge(
+            "zofbot_poll_watched", "Runs in progress that zofbot is waiting for"
+        )
+        self.poll_last = self.registry.make_gauge(
             "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last successful full poll cycle"
         )
-        self.poll_gap = self._make_gauge(
+        self.poll_gap = self.registry.make_gauge(
             "zofbot_poll_gap", "Failures that polling had missed, found by the last audit", feed=FEED_NAMES[:4]
         )
-        self.poll_audited = self._make_gauge(
+        self.poll_audited = self.registry.make_gauge(
             "zofbot_poll_audit_timestamp_seconds", "Unix time of the last audit", feed=FEED_NAMES[:4]
         )
 
     def _add_canary_metrics(self) -> None:
         """Add metrics of the canary."""
-        self.canary_seconds = self._make_histogram(
+        self.canary_seconds = self.registry.make_histogram(
             "zofbot_canary_seconds", "Time from sending a canary until Slack showed it", LATENESS_BUCKETS_SECONDS
         )
-        self.canary_last = self._make_gauge(
+        self.canary_last = self.registry.make_gauge(
             "zofbot_canary_last_success_timestamp_seconds",
             "Unix time of the last successful canary; until the first, of the start",
         )
         self.canary_last.set(math.nan)  # unknown until the first success
-        self.canary_failures = self._make_counter(
+        self.canary_failures = self.registry.make_counter(
             "zofbot_canary_failures",
             "Late canaries by the part that failed: redis, zof, slack, clock or outbox",
             link=CANARY_LINKS,
         )
-
-    def _make_counter(self, name: str, description: str, **labels: Sequence[str]) -> Counter:
-        return self._with_series(Counter(name, description, tuple(labels), registry=self.registry), labels)
-
-    def _make_gauge(self, name: str, description: str, **labels: Sequence[str]) -> Gauge:
-        return self._with_series(Gauge(name, description, tuple(labels), registry=self.registry), labels)
-
-    def _make_histogram(
-        self, name: str, description: str, buckets: Sequence[float], **labels: Sequence[str]
-    ) -> Histogram:
-        return self._with_series(
-            Histogram(name, description, tuple(labels), buckets=buckets, registry=self.registry), labels
-        )
-
-    def _with_series(self, metric: MetricT, labels: Mapping[str, Sequence[str]]) -> MetricT:
-        if labels:
-            self.registry.expect(metric, product(*labels.values()))
-        return metric

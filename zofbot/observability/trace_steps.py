@@ -7,6 +7,7 @@ from typing import Any
 
 from zofbot.observability.events.calls import SlackCall, ZofCall, ZofTry
 from zofbot.observability.events.delivery import DeliveryAttempt, DeliveryCrashed
+from zofbot.observability.events.health import BackgroundTaskCanceled, BackgroundTaskFailed
 from zofbot.observability.events.polling import PollCycleEnded
 from zofbot.observability.events.requests import SlackRequestAnswered, TriageAct, TriageRefused
 from zofbot.observability.metric_labels import status_label
@@ -49,6 +50,14 @@ def _add_delivery_crash(crash: DeliveryCrashed) -> None:
     record_error(crash.error)
 
 
+def _add_failed_task(failed: BackgroundTaskFailed) -> None:
+    record_error(failed.error)
+
+
+def _add_canceled_task(canceled: BackgroundTaskCanceled) -> None:
+    record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
+
+
 def _add_poll_cycle(cycle: PollCycleEnded) -> None:
     if cycle.outcome == "failed" and cycle.error:
         record_error(cycle.error)
@@ -73,6 +82,8 @@ TRACE_STEPS: dict[type, Callable[[Any], None]] = {
     ZofCall: _add_unsent_zof_call,
     DeliveryAttempt: _add_delivery_attempt,
     DeliveryCrashed: _add_delivery_crash,
+    BackgroundTaskFailed: _add_failed_task,
+    BackgroundTaskCanceled: _add_canceled_task,
     PollCycleEnded: _add_poll_cycle,
     SlackRequestAnswered: _add_slack_request,
     TriageAct: _add_triage_act,

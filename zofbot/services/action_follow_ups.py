@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zofbot.alerting.reminders import schedule_reminders
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import ActionPayload, StormPayload
+from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.notifications.thread_payloads import ActionPayload
 from zofbot.services.failures import Failure
 from zofbot.store.audit import AuditRecord
 from zofbot.triage import (
@@ -46,7 +47,8 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
     payload = ActionPayload(
         act=request.act, who=request.who.name or request.who.id, owner=present.owner.name, state=present.state,
         until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
-        mention=mention, title=payloads.clean_text(after.title, 150), channel=after.channel, run_id=after.body.run.id,
+        mention=mention, title=payload_parts.clean_text(after.title, 150),
+        channel=after.channel, run_id=after.body.run.id,
     )  # fmt: skip
     cards = after.body.cards if isinstance(after.body, StormPayload) else ()
     yield from (

@@ -15,7 +15,8 @@ from zofbot.domain.errors import SlackRefused
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState, Receipt
-from zofbot.notifications.payloads import AlertTestPayload, dump_payload
+from zofbot.notifications.other_payloads import AlertTestPayload
+from zofbot.notifications.payloads import dump_payload
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.errors import RefusalHandling, handling_for
 from zofbot.slack.views import test_alerts

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload, TrendPoint
-from zofbot.notifications.payloads import clean_text
+from zofbot.notifications.payload_parts import clean_text
 from zofbot.polling.time_window import ListedT
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.digest_schedule import (

@@ -21,7 +21,8 @@ from zofbot.notifications.notification import (
     Postponed,
 )
 from zofbot.notifications.notification import NotificationState as Waits
-from zofbot.notifications.payloads import ReminderPayload, dump_payload, holds_payload
+from zofbot.notifications.payloads import dump_payload, holds_payload
+from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.services.failures import Failure
 from zofbot.services.triage import TriageService
 from zofbot.store.outbox import CommitConflict, Outbox

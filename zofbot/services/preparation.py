@@ -8,8 +8,9 @@ from dataclasses import replace
 from zofbot.clock import Clock
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, Obsolete, Postponed
-from zofbot.notifications.payloads import ReminderPayload, holds_payload
+from zofbot.notifications.payloads import holds_payload
 from zofbot.notifications.still_wanted import is_claim_wanted
+from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.services.postponing import Postponing
 from zofbot.store.digests import load_digest
 from zofbot.store.mentions import Mentions

@@ -18,9 +18,11 @@ from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.notifications.notification import Receipt
-from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications
@@ -225,10 +227,12 @@ class TriageService:
 
 
 def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:
-    """Leave out each storm with open members: the members represent it."""
+    """Leave out each storm with open members, which represent it; of a cause, leave out the members."""
     known = list(failures)
-    open_ = {failure.storm for failure in known if not failure.present.state.is_closed}
-    return [failure for failure in known if failure.key not in open_]
+    causes = {each.key for each in known if isinstance(each.body, StormPayload) and each.body.by_cause}
+    left = [failure for failure in known if failure.storm not in causes]
+    open_ = {failure.storm for failure in left if not failure.present.state.is_closed}
+    return [failure for failure in left if failure.key not in open_]
 
 
 def without_storm_members(failures: Iterable[Failure]) -> list[Failure]:

@@ -91,3 +91,14 @@ def product_failure(random: Random) -> SampleFailure:
 def platform_failure(random: Random) -> SampleFailure:
     """Return an error that prevented a test from running."""
     return "error", random.choice(_PLATFORM_TEXTS)
+
+
+def disabled_button(number: int) -> SampleFailure:
+    """Return one of many failures with the same cause: only its numbers differ."""
+    return "failed", TIMEOUT.replace("30000", str(30_000 + number)).replace(":41:", f":{41 + number}:")
+
+
+def lost_gateway(number: int) -> SampleFailure:
+    """Return one of many errors with the same cause: only its trace and address differ."""
+    trace, host = f"{0x7F3A19C2E4 + number:x}", f"10.4.2.{number % 250}"
+    return "error", BAD_GATEWAY.replace("7f3a19c2e4", trace).replace("10.4.2.17", host)

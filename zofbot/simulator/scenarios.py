@@ -14,6 +14,9 @@ SCENARIOS: Mapping[str, str] = {
     "failure": "One case fails",
     "retried": "One case fails twice: 2 attempts",
     "failures": "12 cases fail",
+    "causes": "300 cases fail for 2 reasons",
+    "everywhere": "3 projects fail for the same reason",
+    "stopped": "That reason is gone: the 3 projects pass",
     "error": "The platform breaks down",
     "pass": "All pass: what failed recovers",
     "tolerated": "A run passes with one failed case",
@@ -22,6 +25,15 @@ SCENARIOS: Mapping[str, str] = {
 """Scenario ids with their labels on the page."""
 
 STORM_RUN_COUNT = 60
+FAILURES_BY_CAUSE = (200, 100)
+"""How many cases fail for each of two reasons in one run."""
+
+MIN_CASES = min(sum(map(len, project.suites.values())) for project in PROJECTS)
+"""Cases of the smallest project that has scenarios of its own."""
+
+ACCOUNTS = SampleProject("proj_accounts", "accounts", {"suite_sign_in": ("Guest can sign in", "Password can be reset")})
+"""A third project, which has no runs before its first scenario."""
+
 CASE_SECONDS = 9.5
 
 
@@ -37,6 +49,8 @@ def run_scenario(zof: Organization, what: str, project: str, environment: str) -
         raise ValueError(f"{what!r} cannot be made to happen.")
     if what == "storm":
         return [_record_run(zof, _plan_storm_run(zof, number)) for number in range(STORM_RUN_COUNT)]
+    if what in ("everywhere", "stopped"):
+        return [_record_run(zof, _plan_shared_run(number, what)) for number in range(len(PROJECTS) + 1)]
     return [_record_run(zof, _plan_run(zof, what, chosen, environment))]
 
 
@@ -54,6 +68,10 @@ class _PlannedRun:
     status: str | None = None
     """Status of the run, if it does not follow from its cases."""
     attempts: int = 1
+    more: Sequence[str] = ()
+    """Cases besides those of the project."""
+    variants: int = 1
+    """How many cases there are of each name, told apart by a number."""
     has_extras: bool = False
     """Whether Zof knows the commit, a screenshot and the like."""
 
@@ -63,7 +81,10 @@ class _PlannedRun:
 
     @property
     def case_names(self) -> list[str]:
-        return [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
+        cases = [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
+        if self.variants == 1:
+            return list(dict.fromkeys([*cases, *self.more]))
+        return [f"{number:02} · {case}" for number in range(self.variants) for case in cases]
 
 
 def _plan_run(zof: Organization, what: str, project: SampleProject, environment: str) -> _PlannedRun:
@@ -81,12 +102,30 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
             return _PlannedRun(
                 project, environment, bad=[sample_failures.random_failure(zof.random) for _ in range(12)]
             )
+        case "causes":
+            slow, lost = FAILURES_BY_CAUSE
+            bad = [*map(sample_failures.disabled_button, range(slow)), *map(sample_failures.lost_gateway, range(lost))]
+            return _PlannedRun(project, environment, bad=bad, variants=len(bad) // MIN_CASES + 1)
         case "error":
             return _PlannedRun(
                 project, environment, suite, [sample_failures.platform_failure(zof.random) for _ in range(3)], "error"
             )
         case _:
-            return _PlannedRun(project, environment)
+            return _PlannedRun(project, environment, more=_failed_cases(zof, project, environment))
+
+
+def _failed_cases(zof: Organization, project: SampleProject, environment: str) -> list[str]:
+    """Return the cases that have failed in the project's environment, so that a run in which all pass has them, too."""
+    runs = {run["id"] for run in zof.runs.values() if run.get("environment") == environment}
+    results = (each for each in zof.results.values() if each.get("run_id") in runs and each.get("status") != "passed")
+    return [each["name"] for each in results if each.get("project_id") == project.id and "name" in each]
+
+
+def _plan_shared_run(number: int, what: str) -> _PlannedRun:
+    """Plan the run of one project that fails for the same reason as the others, or passes again."""
+    project = (*PROJECTS, ACCOUNTS)[number]
+    bad = [sample_failures.lost_gateway(number + each) for each in range(2)] if what == "everywhere" else []
+    return _PlannedRun(project, ENVIRONMENTS[number % len(ENVIRONMENTS)], min(project.suites), bad)
 
 
 def _plan_storm_run(zof: Organization, number: int) -> _PlannedRun:

@@ -14,6 +14,7 @@ from zofbot.simulator.zof.state import Organization, ZofRecord, format_time
 ANA, BEN, CHIOMA, GUEST, EXTERNAL = "U0ANA", "U0BEN", "U0CHIOMA", "U0GUEST", "U0EXT"
 QA_ALERTS, CHECKOUT_CHANNEL, SEARCH_CHANNEL = "C0QA", "C0CHECKOUT", "C0SEARCH"
 RANDOM_CHANNEL, INCIDENT_ROOM, ARCHIVED, PARTNERS = "C0RANDOM", "C0INCIDENT", "C0OLD", "C0PARTNERS"
+CAUSES_CHANNEL = "C0CAUSES"
 ON_CALL_GROUP = "S0ONCALL"
 CHECKOUT, SEARCH = "proj_checkout", "proj_search"
 ENVIRONMENTS = ("staging", "production", "nightly")
@@ -142,6 +143,7 @@ def _add_channels(slack: Workspace) -> None:
         Channel(QA_ALERTS, "qa-alerts", staff | {BOT_USER_ID}, "What failed, told once"),
         Channel(CHECKOUT_CHANNEL, "checkout", staff | {GUEST, BOT_USER_ID}, "Cart, payment, refund"),
         Channel(SEARCH_CHANNEL, "search", staff | {BOT_USER_ID}, "Query, ranking, filters"),
+        Channel(CAUSES_CHANNEL, "failure-causes", staff | {BOT_USER_ID}, "One message a cause, whatever it breaks"),
         Channel(RANDOM_CHANNEL, "random", staff | {GUEST}, "Everything else"),
         Channel(INCIDENT_ROOM, "incident-room", {ANA, BEN}, "Incidents only", private=True),
         Channel(ARCHIVED, "old-alerts", staff | {BOT_USER_ID}, "Closed in spring", archived=True),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, overload
+from urllib.parse import urljoin
 
 import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from zofbot import __version__
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import SlackDeferred, SlackError
 from zofbot.observability.emitter import EventEmitter
@@ -24,6 +27,8 @@ log = structlog.get_logger()
 
 CALL_DEADLINE_SECONDS = 8.0
 """Timeout of one call to Slack, in seconds."""
+
+_JSON_HEADERS = {"Content-Type": "application/json;charset=utf-8", "User-Agent": f"zofbot/{__version__}"}
 
 SdkCall = Callable[[], Awaitable[AsyncSlackResponse]]
 T = TypeVar("T")
@@ -69,13 +74,44 @@ class SlackCalls:
             try:
                 reply = await send()
             except SlackApiError as error:
-                raise _refusal_error(error) from error
+                response = error.response
+                data = response.data if isinstance(response.data, dict) else {}
+                raise _refusal_error(response.status_code, data, response.headers) from error
             except SlackRequestError as error:  # rejected by the SDK before sending
                 raise classify_error(200, "invalid_arguments", {}) from error
             data = reply.data if isinstance(reply.data, dict) else {}
-            if kept := data.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
-                warning, details = http_replies.printable_text(kept, 100), http_replies.parse_details(data)
-                log.warning("slack warned", method=method, warning=warning, details=details)
+            _log_warning(method, data)
+            return responses.parse_reply(kind, data)
+
+        return await self.run_call(method, call)
+
+    @overload
+    async def post_json(self, method: str, body: Mapping[str, Any]) -> responses.SlackReply: ...
+
+    @overload
+    async def post_json(self, method: str, body: Mapping[str, Any], kind: type[ReplyT]) -> ReplyT: ...
+
+    async def post_json(
+        self, method: str, body: Mapping[str, Any], kind: type[responses.SlackReply] = responses.SlackReply
+    ) -> responses.SlackReply:
+        """Post ``body`` to a method and parse its reply as ``kind``, for half of the CPU time of the SDK's call.
+
+        For the methods that deliver alerts. Raises SlackError.
+        """
+
+        async def call() -> responses.SlackReply:
+            reply = await send_request(
+                self.session,
+                "POST",
+                urljoin(self.client.base_url, method),
+                data=json.dumps(body, separators=(",", ":")).encode(),
+                headers={"Authorization": f"Bearer {self.client.token}"} | _JSON_HEADERS,
+                proxy=self.client.proxy,
+            )
+            data = http_replies.parse_http_reply(reply)
+            if data["ok"] is not True:
+                raise _refusal_error(reply.status, data, reply.headers)
+            _log_warning(method, data)
             return responses.parse_reply(kind, data)
 
         return await self.run_call(method, call)
@@ -120,10 +156,15 @@ def _quiet_logger() -> logging.Logger:
     return quiet
 
 
-def _refusal_error(error: SlackApiError) -> SlackError:
-    """Convert the SDK's error; its reason was validated when the reply was parsed."""
-    response = error.response
-    data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
+def _refusal_error(status: int, data: Mapping[str, Any], headers: Mapping[str, str]) -> SlackError:
+    """Return the error for a refusal; its reason was validated when the reply was parsed."""
     reason, needed = str(data.get("error") or ""), http_replies.parse_scope(data.get("needed"))
     log.info("slack refused", reason=reason, needed=needed, details=http_replies.parse_details(data))
-    return classify_error(response.status_code, reason, response.headers, needed)
+    return classify_error(status, reason, headers, needed)
+
+
+def _log_warning(method: str, data: Mapping[str, Any]) -> None:
+    """Log Slack's warning, such as that it ignored the metadata (https://docs.slack.dev/messaging/message-metadata)."""
+    if kept := data.get("warning"):
+        warning, details = http_replies.printable_text(kept, 100), http_replies.parse_details(data)
+        log.warning("slack warned", method=method, warning=warning, details=details)

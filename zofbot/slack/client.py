@@ -76,14 +76,10 @@ class SlackClient:
         Raises SlackDeferred, SlackRefused, or SlackUnknown: search for the message before posting again.
         """
         place: dict[str, Any] = {"thread_ts": thread, "reply_broadcast": broadcast} if thread else {}
-        reply = await self._calls.call_method(
-            "chat.postMessage",
-            lambda: self._calls.client.chat_postMessage(
-                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, parse="none",
-                **place, **message.message_fields(),
-            ),
-            responses.PostMessageReply,
-        )  # fmt: skip
+        body = {"channel": channel, "metadata": meta, "unfurl_links": False, "unfurl_media": False, "parse": "none"}
+        reply = await self._calls.post_json(
+            "chat.postMessage", body | place | message.message_fields(), responses.PostMessageReply
+        )
         there = reply.channel or channel
         self.search.note_conversation(channel, there)
         return Receipt(there, reply.ts)
@@ -95,13 +91,9 @@ class SlackClient:
 
         Raises SlackError.
         """
-        metadata: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
-        await self._calls.call_method(
-            "chat.update",
-            lambda: self._calls.client.chat_update(
-                channel=receipt.channel, ts=receipt.ts, parse="none", **metadata, **message.message_fields()
-            ),
-        )
+        body: dict[str, Any] = {"channel": receipt.channel, "ts": receipt.ts, "parse": "none"}
+        metadata = {"metadata": meta} if meta else {}
+        await self._calls.post_json("chat.update", body | metadata | message.message_fields())
         return receipt
 
     async def delete_message(self, receipt: Receipt) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from enum import Enum
@@ -16,9 +15,8 @@ from zofbot.domain.errors import SlackError, SlackRefused, StoreUnavailable
 from zofbot.domain.permissions import Membership, Person
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.client import SlackClient
-from zofbot.slack.users import parse_user, user_name
-from zofbot.subscriptions.filter_people import name_key
-from zofbot.subscriptions.tokenizer import quote_list
+from zofbot.slack.mention_names import MentionNames
+from zofbot.slack.users import parse_user
 
 log = structlog.get_logger()
 
@@ -44,12 +42,6 @@ class Readers(Enum):
     """The bot may not see the channel, until somebody changes that."""
 
 
-MAX_PEOPLE_NAMED = 40
-"""Maximum people looked up for one subscription: Slack allows about 100 such calls a minute."""
-
-_MENTION_PATTERN = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
-
-
 class Directory:
     """People and channels of one workspace.
 
@@ -69,12 +61,13 @@ class Directory:
         workspace, access_ttl = notifier.workspace, {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
         self._home = TtlCache(lambda _: notifier.identity.fetch(), clock, fresh=float("inf"))
         self._users = TtlCache(workspace.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
-        self._members = TtlCache(workspace.fetch_group_members, clock)
+        self._group_people = TtlCache(workspace.fetch_group_members, clock)
         self._admins = TtlCache(lambda _: workspace.fetch_admins(), clock)
         self._handles = TtlCache(lambda _: workspace.fetch_group_handles(), clock)
         self._channels = TtlCache(workspace.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
-        self._inside = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
-        self._rooms = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
+        self._channel_people = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._joined_channels = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
+        self.names = MentionNames(self.load_person, self._users.get, self.group_handles)
 
     async def load_person(self, identifier: str) -> Person:
         """Return a person's details, at most a minute old if Slack answers.
@@ -111,7 +104,9 @@ class Directory:
             if info.get("is_im"):
                 return await self._readers_among((str(info.get("user") or ""),))
             if info.get("is_mpim"):
-                return await self._readers_among(await self._inside.get(channel, await self._change_version(channel)))
+                return await self._readers_among(
+                    await self._channel_people.get(channel, await self._change_version(channel))
+                )
         except SlackRefused as error:
             log.warning("channel not shown", channel=channel, reason=error.reason)
             return Readers.UNSEEN
@@ -155,7 +150,7 @@ class Directory:
         if not channels:
             return frozenset()
         try:
-            joined = await self._rooms.get(person.id, await self._change_version(person.id))
+            joined = await self._joined_channels.get(person.id, await self._change_version(person.id))
         except SlackError as error:
             log.warning("channels of a person unknown", user=person.id, reason=error.reason)
             return None
@@ -167,10 +162,18 @@ class Directory:
     async def group_members(self, group: str) -> frozenset[str] | None:
         """Return the members of a user group; None if Slack does not answer."""
         try:
-            return await self._members.get(group)
+            return await self._group_people.get(group)
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return None
+
+    async def group_handles(self) -> dict[str, str]:
+        """Return the handles of user groups by id; empty if Slack does not answer."""
+        try:
+            return await self._handles.get("")
+        except SlackError as error:
+            log.warning("user groups unknown", reason=error.reason)
+            return {}
 
     async def admin_ids(self, listed: Collection[str] = ()) -> frozenset[str]:
         """Return the admins' ids: the people and members of user groups ``listed``, or else the workspace's admins.
@@ -186,64 +189,6 @@ class Directory:
         groups = await asyncio.gather(*(self.group_members(item) for item in listed if item.startswith("S")))
         people = {item for item in listed if not item.startswith("S")}
         return frozenset(people.union(*(members for members in groups if members)))
-
-    async def with_names(self, filters: str) -> str:
-        """Replace mentions in a subscription's text with names, because Slack shows ids within code formatting.
-
-        People without a known name keep their id.
-        """
-        mentioned = set(_MENTION_PATTERN.findall(filters))
-        groups = {item for item in mentioned if item.startswith("S")}
-        people = await asyncio.gather(*(self.load_person(item) for item in mentioned - groups))
-        names = {person.id: person.name for person in people if person.name} | (
-            await self._load_group_handles() if groups else {}
-        )
-        return _MENTION_PATTERN.sub(lambda found: quote_list([f"@{names.get(found[1], found[1])}"]), filters)
-
-    async def group_handles(self) -> dict[str, str]:
-        """Return the handles of user groups by id; empty if Slack does not answer."""
-        return await self._load_group_handles()
-
-    async def ids_by_name(self, known: Iterable[str] = ()) -> dict[str, str]:
-        """Return the ids, by ``name_key``, of all user groups and of the people among ``known``.
-
-        Ambiguous names are left out, as are people beyond the first ``MAX_PEOPLE_NAMED``.
-        """
-        asked = [each for each in dict.fromkeys(known) if not each.startswith("S")][:MAX_PEOPLE_NAMED]
-        people = await asyncio.gather(*map(self.load_person, asked))
-        named = [(name, identifier) for identifier, name in (await self._load_group_handles()).items()]
-        named += [(person.name, person.id) for person in people if person.name]
-        found: dict[str, set[str]] = {}
-        for name, identifier in named:
-            found.setdefault(name_key(name), set()).add(identifier)
-        return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
-
-    async def describe_unreachable(self, identifiers: Iterable[str]) -> str:
-        """Return a sentence about the first of these that Slack cannot notify; empty if none is known."""
-        said = await asyncio.gather(*map(self._unreachable_reason, identifiers))
-        return next(filter(None, said), "")
-
-    async def _unreachable_reason(self, identifier: str) -> str:
-        if identifier.startswith("S"):
-            groups = await self._load_group_handles()
-            known = not groups or identifier in groups
-            return "" if known else f"There is no user group `{identifier}`, or it is disabled."
-        try:
-            user = await self._users.get(identifier)
-        except SlackRefused as error:
-            return f"Slack knows nobody with the id `{identifier}`." if error.reason == "user_not_found" else ""
-        except SlackError as error:
-            log.warning("person unknown", user=identifier, reason=error.reason)
-            return ""
-        name = user_name(identifier, user)
-        return f"The account of {name} is deactivated." if user.get("deleted") else ""
-
-    async def _load_group_handles(self) -> dict[str, str]:
-        try:
-            return await self._handles.get("")
-        except SlackError as error:
-            log.warning("user groups unknown", reason=error.reason)
-            return {}
 
     async def _channel_info(self, channel: str) -> Mapping[str, Any]:
         """Return the conversation object, read again after each change. Raises SlackError."""
@@ -272,7 +217,7 @@ class Directory:
         try:
             info = await self._channel_info(channel)
             if info.get("is_mpim"):
-                return user in await self._inside.get(channel, await self._change_version(channel))
+                return user in await self._channel_people.get(channel, await self._change_version(channel))
         except SlackError as error:
             log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
             return False
@@ -288,7 +233,7 @@ class Directory:
     async def _check_membership(self, user: str, group: str) -> bool | str:
         """Return whether a person is in a group, or a hint why Slack did not answer."""
         try:
-            return user in await self._members.get(group)
+            return user in await self._group_people.get(group)
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return _doubt_hint(error)

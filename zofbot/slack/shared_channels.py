@@ -24,7 +24,8 @@ from zofbot.notifications.notification import (
     Obsolete,
     Postponed,
 )
-from zofbot.notifications.payloads import AlertTestPayload, PlatformEventPayload, holds_payload
+from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventPayload
+from zofbot.notifications.payloads import holds_payload
 from zofbot.slack.directory import Readers
 
 _INTERNAL_FIELDS = {"why", "note", "extras"}

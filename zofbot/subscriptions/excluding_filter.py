@@ -89,6 +89,9 @@ def _find_in_runs(subscription: Subscription, left: Sequence[RunFinding]) -> Exc
     if any(verdict.field == "case" for verdict in verdicts):
         cases = [tuple(case_names(result)) for finding in left for result in finding.bad]
         return _explain_filter("case", subscription.case, cases, len(left))
+    if missed := next((verdict for verdict in verdicts if verdict.field in ("branch", "tag", "owner")), None):
+        found = [(name,) for verdict in verdicts if verdict.field == missed.field for name in verdict.names]
+        return _explain_filter(missed.field, missed.wanted, found, len(left))
     return ExcludingFilter("on", len(left))
 
 

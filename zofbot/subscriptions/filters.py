@@ -31,7 +31,10 @@ MAX_VALUES = 20
 MAX_LIST_CHARACTERS = 3000
 """Characters of all values of one filter in a form's field; Slack accepts no more."""
 
-_ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
+_ALIASES = {
+    "environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention",
+    "branches": "branch", "tags": "tag", "label": "tag", "labels": "tag", "owners": "owner",
+}  # fmt: skip
 
 _UNQUOTED_ROW = re.compile(r"\b(after:\d{1,3}) in a row(?=\s|$)", re.IGNORECASE)
 """``after:3 in a row`` without quotes."""
@@ -120,6 +123,9 @@ _PARSERS: dict[str, Callable[[list[str], AuthorContext], Any]] = {
     "project": pattern_parser("project"),
     "env": pattern_parser("env"),
     "case": pattern_parser("case"),
+    "branch": pattern_parser("branch"),
+    "tag": pattern_parser("tag"),
+    "owner": pattern_parser("owner"),
     "on": parse_event_words,
     "group": choice_parser("group", Grouping),
     "layout": choice_parser("layout", Layout),
@@ -135,6 +141,9 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
     "project": quote_list,
     "env": quote_list,
     "case": quote_list,
+    "branch": quote_list,
+    "tag": quote_list,
+    "owner": quote_list,
     "on": ",".join,
     "group": str,
     "layout": str,

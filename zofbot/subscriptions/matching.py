@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from zofbot.domain.model import Outcome, Result
+from zofbot.domain.extra_fields import values_of
+from zofbot.domain.model import Outcome, Result, Run
 from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import EventType, PlatformEvent, RunFinding
 from zofbot.subscriptions.model import Subscription
@@ -81,17 +82,25 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
     if not finding.outcome.is_bad and not finding.passed_with_failures:
         return MatchResult(False, "on", "nothing failed in it")
     asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
-    if asked and not any(_wants_standing(subscription, finding, result) for result in asked):
+    if not asked:
+        return _match_run(subscription, finding)
+    wanted_standing = [result for result in asked if _wants_standing(subscription, finding, result)]
+    if not wanted_standing:
         return _standing_mismatch(subscription, {finding.standing_of(result) for result in asked})
-    asked = [result for result in asked if _wants_standing(subscription, finding, result)]
-    matching = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
-    if matching:
-        return MatchResult(True, results=matching)
-    if asked:
-        names = [name for result in asked for name in case_names(result)]
-        shown = sorted({result.title or result.id for result in asked})[:3]
-        return MatchResult(False, "case", found=shown, names=names, wanted=subscription.case)
-    return _match_run(subscription, finding)
+    return _match_results(subscription, finding, wanted_standing)
+
+
+def _match_results(subscription: Subscription, finding: RunFinding, asked: list[Result]) -> MatchResult:
+    """Return the results that pass the filters of each failure, or the first filter that none passes."""
+    for name, find_names in _RESULT_FILTERS.items():
+        wanted = getattr(subscription, name)
+        matching = [result for result in asked if matches_patterns(wanted, find_names(finding.run, result))]
+        if not matching:
+            names = [each for result in asked for each in find_names(finding.run, result)]
+            shown = {result.title or result.id for result in asked} if name == "case" else set(names)
+            return MatchResult(False, name, found=sorted(shown)[:3], names=names, wanted=wanted)
+        asked = matching
+    return MatchResult(True, results=tuple(asked))
 
 
 def _wants_standing(subscription: Subscription, finding: RunFinding, result: Result) -> bool:
@@ -112,16 +121,38 @@ def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
             return _event_mismatch(subscription, event)
     if subscription.standings and CaseStanding.NEW not in subscription.standings:
         return _standing_mismatch(subscription, {CaseStanding.NEW})  # without cases there is no history
-    return (
-        MatchResult(True)
-        if matches_patterns(subscription.case, ())
-        else _filter_mismatch("case", (), subscription.case)
-    )
+    for name, find_names in _RESULT_FILTERS.items():
+        names, wanted = find_names(finding.run, Result(id="")), getattr(subscription, name)
+        if not matches_patterns(wanted, names):
+            return _filter_mismatch(name, names, wanted)
+    return MatchResult(True)
 
 
 def case_names(result: Result) -> list[str]:
     """Return the id and title of a result's case, without empty ones."""
     return [name for name in (result.case_id, result.title) if name]
+
+
+def _names_of(label: str) -> Callable[[Run, Result], list[str]]:
+    def find_names(run: Run, result: Result) -> list[str]:
+        return list(values_of(result.extras, label) or values_of(run.extras, label))
+
+    return find_names
+
+
+def _owner_names(run: Run, result: Result) -> list[str]:
+    """Return the owners of a result with and without the ``@`` that an owners file puts before them."""
+    owners = _names_of("owner")(run, result)
+    return [*owners, *(owner.removeprefix("@") for owner in owners if owner.startswith("@"))]
+
+
+_RESULT_FILTERS: dict[str, Callable[[Run, Result], list[str]]] = {
+    "case": lambda _, result: case_names(result),
+    "branch": _names_of("branch"),
+    "tag": _names_of("tags"),
+    "owner": _owner_names,
+}
+"""Filters that each failure passes or not, with the names compared."""
 
 
 def _filter_mismatch(name: str, found: Collection[str], wanted: Sequence[str]) -> MatchResult:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from zofbot.domain.text import clean_name
 from zofbot.subscriptions.case_history import CaseStanding
@@ -20,10 +28,11 @@ MAX_SUBSCRIPTIONS = 50
 
 
 class Grouping(StrEnum):
-    """What gets its own message: each run, or each case across runs."""
+    """What gets its own message: each run, each case across runs, or each cause across runs and projects."""
 
     RUN = "run"
     CASE = "case"
+    CAUSE = "cause"
 
 
 class Layout(StrEnum):
@@ -93,6 +102,9 @@ class Subscription(_SubscriptionModel):
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     case: tuple[str, ...] = ()
+    branch: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    owner: tuple[str, ...] = ()
     on: tuple[EventType, ...] = DEFAULT_EVENTS
     standings: tuple[CaseStanding, ...] = ()
     """Failures wanted by their cases' history, empty for all; typed with ``on:``. Earlier versions ignore it."""
@@ -115,6 +127,21 @@ class Subscription(_SubscriptionModel):
         escalated = (identifier for step in self.escalate for identifier in step.mention)
         return tuple(dict.fromkeys([*self.mention, *escalated]))
 
+    @computed_field  # type: ignore[prop-decorator]  # (https://docs.pydantic.dev/2.0/usage/computed_fields/)
+    @property
+    def by_cause(self) -> bool:
+        """Whether causes have their own messages; stored beside ``group: case``, which earlier versions can read."""
+        return self.group is Grouping.CAUSE
+
+    @field_serializer("group", when_used="json")
+    def _dump_group(self, group: Grouping) -> str:
+        return (Grouping.CASE if group is Grouping.CAUSE else group).value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_by_cause(cls, stored: Any) -> Any:
+        return {**stored, "group": Grouping.CAUSE} if isinstance(stored, dict) and stored.get("by_cause") else stored
+
     @property
     def event_words(self) -> tuple[str, ...]:
         """The words of ``on:``, without the default ones."""
@@ -126,7 +153,7 @@ class Subscription(_SubscriptionModel):
         """Sort, so that equal selections compare equal; all of them are the same as none."""
         return tuple(item for item in CaseStanding if item in asked) if len({*asked}) < len(CaseStanding) else ()
 
-    @field_validator("project", "env", "case")
+    @field_validator("project", "env", "case", "branch", "tag", "owner")
     @classmethod
     def _clean_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         """Clean stored patterns as typed ones are cleaned, so that old records can be typed too."""

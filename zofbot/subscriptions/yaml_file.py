@@ -141,7 +141,7 @@ class _YamlReader:
     def read_entries(self, root: yaml.Node | None) -> list[FileEntry]:
         if root is None:
             self.problems.append(
-                f"{self._name} is empty. To remove all subscriptions, write `version: {FILE_VERSION}` and `channels: {{}}`."
+                f"{self._name} is empty. `channels: {{}}` with `version: {FILE_VERSION}` removes all subscriptions."
             )
             return []
         top = self._read_mapping(root, "file", ("version", "channels"), needed=("version", "channels"))

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Literal, NamedTuple, TypedDict
 
-from zofbot.domain.extra_fields import DEFAULT_EXTRA_FIELDS, ExtraFields
+from zofbot.domain.extra_fields import DEFAULT_EXTRA_FIELDS, ExtraFields, ExtraValue, FieldType, merge_extras
 from zofbot.domain.model import CaseCounts, Project, Result, Run
 from zofbot.zof.coerce import as_count, as_datetime, as_identifier, as_number, as_text
 from zofbot.zof.extra_values import read_extra_values
@@ -97,6 +97,8 @@ class _Reading(NamedTuple):
     request_id: str | None
     unit: DurationUnit
     extra_fields: ExtraFields
+    projects: tuple[str, ...] = ()
+    """Name and id of the project of the run that the objects are in."""
 
 
 def _shared_fields(data: JsonObject, reading: _Reading) -> dict[str, object]:
@@ -136,6 +138,7 @@ def _build_result(data: JsonObject, known_id: str, reading: _Reading, within: st
     if failure is None and classify_outcome(status_word(data)).is_bad:
         failure = first_value(data, "summary", as_text)
     fields["title"] = fields["title"] or case_id
+    fields["extras"] = _with_owners(fields, reading)
     return Result.model_validate(
         fields
         | {
@@ -162,6 +165,18 @@ def _attempt_count(value: object) -> int | None:
     return as_count(len(value) if isinstance(value, list) else value)
 
 
+def _with_owners(fields: JsonObject, reading: _Reading) -> tuple[ExtraValue, ...]:
+    """Return a result's extra fields, with the owners from the owners file, if it has some, instead of Zof's."""
+    extras: tuple[ExtraValue, ...] = fields["extras"]  # type: ignore[assignment]
+    projects = _project_names(fields) or reading.projects
+    owners = reading.extra_fields.find_owners(projects, str(fields["title"] or ""))
+    return merge_extras((ExtraValue("owner", FieldType.TEXT, owners),), extras) if owners else extras
+
+
+def _project_names(fields: JsonObject) -> tuple[str, ...]:
+    return tuple(str(fields[name]) for name in ("project_name", "project_id") if fields[name])
+
+
 def _build_run(data: JsonObject, known_id: str, reading: _Reading) -> Run:
     counts = CaseCounts(
         total=first_value(data, "total", as_count),
@@ -172,13 +187,15 @@ def _build_run(data: JsonObject, known_id: str, reading: _Reading) -> Run:
     )
     listed = first_value(data, "results", _as_object_list)
     results = None
+    shared = _shared_fields(data, reading)
+    reading = reading._replace(projects=_project_names(shared))
     if listed is not None and len(listed) <= MAX_EMBEDDED_RESULTS:
         read, skipped = parse_items(
             listed, partial(_build_result, reading=reading, within=known_id), MAX_EMBEDDED_RESULTS
         )
         results = read if read or not skipped else None  # results without ids: fetch them by pages instead
     return Run.model_validate(
-        _shared_fields(data, reading)
+        shared
         | {
             "id": known_id,
             "counts": counts,

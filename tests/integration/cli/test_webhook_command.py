@@ -20,8 +20,8 @@ from zofbot.cli.webhook import (
     read_secret,
     register_endpoint,
 )
+from zofbot.clients import make_zof_client
 from zofbot.config.settings import Settings
-from zofbot.container import make_zof_client
 from zofbot.domain.errors import BadInput, ZofbotError, ZofRejected
 from zofbot.domain.model import Endpoint
 from zofbot.observability.emitter import EventEmitter

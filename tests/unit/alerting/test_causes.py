@@ -13,8 +13,9 @@ from zofbot.alerting.causes import group_by_cause
 from zofbot.alerting.failure_signature import VERSION, make_signature
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import CaseAlertPayload, CauseReplyPayload, ResultPayload, RunAlertPayload
+from zofbot.notifications.thread_payloads import CauseReplyPayload, ResultPayload
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
 
 TIMEOUT = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"

@@ -20,7 +20,7 @@ from tests.support.rules import (
 )
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.state import passes_hash, scope_key
-from zofbot.notifications import payloads
+from zofbot.notifications import alert_payloads, past_causes, thread_payloads
 from zofbot.notifications.notification import NotificationKind
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
@@ -57,11 +57,11 @@ def broadcast_keys(house: RuleBench) -> list[str]:
     ]
 
 
-def flapping_lines(house: RuleBench) -> list[payloads.FlappingPayload]:
+def flapping_lines(house: RuleBench) -> list[thread_payloads.FlappingPayload]:
     """The lines that say that something flaps, each with its last edit made."""
     names = [item.key for item in house.notifications_of(NotificationKind.REPLY) if item.key.startswith("flapping:")]
     latest = [house.told.get(name.replace("flapping:", "flapping-edit:"), house.told[name]) for name in names]
-    return [payloads.FlappingPayload.model_validate(item.body) for item in latest]
+    return [thread_payloads.FlappingPayload.model_validate(item.body) for item in latest]
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
@@ -97,7 +97,7 @@ def test_what_flaps_has_no_replies_but_its_line() -> None:
             (failed_finding if number % 2 else passed_finding)(f"more{number}", NOON + at * MINUTE, "a")
         )
     assert [item.key for item in house.notifications_of(NotificationKind.REPLY)] == before
-    assert house.latest_body(FIRST["case"]).standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body(FIRST["case"]).standing is alert_payloads.AlertStatus.RECOVERED
 
 
 def test_a_recovery_that_lasts_beyond_the_calm_is_told() -> None:
@@ -138,7 +138,7 @@ def test_only_what_fails_after_it_was_resolved_is_a_fresh_message(group: str) ->
     fresh = house.notifications_of(NotificationKind.ROOT)[-1]
     assert "late" in fresh.key
     body = house.latest_body(fresh.key)
-    assert body.resolved == payloads.Resolution(at=NOON + 600, by="ben", reason="product", note="fixed in 1.2")
+    assert body.resolved == past_causes.Resolution(at=NOON + 600, by="ben", reason="product", note="fixed in 1.2")
     assert body.mention == ("U1",)
 
 
@@ -219,7 +219,7 @@ def test_a_passing_run_that_an_earlier_version_kept_counts_as_whole_where_it_has
     kept = f'{{"at": {NOON + 60}, "title": "{title}", "cases": []}}'
     house.memory = house.memory.with_changes({passes_hash(scope_key(failure)): {"run_old": kept}})
     house.process_findings(failure, now=NOON + 90)
-    assert (house.latest_body("run:run_0:failed:C1").standing is payloads.AlertStatus.RECOVERED) == heals
+    assert (house.latest_body("run:run_0:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED) == heals
 
 
 def test_a_run_without_title_recovers_by_any_whole_run_and_one_with_a_title_only_by_its_own() -> None:
@@ -229,8 +229,8 @@ def test_a_run_without_title_recovers_by_any_whole_run_and_one_with_a_title_only
         make_finding("1", NOON, title="Smoke"),
         passed_finding("2", NOON + 60, title=""),
     )
-    assert house.latest_body("run:run_0:failed:C1").standing is payloads.AlertStatus.RECOVERED
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.OPEN
+    assert house.latest_body("run:run_0:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.OPEN
 
 
 @settings(max_examples=30)

@@ -23,7 +23,7 @@ from tests.support.rules import (
 from zofbot.alerting.rules import DecisionReason, decide_batch, decide_finding, idempotency_key
 from zofbot.alerting.state import RuleState
 from zofbot.domain.model import Outcome
-from zofbot.notifications import payloads
+from zofbot.notifications import alert_payloads, payloads, storm_payloads, thread_payloads
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.slack.views.renderer import render_notification
@@ -47,11 +47,11 @@ def test_a_thousand_failures_are_twelve_messages_and_all_are_counted() -> None:
     house.process_findings(failed_finding("1", NOON, *(f"{n:04}" for n in range(1000))))
     assert len(house.told) == 12
     rest = payloads.load_payload(house.told["rest:run_1:failed:1000:C1"].body)
-    assert isinstance(rest, payloads.MoreFailuresPayload)
+    assert isinstance(rest, thread_payloads.MoreFailuresPayload)
     assert rest.count == 990
     assert len(rest.titles) + rest.unlisted == 990
     shown = house.latest_body("run:run_1:failed:C1")
-    assert isinstance(shown, payloads.RunAlertPayload)
+    assert isinstance(shown, alert_payloads.RunAlertPayload)
     assert (shown.bad, len(shown.top)) == (1000, 3)
 
 
@@ -59,7 +59,7 @@ def test_failures_that_nobody_read_are_counted_too() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a", total=50))
     rest = payloads.load_payload(house.told["rest:run_1:failed:50:C1"].body)
-    assert isinstance(rest, payloads.MoreFailuresPayload)
+    assert isinstance(rest, thread_payloads.MoreFailuresPayload)
     assert (rest.count, rest.unlisted) == (49, 49)
 
 
@@ -304,7 +304,7 @@ def test_a_case_has_one_root_whose_count_rises() -> None:
     ]
     assert [item.key for item in house.notifications_of(NotificationKind.EDIT)] == ["case-edit:res_0_a:failed:C1"]
     shown = house.latest_body("case:res_0_a:failed:C1")
-    assert isinstance(shown, payloads.CaseAlertPayload)
+    assert isinstance(shown, alert_payloads.CaseAlertPayload)
     assert (shown.count, shown.first, shown.last, shown.run.id) == (3, NOON, NOON + 120, "run_2")
 
 
@@ -323,7 +323,7 @@ def test_a_case_that_failed_twice_in_one_run_counts_once_and_says_so() -> None:
     house.process_findings(make_finding("1", NOON, make_result("x", case="a"), make_result("y", case="a")))
     assert set(house.told) == {"case:res_y:failed:C1"}
     shown = house.latest_body("case:res_y:failed:C1")
-    assert isinstance(shown, payloads.CaseAlertPayload)
+    assert isinstance(shown, alert_payloads.CaseAlertPayload)
     assert (shown.count, shown.case.attempts) == (1, 2)
 
 
@@ -331,7 +331,7 @@ def test_an_earlier_failure_heard_of_late_joins_its_case() -> None:
     house = RuleBench(make_subscription("group:case"))
     house.process_findings(failed_finding("2", NOON + 60, "a"), failed_finding("1", NOON, "a"), now=NOON + 90)
     shown = house.latest_body("case:res_2_a:failed:C1")
-    assert isinstance(shown, payloads.CaseAlertPayload)
+    assert isinstance(shown, alert_payloads.CaseAlertPayload)
     assert (shown.count, shown.first, shown.last, shown.case.id) == (2, NOON, NOON + 60, "res_2_a")
 
 
@@ -343,8 +343,8 @@ def test_a_flat_layout_has_no_replies() -> None:
         passed_finding("3", NOON + 120, "a", "b"),
     )
     assert not house.notifications_of(NotificationKind.REPLY)
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.RECOVERED
-    assert house.latest_body("case:res_1_a:failed:C2").standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
+    assert house.latest_body("case:res_1_a:failed:C2").standing is alert_payloads.AlertStatus.RECOVERED
 
 
 # Recovery and flapping.
@@ -355,21 +355,21 @@ def test_a_later_pass_edits_the_root_and_replies(group: str, root: str) -> None:
     house = RuleBench(make_subscription(f"group:{group}"))
     house.process_findings(failed_finding("1", NOON, "a"))
     assert house.decision_reasons(passed_finding("2", NOON + 60, "a")) == [DecisionReason.RECOVERED]
-    assert house.latest_body(root).standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body(root).standing is alert_payloads.AlertStatus.RECOVERED
     assert house.latest_body(root).turner == "run_2"
     [reply] = [item for item in house.told.values() if item.key.startswith("recovered:")]
     assert (reply.kind, reply.root, reply.happened) == (NotificationKind.REPLY, root, NOON + 60)
     body = payloads.load_payload(reply.body)
-    assert isinstance(body, payloads.RecoveryPayload)
+    assert isinstance(body, thread_payloads.RecoveryPayload)
     assert body.after == 60
 
 
 def test_a_run_recovers_when_the_last_of_its_cases_has_passed() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a", "b"), passed_finding("2", NOON + 60, "a"))
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.OPEN
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.OPEN
     house.process_findings(passed_finding("3", NOON + 120, "b"))
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_a_run_recovers_when_the_last_of_its_cases_has_passed() -> None:
 def test_nothing_recovers_that_is_not_known_to_have_passed_later_in_the_same_place(other: RunFinding) -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a"), other)
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.OPEN
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.OPEN
     assert not house.notifications_of(NotificationKind.EDIT)
 
 
@@ -397,7 +397,7 @@ def test_a_run_without_known_cases_recovers_with_a_whole_run_of_its_title() -> N
     house.process_findings(make_finding("1", NOON), passed_finding("2", NOON + 60, title="Smoke"))
     assert not house.notifications_of(NotificationKind.EDIT)
     house.process_findings(passed_finding("3", NOON + 120))
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
 
 
 def test_a_run_that_was_not_read_to_its_end_does_not_recover_by_the_cases_that_were() -> None:
@@ -409,7 +409,7 @@ def test_a_run_that_was_not_read_to_its_end_does_not_recover_by_the_cases_that_w
 def test_a_case_recovers_whatever_else_of_its_run_was_not_read() -> None:
     house = RuleBench(make_subscription("group:case"))
     house.process_findings(failed_finding("1", NOON, "a", total=50), passed_finding("2", NOON + 60, "a", title="Smoke"))
-    assert house.latest_body("case:res_1_a:failed:C1").standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body("case:res_1_a:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
 
 
 def test_who_does_not_ask_for_recoveries_gets_none() -> None:
@@ -435,7 +435,7 @@ def test_the_default_channel_hears_of_recoveries() -> None:
 def test_a_pass_heard_of_before_the_failure_recovers_it_at_once() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(passed_finding("2", NOON + 60, "a"), failed_finding("1", NOON, "a"), now=NOON + 90)
-    assert house.latest_body("run:run_1:failed:C1").standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
     assert "recovered:run_1:failed:C1" in house.told
 
 
@@ -446,10 +446,10 @@ def test_failing_again_within_an_hour_goes_on_in_the_same_thread(group: str, roo
         failed_finding("1", NOON, "a"), passed_finding("2", NOON + 60, "a"), failed_finding("3", NOON + 120, "a")
     )
     assert [item.key for item in house.notifications_of(NotificationKind.ROOT)] == [root]
-    assert house.latest_body(root).standing is payloads.AlertStatus.AGAIN
+    assert house.latest_body(root).standing is alert_payloads.AlertStatus.AGAIN
     assert house.told["result:res_3_a:failed:C1"].root == root
     house.process_findings(passed_finding("4", NOON + 180, "a"))
-    assert house.latest_body(root).standing is payloads.AlertStatus.RECOVERED
+    assert house.latest_body(root).standing is alert_payloads.AlertStatus.RECOVERED
     assert len([name for name in house.told if name.startswith("recovered:")]) == 2
     assert len(house.notifications_of(NotificationKind.EDIT)) == 1
 
@@ -462,8 +462,8 @@ def test_another_result_of_a_case_that_was_told_leaves_the_card_as_it_stands(rec
         house.process_findings(passed_finding("2", NOON + 60, "a"))
     house.process_findings(make_finding("1", NOON, make_result("1_a", case="a"), make_result("1_again", case="a")))
     shown = house.latest_body("run:run_1:failed:C1")
-    assert shown.standing is (payloads.AlertStatus.RECOVERED if recovers else payloads.AlertStatus.OPEN)
-    assert isinstance(shown, payloads.RunAlertPayload)
+    assert shown.standing is (alert_payloads.AlertStatus.RECOVERED if recovers else alert_payloads.AlertStatus.OPEN)
+    assert isinstance(shown, alert_payloads.RunAlertPayload)
     assert shown.bad == 1
     assert "result:res_1_again:failed:C1" not in house.told
     assert len(house.notifications_of(NotificationKind.ROOT)) == 1
@@ -504,7 +504,7 @@ def test_the_channel_sees_the_reply_when_a_failure_is_back_unless_it_asked_not_t
     )
     house.process_findings(failed_finding("3", NOON + 240, "a"))
     replies = [payloads.load_payload(item.body) for item in house.notifications_of(NotificationKind.REPLY)]
-    assert [reply.broadcast for reply in replies if isinstance(reply, payloads.ResultPayload)] == seen
+    assert [reply.broadcast for reply in replies if isinstance(reply, thread_payloads.ResultPayload)] == seen
 
 
 def test_the_channel_sees_one_reply_of_a_run_that_fails_again() -> None:
@@ -553,19 +553,19 @@ def test_what_was_read_later_of_a_run_is_added_to_it() -> None:
     assert set(new) == {"result:res_1_b:failed:C1", "run-edit:run_1:failed:C1", "case:res_1_b:failed:C2",
                         "case-edit:res_1_a:failed:C2"}  # fmt: skip
     root, case = house.latest_body("run:run_1:failed:C1"), house.latest_body("case:res_1_a:failed:C2")
-    assert isinstance(root, payloads.RunAlertPayload)
-    assert isinstance(case, payloads.CaseAlertPayload)
+    assert isinstance(root, alert_payloads.RunAlertPayload)
+    assert isinstance(case, alert_payloads.CaseAlertPayload)
     assert (root.bad, case.count) == (2, 1)
 
 
 # Storms.
 
 
-def storm_of(house: RuleBench) -> payloads.StormPayload:
+def storm_of(house: RuleBench) -> storm_payloads.StormPayload:
     """What the summary says once all of its edits are made."""
     last = [item for item in house.told.values() if item.body.get("card") == "storm"][-1]
     body = payloads.load_payload(last.body)
-    assert isinstance(body, payloads.StormPayload)
+    assert isinstance(body, storm_payloads.StormPayload)
     return body
 
 
@@ -832,8 +832,8 @@ def test_any_order_and_repetition_ends_as_a_perfect_source(
 
 
 def standing_of_body(
-    body: payloads.RunAlertPayload | payloads.CaseAlertPayload,
-) -> tuple[payloads.AlertStatus, float | None, str, int]:
+    body: alert_payloads.RunAlertPayload | alert_payloads.CaseAlertPayload,
+) -> tuple[alert_payloads.AlertStatus, float | None, str, int]:
     return body.standing, body.turned, body.turner, body.turn
 
 
@@ -849,7 +849,7 @@ def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
         "recovered-edit:run_1:failed:C1"
     ]
     assert standing_of_body(house.latest_body("run:run_1:failed:C1")) == (
-        payloads.AlertStatus.RECOVERED,
+        alert_payloads.AlertStatus.RECOVERED,
         NOON + 120,
         "run_4",
         1,
@@ -865,7 +865,7 @@ def test_cases_that_pass_in_several_runs_recover_with_the_last_of_them_in_any_or
         house = RuleBench(make_subscription())
         house.process_findings(failed_finding("1", NOON, "a", "b"), *order, now=NOON + 300)
         assert standing_of_body(house.latest_body("run:run_1:failed:C1")) == (
-            payloads.AlertStatus.RECOVERED,
+            alert_payloads.AlertStatus.RECOVERED,
             NOON + 90,
             "run_3",
             1,
@@ -890,7 +890,7 @@ def test_a_flat_layout_has_no_reply_to_put_right() -> None:
     house.process_findings(failed_finding("1", NOON, "a"), passed_finding("3", NOON + 300, "a"), now=NOON + 300)
     assert house.process_findings(passed_finding("2", NOON + 60, "a"), now=NOON + 301) == []
     assert standing_of_body(house.latest_body("run:run_1:failed:C1")) == (
-        payloads.AlertStatus.RECOVERED,
+        alert_payloads.AlertStatus.RECOVERED,
         NOON + 60,
         "run_2",
         1,
@@ -907,7 +907,7 @@ def test_a_relapse_needs_only_what_failed_again_to_pass() -> None:
     )
     house.process_findings(passed_finding("4", NOON + 180, "a"), now=NOON + 180)
     assert standing_of_body(house.latest_body("run:run_1:failed:C1")) == (
-        payloads.AlertStatus.RECOVERED,
+        alert_payloads.AlertStatus.RECOVERED,
         NOON + 180,
         "run_4",
         3,
@@ -941,7 +941,7 @@ def test_failures_of_a_case_in_any_order_are_one_root_and_the_same_count(order: 
     house.process_findings(*(failed_finding(str(n), NOON + n * 60, "a") for n in [*order, *again]), now=NOON + 300)
     [root] = house.notifications_of(NotificationKind.ROOT)
     shown = house.latest_body(root.key)
-    assert isinstance(shown, payloads.CaseAlertPayload)
+    assert isinstance(shown, alert_payloads.CaseAlertPayload)
     assert (shown.count, shown.first, shown.last, shown.run.id) == (5, NOON, NOON + 240, "run_4")
     assert len(house.notifications_of(NotificationKind.REPLY)) == 4
 

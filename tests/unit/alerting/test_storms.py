@@ -10,7 +10,7 @@ from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, stor
 from zofbot.alerting.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import StormMembersPayload, StormPayload
+from zofbot.notifications.storm_payloads import StormMembersPayload, StormPayload
 
 MENTION, OTHER = "mention:<@U1>", "mention:<@U2>"
 

@@ -6,19 +6,16 @@ from typing import Any
 
 import pytest
 
-from zofbot.notifications import payloads
+from zofbot.notifications import other_payloads
+from zofbot.notifications.alert_payloads import RunAlertPayload
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    Payload,
-    ReminderPayload,
-    RunAlertPayload,
-    RunSummary,
-    StormPayload,
-    dump_payload,
-)
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import Payload, dump_payload
 from zofbot.notifications.still_wanted import is_claim_wanted
+from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.subscriptions.digest_schedule import DigestSchedule, DigestSetting, format_schedule
 from zofbot.triage import TriageRecord
 
@@ -86,4 +83,4 @@ def test_a_digest_is_wanted_as_long_as_the_channel_has_that_one(
 
 def test_of_an_unknown_version_it_is_wanted_and_so_is_everything_else() -> None:
     assert is_wanted({"card": "hologram"})
-    assert is_wanted(payloads.NotePayload(said="hello"))
+    assert is_wanted(other_payloads.NotePayload(said="hello"))

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
+from zofbot.alerting.failure_signature import make_signature
 from zofbot.simulator.scenarios import SCENARIOS, STORM_RUN_COUNT, run_scenario
 from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, QA_ALERTS, seed_world
 from zofbot.simulator.server import SimulatorServer
@@ -53,6 +54,7 @@ async def read_state(stage: SimulatorServer) -> dict[str, Any]:
     [
         ("failure", "failed", (1, 0)),
         ("failures", "failed", 12),
+        ("causes", "failed", (200, 100)),
         ("error", "error", (0, 3)),
         ("pass", "passed", 0),
         ("retried", "failed", (1, 0)),
@@ -95,6 +97,19 @@ def test_a_storm_is_everywhere(world: World) -> None:
     assert len(runs) == STORM_RUN_COUNT
     assert {run["summary"]["failed"] + run["summary"]["error"] for run in runs} == {1}
     assert len({(run["project_id"], run["environment"]) for run in runs}) == 6
+
+
+def test_three_projects_fail_for_one_reason_until_it_is_gone(world: World) -> None:
+    failing, passing = (run_scenario(world.zof, what, CHECKOUT, "nightly") for what in ("everywhere", "stopped"))
+    assert len({run["project_id"] for run in failing}) == 3
+    assert {run["status"] for run in passing} == {"passed"}
+    assert [(run["project_id"], run["environment"]) for run in failing] == [
+        (run["project_id"], run["environment"]) for run in passing
+    ]
+    results = [each for run in failing for each in world.zof.results_of_run(run["id"])]
+    texts = {each["failure_summary"] for each in results if "failure_summary" in each}
+    assert len(texts) > 1
+    assert len({make_signature(text).id for text in texts}) == 1
 
 
 async def test_every_choice_of_the_page_can_be_made(stage: SimulatorServer) -> None:

@@ -153,14 +153,18 @@ async def test_whom_a_subscription_mentions_is_called_by_name(bench: DirectoryBe
     wish = f"mention:<@{BEN}>,<@U0GONE> escalate:15m-><!subteam^{ON_CALL_GROUP}>,1h-><!subteam^S0GONE>"
     told = "mention:@ben,@U0GONE escalate:15m->@oncall-checkout,1h->@S0GONE"
     people = bench.make_directory()
-    assert [await people.with_names(wish), await people.with_names(wish), await people.with_names("project:*")] == [
+    assert [
+        await people.names.with_names(wish),
+        await people.names.with_names(wish),
+        await people.names.with_names("project:*"),
+    ] == [
         told,
         told,
         "project:*",
     ]
     assert bench.count_calls("usergroups.list") == 1
     bench.slack.scopes.discard("usergroups:read")
-    assert await bench.make_directory().with_names(wish) == told.replace("oncall-checkout", ON_CALL_GROUP)
+    assert await bench.make_directory().names.with_names(wish) == told.replace("oncall-checkout", ON_CALL_GROUP)
 
 
 async def test_slack_is_asked_once_a_minute_and_of_groups_once_in_five_however_many_wait(bench: DirectoryBench) -> None:

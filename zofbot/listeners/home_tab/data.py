@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,14 +11,17 @@ import structlog
 from zofbot.alerting.state import MUTES
 from zofbot.domain.errors import SlackError, StoreUnavailable
 from zofbot.domain.permissions import Person, Role, role_of
+from zofbot.listeners.causes import cause_row
 from zofbot.listeners.context import ListenerContext
 from zofbot.notifications.notification import NotificationState, Receipt
 from zofbot.polling import status
+from zofbot.services.cause_costs import DEFAULT_PERIOD_SECONDS, compute_costs
 from zofbot.services.daily_stats import DailyStatsReader
 from zofbot.services.failures import Failure
 from zofbot.services.triage import without_split_storms, without_storm_members
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.views.blocks import Block
+from zofbot.slack.views.causes import CauseRow
 from zofbot.slack.views.home.channel_sections import MAX_FAILURE_ROWS
 from zofbot.slack.views.home.health_section import MAX_DEAD_LETTERS
 from zofbot.slack.views.home.home_data import (
@@ -38,6 +41,8 @@ from zofbot.triage import TriageState as Stands
 
 log = structlog.get_logger()
 
+MAX_TOP_CAUSES = 3
+
 LATE_AFTER_INTERVALS = 3
 """Poll intervals after which polling counts as late; a cycle's status is stored by the next one."""
 
@@ -47,9 +52,10 @@ PERMALINK_CACHE_SECONDS = 30 * 86400.0
 
 @dataclass(frozen=True)
 class HomeSnapshot:
-    """Shared data from Redis: open failures (oldest first), subscriptions, mutes, and the bot's health."""
+    """Shared data from Redis: open failures (oldest first), closed ones, subscriptions, mutes, and the bot's health."""
 
     failures: Sequence[Failure] = ()
+    closed: Sequence[Failure] = ()
     subscriptions: Sequence[Subscription] = ()
     depth: OutboxStats | None = None
     letters: Sequence[OutboxRecord] = ()
@@ -79,8 +85,10 @@ class HomeDataLoader:
         except StoreUnavailable as error:
             return HomeSnapshot(trouble=error.sentence)
         open_failures = [failure for failure in failures if not failure.present.state.is_closed]
+        closed = [failure for failure in failures if failure.present.state.is_closed]
+        mutes = read_mutes(kept[MUTES])
         return HomeSnapshot(
-            sorted(open_failures, key=_age_key), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES])
+            sorted(open_failures, key=_age_key), closed, subscriptions, depth, letters, poller, mutes=mutes
         )
 
     async def build_home_data(self, person: Person, known: HomeSnapshot, note: Sequence[Block] = ()) -> HomeData:
@@ -88,7 +96,7 @@ class HomeDataLoader:
         context, role = self._context, role_of(person, self._context.roles)
         rooms = await context.people.joined_channels(
             person,
-            {failure.channel for failure in known.failures}
+            {failure.channel for failure in (*known.failures, *known.closed)}
             | {subscription.channel for subscription in known.subscriptions}
             | {mute.channel for mute in known.mutes},
         )
@@ -107,9 +115,14 @@ class HomeDataLoader:
             since=_age_key(waiting[0])[0] if waiting else None,
             mine=await self._failure_list([item for item in theirs if item.channel in visible]),
             waiting=await self._failure_list(waiting),
+            causes=self._top_causes(
+                [*here, *(failure for failure in known.closed if failure.channel in (rooms or ()))]
+            ),
             wishes=[
                 HomeSubscription(
-                    subscription.id, subscription.channel, await context.people.with_names(format_filters(subscription))
+                    subscription.id,
+                    subscription.channel,
+                    await context.people.names.with_names(format_filters(subscription)),
                 )
                 for subscription in known.subscriptions
                 if subscription.channel in (rooms or ())
@@ -123,6 +136,11 @@ class HomeDataLoader:
             note=note,
             schedules=context.catalog.named_schedules(),
         )
+
+    def _top_causes(self, failures: Iterable[Failure]) -> list[CauseRow]:
+        now = self._context.clock.time()
+        costs = compute_costs(failures, now - DEFAULT_PERIOD_SECONDS, now)[:MAX_TOP_CAUSES]
+        return [cause_row(cost, cost.alerts[0].channel) for cost in costs]
 
     async def _failure_list(self, failures: Sequence[Failure]) -> FailureList:
         shown = failures[:MAX_FAILURE_ROWS]
@@ -155,7 +173,10 @@ class HomeDataLoader:
             return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
         polled = status.parse_status(known.poller.note)
         poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
-        late = self._context.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._context.poll_interval
+        late = (
+            self._context.clock.time() - polled.well
+            > LATE_AFTER_INTERVALS * self._context.settings.zofbot_poll_interval
+        )
         letters = [
             DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
         ]

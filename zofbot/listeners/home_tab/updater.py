@@ -12,7 +12,6 @@ from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.error_handling import log_unexpected
 from zofbot.listeners.home_tab.data import HomeDataLoader, HomeSnapshot
-from zofbot.polling.cursor import ListOrder
 from zofbot.services.daily_stats import DailyStatsReader
 from zofbot.slack.fallback import show_or_simplify
 from zofbot.slack.views.blocks import Block
@@ -41,9 +40,8 @@ class HomeUpdater:
     """Updater of all Homes. After it is opened, a Home is kept up to date for a while, each update by one process."""
 
     def __init__(self, context: ListenerContext) -> None:
-        order: ListOrder | None = None if context.list_order == "auto" else context.list_order
         self._context = context
-        self._day = DailyStatsReader(context.zof, context.clock, order)
+        self._day = DailyStatsReader(context.zof, context.clock, context.settings.list_order)
         self._board = HomeDataLoader(context, self._day)
         self._homes = HomeViewers(context.store.keyspace, context.clock)
 

@@ -70,7 +70,7 @@ async def zone_name(context: ListenerContext, requester: Requester) -> str:
 async def known_ids(context: ListenerContext, channel: str) -> dict[str, str]:
     """Return the ids, by name, of user groups and of people mentioned in any subscription, this channel's first."""
     found = sorted(await context.subscriptions.list_all(), key=lambda each: each.channel != channel)
-    return await context.people.ids_by_name(identifier for each in found for identifier in each.mention_ids)
+    return await context.people.names.ids_by_name(identifier for each in found for identifier in each.mention_ids)
 
 
 async def save_subscription(
@@ -90,7 +90,7 @@ async def save_subscription(
             return SavedSubscription(
                 subscription_replies.already_subscribed_reply(number, await _readable_filters(context, item))
             )
-    if missing := await context.people.describe_unreachable(wanted.mention_ids):
+    if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
         raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
     if before:
         return await _replace_subscription(context, requester, wanted, before)
@@ -154,7 +154,9 @@ async def send_preview(
         caution = preview.SHARED_CHANNEL_NOTE if readers is Readers.SHARED else preview.UNKNOWN_READERS_NOTE
         await context.send_reply(
             requester,
-            subscription_replies.preview_reply(said, "" if context.details or readers is Readers.OURS else caution),
+            subscription_replies.preview_reply(
+                said, "" if context.settings.zofbot_shared_details or readers is Readers.OURS else caution
+            ),
         )
 
 
@@ -287,7 +289,7 @@ def request_hash(request: str) -> str:
 
 
 async def _readable_filters(context: ListenerContext, subscription: Subscription) -> str:
-    return await context.people.with_names(_filters_text(subscription))
+    return await context.people.names.with_names(_filters_text(subscription))
 
 
 def _filters_text(subscription: Subscription) -> str:

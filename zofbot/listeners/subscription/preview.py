@@ -17,7 +17,6 @@ from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext
 from zofbot.notifications.preview_result import PreviewResult
 from zofbot.polling import time_window
-from zofbot.polling.cursor import ListOrder
 from zofbot.polling.time_window import ListedT
 from zofbot.slack.views import preview
 from zofbot.subscriptions import RunFinding, Subscription
@@ -122,6 +121,5 @@ async def _read_listing(
     context: ListenerContext, pages: AsyncGenerator[Page[ListedT], None], read: dict[str, ListedT], back: datetime
 ) -> bool:
     """Read a listing like the poller; returns whether the page limit cut it short."""
-    named: ListOrder | None = None if context.list_order == "auto" else context.list_order
-    cursor = time_window.start_window(context.clock.time(), back.timestamp(), named)
-    return await time_window.read_window(pages, read, cursor, named)
+    cursor = time_window.start_window(context.clock.time(), back.timestamp(), context.settings.list_order)
+    return await time_window.read_window(pages, read, cursor, context.settings.list_order)

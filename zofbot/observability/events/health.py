@@ -1,4 +1,4 @@
-"""Events of the process' own health: leases, canaries, traces, readiness."""
+"""Events of the process' own health: leases, canaries, traces, background tasks, readiness."""
 
 from __future__ import annotations
 
@@ -68,3 +68,15 @@ class ReadinessChecked:
 
     store: bool
     slack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundTaskFailed:
+    """A background task raised an unexpected error."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundTaskCanceled:
+    """A background task was canceled, because the bot was told to stop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CaseSummary
+from zofbot.notifications.payload_parts import CaseSummary
 from zofbot.subscriptions.case_history import CasePast, CaseStanding
 
 STANDING_LABELS = {CaseStanding.NEW: "new", CaseStanding.KNOWN: "still failing", CaseStanding.FLAKY: "flaky"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import NotePayload, dump_payload
+from zofbot.notifications.other_payloads import NotePayload
+from zofbot.notifications.payloads import dump_payload
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block
 

@@ -10,7 +10,7 @@ from typing import Any
 from zofbot.domain.model import Result, Run, is_valid_id
 from zofbot.domain.text import count_noun, format_mention
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CaseSummary, Owner, RunSummary
+from zofbot.notifications.payload_parts import CaseSummary, Owner, RunSummary
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import (
     Block,

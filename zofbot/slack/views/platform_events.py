@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.payloads import PlatformEventPayload, RunSummary
+from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.payload_parts import RunSummary
 from zofbot.slack.views.blocks import Message, context_block, section_block
 from zofbot.slack.views.components import run_buttons, with_footer, with_mentions
 from zofbot.slack.views.render_context import RenderContext

@@ -26,6 +26,9 @@ UNKNOWN_VALUE_LEADS = {
     "project": "No recent run is of project",
     "env": "No recent run is in the environment",
     "case": "No recent failure is called",
+    "branch": "No recent failure is of the branch",
+    "tag": "No recent failure has the tag",
+    "owner": "No recent failure belongs to",
 }
 """For each filter, the beginning of a sentence about a value that nothing matches."""
 

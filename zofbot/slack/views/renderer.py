@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zofbot.notifications import payloads, text
+from zofbot.notifications import alert_payloads, other_payloads, storm_payloads, text, thread_payloads
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.current_state import read_claim
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, NotificationKind
-from zofbot.notifications.payloads import STANDALONE_PAYLOADS, AlertTestPayload, Payload, ReminderPayload
+from zofbot.notifications.other_payloads import AlertTestPayload
+from zofbot.notifications.payloads import STANDALONE_PAYLOADS, Payload
+from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts import alert_cards, cause_views, storm_cards, thread_replies
 from zofbot.slack.views.alerts.catch_up import catch_up_message
@@ -65,24 +67,24 @@ def _render_test_alert(body: AlertTestPayload, context: RenderContext) -> Messag
 
 
 RENDERERS: Mapping[type[Payload], Callable[[Any, RenderContext], Message]] = {
-    payloads.RunAlertPayload: alert_cards.run_alert_card,
-    payloads.CaseAlertPayload: alert_cards.case_alert_card,
-    payloads.ResultPayload: thread_replies.result_reply,
-    payloads.CauseReplyPayload: cause_views.cause_reply,
-    payloads.MoreFailuresPayload: thread_replies.more_failures_reply,
-    payloads.FailingAgainPayload: thread_replies.failing_again_reply,
-    payloads.FlappingPayload: thread_replies.flapping_reply,
-    payloads.RecoveryPayload: thread_replies.recovery_reply,
-    payloads.StormPayload: storm_cards.storm_alert_card,
-    payloads.StormMembersPayload: storm_cards.storm_members_reply,
-    payloads.ReminderPayload: thread_replies.reminder_reply,
-    payloads.ActionPayload: thread_replies.action_message,
-    payloads.RerunResultPayload: thread_replies.rerun_reply,
-    payloads.PlatformEventPayload: platform_event_message,
+    alert_payloads.RunAlertPayload: alert_cards.run_alert_card,
+    alert_payloads.CaseAlertPayload: alert_cards.case_alert_card,
+    thread_payloads.ResultPayload: thread_replies.result_reply,
+    thread_payloads.CauseReplyPayload: cause_views.cause_reply,
+    thread_payloads.MoreFailuresPayload: thread_replies.more_failures_reply,
+    thread_payloads.FailingAgainPayload: thread_replies.failing_again_reply,
+    thread_payloads.FlappingPayload: thread_replies.flapping_reply,
+    thread_payloads.RecoveryPayload: thread_replies.recovery_reply,
+    storm_payloads.StormPayload: storm_cards.storm_alert_card,
+    storm_payloads.StormMembersPayload: storm_cards.storm_members_reply,
+    thread_payloads.ReminderPayload: thread_replies.reminder_reply,
+    thread_payloads.ActionPayload: thread_replies.action_message,
+    thread_payloads.RerunResultPayload: thread_replies.rerun_reply,
+    other_payloads.PlatformEventPayload: platform_event_message,
     DigestPayload: lambda body, context: digest_message(body),
     CatchUpPayload: lambda body, context: catch_up_message(body),
-    payloads.NotePayload: lambda body, context: channel_note(body),
-    payloads.AlertTestPayload: _render_test_alert,
+    other_payloads.NotePayload: lambda body, context: channel_note(body),
+    other_payloads.AlertTestPayload: _render_test_alert,
 }
 """The function that renders each type of payload."""
 

@@ -7,16 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from zofbot.domain.model import Outcome
-from zofbot.notifications import payloads, text
-from zofbot.notifications.payloads import (
-    AlertTestPayload,
-    CaseAlertPayload,
-    CaseSummary,
-    Payload,
-    PlatformEventPayload,
-    RunAlertPayload,
-    RunSummary,
-)
+from zofbot.notifications import payload_parts, payloads, text
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventPayload
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import with_footer
 from zofbot.slack.views.platform_events import PLATFORM_EVENT_LABELS
@@ -57,6 +53,11 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
         )
     elif subscription.group is Grouping.CASE:
         alert = CaseAlertPayload(run=place, case=case, first=at, last=at)
+    elif subscription.group is Grouping.CAUSE:
+        alert = StormPayload(
+            by_cause=True, causes=(CauseSummary(signature="test", count=3, example=case),), failures=3, members=1,
+            open=1, places=((place.project, place.environment, 3),), alerts=1, since=at, last=at, failed=at,
+        )  # fmt: skip
     test = AlertTestPayload(alert=payloads.dump_payload(alert), by=by, mentions=len(subscription.mention))
     return payloads.dump_payload(test)
 
@@ -98,4 +99,4 @@ def _example_name(patterns: Sequence[str], otherwise: str) -> str:
     plain = (
         pattern for pattern in patterns if not pattern.startswith("-") and not any(sign in pattern for sign in "*?[")
     )
-    return payloads.clean_text(next(plain, otherwise), 100)
+    return payload_parts.clean_text(next(plain, otherwise), 100)

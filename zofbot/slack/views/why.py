@@ -11,6 +11,7 @@ from zofbot.domain.model import Run
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.notification import NotificationState
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block, section_block
 from zofbot.slack.views.components import format_moment, paragraph_blocks
@@ -60,7 +61,8 @@ class MessageStatus:
     """Status of one message; ``state`` is None if it has expired.
 
     ``held`` says why it waits, ``present`` is the failure's triage record. ``joined``: another run started the message,
-    ``storm``: it is the summary of a storm, ``unposted``: the failure recovered before it was due.
+    ``storm``: it is the summary of a storm, or the message of one cause, whose payload is then ``cause``;
+    ``unposted``: the failure recovered before it was due.
     """
 
     state: NotificationState | None = None
@@ -72,6 +74,7 @@ class MessageStatus:
     joined: bool = False
     storm: bool = False
     unposted: bool = False
+    cause: StormPayload | None = None
 
 
 def why_card(
@@ -123,14 +126,17 @@ def _subscription_line(decision: SubscriptionLine) -> str:
     return f"{DECISION_EMOJI.get(decision.answer, '⏭️')} {named}{by}: {text.escape_line(decision.why, 500)}{ends}"
 
 
+def _message_name(status: MessageStatus) -> str:
+    if status.cause:
+        where = f"{count_noun(status.cause.failures, 'failure')} in {count_noun(status.cause.members, 'place')}"
+        return f"The message of its cause ({where})"
+    if status.storm:
+        return "The summary that counts it"
+    return "The message that it joined" if status.joined else "Its message"
+
+
 def _message_line(status: MessageStatus, now: float) -> str:
-    its = (
-        "The summary that counts it"
-        if status.storm
-        else "The message that it joined"
-        if status.joined
-        else "Its message"
-    )
+    its = _message_name(status)
     reason = text.escape_line(status.reason, 300)
     match status.state:
         case None:

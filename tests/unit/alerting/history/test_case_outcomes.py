@@ -18,8 +18,8 @@ from zofbot.alerting.history.case_outcomes import MAX_CASES, first_failing_time
 from zofbot.alerting.rules import DecisionReason
 from zofbot.alerting.state import history_hash, scope_key
 from zofbot.domain.model import Outcome
+from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import CaseAlertPayload
 from zofbot.subscriptions.case_history import CasePast, CaseStanding
 
 

@@ -12,17 +12,15 @@ from hypothesis import strategies as st
 
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads, text
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    CaseAlertPayload,
-    CaseSummary,
+from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.payload_parts import CaseSummary, RunSummary
+from zofbot.notifications.thread_payloads import (
     FailingAgainPayload,
     MoreFailuresPayload,
-    PlatformEventPayload,
     RecoveryPayload,
     ResultPayload,
-    RunAlertPayload,
-    RunSummary,
 )
 from zofbot.simulator.blockkit.automatic_links import LinkParsing, find_automatic, find_emoji, find_links
 from zofbot.slack.links import ZofLinks

@@ -11,25 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
-from zofbot.notifications import payloads
+from zofbot.notifications import payload_parts, payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.payloads import (
-    AlertStatus,
-    CaseAlertPayload,
-    CaseSummary,
+from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
+from zofbot.notifications.thread_payloads import (
     CauseReplyPayload,
-    CauseSummary,
     FailingAgainPayload,
     MoreFailuresPayload,
-    Payload,
-    PlatformEventPayload,
     RecoveryPayload,
     ResultPayload,
-    RunAlertPayload,
-    RunSummary,
-    StormMember,
-    StormMembersPayload,
-    StormPayload,
 )
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.blockkit.mentions import find_unescaped
@@ -282,7 +276,7 @@ def test_a_list_longer_than_a_paragraph_is_shown_to_its_end() -> None:
 
 def test_titles_are_listed_once_and_as_far_as_there_is_room() -> None:
     results = [Result(id=f"res_{n}", title=f"{n % 300:03} " + "x" * 90) for n in range(1000)]
-    titles, listed = payloads.collect_titles(results)
+    titles, listed = payload_parts.collect_titles(results)
     assert titles[0].endswith(" (×4)")
     assert 80 < len(titles) < 100
     assert listed == sum(4 if title.endswith("(×4)") else 3 for title in titles)
@@ -414,4 +408,4 @@ def test_secrets_are_not_even_stored() -> None:
     run = Run(id="run_1", title=secret, project_name=secret, url=f"https://zof.ai/?k={secret}")
     body = RunAlertPayload(run=RunSummary.from_run(run, Outcome.FAILED), bad=1, top=(CaseSummary.from_result(result),))
     assert secret not in json.dumps(payloads.dump_payload(body))
-    assert secret not in json.dumps(payloads.collect_titles([result]))
+    assert secret not in json.dumps(payload_parts.collect_titles([result]))

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from zofbot.domain.model import Outcome, Result
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import merge_summaries
-from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
@@ -58,9 +60,9 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
         *link_blocks(body.extras, context.links),
         *failure_rows(body),
         *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
-        *_past_resolution(body, context.present),
+        *past_resolution(body, context.present),
         *past_cause_blocks(body),
-        *_status_change(body),
+        *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.run_url(run)),
         *_omission_notes(body, context),
@@ -90,9 +92,9 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
         *failure_blocks(case),
         *paragraph_blocks(filter(None, [case_past_text(case)])),
         *link_blocks(extras, context.links),
-        *_past_resolution(body, context.present),
+        *past_resolution(body, context.present),
         *past_cause_blocks(body),
-        *_status_change(body),
+        *status_change(body),
         *status_blocks(context.present),
         *_controls(body, context, context.links.result_url(result)),
         *_omission_notes(body, context),
@@ -155,7 +157,7 @@ def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderCon
     return [context_block(note) for note in notes if note]
 
 
-def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
+def status_change(body: FailurePayload) -> list[Block]:
     """Return a line with the time and run of the last recovery or relapse."""
     if body.turned is None:
         return []
@@ -164,7 +166,7 @@ def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
     return [section_block(f"{what} {format_moment(body.turned)}{by}")]
 
 
-def _past_resolution(body: RunAlertPayload | CaseAlertPayload, present: TriageRecord) -> list[Block]:
+def past_resolution(body: FailurePayload, present: TriageRecord) -> list[Block]:
     """Return a line about the resolution before it failed again; empty once the failure is closed."""
     before = body.resolved
     if before is None or present.state.is_closed:

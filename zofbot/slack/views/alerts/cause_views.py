@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
-from zofbot.notifications.payloads import CauseReplyPayload, CauseSummary, RunAlertPayload
+from zofbot.notifications.alert_payloads import RunAlertPayload
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.thread_payloads import CauseReplyPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import (
     case_buttons,
@@ -44,11 +46,15 @@ def cause_row(cause: CauseSummary) -> Block:
     """Return a cause: how many failures it has, their text, and one of them with a *Details* button."""
     if cause.count == 1:
         return case_row(cause.example)
-    example = cause.example
-    why = text.escape_line(example.why.partition("\n")[0], 200) or "without a failure text"
-    title = text.escape_line(example.title or example.id, 150)
-    details = lookup_button("Details", "zof_result", example.id, "Show one of these results")
-    return section_block(f"*{cause.count}×* {why}\nfor example *{title}*", details)
+    details = lookup_button("Details", "zof_result", cause.example.id, "Show one of these results")
+    return section_block(cause_line(cause), details)
+
+
+def cause_line(cause: CauseSummary) -> str:
+    """Return a cause in two lines: how many failures it has, the first line of their text, and one of them."""
+    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200) or "without a failure text"
+    title = text.escape_line(cause.example.title or cause.example.id, 150)
+    return f"*{cause.count}×* {why}\nfor example *{title}*"
 
 
 def _more_note(more: int) -> list[Block]:
@@ -58,6 +64,8 @@ def _more_note(more: int) -> list[Block]:
 def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
     """Render the failures of a run that have the same cause: their text, and the titles of the cases."""
     sentence = f"{count_noun(body.count, 'case')} {'failing again ' if body.again else ''}with the same cause"
+    where = " · ".join(filter(None, (text.escape_line(body.project, 85), text.escape_line(body.environment, 85))))
+    sentence = f"{sentence}, {where}" if where else sentence
     why = text.escape_line(body.case.why.partition("\n")[0], 150)
     blocks = [
         section_block(f"{'🔁' if body.again else '❌'} *{sentence}*"),

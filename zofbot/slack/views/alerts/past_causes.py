@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
+from zofbot.notifications.alert_payloads import RunAlertPayload
 from zofbot.notifications.past_causes import PastCause, Resolution
-from zofbot.notifications.payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.blocks import Block
 from zofbot.slack.views.components import paragraph_blocks
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name
 
 
-def past_cause_blocks(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
+def past_cause_blocks(body: FailurePayload) -> list[Block]:
     """Return a line for each cause of an alert that was seen before; empty if none was."""
     causes = body.causes if isinstance(body, RunAlertPayload) else ()
     names = {cause.signature: cause.example.why for cause in causes} if len(causes) > 1 else {}

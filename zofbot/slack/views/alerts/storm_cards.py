@@ -5,8 +5,12 @@ from __future__ import annotations
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
-from zofbot.notifications.payloads import MAX_LINK_LENGTH, AlertStatus, StormMember, StormMembersPayload, StormPayload
+from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
+from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
+from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
@@ -23,6 +27,8 @@ _STATUS_EMOJI = {AlertStatus.OPEN: "🔴", AlertStatus.RECOVERED: "✅", AlertSt
 
 def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     """Render a storm's summary: failures by location, how many are open, triage state and controls."""
+    if body.by_cause and body.causes:
+        return cause_alert_card(body, context)
     over = body.closed or context.now >= body.last + STORM_CALM_SECONDS
     sentence = _storm_headline(body, over=over)
     look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
@@ -30,13 +36,14 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     if body.members and context.present.state in STATES:
         word, emoji, colour = STATES[context.present.state]
         shown = f"{word}: {sentence}"
-    rows = (f"*{_location_text(project, environment)}*: {number}" for project, environment, number in body.places)
+    rows = (f"*{location_text(project, environment)}*: {number}" for project, environment, number in body.places)
     kept = (
         f"{count_noun(body.alerts, 'alert')} came too fast to stand alone and {'were' if over else 'are'} counted here"
     )
     run = as_run(body.run)
     below = [
         *([section_block(f"All in run *{text.escape_line(run.title or run.id, 150)}*")] if run.id else []),
+        *paragraph_blocks(_cause_lines(body)),
         *paragraph_blocks(rows),
         *([context_block(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
         *_member_controls(body, context),
@@ -49,6 +56,18 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
 def _storm_headline(body: StormPayload, *, over: bool) -> str:
     failures, lasted = count_noun(body.failures, "failure"), text.describe_duration(max(body.last - body.since, 1.0))
     return f"The storm is over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
+
+
+def _cause_lines(body: StormPayload) -> list[str]:
+    """Return the causes of the storm's failures, the worst first; empty if none is known."""
+    if not any(cause.signature for cause in body.causes):
+        return []
+    if body.sole_cause:
+        return [f"*One cause explains it:* {cause_line(body.sole_cause)}"]
+    shown = body.causes[:MAX_CAUSES_SHOWN]
+    more = body.uncaused + sum(cause.count for cause in body.causes[MAX_CAUSES_SHOWN:])
+    others = [f"and {count_noun(more, 'failure')} of other causes"] if more else []
+    return ["*Causes*", *map(cause_line, shown), *others]
 
 
 def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
@@ -83,9 +102,8 @@ def _open_count_text(body: StormPayload) -> str:
 def storm_members_reply(body: StormMembersPayload, context: RenderContext) -> Message:
     """Render one page of the storm's members with their current states."""
     last = body.first + len(body.members) - 1
-    sentence = (
-        f"Alerts {body.first} to {last} of this storm" if last > body.first else f"Alert {body.first} of this storm"
-    )
+    numbers = f"{body.first} to {last}" if last > body.first else str(body.first)
+    sentence = f"Alert{'s' if last > body.first else ''} {numbers} of this {'cause' if body.by_cause else 'storm'}"
     lines = (_member_line(member, context.links) for member in body.members)
     return Message(sentence, [section_block(f"*{sentence}*"), *paragraph_blocks(lines)])
 
@@ -96,7 +114,8 @@ def _member_line(member: StormMember, links: ZofLinks) -> str:
     linked = link and len(link) <= MAX_LINK_LENGTH and "|" not in link and ">" not in link
     shown = f"<{link}|{title}>" if linked else title
     facts = [
-        _location_text(member.project, member.environment),
+        location_text(member.project, member.environment),
+        f"and {count_noun(member.cases - 1, 'more case')}" if member.cases > 1 else "",
         text.inline_code(member.id) if member.id != member.title else "",
         f"failed {member.count} times" if member.count > 1 else "",
         {AlertStatus.RECOVERED: "recovered", AlertStatus.AGAIN: "failing again"}.get(member.standing, ""),
@@ -112,8 +131,3 @@ def _member_link(member: StormMember, links: ZofLinks) -> str:
     if member.key.startswith("run:"):
         return links.run_url(Run(id=member.id, url=member.url or None))
     return links.result_url(Result(id=member.id, url=member.url or None))
-
-
-def _location_text(project: str, environment: str) -> str:
-    known = [part for part in (text.escape_line(project, 85), text.escape_line(environment, 85)) if part]
-    return " · ".join(known) or "not known where"

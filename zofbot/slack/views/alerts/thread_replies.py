@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
-from zofbot.notifications.payloads import (
+from zofbot.notifications.payload_parts import RunSummary
+from zofbot.notifications.payloads import Payload
+from zofbot.notifications.thread_payloads import (
     ActionPayload,
     FailingAgainPayload,
     FlappingPayload,
     MoreFailuresPayload,
-    Payload,
     RecoveryPayload,
     ReminderPayload,
     RerunResultPayload,
     ResultPayload,
-    RunSummary,
 )
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block

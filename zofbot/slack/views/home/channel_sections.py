@@ -11,6 +11,7 @@ from zofbot.slack.views.blocks import (
     context_block,
     section_block,
 )
+from zofbot.slack.views.causes import cause_text
 from zofbot.slack.views.home.home_data import FailureList, HomeData, HomeSubscription
 from zofbot.slack.views.oncall import failure_row_text
 
@@ -33,6 +34,14 @@ def failure_section(title: str, part: FailureList, now: float) -> list[Block]:
         *rows,
         *([context_block(f"and {more} more: `{SLASH_COMMAND} triage`")] if more > 0 else []),
     ]
+
+
+def cause_section(home: HomeData) -> list[Block]:
+    """Return the causes with most failures in the person's channels; nothing if there are none."""
+    if not home.causes:
+        return []
+    rows = [section_block(cause_text(row)) for row in home.causes]
+    return [section_block("*Top causes of the last 7 days*"), *rows, context_block(f"More: `{SLASH_COMMAND} causes`")]
 
 
 def list_heading(title: str, number: int) -> Block:

@@ -10,6 +10,7 @@ from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import (
     Block,
 )
+from zofbot.slack.views.causes import CauseRow
 from zofbot.slack.views.oncall import FailureRow
 from zofbot.subscriptions.mute import Mute
 
@@ -104,6 +105,8 @@ class HomeData:
     since: float | None = None
     mine: FailureList = FailureList()
     waiting: FailureList = FailureList()
+    causes: Sequence[CauseRow] = ()
+    """The causes with most failures in their channels in the last 7 days."""
     wishes: Sequence[HomeSubscription] = ()
     muted: Sequence[Mute] = ()
     health: BotHealth = BotHealth()

@@ -13,7 +13,7 @@ from zofbot.slack.views.blocks import (
     section_block,
 )
 from zofbot.slack.views.components import format_moment
-from zofbot.slack.views.home.channel_sections import failure_section, mute_section, subscription_section
+from zofbot.slack.views.home.channel_sections import cause_section, failure_section, mute_section, subscription_section
 from zofbot.slack.views.home.health_section import health_section
 from zofbot.slack.views.home.home_data import DailyStats, HomeData
 from zofbot.slack.views.home.run_sections import progress_section, schedule_section
@@ -32,6 +32,7 @@ def render_home(home: HomeData) -> Block:
     parts = (
         failure_section("Yours", home.mine, home.now) if known else [],
         failure_section("Waiting for an acknowledgement in your channels", home.waiting, home.now) if known else [],
+        cause_section(home) if known else [],
         progress_section(home),
         schedule_section(home),
         subscription_section(home) if known else [],

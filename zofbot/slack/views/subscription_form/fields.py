@@ -30,7 +30,11 @@ FAILURE_LABELS = {
     CaseStanding.KNOWN: "Known: still failing since an earlier run",
     CaseStanding.FLAKY: "Flaky: failing and passing in turn",
 }
-GROUPING_LABELS = {Grouping.RUN: "One message a run", Grouping.CASE: "One message a case, over many runs"}
+GROUPING_LABELS = {
+    Grouping.RUN: "One message a run",
+    Grouping.CASE: "One message a case, over many runs",
+    Grouping.CAUSE: "One message a cause, over runs and projects",
+}
 BROADCAST_LABELS = {
     Broadcast.RELAPSE: "Failing again within an hour of recovering",
     Broadcast.WORSE: "Failing again after 6 hours without a failure",
@@ -50,6 +54,7 @@ WINDOW_LABELS = {
 DEFAULT_WINDOW = "1h"
 
 _GLOBS_HINT = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
+_EXTRAS_HINT = "Likewise, where Zof gives them. A failure without any matches no name."
 _STANDINGS_HINT = "None: all failures. Flaky ones mention and escalate only if they are chosen here."
 _BROADCASTS_HINT = (
     "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
@@ -80,6 +85,9 @@ def filter_inputs(start: Subscription) -> list[Block]:
             hint="Titles or ids, likewise.",
             example="cart total*, -*flaky*",
         ),
+        _text_input("branch", "Branches", format_form_list(start.branch), hint=_EXTRAS_HINT, example="main, release-*"),
+        _text_input("tag", "Tags", format_form_list(start.tag), hint=_EXTRAS_HINT, example="smoke, -slow"),
+        _text_input("owner", "Owners", format_form_list(start.owner), hint=_EXTRAS_HINT, example="checkout-team"),
         _input_block("on", "Tell of", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
         _input_block(
             "standings",

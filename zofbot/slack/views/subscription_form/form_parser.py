@@ -85,6 +85,8 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     )
     yield "env", "env", partial(_typed_list, state, "env")
     yield "case", "case", partial(_typed_list, state, "case")
+    for name in ("branch", "tag", "owner"):
+        yield name, name, partial(_typed_list, state, name)
     events = [*_selected_options(state, "on"), *_selected_options(state, "standings")]
     yield "on", "on", lambda: ",".join(events) if _selected_options(state, "on") else ","
     yield "standings", "standings", lambda: ",".join(events)

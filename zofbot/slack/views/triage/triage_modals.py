@@ -54,11 +54,20 @@ def assign_modal(form_state: TriageFormState, title: str, user: str) -> Block:
     )
 
 
-def snooze_modal(
-    form_state: TriageFormState, title: str, choices: Sequence[SnoozeChoice], preview: str, *, counts: bool
+def snooze_modal(  # noqa: PLR0913  (the last two are what the failure is)
+    form_state: TriageFormState,
+    title: str,
+    choices: Sequence[SnoozeChoice],
+    preview: str,
+    *,
+    counts: bool,
+    by_cause: bool = False,
 ) -> Block:
-    """Build the form to snooze a failure; ``counts`` offers an end by failure count, ``preview`` is the preview."""
-    conditions = [SnoozeChoice("until it passes", RECOVERS_CHOICE)]
+    """Build the form to snooze a failure; ``counts`` offers an end by failure count, ``preview`` is the preview.
+
+    ``by_cause``: it is a cause, over many cases.
+    """
+    conditions = [SnoozeChoice("until this cause stops" if by_cause else "until it passes", RECOVERS_CHOICE)]
     if counts:
         conditions.append(SnoozeChoice(f"until it fails {SNOOZE_FAILURE_COUNT} more times", FAILS_MORE_CHOICE))
     options = [_build_option(choice.label, choice.value) for choice in [*choices, *conditions]]

@@ -1,11 +1,9 @@
-"""Verify and parse Zof's webhooks. A delivery is only a hint: the run it names is then read from the API."""
+"""Parse Zof's webhooks. A delivery is only a hint: the run it names is then read from the API."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +20,6 @@ PLATFORM_EVENT_TYPES = frozenset(
 
 IGNORED_TYPES = frozenset({"run.started", "remediation.approved", "agent.completed", "issue.detected"})
 """Documented events that zofbot ignores."""
-
 
 _FACTS = {
     "project_id": ("project_id", "project.id"),
@@ -75,17 +72,6 @@ class WebhookHint:
     def type_label(self) -> str:
         """Return the type as a metric label; unknown types are ``other``, which bounds the number of series."""
         return self.type if self.type in RUN_END_TYPES | PLATFORM_EVENT_TYPES | IGNORED_TYPES else "other"
-
-
-def is_signed(raw: bytes, given: str, secrets: Iterable[str]) -> bool:
-    """True if ``given`` is the hex HMAC-SHA256 of the raw body with one of the ``secrets``.
-
-    Upper case and a ``sha256=`` prefix are accepted (https://zof.ai/docs/examples/webhook-signature-verify).
-    """
-    received = given.strip().lower().removeprefix("sha256=").encode("utf-8", "surrogateescape")
-    expected = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
-    # Compare with all, so that the time taken does not reveal which one matched.
-    return sum([hmac.compare_digest(item, received) for item in expected]) > 0
 
 
 def parse_hint(raw: bytes) -> WebhookHint:

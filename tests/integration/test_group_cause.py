@@ -1,0 +1,81 @@
+"""``group:cause`` in Slack: one message for what fails for one reason in several projects, and what people do to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.storms import storm_bot, storm_roots, thread_text
+from tests.support.triage import button_of, mention_bot, open_form, press_button, thread_of
+from zofbot.alerting.failure_signature import make_signature
+from zofbot.simulator.slack.model import PostedMessage
+
+TIMEOUT = "TimeoutError: Timeout 30000ms exceeded waiting for locator('#pay') <@U0ANA> password=hunter2secret"
+REFUSED = "ConnectionError: connect ECONNREFUSED 10.0.0.7:5432"
+PROJECTS = ("proj_checkout", "proj_search", "proj_accounts")
+
+
+@pytest.fixture
+async def bot(valkey: str) -> AsyncIterator[RunningBot]:
+    """A bot in whose channel causes have their own messages."""
+    async with storm_bot(valkey, "group:cause") as bot:
+        yield bot
+
+
+def end_run(bot: RunningBot, project: str, texts: tuple[str, ...]) -> str:
+    """End a run now; its cases pass where their text is empty."""
+    zof = bot.world.zof
+    run = zof.start_run({"project_id": project, "environment": "staging", "name": "nightly"})
+    for number, text in enumerate(texts):
+        failed = {"failure_summary": text, "status": "failed"} if text else {"status": "passed"}
+        zof.add_result(run["id"], name=f"Case {number}", test_case_id=f"{project}_{number}", **failed)
+    return str(zof.finish_run(run["id"])["id"])
+
+
+async def wait_for_cause(bot: RunningBot, words: str) -> PostedMessage:
+    await wait_until(lambda: any(words in text_of(root) for root in storm_roots(bot)))
+    return next(root for root in storm_roots(bot) if words in text_of(root))
+
+
+async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(bot: RunningBot) -> None:
+    run, *_ = [end_run(bot, project, (TIMEOUT, TIMEOUT, "")) for project in PROJECTS]
+    root = await wait_for_cause(bot, "6 failures in 3 projects, 1 cause")
+    for words in (*PROJECTS, "Timeout 30000ms exceeded", "Open in 3 of 3 places", "for example *Case 0*"):
+        assert words in text_of(root)
+    assert "hunter2secret" not in text_of(root)
+    assert "<@U0ANA>" not in text_of(root)
+    await wait_until(lambda: sum(line.startswith("2 cases with the same cause") for line in thread_of(bot, root)) == 3)
+    assert "and 1 more case" in thread_text(bot, root)
+    assert storm_roots(bot) == [root]
+    why = await bot.answer_text(f"/zof why {run}")
+    for words in ("The message of its cause (6 failures in 3 places)", "2 failures joined", "Case 0, Case 1"):
+        assert words in why
+    assert make_signature(TIMEOUT).normalized.partition("<")[0] in why
+    for project in PROJECTS:
+        end_run(bot, project, ("", "", ""))
+    await wait_until(lambda: root.text.startswith("Recovered"))
+    await wait_until(lambda: "Recovered after" in thread_text(bot, root))
+
+
+async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: RunningBot) -> None:
+    end_run(bot, PROJECTS[0], (TIMEOUT,))
+    root = await wait_for_cause(bot, "1 failure, 1 cause")
+    form = await open_form(bot, "U0BEN", root, "snooze")
+    assert "until this cause stops" in str(bot.world.slack.modals["U0BEN"][-1])
+    words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "until this cause stops"}}}
+    assert (await bot.stage.people.submit_view("U0BEN", form, words)).is_accepted
+    await wait_until(lambda: root.text.startswith("Snoozed"))
+    end_run(bot, PROJECTS[1], (TIMEOUT, REFUSED))
+    await wait_for_cause(bot, "ECONNREFUSED")
+    await wait_until(lambda: "2 failures in 2 projects" in root.text)
+    assert root.text.startswith("Snoozed")
+    assert "2 failures open in this channel" in await bot.answer_text("/zof triage")
+    assert (await mention_bot(bot, root, "resolve flaky: stale fixture")).is_accepted
+    await wait_until(lambda: root.text.startswith("Resolved"))
+    end_run(bot, PROJECTS[2], (TIMEOUT,))
+    again = await wait_for_cause(bot, "Failing again")
+    assert "stale fixture" in text_of(again)
+    await press_button(bot, "U0ANA", again, button_of(again, "zof_triage_acknowledge"))
+    await wait_until(lambda: again.text.startswith("Acknowledged"))

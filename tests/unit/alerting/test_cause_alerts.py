@@ -1,0 +1,269 @@
+"""``group:cause``: one message for a cause in a channel, over runs, projects and environments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.rules import HOUR_SECONDS, NOON, RuleBench
+from zofbot.alerting.failure_signature import make_signature
+from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.subscriptions import RunFinding, Subscription, parse_filters
+from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
+
+TIMEOUT = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"
+REFUSED = "ConnectionError: connect ECONNREFUSED 10.0.0.7:5432"
+
+
+def subscription(filters: str = "group:cause") -> Subscription:
+    return parse_filters(filters).model_copy(update={"id": "sub", "channel": "C1"})
+
+
+def run(
+    name: str,
+    at: float,
+    failing: Iterable[tuple[str, str | None]] = (),
+    passing: Sequence[str] = (),
+    project: str = "shop",
+) -> RunFinding:
+    """A run with its failing cases and their texts, and its passing ones."""
+    where: dict[str, Any] = {"project_id": project, "environment": "staging"}
+    results = [
+        Result(id=f"res_{name}_{case}", run_id=f"run_{name}", case_id=case, title=f"Case {case}", failure=text,
+               outcome=Outcome.FAILED if text != "" else Outcome.PASSED, **where)
+        for case, text in [*failing, *((case, "") for case in passing)]
+    ]  # fmt: skip
+    outcome = Outcome.FAILED if any(each.outcome is Outcome.FAILED for each in results) else Outcome.PASSED
+    return RunFinding.from_results(
+        Run(id=f"run_{name}", outcome=outcome, title="Nightly", **where), results, otherwise=at
+    )
+
+
+def roots(bench: RuleBench) -> list[str]:
+    return [note.key for note in bench.notifications_of(NotificationKind.ROOT)]
+
+
+def shown(bench: RuleBench, key: str) -> StormPayload:
+    body = payloads.load_payload(json.loads(bench.memory.hashes[failure_hash(key)]["body"]))
+    assert isinstance(body, StormPayload)
+    return body
+
+
+def act(bench: RuleBench, key: str, action: Action, at: float, **more: object) -> None:
+    """Do what a person would do to a message."""
+    request = ActionRequest.model_validate({"act": action, "who": Actor(id="U1", name="ana"), "at": at, **more})
+    record = TriageRecord(opened=NOON)
+    body = shown(bench, key)
+    done = apply_action(record.model_copy(update={"turn": body.turn_count}), request, body.test_facts, body.policy)
+    bench.memory = bench.memory.with_changes({triage_hash("C1"): {key: done.model_dump_json()}})
+
+
+def test_a_run_with_two_causes_is_two_messages() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [(str(n), TIMEOUT if n % 3 else REFUSED) for n in range(30)]))
+    timeout, refused = roots(bench)
+    assert (timeout, refused) == ("storm:res_1_1:failed:C1", "storm:res_1_0:failed:C1")
+    assert (shown(bench, timeout).failures, shown(bench, refused).failures) == (20, 10)
+    assert shown(bench, timeout).by_cause
+    assert shown(bench, timeout).title == TIMEOUT
+
+
+def test_one_cause_in_three_projects_is_one_message() -> None:
+    bench = RuleBench(subscription())
+    for number, project in enumerate(("shop", "search", "billing")):
+        bench.process_findings(run(project, NOON + number, [("a", TIMEOUT), ("b", TIMEOUT)], project=project))
+    [key] = roots(bench)
+    body = shown(bench, key)
+    assert (body.failures, body.members, body.open) == (6, 3, 3)
+    assert sorted(body.places) == [("billing", "staging", 2), ("search", "staging", 2), ("shop", "staging", 2)]
+
+
+def test_repeats_count_and_reading_a_run_again_does_not() -> None:
+    bench = RuleBench(subscription())
+    first = run("1", NOON, [("a", TIMEOUT)])
+    bench.process_findings(first, first, run("2", NOON + 60, [("a", TIMEOUT), ("b", TIMEOUT)]))
+    bench.process_findings(run("2", NOON + 60, [("a", TIMEOUT), ("b", TIMEOUT), ("c", TIMEOUT)]))
+    [key] = roots(bench)
+    assert (shown(bench, key).failures, shown(bench, key).members) == (4, 1)
+
+
+def test_a_cause_recovers_when_all_its_cases_have_passed() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(
+        run("1", NOON, [("a", TIMEOUT), ("b", TIMEOUT)]),
+        run("2", NOON + 1, [("a", TIMEOUT)], project="search"),
+        run("3", NOON + 60, passing=["a"]),
+        run("4", NOON + 61, passing=["a"], project="search"),
+    )
+    [key] = roots(bench)
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.OPEN, 1)
+    bench.process_findings(run("5", NOON + 90, [("c", REFUSED)], passing=["b"]))
+    assert shown(bench, key).standing is AlertStatus.RECOVERED
+    assert [reply[0] for reply in bench.recovery_replies()] == ["recovered:res_1_a:failed:C1"]
+
+
+def test_a_case_that_passes_in_a_run_with_the_same_cause_need_not_pass_again() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(
+        run("1", NOON, [("a", TIMEOUT), ("b", TIMEOUT)]),
+        run("2", NOON + 60, [("a", TIMEOUT)], passing=["b"]),
+        run("3", NOON + 120, passing=["a"]),
+    )
+    [key] = roots(bench)
+    assert shown(bench, key).standing is AlertStatus.RECOVERED
+
+
+def test_a_cause_that_is_soon_back_goes_on_in_its_message_and_a_late_one_gets_a_new_one() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(
+        run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 60, passing=["a"]),
+        run("3", NOON + 120, [("z", TIMEOUT)], project="search"),
+    )  # fmt: skip
+    [key] = roots(bench)
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.AGAIN, 1)
+    assert any(note.key.startswith("again:") for note in bench.notifications_of(NotificationKind.REPLY))
+    bench.process_findings(
+        run("4", NOON + 180, passing=["z"], project="search"), run("5", NOON + 3 * HOUR_SECONDS, [("a", TIMEOUT)])
+    )
+    assert roots(bench) == [key, "storm:res_5_a:failed:C1"]
+
+
+def test_what_somebody_resolved_comes_back_as_a_new_message_that_says_so() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]))
+    [key] = roots(bench)
+    act(bench, key, Action.RESOLVE, NOON + 30, reason="flaky", note="stale fixture")
+    bench.process_findings(run("2", NOON + 60, [("b", TIMEOUT)], project="search"))
+    _, again = roots(bench)
+    resolved = shown(bench, again).resolved
+    assert resolved is not None
+    assert (resolved.by, resolved.note) == ("ana", "stale fixture")
+    bench.process_findings(run("3", NOON + 90, [("c", TIMEOUT)]))
+    assert len(roots(bench)) == 2
+
+
+def test_what_is_snoozed_until_it_stops_stays_quiet_and_counts() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]))
+    [key] = roots(bench)
+    act(bench, key, Action.SNOOZE, NOON + 30)
+    bench.process_findings(
+        run("2", NOON + 60, [("b", TIMEOUT)], project="search"), run("3", NOON + 90, [("a", TIMEOUT)])
+    )
+    assert roots(bench) == [key]
+    assert not bench.notifications_of(NotificationKind.REPLY)[0].key.startswith("wake:")
+    assert shown(bench, key).failures == 3
+
+
+def test_failures_without_a_text_are_told_with_their_run() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", None), ("b", None), ("c", TIMEOUT)]))
+    assert sorted(roots(bench)) == ["run:run_1:failed:C1", "storm:res_1_c:failed:C1"]
+
+
+def as_other_version(bench: RuleBench) -> None:
+    """Change the stored signatures as if a version with other rules had made them."""
+    own, other = make_signature(TIMEOUT).id, "s0-0000000000000000"
+    hashes = {
+        name: {field.replace(own, other): value.replace(own, other) for field, value in fields.items()}
+        for name, fields in bench.memory.hashes.items()
+    }
+    bench.memory = type(bench.memory).from_hashes(hashes)
+
+
+def test_another_version_of_signatures_starts_no_new_message() -> None:
+    for project, case in (("shop", "a"), ("search", "b")):
+        bench = RuleBench(subscription())
+        bench.process_findings(run("1", NOON, [("a", TIMEOUT)]))
+        as_other_version(bench)
+        bench.process_findings(run("2", NOON + 60, [(case, TIMEOUT)], project=project))
+        [key] = roots(bench)
+        assert shown(bench, key).failures == 2
+        assert len(shown(bench, key).causes) == 1
+
+
+def test_many_causes_at_once_are_one_storm_that_names_them() -> None:
+    words = [
+        "alpha",
+        "bravo",
+        "charlie",
+        "delta",
+        "echo",
+        "foxtrot",
+        "golf",
+        "hotel",
+        "india",
+        "juliet",
+        "kilo",
+        "lima",
+        "mike",
+        "november",
+        "oscar",
+        "papa",
+        "quebec",
+        "romeo",
+        "sierra",
+        "tango",
+        "uniform",
+        "victor",
+        "whiskey",
+    ]
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [(word, f"AssertionError: the {word} button is missing") for word in words]))
+    [key] = roots(bench)
+    body = shown(bench, key)
+    assert (body.by_cause, body.members, len(body.causes), body.uncaused) == (False, 23, 10, 13)
+    assert body.sole_cause is None
+
+
+def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
+    bench = RuleBench(subscription("group:case project:shop"), subscription("group:cause project:search"))
+    bench.process_findings(run("1", NOON, [(str(n), TIMEOUT) for n in range(30)]))
+    [key] = roots(bench)
+    cause = shown(bench, key).sole_cause
+    assert cause is not None
+    assert (cause.count, shown(bench, key).failures) == (30, 30)
+    bench.process_findings(run("2", NOON + 600, [("a", TIMEOUT)], project="search"))
+    assert roots(bench) == [key]
+    assert (shown(bench, key).failures, shown(bench, key).members) == (31, 31)
+    bench.process_findings(run("3", NOON + 900, [("b", REFUSED)], project="search"))
+    assert len(roots(bench)) == 2
+
+
+RUNS = [
+    run("1", NOON, [("a", TIMEOUT), ("b", REFUSED)]),
+    run("2", NOON + 20, [("a", TIMEOUT)], passing=["b"]),
+    run("3", NOON + 40, [("a", TIMEOUT)], project="search"),
+    run("4", NOON + 60, passing=["a"]),
+    run("5", NOON + 80, passing=["a"], project="search"),
+]
+
+
+@settings(max_examples=25)
+@given(st.permutations(RUNS), st.lists(st.sampled_from(RUNS), max_size=3))
+def test_any_order_and_repetition_counts_each_failure_once(order: list[RunFinding], repeated: list[RunFinding]) -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(*order, *repeated, now=NOON + 100)
+    counts = sorted(shown(bench, key).failures for key in roots(bench))
+    assert counts == [1, 3]
+
+
+def test_an_earlier_version_reads_a_cause_as_a_storm() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]))
+    stored = subscription().model_dump_json(by_alias=True)
+    assert json.loads(stored)["group"] == "case"
+    assert Subscription.model_validate_json(stored) == subscription()
+    alerts = [json.loads(value) for name, fields in bench.memory.hashes.items() if name.startswith("open:")
+              for value in fields.values()]  # fmt: skip
+    assert [alert["group"] for alert in alerts] == ["case"]
+    assert any(field.startswith("storm:") for field in bench.memory.hashes[storms_hash("C1")])

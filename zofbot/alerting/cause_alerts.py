@@ -1,0 +1,305 @@
+"""Build the messages of ``group:cause``: one for each cause in a channel, over runs, projects and environments.
+
+A cause is worked on as a storm is: its message is a ``Storm`` record, whose members are one alert for each project and
+environment in which it was seen. An alert recovers when its cases have passed, the message when all alerts have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert, cause_field
+from zofbot.alerting.builder import AlertBuilder
+from zofbot.alerting.causes import (
+    MAX_DESCRIBED_CHARACTERS,
+    Cause,
+    group_by_cause,
+    is_of_other_version,
+    signature_of_text,
+    summarize_case,
+)
+from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.storm_record import (
+    Storm,
+    add_member,
+    build_storm_edit,
+    build_summary,
+    claim_cause,
+    load_storm,
+    load_storm_of_cause,
+    prune_storms,
+    save_storm,
+    schedule_escalations,
+    storms_by_cause,
+    update_standing,
+)
+from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.thread_replies import ReplyStyle
+from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payload_parts import CauseSummary
+from zofbot.notifications.storm_payloads import StormMember
+from zofbot.notifications.thread_payloads import FailingAgainPayload
+from zofbot.subscriptions import Broadcast, Grouping
+from zofbot.subscriptions.events import case_key
+from zofbot.triage import TriageRecord
+
+MAX_CASES = 2000
+"""Cases remembered for a cause in one project and environment."""
+
+MAX_PROJECTS = 50
+"""Projects in which the memory of a cause is updated when somebody resolves its message."""
+
+MAX_PLACES_WITH_CASES = 10
+"""Projects and environments of a cause whose cases are listed in its thread."""
+
+MAX_TURNS_REPORTED = 4
+"""Recoveries and relapses of a cause that are said in its thread; after these only its message changes."""
+
+
+@dataclass(frozen=True)
+class CauseAlertBuilder(AlertBuilder):
+    """Builds or updates the messages of one channel about the causes of a run's failures."""
+
+    def build_alerts(self) -> bool:
+        """Add the notifications to the draft. Return whether all failures went into a storm summary."""
+        causes = group_by_cause(self.audience.results)
+        burst = sum(self._find_message(cause) is None for cause in causes) > MAX_ALERTS_PER_MINUTE
+        own = [replace(self, audience=self.audience.for_results(cause.results)) for cause in causes]
+        absorbed = [builder._build_cause(cause, burst) for builder, cause in zip(own, causes, strict=True)]
+        return all(absorbed)
+
+    def _build_cause(self, cause: Cause, burst: bool) -> bool:
+        known = self._find_message(cause)
+        if known:
+            self._count_in_message(known, cause)
+            return False
+        first, alert, failures = cause.results[0], self._new_alert(cause), len(cause.results)
+        member = self._storm_member(alert.key, first.id, _body_of(alert), failures)
+        placed = self._place_in_storm(member, alert.category, failures, burst=burst, apart=True)
+        if placed.storm:
+            self._put_alert(alert.model_copy(update={"storm": placed.storm}), cause)
+            return True
+        message = self._new_message(cause, member).model_copy(
+            update={
+                "mention": placed.mention,
+                "unmentioned": len(self.audience.mention_ids) - len(placed.mention),
+                "resolved": self._find_resolution(cause),
+            }
+        )
+        prune_storms(self.draft, message.channel, message.storm_key)
+        message = add_member(self.draft, message, member, card=False, held=self.held)
+        save_storm(self.draft, message)
+        claim_cause(self.draft, message, cause.signature, anew=True)
+        opened = TriageRecord(opened=message.opened)
+        self.draft.add_notifications(
+            build_summary(message, self.held), *schedule_escalations(message, opened, message.opened)
+        )
+        self._put_alert(alert.model_copy(update={"storm": message.storm_key}), cause)
+        return False
+
+    def _find_message(self, cause: Cause) -> Storm | None:
+        """Return the message in which the cause counts; None if it needs a new one."""
+        channel, cases = self.audience.channel, set(map(case_key, cause.results))
+        found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_by_case(cases)
+        found = found or next(
+            filter(lambda storm: _has_cause(storm, cause), storms_by_cause(self.draft, channel)), None
+        )
+        if found is None or self._is_over(found):
+            return None
+        return found
+
+    def _find_by_case(self, cases: set[str]) -> Storm | None:
+        """Return the message of a case whose signature was made by other rules: these are no reason for a new one."""
+        for _, alert in self.alerts.list_items():
+            if alert.signature and is_of_other_version(alert.signature) and cases.intersection(alert.cases):
+                return load_storm(self.draft, self.audience.channel, alert.storm)
+        return None
+
+    def _is_over(self, message: Storm) -> bool:
+        """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""
+        at, known = self.finding.happened, self.alerts.get(cause_field(message.storm_key))
+        if known and self.finding.run.id in known.runs:
+            return False
+        if message.standing is AlertStatus.RECOVERED and at > (message.turned or 0.0) + FLAP_WINDOW_SECONDS:
+            return True
+        return self._resolution_of(message) is not None
+
+    def _resolution_of(self, message: Storm) -> Resolution | None:
+        body = payloads.dump_payload(message.summary_body())
+        return self.alerts.records.resolution_before(message.storm_key, body, self._seen_at)
+
+    def _find_resolution(self, cause: Cause) -> Resolution | None:
+        """Return how a person resolved the cause's last message, if that is why it needs a new one."""
+        before = load_storm_of_cause(self.draft, self.audience.channel, cause.signature)
+        return self._resolution_of(before) if before else None
+
+    def _new_alert(self, cause: Cause) -> Alert:
+        first, at = cause.results[0], self.finding.happened
+        cases = tuple(dict.fromkeys(map(case_key, cause.results)))[:MAX_CASES]
+        return Alert(
+            key=idempotency_key("case", first.id, first.outcome.value, self.audience.channel),
+            group=Grouping.CASE,
+            id=first.id,
+            category=first.outcome.value,
+            takers=tuple(taker.id for taker in self.audience.takers),
+            threaded=self.audience.is_threaded,
+            title=self.finding.run.title or "",
+            cases=cases,
+            left=cases,
+            signature=cause.signature,
+            runs=(self.finding.run.id,),
+            first=at,
+            last=at,
+            critical=self.critical,
+            body=payloads.dump_payload(self._place_body(cause, cases)),
+        )
+
+    def _place_body(self, cause: Cause, cases: tuple[str, ...]) -> CaseAlertPayload:
+        body = self._case_body(case_key(cause.results[0]), cause.results[0])
+        return body.model_copy(update={"case": summarize_case(cause.results[0]), "cases": len(cases)})
+
+    def _new_message(self, cause: Cause, member: StormMember) -> Storm:
+        failures, first = len(cause.results), cause.results[0]
+        summary = CauseSummary(
+            signature=cause.signature, count=failures, example=summarize_case(first, MAX_DESCRIBED_CHARACTERS)
+        )
+        return (
+            Storm(
+                id=first.id,
+                category=first.outcome.value,
+                channel=self.audience.channel,
+                since=self._seen_at,
+                last=self._seen_at,
+                failed=self._seen_at,
+                opened=self._notify_time,
+                policy=self.audience.escalation_policy,
+                takers=tuple(taker.id for taker in self.audience.takers),
+                critical=self.critical,
+                by_cause=True,
+                projects=(self.finding.project,),
+                past=self._recall_causes([cause.signature]),
+            )
+            .with_causes([summary], failures)
+            .with_failures(member.project, member.environment, failures)
+        )
+
+    def _count_in_message(self, message: Storm, cause: Cause) -> None:
+        """Count the failures in the cause's message, which is reopened if it had recovered."""
+        claim_cause(self.draft, message, cause.signature)
+        known = self.alerts.get(cause_field(message.storm_key))
+        cases = tuple(dict.fromkeys(map(case_key, cause.results)))
+        added = [case for case in cases if known is None or case not in known.cases]
+        counted = known is not None and self.finding.run.id in known.runs
+        snoozer = self._snoozer_of(message)
+        alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, cases)
+        alert = alert.model_copy(update={"storm": message.storm_key})
+        member = self._storm_member(alert.key, alert.id, _body_of(alert), len(cause.results))
+        failures = len(added) if counted else len(cause.results)
+        message = self._counted_message(message, cause, member, failures)
+        save_storm(self.draft, message)
+        if known is None:
+            self._add_place(message, member)
+        self._put_alert(alert, cause, listed=not added)
+        now = load_storm(self.draft, message.channel, message.storm_key) or message
+        self.draft.add_notifications(
+            build_storm_edit(now, now.storm_key, payloads.dump_payload(now.summary_body()), self.held)
+        )
+        if message.standing is AlertStatus.RECOVERED and now.standing is AlertStatus.AGAIN:
+            self._report_relapse(alert, now, snoozer)
+
+    def _counted_message(self, message: Storm, cause: Cause, member: StormMember, failures: int) -> Storm:
+        if not failures:
+            return message
+        summary = CauseSummary(
+            signature=message.causes[0].signature if message.by_cause else cause.signature,
+            count=failures,
+            example=summarize_case(cause.results[0]),
+        )
+        takers = tuple(dict.fromkeys((*message.takers, *(taker.id for taker in self.audience.takers))))
+        counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
+        projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
+        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects}
+        return counted.model_copy(update=more)
+
+    def _add_place(self, message: Storm, member: StormMember) -> None:
+        """Add a project and environment to a message, which is open again with it, and escalated from then on."""
+        at = self.finding.happened
+        grown = add_member(self.draft, message, member, card=False, held=self.held)
+        grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
+        grown = update_standing(self.draft, grown, at, self.finding.run.id)
+        save_storm(self.draft, grown)
+        opened = TriageRecord(turn=grown.turn, opened=self._seen_at)
+        self.draft.add_notifications(*schedule_escalations(grown, opened, self._notify_time))
+
+    def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
+        """Return the alert with this run's failures, which are to pass before it recovers."""
+        at, before = self.finding.happened, _body_of(alert)
+        again = alert.recovered is not None and at > alert.recovered
+        cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
+        latest = self._place_body(cause, cases) if at >= alert.last else before
+        body = latest.model_copy(
+            update={
+                "cases": len(cases),
+                "count": before.count + (self.finding.run.id not in alert.runs),
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
+                "standing": AlertStatus.AGAIN if again else before.standing,
+                "turned": self._seen_at if again else before.turned,
+                "turner": self.finding.run.id if again else before.turner,
+                **self._reopened_fields(alert, again),
+            }
+        )
+        left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
+        counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
+        changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
+        return changed.with_relapse(at) if again else changed
+
+    def _cases_left(self, alert: Alert, failing: tuple[str, ...], *, again: bool) -> tuple[str, ...]:
+        """Return the cases that have to pass: those that failed and have not passed since, in this run or before."""
+        at = self.finding.happened
+        if again:
+            return failing
+        if at < alert.last:
+            return alert.left if alert.recovered is not None else (*alert.left, *failing)
+        passed = self.finding.passed.union(*(heal.cases for heal in alert.heals if heal.at < at))
+        return (*(case for case in alert.left if case not in passed), *failing)
+
+    def _put_alert(self, alert: Alert, cause: Cause, *, listed: bool = False) -> None:
+        """Save an alert, and list its cases in the message's thread unless they are ``listed`` or one."""
+        message = load_storm(self.draft, self.audience.channel, alert.storm)
+        new = tuple(each for each in self.audience.mention_ids if message and each not in message.mention)
+        several = len(cause.results) > 1 and message is not None and message.members <= MAX_PLACES_WITH_CASES
+        joins = not alert.replies and message is not None and message.members > 1
+        if message and message.by_cause and alert.threaded and not listed and (several or (joins and new)):
+            mention = take_mentions(self.draft, message.channel, new, self._notify_time) if joins else ()
+            key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
+            alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
+        self.alerts.put_alert(cause_field(alert.storm), alert, self.held)
+
+    def _snoozer_of(self, message: Storm) -> tuple[str, ...]:
+        """Return the id of the person whose snooze was active when the message recovered, if any."""
+        if message.standing is not AlertStatus.RECOVERED:
+            return ()
+        body: dict[str, Any] = payloads.dump_payload(message.summary_body())
+        found = self.alerts.records.snoozer_before_relapse(message.storm_key, body, message.turned or 0.0)
+        return (found,) if found else ()
+
+    def _report_relapse(self, alert: Alert, message: Storm, snoozer: tuple[str, ...]) -> None:
+        if message.turn <= MAX_TURNS_REPORTED:
+            loud = self.audience.wants_broadcast(Broadcast.RELAPSE)
+            body = FailingAgainPayload(run=self._thread.place, mention=snoozer)
+            self._thread.add_storm_reply(alert, body, ReplyStyle(again=True, loud=loud))
+
+
+def _body_of(alert: Alert) -> CaseAlertPayload:
+    return CaseAlertPayload.model_validate(alert.body)
+
+
+def _has_cause(message: Storm, cause: Cause) -> bool:
+    """Whether a message that other rules made is about the cause, judging by its example."""
+    known = message.causes[0]
+    return is_of_other_version(known.signature) and signature_of_text(known.example.why).id == cause.signature

@@ -1,0 +1,67 @@
+"""The clients of Redis, Zof and Slack, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from zofbot.clock import Clock
+from zofbot.config.settings import Settings
+from zofbot.observability.emitter import EventEmitter
+from zofbot.slack.calls import CALL_DEADLINE_SECONDS, SlackCalls
+from zofbot.slack.client import SlackClient
+from zofbot.slack.links import ZofLinks
+from zofbot.store import Store
+from zofbot.zof.client import ZofClient
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The clients of the three systems that zofbot works with."""
+
+    store: Store
+    zof: ZofClient
+    slack: SlackClient
+
+
+def make_zof_client(settings: Settings, events: EventEmitter, clock: Clock, store: Store | None = None) -> ZofClient:
+    """Make the client of Zof's API; with a ``store``, processes share their knowledge of the quota."""
+    return ZofClient(
+        base_url=settings.zof_base_url,
+        key=settings.zof_api_key.get_secret_value(),
+        status_param=settings.zof_status_param,
+        project_param=settings.zof_project_param,
+        since_param=settings.zof_since_param,
+        bare_duration_unit=settings.zof_duration_unit,
+        extra_fields=settings.extra_fields,
+        clock=clock,
+        board=store,
+        events=events,
+    )
+
+
+def make_links(settings: Settings) -> ZofLinks:
+    """Make the builder of links to Zof, from the URL templates and the allowed hosts."""
+    return ZofLinks(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
+
+
+@asynccontextmanager
+async def open_slack_client(
+    settings: Settings, events: EventEmitter, clock: Clock, *, deadline: float = CALL_DEADLINE_SECONDS
+) -> AsyncIterator[SlackClient]:
+    """Open a Slack client for these settings; one call may take ``deadline`` seconds.
+
+    The environment's proxy is used, except for loopback addresses.
+    """
+    is_local = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
+    async with aiohttp.ClientSession(trust_env=not is_local) as session:
+        token = settings.slack_bot_token.get_secret_value()
+        yield SlackClient(
+            SlackCalls(
+                session, token=token, api_url=settings.slack_api_url, events=events, clock=clock, deadline=deadline
+            )
+        )

@@ -1,0 +1,94 @@
+"""The card of a cause in ``group:cause``: what failed, how often, where, and the current state."""
+
+from __future__ import annotations
+
+from zofbot.domain.text import count_noun
+from zofbot.notifications import text
+from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.slack.views.alerts.alert_cards import past_resolution, status_change
+from zofbot.slack.views.alerts.past_causes import past_cause_blocks
+from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
+from zofbot.slack.views.components import (
+    failure_blocks,
+    format_moment,
+    lookup_button,
+    paragraph_blocks,
+    with_mentions,
+)
+from zofbot.slack.views.outcomes import OUTCOME_STYLES
+from zofbot.slack.views.render_context import RenderContext
+from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
+from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
+from zofbot.slack.views.triage.triage_status import status_blocks
+
+MAX_PLACES_SHOWN = 10
+"""Projects and environments listed on the card; the thread has them all."""
+
+
+def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
+    """Render the message of one cause over runs, projects and environments."""
+    cause, look = body.causes[0], OUTCOME_STYLES[body.causes[0].example.outcome]
+    word, emoji, colour = look.word or "Failed", look.emoji, look.colour
+    if context.present.state in STATES:
+        word, emoji, colour = STATES[context.present.state]
+    elif body.standing is AlertStatus.AGAIN or body.resolved:
+        word = "Failing again"
+    sentence, counts = f"{word}: {body.title}", _counts_text(body)
+    offers = CardOptions(bool(body.policy.escalate))
+    title = text.escape_line(cause.example.title or cause.example.id, 150)
+    below = [
+        section_block(f"*{counts}, 1 cause*"),
+        *failure_blocks(cause.example),
+        section_block(
+            f"for example *{title}*",
+            lookup_button("Details", "zof_result", cause.example.id, "Show one of these results"),
+        ),
+        *_place_blocks(body),
+        *past_resolution(body, context.present),
+        *past_cause_blocks(body),
+        *status_change(body),
+        context_block(f"{_open_text(body)} What you do here applies to the cause wherever it is seen."),
+        *status_blocks(context.present),
+        *control_blocks(context.failure_ref, context.present, offers),
+        *([context_block(_NOBODY_MENTIONED)] if body.unmentioned else []),
+        context_block(
+            f"Since {format_moment(body.since)}, last {format_moment(body.failed)} · "
+            f"Cause {text.inline_code(cause.signature)}"
+        ),
+    ]
+    line = " · ".join((text.escape_line(sentence, 200), counts))
+    top = [header_block(text.clean_literal(f"{emoji} {sentence}", 150))]
+    return with_mentions(line, top, colour, below, body.mention)
+
+
+_NOBODY_MENTIONED = "Nobody is mentioned here: the same people were mentioned twice within the minute."
+
+
+def _counts_text(body: StormPayload) -> str:
+    """Return how many failures there are, in how many projects."""
+    projects = {project for project, _, _ in body.places}
+    where = f" in {len(projects)} projects" if len(projects) > 1 else ""
+    return f"{count_noun(body.failures, 'failure')}{where}"
+
+
+def _place_blocks(body: StormPayload) -> list[Block]:
+    """Return the failures in each project and environment, those with most first."""
+    shown, hidden = body.places[:MAX_PLACES_SHOWN], body.places[MAX_PLACES_SHOWN:]
+    more = body.elsewhere + sum(count for *_, count in hidden)
+    rows = (f"*{location_text(project, environment)}*: {count}" for project, environment, count in shown)
+    return [*paragraph_blocks(rows), *([context_block(f"and {more} elsewhere")] if more else [])]
+
+
+def _open_text(body: StormPayload) -> str:
+    if not body.open:
+        return "All its cases have passed."
+    if body.members == 1:
+        return "It recovers when all its cases have passed."
+    return f"Open in {body.open} of {body.members} places; the thread lists them."
+
+
+def location_text(project: str, environment: str) -> str:
+    """Return project and environment in one line."""
+    known = [part for part in (text.escape_line(project, 85), text.escape_line(environment, 85)) if part]
+    return " · ".join(known) or "not known where"
