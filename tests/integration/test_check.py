@@ -93,7 +93,7 @@ async def test_when_all_is_well_nothing_is_wrong(place: CheckEnvironment) -> Non
         assert name in abouts
     [key] = [item.what for item in found if item.about == "ZOF_API_KEY"]
     lists = ", ".join(f"the list of {each}" for each in ("runs", "results", "projects", "schedules", "webhooks"))
-    assert key == f"It may read {lists}, a run, a result."
+    assert key == f"Can read {lists}, a run, a result."
 
 
 async def test_each_missing_scope_is_named_with_what_lacks_it(place: CheckEnvironment) -> None:
