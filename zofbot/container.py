@@ -135,6 +135,7 @@ class Services:
             order=settings.list_order,
             default_channel=settings.zofbot_default_channel,
             digester=digest_job.DigestJob(self.failures, self.audit),
+            find_contacts=self.people.contacts.find_ids,
         )
 
     def make_canary(self) -> Canary:

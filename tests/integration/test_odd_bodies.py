@@ -18,8 +18,8 @@ from tests.support.virtual_time import test_clock
 from zofbot.domain.errors import ZofUnreadable
 from zofbot.observability.emitter import EventEmitter
 from zofbot.zof.client import ZofClient
-from zofbot.zof.decompression import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.parsing import MAX_EMBEDDED_RESULTS
+from zofbot.zof.transport.decompression import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
 
 Make = Callable[..., ZofClient]
 

@@ -39,7 +39,9 @@ async def end_run(bot: RunningBot, **failures: str) -> str:
 
 
 def root_messages(bot: RunningBot) -> list[PostedMessage]:
-    return [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:"))]
+    return [
+        item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:", "storm:"))
+    ]
 
 
 def is_shown(bot: RunningBot, run_id: str) -> bool:
@@ -64,6 +66,20 @@ async def test_a_cause_that_was_resolved_with_a_note_comes_back_in_another_case(
     assert "last resolved by ben: _stale fixture, see thread_ (Test bug, " in text_of(fresh)
     assert f"/archives/{first.channel}/p" in text_of(fresh)
     assert "*Failing again*" not in text_of(fresh)
+
+
+async def test_a_cause_with_a_message_of_its_own_is_remembered_too(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe group:cause")
+    await end_run(hears, cart=STALE, wish_list=STALE)
+    first = await next_root(hears, 1)
+    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(first))
+    await end_run(hears, search=STALE)
+    fresh = await next_root(hears, 2)
+    assert "Seen 2 times since" in text_of(fresh)
+    assert "*Failing again* after ben had resolved it" in text_of(fresh)
+    assert "last resolved by ben" in text_of(fresh)
+    assert f"/archives/{first.channel}/p" in text_of(fresh)
 
 
 async def test_an_undone_resolution_is_not_remembered(hears: RunningBot) -> None:

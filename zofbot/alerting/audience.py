@@ -25,10 +25,14 @@ from zofbot.subscriptions import (
 )
 from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.model import MentionRole
 from zofbot.triage import EscalationPolicy
 
 MAX_OWNERS = 10
 """Subscriptions whose mentions are listed separately on one card."""
+
+MAX_ROLE_MENTIONS = 5
+"""Authors or owners mentioned for one subscription."""
 
 MAX_OWN_CASES = 5
 """Cases named for each such subscription."""
@@ -80,11 +84,11 @@ class ChannelAudience:
     @property
     def card_owners(self) -> tuple[Owner, ...]:
         """Return whom each subscription mentions for which cases; empty if all share one mention."""
-        mentions = {taker.mention for taker in self.takers}
+        mentions = {self._mentions_of(taker) for taker in self.takers}
         if len(mentions) < 2 or not self.taken:
             return ()
         pairs = ((taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taker in self.paging)
-        return tuple(self._build_owner(taker, taken) for taker, taken in pairs if taker.mention)[:MAX_OWNERS]
+        return tuple(self._build_owner(taker, taken) for taker, taken in pairs if self._mentions_of(taker))[:MAX_OWNERS]
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
         names = ("project", "env", "case", "branch", "tag", "owner")
@@ -92,7 +96,7 @@ class ChannelAudience:
         titles = [result.title or result.id for result in self.results if result.id in taken]
         named = tuple(payload_parts.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
-            mention=taker.mention,
+            mention=self._mentions_of(taker),
             wish=payload_parts.clean_text(filters, 150),
             cases=named,
             more=len(titles) - len(named),
@@ -108,7 +112,19 @@ class ChannelAudience:
 
     @property
     def mention_ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(identifier for taker in self.paging for identifier in taker.mention))
+        return tuple(dict.fromkeys(identifier for taker in self.paging for identifier in self._mentions_of(taker)))
+
+    def _mentions_of(self, taker: Subscription) -> tuple[str, ...]:
+        """Return the ids that a subscription mentions, with the authors and owners of the failures that it matches."""
+        if not taker.mention_roles:
+            return taker.mention
+        taken = dict(zip((each.id for each in self.takers), self.taken, strict=False)).get(taker.id, frozenset())
+        results = [result for result in self.results if result.id in taken]
+        found = [identifier for identifier in taker.mention if identifier not in taker.mention_roles]
+        for role in taker.mention_roles:
+            people = (each for result in results for each in _people_of(result, role))
+            found += list(dict.fromkeys(people))[:MAX_ROLE_MENTIONS]
+        return tuple(dict.fromkeys(found))
 
     @property
     def escalation_policy(self) -> EscalationPolicy:
@@ -117,6 +133,10 @@ class ChannelAudience:
         return EscalationPolicy(
             escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0)
         )
+
+
+def _people_of(result: Result, role: MentionRole) -> tuple[str, ...]:
+    return result.author_ids if role is MentionRole.AUTHOR else result.owner_ids
 
 
 @dataclass(frozen=True)

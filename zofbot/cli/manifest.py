@@ -23,4 +23,5 @@ def manifest(
 
     if url:
         check_public_url(url)
-    sys.stdout.write(render_manifest(url, prepare_settings().unfurl_domains))
+    settings = prepare_settings()
+    sys.stdout.write(render_manifest(url, settings.unfurl_domains, emails=settings.finds_people_by_email))

@@ -32,6 +32,11 @@ LINK_SCOPES = {
 }
 """Additional scopes for unfurling links."""
 
+EMAIL_SCOPES = {
+    "users:read.email": "finding authors and owners by e-mail address, to mention them; only where this is used",
+}
+"""Additional scopes for ``mention:author`` and ``mention:owner``."""
+
 SCOPES_BY_METHOD: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
     "auth.test": (),
@@ -52,6 +57,7 @@ SCOPES_BY_METHOD: dict[str, tuple[str, ...]] = {
     "users.conversations": ("channels:read", "groups:read"),
     "users.info": ("users:read",),
     "users.list": ("users:read",),
+    "users.lookupByEmail": ("users:read.email",),
     "views.open": (),
     "views.publish": (),
     "views.update": (),
@@ -79,17 +85,17 @@ SCOPES_BY_EVENT: dict[str, tuple[str, ...]] = {
 """Each event that zofbot subscribes to, and the scopes it needs (https://docs.slack.dev/reference/events)."""
 
 
-def scopes_for(domains: Sequence[str]) -> dict[str, str]:
-    """Return the scopes needed if links to ``domains`` are unfurled."""
-    return SCOPES | (LINK_SCOPES if domains else {})
+def scopes_for(domains: Sequence[str], *, emails: bool = False) -> dict[str, str]:
+    """Return the scopes needed if links to ``domains`` are unfurled, and people are found by their ``emails``."""
+    return SCOPES | (LINK_SCOPES if domains else {}) | (EMAIL_SCOPES if emails else {})
 
 
-def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
+def build_manifest(url: str = "", domains: Sequence[str] = (), *, emails: bool = False) -> dict[str, Any]:
     """Build the manifest: for HTTP with the public ``url`` of the web server, for Socket Mode without.
 
-    Links to ``domains`` (at most five) are unfurled. Format: https://docs.slack.dev/reference/app-manifest
+    Links to ``domains`` (at most five) are unfurled; with ``emails`` people are found by their address. Format: https://docs.slack.dev/reference/app-manifest
     """
-    scopes = scopes_for(domains)
+    scopes = scopes_for(domains, emails=emails)
     events = [event for event, needed in SCOPES_BY_EVENT.items() if set(needed) <= set(scopes)]
     request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
     address = {"request_url": request_url["url"]} if url else {}
@@ -135,8 +141,8 @@ def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]
     }
 
 
-def render_manifest(url: str = "", domains: Sequence[str] = ()) -> str:
+def render_manifest(url: str = "", domains: Sequence[str] = (), *, emails: bool = False) -> str:
     """Return the manifest as YAML for Slack's form for a new app."""
     import yaml  # noqa: PLC0415  (only this command needs it)
 
-    return yaml.safe_dump(build_manifest(url, domains), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.safe_dump(build_manifest(url, domains, emails=emails), sort_keys=False, allow_unicode=True, width=120)

@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         return load_extra_fields(self.zof_extra_fields)._replace(find_owners=load_owners(self.zofbot_owners_file))
 
     @property
+    def finds_people_by_email(self) -> bool:
+        """Whether authors or owners are configured, whom alerts may mention."""
+        return bool(self.zof_extra_fields or self.zofbot_owners_file)
+
+    @property
     def link_hosts(self) -> tuple[str, ...]:
         """Hosts that links may point to: the allowed ones and those of the URL templates."""
         named = [host.strip().lower() for host in self.zof_link_hosts.split(",") if host.strip()]

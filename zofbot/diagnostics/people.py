@@ -24,8 +24,7 @@ def named_people(settings: Settings, subscriptions: Iterable[Subscription]) -> d
     }
     found = {item: name for name, ids in reversed(lists.items()) for item in ids.split(",") if item}
     for subscription in subscriptions:
-        escalated = (item for step in subscription.escalate for item in step.mention)
-        for item in filter(None, (*subscription.mention, *escalated, subscription.by)):
+        for item in filter(None, (*subscription.mention_ids, subscription.by)):
             found.setdefault(item, f"subscription {subscription.id} of {subscription.channel}")
     return found
 

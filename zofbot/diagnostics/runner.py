@@ -60,7 +60,7 @@ async def run_checks(
             settings, clock, seconds
         )  # alone, so that other checks do not distort the latency
         (token_findings, token_works), zof_findings, endpoint_findings = await asyncio.gather(
-            _check_tokens(notifier, settings, clock),
+            _check_tokens(notifier, settings, clock, emails=_finds_by_email(settings, subscriptions)),
             _check_zof(settings, clock, TimeBudget(seconds)),
             _check_endpoints(settings, url, seconds),
         )
@@ -81,7 +81,13 @@ async def run_checks(
     ]
 
 
-async def _check_tokens(notifier: SlackClient, settings: Settings, clock: Clock) -> tuple[list[Finding], bool]:
+def _finds_by_email(settings: Settings, subscriptions: Sequence[Subscription]) -> bool:
+    return settings.finds_people_by_email or any(subscription.mention_roles for subscription in subscriptions)
+
+
+async def _check_tokens(
+    notifier: SlackClient, settings: Settings, clock: Clock, *, emails: bool
+) -> tuple[list[Finding], bool]:
     """Check the tokens; also returns whether Slack accepts the bot's."""
     token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
     wrong = {name: what for name, value in ((slack.BOT_TOKEN, token), (slack.APP_TOKEN, app))
@@ -95,7 +101,7 @@ async def _check_tokens(notifier: SlackClient, settings: Settings, clock: Clock)
         found += (
             [slack.missing_setting(slack.BOT_TOKEN)]
             if identity is None
-            else slack.check_bot_token(identity, settings.unfurl_domains)
+            else slack.check_bot_token(identity, settings.unfurl_domains, emails=emails)
         )
     if app and slack.APP_TOKEN not in wrong:
         found.append(slack.check_app_token(opened))

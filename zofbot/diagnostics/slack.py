@@ -39,8 +39,10 @@ def check_misplaced(name: str, value: str) -> Finding | None:
     )
 
 
-def check_bot_token(reply: BotIdentity | SlackError, domains: Sequence[str] = ()) -> list[Finding]:
-    """Check the bot's token and its scopes, including those for unfurling links to ``domains``."""
+def check_bot_token(
+    reply: BotIdentity | SlackError, domains: Sequence[str] = (), *, emails: bool = False
+) -> list[Finding]:
+    """Check the bot's token and its scopes, with those for unfurling links to ``domains`` and for ``emails``."""
     if isinstance(reply, SlackRefused):
         sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack rejects it ({reply.reason}).", ""))
         return [error_finding(BOT_TOKEN, sentence, fix or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
@@ -52,7 +54,7 @@ def check_bot_token(reply: BotIdentity | SlackError, domains: Sequence[str] = ()
             accepted,
             warning_finding("scopes", "Slack did not list them.", "Check OAuth & Permissions of your app."),
         ]
-    scopes = scopes_for(domains)
+    scopes = scopes_for(domains, emails=emails)
     found = [_missing_scope(scope, what) for scope, what in scopes.items() if scope not in reply.scopes]
     return [accepted, *(found or [ok_finding("scopes", f"All {len(scopes)} granted.")])]
 

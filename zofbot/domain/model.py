@@ -126,6 +126,10 @@ class Result(_RunOrResult):
     logs: str | None = None
     """A link or a reference; Zof does not say which."""
     severity: str | None = None
+    author_ids: tuple[str, ...] = ()
+    """Ids in Slack of who made the change, as far as the poller found them."""
+    owner_ids: tuple[str, ...] = ()
+    """Likewise, of whom the case belongs to."""
     attempt: int | None = None
     """The number of this attempt at its case, from 1, or of all attempts; ``None`` if Zof gives none."""
     quarantined: bool = False

@@ -16,6 +16,7 @@ from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription.commands import ACK_SETTLE_SECONDS, request_hash
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
+from zofbot.services.digest_causes import add_causes
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest
 from zofbot.services.shift_reports import shift_report_for
 from zofbot.slack.views import channel_notes, digest_message
@@ -129,10 +130,8 @@ async def _build_preview(context: ListenerContext, requester: Requester, regular
     )
     own = await context.subscriptions.list_for_channel(requester.channel)
     found = await _read_listings(context, due)
-    return digest_message.digest_message(
-        build_digest(due, found, shift_report_for(failures, acts, requester.channel, due.starts_at), own),
-        digest_message.PREVIEW_NOTE,
-    )
+    body = build_digest(due, found, shift_report_for(failures, acts, requester.channel, due.starts_at), own)
+    return digest_message.digest_message(add_causes(body, failures, requester.channel), digest_message.PREVIEW_NOTE)
 
 
 async def _read_listings(context: ListenerContext, due: DueDigest) -> DigestData:

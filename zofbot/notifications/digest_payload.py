@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _DigestModel(BaseModel):
@@ -57,6 +57,10 @@ class DigestPayload(_DigestModel):
     failing: tuple[CaseCount, ...] = ()
     slowest: tuple[CaseCount, ...] = ()
     flaky: tuple[CaseCount, ...] = ()
+    causes: tuple[CaseCount, ...] = ()
+    """The causes of this channel's alerts: failures, and the seconds for which their alerts were open."""
+    standings: dict[str, int] = Field(default_factory=dict)
+    """How many failures of these alerts were new, known and flaky, by the words of ``CaseStanding``."""
     open: int = 0
     oldest: float | None = None
     snoozed: int = 0

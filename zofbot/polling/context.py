@@ -12,6 +12,7 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError
 from zofbot.notifications.notification import Notification
 from zofbot.observability.emitter import EventEmitter
+from zofbot.polling.contacts import FindContacts, find_nobody
 from zofbot.polling.cursor import ListOrder
 from zofbot.polling.run_reader import RunReader
 from zofbot.store.leases import Fence
@@ -100,6 +101,7 @@ class PollContext:
     lookback: float
     order: ListOrder | None
     default_channel: str
+    find_contacts: FindContacts = find_nobody
     missed: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
     refused: dict[str, ZofError] = field(default_factory=dict)

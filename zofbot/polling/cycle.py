@@ -16,6 +16,7 @@ from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead, ReadGivenUp
 from zofbot.polling.checkpoint import OpenScope, PollCheckpoint
+from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key
 from zofbot.polling.scanner import FeedScanner
@@ -158,6 +159,7 @@ class PollCycle:
     async def _decide_findings(self, findings: Sequence[RunFinding | PlatformEvent]) -> Committable:
         context, default = self._context, self._context.default_channel
         memory = await self._load_rule_state(findings)
+        findings = await add_contacts(findings, self._subscriptions.all, context.find_contacts)
         decision = context.decide(
             findings,
             self._subscriptions.all,

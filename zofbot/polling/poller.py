@@ -18,6 +18,7 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.health import LeaseTaken
 from zofbot.observability.events.polling import PollCycleEnded, PollProgress
 from zofbot.polling.checkpoint import CHECKPOINT_HASHES, PollCheckpoint
+from zofbot.polling.contacts import FindContacts, find_nobody
 from zofbot.polling.context import CycleStats, DecisionRules, PollContext, PollOutbox
 from zofbot.polling.cursor import ListOrder
 from zofbot.polling.cycle import PollCycle
@@ -94,11 +95,12 @@ class Poller:
         requests: int = 20,
         default_channel: str = "",
         digester: ReportJob | None = None,
+        find_contacts: FindContacts = find_nobody,
     ) -> None:
         self.interval = interval
         self._beat = min(interval, lease.seconds / LEASE_BEATS)
         self._context = PollContext(
-            outbox, RunReader(zof, requests), decide, events, clock, lookback, order, default_channel
+            outbox, RunReader(zof, requests), decide, events, clock, lookback, order, default_channel, find_contacts
         )
         self._hints = hints
         self._lease = LeaseKeeper(lease, events, clock)

@@ -21,6 +21,7 @@ from zofbot.polling import time_window
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
 from zofbot.polling.cursor import FeedCursor, ListingName
+from zofbot.services.digest_causes import add_causes
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
 from zofbot.services.shift_reports import shift_report_for
 from zofbot.services.triage import TriageService
@@ -162,6 +163,7 @@ class DigestJob:
             body = build_digest(
                 due_digest, read, shift_report_for(failures, audit_records, channel, due_digest.starts_at), own
             )
+            body = add_causes(body, failures, channel)
             note = Notification(
                 key=due_digest.key,
                 kind=NotificationKind.ROOT,

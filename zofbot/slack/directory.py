@@ -15,6 +15,7 @@ from zofbot.domain.errors import SlackError, SlackRefused, StoreUnavailable
 from zofbot.domain.permissions import Membership, Person
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.client import SlackClient
+from zofbot.slack.contact_finder import ContactFinder
 from zofbot.slack.mention_names import MentionNames
 from zofbot.slack.users import parse_user
 
@@ -68,6 +69,7 @@ class Directory:
         self._channel_people = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
         self._joined_channels = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
         self.names = MentionNames(self.load_person, self._users.get, self.group_handles)
+        self.contacts = ContactFinder(workspace.fetch_id_by_email, self.group_handles, clock)
 
     async def load_person(self, identifier: str) -> Person:
         """Return a person's details, at most a minute old if Slack answers.

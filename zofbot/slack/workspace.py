@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zofbot.domain.errors import SlackRefused
 from zofbot.slack import responses
 from zofbot.slack.calls import SlackCalls
 
@@ -30,6 +31,23 @@ class WorkspaceReader:
             "users.info", lambda: self._calls.client.users_info(user=identifier), responses.UserInfoReply
         )
         return reply.user.model_dump(exclude_unset=True)
+
+    async def fetch_id_by_email(self, email: str) -> str:
+        """Fetch the id of the person with an e-mail address; empty if nobody in the workspace has it.
+
+        https://docs.slack.dev/reference/methods/users.lookupByEmail . Raises SlackError.
+        """
+        try:
+            reply = await self._calls.call_method(
+                "users.lookupByEmail",
+                lambda: self._calls.client.users_lookupByEmail(email=email),
+                responses.UserInfoReply,
+            )
+        except SlackRefused as error:
+            if error.reason == "users_not_found":
+                return ""
+            raise
+        return "" if reply.user.deleted else reply.user.id or ""
 
     async def fetch_admins(self) -> frozenset[str]:
         """Fetch the ids of the workspace's admins and owners, from the first ``MAX_PEOPLE_PAGES`` pages of users.

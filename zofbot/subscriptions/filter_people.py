@@ -9,6 +9,7 @@ from zofbot.domain import durations
 from zofbot.domain.text import fold_name, format_mention
 from zofbot.subscriptions.filter_errors import clip_input, closest_word, filter_error
 from zofbot.subscriptions.filter_values import AuthorContext
+from zofbot.subscriptions.model import MentionRole
 from zofbot.subscriptions.tokenizer import unquote_value
 from zofbot.triage import EscalationStep
 
@@ -26,7 +27,19 @@ def name_key(name: str) -> str:
 
 def parse_mentions(values: list[str], author: AuthorContext) -> tuple[str, ...]:
     """Parse whom alerts mention. Raises BadInput."""
-    return tuple(dict.fromkeys(parse_mention(unquote_value(value), author.ids) for value in values))
+    return tuple(
+        dict.fromkeys(_parse_role(value) or parse_mention(unquote_value(value), author.ids) for value in values)
+    )
+
+
+def _parse_role(value: str) -> str:
+    """Return the word of a role; empty for anything else."""
+    return next((role.value for role in MentionRole if role.value == value.lower()), "")
+
+
+def format_mentions(mentioned: tuple[str, ...]) -> str:
+    """Return whom alerts mention as typed."""
+    return ",".join(each if each in list(MentionRole) else format_mention(each) for each in mentioned)
 
 
 def parse_mention(value: str, ids: Mapping[str, str]) -> str:

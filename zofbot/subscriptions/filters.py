@@ -9,10 +9,16 @@ from typing import Any
 from zofbot.domain import durations
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
-from zofbot.domain.text import MAX_INPUT_CHARACTERS, format_mention
+from zofbot.domain.text import MAX_INPUT_CHARACTERS
 from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES, clip_input, closest_word, filter_error
 from zofbot.subscriptions.filter_events import EXCLUDED, parse_event_words, sort_event_words
-from zofbot.subscriptions.filter_people import MENTION_PATTERN, format_escalation, parse_escalation, parse_mentions
+from zofbot.subscriptions.filter_people import (
+    MENTION_PATTERN,
+    format_escalation,
+    format_mentions,
+    parse_escalation,
+    parse_mentions,
+)
 from zofbot.subscriptions.filter_values import (
     NO_IDS,
     AuthorContext,
@@ -151,7 +157,7 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
     "after": lambda after: (
         f"{after.count}-in-a-row" if after.in_a_row else f"{after.count}/{durations.format_duration(after.window)}"
     ),
-    "mention": lambda ids: ",".join(map(format_mention, ids)),
+    "mention": format_mentions,
     "quiet": format_quiet_hours,
     "escalate": format_escalation,
     "reack": durations.format_duration,

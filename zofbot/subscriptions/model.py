@@ -54,6 +54,15 @@ class Broadcast(StrEnum):
     RECOVERED = "recovered"
 
 
+class MentionRole(StrEnum):
+    """Whom ``mention:`` can name by what they have to do with a failure."""
+
+    AUTHOR = "author"
+    """Who made the change that was tested."""
+    OWNER = "owner"
+    """Whom the case belongs to."""
+
+
 class _SubscriptionModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -90,7 +99,7 @@ class Subscription(_SubscriptionModel):
     r"""The failures that ``channel`` wants to be notified about; ``by`` is the id of the person who subscribed it.
 
     Patterns are globs, any of which may match; one that begins with ``-`` excludes, and ``\-`` stands for a leading
-    dash. ``mention`` has ids of people and user groups. ``created`` is in Unix seconds.
+    dash. ``mention`` has ids of people and user groups, and words of ``MentionRole``. ``created`` is in Unix seconds.
     """
 
     id: str = ""
@@ -125,7 +134,13 @@ class Subscription(_SubscriptionModel):
     def mention_ids(self) -> tuple[str, ...]:
         """The ids of all people and user groups it may mention, without duplicates."""
         escalated = (identifier for step in self.escalate for identifier in step.mention)
-        return tuple(dict.fromkeys([*self.mention, *escalated]))
+        named = (identifier for identifier in self.mention if identifier not in self.mention_roles)
+        return tuple(dict.fromkeys([*named, *escalated]))
+
+    @property
+    def mention_roles(self) -> tuple[MentionRole, ...]:
+        """The roles whose people it mentions."""
+        return tuple(role for role in MentionRole if role in self.mention)
 
     @computed_field  # type: ignore[prop-decorator]  # (https://docs.pydantic.dev/2.0/usage/computed_fields/)
     @property

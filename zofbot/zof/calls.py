@@ -20,7 +20,7 @@ from zofbot.zof.personal_quota import PersonalQuotas
 from zofbot.zof.protocol import MAX_ATTEMPTS, MAX_WAIT_SECONDS
 from zofbot.zof.quota import QuotaGate
 from zofbot.zof.request import CallState, TimeBudget, ZofRequest
-from zofbot.zof.transport import ZofTransport, run_off_loop
+from zofbot.zof.transport.attempt import ZofTransport, run_off_loop
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from zofbot.zof.pagination import ListedT, ListRequest, QueryFilters
 from zofbot.zof.protocol import Page
 from zofbot.zof.quota import QuotaGate, SharedQuota
 from zofbot.zof.request import TimeBudget, ZofReply, ZofRequest
-from zofbot.zof.transport import ZofTransport
+from zofbot.zof.transport.attempt import ZofTransport
 
 __all__ = ["Page", "SharedQuota", "TimeBudget", "ZofClient", "ZofReply"]
 

@@ -170,9 +170,9 @@ def test_failures_without_a_text_are_told_with_their_run() -> None:
     assert sorted(roots(bench)) == ["run:run_1:failed:C1", "storm:res_1_c:failed:C1"]
 
 
-def as_other_version(bench: RuleBench) -> None:
-    """Change the stored signatures as if a version with other rules had made them."""
-    own, other = make_signature(TIMEOUT).id, "s0-0000000000000000"
+def as_other_version(bench: RuleBench, text: str = TIMEOUT) -> None:
+    """Change the stored signatures of a text as if a version with other rules had made them."""
+    own, other = make_signature(text).id, "s0-0000000000000000"
     hashes = {
         name: {field.replace(own, other): value.replace(own, other) for field, value in fields.items()}
         for name, fields in bench.memory.hashes.items()
@@ -189,6 +189,16 @@ def test_another_version_of_signatures_starts_no_new_message() -> None:
         [key] = roots(bench)
         assert shown(bench, key).failures == 2
         assert len(shown(bench, key).causes) == 1
+
+
+def test_a_case_whose_signature_another_version_made_stays_in_its_message() -> None:
+    # The rules changed so much that not even the example has the cause any more.
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", REFUSED)]))
+    as_other_version(bench, REFUSED)
+    bench.process_findings(run("2", NOON + 60, [("a", TIMEOUT)]), run("3", NOON + 120, [("b", TIMEOUT)]))
+    [key] = roots(bench)
+    assert shown(bench, key).failures == 3
 
 
 def test_many_causes_at_once_are_one_storm_that_names_them() -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from tests.support.paths import ROOT
 from zofbot.config.manifest import (
+    EMAIL_SCOPES,
     LINK_SCOPES,
     SCOPES,
     SCOPES_BY_EVENT,
@@ -47,7 +48,7 @@ def test_nobody_else_calls_slack() -> None:
 
 def test_each_scope_is_there_for_a_method_or_a_feature() -> None:
     needed = {scope for scopes in (SCOPES_BY_METHOD | SCOPES_BY_EVENT).values() for scope in scopes} | {"commands"}
-    assert set(SCOPES | LINK_SCOPES) == needed
+    assert set(SCOPES | LINK_SCOPES | EMAIL_SCOPES) == needed
 
 
 def test_links_are_heard_of_only_where_the_operator_says_whose_they_are() -> None:

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
 from zofbot.services.cause_costs import compute_costs, find_cost
+from zofbot.services.digest_causes import add_causes
 from zofbot.services.failures import Failure
+from zofbot.slack.views.digest_message import digest_message
+from zofbot.subscriptions.case_history import CasePast, CaseStanding
 from zofbot.triage import TriageRecord, TriageState
 
 NOW = 1_800_000_000.0
@@ -56,6 +60,24 @@ def test_only_the_time_within_the_period_counts() -> None:
     still = make_failure(2, case_alert(CART, NOW - 50 * HOUR))
     [cost] = compute_costs([long_ago, still], NOW - 24 * HOUR, NOW)
     assert (cost.signature, cost.seconds) == (CART, 24 * HOUR)
+
+
+def test_a_digest_counts_by_cause_and_by_new_known_and_flaky() -> None:
+    past = CasePast(standing=CaseStanding.FLAKY)
+    flaky = case_alert(DNS, NOW - HOUR)
+    flaky = flaky.model_copy(update={"case": flaky.case.model_copy(update={"past": past})})
+    several = run_alert(NOW - 2 * HOUR, dns=2).model_copy(update={"standings": {"new": 1, "known": 1}})
+    old = run_alert(NOW - 90 * HOUR, cart=2).model_copy(update={"standings": {"new": 2}})
+    failures = [
+        make_failure(1, flaky),
+        make_failure(2, several),
+        make_failure(3, old, TriageState.RESOLVED, NOW - 80 * HOUR),
+    ]
+    body = add_causes(DigestPayload(since=NOW - 24 * HOUR, until=NOW), failures, "C1")
+    assert body.standings == {"flaky": 1, "new": 1, "known": 1}
+    assert body.causes == (CaseCount(title=f"text of {DNS}", where="checkout, search", times=3, seconds=3 * HOUR),)
+    assert "1 new · ⏳ 1 still failing · 🎲 1 flaky" in str(digest_message(body).blocks)
+    assert add_causes(DigestPayload(since=NOW - 24 * HOUR, until=NOW), failures, "C2").causes == ()
 
 
 @pytest.mark.parametrize(("typed", "found"), [(DNS, DNS), ("s1-00000000000000b", CART), ("aa", DNS), ("s1-", None),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.zof import coerce, errors, field_names, outcome_words, parsing, protocol
-from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
+from zofbot.zof.transport.decompression import BadEncoding, BodyTooLarge, Decompressor
 
 NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
 

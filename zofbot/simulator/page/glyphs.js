@@ -146,6 +146,11 @@ export const GLYPHS = {
     ["circle", { cx: 8, cy: 5.2, r: 1.4, fill: BLUE }],
     shape("M6.6 10.5h2.8L8 15z", ORANGE),
   ],
+  "🎲": [
+    ...square(RED), ["circle", { cx: 5.2, cy: 5.2, r: 1.4, fill: WHITE }],
+    ["circle", { cx: 10.8, cy: 10.8, r: 1.4, fill: WHITE }],
+  ],
+  "🗂": [shape("M1.5 3.5h5l1.5 2h6.5v8h-13z", YELLOW), line("M1.5 8h13", GREY, 1)],
   "📌": [shape("M5.5 1.5h5L10 6l2.5 2.5h-9L6 6z", RED), line("M8 8.5v5.5", GREY, 1.5)],
   "✨": [
     shape("M7 2l1.4 4.1L12.5 7.5 8.4 8.9 7 13 5.6 8.9 1.5 7.5 5.6 6.1zM12.8 1.2l.6 1.7 1.7.6-1.7.6-.6 1.7-.6-1.7-1.7-.6 1.7-.6z", YELLOW),
@@ -192,5 +197,11 @@ export const GLYPHS = {
     ["rect", { x: 1.5, y: 1.5, width: 13, height: 13, rx: 2, fill: LIGHT, stroke: "#00000026" }],
     line("M3.8 11.4l3-3.2 2 1.8 3.6-4.8", RED, 1.7),
   ],
+  "🎲": [...square(LIGHT), line("M5 5v.1M11 5v.1M8 8v.1M5 11v.1M11 11v.1", DARK, 2.2)],
+  "🗂": [
+    shape("M1.5 3.5h4.6l1.4 1.8h7v8.2h-13z", YELLOW),
+    line("M3.6 8h8.8M3.6 10.6h6", DARK, 1.1),
+  ],
+  "🆕": [...square(BLUE), line("M3.6 10.4V5.6l2.8 4.8V5.6M12.4 5.6H9.2v4.8h3.2M9.2 8h2.6", WHITE, 1.3)],
   "☑": [...square(BLUE), line("M4.6 8.3L7 10.7 11.4 5.4", WHITE)],
 };

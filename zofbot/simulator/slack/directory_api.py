@@ -219,6 +219,15 @@ def user_info(slack: Workspace, given: Arguments) -> ResponseBody:
     return {"user": dump_user(slack, user)}
 
 
+def user_by_email(slack: Workspace, given: Arguments) -> ResponseBody:
+    """``users.lookupByEmail``: members of this workspace, without deactivated accounts."""
+    wanted = str(given.get("email")).lower()
+    found = [user for user in slack.users.values() if user.email == wanted and user.kind != "external"]
+    if not found or found[0].deleted:
+        raise SlackRefusal("users_not_found")
+    return {"user": dump_user(slack, found[0])}
+
+
 def user_list(slack: Workspace, given: Arguments) -> ResponseBody:
     """``users.list``: everybody, including deactivated accounts."""
     found, limit, start = list(slack.users.values()), _parse_limit(given, "limit", 1000), 0

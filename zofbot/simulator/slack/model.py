@@ -29,6 +29,11 @@ class User:
     display_name: str = ""
     """The chosen display name, if other than ``name``."""
 
+    @property
+    def email(self) -> str:
+        """The e-mail address, by which the app may find the person."""
+        return f"{self.name}@acme.example"
+
 
 @dataclass
 class Channel:

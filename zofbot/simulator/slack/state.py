@@ -29,7 +29,7 @@ DEFAULT_SCOPES = frozenset(
         *("app_mentions:read", "chat:write", "chat:write.public", "commands"),
         *("channels:history", "channels:join", "channels:read"),
         *("groups:history", "groups:read", "im:history", "im:read", "im:write", "links:read", "links:write"),
-        *("mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read"),
+        *("mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read", "users:read.email"),
     }
 )
 

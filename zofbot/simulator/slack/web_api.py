@@ -93,6 +93,9 @@ METHODS: dict[str, ApiMethod] = {
         directory_api.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"
     ),
     "users.list": ApiMethod(directory_api.user_list, 2, "everybody, as in users.info; cursors", "users:read"),
+    "users.lookupByEmail": ApiMethod(
+        directory_api.user_by_email, 3, "members by their e-mail address", "users:read.email"
+    ),
     "views.open": ApiMethod(views_api.open_view, 4, _VIEW_CHECKS),
     "views.publish": ApiMethod(views_api.publish_view, 4, "one Home per person, view limits, hashes"),
     "views.push": ApiMethod(views_api.push_view, 4, _VIEW_CHECKS),

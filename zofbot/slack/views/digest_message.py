@@ -10,6 +10,7 @@ from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
+from zofbot.slack.views.case_history import standings_text
 from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.home.home_view import format_percent
 from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
@@ -40,6 +41,7 @@ def digest_message(body: DigestPayload, above: str = "") -> Message:
     sentence = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
     top = [*([section_block(above)] if above else []), header_block(f"📊 {title}"), *field_blocks(_digest_fields(body))]
     below = [
+        *_cause_blocks(body),
         *_case_list("Most failing", body.failing, _failing_text),
         *_case_list("Flaky candidates, which failed and then passed", body.flaky, _flaky_text),
         *_case_list("Slowest", body.slowest, _slow_text),
@@ -130,6 +132,18 @@ def _case_list(title: str, cases: tuple[CaseCount, ...], line: Any) -> list[Bloc
     return (
         paragraph_blocks([f"*{title}*", *(f"• {_case_name(case)} · {line(case)}" for case in cases)]) if cases else []
     )
+
+
+def _cause_blocks(body: DigestPayload) -> list[Block]:
+    words = standings_text(body.standings)
+    return [
+        *([section_block(f"*Alerts here*: {words}")] if words else []),
+        *_case_list("Top causes of this channel's alerts", body.causes, _cause_text),
+    ]
+
+
+def _cause_text(cause: CaseCount) -> str:
+    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(max(cause.seconds, 1))} in all"
 
 
 def _case_name(case: CaseCount) -> str:

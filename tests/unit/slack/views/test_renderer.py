@@ -65,7 +65,7 @@ ROOT: dict[str, Any] = {
 SEVERAL = st.integers(0, 10_000)
 MEMBERS = st.builds(
     StormMember, key=WORDS, id=WORDS, title=WORDS, project=WORDS, environment=WORDS, url=WORDS, count=SEVERAL,
-    standing=st.sampled_from(AlertStatus), followed=st.booleans(),
+    standing=st.sampled_from(AlertStatus), followed=st.booleans(), cases=SEVERAL,
 )  # fmt: skip
 CAUSES = st.lists(st.builds(CauseSummary, signature=st.just("s1-1"), count=SEVERAL, example=CASES), max_size=10)
 BODIES = st.one_of(
@@ -110,6 +110,9 @@ BODIES = st.one_of(
         open=SEVERAL,
         unmentioned=SEVERAL,
         failed=TIMES,
+        by_cause=st.booleans(),
+        causes=CAUSES.map(tuple),
+        uncaused=SEVERAL,
     ),
     st.builds(
         StormMembersPayload, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)
@@ -394,6 +397,17 @@ def test_a_run_with_one_cause_says_so_in_one_line() -> None:
         assert part in said, part
     alone = run_body(bad=1, causes=(one[0].model_copy(update={"count": 1}),), all_causes=1, grouped=1)
     assert "cause" not in render_accepted(make_claim(alone))
+
+
+def test_a_storm_names_its_causes_and_says_if_one_explains_it() -> None:
+    cause = CauseSummary(signature="s1-1", count=30, example=case(1, "timeout"))
+    other = CauseSummary(signature="s1-2", count=2, example=case(2, "refused"))
+    storm = StormPayload(since=NOW, last=NOW, alerts=30, failures=30, members=30, open=30, causes=(cause,))
+    assert "*One cause explains it:* *30×* timeout" in render_accepted(make_claim(storm))
+    said = render_accepted(make_claim(storm.model_copy(update={"causes": (cause, other), "uncaused": 5})))
+    for part in ("*Causes*", "*30×* timeout", "*2×* refused", "and 5 failures of other causes"):
+        assert part in said, part
+    assert "explains" not in said
 
 
 def test_an_edit_is_never_late() -> None:

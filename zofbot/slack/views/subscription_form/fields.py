@@ -12,6 +12,7 @@ from zofbot.slack.views.blocks import Block, plain_text
 from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold
 from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS
+from zofbot.subscriptions.model import MentionRole
 from zofbot.subscriptions.quiet_hours_parser import format_hours
 from zofbot.subscriptions.tokenizer import format_form_list
 
@@ -40,6 +41,7 @@ BROADCAST_LABELS = {
     Broadcast.WORSE: "Failing again after 6 hours without a failure",
     Broadcast.RECOVERED: "Recovered",
 }
+ROLE_LABELS = {MentionRole.AUTHOR: "Who made the change", MentionRole.OWNER: "Whom the case belongs to"}
 LAYOUT_LABELS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 IN_A_ROW_CHOICE = "row"
 WINDOW_LABELS = {
@@ -118,7 +120,7 @@ def delivery_inputs(start: Subscription) -> list[Block]:
 
 def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
     """Return the fields that say when, and whom to mention. ``zone`` and ``handles`` are those of ``build_modal``."""
-    people = [item for item in start.mention if not item.startswith("S")]
+    people = [item for item in start.mention if not item.startswith("S") and item not in start.mention_roles]
     groups = [item for item in start.mention if item.startswith("S")]
     count, within = (str(start.after.count), _format_window(start.after)) if start.after else ("", DEFAULT_WINDOW)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
@@ -140,6 +142,12 @@ def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) ->
         _input_block("window", "… within", window, optional=False),
         _input_block("people", "Mention people", chosen),
         _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
+        _input_block(
+            "roles",
+            "Also mention",
+            _choice_element("checkboxes", ROLE_LABELS, start.mention_roles),
+            hint="Where their e-mail address is known.",
+        ),
         _text_input("quiet", "Quiet hours", quiet, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
         _text_input("zone", "Time zone of the quiet hours", zone, hint="Empty: your own.", example="Europe/Berlin"),
         _input_block("critical", "In quiet hours", _choice_element("checkboxes", through, passes)),

@@ -103,7 +103,8 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     people = ",".join(map(format_mention, _field_state(state, "people").get("selected_users") or []))
     yield "people", "mention", lambda: people
     yield "groups", "mention", lambda: _typed_groups(state)
-    yield "people", "mention", lambda: ",".join(filter(None, (people, _typed_groups(state))))
+    roles = ",".join(_selected_options(state, "roles"))
+    yield "people", "mention", lambda: ",".join(filter(None, (people, _typed_groups(state), roles)))
     yield from _typed_quiet_hours(state)
     yield "escalate", "escalate", lambda: ",".join(map(_typed_step, parse_form_list(_field_text(state, "escalate"))))
     yield "reack", "reack", partial(_typed_list, state, "reack")

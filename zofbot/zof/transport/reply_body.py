@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 
 from zofbot.domain.errors import ZofUnreadable
-from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.protocol import TRY_AGAIN_HINT
+from zofbot.zof.transport.decompression import BadEncoding, BodyTooLarge, Decompressor
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 MAX_ERROR_BODY_BYTES = 16 * 1024

@@ -14,10 +14,16 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.zof import protocol
 from zofbot.zof.errors import build_error
-from zofbot.zof.http_client import check_base_url, check_key, make_http_client, redirect_location, redirect_target
 from zofbot.zof.quota import QuotaGate
-from zofbot.zof.reply_body import read_body, read_error_body
 from zofbot.zof.request import CallState
+from zofbot.zof.transport.http_client import (
+    check_base_url,
+    check_key,
+    make_http_client,
+    redirect_location,
+    redirect_target,
+)
+from zofbot.zof.transport.reply_body import read_body, read_error_body
 
 T = TypeVar("T")
 

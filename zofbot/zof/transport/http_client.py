@@ -7,8 +7,8 @@ import httpx
 from zofbot import __version__
 from zofbot.domain.errors import SettingsError, ZofUnreadable
 from zofbot.zof import protocol
-from zofbot.zof.proxy import proxy_for
 from zofbot.zof.request import ZofRequest
+from zofbot.zof.transport.proxy import proxy_for
 
 # httpx's pool scans every connection per request: four measured fastest, and Zof's quota needs no more.
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
