@@ -62,10 +62,16 @@ def check_public_url(url: str) -> None:
         exit_with(2, "--url must be a public https URL such as https://zofbot.example.com, without user name or query.")
 
 
-def run_command(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors."""
+def run_command(
+    work: Coroutine[Any, Any, None], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors.
+
+    ``make_loop`` makes the event loop, by default asyncio's own.
+    """
     try:
-        asyncio.run(work)
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(work)
     except SettingsError as error:
         exit_with(2, *error.problems)
     except ZofbotError as error:
