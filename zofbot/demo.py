@@ -74,7 +74,7 @@ async def run_demo(
                 await simulator.start(host, port)
             except OSError as error:
                 raise SettingsError(
-                    [f"Cannot listen on {host} port {port} ({error.strerror}). Use --port 0 for any free port."]
+                    [f"Cannot listen on {host} port {port} ({error.strerror}). Try another --port; 0 is any free one."]
                 ) from error
             settings = _demo_settings(simulator, Path(folder), poll_seconds)
             async with run_bot(settings, clock) as bot:
