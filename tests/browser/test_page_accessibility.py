@@ -16,7 +16,10 @@ pytestmark = needs_browser
 
 WIDTHS = (390, 1024, 1440)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-RULES_BY_THEME: dict[Literal["light", "dark"], list[str]] = {"light": RULES, "dark": ["color-contrast"]}
+RULES_BY_THEME: dict[Literal["light", "dark"], list[str]] = {
+    "light": RULES,
+    "dark": ["color-contrast", "link-in-text-block"],
+}
 OVERFLOW = """() => [...document.querySelectorAll("html, .scroller, .panel-body, .home, .dialog-body")]
     .filter((part) => part.scrollWidth > part.clientWidth + 1).map((part) => part.className)"""
 
