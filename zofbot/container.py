@@ -21,7 +21,9 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall
 from zofbot.observability.trace_recorder import TraceRecorder
 from zofbot.polling import status
+from zofbot.polling.context import PollContext, PollSettings
 from zofbot.polling.poller import Poller, lease_seconds
+from zofbot.polling.run_reader import RunReader
 from zofbot.services import canary, digest_job
 from zofbot.services.canary import Canary, ZofClock
 from zofbot.services.catalog import Catalog
@@ -122,21 +124,22 @@ class Services:
         settings = self.settings
         seconds = lease_seconds(settings.zofbot_poll_interval)
         lease = Lease(self.store.keyspace, status.POLLER_LEASE, seconds, self.clock)
-        return Poller(
-            self.zof,
-            self.outbox,
-            self.hints,
-            lease,
-            events=self.events,
-            clock=self.clock,
-            random=SystemRandom().random,
+        poll_settings = PollSettings(
             interval=settings.zofbot_poll_interval,
             lookback=settings.zofbot_lookback,
             order=settings.list_order,
             default_channel=settings.zofbot_default_channel,
-            digester=digest_job.DigestJob(self.failures, self.audit),
+        )
+        context = PollContext(
+            self.outbox,
+            RunReader(self.zof, poll_settings.requests),
+            poll_settings,
+            self.events,
+            self.clock,
             find_contacts=self.people.contacts.find_ids,
         )
+        digester = digest_job.DigestJob(self.failures, self.audit)
+        return Poller(context, self.hints, lease, random=SystemRandom().random, digester=digester)
 
     def make_canary(self) -> Canary:
         """Make the canary, which tests the whole path from Zof to Slack."""
