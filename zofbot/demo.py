@@ -37,7 +37,7 @@ RUN_SECONDS = 8.0
 DEMO_SUBSCRIPTIONS = {
     QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL_GROUP}>",
     CHECKOUT_CHANNEL: "project:checkout env:production group:case",
-    CAUSES_CHANNEL: "project:* group:cause",
+    CAUSES_CHANNEL: "project:accounts,billing,profile group:cause",
 }
 """Channels subscribed from the start, with the filters that Ana typed there."""
 
