@@ -379,8 +379,8 @@ async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two
     [line] = [line for line in logs if line["event"] == "canary late"]
     assert (line["log_level"], line["link"]) == ("error", link)
     assert what in line["what"]
-    assert mend in line["mend"]
-    assert line["mend"]
+    assert mend in line["fix"]
+    assert line["fix"]
     now = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
     assert now == before
 

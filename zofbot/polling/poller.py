@@ -12,6 +12,7 @@ from zofbot.alerting.rules import decide_batch
 from zofbot.clock import Clock
 from zofbot.concurrency import is_cancel_requested
 from zofbot.domain.errors import StoreUnavailable, ZofUnavailable
+from zofbot.domain.model import utc_datetime
 from zofbot.observability import trace_recorder
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.health import LeaseTaken
@@ -113,7 +114,7 @@ class Poller:
     async def run(self) -> None:
         """Poll until cancelled: every interval, and sooner for a hint or a watched run that is due."""
         if self.interval < MIN_INTERVAL_SECONDS:
-            log.warning("polling often", seconds=self.interval, mend="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
+            log.warning("polling often", seconds=self.interval, fix="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
         now = self._context.clock.monotonic
         following = now()
         try:
@@ -241,9 +242,10 @@ class Poller:
         return self._checkpoint
 
     def _log_first_start(self, checkpoint: PollCheckpoint) -> None:
+        posting_since = utc_datetime(checkpoint.floor).isoformat(timespec="seconds")
         if checkpoint.first and self._started_before:
-            log.error("the store came back empty", mend="look at Redis' persistence and eviction policy",
-                      posting_since=checkpoint.floor)  # fmt: skip
+            log.error("the store came back empty", fix="check Redis' persistence and eviction policy",
+                      posting_since=posting_since)  # fmt: skip
         elif checkpoint.first:
-            log.info("first start", posting_since=checkpoint.floor)
+            log.info("first start", posting_since=posting_since)
         self._started_before = True

@@ -222,7 +222,7 @@ class FeedScanner:
         before = self._context.refused.get(scan.feed.name)
         self._context.refused[scan.feed.name] = error
         if before is None or before.sentence != error.sentence:
-            log.error("feed not read", feed=scan.name, cause=error.sentence, mend=error.next_step,
+            log.error("feed not read", feed=scan.name, cause=error.sentence, fix=error.next_step,
                       request_id=error.request_id)  # fmt: skip
 
     def _finish_scan(self, scan: FeedScan, before: FeedCursor, after: FeedCursor) -> None:
