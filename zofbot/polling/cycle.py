@@ -157,7 +157,7 @@ class PollCycle:
             )  # fmt: skip
 
     async def _decide_findings(self, findings: Sequence[RunFinding | PlatformEvent]) -> Committable:
-        context, default = self._context, self._context.default_channel
+        context, default = self._context, self._context.settings.default_channel
         memory, subscriptions = await self._load_rule_state(findings)
         findings = await add_contacts(findings, subscriptions, context.find_contacts)
         decision = context.decide(
@@ -178,7 +178,7 @@ class PollCycle:
 
         The subscriptions are read again, since reading Zof may have taken long.
         """
-        default = self._context.default_channel
+        default = self._context.settings.default_channel
         while True:
             subscriptions = self._concerned_subscriptions(findings)
             names = {
@@ -211,7 +211,7 @@ class PollCycle:
         memory: RuleState,
     ) -> None:
         """Watch the scopes where failures are open, counted in a row, or may have recovered earlier than known."""
-        channels = sorted(subscribed_channels(subscriptions, self._context.default_channel))
+        channels = sorted(subscribed_channels(subscriptions, self._context.settings.default_channel))
         run_ids = {found.run.id for found in findings if isinstance(found, RunFinding)}
         for place in {scope_key(found) for found in findings if isinstance(found, RunFinding)}:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)
