@@ -157,7 +157,7 @@ class PollCycle:
             )  # fmt: skip
 
     async def _decide_findings(self, findings: Sequence[RunFinding | PlatformEvent]) -> Committable:
-        context, default = self._context, self._context.default_channel
+        context, default = self._context, self._context.settings.default_channel
         memory = await self._load_rule_state(findings)
         findings = await add_contacts(findings, self._subscriptions.all, context.find_contacts)
         decision = context.decide(
@@ -173,7 +173,7 @@ class PollCycle:
 
     async def _load_rule_state(self, findings: Sequence[RunFinding | PlatformEvent]) -> RuleState:
         """Read the hashes for the rules, with the subscriptions as of now, since reading Zof may have taken long."""
-        default = self._context.default_channel
+        default = self._context.settings.default_channel
         while True:
             names = {name for found in findings for name in self._needed_hashes(found, default)}
             read = await self._context.outbox.read_hashes(SUBSCRIPTIONS, *sorted(names))
@@ -187,7 +187,7 @@ class PollCycle:
 
     def _update_open_scopes(self, findings: Sequence[RunFinding | PlatformEvent], memory: RuleState) -> None:
         """Watch the scopes where failures are open, counted in a row, or may have recovered earlier than known."""
-        channels = sorted(subscribed_channels(self._subscriptions.all, self._context.default_channel))
+        channels = sorted(subscribed_channels(self._subscriptions.all, self._context.settings.default_channel))
         run_ids = {found.run.id for found in findings if isinstance(found, RunFinding)}
         for place in {scope_key(found) for found in findings if isinstance(found, RunFinding)}:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)

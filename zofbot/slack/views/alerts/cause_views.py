@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import RunAlertPayload
 from zofbot.notifications.payload_parts import CauseSummary
@@ -10,7 +11,6 @@ from zofbot.slack.views.blocks import Block, Message, context_block, section_blo
 from zofbot.slack.views.components import (
     case_buttons,
     case_row,
-    count_noun,
     failure_blocks,
     lookup_button,
     paragraph_blocks,
