@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
+from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from tests.support.triage import mention_bot, thread_of
 from zofbot.simulator.slack.model import PostedMessage
@@ -120,7 +122,9 @@ async def test_a_new_a_known_and_a_flaky_failure_are_told_apart_and_the_flaky_on
     assert not any("Escalated" in line for line in thread_of(hears, slow_root))
 
 
-async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_buttons(hears: RunningBot) -> None:
+async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_buttons(
+    hears: RunningBot, valkey: str
+) -> None:
     await hears.type_text("/zof subscribe layout:flat")
     assert "No failures with a known cause" in await hears.answer_text("/zof causes")
     await end_run(hears, cart=STALE, wish_list=STALE.replace("3", "5"), search="ConnectionError: no route to host")
@@ -141,5 +145,8 @@ async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_b
     assert "zof_triage_acknowledge" in shown
     assert f"Cause `{signature}`" in shown
     assert "No cause of this channel has the ID" in await hears.answer_text("/zof cause s1-ffff")
+    exported = await run_command("causes", "--json", REDIS_URL=valkey)
+    assert exported.code == 0, exported.err
+    assert [json.loads(line)["failures"] for line in exported.out.splitlines()] == [3, 1]
     await hears.stage.people.open_home("U0ANA")
     await wait_until(lambda: "Top causes" in str(hears.world.slack.homes.get("U0ANA")))

@@ -15,7 +15,8 @@ from tests.support.virtual_time import test_clock
 from zofbot.alerting.state import command_hash
 from zofbot.clients import make_zof_client
 from zofbot.clock import Clock, MovableClock
-from zofbot.services.run_commands import MAX_RETRY_SECONDS, RunCommand, RunCommands
+from zofbot.services.run_command_records import RunCommand
+from zofbot.services.run_commands import MAX_RETRY_SECONDS, RunCommands
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.triage import Actor
 

@@ -13,7 +13,7 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_p
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button, private_text
 from zofbot.alerting.state import decisions_hash, failure_hash, storms_hash
-from zofbot.alerting.storm_record import Storm
+from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
 from zofbot.simulator.slack.model import PostedMessage

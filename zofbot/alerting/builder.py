@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zofbot.alerting.alerts import CALM_SECONDS, Alert, AlertsInScope, case_field, run_field
+from zofbot.alerting.alerts import CALM_SECONDS, Alert
+from zofbot.alerting.alerts_in_scope import AlertsInScope, case_field, run_field
 from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
 from zofbot.alerting.causes import (
     describe_case,
@@ -23,8 +24,13 @@ from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.reminders import build_wake_up, schedule_reminders
 from zofbot.alerting.state import DecisionBuilder
-from zofbot.alerting.storm_record import storm_key_of
-from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE, StormCandidate, StormPlacement, absorb_into_storm
+from zofbot.alerting.storms.storm_members import storm_key_of
+from zofbot.alerting.storms.storm_placement import (
+    MAX_ALERTS_PER_MINUTE,
+    StormCandidate,
+    StormPlacement,
+    absorb_into_storm,
+)
 from zofbot.alerting.thread_replies import ReplyStyle, ThreadReplies
 from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result

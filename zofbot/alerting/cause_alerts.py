@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert, cause_field
+from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert
+from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.causes import (
     MAX_DESCRIBED_CHARACTERS,
@@ -20,21 +21,18 @@ from zofbot.alerting.causes import (
     summarize_case,
 )
 from zofbot.alerting.mention_limit import take_mentions
-from zofbot.alerting.storm_record import (
+from zofbot.alerting.storms.storm_members import add_member, update_standing
+from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, schedule_escalations
+from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_record import (
     Storm,
-    add_member,
-    build_storm_edit,
-    build_summary,
     claim_cause,
     load_storm,
     load_storm_of_cause,
     prune_storms,
     save_storm,
-    schedule_escalations,
     storms_by_cause,
-    update_standing,
 )
-from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.thread_replies import ReplyStyle
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload

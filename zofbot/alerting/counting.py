@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from zofbot.alerting.alerts import known_passes
+from zofbot.alerting.passes import known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
 from zofbot.domain.model import Outcome
 from zofbot.domain.text import fold_name

@@ -13,7 +13,7 @@ from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, prior_de
 from zofbot.alerting.reasons import DecisionReason, SubscriptionDecision, build_decision
 from zofbot.alerting.rules import decide_finding, skip_reason
 from zofbot.alerting.state import MUTES, DecisionBuilder, RuleState, alerts_hash, scope_key
-from zofbot.alerting.storm_record import storm_key_of
+from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.subscriptions import RunFinding, Subscription
 from zofbot.subscriptions.mute import read_mutes

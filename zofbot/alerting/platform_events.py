@@ -17,7 +17,7 @@ from zofbot.alerting.reasons import (
     build_mismatch,
 )
 from zofbot.alerting.state import DecisionBuilder, platform_event_key
-from zofbot.alerting.storms import StormCandidate, absorb_into_storm
+from zofbot.alerting.storms.storm_placement import StormCandidate, absorb_into_storm
 from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind

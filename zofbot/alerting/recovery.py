@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from zofbot.alerting.alerts import (
-    Alert,
-    AlertsInScope,
-    PassingRun,
-    apply_pass,
-    known_passes,
-    passes_of,
-    record_passes,
-    recovered_by,
-)
+from zofbot.alerting.alerts import Alert, PassingRun
+from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
 from zofbot.alerting.catchups import DraftSnapshot, is_unposted, schedule_catch_up
 from zofbot.alerting.holds import Hold, cases_of, compute_hold, mutes_on
+from zofbot.alerting.passes import apply_pass, known_passes, passes_of, record_passes, recovered_by
 from zofbot.alerting.state import DecisionBuilder, scope_key
-from zofbot.alerting.storm_record import build_storm_reply, load_storm, storm_key_of
+from zofbot.alerting.storms.storm_members import storm_key_of
+from zofbot.alerting.storms.storm_messages import build_storm_reply
+from zofbot.alerting.storms.storm_record import load_storm
 from zofbot.domain.model import Outcome
 from zofbot.notifications import alert_payloads, payloads
 from zofbot.notifications.alert_payloads import AlertStatus

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zofbot.alerting import platform_events, reruns
-from zofbot.alerting.alerts import AlertsInScope
+from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import (
     MatchedSubscription,
     apply_threshold,

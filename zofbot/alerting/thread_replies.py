@@ -10,7 +10,8 @@ from zofbot.alerting.alerts import Alert
 from zofbot.alerting.audience import ChannelAudience
 from zofbot.alerting.causes import MAX_CAUSES, Cause, describe_case, group_by_cause
 from zofbot.alerting.state import DecisionBuilder
-from zofbot.alerting.storm_record import build_storm_reply, load_storm
+from zofbot.alerting.storms.storm_messages import build_storm_reply
+from zofbot.alerting.storms.storm_record import load_storm
 from zofbot.domain.extra_fields import has_image
 from zofbot.domain.model import Result
 from zofbot.notifications import payload_parts, payloads, thread_payloads

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from zofbot.alerting.state import DecisionBuilder, triage_hash
-from zofbot.alerting.storm_record import load_storm, storm_key_of
+from zofbot.alerting.storms.storm_members import storm_key_of
+from zofbot.alerting.storms.storm_record import load_storm
 from zofbot.notifications import payloads
 from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payloads import FailurePayload

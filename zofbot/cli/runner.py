@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -50,10 +51,27 @@ def _warn_unknown_names() -> None:
         structlog.get_logger().warning("setting unknown", name=name, nearest=nearest or "none")
 
 
-def run_command(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors."""
+def check_public_url(url: str) -> None:
+    """Exit with 2 unless Slack and Zof can call ``url``: https, without user name, query or fragment."""
     try:
-        asyncio.run(work)
+        parts = urlsplit(url)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in url or parts.query or parts.fragment:
+        exit_with(2, "--url must be a public https URL such as https://zofbot.example.com, without user name or query.")
+
+
+def run_command(
+    work: Coroutine[Any, Any, None], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors.
+
+    ``make_loop`` makes the event loop, by default asyncio's own.
+    """
+    try:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(work)
     except SettingsError as error:
         exit_with(2, *error.problems)
     except ZofbotError as error:
@@ -66,7 +84,7 @@ def _request_id_note(error: ZofbotError) -> str:
     """Return the request id that Zof's support asks for, or say that there is none."""
     if not isinstance(error, ZofError):
         return ""
-    return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request id.)"
+    return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request ID.)"
 
 
 def run_with_store(settings: Settings, work: Callable[[StoredData], Coroutine[Any, Any, None]]) -> None:

@@ -25,14 +25,13 @@ from zofbot.listeners import (
     mentions,
     menu_options,
     run_commands,
-    triage_buttons,
-    triage_shortcut,
     unfurl,
 )
 from zofbot.listeners.context import ListenerContext, requester_of
 from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.subscription import form
+from zofbot.listeners.triage import triage_buttons, triage_shortcut
 from zofbot.observability import trace_recorder
 from zofbot.observability.events.requests import SlackRequestAnswered
 from zofbot.zof.personal_quota import charge_to_person

@@ -12,9 +12,10 @@ from zofbot.domain.command_parser import parse_command
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput, SlackError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import lookups, mutes, snooze_form, triage_buttons, why
+from zofbot.listeners import lookups, mutes, why
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
+from zofbot.listeners.triage import snooze_form, triage_actions
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
@@ -127,24 +128,24 @@ async def _apply_command(
         return await MUTING[command.question](context, requester, command.rest)
     assert command.act
     about = FailureRef(await _thread_key(context, requester, thread), "")
-    if command.act not in triage_buttons.FORM_ACTIONS:
-        return await triage_buttons.perform_action(context, requester, about, command.act)
+    if command.act not in triage_actions.FORM_ACTIONS:
+        return await triage_actions.perform_action(context, requester, about, command.act)
     person = await require_role(
         context, requester, Role.RESPONDER, triage_replies.describe_attempt(command.act), about.key
     )
-    request = triage_buttons.build_action_request(context, requester, person, command.act)
+    request = triage_actions.build_action_request(context, requester, person, command.act)
     match command.act:
         case Action.ASSIGN:
             if not command.person_id and command.rest.lower().removeprefix("to ").strip(" .!") != "me":
                 raise BadInput("Assign to whom?", "Mention someone, or use `me`.", example="@zofbot assign @ben")
-            wish = await triage_buttons.with_assignee(context, request, command.person_id or requester.user)
+            wish = await triage_actions.with_assignee(context, request, command.person_id or requester.user)
         case Action.SNOOZE:
             if not command.rest:
                 raise BadInput("Snooze until when?", "Give a time, or `until it passes`.", example="@zofbot snooze 2h")
             wish = snooze_form.with_snooze(request, command.rest, person, about.key)
         case _:
-            wish = triage_buttons.with_resolution(context, request, *command.resolution_reason)
-    return await triage_buttons.apply_action(context, requester, about, wish)
+            wish = triage_actions.with_resolution(context, request, *command.resolution_reason)
+    return await triage_actions.apply_action(context, requester, about, wish)
 
 
 async def _thread_key(context: ListenerContext, requester: Requester, thread: str) -> str:

@@ -16,7 +16,7 @@ from zofbot.listeners.failure_lookup import load_failure, require_role
 from zofbot.notifications import payload_parts
 from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.services.failures import Failure, FailureExpired
-from zofbot.services.run_commands import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
+from zofbot.services.run_command_records import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import rerun_replies, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef

@@ -141,8 +141,8 @@ def format_local_time(at: datetime, clock: str = "time_secs") -> str:
 
 
 def format_local_date(at: float) -> str:
-    """Format Unix seconds as a date in the reader's own zone, such as ``Nov 3, 2026`` or ``yesterday``."""
-    return f"<!date^{int(at)}^{{date_short_pretty}}|{datetime.fromtimestamp(at, UTC):%Y-%m-%d}>"
+    """Format Unix seconds as a date in the reader's own zone, such as ``Nov 3, 2026``."""
+    return f"<!date^{int(at)}^{{date_short}}|{datetime.fromtimestamp(at, UTC):%Y-%m-%d}>"
 
 
 def format_utc(at: datetime) -> str:

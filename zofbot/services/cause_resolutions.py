@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from zofbot.alerting.history.cause_memory import load_resolution, resolution_field
 from zofbot.alerting.state import causes_hash, failure_hash, storms_hash
-from zofbot.alerting.storm_record import members_of
+from zofbot.alerting.storms.storm_members import members_of
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.past_causes import Resolution
+from zofbot.notifications.payload_parts import clean_text
 from zofbot.notifications.payloads import FailurePayload, causes_of, load_payload_json
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.failures import Failure
 from zofbot.store.outbox import Outbox
 from zofbot.triage import Action, ActionRequest
+
+MAX_NOTE_CHARACTERS = 300
+"""Characters of a note that are remembered."""
 
 MAX_MEMBERS = 500
 """Members of a storm whose causes are resolved with it."""
@@ -57,7 +61,7 @@ def _build_resolution(failure: Failure, request: ActionRequest, before: Resoluti
         at=request.at,
         by=request.who.name or request.who.id,
         reason=failure.present.reason,
-        note=failure.present.note,
+        note=clean_text(failure.present.note, MAX_NOTE_CHARACTERS),
         alert=failure.key,
         before=before,
     )

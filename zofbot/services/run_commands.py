@@ -6,24 +6,27 @@ worker resumes commands of a process that died. Both use the command's name as Z
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from typing import Any, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from zofbot.alerting.reruns import refresh_card
-from zofbot.alerting.state import PENDING_COMMANDS_HASH, RERUN_FIELD, command_hash, failure_hash, rerun_hash
+from zofbot.alerting.state import PENDING_COMMANDS_HASH, RERUN_FIELD, command_hash, failure_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import BadInput, StoreUnavailable, ZofError, ZofRejected, ZofUnavailable
-from zofbot.domain.model import is_valid_id
-from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.slack.views import channel_notes
-from zofbot.store.audit import REFUSED_ACTION, AuditRecord
+from zofbot.notifications.notification import Notification
+from zofbot.services.run_command_records import (
+    RunCommand,
+    already_running_error,
+    dump_rerun,
+    execution_record,
+    follow_up_changes,
+    refusal_record,
+    started_run_id,
+    thread_line,
+)
 from zofbot.store.outbox import CommitConflict, Outbox
-from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
-from zofbot.store.pending_runs import PendingRun
 from zofbot.triage import Actor, Rerun, parse_active_rerun
 from zofbot.zof.client import TimeBudget, ZofClient, ZofReply
 
@@ -35,32 +38,8 @@ STALE_AFTER_SECONDS = 60.0
 RESUME_INTERVAL_SECONDS = 20.0
 """Seconds between checks for stale commands."""
 
-RERUN_PHRASE, CANCEL_PHRASE = "re-run failed cases", "cancel a run"
-"""Descriptions of the commands, to follow "You can't"."""
-
 MAX_RETRY_SECONDS = 3600.0
 """Seconds after which a command that Zof does not accept is abandoned."""
-
-
-class RunCommand(BaseModel):
-    """A command: to rerun the cases in ``body`` for the failure ``key``, or to cancel ``run``.
-
-    ``by``, ``request`` (Slack's id) and ``at`` (Unix seconds) describe the confirmation, and are empty until then.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    sort: Literal["rerun", "cancel"]
-    channel: str
-    key: str = ""
-    title: str = ""
-    run: str = ""
-    body: dict[str, Any] = {}
-    cases: tuple[tuple[str, str], ...] = ()
-    """Id and title of each case to rerun."""
-    by: Actor = Actor()
-    request: str = ""
-    at: float = 0.0
 
 
 class RunCommands:
@@ -104,8 +83,8 @@ class RunCommands:
         if done is None and command.sort == "rerun":
             other = parse_active_rerun(stored, at)
             if other and other.order != name:
-                raise _already_running(other)
-            changes[failure_hash(command.key)] = {RERUN_FIELD: _dump_rerun(Rerun(order=name, by=by, at=at))}
+                raise already_running_error(other)
+            changes[failure_hash(command.key)] = {RERUN_FIELD: dump_rerun(Rerun(order=name, by=by, at=at))}
             expect[failure_hash(command.key)] = {RERUN_FIELD: stored}
             notes.append(refresh_card(command.key, at))
         try:
@@ -117,7 +96,7 @@ class RunCommands:
         """Handle a commit conflict. Raises BadInput if another command reruns the same cases."""
         other = await self.active_rerun(command.key) if command.sort == "rerun" else None
         if other and other.order != name:
-            raise _already_running(other)
+            raise already_running_error(other)
         log.info("order taken or done already", name=name)
 
     async def execute_command(self, name: str, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> tuple[RunCommand, str]:
@@ -137,19 +116,9 @@ class RunCommands:
                 raise
             await self.abandon_command(name)  # it had ended already
             return command, ""
-        run = command.run or _started_run_id(reply)
-        note, changes = self._follow_up_changes(command, name, run)
-        entry = AuditRecord(
-            at=self._unix_time(),
-            act=command.sort,
-            user=command.by.id,
-            name=command.by.name,
-            channel=command.channel,
-            key=command.key,
-            details={"run": run},
-            request=command.request,
-            zof_requests=(reply.request_id,) if reply.request_id else (),
-        )
+        run = command.run or started_run_id(reply)
+        note, changes = follow_up_changes(command, name, run, self._unix_time())
+        entry = execution_record(command, run, reply, self._unix_time())
         try:
             await self._outbox.commit(
                 note, changes={**changes, command_hash(name): {"done": run}, PENDING_COMMANDS_HASH: {name: None}},
@@ -179,24 +148,9 @@ class RunCommands:
                     {RERUN_FIELD: running},
                 )
                 notes = [*notes, refresh_card(command.key, self._unix_time())]
-        acts = [self._refusal_record(command, error).model_dump_json()] if command and error else []
+        acts = [refusal_record(command, error, self._unix_time()).model_dump_json()] if command and error else []
         with suppress(CommitConflict):  # another process ended it
             await self._outbox.commit(notes, changes=changes, expect=expect, acts=acts)
-
-    def _refusal_record(self, command: RunCommand, error: ZofError) -> AuditRecord:
-        tried = RERUN_PHRASE if command.sort == "rerun" else CANCEL_PHRASE
-        details = {"tried": tried, "reason": f"Zof: {error.kind}", "run": command.run}
-        return AuditRecord(
-            at=self._unix_time(),
-            act=REFUSED_ACTION,
-            user=command.by.id,
-            name=command.by.name,
-            channel=command.channel,
-            key=command.key,
-            details={name: value for name, value in details.items() if value},
-            request=command.request,
-            zof_requests=(error.request_id,) if error.request_id else (),
-        )
 
     async def run(self) -> None:
         """Resume stale commands until cancelled."""
@@ -235,9 +189,8 @@ class RunCommands:
         undone = "The failed cases were not re-run" if again else f"Run {command.run} was not canceled"
         traced = f"Request ID: {error.request_id}" if error.request_id else "Zof returned no request id."
         sentence = f"⚠️ {undone} (requested by {command.by.name}). {error.sentence} {traced}"
-        await self._end_command(
-            name, [self._thread_line(command, f"order-refused:{name}", sentence, personal=not again)], error
-        )
+        note = thread_line(command, f"order-refused:{name}", sentence, self._unix_time(), personal=not again)
+        await self._end_command(name, [note], error)
 
     async def _call_zof(self, command: RunCommand, name: str, patience: TimeBudget) -> ZofReply:
         if command.sort == "rerun":
@@ -245,37 +198,6 @@ class RunCommands:
                                         patience=patience)  # fmt: skip
         return await self._zof.post("/runs/{id}/cancel", command.run, what="run", deed="cancel", idempotency_key=name,
                                     patience=patience)  # fmt: skip
-
-    def _follow_up_changes(
-        self, command: RunCommand, name: str, run: str
-    ) -> tuple[list[Notification], dict[str, dict[str, str | None]]]:
-        """Return the follow-ups of a rerun: a thread reply, and the records that make the poller watch the new run."""
-        if command.sort == "cancel":
-            return [], {}
-        sentence = f"🔁 {command.by.name} started a re-run of the failed cases" + (f": {run}" if run else "")
-        note = self._thread_line(command, f"rerun:{name}:{command.key}", sentence)
-        if not run:  # without an id, its end cannot be observed
-            return [note, refresh_card(command.key, self._unix_time())], {
-                failure_hash(command.key): {RERUN_FIELD: None}
-            }
-        watch = PendingRun("run", run, "rerun", self._unix_time())
-        started = Rerun(order=name, run=run, by=command.by, at=self._unix_time())
-        return [note], {
-            rerun_hash(run): {"root": command.key, "cases": json.dumps(command.cases)},
-            failure_hash(command.key): {RERUN_FIELD: _dump_rerun(started)},
-            HINTS: {watch.hash_field: watch.dump()},
-        }
-
-    def _thread_line(self, command: RunCommand, key: str, sentence: str, *, personal: bool = False) -> Notification:
-        return Notification(
-            key=key,
-            kind=NotificationKind.ROOT if personal else NotificationKind.REPLY,
-            channel=command.by.id if personal else command.channel,
-            root="" if personal else command.key,
-            body=channel_notes.note_payload(sentence),
-            happened=self._unix_time(),
-            schema=NOTIFICATION_SCHEMA,
-        )
 
     async def _load_command(self, name: str) -> RunCommand:
         (stored,) = await self._outbox.read_fields((command_hash(name), "order"))
@@ -288,20 +210,3 @@ class RunCommands:
 
     def _unix_time(self) -> float:
         return self._clock.time()
-
-
-def _dump_rerun(rerun: Rerun) -> str:
-    return rerun.model_dump_json(exclude_defaults=True)
-
-
-def _already_running(rerun: Rerun) -> BadInput:
-    which = f": run `{rerun.run}`" if is_valid_id(rerun.run) else ""
-    return BadInput(f"{rerun.by.name or 'Someone'} is already re-running these cases{which}.",
-                    "The result will be posted in the thread.")  # fmt: skip
-
-
-def _started_run_id(reply: ZofReply) -> str:
-    """Return the id of the run that Zof started; empty if the reply has none."""
-    document = reply.document if isinstance(reply.document, dict) else {}
-    found = document.get("id") or document.get("run_id")
-    return found if isinstance(found, str) and is_valid_id(found) else ""

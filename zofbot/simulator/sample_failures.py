@@ -46,6 +46,9 @@ LEAK = (
 )
 """Contains a fake secret, mentions and control characters; none of them may reach a reader."""
 
+STALE: SampleFailure = "failed", "AssertionError: fixture 'catalogue_2024' has no product 'Road Racer 4'"
+"""A failure that is not the product's fault, in whatever case it is seen."""
+
 RUN_EXTRAS = {
     "git": {"commit": "9f2c41d7a0b35e88c1d2f3a4b5c6d7e8f9a0b1c2", "branch": "feature/vouchers"},
     "author_email": "ben@acme.example",

@@ -16,11 +16,13 @@ SCENARIOS: Mapping[str, str] = {
     "failures": "12 cases fail",
     "causes": "300 cases fail for 2 reasons",
     "everywhere": "3 projects fail for the same reason",
-    "stopped": "That reason is gone: the 3 projects pass",
-    "error": "The platform breaks down",
-    "pass": "All pass: what failed recovers",
-    "tolerated": "A run passes with one failed case",
-    "storm": "60 runs fail at once, everywhere",
+    "stopped": "The 3 projects pass again",
+    "history": "A new, a known and a flaky failure",
+    "returning": "A known cause fails another case",
+    "error": "Platform error",
+    "pass": "All cases pass (failures recover)",
+    "tolerated": "Run passes with one failed case",
+    "storm": "60 runs fail at once",
 }
 """Scenario ids with their labels on the page."""
 
@@ -31,8 +33,12 @@ FAILURES_BY_CAUSE = (200, 100)
 MIN_CASES = min(sum(map(len, project.suites.values())) for project in PROJECTS)
 """Cases of the smallest project that has scenarios of its own."""
 
-ACCOUNTS = SampleProject("proj_accounts", "accounts", {"suite_sign_in": ("Guest can sign in", "Password can be reset")})
-"""A third project, which has no runs before its first scenario."""
+SHARED_PROJECTS = (
+    SampleProject("proj_accounts", "accounts", {"suite_sign_in": ("Guest can sign in", "Password can be reset")}),
+    SampleProject("proj_billing", "billing", {"suite_invoice": ("Invoice has the address", "Reminder is sent once")}),
+    SampleProject("proj_profile", "profile", {"suite_address": ("Address can be changed", "Photo can be removed")}),
+)
+"""Three projects that fail for the same reason; they have no runs before that."""
 
 CASE_SECONDS = 9.5
 
@@ -49,8 +55,10 @@ def run_scenario(zof: Organization, what: str, project: str, environment: str) -
         raise ValueError(f"{what!r} cannot be made to happen.")
     if what == "storm":
         return [_record_run(zof, _plan_storm_run(zof, number)) for number in range(STORM_RUN_COUNT)]
+    if what == "history":
+        return [_record_run(zof, planned) for planned in _plan_history(chosen, environment)]
     if what in ("everywhere", "stopped"):
-        return [_record_run(zof, _plan_shared_run(number, what)) for number in range(len(PROJECTS) + 1)]
+        return [_record_run(zof, _plan_shared_run(number, what)) for number in range(len(SHARED_PROJECTS))]
     return [_record_run(zof, _plan_run(zof, what, chosen, environment))]
 
 
@@ -74,6 +82,8 @@ class _PlannedRun:
     """How many cases there are of each name, told apart by a number."""
     has_extras: bool = False
     """Whether Zof knows the commit, a screenshot and the like."""
+    ago: float = 0.0
+    """Seconds since it ended."""
 
     @property
     def run_name(self) -> str:
@@ -106,12 +116,32 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
             slow, lost = FAILURES_BY_CAUSE
             bad = [*map(sample_failures.disabled_button, range(slow)), *map(sample_failures.lost_gateway, range(lost))]
             return _PlannedRun(project, environment, bad=bad, variants=len(bad) // MIN_CASES + 1)
+        case "returning":
+            return _plan_returning(zof, project, environment)
         case "error":
             return _PlannedRun(
                 project, environment, suite, [sample_failures.platform_failure(zof.random) for _ in range(3)], "error"
             )
         case _:
             return _PlannedRun(project, environment, more=_failed_cases(zof, project, environment))
+
+
+def _plan_history(project: SampleProject, environment: str) -> list[_PlannedRun]:
+    """Plan runs of the last hour in which a case fails and passes in turn, and at last another one, and a third."""
+    flaky, known, new = sample_failures.disabled_button(0), ("failed", sample_failures.ASSERTION), sample_failures.STALE
+    passed = ("passed", "")
+    outcomes = ((flaky,), (), (flaky,), (), (passed, known), (flaky, known, new))
+    spans = range(600 * (len(outcomes) - 1), -1, -600)
+    suite = min(project.suites)
+    return [_PlannedRun(project, environment, suite, bad, ago=ago) for bad, ago in zip(outcomes, spans, strict=True)]
+
+
+def _plan_returning(zof: Organization, project: SampleProject, environment: str) -> _PlannedRun:
+    """Plan a run in which one case fails for the reason for which another one did before."""
+    before = sum(result.get("failure_summary") == sample_failures.STALE[1] for result in zof.results.values())
+    suite = max(project.suites, key=lambda name: len(project.suites[name]))
+    passed = [("passed", "")] * (before % len(project.suites[suite]))
+    return _PlannedRun(project, environment, suite, [*passed, sample_failures.STALE])
 
 
 def _failed_cases(zof: Organization, project: SampleProject, environment: str) -> list[str]:
@@ -123,7 +153,7 @@ def _failed_cases(zof: Organization, project: SampleProject, environment: str) -
 
 def _plan_shared_run(number: int, what: str) -> _PlannedRun:
     """Plan the run of one project that fails for the same reason as the others, or passes again."""
-    project = (*PROJECTS, ACCOUNTS)[number]
+    project = SHARED_PROJECTS[number]
     bad = [sample_failures.lost_gateway(number + each) for each in range(2)] if what == "everywhere" else []
     return _PlannedRun(project, ENVIRONMENTS[number % len(ENVIRONMENTS)], min(project.suites), bad)
 
@@ -140,7 +170,8 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
     """Start the run, record its results, and end it now."""
     cases, project = ending.case_names, ending.project
     seconds = CASE_SECONDS * len(cases)
-    began = zof.now() - seconds
+    ended = zof.now() - ending.ago
+    began = ended - seconds
     run = zof.start_run({"project_id": project.id, "environment": ending.environment})
     run |= {"name": ending.run_name, "project_name": project.name, "url": f"https://console.zof.ai/runs/{run['id']}"}
     run |= {"created_at": format_time(began), "started_at": format_time(began), "duration_ms": int(seconds * 1000)}
@@ -150,7 +181,9 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
         for attempt in range(ending.attempts if failure[1] else 1):
             result = _record_result(zof, run, case, failure, began + CASE_SECONDS * number + attempt)
             result |= sample_failures.RESULT_EXTRAS if ending.has_extras and failure[1] else {}
-    return zof.finish_run(run["id"], ending.status)
+    finished = zof.finish_run(run["id"], ending.status)
+    finished["completed_at"] = format_time(ended)
+    return finished
 
 
 def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> ZofRecord:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 MAX_OUTCOMES = 30
 """Outcomes kept for each case."""
@@ -64,6 +64,12 @@ class CasePast(BaseModel):
     failed: int = 1
     retried: int = 0
     seen: int = 1
+
+    @field_validator("standing", mode="before")
+    @classmethod
+    def _read_later_word(cls, stored: object) -> object:
+        """Read a word that only a later version knows as *new*, so that the alert stays readable."""
+        return stored if stored in list(CaseStanding) else CaseStanding.NEW
 
 
 @dataclass(frozen=True)

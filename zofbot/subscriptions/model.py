@@ -162,6 +162,12 @@ class Subscription(_SubscriptionModel):
         """The words of ``on:``, without the default ones."""
         return (*(() if self.on == DEFAULT_EVENTS else self.on), *self.standings)
 
+    @field_validator("standings", mode="before")
+    @classmethod
+    def _drop_later_words(cls, stored: Any) -> Any:
+        """Leave out words that only a later version knows."""
+        return [word for word in stored if word in list(CaseStanding)] if isinstance(stored, list | tuple) else stored
+
     @field_validator("standings")
     @classmethod
     def _sort_standings(cls, asked: tuple[CaseStanding, ...]) -> tuple[CaseStanding, ...]:

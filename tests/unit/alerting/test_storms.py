@@ -7,7 +7,7 @@ from collections import Counter
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash
-from zofbot.alerting.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
+from zofbot.alerting.storms.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.storm_payloads import StormMembersPayload, StormPayload

@@ -49,6 +49,21 @@ async def read_state(stage: SimulatorServer) -> dict[str, Any]:
         return answer
 
 
+def test_the_runs_of_a_history_end_one_after_another(world: World) -> None:
+    runs = run_scenario(world.zof, "history", CHECKOUT, "nightly")
+    assert [run["status"] for run in runs] == ["failed", "passed", "failed", "passed", "failed", "failed"]
+    ends = [run["completed_at"] for run in runs]
+    assert ends == sorted(set(ends))
+    assert runs[-1]["summary"]["failed"] == 3
+
+
+def test_the_same_reason_fails_one_case_after_another(world: World) -> None:
+    runs = [run_scenario(world.zof, "returning", CHECKOUT, "nightly")[0] for _ in range(2)]
+    failed = [each for run in runs for each in world.zof.results_of_run(run["id"]) if each["status"] == "failed"]
+    assert len({each["name"] for each in failed}) == 2
+    assert len({make_signature(each["failure_summary"]) for each in failed}) == 1
+
+
 @pytest.mark.parametrize(
     ("what", "status", "bad"),
     [
@@ -114,9 +129,9 @@ def test_three_projects_fail_for_one_reason_until_it_is_gone(world: World) -> No
 
 async def test_every_choice_of_the_page_can_be_made(stage: SimulatorServer) -> None:
     shown = await read_state(stage)
-    assert [choice["id"] for choice in shown["happenings"]] == list(SCENARIOS)
+    assert [choice["id"] for choice in shown["scenarios"]] == list(SCENARIOS)
     project = shown["projects"][0]
-    for choice in shown["happenings"]:
+    for choice in shown["scenarios"]:
         asked = {"what": choice["id"], "project": project["id"], "environment": project["environments"][0]}
         assert await post_act(stage, "run", **asked) == {"ok": True}
 

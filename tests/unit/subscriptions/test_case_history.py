@@ -93,3 +93,8 @@ def test_filters_on_history(
 def test_wrong_filters_on_history_are_explained(typed: str) -> None:
     with pytest.raises(BadInput):
         parse_filters(typed)
+
+
+def test_words_of_a_later_version_do_not_make_records_unreadable() -> None:
+    assert Subscription.model_validate_json('{"standings": ["new", "haunted"]}').standings == (NEW,)
+    assert CasePast.model_validate_json('{"standing": "haunted", "row": 2, "ghosts": 1}').row == 2

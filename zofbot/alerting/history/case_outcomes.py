@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
-from zofbot.alerting.alerts import PassedCases, known_passes
+from zofbot.alerting.passes import PassedCases, known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, history_hash, scope_key, short_hash
 from zofbot.domain.model import is_valid_id
 from zofbot.domain.text import fold_name

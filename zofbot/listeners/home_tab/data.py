@@ -15,7 +15,7 @@ from zofbot.listeners.causes import cause_row
 from zofbot.listeners.context import ListenerContext
 from zofbot.notifications.notification import NotificationState, Receipt
 from zofbot.polling import status
-from zofbot.services.cause_costs import DEFAULT_PERIOD_SECONDS, compute_costs
+from zofbot.services.cause_costs import DEFAULT_PERIOD_SECONDS, CauseCost, compute_costs
 from zofbot.services.daily_stats import DailyStatsReader
 from zofbot.services.failures import Failure
 from zofbot.services.triage import without_split_storms, without_storm_members
@@ -138,9 +138,16 @@ class HomeDataLoader:
         )
 
     def _top_causes(self, failures: Iterable[Failure]) -> list[CauseRow]:
+        """Return the causes with most failures, each in the channel where it has most: channels may share failures."""
         now = self._context.clock.time()
-        costs = compute_costs(failures, now - DEFAULT_PERIOD_SECONDS, now)[:MAX_TOP_CAUSES]
-        return [cause_row(cost, cost.alerts[0].channel) for cost in costs]
+        by_channel: dict[str, list[Failure]] = {}
+        for failure in failures:
+            by_channel.setdefault(failure.channel, []).append(failure)
+        costs = [cost for own in by_channel.values() for cost in compute_costs(own, now - DEFAULT_PERIOD_SECONDS, now)]
+        top: dict[str, CauseCost] = {}
+        for cost in sorted(costs, key=lambda cost: (-cost.failures, -cost.seconds, cost.signature)):
+            top.setdefault(cost.signature, cost)
+        return [cause_row(cost, cost.alerts[0].channel) for cost in list(top.values())[:MAX_TOP_CAUSES]]
 
     async def _failure_list(self, failures: Sequence[Failure]) -> FailureList:
         shown = failures[:MAX_FAILURE_ROWS]

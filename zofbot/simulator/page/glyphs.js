@@ -197,5 +197,11 @@ export const GLYPHS = {
     ["rect", { x: 1.5, y: 1.5, width: 13, height: 13, rx: 2, fill: LIGHT, stroke: "#00000026" }],
     line("M3.8 11.4l3-3.2 2 1.8 3.6-4.8", RED, 1.7),
   ],
+  "🎲": [...square(LIGHT), line("M5 5v.1M11 5v.1M8 8v.1M5 11v.1M11 11v.1", DARK, 2.2)],
+  "🗂": [
+    shape("M1.5 3.5h4.6l1.4 1.8h7v8.2h-13z", YELLOW),
+    line("M3.6 8h8.8M3.6 10.6h6", DARK, 1.1),
+  ],
+  "🆕": [...square(BLUE), line("M3.6 10.4V5.6l2.8 4.8V5.6M12.4 5.6H9.2v4.8h3.2M9.2 8h2.6", WHITE, 1.3)],
   "☑": [...square(BLUE), line("M4.6 8.3L7 10.7 11.4 5.4", WHITE)],
 };

@@ -20,6 +20,9 @@ from zofbot.store.redis_server.data_folder import LOG_FILE, open_lock, prepare_f
 
 log = structlog.get_logger()
 
+_PRIVATE_FILES = ("/bin/sh", "-c", 'umask 077 && exec "$@"', "sh")
+"""Starts a command whose files only their owner may read; uvloop's subprocesses take no umask."""
+
 MAX_START_SECONDS = 20.0
 """Time limit for starting the server, including loading its data."""
 
@@ -79,7 +82,7 @@ async def supervise_embedded(folder: Path, clock: Clock) -> None:
             try:
                 if _is_alive(folder):
                     continue
-                log.error("store died", mend=f"Read {folder / LOG_FILE}.")
+                log.error("store died", fix=f"Read {folder / LOG_FILE}.")
                 await _ensure_server(client, folder, address, clock)
             except (StoreUnavailable, SettingsError, OSError) as error:
                 log.error("store not started", cause=str(error))
@@ -133,8 +136,8 @@ async def _start_server(folder: Path, address: Path) -> bool:
     try:
         _remove_socket(address)
         server = await asyncio.create_subprocess_exec(
-            *server_command(folder, address), "--daemonize", "yes",  # outlives zofbot and gets no Ctrl-C
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,), umask=0o077,
+            *_PRIVATE_FILES, *server_command(folder, address), "--daemonize", "yes",  # outlives zofbot, gets no Ctrl-C
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,),
         )  # fmt: skip
         await server.wait()
     finally:

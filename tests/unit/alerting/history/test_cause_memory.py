@@ -92,3 +92,10 @@ def test_a_count_of_a_later_version_is_left_as_it_is(stored: str) -> None:
 def test_a_run_of_zofs_future_is_counted_as_of_now() -> None:
     memory = record_run(record_run(RuleState(), "run_1", NOW - 60), "run_2", NOW + 3600)
     assert recall(memory) == PastCause(signature=CAUSE, count=2, first=NOW - 60, last=NOW)
+
+
+def test_two_workers_of_different_versions_count_a_run_once_each_under_their_own_signatures() -> None:
+    memory = record_run(record_run(RuleState(), "run_1", NOW), "run_1", NOW, "s2-00000000000000aa")
+    assert recall(memory) is None
+    assert recall(memory, "s2-00000000000000aa") is None
+    assert recall(record_run(memory, "run_1", NOW)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
@@ -11,7 +12,7 @@ from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
 from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
-from zofbot.slack.views.components import as_run, count_noun, format_moment, paragraph_blocks, with_mentions
+from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
@@ -98,7 +99,8 @@ def storm_members_reply(body: StormMembersPayload, context: RenderContext) -> Me
     """Render one page of the storm's members with their current states."""
     last = body.first + len(body.members) - 1
     numbers = f"{body.first} to {last}" if last > body.first else str(body.first)
-    sentence = f"Alert{'s' if last > body.first else ''} {numbers} of this {'cause' if body.by_cause else 'storm'}"
+    sentence = f"Alert{'s' if last > body.first else ''} {numbers} of this storm"
+    sentence = f"Where this cause was seen: {numbers}" if body.by_cause else sentence
     lines = (_member_line(member, context.links) for member in body.members)
     return Message(sentence, [section_block(f"*{sentence}*"), *paragraph_blocks(lines)])
 
@@ -110,13 +112,13 @@ def _member_line(member: StormMember, links: ZofLinks) -> str:
     shown = f"<{link}|{title}>" if linked else title
     facts = [
         location_text(member.project, member.environment),
-        f"and {count_noun(member.cases - 1, 'more case')}" if member.cases > 1 else "",
         text.inline_code(member.id) if member.id != member.title else "",
         f"failed {member.count} times" if member.count > 1 else "",
         {AlertStatus.RECOVERED: "recovered", AlertStatus.AGAIN: "failing again"}.get(member.standing, ""),
     ]
+    more = f" and {count_noun(member.cases - 1, 'more case')}" if member.cases > 1 else ""
     emoji = _STATUS_EMOJI[member.standing] if member.followed else "📣"
-    return f"{emoji} *{shown}* · {' · '.join(fact for fact in facts if fact)}"
+    return f"{emoji} *{shown}*{more} · {' · '.join(fact for fact in facts if fact)}"
 
 
 def _member_link(member: StormMember, links: ZofLinks) -> str:

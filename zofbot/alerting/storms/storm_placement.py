@@ -13,19 +13,16 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
-from zofbot.alerting.storm_record import (
+from zofbot.alerting.storms.storm_members import add_member, update_standing
+from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, schedule_escalations
+from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
     MINUTE_SECONDS,
     Storm,
-    add_member,
-    build_storm_edit,
-    build_summary,
     claim_cause,
     load_storm,
     prune_storms,
     save_storm,
-    schedule_escalations,
-    update_standing,
 )
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import idempotency_key

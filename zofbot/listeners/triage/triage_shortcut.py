@@ -12,9 +12,10 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_handling, triage_buttons
+from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
+from zofbot.listeners.triage import triage_actions, triage_forms
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.failures import Failure, FailureExpired
 from zofbot.slack.inbound import parse_private_metadata
@@ -50,7 +51,7 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
         form_state = TriageFormState(
             about.key, about.version, requester.channel, requester.response_url, requester.thread
         )
-        last_action = triage_replies.last_action_text(failure.present, triage_buttons.current_time(context))
+        last_action = triage_replies.last_action_text(failure.present, triage_actions.current_time(context))
         await context.open_modal(
             requester,
             triage_modals.action_chooser_modal(form_state, failure.title, last_action, _offered_actions(failure)),
@@ -101,14 +102,14 @@ async def _submit_choice(context: ListenerContext, requester: Requester, view: M
             raise BadInput("No action selected.", "Select an action.")
         act, about = Action(chosen), FailureRef(form_state.key, form_state.version)
         there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
-        if act not in triage_buttons.FORM_ACTIONS:
-            reply = await context.run_safely(triage_buttons.perform_action(context, there, about, act))
+        if act not in triage_actions.FORM_ACTIONS:
+            reply = await context.run_safely(triage_actions.perform_action(context, there, about, act))
             context.background_tasks.start(context.send_reply(there, reply.message))
             return {}
         person = await require_role(
             context, there, Role.RESPONDER, triage_replies.describe_attempt(act), form_state.key
         )
-        form = triage_buttons.build_triage_form(
+        form = triage_forms.build_triage_form(
             context, act, form_state, await load_failure(context, there, about), person
         )
     except FailureExpired:

@@ -7,23 +7,18 @@ key of the storm that all failures with that signature belong to.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.alerting.reminders import schedule_reminders
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
-from zofbot.notifications.idempotency import edit_key, idempotency_key
-from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payload_parts import CauseSummary, RunSummary
-from zofbot.notifications.payloads import Payload
-from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload, find_sole_cause
-from zofbot.triage import EscalationPolicy, TriageRecord
+from zofbot.notifications.storm_payloads import StormPayload, find_sole_cause
+from zofbot.triage import EscalationPolicy
 
 MINUTE_SECONDS = 60.0
 EDIT_INTERVAL_SECONDS = 10.0
@@ -32,14 +27,8 @@ EDIT_INTERVAL_SECONDS = 10.0
 MAX_PLACES = 200
 """Project and environment pairs counted separately; further ones are counted together."""
 
-MEMBERS_PER_PAGE = 25
-"""Members listed in one message."""
-
 MAX_MEMBERS = 2000
 """Members kept per channel; beyond that the oldest storms are dropped."""
-
-MIN_PLACES_LISTED = 2
-"""Projects and environments of a cause from which on they are listed in its thread; the card shows one."""
 
 MAX_CAUSES_COUNTED = 10
 """Causes whose failures are counted separately."""
@@ -181,123 +170,6 @@ def storms_by_cause(draft: DecisionBuilder, channel: str) -> Iterator[Storm]:
     yield from map(Storm.model_validate_json, stored)
 
 
-def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
-    """Return the key of the storm that includes the alert with the key ``member``, or an empty string."""
-    return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
-
-
-def members_of(stored: Mapping[str, str], storm: str) -> list[str]:
-    """Return the keys of a storm's members, from the hash that keeps them."""
-    names = (name for name, value in sorted(stored.items()) if value.partition(" ")[2] == storm)
-    return [name.removeprefix("in:") for name in names if name.startswith("in:")]
-
-
-def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, card: bool, held: float) -> Storm:
-    """Add a member, which is triaged with the storm from now on; ``card``: it has its own message.
-
-    ``held`` is when quiet hours that delay the storm end (Unix seconds), 0 for none.
-    """
-    name, page = storms_hash(storm.channel), storm.members // MEMBERS_PER_PAGE
-    draft.set_field(name, f"in:{member.key}", f"{page} {storm.storm_key}")
-    listed = (*_load_page(draft, storm.channel, storm.storm_key, page), member.model_copy(update={"causes": ()}))
-    _save_page(draft, storm, page, listed, held)
-    more: dict[str, Any] = {"members": storm.members + 1, "followed": storm.followed + member.followed}
-    if member.followed:
-        draft.set_field(failure_hash(member.key), "storm", storm.storm_key)
-    if card:
-        more["cards"] = (*storm.cards, member.key)
-        draft.add_notifications(build_storm_edit(storm, member.key, {}, held))
-    return storm.model_copy(update=more)
-
-
-def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
-    """Update the storm that includes a member whose alert now has the payload ``body``. No-op outside of storms."""
-    pointer = draft.read_hash(storms_hash(channel)).get(f"in:{member}", "")
-    number, _, storm_key = pointer.partition(" ")
-    storm = load_storm(draft, channel, storm_key)
-    if storm is None:
-        return
-    listed = _load_page(draft, channel, storm_key, int(number))
-    before = next((each for each in listed if each.key == member), None)
-    if before is None:
-        return
-    status, counts = AlertStatus(body.get("standing", AlertStatus.OPEN)), (body.get("count", 1), body.get("cases", 1))
-    after = before.model_copy(update={"standing": status, "count": counts[0], "cases": counts[1]})
-    failed = max(storm.failed, float(body.get("last", 0.0)))
-    if after == before and failed == storm.failed:
-        return
-    _save_page(draft, storm, int(number), tuple(after if each.key == member else each for each in listed), held)
-    recovered = (after.standing is AlertStatus.RECOVERED) - (before.standing is AlertStatus.RECOVERED)
-    changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed})
-    at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
-    changed = update_standing(draft, changed, at, run)
-    if failed > storm.failed:
-        draft.add_notifications(
-            *schedule_escalations(changed, TriageRecord(turn=changed.turn, opened=failed), draft.now)
-        )
-    save_storm(draft, changed)
-    draft.add_notifications(
-        build_storm_edit(changed, changed.storm_key, payloads.dump_payload(changed.summary_body()), held)
-    )
-
-
-def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
-    """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds."""
-    over = storm.open_members == 0
-    if over == (storm.standing is AlertStatus.RECOVERED):
-        return storm
-    turned: dict[str, Any] = {"turned": at, "turner": run, "turn": storm.turn + 1}
-    if over:
-        return storm.model_copy(update={"standing": AlertStatus.RECOVERED, **turned})
-    again = storm.model_copy(update={"standing": AlertStatus.AGAIN, "opened": max(at, draft.now), **turned})
-    draft.add_notifications(*schedule_escalations(again, TriageRecord(turn=again.turn, opened=again.opened), draft.now))
-    return again
-
-
-def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float) -> Iterator[Notification]:
-    """Yield the escalations of the storm as a whole; ``notified_at`` is when its channel is notified (Unix seconds)."""
-    yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, notified_at=notified_at)
-
-
-def build_summary(storm: Storm, held: float) -> Notification:
-    """Build the storm's own message; ``held`` is when quiet hours that delay it end (Unix seconds), 0 for none."""
-    return Notification(
-        key=storm.storm_key,
-        kind=NotificationKind.ROOT,
-        channel=storm.channel,
-        body=payloads.dump_payload(storm.summary_body()),
-        happened=storm.since,
-        critical=storm.critical,
-        not_before=held,
-        schema=NOTIFICATION_SCHEMA,
-    )
-
-
-def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, held: float) -> Notification:
-    """Build a reply in the storm's thread, with the key ``name``."""
-    return Notification(
-        key=name,
-        kind=NotificationKind.REPLY,
-        channel=storm.channel,
-        body=payloads.dump_payload(body),
-        root=storm.storm_key,
-        happened=happened,
-        critical=storm.critical,
-        not_before=held,
-        schema=NOTIFICATION_SCHEMA,
-    )
-
-
-def build_storm_edit(
-    storm: Storm, message: str, body: dict[str, Any], not_before: float, name: str = ""
-) -> Notification:
-    """Build an edit of one of a storm's messages: its summary, a page of members, or a member's own message."""
-    return Notification(
-        key=name or edit_key(message), kind=NotificationKind.EDIT, channel=storm.channel, body=body, root=message,
-        happened=storm.since, critical=storm.critical, not_before=not_before, schema=NOTIFICATION_SCHEMA,
-    )  # fmt: skip
-
-
 def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
     """Delete storms that are over and, above ``MAX_MEMBERS``, the oldest; never the one with the key ``current``."""
     fields = draft.read_hash(storms_hash(channel))
@@ -332,26 +204,3 @@ def _storm_of_field(name: str, value: str) -> str:
             return value.partition(" ")[2]
         case _:
             return ""
-
-
-def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
-    stored = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
-    return tuple(StormMember.model_validate(each) for each in json.loads(stored))
-
-
-def _save_page(
-    draft: DecisionBuilder, storm: Storm, number: int, members: tuple[StormMember, ...], held: float
-) -> None:
-    """Store a page of members and add its message: posted with its first member, edited with each change."""
-    rows = [each.model_dump(mode="json", exclude_defaults=True) for each in members]
-    draft.set_field(
-        storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", json.dumps(rows, separators=(",", ":"))
-    )
-    if storm.by_cause and not number and len(members) < MIN_PLACES_LISTED:
-        return
-    name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
-    body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
-    draft.add_notifications(
-        build_storm_reply(storm, name, body, storm.since, held),
-        build_storm_edit(storm, name, payloads.dump_payload(body), held),
-    )

@@ -1,0 +1,128 @@
+"""The alerts of one channel and scope, as stored: found, added, dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Any
+
+from zofbot.alerting.alerts import Alert
+from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
+from zofbot.alerting.storms.storm_members import update_member
+from zofbot.alerting.triage_records import TriageRecords
+from zofbot.notifications.past_causes import Resolution
+from zofbot.subscriptions import Grouping
+
+MAX_ALERTS = {Grouping.RUN: 20, Grouping.CASE: 500}
+"""Alerts kept per channel and scope; beyond that the oldest is dropped."""
+MAX_ALERTS_IN_STORMS = 500
+"""Same limit for alerts that are part of a storm."""
+MAX_CACHED_ALERTS = 2000
+"""Parsed alerts kept in memory; during a storm the same ones are read for every new alert."""
+OPEN_RETENTION_SECONDS = 14 * 86400.0
+RECOVERED_RETENTION_SECONDS = 6 * 3600.0
+"""Seconds. A resolved failure is kept as long as an open one, so that a relapse can mention who resolved it."""
+
+
+def case_field(case: str) -> str:
+    """Return the hash field of a case's alert."""
+    return f"case:{case}" if len(case) <= 100 else f"case:{short_hash(case)}"
+
+
+def cause_field(storm: str) -> str:
+    """Return the hash field of the alert of a cause in one scope; ``storm`` is the key of the cause's message."""
+    return f"cause:{short_hash(storm)}"
+
+
+def run_field(run_id: str) -> str:
+    """Return the hash field of a run's alert."""
+    return f"run:{run_id}"
+
+
+class AlertsInScope:
+    """One channel's alerts in one scope, including the draft's changes so far."""
+
+    def __init__(self, draft: DecisionBuilder, channel: str, place: str) -> None:
+        self._draft, self._channel = draft, channel
+        self._name = alerts_hash(channel, place)
+        self.records = TriageRecords(draft, channel)
+        self._all = {field: _parse_alert(value) for field, value in sorted(draft.read_hash(self._name).items())}
+        self._drop_alerts(field for field, alert in self._all.items() if self._is_stale(alert))
+
+    def list_items(self) -> list[tuple[str, Alert]]:
+        return list(self._all.items())
+
+    def get(self, field: str) -> Alert | None:
+        return self._all.get(field)
+
+    def find_by_run(self, run_id: str) -> tuple[str, Alert] | None:
+        """Return the run alert that already counts this run, if any."""
+        return self._find_latest(lambda alert: run_id in alert.runs)
+
+    def find_flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Alert] | None:
+        """Return the run alert with the same failures that recovered shortly before ``at``, if any."""
+
+        def is_same_failure(alert: Alert) -> bool:
+            again = set(cases) <= set(alert.cases) if cases else not alert.cases and title == alert.title
+            return again and alert.is_relapse(at) and not self.resolution_of(alert, at)
+
+        return self._find_latest(is_same_failure)
+
+    def find_resolution(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
+        """Return how a person resolved these failures before ``at``, judged by each case's latest alert."""
+        left = set(cases)
+        runs = (alert for alert in self._all.values() if alert.group is Grouping.RUN)
+        for alert in sorted(runs, key=lambda alert: alert.last, reverse=True):
+            same = left.intersection(alert.cases) if cases else not alert.cases and title == alert.title
+            found = self.resolution_of(alert, at) if same else None
+            if found or (same and not cases):
+                return found
+            left.difference_update(alert.cases)
+        return None
+
+    def resolution_of(self, alert: Alert, at: float) -> Resolution | None:
+        """Return how a person resolved an alert before ``at``, or None."""
+        return self.records.resolution_before(alert.key, alert.body, self._draft.clamp_to_now(at))
+
+    def put_alert(self, field: str, alert: Alert, held: float = 0.0) -> None:
+        """Save an alert, update the storm that lists it, and drop the oldest alert above the limit.
+
+        ``held`` is when quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
+        """
+        before = self._all.get(field)
+        self._all[field] = alert
+        self._draft.set_field(self._name, field, alert.model_dump_json(exclude_defaults=True))
+        if before is None or before.key != alert.key:
+            self._draft.set_field(FAILURES_HASH, alert.key, f"{self._draft.now:.0f}")
+        if before is None or before.body != alert.body:
+            self._draft.set_field(failure_hash(alert.key), "body", json.dumps(alert.body, separators=(",", ":")))
+        if before is not None and before.key == alert.key:
+            update_member(self._draft, self._channel, alert.key, alert.body, held)
+        alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
+        if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
+            self._drop_alerts([min(alike, key=lambda name: self._all[name].last)])
+
+    def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
+        found = [(field, alert) for field, alert in self._all.items() if alert.group is Grouping.RUN and wanted(alert)]
+        return max(found, key=lambda pair: pair[1].last, default=None)
+
+    def _is_stale(self, alert: Alert) -> bool:
+        now = self._draft.now
+        over = alert.recovered is not None and max(alert.recovered, alert.last) < now - RECOVERED_RETENTION_SECONDS
+        return alert.last < now - OPEN_RETENTION_SECONDS or (over and not self.resolution_of(alert, now))
+
+    def _drop_alerts(self, fields: Iterable[str]) -> None:
+        gone = list(fields)
+        self._draft.delete_fields(self._name, gone)
+        for field in gone:
+            del self._all[field]
+
+
+@lru_cache(maxsize=MAX_CACHED_ALERTS)
+def _parse_alert(stored: str) -> Alert:
+    return Alert.model_validate_json(stored)
+
+
+def _retention_group(alert: Alert) -> tuple[Grouping, bool]:
+    return alert.group, bool(alert.storm)

@@ -1,0 +1,111 @@
+"""Which failed cases of an alert passed later, and when that makes it recover."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from zofbot.alerting.alerts import Alert, PassingRun
+from zofbot.alerting.alerts_in_scope import RECOVERED_RETENTION_SECONDS
+from zofbot.alerting.state import DecisionBuilder, passes_hash
+from zofbot.domain.model import Outcome
+from zofbot.subscriptions import RunFinding
+
+MAX_KNOWN_PASSES = 20
+
+
+@dataclass(frozen=True)
+class PassedCases:
+    """Cases that passed in a run; ``at`` is Unix seconds, ``title`` the run's title if the ``whole`` run passed."""
+
+    run_id: str
+    at: float
+    cases: frozenset[str]
+    title: str = ""
+    whole: bool = False
+
+
+def passes_of(finding: RunFinding) -> PassedCases | None:
+    """Return what passed in a run, or None if nothing is known to have passed."""
+    whole = finding.run.outcome is Outcome.PASSED and not finding.total
+    if not finding.passed and not whole:
+        return None
+    return PassedCases(
+        finding.run.id, finding.happened, finding.passed, (finding.run.title or "") if whole else "", whole
+    )
+
+
+def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
+    """Return the alert updated with a passing run, or the same object if nothing changes.
+
+    Runs may be read in any order. The recovery is dated by the earliest run by which every case had passed, so a run
+    read late may move a recovery to an earlier time.
+    """
+    known = alert.recovered is not None and passed.at >= alert.recovered
+    if known or passed.at <= alert.last or passed.run_id in alert.runs:
+        return alert
+    cases = tuple(case for case in alert.left if case in passed.cases)
+    same = passed.whole and alert.title in ("", passed.title)
+    passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
+    healed = alert.model_copy(update={"heals": _merge_passes(alert, passing_run)})
+    by = recovered_by(healed)
+    if by is None:
+        return healed
+    return healed.model_copy(update={"recovered": by.at, "turns": alert.turns + (alert.recovered is None)})
+
+
+def recovered_by(alert: Alert) -> PassingRun | None:
+    """Return the run with which an alert recovered, or None if it has not.
+
+    If not all failed cases are known, only a fully passed run with the same title counts.
+    """
+    passed = {case for heal in alert.heals for case in heal.cases}
+    last = max((heal for heal in alert.heals if heal.cases), key=lambda heal: heal.at, default=None)
+    if not passed.issuperset(alert.left):
+        return None
+    if not _has_unread_failures(alert):
+        return last
+    return next((heal for heal in alert.heals if heal.same and (last is None or heal.at >= last.at)), None)
+
+
+def _merge_passes(alert: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
+    """Return the passing runs in order of time, each with the cases that had not passed in an earlier one."""
+    merged: list[PassingRun] = []
+    passed: set[str] = set()
+    others = [heal for heal in alert.heals if heal.run != more.run and heal.at > alert.last]
+    for other in sorted((*others, more), key=lambda other: (other.at, other.run)):
+        first = tuple(case for case in other.cases if case not in passed)
+        if first or (other.same and _has_unread_failures(alert)):
+            merged.append(other.model_copy(update={"cases": first}))
+            passed.update(first)
+    surplus = [item for item in merged if not item.cases][:-MAX_KNOWN_PASSES]
+    return tuple(item for item in merged if item not in surplus)
+
+
+def _has_unread_failures(alert: Alert) -> bool:
+    """Whether the alert includes failures that were counted but not read."""
+    return alert.partial or not alert.cases
+
+
+def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> None:
+    """Store what passed, so that an earlier failure that is read later counts as recovered."""
+    name = passes_hash(place)
+    value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases), "whole": passed.whole}
+    draft.set_field(name, passed.run_id, json.dumps(value, separators=(",", ":")))
+    known = sorted(known_passes(draft, place), key=lambda each_pass: (each_pass.at, each_pass.run_id), reverse=True)
+    aged = draft.now - RECOVERED_RETENTION_SECONDS
+    draft.delete_fields(
+        name, [item.run_id for index, item in enumerate(known) if index >= MAX_KNOWN_PASSES or item.at < aged]
+    )
+
+
+def known_passes(draft: DecisionBuilder, place: str) -> list[PassedCases]:
+    """Return what passed recently in a scope, oldest first."""
+    read = ((run, json.loads(value)) for run, value in draft.read_hash(passes_hash(place)).items())
+    known = [
+        PassedCases(
+            run, value["at"], frozenset(value["cases"]), value["title"], value.get("whole", bool(value["title"]))
+        )
+        for run, value in read
+    ]
+    return sorted(known, key=lambda item: (item.at, item.run_id))

@@ -1,0 +1,1 @@
+"""What people do about a failure: buttons, forms, and the message shortcut."""

@@ -1,0 +1,117 @@
+"""Listeners for triage by button and form: actions are stored before the acknowledgement, so no click is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.domain.errors import BadInput
+from zofbot.listeners import lookups, run_commands, why
+from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import (
+    check_channel,
+    require_reader,
+    require_visible,
+)
+from zofbot.listeners.triage import snooze_form
+from zofbot.listeners.triage.snooze_form import SnoozeInput
+from zofbot.listeners.triage.triage_actions import FORM_ACTIONS, current_time, perform_action
+from zofbot.listeners.triage.triage_forms import open_triage_form, submit_form
+from zofbot.notifications.idempotency import split_key
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.triage import triage_modals, triage_replies
+from zofbot.slack.views.triage.pressed_button import FailureRef, RepeatedAction, parse_press, parse_repeated_action
+from zofbot.slack.views.triage.triage_controls import MENU_ACTION_ID
+from zofbot.triage import Action
+from zofbot.triage.state_machine import HUMAN_ACTIONS
+
+_MENU_ITEMS = ("why", "rerun", "run", "open")
+"""Menu items of a card that are not triage actions."""
+
+
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+    """Register the controls of cards, the buttons in replies, and the triage forms."""
+    previews = snooze_form.WakePreviews(context)
+
+    async def handle_control(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        """Handle a button or the menu of a card."""
+        word, about = parse_press(action)
+        await _dispatch_press(context, ack, body, word, RepeatedAction(about))
+
+    async def handle_reply_button(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        """Handle a button in a reply: *Undo*, *Do it anyway*, *Still on it*."""
+        await _dispatch_press(
+            context,
+            ack,
+            body,
+            str(action.get("action_id") or "").removeprefix("zof_do_"),
+            parse_repeated_action(action),
+        )
+
+    async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await submit_form(context, requester_of(body), view))
+
+    async def handle_snooze_input(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        """Handle input in the snooze form."""
+        await ack()
+        context.background_tasks.start(
+            previews.update_preview(
+                requester_of(body).user, SnoozeInput(str(action.get("action_ts") or ""), body.get("view") or {})
+            )
+        )
+
+    for act in HUMAN_ACTIONS:
+        app.action(f"zof_triage_{act}")(handle_control)
+        app.action(f"zof_do_{act}")(handle_reply_button)
+    for act in FORM_ACTIONS:
+        app.view(f"{triage_modals.FORM_CALLBACK_PREFIX}_{act}")(handle_submission)
+    app.action(MENU_ACTION_ID)(handle_control)
+    app.action(triage_modals.WAKE_ACTION_ID)(handle_snooze_input)
+
+
+async def _dispatch_press(
+    context: ListenerContext, ack: Any, body: dict[str, Any], word: str, press: RepeatedAction
+) -> None:
+    requester, about = requester_of(body), press.about
+    if about is None or word not in (*HUMAN_ACTIONS, *_MENU_ITEMS) or split_key(about.key)[2] != requester.channel:
+        await ack()
+        context.reply_in_background(requester, _refuse_press(about, requester.channel))
+    elif word in HUMAN_ACTIONS and (Action(word) not in FORM_ACTIONS or _is_still_usable(press, current_time(context))):
+        reply = await context.run_safely(perform_action(context, requester, about, Action(word), **press.filled))
+        await ack()
+        if reply.message.text:
+            context.background_tasks.start(context.send_reply(requester, reply.message))
+    else:
+        await ack()
+        if word in HUMAN_ACTIONS:
+            context.background_tasks.start(open_triage_form(context, requester, about, Action(word)))
+        elif word == "why":
+            context.reply_in_background(requester, why.explain_alert(context, requester, about.key))
+        elif word == "rerun":
+            context.reply_in_background(requester, run_commands.propose_rerun(context, requester, about))
+        elif word == "run":
+            context.reply_in_background(requester, _show_run(context, requester, about))
+
+
+def _is_still_usable(press: RepeatedAction, at: float) -> bool:
+    """Return whether a repeated action's form input is still valid; otherwise the form is opened again."""
+    return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
+
+
+async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
+    """Refuse a click that only a forged request can cause. Raises BadInput."""
+    if about is not None:
+        check_channel(about.key, channel)
+    raise BadInput("This button no longer works.", "Use the buttons on the alert.")
+
+
+async def _show_run(context: ListenerContext, requester: Requester, about: FailureRef) -> Message:
+    tried = "look up this run"
+    await require_reader(context, requester, tried)
+    failure = await context.failures.get(about.key)
+    if failure is not None:
+        await require_visible(context, requester, failure.channel, tried)
+    if failure is None:
+        return triage_replies.unknown_alert_reply(about.key)
+    return await lookups.show_run(context, failure.body.run.id)
