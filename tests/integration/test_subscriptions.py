@@ -308,7 +308,12 @@ async def wait_for_line(bot: RunningBot, words: str, channel: str = "C0QA") -> N
 async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(desk: RunningBot) -> None:
     view = await open_form(desk)
     assert not desk.private_messages()
-    values = text_value("project", "checkout") | text_value("case", "-flaky")
+    labels = [block["label"]["text"] for block in view.payload["blocks"] if block["type"] == "input"]
+    assert labels == ["Projects", "Add projects", "Environments", "Notify on", "Mention people", "Mention user groups",
+                      "Quiet hours"]  # fmt: skip
+    await press_in(desk, view, modal.MORE_ACTION_ID, text_value("project", "checkout"))
+    await wait_until(lambda: "Escalate" in shown_text(view))
+    values = text_value("case", "-flaky")
     outcome = await desk.stage.people.submit_view("U0ANA", view.id, values)
     assert (outcome.status, desk.world.slack.modals["U0ANA"]) == (200, [])
     await wait_for_answer(desk, "Subscribed: matching failures will be posted here")
@@ -324,8 +329,8 @@ async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk:
     await desk.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "late") | text_value("env", "-"))
     assert top_modal(desk).errors is not None
     assert {block: words.split(".")[0] for block, words in (top_modal(desk).errors or {}).items()} == {
-        "quiet": "`late` isn't a time range",
-        "env": "A value of `env:` is empty",
+        "quiet": "late isn't a time range",
+        "env": "A value of this field is empty",
     }
     await desk.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "22-7") | text_value("env", "production"))
     await wait_for_line(desk, "to env:production quiet:22:00-07:00,Europe/Berlin.")
