@@ -132,12 +132,12 @@ def clip_text(text: str, limit: int) -> str:
     return (cut.rstrip() + "…")[:limit]
 
 
-def format_local_time(at: datetime, clock: str = "time_secs") -> str:
-    """Format a time in the reader's own zone; ``clock`` is Slack's token: ``time_secs``, or ``time`` without seconds.
+def format_local_time(at: datetime, clock: str = "time") -> str:
+    """Format a time in the reader's own zone; ``clock`` is Slack's token: ``time``, or ``time_secs`` with seconds.
 
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{{clock}}}|{format_utc(at)}>"
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{{clock}}}|{format_utc(at)}>"
 
 
 def format_local_date(at: float) -> str:

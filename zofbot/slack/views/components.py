@@ -147,11 +147,6 @@ def format_moment(at: float) -> str:
     return text.format_local_time(datetime.fromtimestamp(at, UTC))
 
 
-def format_planned_time(at: float) -> str:
-    """Format Unix seconds as a future time, without seconds."""
-    return text.format_local_time(datetime.fromtimestamp(at, UTC), "time")
-
-
 def paragraph_blocks(lines: Iterable[str], most: int = 2900) -> list[Block]:
     """Return the lines in as few sections as Slack's limit allows."""
     made: list[str] = []

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Block, section_block
-from zofbot.slack.views.components import format_moment, format_planned_time
+from zofbot.slack.views.components import format_moment
 from zofbot.triage import Action, TriageRecord, TriageState
 
 
@@ -88,7 +88,7 @@ def _resolved_status(present: TriageRecord) -> str:
 def snooze_end_text(at: float | None, more: int) -> str:
     """Describe the end of a snooze: a time (Unix seconds), after ``more`` failures, or on recovery."""
     if at is not None:
-        return f"until {format_planned_time(at)}"
+        return f"until {format_moment(at)}"
     again = "once more" if more == 1 else f"{more} more times"
     return f"until it fails {again}" if more else "until it passes"
 
