@@ -69,10 +69,10 @@ async def unsubscribe_channel(context: ListenerContext, requester: Requester, wh
     person = await require_role(context, requester, Role.RESPONDER, END_ATTEMPT)
     found = await context.subscriptions.list_for_channel(requester.channel)
     if not found:
-        raise BadInput("This channel has no subscription.", "Make one first.", example="/zof subscribe")
+        raise BadInput("No subscriptions in this channel.", "Subscribe first.", example="/zof subscribe")
     if which != "all" and int(which) > len(found):
         raise BadInput(
-            f"There is no subscription {which} here.", f"They go up to {len(found)}.", example="/zof subscriptions"
+            f"No subscription {which} in this channel.", f"The last one is {len(found)}.", example="/zof subscriptions"
         )
     ended = found if which == "all" else [found[int(which) - 1]]
     await _end_subscriptions(context, replace(requester, name=person.name or requester.name), ended)
@@ -85,7 +85,7 @@ async def remove_subscription(context: ListenerContext, requester: Requester, id
     ended = await find_subscription(context, requester, identifier)
     await _end_subscriptions(context, replace(requester, name=person.name or requester.name), [ended])
     return await list_subscriptions(
-        context, requester, note=f"✅ Ended: {text.inline_code(await readable_filters(context, ended), 1500)}"
+        context, requester, note=f"✅ Removed: {text.inline_code(await readable_filters(context, ended), 1500)}"
     )
 
 
@@ -114,7 +114,7 @@ async def _end_subscriptions(context: ListenerContext, requester: Requester, end
     if not await context.subscriptions.remove(*(item.id for item in ended)):
         raise ended_error()
     log.info("unsubscribed", ids=[item.id for item in ended], channel=requester.channel, by=requester.user)
-    line = f"{requester.name} ended this channel's subscription to {said}."
+    line = f"{requester.name} removed this channel's subscription to {said}."
     counted = await context.outbox.read_hashes(
         *(threshold_hash(item) for item in ended)
     )  # their ``after:`` counters are deleted, too

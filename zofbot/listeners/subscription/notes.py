@@ -15,7 +15,7 @@ from zofbot.subscriptions import Subscription, format_filters
 
 def ended_error() -> BadInput:
     """Build the error for a subscription that is there no more."""
-    return BadInput("That subscription has ended meanwhile.", "See which there are.", example="/zof subscriptions")
+    return BadInput("That subscription was already removed.", "List the current ones.", example="/zof subscriptions")
 
 
 async def post_note(

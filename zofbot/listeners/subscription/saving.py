@@ -37,7 +37,7 @@ ACK_SETTLE_SECONDS = 0.5
 SUBSCRIBE_ATTEMPT, CHANGE_ATTEMPT, END_ATTEMPT = (
     "subscribe this channel",
     "change this subscription",
-    "end this channel's subscriptions",
+    "remove this channel's subscriptions",
 )
 """Descriptions of the attempts, to follow "You cannot"."""
 
@@ -78,7 +78,7 @@ async def save_subscription(
                 subscription_replies.already_subscribed_reply(number, await readable_filters(context, item))
             )
     if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
-        raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
+        raise BadInput(missing, "Mention someone else, or leave them out.", example="/zof help subscribe")
     if before:
         return await _replace_subscription(context, requester, wanted, before)
     if edits:
@@ -91,8 +91,8 @@ async def _add_subscription(
 ) -> SavedSubscription:
     if count >= MAX_SUBSCRIPTIONS:
         raise BadInput(
-            f"This channel has {MAX_SUBSCRIPTIONS} subscriptions already.",
-            "End one first.",
+            f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions.",
+            "Remove one first.",
             example="/zof subscriptions",
         )
     now = context.clock.time()
