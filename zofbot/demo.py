@@ -10,12 +10,13 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from zofbot.app import Zofbot, run_bot
-from zofbot.clock import MovableClock
+from zofbot.clock import Clock, MovableClock
 from zofbot.config.manifest import SCOPES_BY_EVENT, build_manifest
 from zofbot.config.settings import Settings
 from zofbot.domain.commands import SLASH_COMMAND, VERBS, usage_hint
 from zofbot.domain.errors import SettingsError
 from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.sample_conversation import CONVERSATION_SECONDS, add_sample_conversation
 from zofbot.simulator.seed import ANA, CAUSES_CHANNEL, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
@@ -44,13 +45,20 @@ DEMO_SUBSCRIPTIONS = {
 
 @asynccontextmanager
 async def run_demo(
-    port: int, poll_seconds: float = POLL_INTERVAL_SECONDS, host: str = "127.0.0.1"
+    port: int,
+    poll_seconds: float = POLL_INTERVAL_SECONDS,
+    host: str = "127.0.0.1",
+    *,
+    conversation: bool = True,
 ) -> AsyncIterator[SimulatorServer]:
     """Run the demo while the context lasts; its page is at the simulator's URL.
 
-    ``poll_seconds`` is the bot's poll interval. Raises SettingsError if the address cannot be opened.
+    ``poll_seconds`` is the bot's poll interval; with ``conversation``, #qa-alerts has messages of the last 20 minutes.
+    Raises SettingsError if the address cannot be opened.
     """
-    clock = MovableClock()
+    machine = Clock()
+    past = CONVERSATION_SECONDS if conversation else 0.0
+    clock = MovableClock(lambda: machine.time() - past)
     world = World(clock)
     seed_world(world)
     world.slack.commands = [_composer_command()]
@@ -66,13 +74,15 @@ async def run_demo(
                 await simulator.start(host, port)
             except OSError as error:
                 raise SettingsError(
-                    [f"Cannot listen on {host} port {port} ({error.strerror}). Use --port 0 for any free port."]
+                    [f"Cannot listen on {host} port {port} ({error.strerror}). Try another --port; 0 is any free one."]
                 ) from error
             settings = _demo_settings(simulator, Path(folder), poll_seconds)
             async with run_bot(settings, clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 world.zof.webhooks.url = f"{bot.url}/zof/webhook"
                 await _add_subscriptions(world, bot)
+                if conversation:
+                    await add_sample_conversation(simulator)
                 yield simulator
         finally:
             await simulator.stop()
@@ -105,7 +115,7 @@ async def _add_subscriptions(world: World, bot: Zofbot) -> None:
         identity = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
         await subscriptions.add(parse_filters(filters).model_copy(update=identity))
         typed = filters.replace(f"<!subteam^{ON_CALL_GROUP}>", f"@{world.slack.groups[ON_CALL_GROUP].handle}")
-        text = f"zofbot tells this channel what fails from now on: I typed `{SLASH_COMMAND} subscribe {typed}`."
+        text = f"I subscribed this channel to failed runs: `{SLASH_COMMAND} subscribe {typed}`"
         world.slack.add_message(PostedMessage(channel, world.slack.next_timestamp(), ANA, text))
 
 

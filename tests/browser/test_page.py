@@ -25,7 +25,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0) as stage:
+    async with run_demo(0, conversation=False) as stage:
         yield stage
 
 
@@ -65,7 +65,7 @@ async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page
 async def test_when_zof_misbehaves_the_reply_shows_the_request_id(
     page: Page, stage: SimulatorServer, fault: str
 ) -> None:
-    await page.get_by_test_id("panel-tab-trouble").click()
+    await page.get_by_test_id("panel-tab-faults").click()
     await page.get_by_test_id(f"fault-zof-{fault}").click()
     await type_in(page, "/zof result res_4821")
     reply = page.get_by_test_id("message").last
@@ -76,7 +76,7 @@ async def test_when_zof_misbehaves_the_reply_shows_the_request_id(
 
 
 async def test_what_led_to_an_error_is_traced_by_the_id_that_it_shows(page: Page) -> None:
-    await page.get_by_test_id("panel-tab-trouble").click()
+    await page.get_by_test_id("panel-tab-faults").click()
     await page.get_by_test_id("fault-zof-500").click()
     await type_in(page, "/zof result res_4821")
     reply = page.get_by_test_id("message").last
@@ -148,7 +148,7 @@ async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, sta
     await expect(told).to_contain_text(re.compile(r"Open here\s*1, the oldest for"))
     await expect(told.locator("figure.chart")).to_contain_text("Pass rate by day")
     await told.scroll_into_view_if_needed()
-    await told.locator("h3").evaluate("heading => heading.scrollIntoView()")
+    await told.locator("h2").evaluate("heading => heading.scrollIntoView()")
     await page.mouse.move(5, 5)
     await take_screenshot(page, "digest")
 

@@ -39,14 +39,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0) as stage:
+    async with run_demo(0, conversation=False) as stage:
         yield stage
 
 
 @pytest.fixture
 async def alone() -> AsyncIterator[SimulatorServer]:
     """A demo for one test, whose channels may be spoilt."""
-    async with run_demo(0, poll_seconds=1) as stage:
+    async with run_demo(0, poll_seconds=1, conversation=False) as stage:
         yield stage
 
 
@@ -103,7 +103,7 @@ async def test_an_older_webhook_is_understood_as_well(page: Page, stage: Simulat
 
 async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stage: SimulatorServer) -> None:
     await page.get_by_test_id("webhook-on").uncheck()
-    await expect(page.get_by_text("the bot finds out when it looks")).to_be_visible()
+    await expect(page.get_by_text("zofbot polls Zof every")).to_be_visible()
     delivered = len(stage.world.zof.webhooks.sent)
     run = await end_run(page, stage, "error")
     await expect(in_channel(page, run)).to_contain_text("Error: checkout", timeout=15_000)
@@ -114,7 +114,7 @@ async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stag
 
 @pytest.mark.parametrize("fault", ["429", "store_then_cut", "cut", "500"])
 async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: SimulatorServer, fault: str) -> None:
-    await page.get_by_test_id("panel-tab-trouble").click()
+    await page.get_by_test_id("panel-tab-faults").click()
     await page.get_by_test_id("times-slack-3").check()
     await page.get_by_test_id(f"fault-slack-{fault}").check()
     await expect(page.get_by_test_id("health")).to_contain_text("3 more calls")
@@ -160,7 +160,7 @@ async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: SimulatorSer
 
 
 async def archive_channel(page: Page) -> None:
-    await page.get_by_test_id("panel-tab-trouble").click()
+    await page.get_by_test_id("panel-tab-faults").click()
     await page.get_by_test_id("archive-channel").select_option("C0QA")
     await page.get_by_test_id("archive").click()
 

@@ -38,7 +38,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0) as stage, fast_clock(stage):
+    async with run_demo(0, conversation=False) as stage, fast_clock(stage):
         yield stage
 
 
@@ -273,7 +273,7 @@ async def resolve(page: Page, card: Locator, reason: str) -> None:
 
 
 async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowledged_as_one(browser: Browser) -> None:
-    async with run_demo(0) as stage, open_page(browser, stage.url) as page:
+    async with run_demo(0, conversation=False) as stage, open_page(browser, stage.url) as page:
         await resolve(page, in_channel(page, await end_run(page, stage, "failures")), "Test bug")
         again = in_channel(page, await end_run(page, stage, "failures"))  # the same 12 cases
         await expect(again).to_contain_text("Failing again: checkout")

@@ -126,7 +126,7 @@ async def test_the_terminal_prints_json_lines(valkey: str, kept: AuditLog) -> No
 
 
 @pytest.mark.parametrize(
-    ("user", "shown"), [("U0ANA", ("UTC", "acknowledge", "U0ANA")), ("U0BEN", ("There is no such act in that time.",))]
+    ("user", "shown"), [("U0ANA", ("UTC", "acknowledge", "U0ANA")), ("U0BEN", ("No matching actions in that time.",))]
 )
 async def test_on_a_terminal_it_is_a_table(valkey: str, kept: AuditLog, user: str, shown: tuple[str, ...]) -> None:
     await kept.append(audit_entry(Clock().now().timestamp() - 60))
@@ -175,7 +175,7 @@ async def test_what_operators_do_to_the_outbox_is_written_under_their_own_name(v
 
 def test_a_person_reads_a_table_in_which_foreign_text_is_harmless() -> None:
     console = Console(width=250, record=True, file=io.StringIO())
-    console.print(audit_table([ACK.model_copy(update={"details": {"note": "\x1b[31mred [bold]not bold"}})]))
+    console.print(audit_table([ACK.model_copy(update={"details": {"note": "\x1b[31mred [bold]not bold"}})], {}))
     shown = console.export_text()
     for part in ("2027-01-15 08:00:00 UTC", "Ana <Keller> (U0ANA)", "open", "acknowledged", "red [bold]not bold"):
         assert part in shown

@@ -88,12 +88,12 @@ async def test_when_all_is_well_nothing_is_wrong(place: CheckEnvironment) -> Non
     abouts = " ".join(item.about for item in found)
     for name in (
         *("SLACK_BOT_TOKEN", "scopes", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "clock and Slack's", "C0QA"),
-        *("ZOF_API_KEY", "clock and Zof's", "redis", "redis latency", "schema", "door /zof/webhook"),
+        *("ZOF_API_KEY", "clock and Zof's", "redis", "redis latency", "schema", "endpoint /zof/webhook"),
     ):
         assert name in abouts
     [key] = [item.what for item in found if item.about == "ZOF_API_KEY"]
     lists = ", ".join(f"the list of {each}" for each in ("runs", "results", "projects", "schedules", "webhooks"))
-    assert key == f"It may read {lists}, a run, a result."
+    assert key == f"Can read {lists}, a run, a result."
 
 
 async def test_each_missing_scope_is_named_with_what_lacks_it(place: CheckEnvironment) -> None:
@@ -257,8 +257,8 @@ BREAKS: list[tuple[Callable[[CheckEnvironment], None], Wrong]] = [
     (far_off_in_socket_mode, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),
     (set_unreachable(redis_url="redis://127.0.0.1:9"), [("error", "redis")]),
     (set_unreachable(redis_url="unix:///nowhere/valkey.sock"), [("error", "redis")]),
-    (door_elsewhere, [("error", "door /slack/events"), ("error", "door /zof/webhook")]),
-    (door_closed, [("error", "door /slack/events"), ("error", "door /zof/webhook")]),
+    (door_elsewhere, [("error", "endpoint /slack/events"), ("error", "endpoint /zof/webhook")]),
+    (door_closed, [("error", "endpoint /slack/events"), ("error", "endpoint /zof/webhook")]),
 ]
 
 
@@ -371,21 +371,21 @@ async def test_of_many_channels_no_more_are_asked_about_than_slack_answers(place
     found = await place.run_checks()
     assert len([call for call in place.slack.calls if call.method == "conversations.info"]) == 40
     assert [item.what for item in found if item.about == "channels"] == [
-        "21 more were not looked at, for Slack's pace."
+        "21 more not checked, because of Slack's rate limits."
     ]
 
 
 async def test_without_an_address_the_doors_are_not_tried_and_why_is_said(place: CheckEnvironment) -> None:
     place.url = ""
-    [doors] = [check for check in await place.run_checks() if check.about == "doors"]
+    [doors] = [check for check in await place.run_checks() if check.about == "endpoints"]
     assert doors.level is Level.OK
     assert "--url" in doors.what
 
 
 async def test_with_no_secret_for_webhooks_and_socket_mode_no_door_is_needed(place: CheckEnvironment) -> None:
     place.set_settings(slack_app_token=place.slack.app_token, zof_webhook_secret="")
-    [doors] = [check for check in await place.run_checks() if check.about == "doors"]
-    assert "Nothing has to be reachable" in doors.what
+    [doors] = [check for check in await place.run_checks() if check.about == "endpoints"]
+    assert "None needed" in doors.what
 
 
 async def test_nothing_answers_at_all_and_it_still_ends_within_seconds(place: CheckEnvironment) -> None:
@@ -403,7 +403,7 @@ async def test_nothing_answers_at_all_and_it_still_ends_within_seconds(place: Ch
         with silent_redis():
             wrong = await place.wrong_findings()
         assert clock.monotonic() - began < 4
-    assert wrong == [("error", "slack"), ("error", "zof"), ("error", "redis"), ("error", "door /zof/webhook")]
+    assert wrong == [("error", "slack"), ("error", "zof"), ("error", "redis"), ("error", "endpoint /zof/webhook")]
 
 
 @asynccontextmanager
@@ -453,7 +453,7 @@ async def test_that_a_run_may_be_started_is_said_and_never_tried(place: CheckEnv
     place.set_settings(zofbot_allow_runs=True)
     [found] = [check for check in await place.run_checks() if check.about == "zof: runs by zofbot"]
     assert found.level is Level.OK
-    assert found.what.startswith("Not tried")
+    assert found.what.startswith("Not tested")
     assert {call.method for call in place.zof.calls} == {"GET"}
 
 

@@ -479,7 +479,7 @@ async def test_a_token_that_was_revoked_buries_nothing(rig: DispatcherBench) -> 
     assert rig.count_calls("chat.postMessage") <= 4 + 11
     errors = [line for line in logs if line["event"] == "outbox paused"]
     assert errors[0]["reason"] == "invalid_auth"
-    assert "SLACK_BOT_TOKEN" in errors[0]["mend"]
+    assert "SLACK_BOT_TOKEN" in errors[0]["fix"]
     assert await rig.outbox.list_records(NotificationState.DEAD) == []
     rig.world.slack.bot_token = rig.notifier.client.token or ""
     await rig.deliver_all()

@@ -71,12 +71,12 @@ def test_every_danger_has_its_mend() -> None:
     ("replicas", "what"),
     [
         (None, []),
-        ({}, ["No replica follows"]),
+        ({}, ["The primary has no replica"]),
         ({"b:1": RedisInfo(SOUND | {"role": "slave"}, "")}, []),
         ({"b:1": None, "c:1": RedisInfo(SOUND | {"role": "slave"}, "")}, ["Replica b:1 does not answer"]),
         (
             {"b:1": RedisInfo(SOUND | {"maxmemory_policy": "allkeys-lru"}, "")},
-            ["On replica b:1: Redis throws keys away"],
+            ["On replica b:1: Redis evicts keys"],
         ),
         ({"b:1": RedisInfo()}, []),
     ],
@@ -150,4 +150,4 @@ async def test_each_danger_is_warned_of_once_at_start(own: str) -> None:
         ("redis eviction", "warning"),
         ("redis persistence", "warning"),
     ]
-    assert all(line["mend"] for line in warned)
+    assert all(line["fix"] for line in warned)

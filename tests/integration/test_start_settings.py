@@ -63,14 +63,14 @@ def test_a_password_that_an_address_cannot_hold_is_said(
         ("redis://:pw@/0", "one host"),
         ("redis://a,b:6379", "one host"),
         ("redis://host/zero", "database must be a number"),
-        ("redis://host/0?sokcet_timeout=1", "an option that is not known"),
-        ("redis://host/0?password=hunter2&hunter3=x", "an option that is not known"),
+        ("redis://host/0?sokcet_timeout=1", "an unknown option"),
+        ("redis://host/0?password=hunter2&hunter3=x", "an unknown option"),
         ("redis://host/0?socket_timeout=soon", "its option socket_timeout"),
-        ("redis://host/0?decode_responses=1", "an option that is not known"),
+        ("redis://host/0?decode_responses=1", "an unknown option"),
         ("redis://host/0?ssl_cert_reqs=none", "rediss instead of redis"),
         ("rediss://host/0?ssl_cert_reqs=hunter2", "its option ssl_cert_reqs"),
         ("redis+cluster://host?db=hunter2", "its option db"),
-        ("redis+sentinel://host/m?sentinel_pasword=hunter2", "an option that is not known"),
+        ("redis+sentinel://host/m?sentinel_pasword=hunter2", "an unknown option"),
         ("unix://run/redis.sock", "unix:///run/redis.sock"),
         ("unix://", "must start with"),
     ],
@@ -145,7 +145,7 @@ async def test_a_folder_that_cannot_be_used_ends_the_start(tmp_path: Path, made:
 
 def test_an_address_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     [problem] = start_problems(monkeypatch, ZOFBOT_DATA_DIR="redis://:hunter2@host:6379")
-    assert problem == "ZOFBOT_DATA_DIR is wrong: it must be a folder, such as /var/lib/zofbot."
+    assert problem == "ZOFBOT_DATA_DIR is wrong: it must be a directory, such as /var/lib/zofbot."
 
 
 # --- network
@@ -199,11 +199,11 @@ async def test_ranges_of_ipv6_in_no_proxy_do_not_end_the_start() -> None:
 @pytest.mark.parametrize(
     ("name", "token", "says"),
     [
-        ("SLACK_BOT_TOKEN", "xapp-1-A-hunter2", "app-level token, which belongs into SLACK_APP_TOKEN"),
-        ("SLACK_BOT_TOKEN", "xoxp-1-hunter2", "token of a person; copy the Bot User OAuth Token (xoxb-…)"),
-        ("SLACK_APP_TOKEN", "xoxb-1-hunter2", "belongs into SLACK_BOT_TOKEN; make an app-level token (xapp-…)"),
-        ("SLACK_APP_TOKEN", "xoxp-1-hunter2", "token of a person"),
-        ("SLACK_SIGNING_SECRET", "xapp-1-hunter2", "a token and no signing secret"),
+        ("SLACK_BOT_TOKEN", "xapp-1-A-hunter2", "app-level token, which belongs in SLACK_APP_TOKEN"),
+        ("SLACK_BOT_TOKEN", "xoxp-1-hunter2", "user token; copy the Bot User OAuth Token (xoxb-…)"),
+        ("SLACK_APP_TOKEN", "xoxb-1-hunter2", "belongs in SLACK_BOT_TOKEN; create an app-level token (xapp-…)"),
+        ("SLACK_APP_TOKEN", "xoxp-1-hunter2", "user token"),
+        ("SLACK_SIGNING_SECRET", "xapp-1-hunter2", "a token, not a signing secret"),
     ],
 )
 def test_tokens_that_are_mixed_up_end_the_start(
@@ -265,8 +265,8 @@ async def test_the_checkup_gives_the_advice_for_mixed_up_tokens() -> None:
     mixed = WELL | nowhere | {"SLACK_BOT_TOKEN": "xapp-1-hunter2", "SLACK_APP_TOKEN": "xoxb-1-hunter2"}
     ended = await run_command("check", "--json", **mixed)
     found = {load["about"]: load for load in json.loads(ended.out)["findings"]}
-    assert "belongs into SLACK_APP_TOKEN" in found["SLACK_BOT_TOKEN"]["what"]
+    assert "belongs in SLACK_APP_TOKEN" in found["SLACK_BOT_TOKEN"]["what"]
     assert "xoxb-…" in found["SLACK_BOT_TOKEN"]["mend"]
-    assert "belongs into SLACK_BOT_TOKEN" in found["SLACK_APP_TOKEN"]["what"]
+    assert "belongs in SLACK_BOT_TOKEN" in found["SLACK_APP_TOKEN"]["what"]
     assert "hunter2" not in ended.out
     assert "install" not in found["SLACK_BOT_TOKEN"]["mend"]

@@ -190,15 +190,15 @@ def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
     ("source", "line", "says"),
     [
         ("", None, "is empty"),
-        ("version: 1\nchannels: [", 2, "not YAML"),
-        ("version: 1\nchannels: {}\nversion: 1", 3, "version: it stands here twice"),
-        ("version: 2\nchannels: {}", 1, "version: this zofbot reads version 1"),
+        ("version: 1\nchannels: [", 2, "not valid YAML"),
+        ("version: 1\nchannels: {}\nversion: 1", 3, "version: it is here twice"),
+        ("version: 2\nchannels: {}", 1, "version: it must be 1"),
         ("channels: {}", 1, "version: it is missing"),
         ("version: 1", 1, "channels: it is missing"),
-        ("version: 1\nchannels: {}\nrules: 1", 3, "rules: there is no such field"),
+        ("version: 1\nchannels: {}\nrules: 1", 3, "rules: unknown field"),
         ("version: 1\nchannels:\n  C0A: 3", 3, "C0A: it must be a list"),
         (file_text("filters: ''", channel="'#qa'"), 3, "channel: `#qa` is not a channel's id"),
-        (file_text("project:a"), 4, "C0QA: it must be names and values"),
+        (file_text("project:a"), 4, "C0QA: it must have names and values"),
         (file_text("id: s1"), 4, "filters: it is missing"),
         (file_text("filters:"), 4, "filters: it has no value"),
         (file_text("filters: [a]"), 4, "filters: it must be text"),
@@ -215,11 +215,11 @@ def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
         (
             file_text("{filters: project:a, id: s1}", "{filters: project:b, id: s1}"),
             5,
-            "id: `s1` stands in line 4 already",
+            "id: `s1` is already in line 4",
         ),
-        (file_text("{filters: project:a, id: s1}", "filters: project:a"), 5, "another entry that says the same"),
-        (file_text(*(f"filters: project:p{n}" for n in range(51))), 4, "51 subscriptions are more than the 50"),
-        (file_text("? [a]\n      : b"), 4, "there is no such field"),
+        (file_text("{filters: project:a, id: s1}", "filters: project:a"), 5, "another entry with the same filters"),
+        (file_text(*(f"filters: project:p{n}" for n in range(51))), 4, "51 subscriptions; a channel can have 50"),
+        (file_text("? [a]\n      : b"), 4, "unknown field"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line_and_field(source: str, line: int | None, says: str) -> None:
@@ -295,7 +295,7 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
 async def test_a_file_that_cannot_be_written_is_a_sentence(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
     ended = await run_zofbot(valkey, "export", "-o", str(tmp_path))
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == f"zofbot: {tmp_path} cannot be written (Is a directory). Choose another.\n"
+    assert ended.err == f"zofbot: Cannot write {tmp_path} (Is a directory). Choose another file.\n"
 
 
 async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: str, store: redis.Redis) -> None:
@@ -304,7 +304,7 @@ async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: s
     await Subscriptions(Keyspace(store, "zofbot")).add(turned)
     ended = await run_zofbot(valkey, "export")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "zofbot: Subscription s1 cannot be written down faithfully. Look at it in Slack.\n"
+    assert ended.err == "zofbot: Subscription s1 cannot be exported without loss. Edit it in Slack.\n"
 
 
 async def test_what_the_file_lacks_is_removed(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ async def test_on_a_terminal_it_asks_first(
     os.close(person)
     os.close(terminal)
     [left] = await Subscriptions(Keyspace(store, "zofbot")).list_all()
-    assert "Change this?" in ended.out
+    assert "Apply these changes?" in ended.out
     assert (ended.code, left.project[0]) == ends
 
 
@@ -350,7 +350,7 @@ async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, 
             await books.subscriptions.list_all(), file_text("{filters: project:c, id: s1}", "filters: project:d")
         )
         await books.subscriptions.replace(make_subscription("project:b"))
-        with pytest.raises(ZofbotError, match="meanwhile"):
+        with pytest.raises(ZofbotError, match="in the meantime"):
             await apply_diff(books, made, records, NOW)
         assert await books.subscriptions.list_all() == [make_subscription("project:b")]
         assert await books.audit.read_records() == []

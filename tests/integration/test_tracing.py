@@ -600,9 +600,9 @@ async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
 def test_a_table_counts_what_it_leaves_out_and_foreign_text_is_harmless_in_it() -> None:
     steps = tuple(TraceStep(at=number, room="zof", did="\x1b[31mred [bold]x", came="c") for number in range(4))
     console = Console(width=150, record=True, file=io.StringIO())
-    console.print(trace_table(Trace(reference="ref_1", kind="poll", at=0.0, steps=steps, left_out=7, gap=2)))
+    console.print(trace_table(Trace(reference="ref_1", kind="poll", at=0.0, steps=steps, left_out=7, gap=2), {}))
     shown = console.export_text()
-    assert "(7 steps are left out here)" in shown
+    assert "(7 steps left out)" in shown
     assert "red [bold]x" in shown
     assert "\x1b" not in shown
 

@@ -327,7 +327,7 @@ async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(
         message = await paste_link(there, result_link("res_4821"))
         await wait_until(lambda: any(line["event"] == "links not unfurled" for line in logs))
     [line] = [line for line in logs if line["event"] == "links not unfurled"]
-    assert (line["reason"], "`links:write`" in line["mend"]) == ("missing_scope", True)
+    assert (line["reason"], "`links:write`" in line["fix"]) == ("missing_scope", True)
     assert message.attachments == []
     assert len(unfurl_calls(there)) == 1
 

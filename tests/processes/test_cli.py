@@ -105,7 +105,7 @@ async def test_an_error_without_a_request_id_says_so(stage: SimulatorServer) -> 
     ended = await run_command("result", "res_4821", **zof_settings(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
     assert ended.code == 1
     assert ended.err.count("\n") == 1
-    assert ended.err.endswith("(Zof returned no request id.)\n")
+    assert ended.err.endswith("(Zof returned no request ID.)\n")
 
 
 async def test_a_verb_logs_what_it_did_only_when_asked_to(stage: SimulatorServer) -> None:
@@ -136,22 +136,34 @@ async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
         none = await run_command("outbox", "list", REDIS_URL=valkey)
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
         await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
-    assert none == CommandResult(0, "Nothing waits and nothing was given up.\n", "")
+    assert none == CommandResult(0, "No queued or failed messages.\n", "")
     listed = await run_command("outbox", "list", REDIS_URL=valkey)
     assert (listed.code, listed.err) == (0, "")
     head, line = listed.out.splitlines()
     assert head.split() == ["state", "age", "attempts", "channel", "key", "reason"]
     assert (line.split()[0], line.split()[-2:]) == ("pending", ["C0QA", "k"])
     dead = await run_command("outbox", "list", "--state", "dead", REDIS_URL=valkey)
-    assert dead == CommandResult(0, "No notification is dead.\n", ""), "something waits all the same"
+    assert dead == CommandResult(0, "No dead messages.\n", ""), "something waits all the same"
+
+
+async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(valkey: str, stage: SimulatorServer) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
+        await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
+    slack = {"SLACK_BOT_TOKEN": stage.world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
+    listed = await run_command("outbox", "list", REDIS_URL=valkey, **slack)
+    assert "#qa-alerts (C0QA)" in listed.out
+    as_json = await run_command("outbox", "list", "--json", REDIS_URL=valkey, **slack)
+    assert json.loads(as_json.out)[0]["channel"] == "C0QA"
 
 
 @pytest.mark.parametrize(
     ("arguments", "ends"),
     [
-        (("list", "--state", "lost"), (2, "--state lost is none of pending, sending, sent, dead, dropped.")),
-        (("show", "k"), (1, "There is no notification k. `zofbot outbox list` shows those there are.")),
-        (("retry", "k"), (1, "Nothing to retry under k. It was sent, is being sent, or never was.")),
+        (("list", "--state", "lost"), (2, "--state lost does not exist. Use pending, sending, sent, dead, dropped.")),
+        (("show", "k"), (1, "There is no message k. `zofbot outbox list` shows the existing ones.")),
+        (("retry", "k"), (1, "Cannot retry k. It was sent, is being sent, or does not exist.")),
     ],
 )
 async def test_a_notification_that_is_not_there_is_a_sentence(
@@ -168,11 +180,11 @@ def test_notifications_are_drawn_with_their_age_and_no_hostile_text() -> None:
     dead = OutboxRecord("run:x", NotificationState.DEAD, channel="C0QA", attempts=2, reason=reason, committed=100.0)
     drawn = io.StringIO()
     Console(file=drawn, width=200).print(
-        outbox_table([dead, OutboxRecord("y", NotificationState.PENDING, channel="C0QA")], 160.0)
+        outbox_table([dead, OutboxRecord("y", NotificationState.PENDING, channel="C0QA")], 160.0, {"C0QA": "qa"})
     )
     first, second = drawn.getvalue().splitlines()[1:]
-    assert first.split() == ["dead", "1", "min", "2", "C0QA", "run:x", "no_suchthing"]
-    assert second.split() == ["pending", "C0QA", "y"]
+    assert first.split() == ["dead", "1", "min", "2", "#qa", "(C0QA)", "run:x", "no_suchthing"]
+    assert second.split() == ["pending", "#qa", "(C0QA)", "y"]
 
 
 async def test_without_settings_each_missing_one_is_named() -> None:

@@ -96,7 +96,7 @@ READS = ("+@read", "+@connection", "+@scripting", "+info", "+config|get", "+time
         (("+@all", "-hset"), "run HSET."),
         (("+@all", "-eval"), "run EVAL."),
         (("+@all", "-zadd"), "run ZADD."),
-        (("+@all", "resetkeys", "~other:*"), "reach the keys of ZOFBOT_NAMESPACE."),
+        (("+@all", "resetkeys", "~other:*"), "access the keys of ZOFBOT_NAMESPACE."),
     ],
     ids=lambda item: item if isinstance(item, str) else "",
 )

@@ -46,7 +46,7 @@ def test_every_setting_named_is_one(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_command_named_is_one(page: Path) -> None:
-    for typed in re.findall(r"(?:`|bin/|: )zofbot ([a-z]+(?: [a-z]+)?)", page.read_text()):
+    for typed in re.findall(r"(?:`|bin/|-m )zofbot ([a-z]+(?: [a-z]+)?)", page.read_text()):
         command, _, more = typed.partition(" ")
         assert command in COMMANDS, typed
         inner = getattr(COMMANDS[command], "commands", None)

@@ -18,12 +18,16 @@ from zofbot.cli.serve import demo, run, web, worker
 from zofbot.cli.signature import signature
 from zofbot.cli.trace import trace
 
+MAX_HELP_COLUMNS = 110
+"""Wider terminals show help in this width, which is still easy to read."""
+
 app = typer.Typer(
-    help="Zof's runs and results in Slack.",
+    help="Slack bot for Zof AI: posts test failures, answers questions, helps to triage.",
+    epilog="Settings are environment variables: docs/settings.md lists them. `zofbot demo` needs none.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_HELP_COLUMNS},
 )
 
 for command in (demo, run, web, worker, check, result, manifest, audit, trace, causes, signature):
@@ -34,7 +38,9 @@ app.add_typer(webhook.app, name="webhook")
 
 
 @app.callback(invoke_without_command=True)
-def _print_version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _print_version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
     if version:
         sys.stdout.write(f"zofbot {__version__}\n")
         raise typer.Exit

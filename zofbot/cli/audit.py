@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zofbot.cli.channel_names import read_channel_names
 from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 from zofbot.clock import Clock
+from zofbot.config.settings import Settings
 
 if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.cli.stored_data import StoredData
@@ -17,27 +19,32 @@ if TYPE_CHECKING:  # importing the store would slow down --help
 
 
 def audit(
-    since: Annotated[str, typer.Option(help="How far back, such as 90m, 12h or 7d.")] = "7d",
-    user: Annotated[str, typer.Option(help="Only this person's acts, by id.")] = "",
-    act: Annotated[str, typer.Option(help="Only acts of this name, such as acknowledge.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
+    since: Annotated[str, typer.Option(metavar="DURATION", help="How far back: 90m, 12h or 7d.")] = "7d",
+    user: Annotated[str, typer.Option(metavar="USER_ID", help="Only this person's actions, such as U0123456789.")] = "",
+    act: Annotated[
+        str, typer.Option(metavar="ACTION", help="Only this action, such as acknowledge, resolve or refused.")
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines, as whenever the output is not a terminal.")
+    ] = False,
 ) -> None:
-    """Who did what, oldest first."""
+    """Show who did what, oldest first."""
     from zofbot.domain.durations import try_parse_duration  # noqa: PLC0415
 
     span = try_parse_duration(since)
     if span is None:
-        exit_with(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
+        exit_with(2, f"--since {since} is not a duration. Write 90m, 12h or 7d.")
 
     async def print_actions(store: StoredData) -> None:
         records = await store.audit.read_records(Clock().time() - span)
         matching = [item for item in records if user in ("", item.user) and act in ("", item.act)]
-        _print_records(matching, as_json or not sys.stdout.isatty())
+        await _print_records(settings, matching, as_json or not sys.stdout.isatty())
 
-    run_with_store(prepare_settings(), print_actions)
+    settings = prepare_settings()
+    run_with_store(settings, print_actions)
 
 
-def _print_records(entries: list[AuditRecord], as_json: bool) -> None:
+async def _print_records(settings: Settings, entries: list[AuditRecord], as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
     from zofbot.cli.render import audit_table  # noqa: PLC0415
@@ -46,6 +53,7 @@ def _print_records(entries: list[AuditRecord], as_json: bool) -> None:
         for entry in entries:
             print_json(entry.model_dump(mode="json"), indent=None)
     elif entries:
-        Console().print(audit_table(entries))
+        names = await read_channel_names(settings, [entry.channel for entry in entries])
+        Console().print(audit_table(entries, names))
     else:
-        typer.echo("There is no such act in that time.")
+        typer.echo("No matching actions in that time.")

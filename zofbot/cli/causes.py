@@ -17,16 +17,18 @@ if TYPE_CHECKING:  # importing the services would slow down --help
 
 
 def causes(
-    since: Annotated[str, typer.Option(help="How far back, such as 24h or 7d; at most 38d.")] = "7d",
-    channel: Annotated[str, typer.Option(help="Only alerts of this channel, by ID.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
+    since: Annotated[str, typer.Option(metavar="DURATION", help="How far back: 24h or 7d, at most 38d.")] = "7d",
+    channel: Annotated[str, typer.Option(metavar="CHANNEL_ID", help="Only this channel.")] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines, as whenever the output is not a terminal.")
+    ] = False,
 ) -> None:
     """List the causes of failures, most failures first."""
     from zofbot.domain.durations import try_parse_duration  # noqa: PLC0415
 
     span = try_parse_duration(since)
     if not span:
-        exit_with(2, f"--since {since} is no span of time: write 24h or 7d.")
+        exit_with(2, f"--since {since} is not a duration. Write 24h or 7d.")
 
     async def print_causes(store: StoredData) -> None:
         from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415
@@ -51,7 +53,7 @@ def _print_costs(costs: list[CauseCost], as_json: bool) -> None:
     elif costs:
         Console().print(cause_table(costs))
     else:
-        typer.echo("There is no failure with a known cause in that time.")
+        typer.echo("No failures with a known cause in that time.")
 
 
 def _as_json(cost: CauseCost) -> dict[str, Any]:

@@ -7,16 +7,21 @@ from typing import Annotated
 
 import typer
 
-from zofbot.cli.runner import exit_with, prepare_settings
+from zofbot.cli.runner import check_public_url, prepare_settings
 
 
 def manifest(
-    url: Annotated[str, typer.Option(help="Public address of the web door; without it, Socket Mode.")] = "",
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Use HTTP with this public URL of zofbot; without it, Socket Mode.")
+    ] = "",
 ) -> None:
-    """Print the Slack app manifest of this version; links unfurl where a URL template is set."""
+    """Print the Slack app manifest for this version.
+
+    It asks for links to unfurl if ZOF_RUN_URL_TEMPLATE or ZOF_RESULT_URL_TEMPLATE is set.
+    """
     from zofbot.config.manifest import render_manifest  # noqa: PLC0415  (only this command needs it)
 
-    if url and not url.startswith("https://"):
-        exit_with(2, "--url must start with https://, because Slack calls nothing else.")
+    if url:
+        check_public_url(url)
     settings = prepare_settings()
     sys.stdout.write(render_manifest(url, settings.unfurl_domains, emails=settings.finds_people_by_email))

@@ -7,34 +7,48 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zofbot.cli.channel_names import read_channel_names
 from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
+from zofbot.config.settings import Settings
 from zofbot.domain.errors import ZofbotError
 
 if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.cli.stored_data import StoredData
     from zofbot.store.records import OutboxRecord
 
-app = typer.Typer(help="What waits for Slack, what was given up, and what was sent.", no_args_is_help=True)
+app = typer.Typer(help="List, inspect, retry or drop messages to Slack.", no_args_is_help=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The notification's idempotency key.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Key of the message, from `zofbot outbox list`.")]
+
+
+def complete_state(typed: str) -> list[str]:
+    """Return the states that begin with what was typed, for the shell's completion."""
+    from zofbot.notifications.notification import NotificationState  # noqa: PLC0415  (--help must not wait for pydantic)
+
+    return [state for state in NotificationState if state.startswith(typed)]
 
 
 @app.command("list")
 def list_notifications(
     state: Annotated[
-        str, typer.Option(help="pending, sending, sent, dead or dropped; without it, all not settled.")
+        str,
+        typer.Option(
+            metavar="STATE",
+            help="pending, sending, sent, dead or dropped. Default: pending, sending and dead.",
+            autocompletion=complete_state,
+        ),
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="At most this many.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List notifications: waiting ones and dead letters, or those of one state."""
+    """List queued and failed messages, or those in one state."""
     from zofbot.notifications.notification import NotificationState  # noqa: PLC0415  (--help must not wait for pydantic)
 
     if state and state not in list(NotificationState):
-        exit_with(2, f"--state {state} is none of {', '.join(NotificationState)}.")
+        exit_with(2, f"--state {state} does not exist. Use {', '.join(NotificationState)}.")
     states = (
         [NotificationState(state)]
         if state
@@ -43,12 +57,13 @@ def list_notifications(
 
     async def print_list(store: StoredData) -> None:
         entries = [entry for state in states for entry in await store.outbox.list_records(state, limit)]
-        _print_records(entries[:limit], as_json, state)
+        await _print_records(settings, entries[:limit], as_json, state)
 
-    run_with_store(prepare_settings(), print_list)
+    settings = prepare_settings()
+    run_with_store(settings, print_list)
 
 
-def _print_records(entries: list[OutboxRecord], as_json: bool, state: str) -> None:
+async def _print_records(settings: Settings, entries: list[OutboxRecord], as_json: bool, state: str) -> None:
     from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
     from zofbot.cli.render import outbox_table  # noqa: PLC0415
@@ -59,21 +74,22 @@ def _print_records(entries: list[OutboxRecord], as_json: bool, state: str) -> No
             [asdict(entry) | {"age": max(now - entry.committed, 0) if entry.committed else None} for entry in entries]
         )
     elif entries:
-        Console().print(outbox_table(entries, now))
+        names = await read_channel_names(settings, [entry.channel for entry in entries])
+        Console().print(outbox_table(entries, now, names))
     else:
-        typer.echo(f"No notification is {state}." if state else "Nothing waits and nothing was given up.")
+        typer.echo(f"No {state} messages." if state else "No queued or failed messages.")
 
 
 @app.command()
 def show(
-    key: KeyArgument, as_json: Annotated[bool, typer.Option("--json", help="As JSON, which it is in any case.")] = True
+    key: KeyArgument, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, which is the default.")] = True
 ) -> None:
-    """Show all that is known of one notification, as JSON."""
+    """Show everything about one message, as JSON."""
 
     async def print_record(store: StoredData) -> None:
         entry = await store.outbox.get_record(key)
         if entry is None:
-            raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
+            raise ZofbotError(f"There is no message {key}.", "`zofbot outbox list` shows the existing ones.")
         print_json(asdict(entry))
 
     run_with_store(prepare_settings(), print_record)
@@ -81,12 +97,12 @@ def show(
 
 @app.command()
 def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
-    """Send a dead or dropped notification after all, or a waiting one now."""
+    """Send a dead or dropped message again, or a pending one now."""
 
     async def retry_record(store: StoredData) -> None:
         before = await store.outbox.get_record(key)
         if not await store.outbox.retry(key):
-            raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
+            raise ZofbotError(f"Cannot retry {key}.", "It was sent, is being sent, or does not exist.")
         await _append_audit(store, "outbox retry", key, before, "pending")
         _print_outcome(key, "pending", f"Retrying {key}. zofbot first checks whether it was already posted.", as_json)
 
@@ -95,14 +111,14 @@ def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def drop(key: KeyArgument, as_json: JsonOption = False) -> None:
-    """Take back a notification that waits or is dead."""
+    """Drop a pending or dead message."""
 
     async def drop_record(store: StoredData) -> None:
         before = await store.outbox.get_record(key)
         if not await store.outbox.drop(key):
-            raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
+            raise ZofbotError(f"Cannot drop {key}.", "It was sent, is being sent, or does not exist.")
         await _append_audit(store, "outbox drop", key, before, "dropped")
-        _print_outcome(key, "dropped", f"{key} is dropped.", as_json)
+        _print_outcome(key, "dropped", f"Dropped {key}.", as_json)
 
     run_with_store(prepare_settings(), drop_record)
 

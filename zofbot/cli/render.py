@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from zofbot.cli.channel_names import describe_channel
 from zofbot.domain.model import Result, utc_datetime
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.observability.trace_model import Trace
 from zofbot.services.cause_costs import CauseCost
@@ -72,48 +74,50 @@ def cause_table(costs: Sequence[CauseCost]) -> Table:
     return table
 
 
-def outbox_table(entries: Sequence[OutboxRecord], now: float) -> Table:
-    """Render notifications, one per row; ``now`` (Unix seconds) gives their age."""
+def outbox_table(entries: Sequence[OutboxRecord], now: float, names: Mapping[str, str]) -> Table:
+    """Render notifications, one per row; ``now`` (Unix seconds) gives their age, ``names`` those of channels by id."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("state", "age", "attempts", "channel", "key", "reason"):
         table.add_column(name, overflow="fold")
     for entry in entries:
         age = text.describe_duration(max(now - entry.committed, 0)) if entry.committed else ""
-        cells = (entry.state.value, age, str(entry.attempts or ""), entry.channel, entry.key, entry.reason)
+        channel = describe_channel(entry.channel, names)
+        cells = (entry.state.value, age, str(entry.attempts or ""), channel, entry.key, entry.reason)
         table.add_row(*(Text(text.clean_literal(cell, 300)) for cell in cells))
     return table
 
 
-def audit_table(entries: Sequence[audit.AuditRecord]) -> Table:
-    """Render audit records, one per row."""
+def audit_table(entries: Sequence[audit.AuditRecord], names: Mapping[str, str]) -> Table:
+    """Render audit records, one per row; ``names`` are those of channels by id."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("when", "who", "act", "from", "to", "channel", "key", "details"):
+    for name in ("time", "who", "action", "from", "to", "channel", "key", "details"):
         table.add_column(name, overflow="fold")
     for entry in entries:
         who = f"{entry.name} ({entry.user})" if entry.name not in ("", entry.user) else entry.user
         details = ", ".join(f"{name}: {value}" for name, value in entry.details.items())
         when = text.format_utc(utc_datetime(entry.at))
-        cells = (when, who, entry.act, entry.before, entry.after, entry.channel, entry.key, details)
+        channel = describe_channel(entry.channel, names)
+        cells = (when, who, entry.act, entry.before, entry.after, channel, entry.key, details)
         table.add_row(*(Text(text.clean_literal(cell, 300)) for cell in cells))
     return table
 
 
-def trace_table(trace: Trace) -> Table:
-    """Render one trace, one step per row."""
+def trace_table(trace: Trace, names: Mapping[str, str]) -> Table:
+    """Render one trace, one step per row; ``names`` are those of channels by id."""
     parts = (
         traces.trace_heading(trace),
         trace.user,
-        trace.channel,
+        describe_channel(trace.channel, names),
         text.format_utc(utc_datetime(trace.at)),
         trace.reference,
     )
     title = Text(text.clean_literal(" · ".join(part for part in parts if part), 400), style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
-    for name in ("after", "room", "did", "came", "facts"):
+    for name in ("after", "part", "did", "outcome", "details"):
         table.add_column(name, overflow="fold", justify="right" if name == "after" else "left")
     for number, step in enumerate(trace.steps):
         if trace.left_out and number == trace.gap:
-            table.add_row("", "", f"({trace.left_out} steps are left out here)")
+            table.add_row("", "", f"({count_noun(trace.left_out, 'step')} left out)")
         facts = ", ".join(f"{name} {value}" for name, value in step.facts.items())
         cells = (f"{step.at} ms", step.room, step.did, step.came, facts)
         table.add_row(*(Text(text.clean_literal(cell, 300), style="red" if step.bad else "") for cell in cells))

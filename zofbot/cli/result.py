@@ -14,10 +14,13 @@ from zofbot.domain.errors import BadInput
 
 
 def result(
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="The result's id or address.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, the fields as zofbot reads them.")] = False,
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="ID or URL of a result.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the fields as zofbot reads them.")] = False,
 ) -> None:
-    """Look one result up and print its card: tries a new key before Slack is set up."""
+    """Show one result.
+
+    Needs only ZOF_API_KEY: a quick way to test a new key.
+    """
     run_command(_print_result(prepare_settings("ZOF_API_KEY"), identifier, as_json))
 
 
@@ -32,7 +35,7 @@ async def _print_result(settings: Settings, identifier: str, as_json: bool) -> N
 
     typed = parse_command(f"result {read_input(identifier)}", make_links(settings).identify_target)
     if typed.verb != "result":
-        raise BadInput("That is not a result.", "Give a result's id, or the address of one.")
+        raise BadInput("That is not a result.", "Use the ID or URL of a result.")
     client = make_zof_client(settings, EventEmitter(), Clock())
     try:
         fetched = await client.get_result(typed.id)

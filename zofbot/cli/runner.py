@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -50,6 +51,17 @@ def _warn_unknown_names() -> None:
         structlog.get_logger().warning("setting unknown", name=name, nearest=nearest or "none")
 
 
+def check_public_url(url: str) -> None:
+    """Exit with 2 unless Slack and Zof can call ``url``: https, without user name, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in url or parts.query or parts.fragment:
+        exit_with(2, "--url must be a public https URL such as https://zofbot.example.com, without user name or query.")
+
+
 def run_command(
     work: Coroutine[Any, Any, None], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> None:
@@ -72,7 +84,7 @@ def _request_id_note(error: ZofbotError) -> str:
     """Return the request id that Zof's support asks for, or say that there is none."""
     if not isinstance(error, ZofError):
         return ""
-    return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request id.)"
+    return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request ID.)"
 
 
 def run_with_store(settings: Settings, work: Callable[[StoredData], Coroutine[Any, Any, None]]) -> None:

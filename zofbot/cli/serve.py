@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeVar
 
 import typer
 
-from zofbot.cli.runner import prepare_settings, run_command
+from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings, load_settings
 
@@ -24,6 +24,8 @@ class HasUrl(Protocol):
 
     url: str
 
+
+MAX_PORT = 65535
 
 BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
@@ -94,15 +96,23 @@ async def _serve_until_signal(
 
 
 def demo(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free port.")] = 8080,
+    port: Annotated[int, typer.Option(metavar="PORT", help="Port of the page; 0 for any free port.")] = 8080,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     host: Annotated[
-        str, typer.Option(envvar="DEMO_HOST", show_envvar=False, help="Address to listen on; 0.0.0.0 in a container.")
+        str,
+        typer.Option(
+            envvar="DEMO_HOST", show_envvar=False, metavar="ADDRESS", help="Listen here; 0.0.0.0 in a container."
+        ),
     ] = "127.0.0.1",
 ) -> None:
-    """Run a demo on this machine, no account needed: the real bot with a simulated Slack and Zof."""
+    """Run a demo on this machine, no account needed.
+
+    The real bot runs with a simulated Slack and Zof, and a page to try them.
+    """
     from zofbot.observability.log_config import configure_logging  # noqa: PLC0415  (--help must not wait for structlog)
 
+    if not 0 <= port <= MAX_PORT:
+        exit_with(2, f"--port {port} is not a port. Use 1 to {MAX_PORT}, or 0 for any free port.")
     configure_logging("auto", "error")  # hides the warning that it polls more often than Zof advises
     run_command(_serve_demo(host, port, browser))
 
@@ -128,10 +138,16 @@ def run() -> None:
 
 
 def web() -> None:
-    """Run the half that serves Slack and Zof's webhooks; any number can share one Redis."""
+    """Run the half that serves Slack and Zof's webhooks.
+
+    Any number of web and worker processes can share one Redis.
+    """
     _start_serving(*BOT_SETTINGS, workers=False)
 
 
 def worker() -> None:
-    """Run the half that polls Zof and sends alerts; any number can share one Redis."""
+    """Run the half that polls Zof and sends alerts.
+
+    Any number of web and worker processes can share one Redis.
+    """
     _start_serving("SLACK_BOT_TOKEN", "ZOF_API_KEY", endpoints=False)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
+from zofbot.cli.input_file import open_input
 from zofbot.cli.runner import exit_with
 
 
 def signature(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="JSON lines; standard input if left out, or -.")
+        Path | None, typer.Argument(metavar="FILE", help="JSON lines; standard input by default, or with -.")
     ] = None,
 ) -> None:
-    """Print the signature and the normal form of failure texts: JSON lines of {"id", "text"} in, a line each out."""
+    """Reduce failure texts to signatures.
+
+    Reads JSON lines {"id", "text"}, and prints a JSON line {"id", "signature", "normalized"} for each.
+    """
     from zofbot.alerting.failure_signature import make_signature  # noqa: PLC0415  (--help must not wait for its patterns)
 
-    with _open_source(file) as source:
+    with open_input(file) as source:
         for number, line in enumerate(source, 1):
             if not line.strip():
                 continue
@@ -32,25 +34,12 @@ def signature(
             sys.stdout.write(json.dumps(output) + "\n")
 
 
-@contextmanager
-def _open_source(file: Path | None) -> Iterator[BinaryIO]:
-    if file is None or str(file) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        source = file.open("rb")
-    except OSError as error:
-        exit_with(2, f"{file} cannot be read ({error.strerror}). Check the path, or send the lines to standard input.")
-    with source:
-        yield source
-
-
 def _parse_line(line: bytes, number: int) -> tuple[str | int, str]:
     """Parse the id and text of a line; the id may be a number, and is returned unchanged."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        exit_with(2, f"Line {number} is not JSON in UTF-8. {_EXPECTED_FORMAT}")
+        exit_with(2, f"Line {number} is not valid JSON in UTF-8. {_EXPECTED_FORMAT}")
     if not isinstance(found, dict) or not {"id", "text"} <= found.keys():
         exit_with(2, f'Line {number} has no "id" and "text". {_EXPECTED_FORMAT}')
     identifier, text = found["id"], found["text"]
@@ -59,4 +48,4 @@ def _parse_line(line: bytes, number: int) -> tuple[str | int, str]:
     return identifier, text
 
 
-_EXPECTED_FORMAT = 'Give one object a line: {"id": "res_1", "text": "TimeoutError: …"}.'
+_EXPECTED_FORMAT = 'Write one object per line: {"id": "res_1", "text": "TimeoutError: …"}.'

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zofbot.cli.channel_names import MAX_NAMES_SECONDS, describe_channel, read_channel_names
+from zofbot.cli.input_file import open_input
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
@@ -24,24 +26,18 @@ if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.subscriptions.diff import SubscriptionChange, SubscriptionDiff
     from zofbot.subscriptions.yaml_file import FileEntry
 
-app = typer.Typer(help="What all channels are told, as one file to review.", no_args_is_help=True)
-
-MAX_NAMES_SECONDS = 4.0
-"""Time limit for looking up names of channels; without them the file has only ids."""
+app = typer.Typer(help="Export and import the subscriptions of all channels.", no_args_is_help=True)
 
 HANDLE_PATTERN = re.compile(rb"[:,>]\"?@")
 """A mention by handle in a file."""
 
-MAX_NAMED_CHANNELS = 40
-"""Channels looked up; Slack allows about fifty such calls a minute."""
-
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
-    """Write the subscriptions of all channels as YAML, to be kept, reviewed and imported."""
+    """Write the subscriptions of all channels as YAML."""
     settings = prepare_settings()
 
     async def write_file(store: StoredData) -> None:
@@ -49,7 +45,7 @@ def export(
         content = (
             _as_json(subscriptions)
             if as_json
-            else _as_yaml(subscriptions, await _read_channel_names(settings, _channel_ids(subscriptions)))
+            else _as_yaml(subscriptions, await read_channel_names(settings, _channel_ids(subscriptions)))
         )
         if output is None:
             sys.stdout.write(content)
@@ -57,8 +53,10 @@ def export(
         try:
             output.write_text(content, encoding="utf-8")
         except OSError as error:
-            raise ZofbotError(f"{output} cannot be written ({error.strerror}).", "Choose another.") from error
-        typer.echo(f"{len(subscriptions)} subscriptions are in {output}.", err=True)
+            raise ZofbotError(f"Cannot write {output} ({error.strerror}).", "Choose another file.") from error
+        from zofbot.domain.text import count_noun  # noqa: PLC0415  (--help must not wait for it)
+
+        typer.echo(f"Wrote {count_noun(len(subscriptions), 'subscription')} to {output}.", err=True)
 
     run_with_store(settings, write_file)
 
@@ -73,7 +71,7 @@ def _as_yaml(subscriptions: list[Subscription], names: dict[str, str]) -> str:
         subscriptions, parse_yaml(content.encode(), "export"), now=0.0, new_id=str, by_name=""
     ).changes
     if changes:
-        raise ZofbotError(f"Subscription {changes[0].id} cannot be written down faithfully.", "Look at it in Slack.")
+        raise ZofbotError(f"Subscription {changes[0].id} cannot be exported without loss.", "Edit it in Slack.")
     return content
 
 
@@ -92,44 +90,29 @@ def _channel_ids(subscriptions: list[Subscription]) -> list[str]:
     return sorted({item.channel for item in subscriptions})
 
 
-async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[str, str]:
-    """Return the names of channels, as far as Slack answers in time."""
-    from zofbot.clients import open_slack_client  # noqa: PLC0415
-    from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415  (--help must not wait for these)
-
-    if not settings.slack_bot_token.get_secret_value():
-        return {}
-    async with open_slack_client(settings, EventEmitter(), Clock(), deadline=MAX_NAMES_SECONDS) as slack:
-
-        async def read_name(channel: str) -> str:
-            try:
-                return str((await slack.workspace.fetch_channel(channel)).get("name") or "")
-            except SlackError:
-                return ""  # the file is written without this name
-
-        looked_up = channels[:MAX_NAMED_CHANNELS]
-        return dict(zip(looked_up, await asyncio.gather(*map(read_name, looked_up)), strict=True))
-
-
 @app.command("import")
 def import_file(
-    file: Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="As `export` writes it; - to pipe it.")],
-    plan_only: Annotated[bool, typer.Option("--plan", help="Show what would change, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, as is needed off a terminal.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File from `export`; - for standard input.")],
+    plan_only: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Required without a terminal.")] = False,
 ) -> None:
-    """Make the subscriptions of all channels those of FILE: what it lacks is removed."""
+    """Replace the subscriptions of all channels with those in a file.
+
+    Shows the changes and asks first. Subscriptions that are not in the file are removed.
+    """
     from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
 
-    source, settings = file.read(), prepare_settings()
+    with open_input(file) as opened:
+        source, settings = opened.read(), prepare_settings()
+    name = "standard input" if str(file) == "-" else str(file)
+    groups = asyncio.run(_read_group_ids(settings)) if HANDLE_PATTERN.search(source) else {}
     try:
-        rules = parse_yaml(
-            source, file.name, asyncio.run(_read_group_ids(settings)) if HANDLE_PATTERN.search(source) else {}
-        )
+        rules = parse_yaml(source, name, groups)
     except InvalidFile as error:
         exit_with(2, *error.problems)
 
     async def apply_file(store: StoredData) -> None:
-        await _import_entries(store, rules, plan_only=plan_only, yes=yes)
+        await _import_entries(store, settings, rules, plan_only=plan_only, yes=yes)
 
     run_with_store(settings, apply_file)
 
@@ -146,19 +129,21 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
         try:
             handles = await slack.workspace.fetch_group_handles()
         except SlackError as error:
-            typer.echo(f"zofbot: Slack did not list its user groups: {error.sentence}", err=True)
+            typer.echo(f"zofbot: Could not read Slack's user groups: {error.sentence}", err=True)
             return {}
     return {name_key(handle): identifier for identifier, handle in handles.items()}
 
 
-async def _import_entries(store: StoredData, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
+async def _import_entries(
+    store: StoredData, settings: Settings, rules: list[FileEntry], *, plan_only: bool, yes: bool
+) -> None:
     from zofbot.store.subscriptions import parse_subscription_records  # noqa: PLC0415
     from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415
 
     records, now = await store.subscriptions.read_records(), Clock().time()
     current = parse_subscription_records(records)
     diff = diff_subscriptions(current, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
-    _print_diff(diff)
+    _print_diff(diff, await read_channel_names(settings, [change.channel for change in diff.changes]))
     if plan_only or not diff.changes:
         return
     if not yes:
@@ -167,22 +152,22 @@ async def _import_entries(store: StoredData, rules: list[FileEntry], *, plan_onl
     typer.echo("Done.")
 
 
-def _print_diff(diff: SubscriptionDiff) -> None:
+def _print_diff(diff: SubscriptionDiff, names: dict[str, str]) -> None:
     from zofbot.notifications import text  # noqa: PLC0415  (--help must not wait for it)
 
     channel = ""
     for change in diff.changes:
         if change.channel != channel:
             channel = change.channel
-            typer.echo(channel)
+            typer.echo(text.clean_literal(describe_channel(channel, names), 300))
         typer.echo("  " + text.clean_literal(" ".join(str(change).split()), 3000))
     typer.echo(str(diff))
 
 
 def _confirm_change() -> None:
     if not sys.stdin.isatty():
-        exit_with(2, "Nothing was changed: off a terminal, say --yes to go ahead.")
-    if not typer.confirm("Change this?"):
+        exit_with(2, "Nothing was changed. Without a terminal, add --yes to confirm.")
+    if not typer.confirm("Apply these changes?"):
         exit_with(1, "Nothing was changed.")
 
 
@@ -209,7 +194,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
         )
     except CommitConflict as error:
         raise ZofbotError(
-            "Somebody changed a subscription meanwhile, so nothing was changed.", "Look at the plan again."
+            "Somebody changed a subscription in the meantime, so nothing was changed.", "Try again."
         ) from error
 
 

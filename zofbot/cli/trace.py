@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zofbot.cli.channel_names import read_channel_names
 from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 
@@ -13,16 +14,18 @@ if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.cli.stored_data import StoredData
 
 UNKNOWN_TRACE = (
-    "There is no trace under this id: it may be mistyped, older than 7 days, still under way, or of another "
-    "ZOFBOT_NAMESPACE. Copy it from the error itself and try again, or look for it in the log."
+    "No trace found: the ID may be mistyped, older than 7 days, still in progress, or from another ZOFBOT_NAMESPACE. "
+    "Copy it from the error and try again, or search the log for it."
 )
 
 
 def trace(
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="A request id or reference that an error showed.")],
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, a trace each.")] = False,
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="Request ID or reference from an error, or a message's key.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per trace.")] = False,
 ) -> None:
-    """What led to an error, step by step: by its request id, its reference, or a notification's key."""
+    """Show what led to an error, step by step."""
 
     async def print_traces(store: StoredData) -> None:
         from rich.console import Console  # noqa: PLC0415  (only tables need these)
@@ -38,6 +41,8 @@ def trace(
             for item in traces:
                 print_json(item.model_dump(mode="json"), indent=None)
         else:
-            Console().print(*map(trace_table, traces), sep="\n")
+            names = await read_channel_names(settings, [item.channel for item in traces])
+            Console().print(*(trace_table(item, names) for item in traces), sep="\n")
 
-    run_with_store(prepare_settings(), print_traces)
+    settings = prepare_settings()
+    run_with_store(settings, print_traces)

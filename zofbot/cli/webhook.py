@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.store.webhook_trials import TrialArrival, WebhookTrials
     from zofbot.zof.client import ZofClient
 
-app = typer.Typer(help="The endpoints that Zof sends its webhooks to.", no_args_is_help=True)
+app = typer.Typer(help="Register zofbot's webhook endpoint at Zof.", no_args_is_help=True)
 
 WEBHOOK_PATH = "/zof/webhook"
 """Path of zofbot's webhook endpoint."""
@@ -43,13 +43,18 @@ class SigningSecret(NamedTuple):
 
 @app.command()
 def install(
-    url: Annotated[str, typer.Option(help="Public https address of zofbot.")],
+    url: Annotated[str, typer.Option(metavar="URL", help="Public https URL of zofbot.")],
     secret_file: Annotated[
         Path | None,
-        typer.Option(help="File with the secret to sign with; a new one is made where there is none."),
+        typer.Option(
+            metavar="FILE", help="File with the signing secret; created if missing. Default: ZOF_WEBHOOK_SECRET."
+        ),
     ] = None,
 ) -> None:
-    """Register zofbot's webhook endpoint at Zof, have Zof send a sample delivery, and say what arrived."""
+    """Register zofbot's endpoint at Zof, and test it with a sample.
+
+    Safe to repeat: an endpoint is registered only once.
+    """
     settings = prepare_settings("ZOF_API_KEY")
     try:
         address = endpoint_address(url)
@@ -68,8 +73,8 @@ def install(
 
 
 @app.command("list")
-def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the endpoints that Zof sends webhooks to; secrets are not shown."""
+def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the endpoints that Zof sends webhooks to, without secrets."""
     settings = prepare_settings("ZOF_API_KEY")
 
     async def print_list() -> None:
@@ -92,8 +97,8 @@ def endpoint_address(url: str) -> str:
         usable = False
     if not usable or "@" in url or parts.query or parts.fragment:
         raise BadInput(
-            "--url must be an https address such as https://zofbot.example.com, without user name or query.",
-            "Zof calls nothing else.",
+            "--url must be a public https URL such as https://zofbot.example.com, without user name or query.",
+            "Zof calls no others.",
         )
     base = url.strip().rstrip("/")
     return base if base.endswith(WEBHOOK_PATH) else base + WEBHOOK_PATH
@@ -106,7 +111,7 @@ def read_secret(settings: Settings, file: Path | None) -> SigningSecret:
             return SigningSecret(secret)
         raise BadInput(
             "There is no secret for Zof to sign with.",
-            "Set ZOF_WEBHOOK_SECRET, or give --secret-file: a new secret is written there.",
+            "Set ZOF_WEBHOOK_SECRET, or use --secret-file FILE to create one.",
         )
     try:
         if file.exists():
@@ -116,9 +121,9 @@ def read_secret(settings: Settings, file: Path | None) -> SigningSecret:
             _write_secret(file, secret)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise BadInput(f"--secret-file {file} cannot be used ({reason}).", "Give a file that you may read.") from None
+        raise BadInput(f"Cannot use --secret-file {file} ({reason}).", "Use a file that you can read.") from None
     if not secret:
-        raise BadInput(f"--secret-file {file} is empty.", "Remove it, and a new secret is made.")
+        raise BadInput(f"--secret-file {file} is empty.", "Delete it to create a new secret.")
     return SigningSecret(secret, file)
 
 
@@ -145,12 +150,12 @@ async def register_endpoint(
     events = sorted(RUN_END_TYPES | PLATFORM_EVENT_TYPES)
     endpoint = next((item for item in await read_endpoints(client) if item.url == url), None)
     if endpoint:
-        typer.echo(f"{url} is registered at Zof already, as {_safe_text(endpoint.id)}.")
+        typer.echo(f"{url} is already registered at Zof as {_safe_text(endpoint.id)}.")
         if missing := [event for event in events if endpoint.events and event not in endpoint.events]:
-            typer.echo(f"It is not sent {', '.join(missing)}: add these in Zof's Console if you want them.")
+            typer.echo(f"It does not get {', '.join(missing)}. Add them in Zof's console if you want them.")
     else:
         endpoint = await client.add_endpoint(url, events, secret.value)
-        typer.echo(f"{url} is registered at Zof as {_safe_text(endpoint.id)}, for {', '.join(events)}.")
+        typer.echo(f"Registered {url} at Zof as {_safe_text(endpoint.id)}, for {', '.join(events)}.")
         _save_secret(endpoint, secret)
     typer.echo(_describe_arrival(await _send_sample(client, trials, endpoint.id, clock)))
 
@@ -162,12 +167,12 @@ def _save_secret(endpoint: Endpoint, secret: SigningSecret) -> None:
         return
     if file is None:
         raise ZofbotError(
-            "Zof signs with a secret of its own choice, which it shows only once and zofbot does not print.",
-            f"Remove {_safe_text(endpoint.id)} in Zof's Console, and run this again with --secret-file.",
+            "Zof chose another secret, which it returns only once and zofbot does not print.",
+            f"Remove {_safe_text(endpoint.id)} in Zof's console, then run this again with --secret-file FILE.",
         )
     file.rename(file.with_name(f"{file.name}.previous"))
     _write_secret(file, chosen)
-    typer.echo(f"Zof signs with a secret of its own choice: it is in {file}, the one before in {file}.previous.")
+    typer.echo(f"Zof chose another secret. It is in {file}; the previous one is in {file}.previous.")
 
 
 async def _send_sample(client: ZofClient, trials: WebhookTrials, endpoint: str, clock: Clock) -> TrialArrival:
@@ -187,7 +192,7 @@ async def _send_sample(client: ZofClient, trials: WebhookTrials, endpoint: str, 
         return arrival
     raise ZofbotError(
         f"Zof's sample delivery did not arrive within {MAX_WAIT_SECONDS:.0f} s.",
-        "`zofbot check --url` says whether zofbot can be reached. It has to run with ZOF_WEBHOOK_SECRET set, and with "
+        "`zofbot check --url URL` tests whether zofbot can be reached. It must run with ZOF_WEBHOOK_SECRET, and with "
         "the same REDIS_URL and ZOFBOT_NAMESPACE as this command.",
     )
 
@@ -196,21 +201,20 @@ def _describe_arrival(arrival: TrialArrival) -> str:
     """Describe the delivery in a sentence. Raises ZofbotError if its signature was not accepted."""
     if arrival.signed:
         envelope = {"current": "the current envelope", "older": "the older envelope"}
-        known = envelope.get(arrival.envelope, "an envelope that zofbot does not know")
+        known = envelope.get(arrival.envelope, "an unknown envelope")
         return (
             f"Zof's sample delivery arrived: `{_safe_text(arrival.type) or 'no type'}`, signed in {arrival.header}, "
             f"in {known}."
         )
     if arrival.header:
         raise ZofbotError(
-            f"A delivery arrived whose signature in {arrival.header} is not made with zofbot's secret.",
-            "Set ZOF_WEBHOOK_SECRET to the secret of this endpoint. Secrets in files are read again every 15 s; then "
-            "run this again: nothing is registered twice.",
+            f"A delivery arrived, but its signature in {arrival.header} was made with another secret.",
+            "Set ZOF_WEBHOOK_SECRET to the secret of this endpoint (files are read every 15 s), then run this again.",
         )
-    seen = f"; it has {', '.join(map(_safe_text, arrival.headers))}" if arrival.headers else ""
+    seen = f". Its headers: {', '.join(map(_safe_text, arrival.headers))}" if arrival.headers else ""
     raise ZofbotError(
-        f"A delivery arrived without a signature where zofbot looks for it{seen}.",
-        "Set ZOF_SIGNATURE_HEADER to the header that Zof signs in, and start zofbot again.",
+        f"A delivery arrived without a signature in the expected header{seen}.",
+        "Set ZOF_SIGNATURE_HEADER to the header with Zof's signature, and restart zofbot.",
     )
 
 
@@ -224,10 +228,10 @@ def print_endpoints(endpoints: Sequence[Endpoint], *, as_json: bool) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     if not endpoints:
-        typer.echo("Zof sends webhooks to no endpoint. `zofbot webhook install --url` registers zofbot's.")
+        typer.echo("No endpoints. `zofbot webhook install --url URL` registers zofbot's.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("id", "address", "status", "events"):
+    for name in ("id", "url", "status", "events"):
         table.add_column(name, overflow="fold")
     for endpoint in endpoints:
         cells = (endpoint.id, endpoint.url or "", endpoint.status or "", ", ".join(endpoint.events))

@@ -66,9 +66,9 @@ def parse_redis_url(url: str) -> RedisAddress:
     """Parse ``url``. Raises ValueError with the second half of a sentence, which quotes nothing of the URL."""
     scheme, _, rest = url.partition("://")
     if re.search(r"[^\x21-\x7e]", url):
-        raise ValueError(f"it must hold no spaces and only ASCII; {_ESCAPING_HINT}")
+        raise ValueError(f"it must be ASCII without spaces; {_ESCAPING_HINT}")
     if "#" in url:
-        raise ValueError(f"it must hold no #; {_ESCAPING_HINT}")
+        raise ValueError(f"it must not contain #; {_ESCAPING_HINT}")
     place, path, query = re.fullmatch(r"([^/?]*)/?([^?]*)(\?.*)?", rest).groups("")  # type: ignore[union-attr]
     if scheme in ("redis", "rediss", "unix") and rest:
         _check_server(scheme, place, path, query)
@@ -91,12 +91,12 @@ def _check_server(scheme: str, place: str, path: str, query: str) -> None:
     _, _, host = _split_user(place, path + query)
     if scheme == "unix":
         if host or not path:
-            raise ValueError("it must name the socket with its whole path, as in unix:///run/redis.sock")
+            raise ValueError("it must have the full path of the socket, as in unix:///run/redis.sock")
         return
     try:
         _parse_host(host, _DEFAULT_PORTS["server"])
     except ValueError:
-        raise ValueError("it must name one host, as host or host:port with a port from 1 to 65535") from None
+        raise ValueError("it must have one host, as host or host:port with a port from 1 to 65535") from None
     if not re.fullmatch(r"[0-9]{0,4}", path):
         raise ValueError("its database must be a number")
 
@@ -105,9 +105,9 @@ def _split_user(place: str, rest: str) -> tuple[str, str, str]:
     """Return user and password, the ``@`` after them, and the hosts."""
     user, at, hosts = place.rpartition("@")
     if "@" in rest and not at and not all(_HOST_PATTERN.fullmatch(name) for name in hosts.split(",")):
-        raise ValueError(f"its password seems to hold / or ?; {_ESCAPING_HINT}")
+        raise ValueError(f"its password seems to contain / or ?; {_ESCAPING_HINT}")
     if re.search(r"[\[\]]", user):
-        raise ValueError(f"its user or password must hold no brackets; {_ESCAPING_HINT}")
+        raise ValueError(f"its user or password must not contain brackets; {_ESCAPING_HINT}")
     return user, at, hosts
 
 
@@ -120,19 +120,19 @@ def _check_options(query: str, *, secure: bool, sentinel: bool = False) -> None:
     ]
     for name, value in parse_qsl(query[1:], keep_blank_values=True):
         if name in _TLS_OPTION_PATTERNS and not secure:
-            raise ValueError("options that begin with ssl_ need TLS: write rediss instead of redis")
+            raise ValueError("options that start with ssl_ need TLS: use rediss instead of redis")
         if name not in names:
-            raise ValueError(f"it has an option that is not known; known are {', '.join(names)}")
+            raise ValueError(f"it has an unknown option; known ones are {', '.join(names)}")
         if not re.fullmatch(
             (_OPTION_PATTERNS | _TLS_OPTION_PATTERNS | _SENTINEL_OPTION_PATTERNS)[name], value, re.IGNORECASE
         ):
-            raise ValueError(f"its option {name} has a value that cannot be")
+            raise ValueError(f"its option {name} has an invalid value")
 
 
 def _parse_host(text: str, port: int) -> tuple[str, int]:
     found = _HOST_PATTERN.fullmatch(text.strip())
     if not found or not 0 < int(found["port"] or port) < 65536:
-        raise ValueError("it must name hosts as host:port, with commas between them")
+        raise ValueError("it must have hosts as host:port, separated by commas")
     return found["v6"] or found["name"], int(found["port"] or port)
 
 
@@ -140,9 +140,9 @@ def _parse_path(kind: ServerKind, path: str) -> tuple[str, str]:
     """Return the Sentinels' service name and the database number."""
     service, _, database = path.strip("/").partition("/") if kind == "sentinel" else ("", "", path.strip("/"))
     if kind == "sentinel" and not re.fullmatch(r"[A-Za-z0-9._-]+", service):
-        raise ValueError("it must name the service behind the Sentinels, as in redis+sentinel://host:26379/mymaster")
+        raise ValueError("it must have the service name, as in redis+sentinel://host:26379/mymaster")
     if not re.fullmatch(r"[0-9]{0,4}", database):
         raise ValueError("its database must be a number")
     if kind == "cluster" and int(database or 0):
-        raise ValueError("a cluster has no databases but 0")
+        raise ValueError("a cluster has only database 0")
     return service, database or "0"

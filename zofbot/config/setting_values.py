@@ -21,16 +21,16 @@ _SERVICE_LINK_PATTERN = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TC
 
 _MISPLACED_TOKENS = {
     "SLACK_BOT_TOKEN": {
-        "xapp-": "it is an app-level token, which belongs into SLACK_APP_TOKEN",
-        "xoxp-": "it is the token of a person",
+        "xapp-": "it is an app-level token, which belongs in SLACK_APP_TOKEN",
+        "xoxp-": "it is a user token",
         "xoxe-": "it is a refresh token",
     },
     "SLACK_APP_TOKEN": {
-        "xoxb-": "it is the bot's token, which belongs into SLACK_BOT_TOKEN",
-        "xoxp-": "it is the token of a person",
-        "xoxe": "it is a token of OAuth",
+        "xoxb-": "it is the bot token, which belongs in SLACK_BOT_TOKEN",
+        "xoxp-": "it is a user token",
+        "xoxe": "it is an OAuth token",
     },
-    "SLACK_SIGNING_SECRET": dict.fromkeys(("xoxb-", "xoxp-", "xapp-"), "it is a token and no signing secret"),
+    "SLACK_SIGNING_SECRET": dict.fromkeys(("xoxb-", "xoxp-", "xapp-"), "it is a token, not a signing secret"),
 }
 """Setting, then token prefix (https://docs.slack.dev/authentication/tokens), to what the token is instead."""
 
@@ -52,11 +52,11 @@ def _check_web_address(value: str) -> str:
         parts = urlsplit(value)
         port_is_fine = parts.port != 0
     except ValueError:
-        raise ValueError("it must be an address such as https://host/path, with a port from 1 to 65535") from None
+        raise ValueError("it must be a URL such as https://host/path, with a port from 1 to 65535") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        raise ValueError("it must be an address such as https://host/path")
+        raise ValueError("it must be a URL such as https://host/path")
     if parts.username or parts.password:
-        raise ValueError("it must hold no user name or password")
+        raise ValueError("it must not contain a user name or password")
     return value
 
 
@@ -71,7 +71,7 @@ def template_validator(placeholder: str) -> AfterValidator:
 
     def check_template(value: str) -> str:
         if value and (placeholder not in value or urlsplit(value).scheme != "https"):
-            raise ValueError(f"it must be an https address that holds {placeholder}, or be empty")
+            raise ValueError(f"it must be an https URL that contains {placeholder}, or be empty")
         return value
 
     return AfterValidator(check_template)
@@ -81,7 +81,7 @@ def _check_header_secret(secret: SecretStr) -> SecretStr:
     """Reject a secret that cannot be sent in an HTTP header."""
     stripped = secret.get_secret_value().strip()
     if not re.fullmatch(r"[\x21-\x7e]*", stripped):
-        raise ValueError("it holds spaces or characters that cannot be part of a key: copy it again")
+        raise ValueError("it contains spaces or characters that a key cannot have: copy it again")
     return SecretStr(stripped)
 
 
@@ -89,7 +89,7 @@ def _check_signing_secrets(secret: SecretStr) -> SecretStr:
     """Accept one secret, or two separated by a comma while one replaces the other."""
     each = [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
     if len(each) > 2:
-        raise ValueError("it must be one secret, or two with a comma between them")
+        raise ValueError("it must be one secret, or two separated by a comma")
     return SecretStr(",".join(_check_header_secret(SecretStr(part)).get_secret_value() for part in each))
 
 
@@ -105,7 +105,7 @@ def _check_header_name(name: str) -> str:
 
 def _check_channel_id(value: str) -> str:
     if value and not re.fullmatch(r"[CGD][A-Z0-9]{2,20}", value):
-        raise ValueError("it must be a channel's id such as C0123456789, not its name, or be empty")
+        raise ValueError("it must be a channel ID such as C0123456789, not a name, or be empty")
     return value
 
 
@@ -113,7 +113,7 @@ def _check_people_ids(value: str) -> str:
     names = [name.strip() for name in value.split(",") if name.strip()]
     for place, name in enumerate(names, start=1):
         if not re.fullmatch(r"[UWS][A-Z0-9]{2,30}", name):
-            raise ValueError(f"entry {place} is no id of a person (U0123456789) or user group (S0123456789)")
+            raise ValueError(f"entry {place} is not the ID of a person (U0123456789) or user group (S0123456789)")
     return ",".join(names)
 
 
@@ -131,7 +131,7 @@ def _ignore_service_port(value: Any) -> Any:
 
 def _check_folder(value: Path) -> Path:
     if ":/" in str(value):
-        raise ValueError("it must be a folder, such as /var/lib/zofbot")
+        raise ValueError("it must be a directory, such as /var/lib/zofbot")
     return value
 
 

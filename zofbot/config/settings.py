@@ -37,8 +37,8 @@ from zofbot.domain.extra_fields import ExtraFields
 SETTING_FIXES = {
     "SLACK_BOT_TOKEN": "copy the Bot User OAuth Token (xoxb-…) from your app's OAuth & Permissions page",
     "SLACK_SIGNING_SECRET": "copy it from your app's Basic Information page, or set SLACK_APP_TOKEN for Socket Mode",
-    "SLACK_APP_TOKEN": "make an app-level token (xapp-…) with connections:write on your app's Basic Information page",
-    "ZOF_API_KEY": "make a key in Zof under Admin Center, Developer, API keys",
+    "SLACK_APP_TOKEN": "create an app-level token (xapp-…) with connections:write on your app's Basic Information page",
+    "ZOF_API_KEY": "create a key in Zof under Admin Center, Developer, API keys",
 }
 """How to get each setting without a default."""
 

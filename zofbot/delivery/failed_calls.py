@@ -39,7 +39,7 @@ class FailedCallClassifier:
         handling = handling_for(error.reason)
         if handling in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
             log.error("cannot look whether it was sent", key=claim.notification.key, reason=error.reason,
-                      mend=error.next_step)  # fmt: skip
+                      fix=error.next_step)  # fmt: skip
             return Unknown.for_claim(claim, f"cannot look: {error.reason}", OPERATOR_RETRY_SECONDS)
         return await self._classify_refusal(claim, error)
 

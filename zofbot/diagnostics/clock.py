@@ -8,7 +8,7 @@ from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
 MAX_SIGNED_SKEW_SECONDS = 300.0
 """Maximum age of a signed request (https://docs.slack.dev/authentication/verifying-requests-from-slack)."""
 
-_CLOCK_FIX = "Let this machine keep its time by NTP, such as with chrony or systemd-timesyncd."
+_CLOCK_FIX = "Synchronize this machine's clock with NTP, such as chrony or systemd-timesyncd."
 
 
 def check_clock(whose: str, date: str, now: float, *, signs: bool = False) -> list[Finding]:
@@ -23,5 +23,5 @@ def check_clock(whose: str, date: str, now: float, *, signs: bool = False) -> li
         return [ok_finding(about, "They agree.")]
     what = f"This machine is {abs(offset):.0f} s {'ahead' if offset > 0 else 'behind'}."
     if signs and abs(offset) >= MAX_SIGNED_SKEW_SECONDS - MAX_CLOCK_SKEW_SECONDS:
-        return [error_finding(about, f"{what} What Slack signs is refused.", _CLOCK_FIX)]
+        return [error_finding(about, f"{what} Requests from Slack are rejected.", _CLOCK_FIX)]
     return [warning_finding(about, what, _CLOCK_FIX)]

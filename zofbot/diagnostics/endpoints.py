@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zofbot.config.settings import Settings
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
+from zofbot.domain.durations import describe_duration
 
 
 def public_paths(settings: Settings) -> list[str]:
@@ -15,27 +16,27 @@ def public_paths(settings: Settings) -> list[str]:
 def endpoints_not_checked(settings: Settings) -> Finding:
     """Report that the endpoints were not checked, because the public URL is unknown."""
     if not public_paths(settings):
-        return ok_finding("doors", "Nothing has to be reachable: Socket Mode, and no webhooks.")
+        return ok_finding("endpoints", "None needed: Socket Mode, and no webhooks.")
     paths = " and ".join(public_paths(settings))
-    return ok_finding("doors", f"Not tried. `zofbot check --url https://your.host` tries {paths} from here.")
+    return ok_finding("endpoints", f"Not tested. `zofbot check --url https://your.host` tests {paths}.")
 
 
 def check_endpoint(path: str, status: int | None) -> Finding:
     """Judge an endpoint by its response to GET: 405 is right, because it accepts only POST."""
     if status == 405:
-        return ok_finding(f"door {path}", "It is reachable.")
+        return ok_finding(f"endpoint {path}", "Reachable.")
     if status is None:
-        return error_finding(
-            f"door {path}", "Nothing answers there.", "Look at DNS, TLS, the proxy, and whether zofbot runs."
-        )
-    what = f"Something else answers there (HTTP {status})."
-    return error_finding(f"door {path}", what, f"Let the proxy pass {path} on to zofbot's HOST and PORT, as it is.")
+        return error_finding(f"endpoint {path}", "No answer.", "Check DNS, TLS, the proxy, and that zofbot is running.")
+    what = f"Something other than zofbot answers (HTTP {status})."
+    return error_finding(
+        f"endpoint {path}", what, f"Have the proxy forward {path} unchanged to zofbot's HOST and PORT."
+    )
 
 
 def check_last_delivery(last: float | None, now: float) -> Finding:
     """Report when Zof's last correctly signed webhook arrived; times are Unix seconds."""
     if last is None:
-        what = "ZOF_WEBHOOK_SECRET is set, but no delivery signed with it has ever arrived."
-        fix = "`zofbot webhook install --url https://your.host` registers and tries it."
+        what = "ZOF_WEBHOOK_SECRET is set, but no webhook signed with it has arrived yet."
+        fix = "Run `zofbot webhook install --url https://your.host`."
         return warning_finding("webhooks", what, fix)
-    return ok_finding("webhooks", f"The last delivery came {max(now - last, 0) / 3600:.1f} hours ago.")
+    return ok_finding("webhooks", f"The last one arrived {describe_duration(max(now - last, 0))} ago.")

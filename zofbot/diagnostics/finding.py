@@ -45,7 +45,7 @@ def check_unknown_settings(nearest: Mapping[str, str]) -> list[Finding]:
     return [
         warning_finding(
             name,
-            "No setting has this name, so it changes nothing.",
+            "There is no setting with this name, so it has no effect.",
             f"Rename it to {similar}." if similar else "Remove it.",
         )
         for name, similar in nearest.items()

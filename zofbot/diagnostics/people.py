@@ -12,7 +12,7 @@ from zofbot.domain.errors import SlackError, SlackRefused
 from zofbot.subscriptions.model import Subscription
 
 _UNKNOWN_REASONS = frozenset(("user_not_found", "users_not_found", "user_not_visible"))
-_NOT_CHECKED = ok_finding("people", "Not looked at, because a scope is missing.")
+_NOT_CHECKED = ok_finding("people", "Not checked, because a scope is missing.")
 
 
 def named_people(settings: Settings, subscriptions: Iterable[Subscription]) -> dict[str, str]:
@@ -36,17 +36,15 @@ def check_person(identifier: str, where: str, reply: Mapping[str, Any] | SlackEr
         if reply.reason == "missing_scope":
             return _NOT_CHECKED
         what = (
-            "Slack knows nobody of this id" if reply.reason in _UNKNOWN_REASONS else "Slack does not show this person"
+            "Slack knows nobody with this ID" if reply.reason in _UNKNOWN_REASONS else "Slack does not show this person"
         )
         return error_finding(
-            about, f"{what} ({reply.reason}).", "Copy the id from the person's profile (Copy member ID)."
+            about, f"{what} ({reply.reason}).", "Copy the ID from the person's profile (Copy member ID)."
         )
     if isinstance(reply, SlackError):
         return slack_unreachable(reply)
     if reply.get("deleted"):
-        return warning_finding(
-            about, "This person's account is deactivated.", "Name somebody else, or take the id out."
-        )
+        return warning_finding(about, "This person's account is deactivated.", "Replace or remove the ID.")
     return None
 
 
@@ -58,9 +56,9 @@ def check_groups(wanted: Mapping[str, str], reply: Collection[str] | SlackError)
         return [_NOT_CHECKED]
     if isinstance(reply, SlackError):
         return [slack_unreachable(reply)]
-    fix = "Copy the id from the group's own page in Slack, or take it out."
+    fix = "Copy the ID from the group's page in Slack, or remove it."
     return [
-        error_finding(f"{where}: {item}", "Slack knows no user group of this id, or it is disabled.", fix)
+        error_finding(f"{where}: {item}", "Slack knows no user group with this ID, or it is disabled.", fix)
         for item, where in wanted.items()
         if item not in reply
     ]

@@ -132,14 +132,14 @@ async def _check_channels(
         channel for channel in dict.fromkeys([*configured, *subscribed]) if not channel.startswith("D")
     ]  # the bot is always in direct messages
     if not token_works:
-        return [ok_finding("channels", "Not looked at, because Slack does not take the token.")] if channels else []
+        return [ok_finding("channels", "Not checked, because Slack rejects the token.")] if channels else []
     replies = await asyncio.gather(
         *(_catch_slack_error(notifier.workspace.fetch_channel(item)) for item in channels[:MAX_CHANNELS])
     )
     found = [slack.check_channel(item, reply) for item, reply in zip(channels, replies, strict=False)]
     omitted = len(channels) - MAX_CHANNELS
     return found + (
-        [ok_finding("channels", f"{omitted} more were not looked at, for Slack's pace.")] if omitted > 0 else []
+        [ok_finding("channels", f"{omitted} more not checked, because of Slack's rate limits.")] if omitted > 0 else []
     )
 
 
@@ -153,7 +153,11 @@ async def _check_people(notifier: SlackClient, named: dict[str, str]) -> list[Fi
     listed = await _catch_slack_error(notifier.workspace.fetch_group_handles()) if groups else {}
     found = [people.check_person(person, where, reply) for (person, where), reply in zip(persons, replies, strict=True)]
     wrong = [*filter(None, found), *people.check_groups(groups, listed)]
-    return wrong or ([ok_finding("people", f"Slack knows all {len(named)} who are named.")] if named else [])
+    return wrong or (
+        [ok_finding("people", f"Slack knows all {len(named)} people and groups in settings and subscriptions.")]
+        if named
+        else []
+    )
 
 
 async def _catch_slack_error(call: Awaitable[T]) -> T | SlackError:
@@ -184,11 +188,13 @@ async def _check_store(settings: Settings, clock: Clock, seconds: float) -> tupl
         found = error_finding("redis", " ".join(error.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
     except ValueError:  # redis-py quotes the URL, which may hold a password
         found = error_finding(
-            "redis", "REDIS_URL cannot be understood.", "Write it as redis://user:password@host:6379/0."
+            "redis", "REDIS_URL is not a valid URL.", "Write it as redis://user:password@host:6379/0."
         )
     except (TimeoutError, OSError) as error:
         found = error_finding(
-            "redis", f"The store did not come up ({type(error).__name__}).", "Look at ZOFBOT_DATA_DIR and disk."
+            "redis",
+            f"The embedded Valkey did not start ({type(error).__name__}).",
+            "Check ZOFBOT_DATA_DIR and its disk.",
         )
     return [found], []
 
@@ -229,7 +235,7 @@ async def _check_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> 
     try:
         client = make_zof_client(settings, events, clock)
     except SettingsError as error:
-        return [error_finding("zof", problem, "Correct that setting.") for problem in error.problems]
+        return [error_finding("zof", problem, "Correct this setting.") for problem in error.problems]
     try:
         errors_by_read = await _try_permissions(client, patience)
     finally:

@@ -15,9 +15,9 @@ from zofbot.slack import errors
 from zofbot.slack.identity import BotIdentity
 
 BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"
-_REINSTALL_FIX = "Update the app from `zofbot manifest`, then install it again."
+_REINSTALL_FIX = "Update the Slack app with the output of `zofbot manifest`, then reinstall it."
 _APP_TOKEN_FIXES = {
-    "missing_scope": "It needs connections:write: make another on your app's Basic Information page.",
+    "missing_scope": "It needs connections:write. Create another one on your app's Basic Information page.",
     "not_allowed_token_type": "It must be an app-level token (xapp-…), not the bot's.",
 }
 
@@ -44,44 +44,46 @@ def check_bot_token(
 ) -> list[Finding]:
     """Check the bot's token and its scopes, with those for unfurling links to ``domains`` and for ``emails``."""
     if isinstance(reply, SlackRefused):
-        sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack refuses it ({reply.reason}).", ""))
+        sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack rejects it ({reply.reason}).", ""))
         return [error_finding(BOT_TOKEN, sentence, fix or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
     if isinstance(reply, SlackError):
         return [slack_unreachable(reply)]
-    accepted = ok_finding(BOT_TOKEN, f"Slack takes it: {reply.user} in {reply.team}.")
+    accepted = ok_finding(BOT_TOKEN, f"Valid: {reply.user} in {reply.team}.")
     if reply.scopes is None:
         return [
             accepted,
-            warning_finding("scopes", "Slack did not say which it has.", "Look at OAuth & Permissions of your app."),
+            warning_finding("scopes", "Slack did not list them.", "Check OAuth & Permissions of your app."),
         ]
     scopes = scopes_for(domains, emails=emails)
     found = [_missing_scope(scope, what) for scope, what in scopes.items() if scope not in reply.scopes]
-    return [accepted, *(found or [ok_finding("scopes", f"All {len(scopes)} are there.")])]
+    return [accepted, *(found or [ok_finding("scopes", f"All {len(scopes)} granted.")])]
 
 
 def _missing_scope(scope: str, what: str) -> Finding:
     """Report a missing scope: an error if zofbot needs it, a warning if only an optional feature does."""
     make_finding = error_finding if scope in SCOPES else warning_finding
-    return make_finding(f"scope {scope}", f"It is missing. It is needed for {what}.", _REINSTALL_FIX)
+    return make_finding(f"scope {scope}", f"Missing. It is needed for {what}.", _REINSTALL_FIX)
 
 
 def slack_unreachable(reply: SlackError) -> Finding:
     """Report that Slack could not be called; the same finding for every call, so that it is shown once."""
     if isinstance(reply, SlackDeferred) and reply.reason != "unreachable":
-        return warning_finding("slack", "Slack asks to slow down, so not all was looked at.", "Try again in a minute.")
+        return warning_finding(
+            "slack", "Slack limits the rate of calls, so not everything was checked.", "Try again in a minute."
+        )
     return error_finding(
-        "slack", "Slack does not answer as it should.", "Look at the network, the proxy, and SLACK_API_URL."
+        "slack", "Slack does not answer correctly.", "Check the network, the proxy, and SLACK_API_URL."
     )
 
 
 def check_app_token(reply: SlackError | None) -> Finding:
     """Check the app-level token by its request for a Socket Mode connection; ``reply`` is the error, if any."""
     if reply is None:
-        return ok_finding(APP_TOKEN, "Slack takes it for Socket Mode.")
+        return ok_finding(APP_TOKEN, "Valid for Socket Mode.")
     if not isinstance(reply, SlackRefused):
         return slack_unreachable(reply)
-    fix = _APP_TOKEN_FIXES.get(reply.reason, "Make another (xapp-…) on your app's Basic Information page.")
-    return error_finding(APP_TOKEN, f"Slack does not open Socket Mode with it ({reply.reason}).", fix)
+    fix = _APP_TOKEN_FIXES.get(reply.reason, "Create another one (xapp-…) on your app's Basic Information page.")
+    return error_finding(APP_TOKEN, f"Slack rejects it for Socket Mode ({reply.reason}).", fix)
 
 
 def check_signing_secret(settings: Settings) -> Finding:
@@ -91,11 +93,11 @@ def check_signing_secret(settings: Settings) -> Finding:
         if found := check_misplaced(SIGNING_SECRET, secret):
             return found
     if secrets and all(re.fullmatch(r"[0-9a-f]{32}", secret) for secret in secrets):
-        what = "It looks like one" if len(secrets) == 1 else "Both look like one"
-        return ok_finding(SIGNING_SECRET, f"{what}; only a request of Slack's can prove it.")
+        what = "Looks valid" if len(secrets) == 1 else "Both look valid"
+        return ok_finding(SIGNING_SECRET, f"{what}; only a request from Slack can prove it.")
     if secrets:
-        what = "It does not look like one, which has 32 digits and letters a to f."
-        return warning_finding(SIGNING_SECRET, what, "Compare it with your app's Basic Information page.")
+        what = "It does not look like a signing secret, which has 32 characters 0-9 and a-f."
+        return warning_finding(SIGNING_SECRET, what, "Copy it again from your app's Basic Information page.")
     return (
         ok_finding(SIGNING_SECRET, "Not needed in Socket Mode.")
         if settings.uses_socket_mode
@@ -109,10 +111,10 @@ def check_channel(identifier: str, reply: Mapping[str, Any] | SlackError) -> Fin
         return _channel_not_shown(f"channel {identifier}", reply)
     about = f"channel {identifier} (#{reply.get('name')})" if reply.get("name") else f"channel {identifier}"
     if reply.get("is_archived"):
-        return error_finding(about, "It is archived.", "Unarchive it, or end its subscriptions.")
+        return error_finding(about, "It is archived.", "Unarchive it, or remove its subscriptions.")
     if reply.get("is_ext_shared") or reply.get("is_pending_ext_shared"):
-        what = "It is shared with another organization, which reads the alerts too."
-        return warning_finding(about, what, "Subscribe an internal channel instead, or leave it if they may.")
+        what = "It is shared with another organization, which can read the alerts."
+        return warning_finding(about, what, "Use an internal channel, unless they may read them.")
     if reply.get("is_member") is False:
         return warning_finding(about, "zofbot is not a member.", "Invite it with `/invite @zofbot`.")
     return ok_finding(about, "zofbot is a member.")
@@ -122,6 +124,6 @@ def _channel_not_shown(about: str, reply: SlackError) -> Finding:
     if not isinstance(reply, SlackRefused):
         return slack_unreachable(reply)
     if reply.reason == "missing_scope":
-        return ok_finding(about, "Not looked at, because a scope is missing.")
+        return ok_finding(about, "Not checked, because a scope is missing.")
     sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack does not show it ({reply.reason}).", ""))
-    return error_finding(about, sentence, fix or "Look at it in Slack.")
+    return error_finding(about, sentence, fix or "Check it in Slack.")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from zofbot.diagnostics.finding import Finding, Level, error_finding, ok_finding, warning_finding
+from zofbot.domain.text import count_noun
 from zofbot.notifications import notification
 from zofbot.store.health import HealthProblem, RedisInfo, find_problems
 from zofbot.store.schema import STORE_SCHEMA
@@ -31,9 +32,7 @@ def check_health(server: RedisInfo) -> list[Finding]:
         else f"Redis {server.info.get('redis_version')}"
     )
     return [
-        ok_finding(
-            "redis", f"{name} keeps what it is given; {int(server.info.get('used_memory', 0)) >> 20} MiB in use."
-        )
+        ok_finding("redis", f"{name} persists its data; {int(server.info.get('used_memory', 0)) >> 20} MiB in use.")
     ]
 
 
@@ -43,9 +42,7 @@ def check_latency(seconds: Sequence[float]) -> Finding:
     what = f"Redis answers within {median * 1000:.1f} ms."
     if median <= MAX_LATENCY_SECONDS:
         return ok_finding("redis latency", what)
-    return warning_finding(
-        "redis latency", what, "Bring zofbot and Redis nearer to each other, or look what keeps Redis busy."
-    )
+    return warning_finding("redis latency", what, "Move zofbot closer to Redis, or find out what keeps Redis busy.")
 
 
 def check_records(records: Mapping[str, str], waiting: Sequence[int], stored_schema: int) -> list[Finding]:
@@ -53,15 +50,17 @@ def check_records(records: Mapping[str, str], waiting: Sequence[int], stored_sch
     found = [item for identifier, record in records.items() for item in _check_record(identifier, record)]
     if stored_schema > STORE_SCHEMA:
         what = (
-            f"A newer zofbot has written to this store under schema {stored_schema}; "
-            f"this one knows {STORE_SCHEMA} and keeps off."
+            f"A newer zofbot uses this store with schema {stored_schema}. This version knows {STORE_SCHEMA}, and does "
+            "not write to it."
         )
-        found.append(error_finding("schema", what, "Upgrade this zofbot too, or restore a backup of before."))
+        found.append(error_finding("schema", what, "Upgrade this zofbot, or restore an older backup."))
     newer = sum(schema > notification.NOTIFICATION_SCHEMA for schema in waiting)
     if newer:
-        what = f"{newer} notifications were written by a newer zofbot, and wait for its workers."
-        found.append(error_finding("schema", what, "Upgrade this zofbot too."))
-    return found or [ok_finding("schema", f"{len(records)} subscriptions and all that waits can be read.")]
+        what = f"{count_noun(newer, 'queued message')} from a newer zofbot can only be sent by its workers."
+        found.append(error_finding("schema", what, "Upgrade this zofbot."))
+    return found or [
+        ok_finding("schema", f"{count_noun(len(records), 'subscription')} and all queued messages are readable.")
+    ]
 
 
 def _check_record(identifier: str, record: str) -> list[Finding]:
@@ -70,10 +69,12 @@ def _check_record(identifier: str, record: str) -> list[Finding]:
         data = json.loads(record)
         model.Subscription.model_validate(data)
     except ValueError:
-        fix = f"Remove it with HDEL from the hash of subscriptions, field {identifier}, and subscribe again."
-        return [error_finding(about, "Its record cannot be read.", fix)]
+        fix = f"Delete field {identifier} of the subscriptions hash with HDEL, and subscribe again."
+        return [error_finding(about, "Its record is not readable.", fix)]
     if int(data.get("schema", 0)) > model.SUBSCRIPTION_SCHEMA:
         return [
-            error_finding(about, "It was written by a newer zofbot, and may mean more.", "Upgrade this zofbot too.")
+            error_finding(
+                about, "A newer zofbot wrote it, and it may have filters that this one ignores.", "Upgrade this zofbot."
+            )
         ]
     return []

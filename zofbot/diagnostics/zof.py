@@ -10,12 +10,12 @@ from zofbot.domain.errors import ZofError, ZofRejected, ZofUnreadable
 KEY_SETTING, URL_SETTING = "ZOF_API_KEY", "ZOF_BASE_URL"
 _NO_PATH_STATUSES = frozenset((404, 405, 410, 421))
 _OPTIONAL_LISTS = {
-    "the list of projects": "Names of projects are suggested from recent runs alone.",
-    "the list of schedules": "App Home shows no next runs, and runs do not name their schedule.",
+    "the list of projects": "Project names are suggested only from recent runs.",
+    "the list of schedules": "App Home shows no scheduled runs, and runs do not name their schedule.",
     "the list of webhooks": "Only `zofbot webhook` needs it.",
 }
 """Reads that zofbot works without, and the consequence."""
-_CORRECT_URL = "Set it to the address of Zof's API, such as https://api.zof.ai/v1, and look at the proxy."
+_CORRECT_URL = "Set it to the URL of Zof's API, such as https://api.zof.ai/v1, and check the proxy."
 
 
 def check_permissions(errors_by_read: Mapping[str, ZofError | None]) -> list[Finding]:
@@ -24,7 +24,7 @@ def check_permissions(errors_by_read: Mapping[str, ZofError | None]) -> list[Fin
         what: error for what, error in errors_by_read.items() if error is not None and what not in _OPTIONAL_LISTS
     }
     read = [what for what, error in errors_by_read.items() if error is None]
-    found = [ok_finding(KEY_SETTING, f"It may read {', '.join(read)}.")] if read else []
+    found = [ok_finding(KEY_SETTING, f"Can read {', '.join(read)}.")] if read else []
     found += [_refused_finding(what, error) for what, error in failed.items()]
     # If every read failed, the required ones already report the reason.
     found += [
@@ -42,35 +42,33 @@ def _optional_finding(what: str, error: ZofError) -> Finding:
         return warning_finding(
             f"zof: {what}", f"{error.sentence}{request}", f"{_OPTIONAL_LISTS[what]} {error.next_step}"
         )
-    lacking = f": it lacks the permission {error.permission}" if error.permission else ""
-    refused = f"The key may not read {what}{lacking}{request}."
+    lacking = f" because it lacks {error.permission}" if error.permission else ""
+    refused = f"The key cannot read {what}{lacking}{request}."
     if what == "the list of webhooks":  # recommended: a stolen key could otherwise change webhooks
         return ok_finding(f"zof: {what}", f"{refused} {_OPTIONAL_LISTS[what]}")
     return warning_finding(
-        f"zof: {what}", refused, f"{_OPTIONAL_LISTS[what]} Raise the role of the key in Zof if you want that."
+        f"zof: {what}", refused, f"{_OPTIONAL_LISTS[what]} Give the key a higher role in Zof if you want that."
     )
 
 
 def _refused_finding(what: str, error: ZofError) -> Finding:
     if what.startswith("the list") and (isinstance(error, ZofUnreadable) or error.status in _NO_PATH_STATUSES):
         detail = f"HTTP {error.status}" if error.status in _NO_PATH_STATUSES else error.sentence.rstrip(".")
-        return error_finding(
-            URL_SETTING, f"What answers there does not answer as Zof's API does ({detail}).", _CORRECT_URL
-        )
+        return error_finding(URL_SETTING, f"The server there does not answer like Zof's API ({detail}).", _CORRECT_URL)
     request = f" (Request ID: {error.request_id})" if error.request_id else ""
     if error.status == 401:
-        fix = "Renew it in Zof under Admin Center, Developer."
+        fix = "Create a new one in Zof under Admin Center, Developer."
         if not error.request_id:  # Zof's replies have one (https://zof.ai/docs/api/errors)
-            fix += " The answer had no request id, so look at ZOF_BASE_URL first: it may not be Zof's."
-        return error_finding(KEY_SETTING, "Zof does not take it: it is expired or revoked.", fix)
+            fix += " The answer had no request ID, so check ZOF_BASE_URL first: it may not be Zof's."
+        return error_finding(KEY_SETTING, "Zof rejects it: it has expired or was revoked.", fix)
     if error.status == 403:
-        fix = "Raise the role of the key in Zof: zofbot only reads, unless ZOFBOT_ALLOW_RUNS."
-        lacking = f": it lacks the permission {error.permission}" if error.permission else ""
-        return error_finding(f"zof: {what}", f"The key may not read {what}{lacking}{request}.", fix)
+        fix = "Give the key a higher role in Zof. zofbot only reads, unless ZOFBOT_ALLOW_RUNS is on."
+        lacking = f" because it lacks {error.permission}" if error.permission else ""
+        return error_finding(f"zof: {what}", f"The key cannot read {what}{lacking}{request}.", fix)
     if isinstance(error, ZofRejected) and error.status:
         return error_finding(f"zof: {what}", f"{error.sentence}{request}", error.next_step)
     return error_finding(
-        "zof", "Zof does not answer as it should.", "Look at ZOF_BASE_URL, the proxy and https://status.zof.ai."
+        "zof", "Zof does not answer correctly.", "Check ZOF_BASE_URL, the proxy and https://status.zof.ai."
     )
 
 
@@ -78,6 +76,6 @@ def runs_not_checked(may_run: bool) -> Finding:
     """Report that starting runs was not checked, because that would start one."""
     if may_run:
         return ok_finding(
-            "zof: runs by zofbot", "Not tried, for it would start one; a key without the right is told so in Slack."
+            "zof: runs by zofbot", "Not tested, because that would start one. Without permission, Slack shows an error."
         )
     return ok_finding("zof: runs by zofbot", "Not needed: ZOFBOT_ALLOW_RUNS is off.")

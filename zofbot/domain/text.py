@@ -66,6 +66,11 @@ def clean_name(text: str) -> str:
     return " ".join(_tidy_text(text).split())
 
 
+def count_noun(number: int, noun: str) -> str:
+    """Format a count with its noun: ``1 failure``, ``2 failures``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def format_mention(identifier: str) -> str:
     """Return Slack's mention of a person or user group, which notifies them."""
     return f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"

@@ -100,7 +100,7 @@ async def _unfurl_links(context: ListenerContext, message: PastedLinks) -> None:
             with attempt:
                 await context.notifier.unfurl_links(message.place, cards)
     except SlackError as error:
-        log.warning("links not unfurled", channel=message.channel, reason=error.reason, mend=error.next_step)
+        log.warning("links not unfurled", channel=message.channel, reason=error.reason, fix=error.next_step)
 
 
 async def _build_card(context: ListenerContext, target: LinkTarget) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ def build_page_state(world: World, user: str) -> dict[str, Any]:
         "faults": {**_dump_faults("zof", zof.faults), **_dump_faults("slack", slack.faults)},
         "fault_choices": {"zof": _list_faults(zof.faults), "slack": _list_faults(slack.faults)},
         "projects": [{name: project[name] for name in _PROJECT_FIELDS} for project in zof.projects.values()],
-        "happenings": [{"id": what, "label": label} for what, label in SCENARIOS.items()],
+        "scenarios": [{"id": what, "label": label} for what, label in SCENARIOS.items()],
         "webhook": _dump_webhooks(zof.webhooks),
         "notice": slack.notices.get(user),
     }

@@ -16,13 +16,13 @@ SCENARIOS: Mapping[str, str] = {
     "failures": "12 cases fail",
     "causes": "300 cases fail for 2 reasons",
     "everywhere": "3 projects fail for the same reason",
-    "stopped": "That reason is gone: the 3 projects pass",
-    "history": "A new, a known and a flaky case fail",
-    "returning": "A stale fixture fails another case",
-    "error": "The platform breaks down",
-    "pass": "All pass: what failed recovers",
-    "tolerated": "A run passes with one failed case",
-    "storm": "60 runs fail at once, everywhere",
+    "stopped": "The 3 projects pass again",
+    "history": "A new, a known and a flaky failure",
+    "returning": "A known cause fails another case",
+    "error": "Platform error",
+    "pass": "All cases pass (failures recover)",
+    "tolerated": "Run passes with one failed case",
+    "storm": "60 runs fail at once",
 }
 """Scenario ids with their labels on the page."""
 

@@ -127,7 +127,7 @@ def seed_world(world: World) -> None:
 def _add_users(slack: Workspace) -> None:
     people = (
         User(ANA, "ana", "Ana Keller", "Europe/Berlin", color="#2563eb", admin=True),
-        User(BEN, "ben", "Ben Ortiz", "America/New_York", color="#16a34a"),
+        User(BEN, "ben", "Ben Ortiz", "America/New_York", color="#15803d"),
         User(CHIOMA, "chioma", "Chioma Eze", "Asia/Tokyo", color="#c026d3"),
         User(GUEST, "gus", "Gus Lindqvist", "Europe/London", "guest", "#b45309"),
         User(EXTERNAL, "petra", "Petra Novak (Parcel Co)", "Europe/Prague", "external", "#be123c", team="T0PARCEL"),
@@ -140,7 +140,7 @@ def _add_users(slack: Workspace) -> None:
 def _add_channels(slack: Workspace) -> None:
     staff = {ANA, BEN, CHIOMA}
     channels = (
-        Channel(QA_ALERTS, "qa-alerts", staff | {BOT_USER_ID}, "What failed, told once"),
+        Channel(QA_ALERTS, "qa-alerts", staff | {BOT_USER_ID}, "Alerts of failed test runs"),
         Channel(CHECKOUT_CHANNEL, "checkout", staff | {GUEST, BOT_USER_ID}, "Cart, payment, refund"),
         Channel(SEARCH_CHANNEL, "search", staff | {BOT_USER_ID}, "Query, ranking, filters"),
         Channel(CAUSES_CHANNEL, "failure-causes", staff | {BOT_USER_ID}, "One message a cause, whatever it breaks"),

@@ -87,7 +87,7 @@ async def _read_server(client: redis.Redis) -> RedisInfo:
 async def log_problems(client: redis.Redis) -> None:
     """Log every problem found. Raises StoreUnavailable."""
     for problem in find_problems(await read_redis_info(client)):
-        log.warning("store in danger", about=problem.about, what=problem.what, mend=problem.fix)
+        log.warning("store in danger", about=problem.about, what=problem.what, fix=problem.fix)
 
 
 def find_problems(server: RedisInfo) -> list[HealthProblem]:
@@ -95,7 +95,9 @@ def find_problems(server: RedisInfo) -> list[HealthProblem]:
     if not server.info:
         return [
             HealthProblem(
-                "redis", "Redis does not say how it is set up.", "Allow zofbot's user INFO: `ACL SETUSER … +info`."
+                "redis",
+                "Redis does not show its configuration.",
+                "Allow INFO for zofbot's user: `ACL SETUSER … +info`.",
             )
         ]
     checks = (_check_version, _check_role, *_SERVER_CHECKS)
@@ -115,7 +117,7 @@ def _check_version(server: RedisInfo) -> HealthProblem | None:
 def _check_role(server: RedisInfo) -> HealthProblem | None:
     if server.info.get("role") != "slave":
         return None
-    what = "REDIS_URL leads to a replica, which takes no writes."
+    what = "REDIS_URL points to a replica, which rejects writes."
     return HealthProblem("redis role", what, "Point it to the primary.", grave=True)
 
 
@@ -123,15 +125,17 @@ def _check_eviction(server: RedisInfo) -> HealthProblem | None:
     policy = str(server.info.get("maxmemory_policy", "noeviction"))
     if policy == "noeviction":
         return None
-    what = f"Redis throws keys away when memory runs short ({policy}): alerts may be lost or told twice."
-    return HealthProblem("redis eviction", what, "Set maxmemory-policy to noeviction; share this Redis with no cache.")
+    what = f"Redis evicts keys when memory runs out ({policy}): alerts can be lost or repeated."
+    return HealthProblem(
+        "redis eviction", what, "Set maxmemory-policy to noeviction, and do not share this Redis with a cache."
+    )
 
 
 def _check_persistence(server: RedisInfo) -> HealthProblem | None:
     if server.info.get("aof_enabled") != 0 or server.saves or (server.saves is None and _has_snapshots(server.info)):
         return None
-    what = "Redis keeps nothing on disk: what waits to be told is lost when it restarts."
-    return HealthProblem("redis persistence", what, "Switch on appendonly (best), or snapshots with `save`.")
+    what = "Redis keeps nothing on disk: a restart loses queued alerts."
+    return HealthProblem("redis persistence", what, "Turn on appendonly (best), or snapshots with `save`.")
 
 
 def _has_snapshots(info: Mapping[str, Any]) -> bool:
@@ -147,16 +151,16 @@ def _check_disk(server: RedisInfo) -> HealthProblem | None:
     failed = [name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if server.info.get(name) == "err"]
     if not failed:
         return None
-    what = f"Redis could not write to its disk ({', '.join(failed)}): it refuses writes, or will lose them."
-    return HealthProblem("redis disk", what, "Look at its disk and its log.", grave=True)
+    what = f"Redis could not write to its disk ({', '.join(failed)}): it rejects writes, or will lose them."
+    return HealthProblem("redis disk", what, "Check its disk and its log.", grave=True)
 
 
 def _check_memory(server: RedisInfo) -> HealthProblem | None:
     used, most = int(server.info.get("used_memory", 0)), int(server.info.get("maxmemory", 0))
     if not most or used < NEARLY_FULL_SHARE * most:
         return None
-    what = f"Redis is {100 * used // most} % full ({used >> 20} of {most >> 20} MiB)."
-    return HealthProblem("redis memory", what, "Raise maxmemory, or move what else is kept there.")
+    what = f"Redis is {100 * used // most}% full ({used >> 20} of {most >> 20} MiB)."
+    return HealthProblem("redis memory", what, "Raise maxmemory, or move other data elsewhere.")
 
 
 _SERVER_CHECKS = (_check_eviction, _check_persistence, _check_disk, _check_memory)
@@ -167,12 +171,14 @@ def _check_replicas(server: RedisInfo) -> Iterator[HealthProblem]:
     if server.replicas is None:
         return
     if not server.replicas:
-        what = "No replica follows the primary: what it holds is lost with it."
-        yield HealthProblem("redis replica", what, "Start one, or look why it does not follow.")
+        what = "The primary has no replica: if it is lost, its data is lost."
+        yield HealthProblem("redis replica", what, "Start one, or find out why it does not connect.")
     for address, replica in server.replicas.items():
         if replica is None:
-            what = f"Replica {address} does not answer zofbot, which could not follow it when it takes over."
-            yield HealthProblem("redis replica", what, "Let zofbot reach it under that address, as the same user.")
+            what = f"Replica {address} does not answer: zofbot could not use it after a failover."
+            yield HealthProblem(
+                "redis replica", what, "Make it reachable for zofbot at this address, with the same user."
+            )
             continue
         for problem in (found for check in _SERVER_CHECKS if (found := check(replica))):
             yield replace(problem, what=f"On replica {address}: {problem.what}")
@@ -213,10 +219,10 @@ def explain_unreachable(error: StoreUnavailable) -> HealthProblem:
         causes.append(last.__cause__)  # redis-py wraps a refused password in a ConnectionError
     if any(isinstance(cause, _LOGIN_ERRORS) for cause in causes):
         what, fix = (
-            "Redis refuses zofbot's user or password.",
+            "Redis rejects the user or password.",
             "Correct them in REDIS_URL: redis://user:password@host.",
         )
     else:
         what = f"Redis does not answer ({type(causes[-1]).__name__})."
-        fix = "Look whether it runs, and whether REDIS_URL and TLS (rediss://) are right."
+        fix = "Check that it is running, and that REDIS_URL and TLS (rediss://) are right."
     return HealthProblem("redis", what, fix, grave=True)

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 
-_ACL_FIX = "Give the user what `ACL SETUSER` in docs/operate.md gives."
+_ACL_FIX = "Give the user the permissions of `ACL SETUSER` in docs/operate.md."
 
 _CAUSE_BY_WORD: dict[str, tuple[str, str]] = {
     "OOM": (
-        "Redis has reached its memory limit (maxmemory) and refuses to write.",
-        "Raise maxmemory, or move what else is kept there.",
+        "Redis has reached its memory limit (maxmemory) and rejects writes.",
+        "Raise maxmemory, or move other data elsewhere.",
     ),
-    "MISCONF": ("Redis could not save to its disk and refuses to write.", "Look at its disk and its log."),
-    "READONLY": ("Redis is a replica and refuses to write.", "Point REDIS_URL to the primary."),
+    "MISCONF": ("Redis could not save to its disk and rejects writes.", "Check its disk and its log."),
+    "READONLY": ("Redis is a replica and rejects writes.", "Point REDIS_URL to the primary."),
     "NOREPLICAS": (
-        "Redis refuses to write while too few replicas follow (min-replicas-to-write).",
-        "Look why they do not follow it.",
+        "Redis rejects writes because too few replicas are connected (min-replicas-to-write).",
+        "Find out why they do not connect.",
     ),
-    "NOPERM": ("Redis does not let zofbot's user do this.", _ACL_FIX),
+    "NOPERM": ("Redis does not allow this for zofbot's user.", _ACL_FIX),
 }
 """Cause and fix by the first word of Redis' error (https://redis.io/docs/latest/develop/reference/protocol-spec)."""
 
@@ -59,7 +59,7 @@ def _refusal_word(error: BaseException) -> str:
 
 def _describe_permission(text: str) -> str:
     if command := re.search(r"permissions to run the '([\w|-]{1,40})' command", text):
-        return f"Redis does not let zofbot's user run {command[1].upper()}."
+        return f"Redis does not allow zofbot's user to run {command[1].upper()}."
     if "permissions to access" in text.lower():
-        return "Redis does not let zofbot's user reach the keys of ZOFBOT_NAMESPACE."
+        return "Redis does not allow zofbot's user to access the keys of ZOFBOT_NAMESPACE."
     return ""

@@ -114,9 +114,9 @@ def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> lis
         root = yaml.compose(source, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidFile([f"{name}, line {line}: this is not YAML: {error.problem}."]) from None
+        raise InvalidFile([f"{name}, line {line}: not valid YAML: {error.problem}."]) from None
     except (yaml.YAMLError, UnicodeError):
-        raise InvalidFile([f"{name} is not text in UTF-8 without control characters."]) from None
+        raise InvalidFile([f"{name} must be UTF-8 text without control characters."]) from None
     except RecursionError:
         raise InvalidFile([f"{name} is nested too deeply."]) from None
     reader = _YamlReader(name, ids)
@@ -140,23 +140,25 @@ class _YamlReader:
 
     def read_entries(self, root: yaml.Node | None) -> list[FileEntry]:
         if root is None:
-            self.problems.append(f"{self._name} is empty; `channels: {{}}` would say that no channel is told anything.")
+            self.problems.append(
+                f"{self._name} is empty. `channels: {{}}` with `version: {FILE_VERSION}` removes all subscriptions."
+            )
             return []
         top = self._read_mapping(root, "file", ("version", "channels"), needed=("version", "channels"))
         if "version" in top and self._read_text(top["version"], "version") != str(FILE_VERSION):
-            self._add_problem(_line_number(top["version"]), "version", f"this zofbot reads version {FILE_VERSION}.")
+            self._add_problem(_line_number(top["version"]), "version", f"it must be {FILE_VERSION}.")
         channels = self._read_mapping(top["channels"], "channels", shape="channel") if "channels" in top else {}
         return [entry for channel, node in channels.items() for entry in self._read_channel(channel, node)]
 
     def _read_channel(self, channel: str, node: yaml.Node) -> list[FileEntry]:
         if not isinstance(node, yaml.SequenceNode):
-            self._add_problem(_line_number(node), channel, "it must be a list, each entry beginning with `- filters:`.")
+            self._add_problem(_line_number(node), channel, "it must be a list of entries that start with `- filters:`.")
             return []
         if len(node.value) > MAX_SUBSCRIPTIONS:
             self._add_problem(
                 _line_number(node),
                 channel,
-                f"{len(node.value)} subscriptions are more than the {MAX_SUBSCRIPTIONS} it may have.",
+                f"{len(node.value)} subscriptions; a channel can have {MAX_SUBSCRIPTIONS}.",
             )
         return [entry for item in node.value if (entry := self._read_entry(channel, item))]
 
@@ -181,18 +183,16 @@ class _YamlReader:
     ) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
             self._add_problem(
-                _line_number(node), where, "it must be names and values, as in `zofbot subscriptions export`."
+                _line_number(node), where, "it must have names and values, as in `zofbot subscriptions export`."
             )
             return {}
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             if name in found:
-                self._add_problem(_line_number(key), name, "it stands here twice.")
+                self._add_problem(_line_number(key), name, "it is here twice.")
             elif not name or (known and name not in known):
-                self._add_problem(
-                    _line_number(key), name or where, f"there is no such field; there are {', '.join(known)}."
-                )
+                self._add_problem(_line_number(key), name or where, f"unknown field. Use {', '.join(known)}.")
             else:
                 found[name] = value
             if shape:
@@ -206,7 +206,7 @@ class _YamlReader:
         if not isinstance(node, yaml.ScalarNode):
             self._add_problem(_line_number(node), field, "it must be text.")
         elif node.tag == "tag:yaml.org,2002:null":
-            self._add_problem(_line_number(node), field, "it has no value; leave it out, or write '' for an empty one.")
+            self._add_problem(_line_number(node), field, "it has no value. Leave it out, or write '' for an empty one.")
         else:
             return str(node.value)
         return None
@@ -239,11 +239,11 @@ class _YamlReader:
         counts = Counter((entry.channel, format_filters(entry.subscription)) for entry in entries)
         for entry in entries:
             if entry.id in lines:
-                self._add_problem(entry.line, "id", f"`{entry.id}` stands in line {lines[entry.id]} already.")
+                self._add_problem(entry.line, "id", f"`{entry.id}` is already in line {lines[entry.id]}.")
             elif entry.id is not None:
                 lines[entry.id] = entry.line
             elif counts[entry.channel, format_filters(entry.subscription)] > 1:
-                self._add_problem(entry.line, "filters", "the channel has another entry that says the same.")
+                self._add_problem(entry.line, "filters", "the channel has another entry with the same filters.")
 
 
 def _line_number(node: yaml.Node) -> int:

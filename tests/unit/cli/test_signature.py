@@ -57,7 +57,7 @@ async def test_what_is_not_a_failure_ends_with_a_sentence_that_names_its_line(li
 
 async def test_bytes_that_are_no_text_end_with_a_sentence() -> None:
     ended = await run_with_input(b'{"id": "a", "text": "\xff"}\n')
-    assert (ended.code, ended.err.partition(".")[0]) == (2, "zofbot: Line 1 is not JSON in UTF-8")
+    assert (ended.code, ended.err.partition(".")[0]) == (2, "zofbot: Line 1 is not valid JSON in UTF-8")
 
 
 async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -39,22 +39,22 @@ def test_each_form_is_read(url: str, read: RedisAddress) -> None:
     [
         ("http://host", "must start with redis://"),
         ("redis+sentinels://a/m", "must start with redis://"),
-        ("redis+sentinel://a:1,b:2", "name the service"),
-        ("redis+sentinel://a:1,b:2/?db=0", "name the service"),
+        ("redis+sentinel://a:1,b:2", "service name"),
+        ("redis+sentinel://a:1,b:2/?db=0", "service name"),
         ("redis+sentinel:///mymaster", "host:port"),
         ("redis+sentinel://a:1;b:2/mymaster", "host:port"),
         ("redis+sentinel://a:99999/mymaster", "host:port"),
         ("redis+sentinel://a:0/mymaster", "host:port"),
         ("redis+sentinel://a/mymaster/x", "database must be a number"),
         ("redis+cluster://a,,b", "host:port"),
-        ("redis+cluster://a/1", "no databases"),
+        ("redis+cluster://a/1", "only database 0"),
     ],
 )
 def test_what_is_wrong_is_said_without_repeating_it(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_redis_url(url)
     for secret in ("redis+cluster://me:hunter2@a/1", "redis+sentinel://me:hunter2@a b/x"):
-        with pytest.raises(ValueError, match=r"must|no databases") as caught:
+        with pytest.raises(ValueError, match=r"must|only database 0") as caught:
             parse_redis_url(secret)
         assert "hunter2" not in str(caught.value)
 

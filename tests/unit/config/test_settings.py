@@ -34,8 +34,8 @@ def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("ZOF_BASE_URL", "api.zof.ai", "an address such as"),
-        ("ZOF_BASE_URL", "https://u:p@api.zof.ai", "no user name or password"),
+        ("ZOF_BASE_URL", "api.zof.ai", "a URL such as"),
+        ("ZOF_BASE_URL", "https://u:p@api.zof.ai", "user name or password"),
         ("REDIS_URL", "localhost:6379", "redis://"),
         ("PORT", "http", "PORT is wrong"),
         ("PORT", "70000", "PORT is wrong"),
@@ -43,9 +43,9 @@ def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) ->
         ("ZOF_RUN_URL_TEMPLATE", "https://zof.example/runs", "{run_id}"),
         ("ZOF_RESULT_URL_TEMPLATE", "http://zof.example/{result_id}", "https"),
         ("REDIS_URL", "http://host", "redis+cluster://host:6379"),
-        ("REDIS_URL", "redis+sentinel://host:26379", "name the service"),
+        ("REDIS_URL", "redis+sentinel://host:26379", "service name"),
         ("ZOFBOT_NAMESPACE", "a b", "ZOFBOT_NAMESPACE is wrong"),
-        ("ZOFBOT_RESPONDERS", "U0ANA, @ben", "entry 2 is no id"),
+        ("ZOFBOT_RESPONDERS", "U0ANA, @ben", "entry 2 is not the ID"),
         ("ZOFBOT_OPERATORS", "C0QA", "user group (S0123456789)"),
         ("ZOFBOT_ADMINS", "S0LEADS;U0ANA", "entry 1"),
         ("ZOFBOT_ALLOW_RUNS", "perhaps", "true or false"),

@@ -129,9 +129,9 @@ def test_three_projects_fail_for_one_reason_until_it_is_gone(world: World) -> No
 
 async def test_every_choice_of_the_page_can_be_made(stage: SimulatorServer) -> None:
     shown = await read_state(stage)
-    assert [choice["id"] for choice in shown["happenings"]] == list(SCENARIOS)
+    assert [choice["id"] for choice in shown["scenarios"]] == list(SCENARIOS)
     project = shown["projects"][0]
-    for choice in shown["happenings"]:
+    for choice in shown["scenarios"]:
         asked = {"what": choice["id"], "project": project["id"], "environment": project["environments"][0]}
         assert await post_act(stage, "run", **asked) == {"ok": True}
 

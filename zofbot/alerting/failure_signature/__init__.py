@@ -75,15 +75,16 @@ def _normal_lines(lines: list[str]) -> list[str]:
 
 
 _NOT_THE_CALLER = (
-    "econn", "eai_", "enotfound", "etimedout", "ehostunreach", "enetunreach", "epipe", "emfile", "enospc", "eaddrinuse",
-    "eacces", "err_", "connection refused", "connection reset", "connection was re", "connection is not available",
-    "no route to host", "no such host", "too many clients", "too many connections", "too many open files",
-    "remaining connection slots", "connection pool", "pool exhausted", "pool timeout", "pool limit", "no space left",
-    "out of memory", "outofmemory", "oom", "heap space", "heap out", "certificate", "ssl", "tls", "handshake",
-    "code = unavailable", ": unavailable", ".unavailable", "name resolution", "unknownhost", "browser has", "deadlock",
-    "sqlstate", "relation '", "column '", "<*> /", "get /", "post /", "put /", "patch /", "delete /", "head /", "url: ",
-    "get <", "post <", "put <", "patch <", "delete <", "head <", "locator", "selector", "getby", "by.",
-    "no such element", "never found", "unable to find", "unable to locate",
+    "econn", "eai_", "enotfound", "etimedout", "ehostunreach", "enetunreach", "epipe", "emfile", "enospc",
+    "eaddrinuse", "eacces", "err_", "connection refused", "connection reset", "connection was re",
+    "connection is not available", "no route to host", "no such host", "too many clients", "too many connections",
+    "too many open files", "remaining connection slots", "connection pool", "pool exhausted", "pool timeout",
+    "pool limit", "no space left", "out of memory", "outofmemory", "oom", "heap space", "heap out", "certificate",
+    "ssl", "tls", "handshake", "code = unavailable", ": unavailable", ".unavailable", "name resolution",
+    "unknownhost", "browser has", "deadlock found", "deadlock detected", "deadlock victim", "sqlstate", "relation '",
+    "column '", "<*> /", "get /", "post /", "put /", "patch /", "delete /", "head /", "url: ", "get <", "post <",
+    "put <", "patch <", "delete <", "head <", "locator", "selector", "getby", "by.", "no such element", "never found",
+    "unable to find", "unable to locate",
 )  # fmt: skip
 """Signs that the calling code is not the cause: such failures have the same cause wherever they occur."""
 

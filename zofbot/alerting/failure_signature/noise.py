@@ -89,6 +89,7 @@ _RUNNER_MARKS = re.compile(
     | {_RUNNER}[\#=_-]?\d+\s
     | [A-Za-z][\w.]{{0,60}}(?:-[\w.]{{1,60}}){{0,5}}[_-]\d+(?:\s+\||\s?[>›»▶])\s
     | \#\d+\s?[|:>›-]\s
+    | \[[\w .:-]{{1,40}}\]\s(?=[E>]\s\s)
     )+
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -27,7 +27,7 @@ const FIELDS = {
 const isPlural = (type) => type.startsWith("multi_") || type === "checkboxes";
 
 /** A value as Slack sends it: {type, selected_option: …}; an empty one is null, or [] in a multi-select. */
-export function inSlacksWords(element, answer) {
+export function toSlackValue(element, answer) {
   const [field] = FIELDS[element.type];
   const empty = answer === undefined || answer === null || answer === "";
   return { type: element.type, [field]: empty ? (isPlural(element.type) ? [] : null) : answer };
@@ -56,20 +56,20 @@ export class Answers {
     for (const [blockId, element] of elementsOf(blocks)) {
       if (!FIELDS[element.type]) continue;
       values[blockId] ??= {};
-      values[blockId][element.action_id] = inSlacksWords(element, this.read(blockId, element));
+      values[blockId][element.action_id] = toSlackValue(element, this.read(blockId, element));
     }
     return values;
   }
 
   /** Errors that the Slack client reports itself before submitting: {block_id: sentence}. */
-  complaints(blocks) {
+  clientErrors(blocks) {
     const inputs = blocks.filter((block) => block.type === "input" && block.element && FIELDS[block.element.type]);
-    const pairs = inputs.map((block) => [block.block_id, complaint(block, this.read(block.block_id, block.element))]);
+    const pairs = inputs.map((block) => [block.block_id, clientError(block, this.read(block.block_id, block.element))]);
     return Object.fromEntries(pairs.filter(([, sentence]) => sentence));
   }
 }
 
-function complaint({ element, optional }, answer) {
+function clientError({ element, optional }, answer) {
   const empty = answer === undefined || answer === null || answer === "" || answer.length === 0;
   if (empty) return optional ? null : "Please complete this required field.";
   if (answer.length < element.min_length) return `Please type at least ${element.min_length} characters.`;

@@ -1,7 +1,7 @@
 // HTTP calls to the simulator: read the state, perform actions, receive changes.
 
 /** Fetches the state for one user; null if the user is unknown or the simulator does not answer. */
-export async function look(user) {
+export async function fetchState(user) {
   try {
     const answer = await fetch(`/sim/state?user=${encodeURIComponent(user)}`);
     return answer.ok ? await answer.json() : null;
@@ -11,7 +11,7 @@ export async function look(user) {
 }
 
 /** Performs an action, POST /sim/<what>; never throws: failures are {ok: false, error: "a sentence"}. */
-export async function tell(what, body) {
+export async function post(what, body) {
   try {
     const answer = await fetch(`/sim/${what}`, {
       method: "POST",
@@ -23,7 +23,7 @@ export async function tell(what, body) {
     return {
       ok: false,
       unreachable: true,
-      error: "The simulator cannot be reached. Is the demo still running in its terminal?",
+      error: "The demo is not responding. Check that it is still running in its terminal.",
     };
   }
 }

@@ -2,19 +2,22 @@
 import { avatar } from "./avatar.js";
 import { Composer } from "./composer.js";
 import { h, icon, whileBusy } from "./dom.js";
+import { Drawer, narrowScreen } from "./drawer.js";
 import { renderHeader } from "./header.js";
 import { Home } from "./home.js";
 import { MessageList } from "./messagelist.js";
 import { inChannel, inThread, messageEntries } from "./messages.js";
 import { Modal } from "./modal.js";
 import { Panel } from "./panel.js";
-import { go, here, permalink, recall, remember } from "./route.js";
+import { currentRoute, navigate, permalink, recall, remember } from "./route.js";
 import { Sidebar } from "./sidebar.js";
 import { Slackbot } from "./slackbot.js";
+import { startTheme } from "./theme.js";
+import { toast } from "./toast.js";
 import { Unread } from "./unread.js";
 import { World } from "./world.js";
 
-const ARCHIVED = "This channel is archived: it can be read, but nothing can be written.";
+const ARCHIVED = "This channel is archived: you can read it, but not post in it.";
 
 const $ = (id) => document.getElementById(id);
 
@@ -26,22 +29,31 @@ const world = new World({
 });
 const slackbot = new Slackbot();
 const unread = new Unread();
-const sidebar = new Sidebar({ visit, become: (user) => go({ user, place: here().place }) });
-const panel = new Panel({ tell: actOrToast, close: () => showPanel(false), time: () => world.now });
-const modal = new Modal({ tell: (what, body) => actAt("modal", what, body) });
-const home = new Home({ tell: (what, body) => actAt("home", what, body), redraw: render });
+const sidebar = new Sidebar({
+  visit: (to) => {
+    sidebarDrawer.close();
+    visit(to);
+  },
+  switchUser: (user) => navigate({ user, place: currentRoute().place }),
+  close: () => sidebarDrawer.close(),
+});
+const panel = new Panel({ post: actOrToast, close: () => showPanel(false), time: () => world.now });
+const modal = new Modal({ post: (what, body) => actAt("modal", what, body) });
+const home = new Home({ post: (what, body) => actAt("home", what, body), redraw: render });
+let sidebarDrawer = null;
+let panelDrawer = null;
 const channelList = new MessageList();
 const threadList = new MessageList({ name: "thread-" });
 const composer = new Composer({ send: (text) => send(text, null), dismiss: () => dismiss(place()) });
 const threadComposer = new Composer({
   name: "thread-",
-  send: (text) => send(text, here().thread),
-  dismiss: () => dismiss(here().thread),
+  send: (text) => send(text, currentRoute().thread),
+  dismiss: () => dismiss(currentRoute().thread),
 });
 
 /** The channel or "home" to show: the requested one if the user may see it, else a default. */
 function place() {
-  const asked = here().place;
+  const asked = currentRoute().place;
   const { channels } = world.state;
   if (asked === "home" || channels.some(({ id }) => id === asked)) return asked;
   const open = channels.filter((channel) => !channel.im && !channel.archived);
@@ -57,12 +69,12 @@ const bot = () => ({
 /** Navigates to a channel, to "home", or to "app", the last used of its two tabs. */
 function visit(to) {
   const onApp = place() === "home" || place() === bot().channel?.id;
-  go({ user: world.state.you, place: to !== "app" ? to : onApp ? place() : "home" });
+  navigate({ user: world.state.you, place: to !== "app" ? to : onApp ? place() : "home" });
 }
 
-const openThread = (ts) => go({ user: world.state.you, place: place(), thread: ts });
+const openThread = (ts) => navigate({ user: world.state.you, place: place(), thread: ts });
 
-const closeThread = () => go({ user: world.state.you, place: place() });
+const closeThread = () => navigate({ user: world.state.you, place: place() });
 
 /** Performs an action at a place, where the Slack client's messages about it are then shown. */
 async function actAt(where, what, body) {
@@ -86,12 +98,17 @@ const press = (where) => (message, action, node) =>
 const shortcut = (where) => (message, callback_id, node) =>
   whileBusy(node, () => actAt(where, "shortcut", { channel: message.channel, ts: message.ts, callback_id }));
 
-const shortcuts = (where) => ({ shortcuts: world.state.shortcuts, shortcut: shortcut(where) });
+/** What the messages of a channel, or of one of its threads, need to be drawn and used. */
+function listHost(reader, channel, thread) {
+  const where = thread ?? channel.id;
+  const actions = { openThread, act: press(where), shortcut: shortcut(where), shortcuts: world.state.shortcuts };
+  return { reader, key: [reader.you.id, channel.id, thread].filter(Boolean).join("/"), thread, ...actions };
+}
 
 function dismiss(where) {
   slackbot.attend(where, world.state);
   render();
-  (where === here().thread ? threadComposer : composer).focus();
+  (where === currentRoute().thread ? threadComposer : composer).focus();
 }
 
 async function actOrToast(what, body) {
@@ -100,82 +117,70 @@ async function actOrToast(what, body) {
   return answer;
 }
 
-function toast(text) {
-  const line = h("div", { class: "toast", role: "alert" }, text);
-  $("toasts").replaceChildren(line);
-  setTimeout(() => line.remove(), 6000);
-}
-
 function render() {
   if (!world.state) return;
   const { state } = world;
-  const scene = world.scene(visit);
+  const reader = world.reader(visit);
   const at = place();
-  const channel = scene.channels.get(at) ?? null;
-  const thread = channel && here().thread;
-  unread.look(state, document.visibilityState === "visible" ? at : null);
-  sidebar.update({ state, scene, place: at, bot: bot(), unread: (id) => unread.has(state, id) });
+  const channel = reader.channels.get(at) ?? null;
+  const thread = channel && currentRoute().thread;
+  unread.markRead(state, document.visibilityState === "visible" ? at : null);
+  sidebar.update({ state, reader, place: at, bot: bot(), unread: (id) => unread.has(state, id) });
   renderHeader($("place"), { channel, place: at, bot: bot(), visit });
-  renderConversation(channel, thread, scene);
-  panel.update(state, scene);
-  modal.update(state.modals, scene, slackbot.saysAt("modal", state, false));
+  renderConversation(channel, thread, reader);
+  panel.update(state, reader);
+  modal.update(state.modals, reader, slackbot.messagesAt("modal", state, false));
   $("panel-toggle").classList.toggle("alarmed", state.faults.zof !== "none" || state.faults.slack !== "none");
-  const news = state.channels.some(({ id }) => unread.has(state, id)) ? "● " : "";
-  document.title = `${news}${channel?.name ?? "Home"} · ${state.team} · zofbot demo`;
+  const hasUnread = state.channels.some(({ id }) => unread.has(state, id));
+  $("sidebar-toggle").setAttribute("aria-label", hasUnread ? "Channels, with unread messages" : "Channels");
+  $("sidebar-toggle").classList.toggle("unread", hasUnread);
+  document.title = `${hasUnread ? "● " : ""}${channel?.name ?? "Home"} · ${state.team} · zofbot demo`;
 }
 
-function renderConversation(channel, thread, scene) {
+function renderConversation(channel, thread, reader) {
   $("app").classList.toggle("in-thread", Boolean(thread));
   channelList.element.hidden = composer.element.hidden = !channel;
   home.element.hidden = Boolean(channel);
-  if (channel) renderChannel(channel, scene);
-  else home.update(world.state.home, scene, slackbot.saysAt("home", world.state, true));
-  if (thread) renderThread(channel, thread, scene);
+  if (channel) renderChannel(channel, reader);
+  else home.update(world.state.home, reader, slackbot.messagesAt("home", world.state, true));
+  if (thread) renderThread(channel, thread, reader);
   else threadList.clear();
 }
 
-function renderChannel(channel, scene) {
+function renderChannel(channel, reader) {
   const all = world.state.messages[channel.id] ?? [];
-  const host = { scene, key: `${scene.you.id}/${channel.id}`, thread: null, openThread, act: press(channel.id), ...shortcuts(channel.id) };
+  const host = listHost(reader, channel, null);
   const label = `Message ${channel.im ? "" : "#"}${channel.name}`;
   channelList.show(
     host.key,
     `Messages in ${channel.name}`,
     messageEntries(inChannel(all), all, host),
-    channel.archived ? silence : nothingYet,
+    channel.archived ? archivedAndEmpty : nothingYet,
   );
   composer.update({
     place: host.key,
     label,
     closed: channel.archived ? ARCHIVED : null,
-    notices: slackbot.saysAt(channel.id, world.state, true),
+    notices: slackbot.messagesAt(channel.id, world.state, true),
     world: world.state,
-    scene,
+    reader,
   });
 }
 
-const nothingYet = () =>
-  h(
-    "div",
-    { class: "empty" },
-    avatar({ name: "zofbot", isBot: true }),
-    h(
-      "p",
-      {},
-      "Nothing here yet: type ",
-      h("code", {}, "/zof result res_…"),
-      " to look one up, or ",
-      h("code", {}, "/zof help"),
-      ".",
-    ),
-  );
+const nothingYet = () => {
+  const [lookUp, help] = ["/zof result res_4821", "/zof help"].map((command) => h("code", {}, command));
+  const hint = h("p", {}, "No messages yet. Type ", lookUp, " to look up a result, or ", help, " to see all commands.");
+  return h("div", { class: "empty" }, avatar({ name: "zofbot", isBot: true }), hint);
+};
 
-const silence = () => h("div", { class: "empty" }, h("p", {}, "Nobody ever wrote in this channel."));
+const archivedAndEmpty = () =>
+  h("div", { class: "empty" }, h("p", {}, "No messages. This channel is archived: choose another one."));
 
-function renderThread(channel, root, scene) {
+function renderThread(channel, root, reader) {
   const all = world.state.messages[channel.id] ?? [];
-  const host = { scene, key: `${scene.you.id}/${channel.id}/${root}`, thread: root, openThread, act: press(root), ...shortcuts(root) };
-  const gone = () => h("div", { class: "empty" }, h("p", {}, "There is no such thread for you to see."));
+  const host = listHost(reader, channel, root);
+  const hint = "You cannot see this thread. Close it to return to the channel.";
+  const gone = () => h("div", { class: "empty" }, h("p", {}, hint));
   $("thread-of").textContent = `${channel.im ? "" : "#"}${channel.name}`;
   threadList.show(host.key, "Thread", messageEntries(inThread(all, root), all, host), gone);
   // No commands are suggested: Slack does not allow them in threads.
@@ -183,23 +188,24 @@ function renderThread(channel, root, scene) {
     place: host.key,
     label: "Reply…",
     closed: channel.archived ? ARCHIVED : null,
-    notices: slackbot.saysAt(root, world.state, false),
+    notices: slackbot.messagesAt(root, world.state, false),
     world: { ...world.state, commands: [] },
-    scene,
+    reader,
   });
 }
 
 /** Handles a changed URL: another user or channel, a thread opened or closed. */
-async function moved() {
-  if (here().user !== world.state?.you) await world.refresh();
+async function showRoute() {
+  if (currentRoute().user !== world.state?.you) await world.refresh();
   render();
-  arrive();
+  enterPlace();
 }
 
-function arrive() {
+function enterPlace() {
   if (place() === "home") home.opened(world.state.you);
   else home.left();
-  (here().thread ? threadComposer : composer).focus();
+  // On a touch screen, the focus would open the keyboard.
+  if (!matchMedia("(pointer: coarse)").matches) (currentRoute().thread ? threadComposer : composer).focus();
 }
 
 /** Opens links to messages of this workspace on this page, as Slack does. */
@@ -207,55 +213,48 @@ async function followPermalink(event) {
   const link = permalink(event.target.closest?.("a[href]")?.href ?? "");
   if (!link) return;
   event.preventDefault();
-  go({ user: world.state.you, place: link.place, thread: link.thread });
-  await moved();
+  navigate({ user: world.state.you, place: link.place, thread: link.thread });
+  await showRoute();
   (link.thread ? threadList : channelList).reveal(link.ts);
 }
 
 function showPanel(open) {
+  if (narrowScreen.matches) return open ? panelDrawer.open() : panelDrawer.close();
   $("app").classList.toggle("no-panel", !open);
-  $("panel-toggle").setAttribute("aria-expanded", String(open));
   remember("panel", open ? "open" : "closed");
+  if (!open) $("panel-toggle").focus();
 }
 
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  $("theme-toggle").setAttribute("aria-pressed", String(theme === "dark"));
-}
-
-function toggleTheme() {
-  const isDark = getComputedStyle(document.documentElement).getPropertyValue("--is-dark").trim() === "1";
-  setTheme(isDark ? "light" : "dark");
-  remember("theme", document.documentElement.dataset.theme);
-}
-
-function furnish() {
+function buildPage() {
   $("sidebar").replaceWith(sidebar.element);
   $("panel").replaceWith(panel.element);
   $("conversation").append(channelList.element, home.element, composer.element);
   $("thread").append(threadList.element, threadComposer.element);
   $("thread-close").append(icon("close"));
-  $("theme-toggle").append(icon("moon"));
-  $("panel-toggle").append(icon("panel"), h("span", {}, "Make things happen"));
+  $("panel-toggle").append(icon("panel"), h("span", {}, "Demo controls"));
+  $("sidebar-toggle").append(icon("menu"));
+  sidebarDrawer = new Drawer({ part: sidebar.element, toggle: $("sidebar-toggle"), look: "drawer-left" });
+  panelDrawer = new Drawer({ part: panel.element, toggle: $("panel-toggle"), look: "drawer-bottom" });
   document.body.append(modal.element);
 }
 
 async function start() {
-  furnish();
-  if (recall("theme")) setTheme(recall("theme"));
-  showPanel(recall("panel") ? recall("panel") === "open" : innerWidth >= 1100);
-  $("theme-toggle").addEventListener("click", toggleTheme);
-  $("panel-toggle").addEventListener("click", () => showPanel($("app").classList.contains("no-panel")));
+  buildPage();
+  startTheme($("theme-toggle"));
+  const isPanelOpen = recall("panel") ? recall("panel") === "open" : innerWidth >= 1100;
+  $("app").classList.toggle("no-panel", !isPanelOpen);
+  $("panel-toggle").addEventListener("click", () => showPanel(true));
+  $("sidebar-toggle").addEventListener("click", () => sidebarDrawer.open());
   $("thread-close").addEventListener("click", closeThread);
-  addEventListener("hashchange", moved);
+  addEventListener("hashchange", showRoute);
   addEventListener("click", followPermalink);
   document.addEventListener("visibilitychange", render);
   setInterval(render, 15_000); // updates the clock and relative times
   await world.refresh();
   if (!world.state) return;
   // Without a place in the URL, the default is added to it, so that it stays when the channel is archived.
-  if (!here().place) go({ user: world.state.you, place: place() });
-  arrive();
+  if (!currentRoute().place) navigate({ user: world.state.you, place: place() });
+  enterPlace();
 }
 
 start();

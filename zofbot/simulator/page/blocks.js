@@ -1,16 +1,17 @@
 // Renders Block Kit: every type of block that the bot sends, and a grey box for others.
 // https://docs.slack.dev/reference/block-kit/blocks
 //
-// A `host` is the blocks' context: { scene, answers, surface, errors, act(action, node) }.
+// A `host` is the blocks' context: { reader, answers, surface, errors, act(action, node) }.
 import { chart } from "./chart.js";
 import { control } from "./controls.js";
 import { h, icon } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { decode, mrkdwn, plain, textObject } from "./mrkdwn.js";
 import { richText } from "./richtext.js";
+import { dataTable, table } from "./tables.js";
 
 /** Blocks with ids; missing ones are generated, as Slack does. */
-export const named = (blocks) =>
+export const withIds = (blocks) =>
   blocks.map((block, index) => ({ ...block, block_id: block.block_id ?? `block ${index}` }));
 
 /** One entry per block for reconcile(): in a modal or on Home only changed blocks are redrawn. */
@@ -49,7 +50,7 @@ const unknown = (block) =>
   h(
     "details",
     { class: "unknown" },
-    h("summary", {}, `${block.type ?? "A block without a type"} (not drawn here)`),
+    h("summary", {}, `${block.type ?? "A block without a type"} (not supported by the demo)`),
     h("pre", {}, JSON.stringify(block, null, 2)),
   );
 
@@ -61,12 +62,12 @@ function section(block, host) {
     h(
       "div",
       { class: "section-text" },
-      block.text && h("div", { class: "text" }, textObject(block.text, host.scene)),
+      block.text && h("div", { class: "text" }, textObject(block.text, host.reader)),
       block.fields &&
         h(
           "div",
           { class: "fields" },
-          block.fields.map((field) => h("div", { class: "text" }, textObject(field, host.scene))),
+          block.fields.map((field) => h("div", { class: "text" }, textObject(field, host.reader))),
         ),
     ),
     accessory &&
@@ -80,7 +81,7 @@ function section(block, host) {
 
 const context = (block, host) =>
   (block.elements ?? []).map((element) =>
-    element.type === "image" ? picture(element, "tiny") : h("span", { class: "text" }, textObject(element, host.scene)),
+    element.type === "image" ? picture(element, "tiny") : h("span", { class: "text" }, textObject(element, host.reader)),
   );
 
 const actions = (block, host) => (block.elements ?? []).map((element) => control(element, place(block, host)));
@@ -89,7 +90,7 @@ function image(block, host) {
   return h(
     "figure",
     {},
-    block.title && h("figcaption", {}, textObject(block.title, host.scene)),
+    block.title && h("figcaption", {}, textObject(block.title, host.reader)),
     picture(block, "large"),
   );
 }
@@ -107,25 +108,6 @@ function picture(element, size) {
   );
 }
 
-function table(block, host) {
-  const align = (column) => `align-${block.column_settings?.[column]?.align ?? "left"}`;
-  const cell = (tag) => (one, column) => h(tag, { class: align(column) }, tableCell(one, host));
-  const [head, ...rows] = block.rows ?? [];
-  return h(
-    "table",
-    {},
-    h("thead", {}, h("tr", {}, (head ?? []).map(cell("th")))),
-    h(
-      "tbody",
-      {},
-      rows.map((row) => h("tr", {}, row.map(cell("td")))),
-    ),
-  );
-}
-
-const tableCell = (cell, { scene }) =>
-  cell?.type === "rich_text" ? richText(cell, scene) : String(cell?.text ?? cell?.value ?? "");
-
 function input(block, host) {
   const error = host.errors?.[block.block_id];
   const label = plain(block.label);
@@ -141,12 +123,12 @@ function input(block, host) {
     h(
       "div",
       { class: "label" },
-      textObject(block.label, host.scene),
+      textObject(block.label, host.reader),
       block.optional && h("span", { class: "faint" }, " (optional)"),
     ),
     field,
     error && h("div", { class: "error", id: errorId, role: "alert", data: { testid: "field-error" } }, error),
-    block.hint && h("div", { class: "hint" }, textObject(block.hint, host.scene)),
+    block.hint && h("div", { class: "hint" }, textObject(block.hint, host.reader)),
   ];
 }
 
@@ -155,11 +137,12 @@ const BLOCKS = {
   context,
   actions,
   image,
-  table,
   input,
-  header: (block, { scene }) => h("h3", {}, textObject(block.text, scene)),
+  header: (block, { reader }) => h("h2", {}, textObject(block.text, reader)),
   divider: () => h("hr"),
-  rich_text: (block, { scene }) => richText(block, scene),
+  table: (block, { reader }) => table(block, reader),
+  data_table: (block, { reader }) => dataTable(block, reader),
+  rich_text: (block, { reader }) => richText(block, reader),
   markdown: (block) => markdown(String(block.text ?? "")),
   data_visualization: (block) => chart(block),
 };
@@ -167,11 +150,11 @@ const BLOCKS = {
 /** An old-style attachment: a coloured bar with blocks inside, or a title and some text. */
 export function renderAttachment(attachment, host) {
   const { color, blocks, pretext, title, title_link: href, text, fallback, fields = [], footer } = attachment;
-  const named = { good: "#2fa866", warning: "#f0a324", danger: "#e0344b" }[color];
-  const bar = named ?? (/^#?[0-9a-f]{6}$/i.test(color ?? "") ? `#${color.replace("#", "")}` : "var(--line-strong)");
+  const namedColor = { good: "#2fa866", warning: "#f0a324", danger: "#e0344b" }[color];
+  const bar = namedColor ?? (/^#?[0-9a-f]{6}$/i.test(color ?? "") ? `#${color.replace("#", "")}` : "var(--line-strong)");
   const written = [
-    title && h("div", { class: "attachment-title" }, mrkdwn(href ? `<${href}|${title}>` : title, host.scene)),
-    h("div", { class: "text" }, text || title ? mrkdwn(text ?? "", host.scene) : decode(fallback ?? "")),
+    title && h("div", { class: "attachment-title" }, mrkdwn(href ? `<${href}|${title}>` : title, host.reader)),
+    h("div", { class: "text" }, text || title ? mrkdwn(text ?? "", host.reader) : decode(fallback ?? "")),
     fields.length > 0 &&
       h(
         "div",
@@ -181,14 +164,14 @@ export function renderAttachment(attachment, host) {
             "div",
             {},
             h("strong", {}, field.title ?? ""),
-            h("div", { class: "text" }, mrkdwn(String(field.value ?? ""), host.scene)),
+            h("div", { class: "text" }, mrkdwn(String(field.value ?? ""), host.reader)),
           ),
         ),
       ),
-    footer && h("div", { class: "faint" }, mrkdwn(footer, host.scene)),
+    footer && h("div", { class: "faint" }, mrkdwn(footer, host.reader)),
   ];
   return [
-    pretext && h("div", { class: "text" }, mrkdwn(pretext, host.scene)),
+    pretext && h("div", { class: "text" }, mrkdwn(pretext, host.reader)),
     h("div", { class: "attachment", style: { "--bar": bar } }, blocks?.length ? renderBlocks(blocks, host) : written),
   ];
 }

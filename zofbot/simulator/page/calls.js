@@ -26,15 +26,15 @@ const WORDS = {
 };
 
 /** Entries for reconcile(), newest first. */
-export const zofEntries = (calls, scene) => entries(calls, (call) => zofCall(call, scene));
+export const zofEntries = (calls, reader) => entries(calls, (call) => zofCall(call, reader));
 
 /** Entries for Slack's methods. */
-export const slackEntries = (calls, scene) => entries(calls, (call) => slackCall(call, scene));
+export const slackEntries = (calls, reader) => entries(calls, (call) => slackCall(call, reader));
 
 const entries = (calls, draw) =>
   calls.toReversed().map((call) => ({ key: call.n, print: JSON.stringify(call), build: () => draw(call) }));
 
-function zofCall(call, scene) {
+function zofCall(call, reader) {
   const [tone, words] = verdict(call.status);
   return h(
     "li",
@@ -44,11 +44,11 @@ function zofCall(call, scene) {
       { class: "call-top" },
       h("span", { class: `pill ${tone}` }, words),
       call.fault &&
-        h("span", { class: "pill fault", title: "Made to happen in the Trouble tab" }, `fault: ${call.fault}`),
+        h("span", { class: "pill fault", title: "Chosen in the Faults tab" }, `fault: ${call.fault}`),
       h("span", { class: "ms" }, milliseconds(call.ms)),
     ),
     h("div", { class: "path" }, h("b", {}, call.method), " ", call.path),
-    h("div", { class: "call-foot" }, preciseTime(call.at, scene.you.tz), requestId(call.request_id)),
+    h("div", { class: "call-foot" }, preciseTime(call.at, reader.you.tz), requestId(call.request_id)),
   );
 }
 
@@ -86,8 +86,8 @@ async function copy(text, button) {
   setTimeout(() => button.classList.remove("copied"), 1200);
 }
 
-function slackCall(call, scene) {
-  const channel = call.channel && (scene.channels.get(call.channel)?.name ?? call.channel);
+function slackCall(call, reader) {
+  const channel = call.channel && (reader.channels.get(call.channel)?.name ?? call.channel);
   return h(
     "li",
     { class: "call", data: { testid: "slack-call", n: call.n, method: call.method } },
@@ -100,7 +100,7 @@ function slackCall(call, scene) {
     h(
       "div",
       { class: "call-foot" },
-      preciseTime(call.at, scene.you.tz),
+      preciseTime(call.at, reader.you.tz),
       channel && h("span", { class: "faint" }, `#${channel}`),
     ),
   );

@@ -18,12 +18,12 @@ function secondsUntil(wall, now, tz) {
 }
 
 /** The tab as one entry for reconcile(); `now()` returns the simulated time. */
-export function clockEntry({ you, now }, tell, time) {
+export function clockEntry({ you, now }, post, time) {
   const print = `${you.id} ${Math.floor(now / 60)}`;
-  return { key: "clock", print, build: () => clock(you, now, tell, time) };
+  return { key: "clock", print, build: () => clock(you, now, post, time) };
 }
 
-function clock({ tz }, now, tell, time) {
+function clock({ tz }, now, post, time) {
   const step = ([name, label, seconds]) => {
     const button = h(
       "button",
@@ -31,7 +31,7 @@ function clock({ tz }, now, tell, time) {
         type: "button",
         class: "button",
         data: { testid: `clock-${name}`, field: `clock-${name}` },
-        onclick: () => whileBusy(button, () => tell("clock", { advance: seconds(time(), tz) })),
+        onclick: () => whileBusy(button, () => post("clock", { advance: seconds(time(), tz) })),
       },
       label,
     );
@@ -43,7 +43,7 @@ function clock({ tz }, now, tell, time) {
     h(
       "p",
       { class: "faint" },
-      "Slack, Zof and the bot here live by a time of their own. Move it on to see what waits for an hour come due.",
+      "The demo has its own clock. Move it forward to see reminders, escalations and digests arrive.",
     ),
     h("p", { class: "big" }, wallTime(now, tz)),
     h("p", { class: "faint" }, tz),

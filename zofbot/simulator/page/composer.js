@@ -67,14 +67,14 @@ export class Composer {
   }
 
   /** Sets the place, the commands and names to suggest; `closed` is the reason why typing is not allowed. */
-  update({ place, label, world, closed, notices, scene }) {
+  update({ place, label, world, closed, notices, reader }) {
     this.#world = world;
     if (place !== this.#place) this.#move(place);
     this.box.setAttribute("aria-label", label);
     this.box.placeholder = closed ?? label;
     this.box.disabled = this.button.disabled = Boolean(closed);
     this.element.classList.toggle("closed", Boolean(closed));
-    this.#drawNotices(notices, scene);
+    this.#drawNotices(notices, reader);
     this.#foot();
   }
 
@@ -220,14 +220,14 @@ export class Composer {
     if (answer.unreachable && place === this.#place && !this.box.value) this.#write(text);
   }
 
-  #drawNotices(notices, scene) {
+  #drawNotices(notices, reader) {
     const print = JSON.stringify(notices);
     if (print === this.notice.dataset.print) return;
     this.notice.dataset.print = print;
-    this.notice.replaceChildren(...notices.map((text) => this.#noticeLine(text, scene)));
+    this.notice.replaceChildren(...notices.map((text) => this.#noticeLine(text, reader)));
   }
 
-  #noticeLine(text, scene) {
+  #noticeLine(text, reader) {
     return h(
       "div",
       { class: "notice" },
@@ -237,7 +237,7 @@ export class Composer {
         {},
         h("div", { class: "only-you" }, icon("eye"), "Only visible to you"),
         h("strong", {}, "Slackbot"),
-        h("div", { class: "text" }, mrkdwn(text, scene)),
+        h("div", { class: "text" }, mrkdwn(text, reader)),
       ),
       h(
         "button",

@@ -1,9 +1,9 @@
 // Draws the interactive elements of Block Kit.
 // https://docs.slack.dev/reference/block-kit/block-elements
 //
-// A `host` is an element's context: { scene, answers, blockId, label, live, act, suggest }. `live` elements notify the bot
+// A `host` is an element's context: { reader, answers, blockId, label, live, act, suggest }. `live` elements notify the bot
 // at once, through act(action, node); others keep their value until the modal is submitted.
-import { inSlacksWords } from "./answers.js";
+import { toSlackValue } from "./answers.js";
 import { unixOf, wallOf } from "./dates.js";
 import { confirmed } from "./dialogs.js";
 import { h, icon } from "./dom.js";
@@ -13,7 +13,7 @@ import { plain, safeUrl, textObject } from "./mrkdwn.js";
 /** The element as a DOM node; an unknown type is a labelled grey box. */
 export function control(element, host) {
   const draw = Object.hasOwn(CONTROLS, element.type) ? CONTROLS[element.type] : null;
-  if (!draw) return h("span", { class: "unknown" }, `${element.type ?? "element"} (not drawn here)`);
+  if (!draw) return h("span", { class: "unknown" }, `${element.type ?? "element"} (not supported by the demo)`);
   const node = draw(element, host);
   const target = node.matches("fieldset, button, a, select, input, textarea")
     ? node
@@ -25,7 +25,7 @@ export function control(element, host) {
 const common = (element, host) => ({ block_id: host.blockId, action_id: element.action_id });
 
 async function press(element, host, node, extra) {
-  if (!(await confirmed(element.confirm, host.scene))) return false;
+  if (!(await confirmed(element.confirm, host.reader))) return false;
   await host.act({ type: element.type, ...common(element, host), ...extra }, node);
   return true;
 }
@@ -34,7 +34,7 @@ async function press(element, host, node, extra) {
 async function settle(element, host, node, answer, undo = () => {}) {
   const before = host.answers.read(host.blockId, element);
   host.answers.write(host.blockId, element, answer);
-  if (!host.live || (await press(element, host, node, inSlacksWords(element, answer)))) return;
+  if (!host.live || (await press(element, host, node, toSlackValue(element, answer)))) return;
   host.answers.write(host.blockId, element, before ?? null);
   undo();
 }
@@ -47,8 +47,8 @@ function button(element, host) {
   const props = { class: `button${style}`, "aria-label": label, onclick: () => press(element, host, node, extra) };
   const link = { href, target: "_blank", rel: "noopener noreferrer" };
   const node = href
-    ? h("a", { ...props, ...link }, textObject(element.text, host.scene))
-    : h("button", { ...props, type: "button" }, textObject(element.text, host.scene));
+    ? h("a", { ...props, ...link }, textObject(element.text, host.reader))
+    : h("button", { ...props, type: "button" }, textObject(element.text, host.reader));
   return node;
 }
 
@@ -75,23 +75,23 @@ function overflow(element, host) {
 }
 
 /** The options of a select as {id, label, answer, group}: its own, or the workspace's people and channels. */
-function choices(element, { scene }) {
+function choices(element, { reader }) {
   if (/users_select$/.test(element.type))
-    return [...scene.users.values()].map((user) => ({ id: user.id, label: user.real_name, answer: user.id }));
-  if (/(channels|conversations)_select$/.test(element.type)) return places(element, scene);
+    return [...reader.users.values()].map((user) => ({ id: user.id, label: user.real_name, answer: user.id }));
+  if (/(channels|conversations)_select$/.test(element.type)) return places(element, reader);
   const option = (group) => (one) => ({ id: one.value, label: plain(one.text), answer: one, group });
   if (element.option_groups)
     return element.option_groups.flatMap((group) => group.options.map(option(plain(group.label))));
   return (element.options ?? []).map(option(null));
 }
 
-function places(element, scene) {
+function places(element, reader) {
   const include = /channels_select$/.test(element.type)
     ? ["public"]
     : (element.filter?.include ?? ["public", "private", "im"]);
   const kind = (channel) => (channel.im ? "im" : channel.private ? "private" : "public");
   const outside = (channel) => channel.external && element.filter?.exclude_external_shared_channels;
-  return [...scene.channels.values()]
+  return [...reader.channels.values()]
     .filter((channel) => include.includes(kind(channel)) && !channel.archived && !outside(channel))
     .map((channel) => ({ id: channel.id, label: channel.im ? channel.name : `# ${channel.name}`, answer: channel.id }));
 }
@@ -166,14 +166,14 @@ const externalSelect = (several) => (element, host) => {
 const picker =
   (type, read = (answer) => answer ?? "", write = (text) => text || null) =>
   (element, host) => {
-    const value = () => read(host.answers.read(host.blockId, element), host.scene);
+    const value = () => read(host.answers.read(host.blockId, element), host.reader);
     const node = h("input", {
       type,
       value: value(),
       "aria-label": host.label ?? (plain(element.placeholder) || "Pick"),
     });
     node.addEventListener("change", () =>
-      settle(element, host, node, write(node.value, host.scene), () => {
+      settle(element, host, node, write(node.value, host.reader), () => {
         node.value = value();
       }),
     );
@@ -197,8 +197,8 @@ const tickList = (type) => (element, host) => {
       h(
         "span",
         {},
-        textObject(option.text, host.scene),
-        option.description && h("small", {}, textObject(option.description, host.scene)),
+        textObject(option.text, host.reader),
+        option.description && h("small", {}, textObject(option.description, host.reader)),
       ),
     ),
   );
@@ -230,7 +230,7 @@ const textInput = (type) => (element, host) => {
     host.answers.write(host.blockId, element, node.value);
     // The bot is notified without disabling the field, which would lose the focus.
     if (host.live && triggers.includes("on_character_entered"))
-      press(element, host, document.createElement("span"), inSlacksWords(element, node.value));
+      press(element, host, document.createElement("span"), toSlackValue(element, node.value));
   });
   node.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !host.live || (element.multiline && event.shiftKey)) return;

@@ -4,15 +4,15 @@ import { h } from "./dom.js";
 import { plain, textObject } from "./mrkdwn.js";
 
 /** Resolves to true if the person confirmed; Esc means no. */
-export function confirmed(confirm, scene) {
+export function confirmed(confirm, reader) {
   if (!confirm) return Promise.resolve(true);
   return new Promise((resolve) => {
     const style = confirm.style === "danger" ? "button danger solid" : "button primary";
     const dialog = h(
       "dialog",
-      { class: "sheet small", "aria-label": plain(confirm.title), data: { testid: "confirm" } },
-      h("header", {}, h("h2", {}, textObject(confirm.title, scene))),
-      h("div", { class: "sheet-body" }, textObject(confirm.text, scene)),
+      { class: "dialog small", "aria-label": plain(confirm.title), data: { testid: "confirm" } },
+      h("header", {}, h("h2", {}, textObject(confirm.title, reader))),
+      h("div", { class: "dialog-body" }, textObject(confirm.text, reader)),
       h(
         "footer",
         {},

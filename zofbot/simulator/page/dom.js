@@ -10,15 +10,15 @@ const SVG = "http://www.w3.org/2000/svg";
  * h("button", { class: "primary", data: { testid: "send" }, onclick: send }, "Send")
  */
 export function h(tag, props = {}, ...children) {
-  return furnish(document.createElement(tag), props, children);
+  return setUp(document.createElement(tag), props, children);
 }
 
 /** One SVG element with its properties and children. */
 export function svg(tag, props = {}, ...children) {
-  return furnish(document.createElementNS(SVG, tag), props, children);
+  return setUp(document.createElementNS(SVG, tag), props, children);
 }
 
-function furnish(node, props, children) {
+function setUp(node, props, children) {
   for (const [name, value] of Object.entries(props)) assign(node, name, value);
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
@@ -49,6 +49,7 @@ const ICONS = {
   chevron: "M4.5 6.5L8 10l3.5-3.5",
   down: "M8 3v9.5M4 8.8L8 12.5l4-3.7",
   panel: "M2.5 3h11v10h-11zM9.5 3v10",
+  menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
   moon: "M13 9.6A5.6 5.6 0 016.4 3 5.6 5.6 0 1013 9.6z",
   globe: "M8 2a6 6 0 100 12A6 6 0 008 2zM2 8h12M8 2c2 1.8 2.6 3.8 2.6 6S10 12.2 8 14c-2-1.8-2.6-3.8-2.6-6S6 3.8 8 2z",
 };

@@ -15,7 +15,7 @@ export function renderHeader(bar, { channel, place, bot, visit }) {
 
 function channelHeader(channel) {
   const parts = [
-    h("h2", {}, !channel.im && channelIcon(channel), channel.name),
+    h("h1", {}, !channel.im && channelIcon(channel), channel.name),
     channel.external && h("span", { class: "badge", title: "Shared with another organization" }, "SHARED"),
     h("span", { class: "topic", title: channel.topic }, emojify(channel.topic ?? "")),
     !channel.im && membership(channel.bot_is_member),
@@ -24,7 +24,7 @@ function channelHeader(channel) {
 }
 
 function membership(isMember) {
-  const words = isMember ? "zofbot is here" : "zofbot is not in this channel";
+  const words = isMember ? "zofbot is in this channel" : "zofbot is not in this channel";
   return h(
     "span",
     { class: `membership${isMember ? " here" : ""}`, title: words, data: { testid: "membership" } },
@@ -48,7 +48,7 @@ function appHeader(place, { name, channel }, visit) {
       label,
     );
   return [
-    h("h2", {}, avatar({ name, isBot: true }, "small"), name, h("span", { class: "badge" }, "APP")),
+    h("h1", {}, avatar({ name, isBot: true }, "small"), name, h("span", { class: "badge" }, "APP")),
     h("div", { class: "app-tabs" }, tab("home", "Home", "home"), tab("messages", "Messages", channel?.id)),
   ];
 }

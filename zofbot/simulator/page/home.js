@@ -1,7 +1,7 @@
 // App Home, the bot's own page for each person.
 // https://docs.slack.dev/surfaces/app-home
 import { Answers } from "./answers.js";
-import { blockEntries, named } from "./blocks.js";
+import { blockEntries, withIds } from "./blocks.js";
 import { h, reconcile, whileBusy } from "./dom.js";
 
 /** App Home; opening it notifies the bot, which then publishes the view. */
@@ -12,12 +12,12 @@ export class Home {
   #answers = new Map(); // view id -> Answers
   #openedAs = null;
   #waiting = false;
-  #tell;
+  #post;
   #redraw;
 
-  /** tell(what, body) resolves to {ok, error}, with the user filled in; redraw() causes update(). */
-  constructor({ tell, redraw }) {
-    this.#tell = tell;
+  /** post(what, body) resolves to {ok, error}, with the user filled in; redraw() causes update(). */
+  constructor({ post, redraw }) {
+    this.#post = post;
     this.#redraw = redraw;
     this.element.append(h("div", { class: "home-page" }, this.#trouble, this.#body));
   }
@@ -27,7 +27,7 @@ export class Home {
     if (this.#openedAs === user) return;
     this.#openedAs = user;
     this.#waiting = true;
-    await this.#tell("home");
+    await this.#post("home");
     this.#waiting = false;
     this.#redraw();
   }
@@ -36,25 +36,25 @@ export class Home {
     this.#openedAs = null;
   }
 
-  update(view, scene, says) {
-    this.#trouble.replaceChildren(...says.map((sentence) => h("p", {}, sentence)));
+  update(view, reader, clientMessages) {
+    this.#trouble.replaceChildren(...clientMessages.map((sentence) => h("p", {}, sentence)));
     const waiting = this.#waiting || this.#openedAs === null;
     const entries = view
-      ? this.#entries(view, scene)
+      ? this.#entries(view, reader)
       : [{ key: "empty", print: String(waiting), build: () => empty(waiting) }];
     reconcile(
       this.#body,
-      entries.map((entry) => ({ ...entry, key: `${scene.you.id} ${entry.key}` })),
+      entries.map((entry) => ({ ...entry, key: `${reader.you.id} ${entry.key}` })),
     );
   }
 
-  #entries(view, scene) {
-    const blocks = named(view.blocks);
+  #entries(view, reader) {
+    const blocks = withIds(view.blocks);
     if (!this.#answers.has(view.id)) this.#answers.set(view.id, new Answers());
     const answers = this.#answers.get(view.id);
     const act = (action, node) =>
-      whileBusy(node, () => this.#tell("press", { view_id: view.id, action, values: answers.values(blocks) }));
-    return blockEntries(blocks, { scene, answers, surface: "home", errors: view.errors, act });
+      whileBusy(node, () => this.#post("press", { view_id: view.id, action, values: answers.values(blocks) }));
+    return blockEntries(blocks, { reader, answers, surface: "home", errors: view.errors, act });
   }
 }
 
@@ -63,5 +63,5 @@ const empty = (waiting) =>
     "div",
     { class: "empty", "aria-busy": String(waiting) },
     waiting && h("span", { class: "spinner" }),
-    h("p", {}, waiting ? "Asking zofbot for its Home…" : "zofbot has not published a Home for you yet."),
+    h("p", {}, waiting ? "Loading…" : "Nothing here yet. Open Messages, then come back to try again."),
   );

@@ -22,7 +22,7 @@ function paragraph(piece) {
   const heading = lines[0].match(/^(#{1,6}) (.*)/);
   if (heading)
     return [
-      h(`h${Math.min(heading[1].length + 2, 6)}`, {}, inline(heading[2])),
+      h(`h${Math.min(heading[1].length + 1, 6)}`, {}, inline(heading[2])),
       lines.length > 1 && paragraph(lines.slice(1).join("\n")),
     ];
   if (lines.every((line) => /^\s*[-*+] /.test(line))) return h("ul", {}, items(lines, /^\s*[-*+] /));

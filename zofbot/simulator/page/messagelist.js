@@ -6,7 +6,7 @@ export class MessageList {
   #scroller;
   #more = h(
     "button",
-    { type: "button", class: "news", hidden: true, onclick: () => this.toEnd() },
+    { type: "button", class: "new-messages", hidden: true, onclick: () => this.toEnd() },
     icon("down"),
     "New messages",
   );

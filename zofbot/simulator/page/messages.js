@@ -24,10 +24,10 @@ const repliesTo = (root, messages) =>
 
 /**
  * Entries for reconcile(): day dividers and messages.
- * A `host` has { scene, key, thread: ts|null, openThread(ts), act(message, action, node) }.
+ * A `host` has { reader, key, thread: ts|null, openThread(ts), act(message, action, node) }.
  */
 export function messageEntries(messages, all, host) {
-  const { you, now } = host.scene;
+  const { you, now } = host.reader;
   const entries = [];
   let day = null;
   let last = null;
@@ -69,12 +69,12 @@ function messageEntry(message, compact, replies, host) {
   const json = JSON.stringify(message);
   // Messages with relative dates must be redrawn as time passes.
   const age = json.includes("{ago}")
-    ? Math.floor(host.scene.now / 60)
+    ? Math.floor(host.reader.now / 60)
     : json.includes("_pretty}")
-      ? Math.floor(host.scene.now / 3600)
+      ? Math.floor(host.reader.now / 3600)
       : 0;
   const summary = replies.map((one) => [one.ts, one.user]);
-  const print = JSON.stringify([json, compact, summary, age, host.scene.you.id]);
+  const print = JSON.stringify([json, compact, summary, age, host.reader.you.id]);
   return {
     key: `${message.ephemeral ? "eph " : ""}${message.ts}`,
     print,
@@ -83,15 +83,15 @@ function messageEntry(message, compact, replies, host) {
 }
 
 function renderMessage(message, compact, replies, host) {
-  const { scene } = host;
-  const author = authorOf(message, scene);
+  const { reader } = host;
+  const author = authorOf(message, reader);
   const at = Number(message.ts);
-  const time = h("time", { class: "stamp", title: fullTime(at, scene.you.tz) }, clockTime(at, scene.you.tz));
+  const time = h("time", { class: "stamp", title: fullTime(at, reader.you.tz) }, clockTime(at, reader.you.tz));
   return h(
     "article",
     {
       class: `message${compact ? " compact" : ""}${message.ephemeral ? " ephemeral" : ""}`,
-      "aria-label": `${author.name}, ${clockTime(at, scene.you.tz)}`,
+      "aria-label": `${author.name}, ${clockTime(at, reader.you.tz)}`,
       data: {
         testid: "message",
         ts: message.ts,
@@ -106,7 +106,7 @@ function renderMessage(message, compact, replies, host) {
         "div",
         { class: "only-you" },
         icon("reply"),
-        "replied to a ",
+        "Replied to a ",
         h("button", { class: "plain", type: "button", onclick: () => host.openThread(message.thread_ts) }, "thread"),
       ),
     h("div", { class: "gutter" }, compact ? time : avatar(author)),
@@ -156,13 +156,13 @@ function renderMessage(message, compact, replies, host) {
 function content(message, host) {
   const answers = answersOf(`${host.key}/${message.ts}`);
   const blockHost = {
-    scene: host.scene,
+    reader: host.reader,
     answers,
     surface: "message",
     act: (action, node) => host.act(message, action, node),
   };
   const blocks = message.blocks?.length ? renderBlocks(message.blocks, blockHost) : null;
-  const text = !blocks && message.text && h("div", { class: "text" }, mrkdwn(message.text, host.scene));
+  const text = !blocks && message.text && h("div", { class: "text" }, mrkdwn(message.text, host.reader));
   const drawn = [
     blocks ?? text,
     message.edited && h("span", { class: "edited" }, "(edited)"),
@@ -183,7 +183,7 @@ function folded(drawn) {
         more.remove();
       },
     },
-    "See all of it",
+    "Show more",
   );
   return [box, more];
 }
@@ -195,8 +195,8 @@ function answersOf(key) {
   return kept.get(key);
 }
 
-function threadSummary(root, replies, { scene, openThread }) {
-  const authors = [...new Map(replies.map((one) => [one.user, authorOf(one, scene)])).values()].slice(0, 4);
+function threadSummary(root, replies, { reader, openThread }) {
+  const authors = [...new Map(replies.map((one) => [one.user, authorOf(one, reader)])).values()].slice(0, 4);
   const last = Number(replies.at(-1).ts);
   return h(
     "button",
@@ -208,13 +208,13 @@ function threadSummary(root, replies, { scene, openThread }) {
     },
     authors.map((author) => avatar(author, "mini")),
     h("b", {}, replies.length === 1 ? "1 reply" : `${replies.length} replies`),
-    h("span", { class: "faint" }, `Last reply ${dayAndTime(last, scene.you.tz, scene.now)}`),
+    h("span", { class: "faint" }, `Last reply ${dayAndTime(last, reader.you.tz, reader.now)}`),
   );
 }
 
 /** The author of a message, also if the state does not contain that user. */
-function authorOf(message, scene) {
-  const user = scene.users.get(message.user);
+function authorOf(message, reader) {
+  const user = reader.users.get(message.user);
   const isBot = message.bot || user?.kind === "bot";
   const name = (isBot && message.username) || user?.real_name || message.username || message.user || "Someone";
   const badge = isBot ? "APP" : { guest: "GUEST", external: "EXTERNAL" }[user?.kind];

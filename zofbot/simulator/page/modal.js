@@ -1,7 +1,7 @@
 // The bot's modals.
 // https://docs.slack.dev/surfaces/modals
 import { Answers } from "./answers.js";
-import { blockEntries, named } from "./blocks.js";
+import { blockEntries, withIds } from "./blocks.js";
 import { h, icon, reconcile, whileBusy } from "./dom.js";
 import { plain } from "./mrkdwn.js";
 
@@ -9,16 +9,16 @@ import { plain } from "./mrkdwn.js";
 export class Modal {
   #view = null;
   #answers = new Map(); // view id -> Answers
-  #complaints = {}; // errors reported by the client before submitting
+  #clientErrors = {}; // errors reported by the client before submitting
   #gone = new Set(); // dismissed here, but not yet in the state
-  #tell;
-  #scene = null;
+  #post;
+  #reader = null;
 
-  /** tell(what, body) resolves to {ok, error}, with the user filled in. */
-  constructor({ tell }) {
-    this.#tell = tell;
+  /** post(what, body) resolves to {ok, error}, with the user filled in. */
+  constructor({ post }) {
+    this.#post = post;
     this.title = h("h2", { id: "modal-title" });
-    this.body = h("div", { class: "sheet-body blocks" });
+    this.body = h("div", { class: "dialog-body blocks" });
     this.trouble = h("div", { class: "error", role: "alert" });
     this.cancel = h("button", { type: "button", class: "button", onclick: () => this.element.close() });
     this.submit = h("button", { type: "submit", class: "button primary", data: { testid: "modal-submit" } });
@@ -46,30 +46,30 @@ export class Modal {
       this.body,
       h("footer", {}, this.trouble, this.cancel, this.submit),
     );
-    this.element = h("dialog", { class: "sheet", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
+    this.element = h("dialog", { class: "dialog", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
     this.element.addEventListener("close", (event) => {
       // The event is delayed: the bot may have opened another modal by then.
       if (event.target === this.element && !this.element.open) this.#dismissed();
     });
   }
 
-  /** Shows the topmost of `modals`; `says` are the Slack client's messages about the last action. */
-  update(modals, scene, says) {
-    this.#scene = scene;
+  /** Shows the topmost of `modals`; `clientMessages` are the Slack client's messages about the last action. */
+  update(modals, reader, clientMessages) {
+    this.#reader = reader;
     const view = modals.filter(({ id }) => !this.#gone.has(id)).at(-1) ?? null;
     const isNew = view?.id !== this.#view?.id;
     for (const id of this.#answers.keys()) if (!modals.some((one) => one.id === id)) this.#answers.delete(id);
-    this.#view = view && { ...view, blocks: named(view.blocks) };
+    this.#view = view && { ...view, blocks: withIds(view.blocks) };
     if (!view) return this.element.open && this.element.close();
     if (isNew) this.#begin();
     this.#draw();
-    this.trouble.replaceChildren(...says.map((sentence) => h("p", {}, sentence)));
+    this.trouble.replaceChildren(...clientMessages.map((sentence) => h("p", {}, sentence)));
     if (!this.element.open) this.element.showModal();
     if (isNew) this.#focusFirst();
   }
 
   #begin() {
-    this.#complaints = {};
+    this.#clientErrors = {};
     this.body.replaceChildren();
     this.body.scrollTop = 0;
   }
@@ -81,13 +81,13 @@ export class Modal {
     this.submit.hidden = !submit;
     this.submit.textContent = plain(submit);
     const host = {
-      scene: this.#scene,
+      reader: this.#reader,
       answers: this.#own(),
       surface: "modal",
-      errors: { ...errors, ...this.#complaints },
+      errors: { ...errors, ...this.#clientErrors },
       act: (action, node) => this.#act(action, node),
       suggest: (element, block_id, typed) =>
-        this.#tell("suggest", { view_id: this.#view.id, block_id, action_id: element.action_id, typed }),
+        this.#post("suggest", { view_id: this.#view.id, block_id, action_id: element.action_id, typed }),
     };
     reconcile(this.body, blockEntries(blocks, host));
   }
@@ -99,23 +99,25 @@ export class Modal {
   }
 
   #focusFirst() {
-    const field = this.body.querySelector("[autofocus]") ?? this.body.querySelector("input, textarea, select, button");
+    const field = ["[autofocus]", "input, textarea, select, .multi", "button"]
+      .map((selector) => this.body.querySelector(selector))
+      .find(Boolean);
     (field ?? (this.submit.hidden ? this.cancel : this.submit)).focus();
   }
 
   async #act(action, node) {
     const { id, blocks } = this.#view;
     const values = this.#own().values(blocks);
-    await whileBusy(node, () => this.#tell("press", { view_id: id, action, values }));
+    await whileBusy(node, () => this.#post("press", { view_id: id, action, values }));
   }
 
   async #submit() {
     const { id, blocks, submit } = this.#view;
     if (!submit || this.submit.disabled) return;
-    this.#complaints = this.#own().complaints(blocks);
+    this.#clientErrors = this.#own().clientErrors(blocks);
     this.#draw();
-    if (!Object.keys(this.#complaints).length) {
-      await whileBusy(this.submit, () => this.#tell("submit", { view_id: id, values: this.#own().values(blocks) }));
+    if (!Object.keys(this.#clientErrors).length) {
+      await whileBusy(this.submit, () => this.#post("submit", { view_id: id, values: this.#own().values(blocks) }));
     }
     this.body.querySelector("[aria-invalid]")?.focus();
   }
@@ -125,6 +127,6 @@ export class Modal {
     if (!view) return; // the bot closed it
     this.#gone.add(view.id);
     this.#view = null;
-    await this.#tell("dismiss", { view_id: view.id });
+    await this.#post("dismiss", { view_id: view.id });
   }
 }

@@ -1,7 +1,7 @@
 // Renders Slack's mrkdwn and plain_text as DOM nodes.
 // https://docs.slack.dev/messaging/formatting-message-text/
 //
-// A `scene` is the reader's context: { you, users, groups, channels, now, visit }, the first four from the world's state.
+// A `reader` is the reader's context: { you, users, groups, channels, now, visit }, the first four from the world's state.
 import { fillTokens, fullTime } from "./dates.js";
 import { h, icon } from "./dom.js";
 import { emojify, emojiText } from "./emoji.js";
@@ -12,35 +12,35 @@ const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
 export const decode = (text) => text.replace(/&(amp|lt|gt);/g, (entity) => ENTITIES[entity]);
 
 /** Nodes for a text object, {type: "mrkdwn"|"plain_text", text}. */
-export function textObject(object, scene) {
+export function textObject(object, reader) {
   if (!object) return [];
   const text = String(object.text ?? "");
-  return object.type === "mrkdwn" ? mrkdwn(text, scene) : emojify(decode(text));
+  return object.type === "mrkdwn" ? mrkdwn(text, reader) : emojify(decode(text));
 }
 
 /** A plain_text object as a string, for options and placeholders. */
 export const plain = (object) => emojiText(decode(String(object?.text ?? "")));
 
 /** Nodes for a mrkdwn string: code blocks first, then quotes, then inline markup. */
-export function mrkdwn(text, scene) {
+export function mrkdwn(text, reader) {
   const nodes = [];
   for (const [index, part] of text.split(/```([\s\S]+?)```/).entries()) {
-    if (index % 2) nodes.push(h("pre", {}, code(part.replace(/^\n|\n$/g, ""), scene)));
+    if (index % 2) nodes.push(h("pre", {}, code(part.replace(/^\n|\n$/g, ""), reader)));
     // The line break beside a code fence belongs to the fence.
-    else nodes.push(...quotes(index ? part.replace(/^\n/, "") : part, scene));
+    else nodes.push(...quotes(index ? part.replace(/^\n/, "") : part, reader));
   }
   return nodes;
 }
 
 const QUOTED = /^(?:&gt;|>) ?/;
 
-function quotes(text, scene) {
+function quotes(text, reader) {
   const nodes = [];
   let quote = [];
   let lines = [];
   const flush = () => {
-    if (lines.length) nodes.push(...inline(lines.join("\n"), scene));
-    if (quote.length) nodes.push(h("blockquote", {}, inline(quote.join("\n"), scene)));
+    if (lines.length) nodes.push(...inline(lines.join("\n"), reader));
+    if (quote.length) nodes.push(h("blockquote", {}, inline(quote.join("\n"), reader)));
     lines = [];
     quote = [];
   };
@@ -71,20 +71,20 @@ const INLINE = new RegExp(
 const MARKS = ["strong", "em", "s"];
 
 /** Nodes for inline markup; also used inside bold, italic and struck text. */
-function inline(text, scene) {
+function inline(text, reader) {
   const nodes = [];
   let from = 0;
   for (const match of text.matchAll(INLINE)) {
     const [whole, angle, tick, bold, italic, struck, url] = match;
     nodes.push(...emojify(decode(text.slice(from, match.index))));
     from = match.index + whole.length;
-    if (angle) nodes.push(reference(angle, scene));
-    else if (tick) nodes.push(h("code", {}, code(tick, scene)));
+    if (angle) nodes.push(reference(angle, reader));
+    else if (tick) nodes.push(h("code", {}, code(tick, reader)));
     else if (url) nodes.push(link(decode(url), decode(url)));
     else {
       const inner = [bold, italic, struck];
       const which = inner.findIndex((content) => content !== undefined);
-      nodes.push(h(MARKS[which], {}, inline(inner[which], scene)));
+      nodes.push(h(MARKS[which], {}, inline(inner[which], reader)));
     }
   }
   nodes.push(...emojify(decode(text.slice(from))));
@@ -92,37 +92,37 @@ function inline(text, scene) {
 }
 
 /** Code without marks and emoji; Slack resolves links and mentions even there. */
-function code(text, scene) {
-  return text.split(/<([^<>\n]+)>/).map((part, index) => (index % 2 ? reference(part, scene) : decode(part)));
+function code(text, reader) {
+  return text.split(/<([^<>\n]+)>/).map((part, index) => (index % 2 ? reference(part, reader) : decode(part)));
 }
 
 /** Renders <...>: a person, a channel, a group, everyone, a date, or a link. */
-function reference(inside, scene) {
+function reference(inside, reader) {
   const bar = inside.indexOf("|");
   const [target, label] = bar < 0 ? [inside, ""] : [inside.slice(0, bar), decode(inside.slice(bar + 1))];
-  if (target.startsWith("@")) return person(target.slice(1), scene, label);
-  if (target.startsWith("#")) return channel(target.slice(1), scene, label);
-  if (target.startsWith("!subteam^")) return group(target.slice(9), scene, label);
-  if (target.startsWith("!date^")) return date(target, label, scene);
+  if (target.startsWith("@")) return person(target.slice(1), reader, label);
+  if (target.startsWith("#")) return channel(target.slice(1), reader, label);
+  if (target.startsWith("!subteam^")) return group(target.slice(9), reader, label);
+  if (target.startsWith("!date^")) return date(target, label, reader);
   if (/^!(channel|here|everyone)$/.test(target)) return everyone(target.slice(1));
   if (target.startsWith("!")) return document.createTextNode(label || `<${target}>`);
   return link(decode(target), label || decode(target)) ?? document.createTextNode(decode(`<${inside}>`));
 }
 
 /** A mention of a person, yellow when it is you. */
-export function person(id, scene, label = "") {
-  const name = scene.users.get(id)?.real_name || label || id;
+export function person(id, reader, label = "") {
+  const name = reader.users.get(id)?.real_name || label || id;
   return h(
     "span",
-    { class: id === scene.you.id ? "mention mention-you" : "mention", title: id },
+    { class: id === reader.you.id ? "mention mention-you" : "mention", title: id },
     `@${name.replace(/^@/, "")}`,
   );
 }
 
 /** A link to a channel, or a placeholder for one that the reader may not see. */
-export function channel(id, scene, label = "") {
-  const known = scene.channels.get(id);
-  if (known) return h("button", { class: "mention", type: "button", onclick: () => scene.visit(id) }, `#${known.name}`);
+export function channel(id, reader, label = "") {
+  const known = reader.channels.get(id);
+  if (known) return h("button", { class: "mention", type: "button", onclick: () => reader.visit(id) }, `#${known.name}`);
   return h(
     "span",
     { class: "mention", title: id },
@@ -131,26 +131,26 @@ export function channel(id, scene, label = "") {
 }
 
 /** A user group; highlighted, because a real one would notify its members. */
-export const group = (id, scene, label = "") =>
+export const group = (id, reader, label = "") =>
   h(
     "span",
     { class: "mention mention-loud", title: id },
-    `@${(scene.groups.get(id)?.handle || label || id).replace(/^@/, "")}`,
+    `@${(reader.groups.get(id)?.handle || label || id).replace(/^@/, "")}`,
   );
 
 /** @channel, @here, @everyone: highlighted too, so that an injected one is noticed. */
 export const everyone = (range) => h("span", { class: "mention mention-loud" }, `@${range}`);
 
-function date(target, fallback, scene) {
+function date(target, fallback, reader) {
   const [, unix, pattern = "", url] = target.split("^");
-  return moment(Number(unix), decode(pattern), scene, fallback, url && decode(url));
+  return moment(Number(unix), decode(pattern), reader, fallback, url && decode(url));
 }
 
 /** A date in the reader's time zone; the full date is the tooltip. */
-export function moment(unix, pattern, scene, fallback = "", url = null) {
-  const text = fillTokens(unix, pattern, scene.you.tz, scene.now);
+export function moment(unix, pattern, reader, fallback = "", url = null) {
+  const text = fillTokens(unix, pattern, reader.you.tz, reader.now);
   if (text === null) return document.createTextNode(fallback);
-  const time = h("time", { title: fullTime(unix, scene.you.tz), datetime: new Date(unix * 1000).toISOString() }, text);
+  const time = h("time", { title: fullTime(unix, reader.you.tz), datetime: new Date(unix * 1000).toISOString() }, text);
   return (url && link(url, time)) || time;
 }
 

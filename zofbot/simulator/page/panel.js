@@ -1,38 +1,38 @@
-// The panel "Make things happen": runs, faults, the clock, and the bot's calls to Zof and Slack.
+// The panel "Demo controls": runs, faults, the clock, and the bot's calls to Zof and Slack.
 import { slackEntries, zofEntries } from "./calls.js";
 import { clockEntry } from "./clock.js";
 import { h, icon, reconcile } from "./dom.js";
-import { Happenings } from "./happenings.js";
-import { Trouble } from "./trouble.js";
+import { RunControls } from "./runs.js";
+import { FaultControls } from "./faults.js";
 
-const TITLE = "Make things happen";
+const TITLE = "Demo controls";
 
 const TABS = [
   ["runs", "Runs"],
-  ["trouble", "Trouble"],
+  ["faults", "Faults"],
   ["clock", "Clock"],
   ["zof", "Zof calls"],
   ["slack", "Slack calls"],
 ];
 
 export class Panel {
-  #tell;
+  #post;
   #tab = "runs";
   #state = null;
-  #scene = null;
+  #reader = null;
   #tabs = new Map();
   #body = h("div", { class: "panel-body", role: "tabpanel", tabindex: "0", id: "panel-body" });
-  #happenings;
-  #trouble;
+  #runs;
+  #faults;
   #time;
 
-  /** tell(what, body) resolves to {ok, error}; close() closes the panel; time() returns the simulated time. */
-  constructor({ tell, close, time }) {
-    const redraw = () => this.update(this.#state, this.#scene);
-    this.#tell = tell;
+  /** post(what, body) resolves to {ok, error}; close() closes the panel; time() returns the simulated time. */
+  constructor({ post, close, time }) {
+    const redraw = () => this.update(this.#state, this.#reader);
+    this.#post = post;
     this.#time = time;
-    this.#happenings = new Happenings({ tell, redraw });
-    this.#trouble = new Trouble({ tell, redraw });
+    this.#runs = new RunControls({ post, redraw });
+    this.#faults = new FaultControls({ post, redraw });
     const bar = h(
       "div",
       { class: "tabs", role: "tablist", "aria-label": TITLE, onkeydown: (event) => this.#key(event) },
@@ -50,7 +50,7 @@ export class Panel {
           {
             type: "button",
             class: "icon-button",
-            "aria-label": "Hide this panel",
+            "aria-label": "Close demo controls",
             data: { testid: "panel-close" },
             onclick: close,
           },
@@ -58,7 +58,7 @@ export class Panel {
         ),
       ),
       bar,
-      this.#trouble.health,
+      this.#faults.health,
       this.#body,
     );
   }
@@ -89,19 +89,19 @@ export class Panel {
 
   #open(id) {
     this.#tab = id;
-    this.update(this.#state, this.#scene);
+    this.update(this.#state, this.#reader);
     this.#body.scrollTop = 0;
   }
 
-  update(state, scene) {
+  update(state, reader) {
     this.#state = state;
-    this.#scene = scene;
+    this.#reader = reader;
     for (const [id, tab] of this.#tabs) {
       tab.setAttribute("aria-selected", String(id === this.#tab));
       tab.tabIndex = id === this.#tab ? 0 : -1;
     }
-    this.#happenings.update(state);
-    this.#trouble.update(state, this.#tab === "trouble");
+    this.#runs.update(state);
+    this.#faults.update(state, this.#tab === "faults");
     reconcile(this.#body, [this.#page()]);
     const list = this.#body.querySelector("ul.calls");
     if (list) reconcile(list, this.#calls());
@@ -109,19 +109,19 @@ export class Panel {
 
   #calls() {
     return this.#tab === "zof"
-      ? zofEntries(this.#state.zof_calls, this.#scene)
-      : slackEntries(this.#state.slack_calls, this.#scene);
+      ? zofEntries(this.#state.zof_calls, this.#reader)
+      : slackEntries(this.#state.slack_calls, this.#reader);
   }
 
   /** The open tab as one entry for reconcile(); the lists of calls are updated inside it. */
   #page() {
-    if (this.#tab === "runs") return this.#happenings.entry();
-    if (this.#tab === "trouble") return this.#trouble.entry();
-    if (this.#tab === "clock") return clockEntry(this.#scene, this.#tell, this.#time);
+    if (this.#tab === "runs") return this.#runs.entry();
+    if (this.#tab === "faults") return this.#faults.entry();
+    if (this.#tab === "clock") return clockEntry(this.#reader, this.#post, this.#time);
     const calls = this.#tab === "zof" ? this.#state.zof_calls : this.#state.slack_calls;
     if (!calls.length) return { key: `${this.#tab} none`, print: "", build: () => this.#noCalls() };
     return {
-      key: `${this.#tab} ${this.#scene.you.id}`,
+      key: `${this.#tab} ${this.#reader.you.id}`,
       print: "",
       build: () => h("ul", { class: "calls", "aria-label": TABS.find(([id]) => id === this.#tab)[1] }),
     };
@@ -130,8 +130,8 @@ export class Panel {
   #noCalls() {
     const hint =
       this.#tab === "zof"
-        ? ["Nothing asked of Zof yet: type ", h("code", {}, "/zof result res_…"), " and watch."]
-        : ["The bot has not called Slack yet."];
+        ? ["No calls to Zof yet. Type ", h("code", {}, "/zof result res_4821"), " to make one."]
+        : ["No calls to Slack yet. Type ", h("code", {}, "/zof help"), " to make one."];
     return h("div", { class: "empty" }, h("p", {}, hint));
   }
 }

@@ -5,16 +5,16 @@ import { emojify, emojiText } from "./emoji.js";
 import { channel, everyone, group, link, moment, person } from "./mrkdwn.js";
 
 /** The whole block. */
-export const richText = (block, scene) =>
+export const richText = (block, reader) =>
   h(
     "div",
     { class: "rich-text" },
-    (block.elements ?? []).map((part) => paragraph(part, scene)),
+    (block.elements ?? []).map((part) => paragraph(part, reader)),
   );
 
 const PARAGRAPHS = {
-  rich_text_section: (part, scene) => h("div", {}, leaves(part, scene)),
-  rich_text_quote: (part, scene) => h("blockquote", {}, leaves(part, scene)),
+  rich_text_section: (part, reader) => h("div", {}, leaves(part, reader)),
+  rich_text_quote: (part, reader) => h("blockquote", {}, leaves(part, reader)),
   // Shortcodes are not replaced: a log line with :x: is shown as it is.
   rich_text_preformatted: (part) =>
     h(
@@ -25,14 +25,14 @@ const PARAGRAPHS = {
   rich_text_list: list,
 };
 
-function paragraph(part, scene) {
+function paragraph(part, reader) {
   const render = Object.hasOwn(PARAGRAPHS, part.type) ? PARAGRAPHS[part.type] : null;
-  return render ? render(part, scene) : unknown(part);
+  return render ? render(part, reader) : unknown(part);
 }
 
-function list(part, scene) {
+function list(part, reader) {
   const ordered = part.style === "ordered";
-  const items = (part.elements ?? []).map((item) => h("li", {}, leaves(item, scene)));
+  const items = (part.elements ?? []).map((item) => h("li", {}, leaves(item, reader)));
   const props = {
     class: `indent-${Math.min(part.indent ?? 0, 8)}`,
     start: ordered && part.offset ? part.offset + 1 : null,
@@ -40,26 +40,26 @@ function list(part, scene) {
   return h(ordered ? "ol" : "ul", props, items);
 }
 
-const leaves = (part, scene) => (part.elements ?? []).map((leaf) => styled(leaf, scene));
+const leaves = (part, reader) => (part.elements ?? []).map((leaf) => styled(leaf, reader));
 
 const LEAVES = {
   text: (leaf) => emojify(String(leaf.text ?? "")),
   link: (leaf) => link(leaf.url, leaf.text || leaf.url) ?? (leaf.text || leaf.url),
-  user: (leaf, scene) => person(leaf.user_id, scene),
-  usergroup: (leaf, scene) => group(leaf.usergroup_id, scene),
-  channel: (leaf, scene) => channel(leaf.channel_id, scene),
+  user: (leaf, reader) => person(leaf.user_id, reader),
+  usergroup: (leaf, reader) => group(leaf.usergroup_id, reader),
+  channel: (leaf, reader) => channel(leaf.channel_id, reader),
   emoji: (leaf) => emojify(`:${leaf.name}:`),
-  date: (leaf, scene) => moment(leaf.timestamp, leaf.format, scene, leaf.fallback, leaf.url),
+  date: (leaf, reader) => moment(leaf.timestamp, leaf.format, reader, leaf.fallback, leaf.url),
   broadcast: (leaf) => everyone(leaf.range),
   color: (leaf) => [h("span", { class: "swatch", style: { background: leaf.value } }), leaf.value],
 };
 
 const STYLES = { bold: "strong", italic: "em", strike: "s", underline: "u", code: "code" };
 
-function styled(leaf, scene) {
-  let content = Object.hasOwn(LEAVES, leaf.type) ? LEAVES[leaf.type](leaf, scene) : unknown(leaf);
+function styled(leaf, reader) {
+  let content = Object.hasOwn(LEAVES, leaf.type) ? LEAVES[leaf.type](leaf, reader) : unknown(leaf);
   for (const [style, tag] of Object.entries(STYLES)) if (leaf.style?.[style]) content = h(tag, {}, content);
   return content;
 }
 
-const unknown = (part) => h("span", { class: "unknown" }, emojiText(`${part.type ?? "nothing"} (not drawn here)`));
+const unknown = (part) => h("span", { class: "unknown" }, emojiText(`${part.type ?? "nothing"} (not supported by the demo)`));

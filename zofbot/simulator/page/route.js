@@ -2,18 +2,18 @@
 // so the back button, a reload and a shared link work as expected.
 
 /** #/U0ANA/C0QA/1795467000.000100 -> { user, place, thread }; missing parts are null. */
-export function here() {
+export function currentRoute() {
   const [, user, place, thread] = location.hash.split("/").map(decodeURIComponent);
   return { user: user || recall("user"), place: place || null, thread: thread || null };
 }
 
 /** Navigates; a `hashchange` event follows if the place changes. */
-export function go({ user, place, thread }) {
+export function navigate({ user, place, thread }) {
   remember("user", user);
   location.hash = `#/${[user, place, thread].filter(Boolean).map(encodeURIComponent).join("/")}`;
 }
 
-/** The arguments of go() for a link to a message of the simulated workspace; null for any other URL. */
+/** The arguments of navigate() for a link to a message of the simulated workspace; null for any other URL. */
 export function permalink(url) {
   const found = url.match(/^https:\/\/\w+\.slack\.example\/archives\/(\w+)\/p(\d+)(\d{6})(?:\?thread_ts=([\d.]+))?/);
   if (!found) return null;

@@ -9,24 +9,26 @@ const KINDS = { member: "Member", guest: "Guest", external: "External" };
 export const channelIcon = (channel) => icon(channel.archived ? "archive" : channel.private ? "lock" : "hash");
 
 export class Sidebar {
-  #team = h("h1", {});
+  #team = h("strong", { class: "team" });
   #channels = h("ul", { "aria-label": "Channels" });
   #directs = h("ul", { "aria-label": "Direct messages" });
   #apps = h("ul", { "aria-label": "Apps" });
   #directHeading = h("h2", {}, "Direct messages");
   #face = h("span", { class: "face" });
-  #who = h("select", { "aria-label": "Who you are", data: { testid: "user-switch" } });
+  #who = h("select", { "aria-label": "You are", data: { testid: "user-switch" } });
   #kind = h("small", {});
   #clock = h("span", { data: { testid: "clock" } });
 
-  /** visit(place) opens a channel; become(user) switches the user. */
-  constructor({ visit, become }) {
+  /** visit(place) opens a channel; switchUser(user) switches the user; close() closes the drawer. */
+  constructor({ visit, switchUser, close }) {
     this.visit = visit;
-    this.#who.addEventListener("change", () => become(this.#who.value));
+    this.#who.addEventListener("change", () => switchUser(this.#who.value));
+    const closeProps = { type: "button", class: "icon-button narrow-only", "aria-label": "Close", onclick: close };
+    const closeButton = h("button", closeProps, icon("close"));
     this.element = h(
       "nav",
-      { class: "sidebar", "aria-label": "Workspace" },
-      h("header", {}, this.#team, h("span", { class: "pretend" }, "pretend")),
+      { class: "sidebar", "aria-label": "Channels and apps" },
+      h("header", {}, this.#team, h("span", { class: "demo-mark" }, "demo"), closeButton),
       h(
         "div",
         { class: "places" },
@@ -41,12 +43,12 @@ export class Sidebar {
         "footer",
         {},
         h("label", { class: "who" }, this.#face, h("span", {}, this.#who, this.#kind)),
-        h("div", { class: "now", title: "The pretend world's own time" }, icon("clock"), this.#clock),
+        h("div", { class: "now", title: "Time in the demo" }, icon("clock"), this.#clock),
       ),
     );
   }
 
-  update({ state, scene, place, bot, unread }) {
+  update({ state, reader, place, bot, unread }) {
     this.#team.textContent = state.team;
     const entry = (channel, current) => ({
       key: channel.id,
@@ -65,14 +67,14 @@ export class Sidebar {
     this.#directHeading.hidden = this.#directs.hidden = directs.length === 0;
     const app = { id: bot.channel?.id ?? "home", name: bot.name, im: true, app: true };
     reconcile(this.#apps, [entry(app, place === "home" || place === app.id)]);
-    this.#drawWho(state, scene);
+    this.#drawWho(state, reader);
   }
 
   #line(channel, current, unread) {
     const mark = channel.im ? avatar({ name: channel.name, isBot: channel.app }, "mini") : channelIcon(channel);
     const marks = [
-      channel.external && ["globe", "shared with another organization"],
-      channel.archived && [null, "archived"],
+      channel.external && ["globe", "Shared with another organization"],
+      channel.archived && [null, "Archived"],
     ].filter(Boolean);
     return h(
       "li",
@@ -83,14 +85,14 @@ export class Sidebar {
           type: "button",
           class: `place${unread ? " unread" : ""}${channel.archived ? " archived" : ""}`,
           "aria-current": current ? "page" : null,
-          title: channel.private ? "private channel" : channel.external ? "shared with another organization" : null,
+          title: channel.private ? "Private channel" : channel.external ? "Shared with another organization" : null,
           data: { testid: `channel-${channel.name}`, field: "place" },
           onclick: () => this.visit(channel.app ? "app" : channel.id),
         },
         mark,
         h("span", { class: "name" }, channel.name),
         marks.map(([sign, words]) => h("span", { class: "mark", title: words }, sign ? icon(sign) : words)),
-        unread && h("span", { class: "dot", role: "img", "aria-label": "unread" }),
+        unread && h("span", { class: "dot", role: "img", "aria-label": "Unread" }),
       ),
     );
   }

@@ -18,7 +18,7 @@ export class Slackbot {
   }
 
   /** The messages to show at `where`, each once; notices are shown where the user last acted. */
-  saysAt(where, state, inTheMiddle) {
+  messagesAt(where, state, inTheMiddle) {
     const isHere = this.#lastAt === null ? inTheMiddle : where === this.#lastAt;
     const notice = state.notice && isHere && !this.#read.has(key(state)) ? [state.notice.text] : [];
     const refusal = this.#refusals.has(where) ? [this.#refusals.get(where)] : [];

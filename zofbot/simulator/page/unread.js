@@ -4,7 +4,7 @@ export class Unread {
   #seen = new Map(); // "user channel" -> ts up to which it was read
 
   /** Marks `place` as read. Messages from before the page was opened count as read. */
-  look(state, place) {
+  markRead(state, place) {
     for (const { id } of state.channels) {
       const key = `${state.you} ${id}`;
       if (id === place || !this.#seen.has(key)) this.#seen.set(key, newest(state, id));

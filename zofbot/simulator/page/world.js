@@ -1,6 +1,6 @@
 // The state of the simulated world for one user: fetched after every change, with functions to act on it.
-import { listen, look, tell } from "./api.js";
-import { go, here } from "./route.js";
+import { fetchState, listen, post } from "./api.js";
+import { currentRoute, navigate } from "./route.js";
 
 /** The user when the page is opened for the first time. */
 const FIRST = "U0ANA";
@@ -12,7 +12,7 @@ export class World {
   #running = null;
   #again = false;
   #listeningAs = null;
-  #hangUp = () => {};
+  #stopListening = () => {};
   #onChange;
   #onLink;
 
@@ -28,7 +28,7 @@ export class World {
   }
 
   /** The data needed to render text; visit(channel) follows a link to a channel. */
-  scene(visit) {
+  reader(visit) {
     const { you, users, groups, channels } = this.state;
     const nobody = { id: you, name: you, real_name: you, tz: "UTC", kind: "member" };
     return {
@@ -43,7 +43,7 @@ export class World {
 
   /** Performs an action as the current user; resolves to {ok, error} once the new state is shown. */
   async act(what, body = {}) {
-    const answer = await tell(what, { user: this.state.you, ...body });
+    const answer = await post(what, { user: this.state.you, ...body });
     await this.refresh();
     return answer;
   }
@@ -67,23 +67,23 @@ export class World {
   }
 
   async #round() {
-    const { user } = here();
+    const { user } = currentRoute();
     // The remembered user may not exist in a restarted demo.
-    const fresh = (await look(user ?? FIRST)) ?? (await look(FIRST));
+    const fresh = (await fetchState(user ?? FIRST)) ?? (await fetchState(FIRST));
     this.#onLink(fresh !== null);
     if (!fresh) return void setTimeout(() => this.refresh(), 1000);
-    if (here().user !== user) return void (this.#again = true); // the user was switched meanwhile
+    if (currentRoute().user !== user) return void (this.#again = true); // the user was switched meanwhile
     this.state = fresh;
     this.#fetchedAt = performance.now();
-    if (user !== fresh.you) go({ ...here(), user: fresh.you });
+    if (user !== fresh.you) navigate({ ...currentRoute(), user: fresh.you });
     this.#listen(fresh.you);
     this.#onChange();
   }
 
   #listen(user) {
     if (this.#listeningAs === user) return;
-    this.#hangUp();
+    this.#stopListening();
     this.#listeningAs = user;
-    this.#hangUp = listen(user, (version) => version !== this.state.version && this.refresh(), this.#onLink);
+    this.#stopListening = listen(user, (version) => version !== this.state.version && this.refresh(), this.#onLink);
   }
 }

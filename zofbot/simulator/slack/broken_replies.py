@@ -21,17 +21,17 @@ BrokenReply = tuple[int, str, bytes]
 """HTTP status, content type, and body."""
 
 BROKEN_REPLIES: dict[str, tuple[str, BrokenReply]] = {
-    "html": ("A web page with 200", (200, _HTML, ERROR_PAGE)),
-    "empty": ("Nothing at all, with 200", (200, _JSON, b"")),
-    "cut_json": ("JSON cut in half, with 200", (200, _JSON, b'{"ok":true,"channel":"C0QA","ts":"18')),
-    "list": ("JSON that is no object", (200, _JSON, b'[{"ok":true}]')),
-    "redirect": ("Redirects", (302, _HTML, b"")),
-    **{f"html_{status}": (f"A web page with {status}", (status, _HTML, ERROR_PAGE)) for status in PROXY_STATUSES},
-    "no_word": ("A refusal without a word", (200, _JSON, b'{"ok":false}')),
-    "bare_ok": ("ok and nothing else", (200, _JSON, b'{"ok":true}')),
-    "odd_types": ("Parts of other types", (200, _JSON, b'{"ok":true,"ts":17,"channel":["C0QA"],"messages":{},"user":7,'
+    "html": ("HTML page (200)", (200, _HTML, ERROR_PAGE)),
+    "empty": ("Empty response (200)", (200, _JSON, b"")),
+    "cut_json": ("JSON cut in half (200)", (200, _JSON, b'{"ok":true,"channel":"C0QA","ts":"18')),
+    "list": ("JSON list instead of an object", (200, _JSON, b'[{"ok":true}]')),
+    "redirect": ("Redirect (302)", (302, _HTML, b"")),
+    **{f"html_{status}": (f"HTML page ({status})", (status, _HTML, ERROR_PAGE)) for status in PROXY_STATUSES},
+    "no_word": ("ok: false without an error code", (200, _JSON, b'{"ok":false}')),
+    "bare_ok": ("ok: true and nothing else", (200, _JSON, b'{"ok":true}')),
+    "odd_types": ("Fields of wrong types", (200, _JSON, b'{"ok":true,"ts":17,"channel":["C0QA"],"messages":{},"user":7,'
                   b'"users":"U0ANA","usergroups":1,"view":"V1","channels":0,"user_id":0,"permalink":{}}')),
-    "odd_error": ("An error that is no word", (200, _JSON, b'{"ok":false,"error":{"code":[1]}}')),
+    "odd_error": ("An error code that is not a string", (200, _JSON, b'{"ok":false,"error":{"code":[1]}}')),
     "bad_utf8": ("Bytes that are not UTF-8", (200, _JSON, b'{"ok":true,"ts":"\xff\xfe"}')),
     "deep": ("JSON nested too deeply", (200, _JSON, b'{"ok":true,"a":' + b"[" * 100_000)),
 }  # fmt: skip

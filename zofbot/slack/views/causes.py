@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.durations import format_duration
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.past_causes import PastCause
 from zofbot.notifications.payload_parts import CaseSummary
 from zofbot.slack.views.alerts.past_causes import past_cause_text
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, section_block
 from zofbot.slack.views.case_history import case_past_text
-from zofbot.slack.views.components import count_noun, failure_blocks, lookup_button
+from zofbot.slack.views.components import failure_blocks, lookup_button
 from zofbot.slack.views.oncall import FailureRow, failure_row_text
 from zofbot.slack.views.run_list import PageWindow, page_controls
 from zofbot.slack.views.triage.pressed_button import FailureRef

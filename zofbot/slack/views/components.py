@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zofbot.domain.model import Result, Run, is_valid_id
-from zofbot.domain.text import format_mention
+from zofbot.domain.text import count_noun, format_mention
 from zofbot.notifications import text
 from zofbot.notifications.payload_parts import CaseSummary, Owner, RunSummary
 from zofbot.slack.links import ZofLinks
@@ -150,11 +150,6 @@ def format_moment(at: float) -> str:
 def format_planned_time(at: float) -> str:
     """Format Unix seconds as a future time, without seconds."""
     return text.format_local_time(datetime.fromtimestamp(at, UTC), "time")
-
-
-def count_noun(number: int, noun: str) -> str:
-    """Format a count with its noun: ``1 failure``, ``2 failures``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def paragraph_blocks(lines: Iterable[str], most: int = 2900) -> list[Block]:

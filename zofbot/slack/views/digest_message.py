@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.case_history import standings_text
-from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.home.home_view import format_percent
 from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
 

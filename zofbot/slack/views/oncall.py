@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.slack.views.blocks import Message, context_block, section_block
-from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.run_list import PageWindow, page_controls
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text

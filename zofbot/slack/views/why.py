@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Run
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.notification import NotificationState
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block, section_block
-from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.outcomes import format_one_line
 from zofbot.slack.views.replies.error_replies import request_id_line
 from zofbot.slack.views.triage.triage_replies import last_action_text

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Block, Message, context_block, preformatted_block, section_block
-from zofbot.slack.views.components import count_noun
 
 MAX_CAUSES_EXPLAINED = 5
 """Causes whose text is shown."""

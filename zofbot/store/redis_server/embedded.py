@@ -82,7 +82,7 @@ async def supervise_embedded(folder: Path, clock: Clock) -> None:
             try:
                 if _is_alive(folder):
                     continue
-                log.error("store died", mend=f"Read {folder / LOG_FILE}.")
+                log.error("store died", fix=f"Read {folder / LOG_FILE}.")
                 await _ensure_server(client, folder, address, clock)
             except (StoreUnavailable, SettingsError, OSError) as error:
                 log.error("store not started", cause=str(error))

@@ -31,7 +31,7 @@ class _FollowingConnection(AbstractConnection):
         except ResponseError as error:
             if not isinstance(error, ReadOnlyError) and "-READONLY" not in str(error):  # from Redis 6 scripts
                 raise
-            log.warning("store moved", mend="If it stays like this, point REDIS_URL to the primary.")
+            log.warning("store moved", fix="If it stays like this, point REDIS_URL to the primary.")
             await self.disconnect()
             await self._drop_idle()
             raise redis.ConnectionError("The server is no longer the primary") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zofbot.domain.model import Outcome, Result
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import merge_summaries
@@ -17,7 +18,6 @@ from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
     as_run,
-    count_noun,
     failure_blocks,
     format_mentions,
     format_moment,

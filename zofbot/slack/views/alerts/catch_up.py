@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.slack.views.blocks import Message, context_block, header_block, section_block
-from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.triage import TriageState
 
 MAX_ROWS = 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.storm_payloads import StormPayload
@@ -9,7 +10,6 @@ from zofbot.slack.views.alerts.alert_cards import past_resolution, status_change
 from zofbot.slack.views.alerts.past_causes import past_cause_blocks
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.components import (
-    count_noun,
     failure_blocks,
     format_moment,
     lookup_button,
@@ -34,7 +34,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
         word, emoji, colour = STATES[context.present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
-    sentence, counts = f"{word}: {body.title}", _counts_text(body)
+    sentence, counts = f"{word}: {body.heading}", _counts_text(body)
     offers = CardOptions(bool(body.policy.escalate))
     title = text.escape_line(cause.example.title or cause.example.id, 150)
     below = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import RunAlertPayload
 from zofbot.notifications.payload_parts import CauseSummary
@@ -10,7 +11,6 @@ from zofbot.slack.views.blocks import Block, Message, context_block, section_blo
 from zofbot.slack.views.components import (
     case_buttons,
     case_row,
-    count_noun,
     failure_blocks,
     lookup_button,
     paragraph_blocks,
@@ -52,9 +52,10 @@ def cause_row(cause: CauseSummary) -> Block:
 
 def cause_line(cause: CauseSummary) -> str:
     """Return a cause in two lines: how many failures it has, the first line of their text, and one of them."""
-    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200) or "without a failure text"
+    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200)
+    why = why or ("" if cause.signature else "without a failure text")
     title = text.escape_line(cause.example.title or cause.example.id, 150)
-    return f"*{cause.count}×* {why}\nfor example *{title}*"
+    return f"*{cause.count}×* {why}\nfor example *{title}*" if why else f"*{cause.count}×*, for example *{title}*"
 
 
 def _more_note(more: int) -> list[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
@@ -11,7 +12,7 @@ from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
 from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
-from zofbot.slack.views.components import as_run, count_noun, format_moment, paragraph_blocks, with_mentions
+from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import Payload
@@ -21,7 +22,6 @@ from zofbot.slack.views.components import (
     as_run,
     attempts_suffix,
     case_buttons,
-    count_noun,
     failure_blocks,
     format_moment,
     paragraph_blocks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import (
@@ -13,7 +14,7 @@ from zofbot.slack.views.blocks import (
     plain_text,
     section_block,
 )
-from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.home.channel_sections import channel_mention
 from zofbot.slack.views.home.home_data import BotHealth, HomeData, ZofProblem
 

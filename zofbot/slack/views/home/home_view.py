@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import (
     Block,
@@ -11,7 +12,7 @@ from zofbot.slack.views.blocks import (
     header_block,
     section_block,
 )
-from zofbot.slack.views.components import count_noun, format_moment
+from zofbot.slack.views.components import format_moment
 from zofbot.slack.views.home.channel_sections import cause_section, failure_section, mute_section, subscription_section
 from zofbot.slack.views.home.health_section import health_section
 from zofbot.slack.views.home.home_data import DailyStats, HomeData

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from zofbot.domain.model import Run
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Message, build_button, button_row, context_block, section_block
-from zofbot.slack.views.components import count_noun, lookup_button
+from zofbot.slack.views.components import lookup_button
 from zofbot.slack.views.outcomes import format_one_line
 from zofbot.slack.views.triage.triage_status import (
     person_name,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Block, section_block
-from zofbot.slack.views.components import count_noun, format_moment, format_planned_time
+from zofbot.slack.views.components import format_moment, format_planned_time
 from zofbot.triage import Action, TriageRecord, TriageState
 
 

@@ -8,61 +8,61 @@ const TIMES = [
   [null, "always"],
 ];
 
-export class Trouble {
+export class FaultControls {
   /** The active faults, with a button that ends them; visible while there are any. */
   health = h("div", { class: "health", role: "status", data: { testid: "health" } });
   #channel = null; // the channel to archive or unarchive
   #times = { zof: null, slack: null }; // number of calls that the next fault affects
   #state = null;
-  #tell;
+  #post;
   #redraw;
 
-  /** tell(what, body) resolves to {ok, error}; redraw() causes update(). */
-  constructor({ tell, redraw }) {
-    this.#tell = tell;
+  /** post(what, body) resolves to {ok, error}; redraw() causes update(). */
+  constructor({ post, redraw }) {
+    this.#post = post;
     this.#redraw = redraw;
   }
 
   /** Updates from a new state; the absence of faults is shown only in the open tab. */
   update(state, isOpen) {
     this.#state = state;
-    const ill = this.#ills();
-    const print = JSON.stringify([ill, isOpen]);
-    this.health.hidden = !ill.length && !isOpen;
+    const active = this.#activeFaults();
+    const print = JSON.stringify([active, isOpen]);
+    this.health.hidden = !active.length && !isOpen;
     if (print === this.health.dataset.print) return;
     this.health.dataset.print = print;
-    this.health.classList.toggle("ill", ill.length > 0);
+    this.health.classList.toggle("active", active.length > 0);
     this.health.replaceChildren(
-      h("div", {}, ill.length ? ill.map((line) => h("div", {}, line)) : "All is well: Zof and Slack answer."),
-      this.#healButton(),
+      h("div", {}, active.length ? active.map((line) => h("div", {}, line)) : "No faults: Zof and Slack respond normally."),
+      this.#clearButton(),
     );
   }
 
   /** One line per server with a fault: "Zof: Internal error (2 more calls)". */
-  #ills() {
+  #activeFaults() {
     const { faults, fault_choices: choices } = this.#state;
     return Object.keys(NAMES)
       .filter((side) => faults[side] !== "none")
       .map((side) => {
         const label = choices[side].find(({ id }) => id === faults[side])?.label ?? faults[side];
         const left = faults[`${side}_left`];
-        const lasting = left === null ? "until healed" : `${left} more ${left === 1 ? "call" : "calls"}`;
+        const lasting = left === null ? "until cleared" : `${left} more ${left === 1 ? "call" : "calls"}`;
         return `${NAMES[side]}: ${label} (${lasting})`;
       });
   }
 
-  #healButton() {
-    const heal = h(
+  #clearButton() {
+    const clear = h(
       "button",
       {
         type: "button",
         class: "button primary",
-        data: { testid: "fault-heal" },
-        onclick: () => whileBusy(heal, () => this.#tell("faults", { zof: "none", slack: "none" })),
+        data: { testid: "fault-clear" },
+        onclick: () => whileBusy(clear, () => this.#post("faults", { zof: "none", slack: "none" })),
       },
-      "Heal",
+      "Clear faults",
     );
-    return heal;
+    return clear;
   }
 
   /** The tab as one entry for reconcile(). */
@@ -70,14 +70,14 @@ export class Trouble {
     const { faults, fault_choices: choices } = this.#state;
     const channels = this.#joinedChannels().map(({ id, archived }) => [id, archived]);
     const print = JSON.stringify([faults, choices, this.#times, channels, this.#channel]);
-    return { key: "trouble", print, build: () => this.#page() };
+    return { key: "faults", print, build: () => this.#page() };
   }
 
   #page() {
     return h(
       "div",
-      { class: "trouble" },
-      h("p", { class: "faint" }, "Make the outside world misbehave, then see what the bot says."),
+      { class: "faults" },
+      h("p", { class: "faint" }, "Choose how Zof or Slack fails, then see how zofbot handles it."),
       this.#archive(),
       Object.keys(NAMES).map((side) => this.#side(side)),
     );
@@ -108,11 +108,11 @@ export class Trouble {
         class: "button",
         data: { testid: "archive", field: "archive" },
         onclick: () =>
-          whileBusy(button, () => this.#tell("archive", { channel: chosen.id, archived: !chosen.archived })),
+          whileBusy(button, () => this.#post("archive", { channel: chosen.id, archived: !chosen.archived })),
       },
       chosen.archived ? "Unarchive" : "Archive",
     );
-    return h("fieldset", {}, h("legend", {}, "A channel"), h("div", { class: "where" }, select, button));
+    return h("fieldset", {}, h("legend", {}, "Archive a channel"), h("div", { class: "where" }, select, button));
   }
 
   #side(side) {
@@ -127,7 +127,7 @@ export class Trouble {
           value: id,
           checked: faults[side] === id,
           data: { testid: `fault-${side}-${id}`, field: `fault-${side}-${id}` },
-          onchange: () => this.#afflict(side, id),
+          onchange: () => this.#setFault(side, id),
         }),
         h("span", {}, label),
       );
@@ -144,7 +144,7 @@ export class Trouble {
           name: `times-${side}`,
           checked: this.#times[side] === times,
           data: { testid: `times-${side}-${label}`, field: `times-${side}-${label}` },
-          onchange: () => this.#last(side, times),
+          onchange: () => this.#setDuration(side, times),
         }),
         h("span", {}, label),
       );
@@ -157,14 +157,14 @@ export class Trouble {
     );
   }
 
-  #afflict(side, id) {
-    return this.#tell("faults", { [side]: id, [`${side}_times`]: id === "none" ? null : this.#times[side] });
+  #setFault(side, id) {
+    return this.#post("faults", { [side]: id, [`${side}_times`]: id === "none" ? null : this.#times[side] });
   }
 
-  #last(side, times) {
+  #setDuration(side, times) {
     this.#times[side] = times;
     const fault = this.#state.faults[side];
-    if (fault !== "none") return this.#afflict(side, fault);
+    if (fault !== "none") return this.#setFault(side, fault);
     return this.#redraw();
   }
 }

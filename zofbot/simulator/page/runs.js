@@ -2,20 +2,20 @@
 import { h, whileBusy } from "./dom.js";
 
 const ENVELOPES = [
-  ["current", "today's"],
-  ["older", "the older"],
+  ["current", "Current"],
+  ["older", "Older"],
 ];
 
-export class Happenings {
-  #tell;
+export class RunControls {
+  #post;
   #redraw;
   #state = null;
   #project = null;
   #environment = null;
 
-  /** tell(what, body) resolves to {ok, error}; redraw() causes update(). */
-  constructor({ tell, redraw }) {
-    this.#tell = tell;
+  /** post(what, body) resolves to {ok, error}; redraw() causes update(). */
+  constructor({ post, redraw }) {
+    this.#post = post;
     this.#redraw = redraw;
   }
 
@@ -31,23 +31,23 @@ export class Happenings {
 
   /** The tab as one entry for reconcile(). */
   entry() {
-    const { projects, happenings, webhook } = this.#state;
-    const print = JSON.stringify([projects, happenings, webhook, this.#project, this.#environment]);
-    return { key: "happenings", print, build: () => this.#page() };
+    const { projects, scenarios, webhook } = this.#state;
+    const print = JSON.stringify([projects, scenarios, webhook, this.#project, this.#environment]);
+    return { key: "runs", print, build: () => this.#page() };
   }
 
   #page() {
-    const { projects, happenings } = this.#state;
+    const { projects, scenarios } = this.#state;
     const named = projects.map(({ id, name }) => [id, name]);
     const environments = this.#environments().map((name) => [name, name]);
     return h(
       "div",
-      { class: "happenings" },
-      h("p", { class: "faint" }, "Let a test run end at Zof, then watch #qa-alerts: the bot tells it there, once."),
+      { class: "runs" },
+      h("p", { class: "faint" }, "Finish a test run in Zof. If it fails, zofbot posts an alert in #qa-alerts."),
       h(
         "fieldset",
         {},
-        h("legend", {}, "A run ends"),
+        h("legend", {}, "Finish a run"),
         h(
           "div",
           { class: "where" },
@@ -58,7 +58,7 @@ export class Happenings {
             this.#environment = name;
           }),
         ),
-        h("div", { class: "deeds" }, happenings.map(({ id, label }, at) => this.#deed(id, label, at === 0))),
+        h("div", { class: "run-buttons" }, scenarios.map(({ id, label }, at) => this.#runButton(id, label, at === 0))),
       ),
       this.#webhook(),
     );
@@ -77,7 +77,7 @@ export class Happenings {
     return h("label", {}, h("span", { class: "faint" }, label), select);
   }
 
-  #deed(what, label, isFirst) {
+  #runButton(what, label, isFirst) {
     const where = () => ({ what, project: this.#project, environment: this.#environment });
     const button = h(
       "button",
@@ -85,7 +85,7 @@ export class Happenings {
         type: "button",
         class: `button${isFirst ? " primary" : ""}`,
         data: { testid: `run-${what}`, field: `run-${what}` },
-        onclick: () => whileBusy(button, () => this.#tell("run", where())),
+        onclick: () => whileBusy(button, () => this.#post("run", where())),
       },
       label,
     );
@@ -99,23 +99,23 @@ export class Happenings {
       role: "switch",
       checked: on,
       data: { testid: "webhook-on", field: "webhook-on" },
-      onchange: () => this.#tell("webhook", { on: toggle.checked }),
+      onchange: () => this.#post("webhook", { on: toggle.checked }),
     });
     const how = on
-      ? "A signed webhook says that a run has ended: the alert comes within a second."
-      : "No webhook: the bot finds out when it looks at Zof, here every 5 seconds.";
+      ? "Zof sends a signed webhook when a run finishes: the alert is posted within a second."
+      : "No webhooks: zofbot polls Zof every 5 seconds.";
     return h(
       "fieldset",
       {},
-      h("legend", {}, "How the bot hears of it"),
-      h("label", { class: "tick switch" }, toggle, h("span", {}, "Zof sends webhooks")),
+      h("legend", {}, "How zofbot finds out"),
+      h("label", { class: "tick switch" }, toggle, h("span", {}, "Send webhooks")),
       h("p", { class: "faint" }, how),
       on && this.#envelopes(),
       last &&
         h(
           "p",
           { class: "faint", data: { testid: "webhook-last" } },
-          "The last one: ",
+          "Last webhook: ",
           h("code", {}, last.type),
           last.status ? `, answered ${last.status}` : ", not answered",
         ),
@@ -132,16 +132,15 @@ export class Happenings {
           name: "envelope",
           checked: this.#state.webhook.generation === id,
           data: { testid: `webhook-${id}`, field: `webhook-${id}` },
-          onchange: () => this.#tell("webhook", { generation: id }),
+          onchange: () => this.#post("webhook", { generation: id }),
         }),
         h("span", {}, label),
       );
     return h(
       "div",
-      { class: "times", role: "group", "aria-label": "The webhook's envelope" },
-      h("span", { class: "faint" }, "In"),
+      { class: "times", role: "group", "aria-label": "Webhook format" },
+      h("span", { class: "faint" }, "Format"),
       h("span", { class: "segments" }, ENVELOPES.map(option)),
-      h("span", { class: "faint" }, "envelope"),
     );
   }
 }
