@@ -33,7 +33,9 @@ from zofbot.notifications.still_wanted import is_claim_wanted
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.log_config import configure_logging
 from zofbot.observability.metrics import Metrics
+from zofbot.polling.context import PollContext, PollSettings
 from zofbot.polling.poller import Poller
+from zofbot.polling.run_reader import RunReader
 from zofbot.simulator.quota import BurstLimit
 from zofbot.simulator.zof.state import format_time
 from zofbot.slack.calls import SlackCalls
@@ -162,10 +164,9 @@ class Bot:
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:
         lease = Lease(Keyspace(self.client, NAMESPACE), "poller", 90, Clock())
-        return Poller(
-            zof, self.outbox, self.hints, lease, events=self.events, clock=Clock(),
-            random=random.SystemRandom().random, **{"requests": 10**6, **options},
-        )  # fmt: skip
+        settings = PollSettings(**{"requests": 10**6, **options})
+        context = PollContext(self.outbox, RunReader(zof, settings.requests), settings, self.events, Clock())
+        return Poller(context, self.hints, lease, random=random.SystemRandom().random)
 
     def door(self) -> web.Application:
         async def ready() -> list[str]:

@@ -21,9 +21,11 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall
 from zofbot.observability.trace_recorder import TraceRecorder
 from zofbot.polling import status
+from zofbot.polling.context import PollContext, PollSettings
 from zofbot.polling.poller import Poller, lease_seconds
-from zofbot.services import canary, digest_job
-from zofbot.services.canary import Canary, ZofClock
+from zofbot.polling.run_reader import RunReader
+from zofbot.services import digest_job
+from zofbot.services.canary import Canary, CanarySettings, ZofClock
 from zofbot.services.catalog import Catalog
 from zofbot.services.channel_contacts import ChannelContacts
 from zofbot.services.postponing import Postponing
@@ -50,6 +52,7 @@ class Services:
 
     def __init__(self, settings: Settings, clients: Clients, events: EventEmitter, clock: Clock) -> None:
         self.settings, self.events, self.clock = settings, events, clock
+        self.clients = clients
         self.store, self.zof, self.notifier = clients.store, clients.zof, clients.slack
         keyspace = self.store.keyspace
         self.links = make_links(settings)
@@ -122,38 +125,27 @@ class Services:
         settings = self.settings
         seconds = lease_seconds(settings.zofbot_poll_interval)
         lease = Lease(self.store.keyspace, status.POLLER_LEASE, seconds, self.clock)
-        return Poller(
-            self.zof,
-            self.outbox,
-            self.hints,
-            lease,
-            events=self.events,
-            clock=self.clock,
-            random=SystemRandom().random,
+        poll_settings = PollSettings(
             interval=settings.zofbot_poll_interval,
             lookback=settings.zofbot_lookback,
             order=settings.list_order,
             default_channel=settings.zofbot_default_channel,
-            digester=digest_job.DigestJob(self.failures, self.audit),
+        )
+        context = PollContext(
+            self.outbox,
+            RunReader(self.zof, poll_settings.requests),
+            poll_settings,
+            self.events,
+            self.clock,
             find_contacts=self.people.contacts.find_ids,
         )
+        digester = digest_job.DigestJob(self.failures, self.audit)
+        return Poller(context, self.hints, lease, random=SystemRandom().random, digester=digester)
 
     def make_canary(self) -> Canary:
         """Make the canary, which tests the whole path from Zof to Slack."""
-        settings = self.settings
-        seconds = canary.lease_seconds(settings.zofbot_canary_interval)
-        return Canary(
-            settings.zofbot_canary_channel,
-            store=self.store,
-            outbox=self.outbox,
-            notifier=self.notifier,
-            zof=self.zof,
-            watch=self.zof_clock,
-            lease=Lease(self.store.keyspace, canary.CANARY_LEASE, seconds, self.clock),
-            events=self.events,
-            clock=self.clock,
-            interval=settings.zofbot_canary_interval,
-        )
+        settings = CanarySettings(self.settings.zofbot_canary_channel, self.settings.zofbot_canary_interval)
+        return Canary(settings, self.clients, self.outbox, self.zof_clock, self.events)
 
     def make_listener_context(self, background_tasks: BackgroundTasks) -> ListenerContext:
         """Make what the listeners work with; ``background_tasks`` runs the replies that take longer."""

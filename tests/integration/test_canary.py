@@ -21,7 +21,7 @@ from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
-from zofbot.clients import make_zof_client
+from zofbot.clients import Clients, make_zof_client
 from zofbot.clock import Clock, MovableClock
 from zofbot.concurrency import cancel_tasks
 from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
@@ -31,7 +31,7 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import ZofCall
 from zofbot.observability.metric_labels import CANARY_LINKS
 from zofbot.services import canary_diagnosis
-from zofbot.services.canary import CANARY_LEASE, Canary, CanaryCycle, ZofClock, lease_seconds
+from zofbot.services.canary import CANARY_LEASE, Canary, CanaryCycle, CanarySettings, ZofClock, lease_seconds
 from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes, build_canary_alert
 from zofbot.simulator.quota import BurstLimit, MinuteQuota
 from zofbot.simulator.seed import ANA, QA_ALERTS
@@ -59,20 +59,8 @@ async def hatch() -> AsyncIterator[Hatch]:
             events.add_hook(ZofCall, watch.read_reply_time)
             zof = make_zof_client(bot.settings, events, bot.world.clock, store)
             stack.push_async_callback(zof.aclose)
-            return Canary(
-                CAGE,
-                store=store,
-                outbox=bot.app.outbox,
-                notifier=bot.app.notifier,
-                zof=zof,
-                watch=watch,
-                lease=Lease(store.keyspace, CANARY_LEASE, lease_seconds(interval), bot.world.clock),
-                events=bot.app.events,
-                clock=bot.world.clock,
-                interval=interval,
-                within=within,
-                patience=SOON,
-            )
+            settings = CanarySettings(CAGE, interval, within, SOON)
+            return Canary(settings, Clients(store, zof, bot.app.notifier), bot.app.outbox, watch, bot.app.events)
 
         yield made
 

@@ -17,8 +17,9 @@ from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
 from zofbot.notifications.other_payloads import PlatformEventPayload
-from zofbot.notifications.payload_parts import CaseSummary, RunSummary
-from zofbot.notifications.thread_payloads import ActionPayload, ResultPayload
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
+from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.notifications.thread_payloads import ActionPayload, CauseReplyPayload, ResultPayload
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.slack.shared_channels import redact_for_shared_channels
 from zofbot.slack.views.renderer import render_notification
@@ -26,6 +27,7 @@ from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
 PARTNERS = "C0PARTNERS"
 INNER = "only for us: 4711"
+CAUSE = CauseSummary(signature="s1-1", count=2, example=CaseSummary(id="res_1", title="Cart", why=INNER))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,10 @@ INNER = "only for us: 4711"
             run=RunSummary(id="run_1"), case=CaseSummary(id="res_1", title="Cart", why=INNER), first=1.0, last=1.0
         ),
         ResultPayload(case=CaseSummary(id="res_1", title="Cart", why=INNER)),
+        CauseReplyPayload(case=CaseSummary(id="res_1", title="Cart", why=INNER), count=2, titles=("Cart", "Search")),
+        RunAlertPayload(run=RunSummary(id="run_1"), bad=4, causes=(CAUSE, CAUSE), all_causes=2, grouped=4),
+        StormPayload(since=1.0, last=1.0, alerts=2, failures=2, members=1, open=1, causes=(CAUSE,)),
+        StormPayload(since=1.0, last=1.0, alerts=2, failures=2, members=1, open=1, causes=(CAUSE,), by_cause=True),
         ActionPayload(act=Action.RESOLVE, who="Ana", reason="flaky", note=INNER),
         PlatformEventPayload(event="gate", about="gate_1", said=INNER),
     ],

@@ -19,8 +19,10 @@ from tests.support.virtual_time import SetClock
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
-from zofbot.polling.context import DecisionRules
+from zofbot.polling.contacts import find_nobody
+from zofbot.polling.context import DecisionRules, PollContext, PollSettings
 from zofbot.polling.poller import CycleStats, Poller
+from zofbot.polling.run_reader import RunReader
 from zofbot.simulator.world import World
 from zofbot.simulator.zof import rest_api as pretend_zof
 from zofbot.simulator.zof.pagination import ApiRequest
@@ -171,17 +173,19 @@ class PollerBench:
     def start_poller(self, decide: DecisionRules | None = None, lease: Lease | None = None, **options: Any) -> Poller:
         """Start another poller, as in another process."""
         lease = lease or Lease(Keyspace(self.store, "test"), "poller", 90, self.clock)
-        return Poller(
-            self.client,
+        options = self.options | options
+        own = {name: options.pop(name) for name in ("digester", "find_contacts") if name in options}
+        settings = PollSettings(**options)
+        context = PollContext(
             self.outbox,
-            self.hints,
-            lease,
-            events=self.events,
-            clock=self.clock,
-            random=lambda: 0.5,
+            RunReader(self.client, settings.requests),
+            settings,
+            self.events,
+            self.clock,
             decide=decide or self.rules,
-            **(self.options | options),
+            find_contacts=own.get("find_contacts", find_nobody),
         )
+        return Poller(context, self.hints, lease, random=lambda: 0.5, digester=own.get("digester"))
 
     async def kill_poller(self) -> None:
         """Stop the poller as if killed, let its lease expire, and start the next."""

@@ -58,8 +58,13 @@ class StormPayload(_AlertPayload):
         """As messages about it name it."""
         if not self.by_cause or not self.causes:
             return f"the storm of {self.members} alerts"
-        example = self.causes[0].example
-        return clean_text(example.why.strip().partition("\n")[0], 120) or example.title
+        return f"the cause of {self.causes[0].example.title or self.causes[0].example.id}"
+
+    @property
+    def heading(self) -> str:
+        """What its one cause is: the first line of the failure text, which other organizations must not see."""
+        why = self.causes[0].example.why.strip().partition("\n")[0] if self.causes else ""
+        return clean_text(why, 120) or self.title
 
     @property
     def outcome(self) -> Outcome:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.state import HashChanges, RuleState
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError
@@ -86,8 +87,24 @@ class CycleStats:
 
 
 @dataclass(frozen=True)
+class PollSettings:
+    """How Zof is polled."""
+
+    interval: float = 60.0
+    """Seconds between two scans of all lists."""
+    lookback: float = 3600.0
+    """Seconds: on a first start, older failures are noted but not posted."""
+    requests: int = 20
+    """Requests to Zof at most in one interval."""
+    order: ListOrder | None = None
+    """The order of Zof's lists, if an operator set it."""
+    default_channel: str = ""
+    """Channel for failures that no subscription matches."""
+
+
+@dataclass(frozen=True)
 class PollContext:
-    """What every cycle of one poller works with. Times are seconds.
+    """What every cycle of one poller works with.
 
     ``missed`` and ``silent`` count, by feed, what is logged at the end of its audit and of its first scan;
     ``refused`` has the last logged reason why a feed cannot be read.
@@ -95,12 +112,10 @@ class PollContext:
 
     outbox: PollOutbox
     reader: RunReader
-    decide: DecisionRules
+    settings: PollSettings
     events: EventEmitter
     clock: Clock
-    lookback: float
-    order: ListOrder | None
-    default_channel: str
+    decide: DecisionRules = decide_batch
     find_contacts: FindContacts = find_nobody
     missed: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)

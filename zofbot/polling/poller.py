@@ -8,22 +8,16 @@ from typing import Protocol
 
 import structlog
 
-from zofbot.alerting.rules import decide_batch
-from zofbot.clock import Clock
 from zofbot.concurrency import is_cancel_requested
 from zofbot.domain.errors import StoreUnavailable, ZofUnavailable
 from zofbot.domain.model import utc_datetime
 from zofbot.observability import trace_recorder
-from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.health import LeaseTaken
 from zofbot.observability.events.polling import PollCycleEnded, PollProgress
 from zofbot.polling.checkpoint import CHECKPOINT_HASHES, PollCheckpoint
-from zofbot.polling.contacts import FindContacts, find_nobody
-from zofbot.polling.context import CycleStats, DecisionRules, PollContext, PollOutbox
-from zofbot.polling.cursor import ListOrder
+from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cycle import PollCycle
 from zofbot.polling.lease_keeper import LeaseKeeper
-from zofbot.polling.run_reader import RunReader
 from zofbot.polling.status import POLLER_LEASE, failure_note, success_note
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache, subscriptions_in
 from zofbot.store.leases import Fence, HeldLease, Lease
@@ -31,7 +25,6 @@ from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRuns
 from zofbot.subscriptions import Subscription
-from zofbot.zof.client import ZofClient
 
 __all__ = ["SUBSCRIPTIONS", "CycleStats", "Poller", "lease_seconds", "subscriptions_in"]
 
@@ -72,38 +65,21 @@ class ReportJob(Protocol):
 
 
 class Poller:
-    """Reads failures from Zof and commits what the rules decide.
+    """Reads failures from Zof and commits what the rules decide; ``random`` returns 0 to 1."""
 
-    Times are seconds. ``order`` is the order of Zof's listings if an operator set it, ``requests`` the maximum per
-    interval; ``random`` returns 0 to 1.
-    """
-
-    def __init__(  # noqa: PLR0913  # the poller connects Zof, the rules and the outbox
+    def __init__(
         self,
-        zof: ZofClient,
-        outbox: PollOutbox,
+        context: PollContext,
         hints: PendingRuns,
         lease: Lease,
         *,
-        events: EventEmitter,
-        clock: Clock,
         random: Callable[[], float],
-        decide: DecisionRules = decide_batch,
-        interval: float = 60,
-        lookback: float = 3600,
-        order: ListOrder | None = None,
-        requests: int = 20,
-        default_channel: str = "",
         digester: ReportJob | None = None,
-        find_contacts: FindContacts = find_nobody,
     ) -> None:
-        self.interval = interval
-        self._beat = min(interval, lease.seconds / LEASE_BEATS)
-        self._context = PollContext(
-            outbox, RunReader(zof, requests), decide, events, clock, lookback, order, default_channel, find_contacts
-        )
+        self._context, self._interval = context, context.settings.interval
+        self._beat = min(self._interval, lease.seconds / LEASE_BEATS)
         self._hints = hints
-        self._lease = LeaseKeeper(lease, events, clock)
+        self._lease = LeaseKeeper(lease, context.events, context.clock)
         self._random = random
         self._checkpoint: PollCheckpoint | None = None
         self._fence: Fence | None = None
@@ -113,15 +89,15 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until cancelled: every interval, and sooner for a hint or a watched run that is due."""
-        if self.interval < MIN_INTERVAL_SECONDS:
-            log.warning("polling often", seconds=self.interval, fix="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
+        if self._interval < MIN_INTERVAL_SECONDS:
+            log.warning("polling often", seconds=self._interval, fix="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
         now = self._context.clock.monotonic
         following = now()
         try:
             while not is_cancel_requested():
                 feeds = now() >= following
                 if feeds:
-                    following = now() + self.interval * (0.9 + 0.2 * self._random())
+                    following = now() + self._interval * (0.9 + 0.2 * self._random())
                 outcome, pause = await self._run_traced_cycle(feeds=feeds)
                 if is_cancel_requested():
                     break
@@ -234,7 +210,7 @@ class Poller:
             self._checkpoint = PollCheckpoint(
                 await self._context.outbox.read_hashes(*CHECKPOINT_HASHES),
                 self._context.unix_time(),
-                self._context.lookback,
+                self._context.settings.lookback,
             )
             self._fence = held.fence
             self._log_first_start(self._checkpoint)

@@ -107,7 +107,7 @@ class FeedScanner:
         Earlier versions did not read this feed, so open failures may be older than the look-back.
         """
         open_ = (each.since for each in self._checkpoint.failing.values())
-        return min([self._context.unix_time() - self._context.lookback, *open_])
+        return min([self._context.unix_time() - self._context.settings.lookback, *open_])
 
     def _active_audit(self, feed: Feed) -> Iterator[tuple[str, FeedCursor]]:
         """Yield the audit of a feed if one is active or due."""
@@ -115,7 +115,7 @@ class FeedScanner:
         audit = self._checkpoint.cursor_of(name)
         if audit.began is None and known.order and self._is_audit_due(feed):
             audit = replace(
-                known.start_scan(now, now - max(AUDIT_LOOK_BACK_SECONDS, self._context.lookback)),
+                known.start_scan(now, now - max(AUDIT_LOOK_BACK_SECONDS, self._context.settings.lookback)),
                 complete=audit.complete,
             )
             self._checkpoint.save_cursor(name, audit)
@@ -145,7 +145,7 @@ class FeedScanner:
             onward = progress.finish_scan()
         else:
             fresh = [item for item in page if self._queue_if_new(scan.feed, item)]
-            onward = progress.advance_past(page, known=not fresh, order=self._context.order)
+            onward = progress.advance_past(page, known=not fresh, order=self._context.settings.order)
         self._checkpoint.save_cursor(scan.name, onward)
         if onward.began is None:
             self._finish_scan(scan, progress, onward)

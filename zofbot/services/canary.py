@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from zofbot.clients import Clients
 from zofbot.clock import Clock
 from zofbot.concurrency import is_cancel_requested
 from zofbot.domain.durations import clock_offset
@@ -29,11 +30,9 @@ from zofbot.observability.events.health import (
 from zofbot.services import canary_diagnosis
 from zofbot.services.canary_diagnosis import Diagnosis
 from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes
-from zofbot.slack.client import SlackClient
-from zofbot.store import Store
 from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost, Outbox
-from zofbot.zof.client import TimeBudget, ZofClient
+from zofbot.zof.client import TimeBudget
 
 log = structlog.get_logger()
 
@@ -71,31 +70,33 @@ class CanaryCycle:
     faults: list[Diagnosis] = field(default_factory=list)
 
 
-class Canary:
-    """One process's canary. ``interval`` and ``within`` (until late) are in seconds; ``patience`` is for Zof calls."""
+@dataclass(frozen=True)
+class CanarySettings:
+    """Where and how often a canary is sent. Times are seconds."""
 
-    def __init__(  # noqa: PLR0913  (the links that it tries)
-        self,
-        channel: str,
-        *,
-        store: Store,
-        outbox: Outbox,
-        notifier: SlackClient,
-        zof: ZofClient,
-        watch: ZofClock,
-        lease: Lease,
-        events: EventEmitter,
-        clock: Clock,
-        interval: float,
-        within: float | None = None,
-        patience: TimeBudget = TimeBudget.BACKGROUND,
+    channel: str
+    interval: float
+    within: float | None = None
+    """After this time it is late; by default after half an interval, at most ``MAX_CANARY_SECONDS``."""
+    budget: TimeBudget = TimeBudget.BACKGROUND
+    """The time for reading from Zof."""
+
+    @property
+    def max_seconds(self) -> float:
+        return min(MAX_CANARY_SECONDS, self.interval / 2) if self.within is None else self.within
+
+
+class Canary:
+    """One process's canary; several processes may have one, and the holder of the lease sends."""
+
+    def __init__(
+        self, settings: CanarySettings, clients: Clients, outbox: Outbox, zof_clock: ZofClock, events: EventEmitter
     ) -> None:
-        self._channel, self._interval = channel, interval
-        self._store, self._outbox, self._notifier, self._zof = store, outbox, notifier, zof
-        self._watch, self._lease, self._events, self._clock = watch, lease, events, clock
-        self._probes = CanaryProbes(channel, outbox, notifier, clock)
-        self._within = min(MAX_CANARY_SECONDS, interval / 2) if within is None else within
-        self._patience = patience
+        self._settings, self._clients, self._outbox, self._events = settings, clients, outbox, events
+        self._zof_clock, self._clock = zof_clock, zof_clock.clock
+        seconds = lease_seconds(settings.interval)
+        self._lease = Lease(clients.store.keyspace, CANARY_LEASE, seconds, self._clock)
+        self._probes = CanaryProbes(settings.channel, outbox, clients.slack, self._clock)
         self._fence: Fence | None = None
 
     async def run(self) -> None:
@@ -108,7 +109,7 @@ class Canary:
                 cycle = await self.probe_once()
                 if is_cancel_requested():
                     break
-                pause = self._interval * (1 if cycle.leads or cycle.faults else STANDBY_CHECK_INTERVALS)
+                pause = self._settings.interval * (1 if cycle.leads or cycle.faults else STANDBY_CHECK_INTERVALS)
                 await self._clock.sleep(max(0.0, began + pause - now()))
         finally:
             await self._release_lease()
@@ -162,11 +163,10 @@ class Canary:
             name, began = min(in_progress.items(), key=lambda item: item[1], default=("", 0.0))
             if not name:
                 name, began = await self._probes.start_probe(fence)
-            entry = await self._probes.wait_for_settlement(name, self._within)
+            entry = await self._probes.wait_for_settlement(name, self._settings.max_seconds)
             if entry is None or entry.receipt is None:
-                parked = next(
-                    (channel for channel in await self._outbox.parked_channels() if channel.channel == self._channel),
-                    None,
+                parked = {channel.channel: channel for channel in await self._outbox.parked_channels()}.get(
+                    self._settings.channel
                 )
                 cycle.faults.append(canary_diagnosis.diagnose_stuck(entry, parked, await self._outbox.read_stats()))
                 return
@@ -180,19 +180,19 @@ class Canary:
 
     async def _check_zof_and_clocks(self, cycle: CanaryCycle) -> None:
         """Read a page of Zof's runs, and compare this machine's clock with those of Slack, Zof and Redis."""
-        self._watch.ahead = None
+        self._zof_clock.ahead = None
         async with self._collect_faults(cycle):
-            pages = self._zof.list_runs(patience=self._patience, pages=1)
+            pages = self._clients.zof.list_runs(patience=self._settings.budget, pages=1)
             try:
                 await anext(pages, None)
             finally:
                 await pages.aclose()
         async with self._collect_faults(cycle):
-            slack = clock_offset((await self._notifier.identity.fetch()).date, self._unix_time())
+            slack = clock_offset((await self._clients.slack.identity.fetch()).date, self._unix_time())
             offsets = {
                 "Slack": slack,
-                "Zof": self._watch.ahead,
-                "Redis": self._unix_time() - await self._store.read_time(),
+                "Zof": self._zof_clock.ahead,
+                "Redis": self._unix_time() - await self._clients.store.read_time(),
             }
             if off := canary_diagnosis.diagnose_clock(
                 {whose: item for whose, item in offsets.items() if item is not None}

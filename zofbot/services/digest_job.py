@@ -142,7 +142,7 @@ class DigestJob:
             async for page in pages:
                 read, scan.pages = read + 1, scan.pages + 1
                 batch.items |= {f"{scan.noun}:{item.id}": item for item in page.items}
-                scan.progress = scan.progress.advance_past(page, known=True, order=context.order)
+                scan.progress = scan.progress.advance_past(page, known=True, order=context.settings.order)
                 scan.cut = scan.progress.began is not None and scan.pages >= MAX_PAGES_BY_LISTING[scan.noun]
                 scan.over = scan.cut or scan.progress.began is None
                 if scan.over or read >= most:

@@ -74,7 +74,7 @@ def test_a_run_with_two_causes_is_two_messages() -> None:
     assert (timeout, refused) == ("storm:res_1_1:failed:C1", "storm:res_1_0:failed:C1")
     assert (shown(bench, timeout).failures, shown(bench, refused).failures) == (20, 10)
     assert shown(bench, timeout).by_cause
-    assert shown(bench, timeout).title == TIMEOUT
+    assert (shown(bench, timeout).heading, shown(bench, timeout).title) == (TIMEOUT, "the cause of Case 1")
 
 
 def test_one_cause_in_three_projects_is_one_message() -> None:

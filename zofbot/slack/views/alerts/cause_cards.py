@@ -34,7 +34,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
         word, emoji, colour = STATES[context.present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
-    sentence, counts = f"{word}: {body.title}", _counts_text(body)
+    sentence, counts = f"{word}: {body.heading}", _counts_text(body)
     offers = CardOptions(bool(body.policy.escalate))
     title = text.escape_line(cause.example.title or cause.example.id, 150)
     below = [

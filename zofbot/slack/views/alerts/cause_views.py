@@ -52,9 +52,10 @@ def cause_row(cause: CauseSummary) -> Block:
 
 def cause_line(cause: CauseSummary) -> str:
     """Return a cause in two lines: how many failures it has, the first line of their text, and one of them."""
-    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200) or "without a failure text"
+    why = text.escape_line(cause.example.why.strip().partition("\n")[0], 200)
+    why = why or ("" if cause.signature else "without a failure text")
     title = text.escape_line(cause.example.title or cause.example.id, 150)
-    return f"*{cause.count}×* {why}\nfor example *{title}*"
+    return f"*{cause.count}×* {why}\nfor example *{title}*" if why else f"*{cause.count}×*, for example *{title}*"
 
 
 def _more_note(more: int) -> list[Block]:
