@@ -64,6 +64,9 @@ KNOWN_FIELDS = (
 """Labels with a meaning, and where their values are believed to be; ``ZOF_EXTRA_FIELDS`` replaces or adds some."""
 
 
+_WHAT_HAPPENED = frozenset(("screenshot", "video", "trace", "expected", "actual", "step"))
+"""Labels that describe a result, not the change or the case."""
+
 FindOwners = Callable[[tuple[str, ...], str], tuple[str, ...]]
 """Finds the owners of a case: the names of its project, and its title, to e-mail addresses and names with ``@``."""
 
