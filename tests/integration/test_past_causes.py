@@ -89,7 +89,7 @@ async def test_a_cause_with_a_message_of_its_own_is_remembered_too(hears: Runnin
     await end_run(hears, search=STALE)
     fresh = await next_root(hears, 2)
     assert "Seen 2 times since" in text_of(fresh)
-    assert "*Failing again* after ben had resolved it" in text_of(fresh)
+    assert "*Failing again* after ben resolved it" in text_of(fresh)
     assert "last resolved by ben" in text_of(fresh)
     assert f"/archives/{first.channel}/p" in text_of(fresh)
 

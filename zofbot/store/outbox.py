@@ -124,7 +124,7 @@ class Outbox(OutboxReader):
             raise LeaseLost("Another process has taken over.")
         if found == b"changed":
             trace_recorder.record_step("redis", "commit", "changed meanwhile")
-            raise CommitConflict("Somebody else was faster.")
+            raise CommitConflict("Someone else was faster.")
         if notifications or due:
             self.news.set()
         new = decode_texts(found)

@@ -293,7 +293,7 @@ async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_
             assert (tick.refused, tick.requests) == (1, 1)
         assert len(zof.zof.asked) - asked == 5
         [line] = log_lines(lines, "feed not read")
-        assert "not authorized" in line["cause"]
+        assert "expired or revoked" in line["cause"]
         zof.zof.spoil = answer_well
         await zof.poll_until_settled()
         assert [line["feed"] for line in log_lines(lines, "feed read again")] == [line["feed"]]

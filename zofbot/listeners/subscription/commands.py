@@ -40,7 +40,7 @@ ACK_SETTLE_SECONDS = 0.5
 SUBSCRIBE_ATTEMPT, CHANGE_ATTEMPT, END_ATTEMPT = (
     "subscribe this channel",
     "change this subscription",
-    "end this channel's subscriptions",
+    "remove this channel's subscriptions",
 )
 """Descriptions of the attempts, to follow "You cannot"."""
 
@@ -91,7 +91,7 @@ async def save_subscription(
                 subscription_replies.already_subscribed_reply(number, await _readable_filters(context, item))
             )
     if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
-        raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
+        raise BadInput(missing, "Mention someone else, or leave them out.", example="/zof help subscribe")
     if before:
         return await _replace_subscription(context, requester, wanted, before)
     if edits:
@@ -104,8 +104,8 @@ async def _add_subscription(
 ) -> SavedSubscription:
     if count >= MAX_SUBSCRIPTIONS:
         raise BadInput(
-            f"This channel has {MAX_SUBSCRIPTIONS} subscriptions already.",
-            "End one first.",
+            f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions.",
+            "Remove one first.",
             example="/zof subscriptions",
         )
     now = context.clock.time()
@@ -179,10 +179,10 @@ async def unsubscribe_channel(context: ListenerContext, requester: Requester, wh
     person = await require_role(context, requester, Role.RESPONDER, END_ATTEMPT)
     found = await context.subscriptions.list_for_channel(requester.channel)
     if not found:
-        raise BadInput("This channel has no subscription.", "Make one first.", example="/zof subscribe")
+        raise BadInput("No subscriptions in this channel.", "Subscribe first.", example="/zof subscribe")
     if which != "all" and int(which) > len(found):
         raise BadInput(
-            f"There is no subscription {which} here.", f"They go up to {len(found)}.", example="/zof subscriptions"
+            f"No subscription {which} in this channel.", f"The last one is {len(found)}.", example="/zof subscriptions"
         )
     ended = found if which == "all" else [found[int(which) - 1]]
     await _end_subscriptions(context, replace(requester, name=person.name or requester.name), ended)
@@ -195,7 +195,7 @@ async def remove_subscription(context: ListenerContext, requester: Requester, id
     ended = await find_subscription(context, requester, identifier)
     await _end_subscriptions(context, replace(requester, name=person.name or requester.name), [ended])
     return await list_subscriptions(
-        context, requester, note=f"✅ Ended: {text.inline_code(await _readable_filters(context, ended), 1500)}"
+        context, requester, note=f"✅ Removed: {text.inline_code(await _readable_filters(context, ended), 1500)}"
     )
 
 
@@ -224,7 +224,7 @@ async def _end_subscriptions(context: ListenerContext, requester: Requester, end
     if not await context.subscriptions.remove(*(item.id for item in ended)):
         raise _ended_error()
     log.info("unsubscribed", ids=[item.id for item in ended], channel=requester.channel, by=requester.user)
-    line = f"{requester.name} ended this channel's subscription to {said}."
+    line = f"{requester.name} removed this channel's subscription to {said}."
     counted = await context.outbox.read_hashes(
         *(threshold_hash(item) for item in ended)
     )  # their ``after:`` counters are deleted, too
@@ -236,7 +236,7 @@ async def _end_subscriptions(context: ListenerContext, requester: Requester, end
 
 
 def _ended_error() -> BadInput:
-    return BadInput("That subscription has ended meanwhile.", "See which there are.", example="/zof subscriptions")
+    return BadInput("That subscription was already removed.", "List the current ones.", example="/zof subscriptions")
 
 
 async def _post_note(

@@ -133,7 +133,7 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
     except ZofbotError as error:
         said = error_handling.field_error(error)
     except Exception as error:
-        said = f"Something went wrong inside zofbot. Reference: {error_handling.log_unexpected(error)}"
+        said = f"Something went wrong in zofbot. Reference: {error_handling.log_unexpected(error)}"
     return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: said}}
 
 

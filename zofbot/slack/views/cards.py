@@ -70,7 +70,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
     buttons = button_row(
         link_button("Open in Zof", "zof_open", links.result_url(result)),
         link_button("Logs", "zof_logs", logs),
-        lookup_button("Show run", "zof_run", result.run_id, "Show the run of this result"),
+        lookup_button("View run", "zof_run", result.run_id, "View the run of this result"),
         lookup_button(
             "Share to channel", "zof_share", result.id if share else None, "Share this result to the channel"
         ),
@@ -105,7 +105,7 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
             {"id": run.id} if is_valid_id(run.id) else None,
             link_button("Open in Zof", "zof_open", links.run_url(run)),
         ),
-        *([context_block("Zof listed more failed cases than were read here.")] if more else []),
+        *([context_block("Zof has more failed cases than shown here.")] if more else []),
         context_block(f"Run {text.inline_code(run.id)}"),
     ]
     counts = format_counts(run)
@@ -125,5 +125,5 @@ def _case_row(result: Result) -> Block:
     reason = text.escape_line((result.failure or "").strip().partition("\n")[0], 200)
     return section_block(
         f"{title}\n{reason}" if reason else title,
-        lookup_button("Details", "zof_result", result.id, "Show this result"),
+        lookup_button("View details", "zof_result", result.id, "View this result"),
     )
