@@ -15,16 +15,17 @@ from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead, ReadGivenUp
-from zofbot.polling.checkpoint import OpenScope, PollCheckpoint
+from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key
+from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import CommitConflict
 from zofbot.store.pending_runs import PendingRun
-from zofbot.subscriptions import PlatformEvent, RunFinding
+from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 
 log = structlog.get_logger()
 
@@ -158,36 +159,60 @@ class PollCycle:
 
     async def _decide_findings(self, findings: Sequence[RunFinding | PlatformEvent]) -> Committable:
         context, default = self._context, self._context.settings.default_channel
-        memory = await self._load_rule_state(findings)
-        findings = await add_contacts(findings, self._subscriptions.all, context.find_contacts)
+        memory, subscriptions = await self._load_rule_state(findings)
+        findings = await add_contacts(findings, subscriptions, context.find_contacts)
         decision = context.decide(
             findings,
-            self._subscriptions.all,
+            subscriptions,
             memory,
             context.unix_time(),
             lookback=context.unix_time() - self._checkpoint.floor,  # so a failure during a pause is reported late
             default_channel=default,
         )
-        self._update_open_scopes(findings, memory.with_changes(decision.changes))
+        self._update_open_scopes(findings, subscriptions, memory.with_changes(decision.changes))
         return decision
 
-    async def _load_rule_state(self, findings: Sequence[RunFinding | PlatformEvent]) -> RuleState:
-        """Read the hashes for the rules, with the subscriptions as of now, since reading Zof may have taken long."""
+    async def _load_rule_state(
+        self, findings: Sequence[RunFinding | PlatformEvent]
+    ) -> tuple[RuleState, Sequence[Subscription]]:
+        """Read the hashes for the rules, and choose the subscriptions that may concern the findings.
+
+        The subscriptions are read again, since reading Zof may have taken long.
+        """
         default = self._context.settings.default_channel
         while True:
-            names = {name for found in findings for name in self._needed_hashes(found, default)}
+            subscriptions = self._concerned_subscriptions(findings)
+            names = {
+                name
+                for found in findings
+                for name in RuleState.hash_names(found, subscriptions, default, self._failing_channels(found))
+            }
             read = await self._context.outbox.read_hashes(SUBSCRIPTIONS, *sorted(names))
             if not self._subscriptions.update(read.pop(SUBSCRIPTIONS)):
-                return RuleState.from_hashes(read)
+                return RuleState.from_hashes(read), subscriptions
 
-    def _needed_hashes(self, found: RunFinding | PlatformEvent, default: str) -> tuple[str, ...]:
+    def _concerned_subscriptions(self, findings: Sequence[RunFinding | PlatformEvent]) -> Sequence[Subscription]:
+        """Return the subscriptions that may match, and those of channels where failures of these scopes are open."""
+        failing = [self._failing_channels(found) for found in findings]
+        if None in failing:
+            return self._subscriptions.all
+        projects = {name for found in findings for name in found.projects}
+        channels = {channel for known in failing for channel in known or ()}
+        return self._subscriptions.index.find_candidates(projects, channels)
+
+    def _failing_channels(self, found: RunFinding | PlatformEvent) -> tuple[str, ...] | None:
+        """Return the channels with open failures in a finding's scope; None if that is not known."""
         failing = self._checkpoint.failing.get(scope_key(found)) if isinstance(found, RunFinding) else None
-        channels = failing.channels if failing else ()
-        return RuleState.hash_names(found, self._subscriptions.all, default, channels)
+        return failing.channels if failing else ()
 
-    def _update_open_scopes(self, findings: Sequence[RunFinding | PlatformEvent], memory: RuleState) -> None:
+    def _update_open_scopes(
+        self,
+        findings: Sequence[RunFinding | PlatformEvent],
+        subscriptions: Sequence[Subscription],
+        memory: RuleState,
+    ) -> None:
         """Watch the scopes where failures are open, counted in a row, or may have recovered earlier than known."""
-        channels = sorted(subscribed_channels(self._subscriptions.all, self._context.settings.default_channel))
+        channels = sorted(subscribed_channels(subscriptions, self._context.settings.default_channel))
         run_ids = {found.run.id for found in findings if isinstance(found, RunFinding)}
         for place in {scope_key(found) for found in findings if isinstance(found, RunFinding)}:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)
@@ -197,18 +222,19 @@ class PollCycle:
                 for channel, alert in read
                 if alert.recovered is None or run_ids.intersection(alert.runs)
             ]
-            rows = self._followed_failures(memory, place)
+            rows = _followed_failures(memory, subscriptions, place)
             since = min((*(alert.last for _, alert in news), *rows), default=None)
             open_ = min((*(alert.last for _, alert in news if alert.recovered is None), *rows), default=None)
             failing = None if since is None else OpenScope(since, tuple(dict(news)), open_)
             self._checkpoint.watch_recoveries(place, failing, self._context.unix_time())
 
-    def _followed_failures(self, memory: RuleState, place: str) -> list[float]:
-        """Return since when failures of a scope are followed without an open alert, until what failed passes."""
-        times = [first_row_time(memory, self._subscriptions.all, place)]
-        if any(subscription.standings for subscription in self._subscriptions.all):
-            times.append(first_failing_time(memory, place))
-        return [at for at in times if at is not None]
+
+def _followed_failures(memory: RuleState, subscriptions: Sequence[Subscription], place: str) -> list[float]:
+    """Return since when failures of a scope are followed without an open alert, until what failed passes."""
+    times = [first_row_time(memory, subscriptions, place)]
+    if any(subscription.standings for subscription in subscriptions):
+        times.append(first_failing_time(memory, place))
+    return [at for at in times if at is not None]
 
 
 def _bad_result_keys(found: RunFinding) -> Iterable[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 
 from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.index import SubscriptionIndex
 
 log = structlog.get_logger()
 
@@ -15,10 +16,11 @@ SUBSCRIPTIONS = "subscriptions"
 
 
 class SubscriptionCache:
-    """Parsed subscriptions; ``all`` are those read last."""
+    """Parsed subscriptions; ``all`` are those read last, ``index`` finds some of them."""
 
     def __init__(self) -> None:
         self.all: list[Subscription] = []
+        self.index = SubscriptionIndex(())
         self._fields: dict[str, str] = {}
 
     def update(self, fields: Mapping[str, str]) -> bool:
@@ -26,6 +28,7 @@ class SubscriptionCache:
         if fields == self._fields:
             return False
         self._fields, self.all = dict(fields), subscriptions_in(fields)
+        self.index = SubscriptionIndex(self.all)
         return True
 
 

@@ -35,7 +35,7 @@ from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS, Subscription
 FILE_VERSION = 1
 
 FILE_HEADER = """\
-# What zofbot tells which channel. `zofbot subscriptions import --plan FILE` shows what an edit of this would change.
+# Subscriptions by channel. `zofbot subscriptions import --plan FILE` shows what an edit of this would change.
 # Filters are those of `/zof subscribe`; '' means all failures. A new entry needs nothing but its filters.
 """
 _FIELD_PATTERNS = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -140,6 +141,23 @@ class Storm(BaseModel):
         )  # fmt: skip
 
 
+class MemberPointer(NamedTuple):
+    """The page on which a member of a storm is listed, and the storm's key; stored as ``PAGE KEY``."""
+
+    page: int
+    storm: str
+
+    @classmethod
+    def load(cls, text: str) -> MemberPointer | None:
+        """Parse what ``dump`` made; None for an empty text."""
+        page, _, storm = text.partition(" ")
+        return cls(int(page), storm) if storm else None
+
+    def dump(self) -> str:
+        """Format as stored."""
+        return f"{self.page} {self.storm}"
+
+
 @lru_cache(maxsize=MAX_CACHED_STORMS)
 def _parse_storm(stored: str) -> Storm:
     return Storm.model_validate_json(stored)
@@ -216,6 +234,7 @@ def _storm_of_field(name: str, value: str) -> str:
         case "page":
             return rest.rpartition(":")[0]
         case "in":
-            return value.partition(" ")[2]
+            pointer = MemberPointer.load(value)
+            return pointer.storm if pointer else ""
         case _:
             return ""

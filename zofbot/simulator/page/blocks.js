@@ -8,6 +8,7 @@ import { h, icon } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { decode, mrkdwn, plain, textObject } from "./mrkdwn.js";
 import { richText } from "./richtext.js";
+import { dataTable, table } from "./tables.js";
 
 /** Blocks with ids; missing ones are generated, as Slack does. */
 export const withIds = (blocks) =>
@@ -107,25 +108,6 @@ function picture(element, size) {
   );
 }
 
-function table(block, host) {
-  const align = (column) => `align-${block.column_settings?.[column]?.align ?? "left"}`;
-  const cell = (tag) => (one, column) => h(tag, { class: align(column) }, tableCell(one, host));
-  const [head, ...rows] = block.rows ?? [];
-  return h(
-    "table",
-    {},
-    h("thead", {}, h("tr", {}, (head ?? []).map(cell("th")))),
-    h(
-      "tbody",
-      {},
-      rows.map((row) => h("tr", {}, row.map(cell("td")))),
-    ),
-  );
-}
-
-const tableCell = (cell, { reader }) =>
-  cell?.type === "rich_text" ? richText(cell, reader) : String(cell?.text ?? cell?.value ?? "");
-
 function input(block, host) {
   const error = host.errors?.[block.block_id];
   const label = plain(block.label);
@@ -155,10 +137,11 @@ const BLOCKS = {
   context,
   actions,
   image,
-  table,
   input,
   header: (block, { reader }) => h("h2", {}, textObject(block.text, reader)),
   divider: () => h("hr"),
+  table: (block, { reader }) => table(block, reader),
+  data_table: (block, { reader }) => dataTable(block, reader),
   rich_text: (block, { reader }) => richText(block, reader),
   markdown: (block) => markdown(String(block.text ?? "")),
   data_visualization: (block) => chart(block),

@@ -59,6 +59,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
             ("Run", text.inline_code(result.run_id or "")),
             ("Case", text.inline_code(result.case_id or "") if result.case_id != result.title else ""),
             ("Severity", text.escape_line(result.severity or "", 80)),
+            ("Quarantine", "In quarantine in Zof" if result.quarantined else ""),
             ("Attempts", str(result.attempt) if result.attempt and result.attempt > 1 else ""),
             *_time_fields(result),
             ("Logs", "" if logs else text.inline_code(result.logs or "", 500)),
@@ -69,7 +70,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
     buttons = button_row(
         link_button("Open in Zof", "zof_open", links.result_url(result)),
         link_button("Logs", "zof_logs", logs),
-        lookup_button("Show run", "zof_run", result.run_id, "Show the run of this result"),
+        lookup_button("View run", "zof_run", result.run_id, "View the run of this result"),
         lookup_button(
             "Share to channel", "zof_share", result.id if share else None, "Share this result to the channel"
         ),
@@ -104,7 +105,7 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
             {"id": run.id} if is_valid_id(run.id) else None,
             link_button("Open in Zof", "zof_open", links.run_url(run)),
         ),
-        *([context_block("Zof listed more failed cases than were read here.")] if more else []),
+        *([context_block("Zof has more failed cases than shown here.")] if more else []),
         context_block(f"Run {text.inline_code(run.id)}"),
     ]
     counts = format_counts(run)
@@ -124,5 +125,5 @@ def _case_row(result: Result) -> Block:
     reason = text.escape_line((result.failure or "").strip().partition("\n")[0], 200)
     return section_block(
         f"{title}\n{reason}" if reason else title,
-        lookup_button("Details", "zof_result", result.id, "Show this result"),
+        lookup_button("View details", "zof_result", result.id, "View this result"),
     )

@@ -113,7 +113,7 @@ def _controls(body: RunAlertPayload | CaseAlertPayload, context: RenderContext, 
 
 def _with_details_button(blocks: list[Block], result_id: str) -> list[Block]:
     """Add a *Details* button beside the first block."""
-    details = lookup_button("Details", "zof_result", result_id, "Show this result")
+    details = lookup_button("View details", "zof_result", result_id, "View this result")
     return [blocks[0] | {"accessory": details}, *blocks[1:]] if blocks and details else blocks
 
 
@@ -151,8 +151,8 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderContext) -> list[Block]:
     """Return notes about a storm that covers this alert, and about omitted mentions."""
     notes = [
-        "🌩️ Part of a storm: what is done on its summary applies to this alert, too." if context.storm else "",
-        "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
+        "🌩️ Part of a storm. Actions on the storm's summary apply here too." if context.storm else "",
+        "No mention here: the same people were already mentioned twice this minute." if body.unmentioned else "",
     ]
     return [context_block(note) for note in notes if note]
 
@@ -175,7 +175,7 @@ def past_resolution(body: FailurePayload, present: TriageRecord) -> list[Block]:
     note = f"\n> {text.escape_line(before.note, 500)}" if before.note else ""
     return [
         section_block(
-            f"🔁 *Failing again* after {person_name(before.by)} had resolved it {format_moment(before.at)}{why}{note}"
+            f"🔁 *Failing again* after {person_name(before.by)} resolved it {format_moment(before.at)}{why}{note}"
         )
     ]
 

@@ -42,7 +42,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
         *failure_blocks(cause.example),
         section_block(
             f"for example *{title}*",
-            lookup_button("Details", "zof_result", cause.example.id, "Show one of these results"),
+            lookup_button("View details", "zof_result", cause.example.id, "View one of these results"),
         ),
         *_place_blocks(body),
         *past_resolution(body, context.present),
@@ -62,7 +62,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     return with_mentions(line, top, colour, below, body.mention)
 
 
-_NOBODY_MENTIONED = "Nobody is mentioned here: the same people were mentioned twice within the minute."
+_NOBODY_MENTIONED = "No mention here: the same people were already mentioned twice this minute."
 
 
 def _counts_text(body: StormPayload) -> str:
@@ -91,4 +91,4 @@ def _open_text(body: StormPayload) -> str:
 def location_text(project: str, environment: str) -> str:
     """Return project and environment in one line."""
     known = [part for part in (text.escape_line(project, 85), text.escape_line(environment, 85)) if part]
-    return " · ".join(known) or "not known where"
+    return " · ".join(known) or "unknown location"

@@ -46,7 +46,7 @@ def cause_row(cause: CauseSummary) -> Block:
     """Return a cause: how many failures it has, their text, and one of them with a *Details* button."""
     if cause.count == 1:
         return case_row(cause.example)
-    details = lookup_button("Details", "zof_result", cause.example.id, "Show one of these results")
+    details = lookup_button("View details", "zof_result", cause.example.id, "View one of these results")
     return section_block(cause_line(cause), details)
 
 
@@ -73,7 +73,7 @@ def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
         *failure_blocks(body.case),
         *extra_blocks(body.case.extras, context.links),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
-        *([context_block(f"and {body.unlisted} that are not listed here; Zof has them all.")] if body.unlisted else []),
+        *([context_block(f"and {body.unlisted} more; see the run in Zof.")] if body.unlisted else []),
         *case_buttons(body.case, body.run_id, context.links),
     ]
     return with_mentions(f"{sentence}: {why}" if why else sentence, blocks, "", [], body.mention)
