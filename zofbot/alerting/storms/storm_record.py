@@ -8,6 +8,7 @@ key of the storm that all failures with that signature belong to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -133,6 +134,23 @@ class Storm(BaseModel):
         )  # fmt: skip
 
 
+class MemberPointer(NamedTuple):
+    """The page on which a member of a storm is listed, and the storm's key; stored as ``PAGE KEY``."""
+
+    page: int
+    storm: str
+
+    @classmethod
+    def load(cls, text: str) -> MemberPointer | None:
+        """Parse what ``dump`` made; None for an empty text."""
+        page, _, storm = text.partition(" ")
+        return cls(int(page), storm) if storm else None
+
+    def dump(self) -> str:
+        """Format as stored."""
+        return f"{self.page} {self.storm}"
+
+
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
     """Return the storm with the key ``storm``, or None if it is no longer stored."""
     stored = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
@@ -201,6 +219,7 @@ def _storm_of_field(name: str, value: str) -> str:
         case "page":
             return rest.rpartition(":")[0]
         case "in":
-            return value.partition(" ")[2]
+            pointer = MemberPointer.load(value)
+            return pointer.storm if pointer else ""
         case _:
             return ""
