@@ -111,13 +111,9 @@ class ChannelRecovery:
     def _storm_recovery(self, alert: Alert, by: PassingRun, held: float, *, loud: bool) -> Iterator[Notification]:
         """Yield the reply in the storm's thread when all of the storm has recovered; a cause's may be ``loud``."""
         storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
-        shown = storm is not None and storm.reports_turn(loud=loud)
-        if (
-            storm
-            and shown
-            and storm.standing is AlertStatus.RECOVERED
-            and (storm.turned, storm.turner) == (by.at, by.run[:128])
-        ):
+        if storm is None or not storm.reports_turn(loud=loud):
+            return
+        if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
             name = idempotency_key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
             body = RecoveryPayload(
                 title=storm.summary_body().title, run=self._recovering_run(by), after=by.at - storm.failed,

@@ -53,7 +53,8 @@ class Storm(BaseModel):
 
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
     ``recovered`` counts members. ``by_cause``: it is the message of one cause, whose members are its alerts in each
-    project and environment, with a thread unless it is ``flat``; ``causes`` and ``uncaused`` are as in ``StormPayload``.
+    project and environment; ``flat``: they are not listed in its thread. ``causes`` and ``uncaused`` are as in
+    ``StormPayload``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
