@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 
 from zofbot.domain.errors import SlackUnknown
 from zofbot.slack.errors import UNREADABLE_REASON_PREFIX
-from zofbot.slack.workspace_responses import _ChannelId
 
 METADATA_EVENT_TYPE = "zofbot_notification"
 """``event_type`` of the metadata on every channel message."""
@@ -50,6 +49,12 @@ class ResponseMetadata(SlackReply):
     """Cursor of the next page."""
 
     next_cursor: str | None = None
+
+
+class ChannelId(SlackReply):
+    """A channel, of which only the id is read."""
+
+    id: SlackId
 
 
 class PagedReply(SlackReply):
@@ -106,7 +111,7 @@ class HistoryReply(PagedReply):
 class OpenConversationReply(SlackReply):
     """``conversations.open``."""
 
-    channel: _ChannelId
+    channel: ChannelId
 
 
 class SocketUrlReply(SlackReply):

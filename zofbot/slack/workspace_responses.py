@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from zofbot.slack.responses import PagedReply, SlackId, SlackReply
-
-
-class _ChannelId(SlackReply):
-    id: SlackId
+from zofbot.slack.responses import ChannelId, PagedReply, SlackId, SlackReply
 
 
 class UserChannelsReply(PagedReply):
     """``users.conversations``."""
 
-    channels: tuple[_ChannelId, ...]
+    channels: tuple[ChannelId, ...]
 
 
 class ChannelMembersReply(SlackReply):
