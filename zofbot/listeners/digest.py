@@ -13,7 +13,8 @@ from zofbot.domain.model import Result, Run, utc_datetime
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.subscription.commands import ACK_SETTLE_SECONDS, request_hash
+from zofbot.listeners.subscription.notes import request_hash
+from zofbot.listeners.subscription.saving import ACK_SETTLE_SECONDS
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
 from zofbot.services.digest_causes import add_causes

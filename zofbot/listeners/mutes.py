@@ -14,7 +14,7 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.lookups import suggest_projects
-from zofbot.listeners.subscription.commands import request_hash
+from zofbot.listeners.subscription.notes import request_hash
 from zofbot.notifications import payload_parts
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.text import describe_duration

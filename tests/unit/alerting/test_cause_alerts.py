@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
+from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
@@ -164,6 +165,28 @@ def test_what_is_snoozed_until_it_stops_stays_quiet_and_counts() -> None:
     assert shown(bench, key).failures == 3
 
 
+def test_without_threads_the_message_alone_says_everything() -> None:
+    bench = RuleBench(subscription("group:cause layout:flat broadcast:never"))
+    for number in range(3):
+        failing = run(f"f{number}", NOON + number * 200, [("a", TIMEOUT), ("b", TIMEOUT)])
+        elsewhere = run(f"e{number}", NOON + number * 200 + 1, [("a", TIMEOUT)], project="search")
+        passing = run(f"p{number}", NOON + number * 200 + 100, passing=["a", "b"])
+        healed = run(f"h{number}", NOON + number * 200 + 101, passing=["a"], project="search")
+        bench.process_findings(failing, elsewhere, passing, healed)
+    [key] = roots(bench)
+    assert shown(bench, key).standing is AlertStatus.RECOVERED
+    assert bench.notifications_of(NotificationKind.REPLY) == []
+
+
+def test_a_cause_that_comes_and_goes_stops_to_fill_its_thread() -> None:
+    bench = RuleBench(subscription())
+    for number in range(6):
+        bench.process_findings(run(f"f{number}", NOON + number * 200, [("a", TIMEOUT)]))
+        bench.process_findings(run(f"p{number}", NOON + number * 200 + 100, passing=["a"]))
+    assert len(roots(bench)) == 1
+    assert len(bench.notifications_of(NotificationKind.REPLY)) == 4
+
+
 def test_failures_without_a_text_are_told_with_their_run() -> None:
     bench = RuleBench(subscription())
     bench.process_findings(run("1", NOON, [("a", None), ("b", None), ("c", TIMEOUT)]))
@@ -247,6 +270,17 @@ def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
     assert (shown(bench, key).failures, shown(bench, key).members) == (31, 31)
     bench.process_findings(run("3", NOON + 900, [("b", REFUSED)], project="search"))
     assert len(roots(bench)) == 2
+
+
+def test_of_many_causes_those_seen_longest_ago_are_let_go_of() -> None:
+    bench = RuleBench(subscription())
+    letters = [f"{first}{second}ary" for first in "abcdefghijklmno" for second in "abcdefghijklmn"]
+    for number, word in enumerate(letters):
+        bench.process_findings(run(word, NOON + number * 60, [("a", f"AssertionError: the {word} button is missing")]))
+    fields = bench.memory.hashes[storms_hash("C1")]
+    kept, pointers = ([name for name in fields if name.startswith(kind)] for kind in ("storm:", "cause:"))
+    assert len(roots(bench)) == len(letters) > MAX_CAUSE_MESSAGES
+    assert len(kept) == len(pointers) == MAX_CAUSE_MESSAGES + 1
 
 
 RUNS = [

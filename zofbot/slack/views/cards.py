@@ -59,6 +59,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
             ("Run", text.inline_code(result.run_id or "")),
             ("Case", text.inline_code(result.case_id or "") if result.case_id != result.title else ""),
             ("Severity", text.escape_line(result.severity or "", 80)),
+            ("Quarantine", "In quarantine in Zof" if result.quarantined else ""),
             ("Attempts", str(result.attempt) if result.attempt and result.attempt > 1 else ""),
             *_time_fields(result),
             ("Logs", "" if logs else text.inline_code(result.logs or "", 500)),

@@ -18,6 +18,7 @@ from zofbot.notifications.thread_payloads import (
 )
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
+from zofbot.slack.views.case_history import case_past_text
 from zofbot.slack.views.components import (
     as_run,
     attempts_suffix,
@@ -51,6 +52,7 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
     blocks = [
         section_block(f"{look.emoji} *{sentence}*{attempts_suffix(case.attempts)}{others}"),
         *failure_blocks(case),
+        *paragraph_blocks(filter(None, [case_past_text(case)])),
         *extra_blocks(case.extras, context.links),
         *case_buttons(case, body.run_id, context.links),
     ]
