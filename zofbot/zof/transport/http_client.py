@@ -21,9 +21,7 @@ def check_key(key: str) -> str:
     """Return the key without white space around it. Raises SettingsError if it cannot be one."""
     key = key.strip()
     if not key or protocol.clean_header(key, len(key)) != key:
-        raise SettingsError(
-            ["ZOF_API_KEY is empty or contains characters that a key cannot have. Copy it again from Zof."]
-        )
+        raise SettingsError(["ZOF_API_KEY is empty or contains invalid characters. Copy it again from Zof."])
     return key
 
 
