@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
 PIP := $(INSTALL) --quiet
-COUNT_PACKAGES := awk '/^Collecting/ { printf "\r  %d packages", ++n; fflush() } /^Installing/ { printf ", installing"; fflush() } END { if (n) print "" }'
+COUNT_PACKAGES := awk '/^Collecting/ { printf "\r  %d package%s", ++n, n == 1 ? "" : "s"; fflush() } /^Installing/ { printf ", installing"; fflush() } END { if (n) print "" }'
 
 # Compiled files are kept: every worker and every bot that a test starts would compile all of the code again.
 export PYTHONDONTWRITEBYTECODE =

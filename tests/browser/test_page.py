@@ -50,10 +50,10 @@ async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
 async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page: Page) -> None:
     await type_in(page, "/zof result res_4822")
     await page.locator("[data-action-id=zof_share]").click()
-    await expect(page.get_by_text("Shared to the channel.")).to_be_visible()
+    await expect(page.get_by_text("Shared to this channel.")).to_be_visible()
     await expect(page.get_by_text("Shared by ana")).to_have_count(1)
     await page.locator("[data-action-id=zof_share]").click()
-    await expect(page.get_by_text("ana shared this already")).to_be_visible()
+    await expect(page.get_by_text("ana already shared this")).to_be_visible()
     await expect(page.get_by_text("Shared by ana")).to_have_count(1)
     await take_screenshot(page, "shared")
     await page.get_by_test_id("user-switch").select_option("U0BEN")
@@ -124,7 +124,7 @@ async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stag
     await page.get_by_test_id("tab-home").click()
     home = page.get_by_test_id("home")
     await expect(home).to_contain_text(re.compile("failures? waits? for somebody"), timeout=20_000)
-    for told in ("Runs in 24 h", "Pass rate", "Runs in progress", "Your channels' subscriptions", "all is well"):
+    for told in ("Runs in 24 h", "Pass rate", "Runs in progress", "Your channels' subscriptions", "OK"):
         await expect(home).to_contain_text(told, timeout=20_000)
     await page.mouse.move(5, 5)
     await take_screenshot(page, "home")
@@ -137,11 +137,11 @@ async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, sta
     await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
     await type_in(page, "/zof digest")
     preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
-    await expect(preview).to_contain_text("This channel gets no digest")
+    await expect(preview).to_contain_text("No digest in this channel")
     await expect(preview).to_contain_text("Daily digest", timeout=15_000)
     then = datetime.fromtimestamp(stage.world.unix_time() + 120, ZoneInfo("Europe/Berlin"))
     await type_in(page, f"/zof digest weekly {then:%a} {then:%H:%M}")
-    await expect(page.get_by_text("ana set this channel's digest: weekly")).to_be_visible()
+    await expect(page.get_by_text("ana scheduled this channel's digest: weekly")).to_be_visible()
     stage.world.advance(150)
     told = page.get_by_test_id("message").filter(has_text="Weekly digest").last
     await expect(told).to_contain_text("Most failing", timeout=20_000)

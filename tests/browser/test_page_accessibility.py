@@ -11,6 +11,9 @@ from playwright.async_api import Page, expect
 
 from tests.support.browser import chromium, in_channel, needs_browser, open_page, take_screenshot, type_in
 from zofbot.demo import run_demo
+from zofbot.simulator.seed import RANDOM_CHANNEL
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 
 pytestmark = needs_browser
 
@@ -25,8 +28,14 @@ OVERFLOW = """() => [...document.querySelectorAll("html, .scroller, .panel-body,
 
 
 @pytest.fixture(scope="module")
-async def opened_page() -> AsyncIterator[Page]:
-    async with run_demo(0) as stage, chromium() as browser, open_page(browser, stage.url) as page:
+async def stage() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+async def opened_page(stage: SimulatorServer) -> AsyncIterator[Page]:
+    async with chromium() as browser, open_page(browser, stage.url) as page:
         yield page
 
 
@@ -96,3 +105,27 @@ async def test_on_a_phone_the_sidebar_and_the_controls_open_and_close_with_the_k
     await page.get_by_test_id("channel-checkout").press("Enter")
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.get_by_role("heading", level=1)).to_have_text("checkout")
+
+
+async def test_tables_are_paged_and_scroll_on_a_phone(page: Page, stage: SimulatorServer) -> None:
+    head = [{"type": "raw_text", "text": title} for title in ("Run", "Failed", "A title that is wider than a phone")]
+    rows = [
+        [{"type": "raw_text", "text": f"run_{number}"}, {"type": "raw_number", "value": number}, head[2]]
+        for number in range(7)
+    ]
+    tables: list[dict[str, object]] = [
+        {"type": "data_table", "caption": "Latest runs", "rows": [head, *rows]},
+        {"type": "table", "rows": [head, rows[0]], "column_settings": [{"is_wrapped": True}, {"align": "right"}]},
+    ]
+    slack = stage.world.slack
+    slack.add_message(PostedMessage(RANDOM_CHANNEL, slack.next_timestamp(), BOT_USER_ID, "Latest runs", tables))
+    await page.get_by_test_id("channel-random").click()
+    latest = page.get_by_role("group", name="Latest runs")
+    await expect(latest.get_by_role("row")).to_have_count(1 + 5)
+    await page.get_by_role("button", name="Next").click()
+    await expect(page.get_by_text("6 to 7 of 7")).to_be_visible()
+    await expect(latest.get_by_role("rowheader").last).to_have_text("run_6")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.evaluate(OVERFLOW) == []
+    found = await Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
+    assert not found.response["violations"], found.generate_report()

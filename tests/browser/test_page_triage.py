@@ -95,7 +95,7 @@ async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, roo
     await press_button(private_answer(page, "You acknowledged"), "Undo")
     await expect(root).to_contain_text(FAILED_CHECKOUT)
     await open_thread(page, root)
-    await expect(in_thread(page).last).to_contain_text("ana took the last act back")
+    await expect(in_thread(page).last).to_contain_text("ana undid the last action")
 
 
 async def test_ben_assigns_it_to_chioma_who_is_told_in_person(page: Page, root: Locator) -> None:
@@ -118,14 +118,14 @@ async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(
     await switch_user(page, CHIOMA)
     await press_button(root, "Snooze…")
     modal = page.get_by_test_id("modal")
-    await expect(modal).to_contain_text("Wakes")
+    await expect(modal).to_contain_text("Ends")
     await modal.get_by_role("combobox").select_option(label="15 min")
     await expect(modal).to_contain_text("in your time zone")
     words = modal.get_by_role("textbox")
     await words.fill("half past never")
-    await expect(modal).to_contain_text("I cannot read that as a time")
+    await expect(modal).to_contain_text("That isn't a time")
     await words.fill("20m")
-    await expect(modal).to_contain_text("Wakes")
+    await expect(modal).to_contain_text("Ends")
     await take_screenshot(page, "snooze")
     await page.get_by_test_id("modal-submit").click()
     await expect(root).to_contain_text("Snoozed: checkout")
@@ -134,7 +134,7 @@ async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(
     await page.get_by_test_id("clock-15m").click()
     await expect(root).to_contain_text(FAILED_CHECKOUT, timeout=15_000)
     await open_thread(page, root)
-    await expect(in_thread(page).filter(has_text="The snooze is over")).to_have_count(1)
+    await expect(in_thread(page).filter(has_text="Snooze ended")).to_have_count(1)
 
 
 async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, root: Locator) -> None:
@@ -169,7 +169,7 @@ async def test_who_was_slower_is_told_what_happened_and_may_insist(
         await press_button(hers, "Acknowledge")
         await expect(hers).to_contain_text("Acknowledged: checkout")
     await page.get_by_test_id("modal-submit").click()
-    told = private_answer(page, "Your click changed nothing")
+    told = private_answer(page, "Nothing changed")
     await expect(told).to_contain_text(re.compile("Acknowledged by ana .* ago"))
     await expect(root).to_contain_text("Acknowledged: checkout")
     await open_thread(page, root)
@@ -206,20 +206,20 @@ async def test_where_nobody_answers_the_clock_calls_and_why_it_came_is_explained
     await expect(called.locator(".mention")).to_have_text("@oncall-checkout")
     await page.mouse.move(5, 5)
     await take_screenshot(page, "escalated")
-    await choose_option(page, root, "Why am I seeing this?")
-    told = private_answer(page, "Why this channel was told of")
-    await expect(told).to_contain_text("it matches and was told")
-    await expect(told.get_by_role("link", name="Its message")).to_be_visible()
+    await choose_option(page, root, "Why was this posted?")
+    told = private_answer(page, "was posted here")
+    await expect(told).to_contain_text("matched, posted")
+    await expect(told.get_by_role("link", name="View message")).to_be_visible()
     await page.mouse.move(5, 5)
     await take_screenshot(page, "why")
 
 
 async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, root: Locator) -> None:
     await choose_option(page, root, "Re-run failed cases")
-    await press_button(private_answer(page, "Run the failed cases"), "Re-run failed cases")
+    await press_button(private_answer(page, "Re-run the failed cases"), "Re-run failed cases")
     await expect(root).to_contain_text("Recovered: checkout", timeout=20_000)
     await open_thread(page, root)
-    await expect(in_thread(page).filter(has_text="runs the failed cases again")).to_have_count(1)
+    await expect(in_thread(page).filter(has_text="started a re-run of the failed cases")).to_have_count(1)
     await expect(in_thread(page).filter(has_text="Recovered after")).to_have_count(1)
     await page.mouse.move(5, 5)
     await take_screenshot(page, "rerun")
@@ -240,7 +240,7 @@ async def test_the_shortcut_on_an_alert_opens_the_same_choices(page: Page, root:
     await root.hover()
     await root.get_by_test_id("shortcut-zof_triage").click()
     modal = page.get_by_test_id("modal")
-    await expect(modal).to_contain_text("What to do")
+    await expect(modal).to_contain_text("Action")
     await modal.get_by_label("Resolve…").check()
     await page.get_by_test_id("modal-submit").click()
     await expect(modal).to_contain_text("Why")
@@ -257,12 +257,12 @@ async def test_words_in_the_thread_and_the_rounds(page: Page, root: Locator) -> 
     await composer.press("Enter")
     await expect(root).to_contain_text("Snoozed: checkout")
     await type_in(page, "/zof triage")
-    await expect(private_answer(page, "open in this channel")).to_contain_text("Oldest first")
+    await expect(private_answer(page, "in this channel")).to_contain_text("Oldest first")
     await take_screenshot(page, "open")
     await type_in(page, "/zof oncall")
-    await expect(private_answer(page, "Who would be called now")).to_contain_text("@oncall-checkout (ana, ben)")
+    await expect(private_answer(page, "Escalation policy")).to_contain_text("@oncall-checkout (ana, ben)")
     await type_in(page, "/zof handover 2h")
-    await expect(in_channel(page, "Handover: ").last).to_contain_text("ana asked for it")
+    await expect(in_channel(page, "Handover: ").last).to_contain_text("Requested by ana")
 
 
 async def resolve(page: Page, card: Locator, reason: str) -> None:
@@ -277,10 +277,10 @@ async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowled
         await resolve(page, in_channel(page, await end_run(page, stage, "failures")), "Test bug")
         again = in_channel(page, await end_run(page, stage, "failures"))  # the same 12 cases
         await expect(again).to_contain_text("Failing again: checkout")
-        await expect(again).to_contain_text(re.compile("after ana had resolved it .*: Test bug"))
+        await expect(again).to_contain_text(re.compile("after ana resolved it .*: Test bug"))
         await take_screenshot(page, "regression")
         await end_run(page, stage, "storm")
-        storm = in_channel(page, re.compile("Storm: |The storm is over: "))
+        storm = in_channel(page, re.compile("Storm: |Storm over: "))
         async with fast_clock(stage):
             await press_button(storm, "Acknowledge")
             await expect(storm).to_contain_text("Acknowledged by ana", timeout=15_000)
@@ -288,5 +288,5 @@ async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowled
             await expect(member).to_contain_text("Acknowledged by ana", timeout=15_000)
             await expect(in_channel(page, "Resolved: checkout")).to_have_count(1)  # not opened by it
             await type_in(page, "/zof triage")
-            await expect(private_answer(page, "open in this channel")).to_contain_text(re.compile("ana .*in a storm"))
+            await expect(private_answer(page, "in this channel")).to_contain_text(re.compile("ana .*in a storm"))
         await take_screenshot(page, "storm-acknowledged")

@@ -231,7 +231,7 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, whe
             menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
             await press_button(bot, "U0ANA", root, menu)
             await wait_until(
-                lambda channel=channel: "Run the failed cases" in text_of(bot.private_messages(channel)[-1])
+                lambda channel=channel: "Re-run the failed cases" in text_of(bot.private_messages(channel)[-1])
             )
             question = bot.private_messages(channel)[-1]
             await own.open_proxies()
@@ -256,7 +256,9 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, whe
         await late.resume_stale()
         await zof.aclose()
         for root in list(roots.values())[:step]:
-            await wait_until(lambda root=root: len(lines_containing(bot, root, "runs the failed cases again")) == 1, 20)
+            await wait_until(
+                lambda root=root: len(lines_containing(bot, root, "started a re-run of the failed cases")) == 1, 20
+            )
             assert [item.act for item in await audit_entries_of(bot, root)] == ["rerun"]
         assert len(bot.world.zof.runs) - runs == step
         assert await bot.app.outbox.read_hashes("orders") == {"orders": {}}

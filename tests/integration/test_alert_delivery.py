@@ -39,20 +39,24 @@ def delivered_keys(bot: RunningBot) -> list[str]:
 
 
 async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: RunningBot) -> None:
-    assert "This channel is subscribed" in await subscribed.answer_text("/zof subscribe project:checkout env:staging")
+    assert "Subscribed: matching failures will be posted here" in await subscribed.answer_text(
+        "/zof subscribe project:checkout env:staging"
+    )
     await wait_until(lambda: len(subscribed.public_messages()) == 1)
     assert "ana subscribed this channel to project:checkout env:staging" in text_of(subscribed.public_messages()[0])
-    assert "already: number 1" in await subscribed.answer_text("/zof subscribe project:checkout env:staging")
+    assert "that subscription: number 1" in await subscribed.answer_text("/zof subscribe project:checkout env:staging")
     assert "project:checkout env:staging" in await subscribed.answer_text("/zof subscriptions")
-    assert "told of no failures" in await subscribed.answer_text("/zof subscriptions", channel="C0CHECKOUT")
-    assert "There is no subscription 2 here" in await subscribed.answer_text("/zof unsubscribe 2")
-    assert "has ended" in await subscribed.answer_text("/zof unsubscribe 1")
-    assert "told of no failures" in await subscribed.answer_text("/zof subscriptions")
+    assert "No subscriptions in this channel yet" in await subscribed.answer_text(
+        "/zof subscriptions", channel="C0CHECKOUT"
+    )
+    assert "No subscription 2 in this channel" in await subscribed.answer_text("/zof unsubscribe 2")
+    assert "Subscription removed" in await subscribed.answer_text("/zof unsubscribe 1")
+    assert "No subscriptions in this channel yet" in await subscribed.answer_text("/zof subscriptions")
 
 
 async def test_a_mistyped_filter_gets_an_example_and_nothing_is_kept(subscribed: RunningBot) -> None:
     assert "Did you mean" in await subscribed.answer_text("/zof subscribe projetc:checkout")
-    assert "told of no failures" in await subscribed.answer_text("/zof subscriptions")
+    assert "No subscriptions in this channel yet" in await subscribed.answer_text("/zof subscriptions")
 
 
 @pytest.mark.parametrize("event", ["channel_unarchive", "group_unarchive", "member_joined_channel"])

@@ -112,7 +112,7 @@ async def kept_probes(bot: RunningBot) -> set[str]:
     return {decode_text(name).partition(":")[2] for name in await bot.app.store.client.keys()}
 
 
-# --- when all is well
+# --- when OK
 
 
 async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: RunningBot, hatch: Hatch) -> None:
@@ -122,7 +122,7 @@ async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: Runn
     [one] = sent_probes(there)
     assert (one.idempotency_key or "").startswith("canary:")
     assert one.deleted
-    assert "This is a test; nothing failed." in text_of(one)
+    assert "Test alert. Nothing failed." in text_of(one)
     assert "zofbot's canary" in text_of(one)
     left = {name for name in await kept_probes(there) - before if not name.startswith("claim:")}
     assert left <= {"lease:canary", "fence:canary", "outbox:sequence", "outbox:pace", "outbox:due"}
@@ -150,8 +150,8 @@ async def test_nobody_who_works_on_failures_sees_it(there: RunningBot, hatch: Ha
     await hatch(there).probe_once()
     for typed in ("/zof triage", "/zof triage all", "/zof triage mine"):
         answer = await there.answer_text(typed, channel=CAGE)
-        assert "A run that never was" not in answer
-        assert "A case that never was" not in answer
+        assert "Sample run (test alert)" not in answer
+        assert "Sample case (test alert)" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
     assert not {name for name in await kept_probes(there) if name.startswith(remembered)}
     assert [entry.act for entry in await AuditLog(there.app.store.keyspace).read_records()] == ["subscribe"]
@@ -164,8 +164,8 @@ async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_ag
     canary = hatch(there)
     assert (await canary.probe_once()).faults == []
     [one] = standing_probes(there)
-    assert "A canary was here" in text_of(one)
-    assert "A case that never was" not in text_of(one)
+    assert "Canary: zofbot" in text_of(one)
+    assert "Sample case (test alert)" not in text_of(one)
     assert (await canary.probe_once()).faults == []
     deleting = [call for call in there.world.slack.calls if call.method == "chat.delete"]
     assert len(deleting) == 2, "one each"
@@ -339,11 +339,11 @@ def no_scope(bot: RunningBot) -> None:
         (slack_says("500", "chat.postMessage"), "slack", "internal_error", "zofbot check"),
         (slack_says("429", "chat.postMessage"), "slack", "ratelimited", "zofbot check"),
         (slack_says("502"), "slack", "", "Slack's status page"),
-        (slack_says("invalid_auth"), "slack", "does not accept the bot's token", "renew SLACK_BOT_TOKEN"),
-        (slack_says("invalid_auth", "chat.postMessage"), "slack", "does not accept", "renew SLACK_BOT_TOKEN"),
+        (slack_says("invalid_auth"), "slack", "does not accept the bot's token", "update SLACK_BOT_TOKEN"),
+        (slack_says("invalid_auth", "chat.postMessage"), "slack", "does not accept", "update SLACK_BOT_TOKEN"),
         (slack_says("500", "conversations.history"), "slack", "internal_error", "zofbot check"),
         (archive_channel, "slack", "archived", "Unarchive"),
-        (leave_channel, "slack", "cannot see this channel", "/invite"),
+        (leave_channel, "slack", "can't see this channel", "/invite"),
         (hide_messages, "slack", "does not show it", "zofbot check"),
         (no_scope, "slack", "lacks a permission", "zofbot manifest"),
         (zof_says("500"), "zof", "Request ID: req_", "status.zof.ai"),

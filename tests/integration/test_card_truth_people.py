@@ -32,13 +32,15 @@ async def test_one_person_has_one_name_in_lines_on_cards_and_in_the_handover(tri
     await wait_until(lambda: "by Ana Keller" in text_of(root))
     await triage_bot.type_text("/zof digest daily 09:00")
     await wait_until(
-        lambda: any("Ana Keller set this channel's digest" in message.text for message in triage_bot.public_messages())
+        lambda: any(
+            "Ana Keller scheduled this channel's digest" in message.text for message in triage_bot.public_messages()
+        )
     )
     await triage_bot.answer_text("/zof handover 8h")
     await wait_until(lambda: any("Handover" in message.text for message in triage_bot.public_messages()))
     [posted] = [text_of(message) for message in triage_bot.public_messages() if "Handover" in message.text]
-    assert "At work: Ana Keller (4 acts)." in posted
-    assert "Ana Keller asked for it" in posted
+    assert "Active: Ana Keller (4 actions)." in posted
+    assert "Requested by Ana Keller" in posted
 
 
 async def test_a_shared_card_names_the_person_alike(bot: RunningBot) -> None:
@@ -67,7 +69,7 @@ async def test_a_denial_names_what_was_tried_and_the_audit_has_it(
     root = await raise_alert(triage_bot)
     triage_bot.world.slack.channels[root.channel].members.add(GUEST)
     await press_button(triage_bot, GUEST, root, button_of(root, f"zof_triage_{action}"))
-    await wait_until(lambda: f"but not {tried}" in private_text(triage_bot, GUEST))
+    await wait_until(lambda: f"can't {tried}" in private_text(triage_bot, GUEST))
     [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert (entry.user, entry.name, entry.key, entry.channel) == (GUEST, "gus", root.idempotency_key, root.channel)
     assert entry.details == {"tried": tried, "reason": "needs the role responder"}
@@ -78,21 +80,21 @@ async def test_a_denial_names_what_was_tried_and_the_audit_has_it(
     ("typed", "tried"),
     [
         ("/zof subscribe group:case", "subscribe this channel"),
-        ("/zof unsubscribe 1", "end this channel's subscriptions"),
+        ("/zof unsubscribe 1", "remove this channel's subscriptions"),
         ("/zof digest daily 09:00", "set this channel's digest"),
         ("/zof handover", "post a handover"),
     ],
 )
 async def test_so_does_that_of_a_command(triage_bot: RunningBot, typed: str, tried: str) -> None:
     triage_bot.world.slack.channels["C0QA"].members.add(GUEST)
-    assert f"but not {tried}" in await triage_bot.answer_text(typed, user=GUEST)
+    assert f"can't {tried}" in await triage_bot.answer_text(typed, user=GUEST)
     [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert entry.details["tried"] == tried
 
 
 async def test_that_runs_may_not_be_started_names_what_was_tried(triage_bot: RunningBot) -> None:
     told = await triage_bot.answer_text("/zof cancel run_1001")
-    assert "You cannot cancel a run here: runs are not started or cancelled from Slack" in told
+    assert "You can't cancel a run here: starting and canceling runs from Slack is off" in told
     [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert entry.details == {"tried": "cancel a run", "reason": "needs the role operator"}
 
@@ -100,7 +102,7 @@ async def test_that_runs_may_not_be_started_names_what_was_tried(triage_bot: Run
 async def test_people_of_other_organizations_are_told_what_they_cannot_look_up(bot: RunningBot) -> None:
     bot.world.slack.channels["C0QA"].members.add("U0EXT")
     told = await bot.answer_text("/zof result res_4821", user="U0EXT")
-    assert "You cannot use `/zof result` here. Only people of this workspace" in told
+    assert "You can't use `/zof result` here. Only members of this workspace" in told
     [entry] = await audit_entries(bot, REFUSED_ACTION)
     assert entry.details["reason"] == "is no reader: stranger"
 
@@ -111,9 +113,9 @@ async def test_what_was_overtaken_or_makes_no_sense_is_in_the_audit_once(triage_
     triage_bot.world.slack.faults.set_fault("429", only="chat.update")
     assert (await mention_bot(triage_bot, root, "snooze 2h", BEN)).is_accepted
     await press_button(triage_bot, ANA, root, ack)
-    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
     assert (await mention_bot(triage_bot, root, "reopen")).is_accepted
-    await wait_until(lambda: "Reopen is not possible" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "Reopen isn't possible" in private_text(triage_bot, ANA))
     found = [
         (entry.details["tried"], entry.details["reason"]) for entry in await audit_entries(triage_bot, REFUSED_ACTION)
     ]
@@ -132,7 +134,7 @@ async def test_a_refusal_that_slack_delivers_twice_is_written_down_once(triage_b
     event = payloads.event_payload(triage_bot.world.slack, said | {"thread_ts": root.ts, "event_ts": "1.1"}, None)
     for _ in range(2):
         assert (await triage_bot.stage.people.deliver_payload("events_api", event)).is_accepted
-    await wait_until(lambda: private_text(triage_bot, GUEST).count("but not acknowledge this failure") >= 2)
+    await wait_until(lambda: private_text(triage_bot, GUEST).count("can't acknowledge this failure") >= 2)
     assert len(await audit_entries(triage_bot, REFUSED_ACTION)) == 1
 
 
@@ -141,10 +143,10 @@ async def test_without_a_store_it_is_refused_all_the_same(valkey: str) -> None:
         bot.world.slack.channels["C0QA"].members.add(GUEST)
         client, name = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:audit"
         await client.set(name, "no stream")
-        assert "but not subscribe this channel" in await bot.answer_text("/zof subscribe group:case", user=GUEST)
+        assert "can't subscribe this channel" in await bot.answer_text("/zof subscribe group:case", user=GUEST)
 
 
 async def test_to_assign_it_to_somebody_who_may_not_names_them(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     assert (await mention_bot(triage_bot, root, f"assign <@{GUEST}>")).is_accepted
-    await wait_until(lambda: "You cannot assign this failure to gus" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "gus isn't allowed to work on failures" in private_text(triage_bot, ANA))

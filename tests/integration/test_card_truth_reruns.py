@@ -47,7 +47,7 @@ async def start_rerun(bot: RunningBot, root: PostedMessage) -> ZofRecord:
     """Run them again; gives Zof's new run."""
     runs = len(bot.world.zof.runs)
     await bot.press_button(await ask_for_rerun(bot, root), "zof_rerun")
-    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(bot, root)))
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
     assert len(bot.world.zof.runs) == runs + 1
     return [*bot.world.zof.runs.values()][-1]
 
@@ -75,7 +75,7 @@ async def test_whoever_asks_from_an_old_card_is_told_who_runs_them(there: Runnin
     there.world.slack.faults.set_fault("429", only="chat.update")  # the card goes on offering it
     run = await start_rerun(there, root)
     told = text_of(await ask_for_rerun(there, root, BEN))
-    assert "ana is running the failed cases of nightly cart again" in told
+    assert "ana is already re-running the failed cases of nightly cart" in told
     assert run["id"] in told
     assert "zof_rerun" not in told
 
@@ -86,8 +86,8 @@ async def test_of_two_who_were_both_asked_the_second_is_told_that_the_first_was_
     runs = len(there.world.zof.runs)
     await there.press_button(first, "zof_rerun", user=ANA)
     await there.press_button(second, "zof_rerun", user=BEN)
-    await wait_until(lambda: "ana is running these cases again already" in private_text(there, BEN))
-    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
+    await wait_until(lambda: "ana is already re-running these cases" in private_text(there, BEN))
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(there, root)))
     assert len(there.world.zof.runs) == runs + 1
     assert len(await audit_entries(there, "rerun")) == 1
 
@@ -95,9 +95,9 @@ async def test_of_two_who_were_both_asked_the_second_is_told_that_the_first_was_
 async def test_its_end_names_the_cases(there: RunningBot) -> None:
     root = await failed_run(there)
     await end_rerun(there, await start_rerun(there, root), "failed", "passed")
-    await wait_until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(there, root)))
-    [ended] = [item for item in there.world.slack.ledger if item.text.startswith("Run again:")]
-    assert ended.text == "Run again: 1 case failed again: Case 0"
+    await wait_until(lambda: any("Re-run finished: 1 case failed again" in line for line in thread_of(there, root)))
+    [ended] = [item for item in there.world.slack.ledger if item.text.startswith("Re-run finished:")]
+    assert ended.text == "Re-run finished: 1 case failed again: Case 0"
     shown = text_of(ended)
     assert "*❌ Failed again*\\n• Case 0" in shown
     assert "*✅ Passed*\\n• Case 1" in shown
@@ -106,8 +106,8 @@ async def test_its_end_names_the_cases(there: RunningBot) -> None:
 async def test_cases_without_a_result_are_named_too(there: RunningBot) -> None:
     root = await failed_run(there)
     await end_rerun(there, await start_rerun(there, root), "failed")
-    await wait_until(lambda: any(item.text.startswith("Run again:") for item in there.world.slack.ledger))
-    [ended] = [item for item in there.world.slack.ledger if item.text.startswith("Run again:")]
+    await wait_until(lambda: any(item.text.startswith("Re-run finished:") for item in there.world.slack.ledger))
+    [ended] = [item for item in there.world.slack.ledger if item.text.startswith("Re-run finished:")]
     assert "*➖ No result*\\n• Case 1" in text_of(ended)
 
 
@@ -116,8 +116,8 @@ async def test_where_all_of_them_pass_the_recovery_names_them(there: RunningBot)
     await end_rerun(there, await start_rerun(there, root), "passed", "passed")
     await wait_until(lambda: any("Recovered" in line for line in thread_of(there, root)))
     [recovered] = [item for item in there.world.slack.ledger if item.thread_ts and item.text.startswith("Recovered")]
-    assert "Run again and passed*\\n• Case 0\\n• Case 1" in text_of(recovered)
-    assert not any(item.text.startswith("Run again:") for item in there.world.slack.ledger)
+    assert "Re-run and passed*\\n• Case 0\\n• Case 1" in text_of(recovered)
+    assert not any(item.text.startswith("Re-run finished:") for item in there.world.slack.ledger)
 
 
 async def test_where_zof_refuses_it_is_offered_again_and_the_audit_says_so(there: RunningBot) -> None:
@@ -128,9 +128,9 @@ async def test_where_zof_refuses_it_is_offered_again_and_the_audit_says_so(there
     await wait_until(lambda: "Request ID" in private_text(there, ANA))
     there.world.zof.faults.set_fault("none")
     await wait_until(lambda: OFFER in text_of(root))
-    assert "Run the failed cases of" in text_of(await ask_for_rerun(there, root))
+    assert "Re-run the failed cases of" in text_of(await ask_for_rerun(there, root))
     [entry] = await audit_entries(there, "refused")
-    assert entry.details["tried"] == "run the failed cases again"
+    assert entry.details["tried"] == "re-run failed cases"
     assert entry.zof_requests
 
 
@@ -139,4 +139,4 @@ async def test_a_run_of_which_nothing_is_heard_for_a_day_is_in_nobodys_way(there
     there.world.slack.faults.set_fault("429", only="chat.update")
     await start_rerun(there, root)
     there.world.clock.advance(25 * 3600)
-    assert "Run the failed cases of" in text_of(await ask_for_rerun(there, root))
+    assert "Re-run the failed cases of" in text_of(await ask_for_rerun(there, root))

@@ -52,10 +52,10 @@ async def snoozed_through_two_failures(bot: RunningBot, words: str) -> PostedMes
     ("words", "shown"),
     [
         ("90m", "(in 1 h 30 min), in your time zone"),
-        ("until it passes", "Sleeps until it passes"),
-        ("Until it passes again", "Sleeps until it passes"),
-        ("until it fails 3 more times", "Wakes when it has failed 3 more times"),
-        ("rubbish", "I cannot read that as a time"),
+        ("until it passes", "Ends when it passes"),
+        ("Until it passes again", "Ends when it passes"),
+        ("until it fails 3 more times", "Ends when it fails 3 more times"),
+        ("rubbish", "That isn't a time"),
         ("", "(in 1 h), in your time zone"),
     ],
 )
@@ -96,7 +96,7 @@ async def test_characters_typed_before_slack_showed_the_last_preview_are_not_los
     view = await open_form(triage_bot, ANA, root, "snooze")
     shown = copy.deepcopy(triage_bot.world.slack.modals[ANA][-1])
     await type_in(triage_bot, view, "9")
-    await wait_until(lambda: "I cannot read that" in preview_text(triage_bot))
+    await wait_until(lambda: "That isn't a time" in preview_text(triage_bot))
     shown.values = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     typed: dict[str, Any] = {"type": "plain_text_input", "action_id": "zof_wakes", "block_id": "words", "value": "90m"}
     slack = triage_bot.world.slack
@@ -128,11 +128,10 @@ async def test_a_snooze_that_ends_by_the_clock_says_how_much_it_hid(triage_bot: 
     triage_bot.world.clock.advance(7201)
     await wait_until(
         lambda: any(
-            "The snooze is over: Case 0 · 2 failures since it was snoozed" in line
-            for line in thread_of(triage_bot, root)
+            "Snooze ended: Case 0 · 2 failures since it was snoozed" in line for line in thread_of(triage_bot, root)
         )
     )
-    await wait_until(lambda: "*Awake again*" in text_of(root))
+    await wait_until(lambda: "*Snooze ended*" in text_of(root))
     assert "· 2 failures since it was snoozed" in text_of(root)
 
 
@@ -140,8 +139,8 @@ async def test_so_does_one_that_somebody_ends(triage_bot: RunningBot) -> None:
     root = await snoozed_through_two_failures(triage_bot, "2h")
     assert (await mention_bot(triage_bot, root, "wake")).is_accepted
     hid = "2 failures since it was snoozed"
-    await wait_until(lambda: any(f"ana woke this · {hid}" in line for line in thread_of(triage_bot, root)))
-    assert f"You woke Case 0: {hid}" in private_text(triage_bot, ANA)
+    await wait_until(lambda: any(f"ana unsnoozed this · {hid}" in line for line in thread_of(triage_bot, root)))
+    assert f"You unsnoozed Case 0: {hid}" in private_text(triage_bot, ANA)
     await wait_until(lambda: f"· {hid}" in text_of(root))
 
 
@@ -150,7 +149,7 @@ async def test_one_that_hid_nothing_says_nothing_of_it(triage_bot: RunningBot) -
     assert (await mention_bot(triage_bot, root, "snooze 2h")).is_accepted
     await wait_until(lambda: "*Snoozed*" in text_of(root))
     assert (await mention_bot(triage_bot, root, "wake")).is_accepted
-    await wait_until(lambda: "*Awake again*" in text_of(root))
+    await wait_until(lambda: "*Snooze ended*" in text_of(root))
     assert "since it was snoozed" not in text_of(root) + " ".join(thread_of(triage_bot, root))
 
 
@@ -161,6 +160,6 @@ async def test_one_that_ends_after_so_many_failures_says_how_many_it_hid(triage_
     for count in (2, 3):
         await fails_again(triage_bot)
         await wait_until(lambda count=count: f"{count} failures" in text_of(root))
-    said = "The snooze is over: Case 0 · 2 failures since it was snoozed"
+    said = "Snooze ended: Case 0 · 2 failures since it was snoozed"
     await wait_until(lambda: any(said in line for line in thread_of(triage_bot, root)))
-    await wait_until(lambda: "*Awake again*" in text_of(root))
+    await wait_until(lambda: "*Snooze ended*" in text_of(root))

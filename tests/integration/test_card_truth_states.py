@@ -35,10 +35,10 @@ def answer_with(bot: RunningBot, user: str, words: str) -> PostedMessage:
 
 async def pressed_too_late(bot: RunningBot, root: PostedMessage, old: dict[str, object], user: str) -> PostedMessage:
     """The answer to a press on what the card showed before."""
-    before = private_text(bot, user).count("Your click changed nothing")
+    before = private_text(bot, user).count("Nothing changed")
     await press_button(bot, user, root, old)
-    await wait_until(lambda: private_text(bot, user).count("Your click changed nothing") > before)
-    return answer_with(bot, user, "Your click changed nothing")
+    await wait_until(lambda: private_text(bot, user).count("Nothing changed") > before)
+    return answer_with(bot, user, "Nothing changed")
 
 
 async def test_a_card_says_who_acknowledged_and_to_whom_it_was_assigned(triage_bot: RunningBot) -> None:
@@ -93,8 +93,8 @@ async def test_to_undo_what_is_not_the_last_act_any_more_is_not_offered_again(tr
     assert (await mention_bot(triage_bot, root, "snooze 2h", BEN)).is_accepted
     await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     await triage_bot.press_button(mine, "zof_do_undo")
-    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
-    answer = answer_with(triage_bot, ANA, "Your click changed nothing")
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
+    answer = answer_with(triage_bot, ANA, "Nothing changed")
     assert "Snoozed by ben" in text_of(answer)
     assert "zof_do_" not in text_of(answer), "it would undo what ben did"
 

@@ -44,7 +44,7 @@ async def test_a_slow_answer_follows_the_line_that_promised_it(bot: RunningBot) 
     assert outcome.status == 200
     assert outcome.ms < 2900
     [line] = bot.private_messages()
-    assert "Still asking Zof" in text_of(line)
+    assert "Waiting for Zof" in text_of(line)
     await wait_until(lambda: "Voucher can be removed again" in text_of(bot.private_messages()[-1]))
     assert len(bot.private_messages()) == 2
     assert len(bot.world.zof.calls) == 1
@@ -65,15 +65,15 @@ async def test_a_slow_failure_follows_the_line_too(bot: RunningBot) -> None:
 # --- every row of Zof's statuses
 
 ROWS: list[tuple[int, str, str]] = [
-    (400, "Zof did not accept", "limit must be between 1 and 100"),
-    (401, "not authorized with Zof", "ZOF_API_KEY"),
-    (403, "not allowed to read", "role"),
+    (400, "Zof didn't accept", "limit must be between 1 and 100"),
+    (401, "missing, expired or revoked", "ZOF_API_KEY"),
+    (403, "may not read", "role"),
     (404, "has no result", "expired"),
     (409, "limit must be between 1 and 100", "state"),
     (422, "limit must be between 1 and 100", ""),
-    (429, "busy", "Try again"),
+    (429, "rate-limiting", "Try again"),
     (408, "unavailable", "status.zof.ai"),
-    (500, "fault", "Try again"),
+    (500, "internal error", "Try again"),
     (502, "unavailable", "status.zof.ai"),
     (503, "unavailable", "status.zof.ai"),
     (504, "unavailable", "status.zof.ai"),
@@ -298,7 +298,7 @@ async def test_a_status_is_filtered_by_its_meaning_also_where_zof_does_not_know_
 async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(bot: RunningBot) -> None:
     answer = await bot.answer_text("/zof result run_1001")
     assert "Zof has no result" in answer
-    assert "That looks like a run: try `/zof run run_1001`." in answer
+    assert "That's a run ID. Try `/zof run run_1001`." in answer
 
 
 # --- sharing
@@ -315,11 +315,11 @@ async def test_a_card_is_shared_once_in_somebodys_name(bot: RunningBot) -> None:
     assert shared.metadata is not None
     assert shared.metadata["event_type"] == "zofbot_notification"
     assert shared.idempotency_key == f"share:{RESULT}:failed:C0QA"
-    assert "Shared to the channel" in text_of(bot.private_messages()[1])
+    assert "Shared to this channel" in text_of(bot.private_messages()[1])
     await bot.press_button(card, "zof_share")
     await wait_until(lambda: len(bot.private_messages()) == 3)
     assert len(bot.public_messages()) == 1
-    assert "ana shared this already" in text_of(bot.private_messages()[2])
+    assert "ana already shared this" in text_of(bot.private_messages()[2])
     assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in text_of(bot.private_messages()[2])
 
 
@@ -338,7 +338,7 @@ async def test_share_typed_posts_at_once(bot: RunningBot) -> None:
     await bot.type_text(f"/zof result {RESULT} share")
     await wait_until(lambda: len(bot.public_messages()) == 1)
     assert "Shared by ana" in text_of(bot.public_messages()[0])
-    assert "Shared to the channel" in text_of(bot.private_messages()[-1])
+    assert "Shared to this channel" in text_of(bot.private_messages()[-1])
 
 
 @each_transport
@@ -364,22 +364,22 @@ async def test_sharing_works_where_the_bot_is_no_member(bot: RunningBot, channel
 async def test_a_share_that_slack_does_not_confirm_is_posted_once(bot: RunningBot, fault: str) -> None:
     bot.world.slack.faults.set_fault(fault, 1, only="chat.postMessage")
     await bot.type_text(f"/zof result {RESULT} share")
-    await wait_until(lambda: "Shared to the channel" in text_of(bot.private_messages()[-1]), 15)
+    await wait_until(lambda: "Shared to this channel" in text_of(bot.private_messages()[-1]), 15)
     assert len(bot.world.slack.ledger) == 1
 
 
 async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(bot: RunningBot) -> None:
     bot.world.slack.faults.set_fault("500", only="chat.getPermalink")
-    assert "Shared to the channel" in await bot.answer_text(f"/zof result {RESULT} share")
+    assert "Shared to this channel" in await bot.answer_text(f"/zof result {RESULT} share")
     assert len(bot.public_messages()) == 1
     assert "/archives/" not in text_of(bot.private_messages()[-1])
 
 
 async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(bot: RunningBot) -> None:
     bot.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postMessage")
-    assert "Shared to the channel" in await bot.answer_text(f"/zof result {RESULT} share")
+    assert "Shared to this channel" in await bot.answer_text(f"/zof result {RESULT} share")
     [shared] = bot.public_messages()
-    assert "Slack refused the full card" in shared.text
+    assert "Slack rejected the full card" in shared.text
     assert (shared.idempotency_key or "").startswith(f"share:{RESULT}:failed:")
 
 
@@ -390,7 +390,7 @@ async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(bot: R
     bot.world.slack.channels["C0QA"].restricted = "restricted_action"
     await bot.press_button(card, "zof_share")
     await wait_until(lambda: len(bot.private_messages()) == 2)
-    assert "Ask an admin" in text_of(bot.private_messages()[1])
+    assert "Ask a workspace admin" in text_of(bot.private_messages()[1])
     bot.world.slack.channels["C0QA"].restricted = ""
     await bot.press_button(card, "zof_share")
     await wait_until(lambda: len(bot.public_messages()) == 1)
@@ -441,7 +441,7 @@ async def test_a_button_that_does_not_say_what_it_is_about_asks_nobody(bot: Runn
             if element.get("action_id") == "zof_run":
                 element["value"] = value
     await bot.press_button(shown, "zof_run")
-    await wait_until(lambda: "This button does not say what it is about." in text_of(bot.private_messages()[-1]))
+    await wait_until(lambda: "This button no longer works." in text_of(bot.private_messages()[-1]))
     assert len(bot.world.zof.calls) == calls
 
 
@@ -458,7 +458,7 @@ async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(bo
 async def test_home_is_published_when_it_is_opened(bot: RunningBot) -> None:
     await bot.stage.people.open_home("U0BEN")
     await wait_until(lambda: "U0BEN" in bot.world.slack.homes)
-    assert "/zof help` lists what can be typed" in str(bot.world.slack.homes["U0BEN"].payload)
+    assert "/zof help` lists commands" in str(bot.world.slack.homes["U0BEN"].payload)
 
 
 @each_transport
@@ -476,7 +476,7 @@ async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp
             assert "Voucher" in await bot.answer_text(f"/zof {RESULT}")
             await bot.press_button(bot.private_messages()[0], "zof_share")
             await wait_until(lambda: len(bot.private_messages()) == 2)
-            assert "store (Redis) does not answer" in text_of(bot.private_messages()[1])
+            assert "store (Redis) isn't responding" in text_of(bot.private_messages()[1])
             assert not bot.public_messages()
 
 
@@ -496,4 +496,4 @@ async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(bot: Runni
 
 @each_transport
 async def test_a_word_that_bolt_takes_for_a_field_can_be_typed(bot: RunningBot) -> None:
-    assert "This channel is subscribed" in await bot.answer_text("/zof subscribe case:*payload*")
+    assert "Subscribed: matching failures will be posted here" in await bot.answer_text("/zof subscribe case:*payload*")

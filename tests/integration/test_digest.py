@@ -312,7 +312,7 @@ BODIES = st.builds(
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
-@given(BODIES, st.just("") | st.just("This channel gets no digest."))
+@given(BODIES, st.just("") | st.just("No digest in this channel."))
 def test_slack_takes_it_with_its_chart_and_without(body: DigestPayload, above: str) -> None:
     kept = json.loads(json.dumps(payloads.dump_payload(body)))
     shown = digest_message.digest_message(body, above)
@@ -350,7 +350,7 @@ def test_what_could_not_be_read_is_said() -> None:
     shown = json.dumps(
         digest_message.digest_message(DigestPayload(back=START_TIME, trouble="Zof is busy.", request_id="req_9")).blocks
     )
-    assert "Zof lists more than was read here" in shown
+    assert "Incomplete: only runs since" in shown
     assert "Zof is busy. Request ID: `req_9`" in shown
 
 
@@ -562,16 +562,14 @@ async def wait_for_text(built: RunningBot, text: str) -> None:
 
 
 async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: RunningBot) -> None:
-    assert "This channel gets no digest" in await there.answer_text("/zof digest")
-    assert "✅ *This channel gets a digest daily 09:00 (Europe/Berlin).*" in await there.answer_text(
-        "/zof digest daily 09:00"
-    )
-    await wait_for_text(there, "ana set this channel's digest: daily 09:00 (Europe/Berlin)")
-    assert "digest *daily 09:00* (Europe/Berlin), set by ana" in await there.answer_text("/zof digest")
+    assert "No digest in this channel" in await there.answer_text("/zof digest")
+    assert "✅ *Digest scheduled daily 09:00 (Europe/Berlin).*" in await there.answer_text("/zof digest daily 09:00")
+    await wait_for_text(there, "ana scheduled this channel's digest: daily 09:00 (Europe/Berlin)")
+    assert "digest: *daily 09:00* (Europe/Berlin), set by ana" in await there.answer_text("/zof digest")
     assert "America/New_York" in await there.answer_text("/zof digest weekly fri 4pm", user="U0BEN")
-    assert "This channel gets no digest any more" in await there.answer_text("/zof digest off")
-    await wait_for_text(there, "ana ended this channel's digest, which was weekly fri 16:00")
-    assert "Nothing had to be done" in await there.answer_text("/zof digest off")
+    assert "Digest stopped" in await there.answer_text("/zof digest off")
+    await wait_for_text(there, "ana stopped this channel's digest (weekly fri 16:00")
+    assert "Nothing to stop" in await there.answer_text("/zof digest off")
     acts = [record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "digest"]
     assert [(act.name, act.before, act.after) for act in acts] == [
         ("ana", "", "daily 09:00 Europe/Berlin"),
@@ -582,15 +580,15 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: Runni
 
 async def test_guests_may_look_and_not_set(there: RunningBot) -> None:
     refused = await there.answer_text("/zof digest daily 09:00", user="U0GUEST", channel="C0CHECKOUT")
-    assert "not set this channel's digest" in refused
-    assert "This channel gets no digest" in await there.answer_text("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
+    assert "can't set this channel's digest" in refused
+    assert "No digest in this channel" in await there.answer_text("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
 
 
 async def test_alone_it_shows_privately_what_it_would_say_now(there: RunningBot) -> None:
     await there.type_text("/zof digest")
     await wait_until(lambda: "Daily digest" in text_of(there.private_messages()[-1]))
     shown = text_of(there.private_messages()[-1])
-    assert "This channel gets no digest" in text_of(there.private_messages()[0])
+    assert "No digest in this channel" in text_of(there.private_messages()[0])
     assert "Card payment is authorized" in shown
     assert there.public_messages() == []
 
@@ -598,7 +596,7 @@ async def test_alone_it_shows_privately_what_it_would_say_now(there: RunningBot)
 async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(there: RunningBot) -> None:
     there.world.zof.faults.set_fault("403")
     await there.type_text("/zof digest")
-    await wait_until(lambda: "Not all could be read" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "Incomplete." in text_of(there.private_messages()[-1]))
     call = there.world.zof.calls[-1]
     assert "Request ID: `req_" in text_of(there.private_messages()[-1])
     assert call.status == 403
@@ -608,8 +606,8 @@ async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: RunningBo
     await save_setting(there, digest_setting("C0QA", by_name="ana"))
     await there.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
     await there.type_text("/zof digest")
-    await wait_until(lambda: "store (Redis) does not answer" in text_of(there.private_messages()[-1]))
-    assert "This channel gets a digest" in json.dumps(there.private_messages()[0].blocks)
+    await wait_until(lambda: "store (Redis) isn't responding" in text_of(there.private_messages()[-1]))
+    assert "Digest scheduled" in json.dumps(there.private_messages()[0].blocks)
     assert len(there.private_messages()) == 2
 
 
@@ -640,7 +638,7 @@ async def test_it_speaks_of_what_the_channel_is_subscribed_to(there: RunningBot)
     await save_setting(there, now_due())
     await wait_for_text(there, "Daily digest")
     [message] = [message for message in there.public_messages() if "Daily digest" in text_of(message)]
-    assert "what this channel's subscriptions mean" in text_of(message)
+    assert "scope: this channel's subscriptions" in text_of(message)
     assert "search, production" in text_of(message)
     assert "checkout" not in text_of(message)
 
@@ -701,7 +699,7 @@ async def test_a_private_channel_and_one_of_strangers_get_names_and_counts_alone
     assert "Daily digest" in shown
     assert "order total is wrong" not in shown
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    assert "digest daily 09:00" in await there.answer_text("/zof digest daily 09:00", channel=INCIDENT_ROOM)
+    assert "Digest scheduled daily 09:00" in await there.answer_text("/zof digest daily 09:00", channel=INCIDENT_ROOM)
 
 
 async def test_records_of_another_version_are_left_aside(there: RunningBot) -> None:

@@ -60,6 +60,7 @@ async def test_cards_show_them_and_images_stay_in_our_threads(valkey: str) -> No
         assert "`main`" in text_of(card)
         assert "<https://zof.ai/pulls/3?a=1&amp;b=2|Pull request>" in text_of(card)
         assert not images_of(card)
+        assert "*Step*" not in text_of(card), "what happened stands in the thread"
         (reply,) = posted_in(bot, "C0QA", "result:")
         assert images_of(reply) == [IMAGE]
         assert "smoke, cart" in text_of(reply)

@@ -46,7 +46,7 @@ async def test_words_in_the_thread_of_another_apps_message_do_nothing(valkey: st
         forged = forge_message(bot, root.idempotency_key or "")
         assert (await mention_bot(bot, forged, "resolve flaky: retried")).is_accepted
         await wait_until(
-            lambda: any("not the thread of a failure" in text_of(message) for message in bot.private_messages())
+            lambda: any("isn't an alert's thread" in text_of(message) for message in bot.private_messages())
         )
         assert await audit_entries(bot, "resolve") == []
 
@@ -60,6 +60,6 @@ async def test_the_shortcut_believes_no_card_that_another_app_copied(valkey: str
         forged.attachments = root.attachments
         bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
         assert (await bot.stage.people.use_shortcut("U0ANA", QA, forged.ts, SHORTCUT_CALLBACK_ID)).is_accepted
-        await wait_until(lambda: any("not about a failure" in text_of(message) for message in bot.private_messages()))
+        await wait_until(lambda: any("isn't an alert" in text_of(message) for message in bot.private_messages()))
         assert (await bot.stage.people.use_shortcut("U0ANA", QA, root.ts, SHORTCUT_CALLBACK_ID)).is_accepted
         await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))

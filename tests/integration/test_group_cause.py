@@ -50,7 +50,7 @@ async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(
     assert "and 1 more case" in thread_text(bot, root)
     assert storm_roots(bot) == [root]
     why = await bot.answer_text(f"/zof why {run}")
-    for words in ("The message of its cause (6 failures in 3 places)", "2 failures joined", "Case 0, Case 1"):
+    for words in ("The alert for its cause (6 failures in 3 places)", "2 failures joined", "Case 0, Case 1"):
         assert words in why
     assert make_signature(TIMEOUT).normalized.partition("<")[0] in why
     for project in PROJECTS:
@@ -71,7 +71,7 @@ async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: Runnin
     await wait_for_cause(bot, "ECONNREFUSED")
     await wait_until(lambda: "2 failures in 2 projects" in root.text)
     assert root.text.startswith("Snoozed")
-    assert "2 failures open in this channel" in await bot.answer_text("/zof triage")
+    assert "2 failures in this channel" in await bot.answer_text("/zof triage")
     assert (await mention_bot(bot, root, "resolve flaky: stale fixture")).is_accepted
     await wait_until(lambda: root.text.startswith("Resolved"))
     end_run(bot, PROJECTS[2], (TIMEOUT,))

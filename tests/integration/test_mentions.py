@@ -1,4 +1,4 @@
-"""Words typed to the bot: what they mean, and what they do in the thread of a failure."""
+"""Words typed to the bot: what they mean, and what they do in the alert's thread."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_words_in_the_thread_do_what_the_buttons_do(there: RunningBot) -> 
     await mention_bot(there, root, "reopen")
     await wait_until(lambda: "Reopened" in text_of(root))
     await mention_bot(there, root, "undo")
-    await wait_until(lambda: any("took the last act back" in line for line in thread_of(there, root)))
+    await wait_until(lambda: any("undid the last action" in line for line in thread_of(there, root)))
     assert sorted(await actions_done(there)) == sorted(["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"])
 
 
@@ -133,10 +133,10 @@ async def test_a_mention_that_slack_repeats_acts_once(there: RunningBot) -> None
         assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
     await wait_until(lambda: "Acknowledged" in text_of(root))
     await mention_bot(there, root, "unack")
-    await wait_until(lambda: "Released" in text_of(root))
+    await wait_until(lambda: "Unacknowledged" in text_of(root))
     assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
-    await wait_until(lambda: len([line for line in thread_of(there, root) if "released this" in line]) == 1)
-    assert len([line for line in thread_of(there, root) if "acknowledged this" in line]) == 1
+    await wait_until(lambda: len([line for line in thread_of(there, root) if "unacknowledged this" in line]) == 1)
+    assert len([line for line in thread_of(there, root) if " acknowledged this" in line]) == 1
     assert "Acknowledged" not in text_of(root)
 
 
@@ -150,11 +150,11 @@ def mention_event(bot: RunningBot, root: PostedMessage, words: str, **more: obje
 
 async def test_outside_of_a_failures_thread_it_says_where_to_type(there: RunningBot) -> None:
     await mention_bot(there, None, "ack")
-    await wait_until(lambda: "This is not the thread of a failure" in private_answer(there))
+    await wait_until(lambda: "This isn't an alert's thread" in private_answer(there))
     await mention_bot(there, None, "result res_4821")
     await wait_until(lambda: "Voucher can be removed again" in private_answer(there))
     await mention_bot(there, None, "")
-    await wait_until(lambda: "What I understand in the thread" in private_answer(there))
+    await wait_until(lambda: "Commands in an alert's thread" in private_answer(there))
 
 
 async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there: RunningBot) -> None:
@@ -162,12 +162,12 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
     before = text_of(root)
     for words, answer in [
         ("acknowlege", "Did you mean `acknowledge`?"),
-        ("assign", "To whom?"),
-        ("snooze", "Until when?"),
-        ("snooze half past never", "I cannot read that as a time"),
-        ("resolve because", "Why is it resolved?"),
-        ("wake", "not possible"),
-        ("assign <@U0GUEST>", "who may not work on failures here"),
+        ("assign", "Assign to whom?"),
+        ("snooze", "Snooze until when?"),
+        ("snooze half past never", "That isn't a time"),
+        ("resolve because", "A reason is missing."),
+        ("wake", "isn't possible"),
+        ("assign <@U0GUEST>", "isn't allowed to work on failures here"),
     ]:
         await mention_bot(there, root, words)
         await wait_until(lambda answer=answer: answer in private_answer(there))
@@ -178,11 +178,11 @@ async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(there: Ru
     root = await raise_alert(there)
     there.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postEphemeral")
     await mention_bot(there, root, "help")
-    await wait_until(lambda: "Slack refused the full card" in private_answer(there))
-    [plain] = [message for message in there.private_messages() if "Slack refused" in text_of(message)]
+    await wait_until(lambda: "Slack rejected the full card" in private_answer(there))
+    [plain] = [message for message in there.private_messages() if "Slack rejected" in text_of(message)]
     assert plain.thread_ts == root.ts
     assert not plain.blocks
-    assert "with the reference ref_" in plain.text
+    assert "reference ref_" in plain.text
 
 
 async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: RunningBot) -> None:
@@ -190,9 +190,7 @@ async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: Runni
     await forget_alert(there, root)  # else our own receipts say whose thread it is
     there.world.slack.scopes.discard("channels:history")
     await mention_bot(there, root, "ack")
-    await wait_until(
-        lambda: "Slack does not let me read this thread. Use the buttons" in private_answer(there).replace("*", "")
-    )
+    await wait_until(lambda: "zofbot can't read this thread. Use the buttons" in private_answer(there).replace("*", ""))
     assert await actions_done(there) == []
 
 
@@ -203,7 +201,7 @@ async def test_a_bot_that_mentions_us_is_not_heard(there: RunningBot) -> None:
     ).is_accepted
     assert await actions_done(there) == []
     assert (await mention_bot(there, root, "why")).is_accepted
-    await wait_until(lambda: "Why this channel was told of" in private_answer(there))
+    await wait_until(lambda: "was posted here" in private_answer(there))
 
 
 async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: RunningBot) -> None:
@@ -211,7 +209,7 @@ async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there
     await wait_until(lambda: any("Handover" in text_of(message) for message in there.public_messages()))
     [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
     await mention_bot(there, posted, "ack")
-    await wait_until(lambda: "This is not the thread of a failure" in private_answer(there))
+    await wait_until(lambda: "This isn't an alert's thread" in private_answer(there))
 
 
 def test_an_act_is_not_claimed_first_for_it_would_be_lost_with_the_process() -> None:

@@ -18,7 +18,7 @@ from zofbot.slack.views import channel_notes
 pytestmark = pytest.mark.anyio
 
 DM = "D0ANA"
-HELP = "I did not understand that."
+HELP = "Unknown command."
 
 
 async def answer_to(bot: RunningBot, words: str, thread: str | None = None) -> str:
@@ -34,7 +34,7 @@ async def answer_to(bot: RunningBot, words: str, thread: str | None = None) -> s
 async def test_the_words_of_a_mention_work_in_direct_messages(bot: RunningBot, before: str) -> None:
     result = next(iter(bot.world.zof.results))
     assert result in await answer_to(bot, f"{before}result {result}")
-    assert "What I understand" in await answer_to(bot, f"{before}help")
+    assert "Commands in an alert's thread" in await answer_to(bot, f"{before}help")
 
 
 @pytest.mark.parametrize("words", ["hello", "what is failing right now?", "resutl res_1", "👍", "<https://a.example>"])
@@ -60,7 +60,7 @@ async def test_words_in_the_thread_of_an_alert_act_on_it(triage_bot: RunningBot)
 
 
 async def test_an_act_outside_a_thread_says_where_it_works(bot: RunningBot) -> None:
-    assert "This is not the thread of a failure" in await answer_to(bot, "ack")
+    assert "This isn't an alert's thread" in await answer_to(bot, "ack")
 
 
 # --- what is not answered

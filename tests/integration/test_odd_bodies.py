@@ -62,7 +62,7 @@ EMPTY = gzip.compress(b"")
 
 
 @pytest.mark.parametrize(
-    "packed",
+    "decompressed",
     [
         gzip.compress(PLAIN[:9]) + gzip.compress(PLAIN[9:]),
         EMPTY + gzip.compress(PLAIN),
@@ -88,7 +88,7 @@ async def test_beside_one_that_is_none_gzip_is_undone(make: Make, encoding: str)
 
 async def test_a_second_member_that_is_cut_short_is_not_taken_for_the_end(make: Make) -> None:
     for second in (gzip.compress(PLAIN * 9)[:-9], gzip.compress(b"")[:5]):
-        with pytest.raises(ZofUnreadable, match="packed"):
+        with pytest.raises(ZofUnreadable, match="decompressed"):
             await make(gzip.compress(PLAIN) + second, content_encoding="gzip").get_result("res_1")
 
 
@@ -139,7 +139,7 @@ async def test_an_item_whose_id_is_not_known_is_left_out_alone(make: Make) -> No
 
 
 async def test_a_page_that_is_cut_is_still_no_page(make: Make) -> None:
-    with pytest.raises(ZofUnreadable, match="not complete"):
+    with pytest.raises(ZofUnreadable, match="incomplete"):
         await list_titles(make(b'{"data": [{"id": "res_1"}, {"id": '))
 
 

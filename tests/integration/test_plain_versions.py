@@ -40,7 +40,7 @@ async def test_home_goes_out_in_its_plain_version(bot: RunningBot, word: str) ->
     bot.world.slack.faults.set_fault(word, 1, "views.publish")
     await bot.stage.people.open_home("U0ANA")
     await wait_until(lambda: "U0ANA" in bot.world.slack.homes)
-    assert "Slack refused the full view" in json.dumps(bot.world.slack.homes["U0ANA"].payload)
+    assert "Slack rejected the full view" in json.dumps(bot.world.slack.homes["U0ANA"].payload)
 
 
 @pytest.mark.parametrize("word", WORDS)

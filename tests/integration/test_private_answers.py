@@ -31,7 +31,7 @@ async def test_a_late_answer_is_a_second_message_and_the_first_promises_nothing_
     assert (await bot.type_text("/zof runs")).is_accepted
     await wait_until(lambda: len(bot.private_messages()) == 2)
     waiting, answer = bot.private_messages()
-    assert "Still asking Zof" in text_of(waiting)
+    assert "Waiting for Zof" in text_of(waiting)
     assert "replaces" not in text_of(waiting)
     assert "run_" in text_of(answer)
 
@@ -40,18 +40,18 @@ async def test_the_preview_of_a_subscription_adds_only_the_preview(bot: RunningB
     assert (await bot.type_text("/zof subscribe group:case")).is_accepted
     await wait_until(lambda: len(bot.private_messages()) == 2)
     answer, preview = map(text_of, bot.private_messages())
-    assert "This channel is subscribed" in answer
+    assert "Subscribed: matching failures will be posted here" in answer
     assert "Over the last 7 days" in preview
-    assert "This channel is subscribed" not in preview
+    assert "Subscribed: matching failures will be posted here" not in preview
 
 
 async def test_the_preview_of_a_digest_adds_only_the_preview(bot: RunningBot) -> None:
     assert (await bot.type_text("/zof digest")).is_accepted
     await wait_until(lambda: len(bot.private_messages()) == 2)
     answer, preview = map(text_of, bot.private_messages())
-    assert "This channel gets no digest" in answer
+    assert "No digest in this channel" in answer
     assert "Daily digest" in preview
-    assert "This channel gets no digest" not in preview
+    assert "No digest in this channel" not in preview
 
 
 async def test_turning_a_page_still_replaces_the_page(bot: RunningBot) -> None:
@@ -73,7 +73,7 @@ async def test_a_late_answer_that_cannot_be_drawn_is_said_in_plain_words(bot: Ru
     await bot.type_text("/zof runs")
     bot.world.slack.takes_blocks = False
     await wait_until(lambda: len(bot.private_messages()) == 2)
-    assert "Slack refused the full card" in bot.private_messages()[1].text
+    assert "Slack rejected the full card" in bot.private_messages()[1].text
 
 
 @each_form
@@ -98,7 +98,7 @@ async def test_a_card_shared_where_the_bot_is_no_member_goes_out_in_plain_words(
         result = next(iter(bot.world.zof.results))
         await bot.type_text(f"/zof result {result} share")
         await wait_until(lambda: bool(bot.public_messages()))
-        assert "Slack refused the full card" in bot.public_messages()[0].text
+        assert "Slack rejected the full card" in bot.public_messages()[0].text
 
 
 # --- threads

@@ -26,7 +26,7 @@ def home_text(bot: RunningBot) -> str:
 async def open_and_read_home(bot: RunningBot) -> str:
     """Open Home, and wait until Zof has answered."""
     await bot.stage.people.open_home(ANA)
-    await wait_until(lambda: "Runs in 24 h" in home_text(bot) and "asking Zof" not in home_text(bot))
+    await wait_until(lambda: "Runs in 24 h" in home_text(bot) and "Loading" not in home_text(bot))
     return home_text(bot)
 
 
@@ -94,14 +94,14 @@ async def test_a_zof_that_is_slow_with_its_schedules_holds_no_card_up(bot: Runni
 
 
 async def test_home_says_that_coverage_has_no_api(bot: RunningBot) -> None:
-    assert "Coverage, risk and specifications are in Zof's Console only" in await open_and_read_home(bot)
+    assert "Coverage, risk and specifications are only in the Zof Console" in await open_and_read_home(bot)
 
 
 async def test_runs_of_a_project_that_is_none_say_which_may_have_been_meant(bot: RunningBot) -> None:
     said = await bot.answer_text("/zof runs project:chekout,search status:queued")
     assert "No runs match" in said
-    assert "There is no project `chekout`; did you mean `checkout`?" in said
-    assert "There is no project" not in await bot.answer_text("/zof runs project:checkout status:queued")
+    assert "No project named `chekout`; did you mean `checkout`?" in said
+    assert "No project named" not in await bot.answer_text("/zof runs project:checkout status:queued")
     assert count_requests(bot, "/projects") == 1
 
 
@@ -119,8 +119,8 @@ async def test_a_key_that_may_list_neither_leaves_the_rest_working_and_home_says
 ) -> None:
     bot.world.zof.forbidden = {"projects", "schedules"}
     view = await open_and_read_home(bot)
-    assert "not allowed to read the list of projects: it lacks the permission `projects:read`" in view
-    assert "not allowed to read the list of schedules." in view, "Zof names no permission for it, so neither do we"
+    assert "may not read the list of projects: it lacks the permission `projects:read`" in view
+    assert "may not read the list of schedules." in view, "Zof names no permission for it, so neither do we"
     assert "*Health*: 3 troubles" in view, "and nobody polls here"
     assert TITLE not in view
     assert "*Schedule*\\n`sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
@@ -141,7 +141,7 @@ async def poll_once(bot: RunningBot) -> None:
 
 
 async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_home_says_so(working: RunningBot) -> None:
-    bot, note = working, "not allowed to read the list of results"
+    bot, note = working, "may not read the list of results"
     await wait_for_first_poll(bot)
     await bot.type_text("/zof subscribe project:*")
     bot.world.zof.forbidden = {"results"}

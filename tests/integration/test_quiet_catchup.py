@@ -27,7 +27,7 @@ async def test_one_message_sums_up_and_only_what_is_open_has_one_of_its_own(asle
     await asleep.pass_time(4 * HOUR_SECONDS)
     assert asleep.message_kinds() == ["catchup", "case"]
     summary, root = map(text_of, asleep.root_messages())
-    assert "Quiet hours are over: 2 failures (1 still open, 1 recovered)" in summary
+    assert "Quiet hours ended: 2 failures (1 still open, 1 recovered)" in summary
     assert summary.index("Still open") < summary.index("*Pay*") < summary.index("*Recovered*") < summary.index("*Cart*")
     assert "recovered after 10 min" in summary
     assert "Pay" in root
@@ -98,7 +98,7 @@ async def test_the_message_that_is_left_out_says_why(asleep: NightBench) -> None
     await asleep.pass_time(4 * HOUR_SECONDS)
     dropped = await asleep.bot.app.outbox.list_records(NotificationState.DROPPED)
     assert any(item.key.startswith("case:") for item in dropped)
-    assert "It recovered before" in await asleep.bot.answer_text(f"/zof why {run}")
+    assert "it recovered during" in await asleep.bot.answer_text(f"/zof why {run}")
 
 
 async def test_it_goes_before_what_it_sums_up_even_if_that_is_critical(asleep: NightBench) -> None:

@@ -47,8 +47,16 @@ async def test_the_form_starts_with_the_typists_zone_and_takes_it_where_the_fiel
 
 async def test_changing_them_in_the_form_keeps_the_zone_they_were_made_in(tokyo: RunningBot) -> None:
     await tokyo.type_text("/zof subscribe quiet:22:00-07:00,sat,sun")
-    await wait_until(lambda: any("This channel is subscribed" in message.text for message in tokyo.private_messages()))
-    [edit] = [message for message in tokyo.private_messages() if "This channel is subscribed" in message.text]
+    await wait_until(
+        lambda: any(
+            "Subscribed: matching failures will be posted here" in message.text for message in tokyo.private_messages()
+        )
+    )
+    [edit] = [
+        message
+        for message in tokyo.private_messages()
+        if "Subscribed: matching failures will be posted here" in message.text
+    ]
     tokyo.world.slack.users["U0ANA"].tz = "Europe/Berlin"
     tokyo.world.clock.advance(86400.0)  # Slack is asked anew who she is
     await tokyo.press_button(edit, "zof_edit")

@@ -59,7 +59,7 @@ async def test_what_fails_after_a_person_resolved_it_is_a_fresh_message_that_men
     fresh = root_messages(hears)[1]
     assert fresh.thread_ts is None
     assert "<@U0BEN>" in text_of(fresh)
-    assert "*Failing again* after ben had resolved it" in text_of(fresh)
+    assert "*Failing again* after ben resolved it" in text_of(fresh)
     assert "Flaky" in text_of(fresh)
     assert "retried by hand" in text_of(fresh)
     assert "*Resolved* by ben" in text_of(root)
@@ -84,7 +84,7 @@ async def test_what_was_resolved_and_passed_since_is_known_days_later(hears: Run
     hears.world.clock.advance(60 * HOUR)
     await end_run(hears, 1, passed=2)
     await wait_until(lambda: len(root_messages(hears)) == 2)
-    assert "ben had resolved it" in text_of(root_messages(hears)[1])
+    assert "ben resolved it" in text_of(root_messages(hears)[1])
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
@@ -97,7 +97,7 @@ async def test_what_was_resolved_and_passed_and_fails_within_the_hour_is_a_fresh
     await resolve_alert(hears, root)
     await end_run(hears)
     await wait_until(lambda: len(root_messages(hears)) == 2)
-    assert "ben had resolved it" in text_of(root_messages(hears)[1])
+    assert "ben resolved it" in text_of(root_messages(hears)[1])
     assert "<@U0BEN>" in text_of(root_messages(hears)[1])
 
 
@@ -129,9 +129,7 @@ async def test_whoever_snoozed_is_mentioned_when_it_wakes(hears: RunningBot) -> 
     await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     assert "<@U0BEN>" not in " ".join(thread_of(hears, root))
     hears.world.clock.advance(31 * 60)
-    await wait_until(
-        lambda: any("The snooze is over" in line and "<@U0BEN>" in line for line in thread_of(hears, root))
-    )
+    await wait_until(lambda: any("Snooze ended" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
 
 
 async def test_whoever_snoozed_is_mentioned_when_further_failures_wake_it(hears: RunningBot) -> None:
@@ -143,7 +141,7 @@ async def test_whoever_snoozed_is_mentioned_when_further_failures_wake_it(hears:
     assert "<@U0BEN>" not in " ".join(thread_of(hears, root))
     await end_run(hears)
     await wait_until(lambda: sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1)
-    assert "*Awake again*" in text_of(root)
+    assert "*Snooze ended*" in text_of(root)
 
 
 async def test_whoever_snoozed_is_mentioned_when_somebody_else_wakes_it(hears: RunningBot) -> None:
@@ -151,7 +149,7 @@ async def test_whoever_snoozed_is_mentioned_when_somebody_else_wakes_it(hears: R
     assert (await mention_bot(hears, root, "snooze 30m", "U0BEN")).is_accepted
     await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     assert (await mention_bot(hears, root, "wake")).is_accepted
-    await wait_until(lambda: any("woke this" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
+    await wait_until(lambda: any("unsnoozed this" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
 
 
 async def test_whoever_snoozed_until_it_recovers_is_mentioned_when_it_is_back(hears: RunningBot) -> None:

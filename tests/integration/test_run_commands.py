@@ -34,7 +34,7 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
 
 async def confirmation_message(bot: RunningBot, root: PostedMessage) -> PostedMessage:
     await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
-    await wait_until(lambda: "Run the failed cases" in text_of(bot.private_messages()[-1]))
+    await wait_until(lambda: "Re-run the failed cases" in text_of(bot.private_messages()[-1]))
     return bot.private_messages()[-1]
 
 
@@ -52,11 +52,11 @@ async def open_orders(bot: RunningBot) -> dict[str, str]:
 async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_act(there: RunningBot) -> None:
     root = await raise_alert(there)
     asked = await confirmation_message(there, root)
-    assert "1 case on staging" in text_of(asked)
+    assert "1 case in staging" in text_of(asked)
     runs = len(there.world.zof.runs)
     await asyncio.gather(*(there.press_button(asked, "zof_rerun") for _ in range(3)))
-    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
-    await wait_until(lambda: "Zof runs the failed cases" in text_of(asked))
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(there, root)))
+    await wait_until(lambda: "Re-running the failed cases" in text_of(asked))
     assert len(there.world.zof.runs) == runs + 1
     [entry] = await audit_entries(there, "rerun")
     assert (entry.user, entry.name, entry.key, entry.channel) == ("U0ANA", "ana", root.idempotency_key, "C0QA")
@@ -71,15 +71,15 @@ async def test_zof_refusing_is_told_to_who_pressed_and_they_may_press_again(ther
     asked = await confirmation_message(there, root)
     there.world.zof.faults.set_fault("403", 1)
     await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "is not allowed to start run" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "may not start run" in text_of(there.private_messages()[-1]))
     refused = text_of(there.private_messages()[-1])
-    assert "must raise the role of the key" in refused
+    assert "must give the key a higher role" in refused
     assert "Request ID: `req_" in refused
     assert await open_orders(there) == {}
     await pass_time(there, 600)
     assert not await audit_entries(there, "rerun"), "what somebody heard was refused is not done behind their back"
     await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(there, root)))
     assert len(await audit_entries(there, "rerun")) == 1
 
 
@@ -90,7 +90,7 @@ async def test_cases_that_zof_does_not_name_are_said_before_anything_is_asked(th
     await press_button(
         there, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
     )
-    await wait_until(lambda: "Zof does not say which cases these are" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "Zof didn't say which cases these are" in text_of(there.private_messages()[-1]))
 
 
 async def test_a_question_that_nobody_knows_any_more_says_so(there: RunningBot) -> None:
@@ -99,7 +99,7 @@ async def test_a_question_that_nobody_knows_any_more_says_so(there: RunningBot) 
     async for name in there.app.store.client.scan_iter("*:order:*"):
         await there.app.store.client.delete(name)
     await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "This question is not known any more" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "This confirmation has expired" in text_of(there.private_messages()[-1]))
 
 
 async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(there: RunningBot) -> None:
@@ -109,7 +109,7 @@ async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(there: Runni
     await press_button(
         there, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
     )
-    await wait_until(lambda: "does not know this alert any more" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "This alert has expired" in text_of(there.private_messages()[-1]))
 
 
 async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(there: RunningBot) -> None:
@@ -117,12 +117,12 @@ async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(t
     asked = await confirmation_message(there, root)
     as_it_was = list(asked.blocks)
     await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "Zof runs the failed cases" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "Re-running the failed cases" in text_of(there.private_messages()[-1]))
     [entry] = await audit_entries(there, "rerun")
     answer = there.private_messages()[-1]
     answer.blocks, answer.text = as_it_was, "as a client shows it that was away"
     await there.press_button(answer, "zof_rerun")
-    await wait_until(lambda: "Zof runs the failed cases" in text_of(there.private_messages()[-1]))
+    await wait_until(lambda: "Re-running the failed cases" in text_of(there.private_messages()[-1]))
     assert entry.details["run"] in text_of(there.private_messages()[-1]), "it says which run that was"
     assert sum(call.method == "POST" for call in there.world.zof.calls) == 1
     assert len(await audit_entries(there, "rerun")) == 1
@@ -152,7 +152,7 @@ async def test_what_is_left_over_waits_for_its_taker_and_for_zof(there: RunningB
     there.world.zof.faults.set_fault("none")
     await pass_time(there, 120)
     assert await open_orders(there) == {}
-    await wait_until(lambda: any("ana runs the failed cases again" in line for line in thread_of(there, root)))
+    await wait_until(lambda: any("ana started a re-run of the failed cases" in line for line in thread_of(there, root)))
     assert len(await audit_entries(there, "rerun")) == 1
 
 
@@ -162,7 +162,7 @@ async def test_what_zof_refuses_for_good_is_said_in_the_thread(there: RunningBot
     await leave_command(there, rerun_command(root, ["tc_0"]))
     there.world.zof.faults.set_fault(fault)
     await pass_time(there, seconds)
-    await wait_until(lambda: any("were not run again, as ana had asked" in line for line in thread_of(there, root)))
+    await wait_until(lambda: any("were not re-run (requested by ana)" in line for line in thread_of(there, root)))
     assert await open_orders(there) == {}
     assert not await audit_entries(there, "rerun")
 
@@ -177,10 +177,8 @@ async def test_a_run_to_be_cancelled_that_had_ended_is_let_be_and_a_refusal_is_t
     assert not await audit_entries(there, "cancel")
     await leave_command(there, RunCommand(sort="cancel", channel="C0QA", run="run_nowhere", by=ANA))
     await pass_time(there, 90)
-    await wait_until(
-        lambda: any("The run run_nowhere was not cancelled" in item.text for item in there.world.slack.ledger)
-    )
-    [told] = [item for item in there.world.slack.ledger if "was not cancelled" in item.text]
+    await wait_until(lambda: any("Run run_nowhere was not canceled" in item.text for item in there.world.slack.ledger))
+    [told] = [item for item in there.world.slack.ledger if "was not canceled" in item.text]
     assert told.channel == "D0ANA"
     assert "Request ID: req_" in told.text
 

@@ -53,7 +53,7 @@ async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, SecretFiles]]:
 async def test_a_new_key_for_zof_is_used_by_the_next_command(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
     bot.world.zof.key = "another-key-for-zof"
-    assert "not authorized with Zof" in await bot.answer_text("/zof res_4821")
+    assert "missing, expired or revoked" in await bot.answer_text("/zof res_4821")
     files.write_files(zof_api_key="another-key-for-zof")
     assert await bot.app.rotation.reload_once() == ["ZOF_API_KEY"]
     assert "Voucher" in await bot.answer_text("/zof res_4821")

@@ -35,7 +35,7 @@ async def share_card(bot: RunningBot, channel: str = "C0QA") -> str:
 async def test_a_second_share_looks_before_it_sends(bot: RunningBot, fault: str) -> None:
     await bot.answer_text(f"/zof {RESULT}")
     bot.world.slack.faults.set_fault(fault, None, "chat.postMessage")
-    assert "did not confirm" in await share_card(bot) or fault.startswith("store_then_")
+    assert "didn't confirm" in await share_card(bot) or fault.startswith("store_then_")
     bot.world.slack.faults.set_fault("none")
     await share_card(bot)
     await share_card(bot)
@@ -54,7 +54,7 @@ async def test_what_an_earlier_share_left_in_doubt_is_remembered_by_each_later_o
         answer = await share_card(bot)
         bot.world.slack.channels["C0QA"].members.add("U0ZOFBOT")
         bot.world.slack.faults.set_fault("none")
-        assert "did not confirm" in answer, fault
+        assert "didn't confirm" in answer, fault
     await share_card(bot)
     assert len(bot.world.slack.ledger) == 1
 
@@ -63,6 +63,6 @@ async def test_an_unconfirmed_answer_of_a_response_url_is_not_repeated_for_all_t
     channel = "C0INCIDENT"  # private, and the bot is no member
     await bot.answer_text(f"/zof {RESULT}", channel=channel)
     bot.world.slack.faults.set_fault("store_then_html", 1, "response_url")
-    assert "did not confirm" in await share_card(bot, channel)
-    assert "cannot look" in await share_card(bot, channel)
+    assert "didn't confirm" in await share_card(bot, channel)
+    assert "can't check" in await share_card(bot, channel)
     assert len(bot.public_messages(channel)) == 1

@@ -130,7 +130,7 @@ async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_alon
         await wait_until(
             lambda channel=channel: "last 7 days this would" in text_of(there.private_messages(channel)[-1])
         )
-    assert "another organization read this channel" in text_of(there.private_messages(PARTNERS)[-1])
+    assert "shared with another organization" in text_of(there.private_messages(PARTNERS)[-1])
     assert "another organization" not in text_of(there.private_messages("C0QA")[-1])
 
 
@@ -138,7 +138,7 @@ async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(th
     alert = alerts_by_channel(there)[PARTNERS]
     await there.press_button(alert, "zof_result", user="U0EXT")
     await wait_until(
-        lambda: any("Only people of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, "U0EXT"))
+        lambda: any("Only members of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, "U0EXT"))
     )
     assert not any("boom" in text_of(message) for message in there.private_messages(PARTNERS, "U0EXT"))
     await there.press_button(alert, "zof_result", user="U0ANA")
@@ -149,7 +149,7 @@ async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: RunningBot) -> 
     alert = alerts_by_channel(there)[PARTNERS]
 
     def count_refusals(user: str) -> int:
-        return sum("Only people of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, user))
+        return sum("Only members of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, user))
 
     for number, word in enumerate(("why", "run"), start=1):
         await press_button(
@@ -161,7 +161,7 @@ async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: RunningBot) -> 
         await wait_until(lambda number=number: count_refusals("U0EXT") == number)
     assert len(there.private_messages(PARTNERS, "U0EXT")) == 5, "and nothing else"
     assert (await mention_bot(there, alert, "help", "U0EXT")).is_accepted
-    await wait_until(lambda: "What I understand" in text_of(there.private_messages(PARTNERS, "U0EXT")[-1]))
+    await wait_until(lambda: "Commands in an alert's thread" in text_of(there.private_messages(PARTNERS, "U0EXT")[-1]))
     assert (await mention_bot(there, alert, "result res_4821")).is_accepted
     await wait_until(lambda: any("order total is wrong" in text_of(m) for m in there.private_messages(PARTNERS)))
 

@@ -176,7 +176,8 @@ def test_a_wrong_field_says_what_typing_it_would_say(values: dict[str, Any], blo
 def test_a_group_that_is_no_id_says_where_to_find_one() -> None:
     errors = form_parser.parse_form(view_values(form_values(Subscription())) | text_value("groups", "@oncall")).errors
     assert errors == {
-        "groups": "`@oncall` is nobody Slack knows. " + form_parser.field_error_text(BadInput(""), "groups")
+        "groups": "`@oncall` isn't a person or user group in Slack. "
+        + form_parser.field_error_text(BadInput(""), "groups")
     }
 
 
@@ -268,8 +269,8 @@ def test_a_preview_leaves_out_what_is_older_or_has_no_time() -> None:
         (PreviewResult(21, 6, datetime(2026, 6, 9, tzinfo=UTC).date(), 1),
          "posted *21 messages*, 6 on the worst day (Tuesday, 09 June), and 1 reply in threads."),
         (PreviewResult(2, 2, datetime(2026, 6, 9, tzinfo=UTC).date(), partial=True),
-         "at least *2 messages*, at least 2 on the worst day (Tuesday, 09 June). Zof lists more"),
-        (PreviewResult(partial=True), "posted nothing of what was read. Zof lists more"),
+         "at least *2 messages*, at least 2 on the worst day (Tuesday, 09 June). Incomplete: Zof has more"),
+        (PreviewResult(partial=True), "posted nothing so far. Incomplete: Zof has more"),
         (PreviewResult(unlisted=True), "not counted"),
     ],
 )  # fmt: skip
@@ -310,10 +311,10 @@ async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(desk: Ru
     values = text_value("project", "checkout") | text_value("case", "-flaky")
     outcome = await desk.stage.people.submit_view("U0ANA", view.id, values)
     assert (outcome.status, desk.world.slack.modals["U0ANA"]) == (200, [])
-    await wait_for_answer(desk, "This channel is subscribed")
+    await wait_for_answer(desk, "Subscribed: matching failures will be posted here")
     await wait_for_line(desk, "ana subscribed this channel to project:checkout case:-flaky.")
     previewed = await wait_for_answer(desk, "Over the last 7 days this would have posted")
-    assert "This channel is subscribed" not in text_of(previewed), "it adds only what is new"
+    assert "Subscribed: matching failures will be posted here" not in text_of(previewed), "it adds only what is new"
     assert len(desk.private_messages()) == 2
     assert "project:checkout case:-flaky" in await desk.answer_text("/zof subscriptions")
 
@@ -323,7 +324,7 @@ async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk:
     await desk.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "late") | text_value("env", "-"))
     assert top_modal(desk).errors is not None
     assert {block: words.split(".")[0] for block, words in (top_modal(desk).errors or {}).items()} == {
-        "quiet": "`late` is not a span of hours",
+        "quiet": "`late` isn't a time range",
         "env": "A value of `env:` is empty",
     }
     await desk.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "22-7") | text_value("env", "production"))
@@ -346,7 +347,7 @@ async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: RunningBo
     await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", "checkout"))
     await wait_until(lambda: "messages*" in shown_text(view))
     await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", '"'))
-    await wait_until(lambda: "A quote is opened" in shown_text(view))
+    await wait_until(lambda: "A quote isn't closed" in shown_text(view))
     await desk.stage.people.submit_view(
         "U0ANA", view.id, text_value("env", "staging") | text_value("project", "checkout")
     )
@@ -358,22 +359,26 @@ async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: R
     one.world.zof.faults.delays["slow"] = 0.3
     one.world.zof.faults.set_fault("slow", 1)
     await press_in(one, view, modal.PREVIEW_ACTION_ID)
-    await wait_until(lambda: "Looking what" in shown_text(view))
+    await wait_until(lambda: "Checking the last" in shown_text(view))
     await one.stage.people.dismiss_view("U0ANA", view.id)
     await wait_until(lambda: any(call.error == "not_found" for call in one.world.slack.calls))
-    assert "told of no failures" in await one.answer_text("/zof subscriptions")
+    assert "No subscriptions in this channel yet" in await one.answer_text("/zof subscriptions")
 
 
 async def test_the_typed_line_answers_first_and_previews_later(desk: RunningBot) -> None:
-    assert "This channel is subscribed" in await desk.answer_text("/zof subscribe project:checkout")
+    assert "Subscribed: matching failures will be posted here" in await desk.answer_text(
+        "/zof subscribe project:checkout"
+    )
     await wait_for_answer(desk, "Over the last 7 days this would have posted")
     assert len(desk.private_messages()) == 2
 
 
 async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(one: RunningBot) -> None:
     one.world.zof.key = "zof_live_another"
-    assert "This channel is subscribed" in await one.answer_text("/zof subscribe project:checkout")
-    message = await wait_for_answer(one, "No preview could be made")
+    assert "Subscribed: matching failures will be posted here" in await one.answer_text(
+        "/zof subscribe project:checkout"
+    )
+    message = await wait_for_answer(one, "No preview")
     assert "Request ID: `" in text_of(message)
     assert "project:checkout" in await one.answer_text("/zof subscriptions")
 
@@ -389,7 +394,7 @@ async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(desk: Ru
     assert "Edit subscription" in shown_text(view)
     await desk.stage.people.submit_view("U0ANA", view.id, text_value("project", "search"))
     await wait_for_line(desk, "ana changed this channel's subscription from project:checkout")
-    await wait_for_answer(desk, "The subscription is changed")
+    await wait_for_answer(desk, "Subscription updated")
     [after] = await saved_subscriptions(desk)
     assert after == before.model_copy(update={"project": ("search",)})
     assert after.created > 0
@@ -408,7 +413,7 @@ async def test_what_ended_while_its_form_was_open_does_not_come_back(one: Runnin
     view = top_modal(one)
     await one.answer_text("/zof unsubscribe all", user="U0BEN")
     await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "search"))
-    assert "has ended meanwhile" in (top_modal(one).errors or {})["project"]
+    assert "was already removed" in (top_modal(one).errors or {})["project"]
     assert await saved_subscriptions(one) == []
 
 
@@ -434,7 +439,7 @@ async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: RunningBo
     assert await kept.remove("s1") == 1
     await acting
     told = str(top_modal(one).errors) if by == "form" else text_of(last_message(one))
-    assert "That subscription has ended meanwhile" in told
+    assert "That subscription was already removed" in told
     assert await saved_subscriptions(one) == []
     assert one.public_messages() == []
 
@@ -460,9 +465,9 @@ async def test_a_subscription_is_removed_by_its_button(desk: RunningBot) -> None
     [first, second] = await saved_subscriptions(desk)
     checkout = first if first.project == ("checkout",) else second
     await desk.press_button(message, "zof_remove", label=checkout.id)
-    await wait_until(lambda: "Ended" in text_of(message))
+    await wait_until(lambda: "Removed" in text_of(message))
     assert "project:search" in text_of(message)
-    await wait_for_line(desk, "ana ended this channel's subscription to project:checkout.")
+    await wait_for_line(desk, "ana removed this channel's subscription to project:checkout.")
     assert [subscription.project for subscription in await saved_subscriptions(desk)] == [("search",)]
 
 
@@ -482,15 +487,17 @@ async def test_a_channel_takes_no_more_than_it_may_have(one: RunningBot) -> None
         wish = parse_filters(f"env:e{number}")
         await kept.add(wish.model_copy(update={"id": f"s{number}", "channel": "C0QA", "created": float(number)}))
     answer = await one.answer_text("/zof subscribe env:other")
-    assert f"This channel has {MAX_SUBSCRIPTIONS} subscriptions already." in answer
+    assert f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions." in answer
     assert "/zof subscriptions" in answer
     assert len(await kept.list_all()) == MAX_SUBSCRIPTIONS
-    assert "This channel is subscribed" in await one.answer_text("/zof subscribe env:other", channel="C0SEARCH")
+    assert "Subscribed: matching failures will be posted here" in await one.answer_text(
+        "/zof subscribe env:other", channel="C0SEARCH"
+    )
 
 
 async def test_what_nobody_subscribed_cannot_be_ended(one: RunningBot) -> None:
     for which in ("1", "all"):
-        assert "This channel has no subscription." in await one.answer_text(f"/zof unsubscribe {which}")
+        assert "No subscriptions in this channel." in await one.answer_text(f"/zof unsubscribe {which}")
 
 
 async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: RunningBot) -> None:
@@ -499,8 +506,8 @@ async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: RunningBot)
     await Subscriptions(one.app.store.keyspace).add(long)
     await one.answer_text("/zof subscriptions")
     await one.press_button(last_message(one), "zof_edit")
-    assert "End it and type it anew." in text_of(
-        await wait_for_answer(one, "This subscription is too long for a form.")
+    assert "Remove it and type a new one." in text_of(
+        await wait_for_answer(one, "This subscription is too long for the form.")
     )
     assert not one.world.slack.modals.get("U0ANA")
 
@@ -509,15 +516,15 @@ async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(desk: 
     await desk.answer_text("/zof subscribe project:checkout env:nightly group:case mention:@ben")
     message = last_message(desk)
     await desk.press_button(message, "zof_test_alert")
-    await wait_for_answer(desk, "on its way")
-    await wait_for_line(desk, "This is a test; nothing failed.")
-    alert = next(message for message in desk.public_messages() if "This is a test" in text_of(message))
-    for words in ("ana asked for it", "checkout", "nightly", "would mention 1 person or group"):
+    await wait_for_answer(desk, "Test alert sent")
+    await wait_for_line(desk, "Test alert. Nothing failed.")
+    alert = next(message for message in desk.public_messages() if "Test alert" in text_of(message))
+    for words in ("Requested by ana", "checkout", "nightly", "would mention 1 person or group"):
         assert words in text_of(alert)
     assert "U0BEN" not in text_of(alert)
     assert buttons_of(alert) == []
     await desk.press_button(message, "zof_test_alert")
-    await wait_until(lambda: sum("This is a test" in text_of(message) for message in desk.public_messages()) == 2)
+    await wait_until(lambda: sum("Test alert" in text_of(message) for message in desk.public_messages()) == 2)
     names = [name async for name in desk.app.store.client.scan_iter("*")]
     assert not [name for name in names if any(word in str(name) for word in (":open:", ":seen:", ":storm:"))]
 
@@ -526,9 +533,9 @@ async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(desk: 
 async def test_a_test_alert_looks_like_what_the_subscription_asks_for(one: RunningBot, typed: str) -> None:
     await one.answer_text(f"/zof subscribe {typed}")
     await one.press_button(last_message(one), "zof_test_alert")
-    await wait_for_line(one, "This is a test; nothing failed.")
+    await wait_for_line(one, "Test alert. Nothing failed.")
     words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}[typed]
-    assert words in text_of(next(message for message in one.public_messages() if "This is a test" in text_of(message)))
+    assert words in text_of(next(message for message in one.public_messages() if "Test alert" in text_of(message)))
 
 
 async def test_a_test_alert_of_what_has_ended_says_so(one: RunningBot) -> None:
@@ -536,7 +543,7 @@ async def test_a_test_alert_of_what_has_ended_says_so(one: RunningBot) -> None:
     message = last_message(one)
     await one.answer_text("/zof unsubscribe 1")
     await one.press_button(message, "zof_test_alert")
-    await wait_for_answer(one, "has ended meanwhile")
+    await wait_for_answer(one, "was already removed")
 
 
 async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(one: RunningBot) -> None:
@@ -552,16 +559,16 @@ async def test_a_form_whose_three_seconds_are_over_says_so(one: RunningBot) -> N
     payload = payloads.command_payload(slack, slack.users["U0ANA"], slack.channels["C0QA"], "/zof subscribe", url)
     slack.triggers[payload["trigger_id"]].at -= 4
     await one.stage.people.deliver_payload("slash_commands", payload)
-    await wait_for_answer(one, "Slack's three seconds for it were over")
+    await wait_for_answer(one, "It took too long for Slack")
 
 
 async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(one: RunningBot) -> None:
     view = await open_form(one, channel="C0INCIDENT")
     assert "/invite @zofbot" in shown_text(view)
     await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    await wait_for_answer(one, "This channel is subscribed", channel="C0INCIDENT")
+    await wait_for_answer(one, "Subscribed: matching failures will be posted here", channel="C0INCIDENT")
     await wait_until(
-        lambda: any("cannot see this channel" in text_of(message) for message in one.public_messages("D0ANA"))
+        lambda: any("can't see this channel" in text_of(message) for message in one.public_messages("D0ANA"))
     )
 
 
@@ -584,7 +591,7 @@ async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_an
     meant = parse_private_metadata(SubscriptionFormState, view.payload)
     view.payload["private_metadata"] = replace(meant, at=meant.at - 1800).dump_metadata()
     await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    assert "This channel is subscribed" in shown_text(top_modal(one))
+    assert "Subscribed: matching failures will be posted here" in shown_text(top_modal(one))
     assert not one.private_messages()
 
 
@@ -597,7 +604,7 @@ async def test_a_preview_of_more_than_is_read_says_at_least(one: RunningBot) -> 
     await one.answer_text("/zof subscribe project:proj_checkout")
     message = await wait_for_answer(one, "Over the last 7 days")
     assert "posted at least *" in text_of(message)
-    assert "Zof lists more than was read here" in text_of(message)
+    assert "Incomplete: Zof has more runs" in text_of(message)
 
 
 async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: RunningBot) -> None:

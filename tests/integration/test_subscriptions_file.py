@@ -205,7 +205,7 @@ def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
         (
             file_text("filters: ''", "filters: projekt:a"),
             5,
-            "filters: There is no filter `projekt:`. Did you mean `project:`?",
+            "filters: Unknown filter `projekt:`. Did you mean `project:`?",
         ),
         (file_text("{filters: '', id: a b}"), 4, "id: `a b` is not an id"),
         (file_text("{filters: '', by: ana}"), 4, "by: `ana` is not the id of a person"),
@@ -321,7 +321,7 @@ async def test_one_wrong_entry_and_nothing_is_applied(valkey: str, store: redis.
     file.write_text(file_text("filters: project:b", "filters: nope:b"))
     ended = await run_zofbot(valkey, "import", str(file), "--yes")
     assert ended.code == 2
-    assert f"{file}, line 5, filters: There is no filter `nope:`" in ended.err
+    assert f"{file}, line 5, filters: Unknown filter `nope:`" in ended.err
     assert [item.project for item in await Subscriptions(Keyspace(store, "zofbot")).list_all()] == [("a",)]
     assert await AuditLog(Keyspace(store, "zofbot")).read_records() == []
 

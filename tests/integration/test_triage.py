@@ -174,15 +174,11 @@ async def test_whoever_was_slower_changes_nothing_unless_they_insist(triage_bot:
     await asyncio.gather(press_button(triage_bot, "U0ANA", root, ack), press_button(triage_bot, "U0BEN", root, ack))
 
     def slower() -> list[str]:
-        return [user for user in ("U0ANA", "U0BEN") if "Your click changed nothing" in private_text(triage_bot, user)]
+        return [user for user in ("U0ANA", "U0BEN") if "Nothing changed" in private_text(triage_bot, user)]
 
     await wait_until(lambda: len(slower()) == 1)
     [user] = slower()
-    [answer] = [
-        message
-        for message in triage_bot.private_messages(user=user)
-        if "Your click changed nothing" in text_of(message)
-    ]
+    [answer] = [message for message in triage_bot.private_messages(user=user) if "Nothing changed" in text_of(message)]
     assert "Acknowledged by" in text_of(answer)
     await triage_bot.press_button(answer, "zof_do_acknowledge", user=user)
     await wait_until(lambda: len([line for line in thread_of(triage_bot, root) if "acknowledged this" in line]) == 2)
@@ -194,7 +190,7 @@ async def test_an_act_can_be_undone(triage_bot: RunningBot) -> None:
     await wait_until(lambda: "You acknowledged" in private_text(triage_bot, "U0ANA"))
     [answer] = [message for message in triage_bot.private_messages() if "You acknowledged" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_undo")
-    await wait_until(lambda: any("took the last act back" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: any("undid the last action" in line for line in thread_of(triage_bot, root)))
     await wait_until(lambda: "Acknowledged" not in text_of(root))
 
 
@@ -262,12 +258,12 @@ async def test_failed_cases_are_run_again_once_however_often_the_button_is_press
         root = await raise_alert(bot)
         menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
         await press_button(bot, "U0ANA", root, menu)
-        await wait_until(lambda: "Run the failed cases" in private_text(bot, "U0ANA"))
+        await wait_until(lambda: "Re-run the failed cases" in private_text(bot, "U0ANA"))
         runs = len(bot.world.zof.runs)
-        [answer] = [message for message in bot.private_messages() if "Run the failed cases" in text_of(message)]
+        [answer] = [message for message in bot.private_messages() if "Re-run the failed cases" in text_of(message)]
         await asyncio.gather(bot.press_button(answer, "zof_rerun"), bot.press_button(answer, "zof_rerun"))
-        await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(bot, root)))
-        await wait_until(lambda: "Zof runs the failed cases" in private_text(bot, "U0ANA"))
+        await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
+        await wait_until(lambda: "Re-running the failed cases" in private_text(bot, "U0ANA"))
         assert len(bot.world.zof.runs) == runs + 1
         assert [*bot.world.zof.runs.values()][-1]["test_case_ids"] == ["tc_0"]
 

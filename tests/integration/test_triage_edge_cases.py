@@ -102,7 +102,7 @@ async def test_where_zof_has_forgotten_it_too_the_click_is_explained(triage_bot:
         before = len(triage_bot.private_messages(user=ANA))
         await press_button(triage_bot, ANA, root, button_of(root, f"zof_triage_{action}"))
         await wait_until(lambda before=before: len(triage_bot.private_messages(user=ANA)) > before)
-        assert "does not know this alert any more" in text_of(triage_bot.private_messages(user=ANA)[-1])
+        assert "This alert has expired" in text_of(triage_bot.private_messages(user=ANA)[-1])
 
 
 @pytest.mark.parametrize("words", ["ack", "snooze 30d"])
@@ -136,7 +136,7 @@ async def test_a_forgotten_alert_still_says_so_where_its_run_is_asked_for(triage
     await press_button(
         triage_bot, ANA, root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "run"}}
     )
-    await wait_until(lambda: "does not know this alert any more" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "This alert has expired" in private_text(triage_bot, ANA))
 
 
 async def test_a_record_that_this_version_cannot_read_is_left_as_it_is_and_hides_nothing_else(
@@ -148,11 +148,11 @@ async def test_a_record_that_this_version_cannot_read_is_left_as_it_is_and_hides
     view = await open_form(triage_bot, ANA, root, "assign")
     await client.hset(name, root.idempotency_key or "", later)
     await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_acknowledge"))
-    await wait_until(lambda: "Something went wrong inside zofbot. Try again" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "Something went wrong in zofbot. Try again" in private_text(triage_bot, ANA))
     chosen = {"owner": {"owner": {"type": "users_select", "selected_user": BEN}}}
     await triage_bot.stage.people.submit_view(ANA, view, chosen)
     [form] = triage_bot.world.slack.modals[ANA]
-    assert "Something went wrong inside zofbot" in (form.errors or {})["owner"], "what was filled in stays"
+    assert "Something went wrong in zofbot" in (form.errors or {})["owner"], "what was filled in stays"
     assert (await client.hgetall(name))[(root.idempotency_key or "").encode()] == later.encode()
     other = triage_bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
     triage_bot.world.zof.add_result(other["id"], status="failed", name="Another", test_case_id="tc_other")
@@ -174,8 +174,8 @@ async def test_a_button_of_an_answer_that_cannot_be_read_says_where_to_go_on(
         for element in block.get("elements", []):
             element["value"] = value
     await triage_bot.press_button(answer, "zof_do_undo")
-    await wait_until(lambda: "This button does not say what it is about." in private_text(triage_bot, ANA))
-    assert "Use the latest card of this failure." in private_text(triage_bot, ANA)
+    await wait_until(lambda: "This button no longer works." in private_text(triage_bot, ANA))
+    assert "Use the buttons on the alert." in private_text(triage_bot, ANA)
     assert await triage_deeds(triage_bot, root) == ["acknowledge"]
 
 
@@ -191,9 +191,7 @@ async def test_a_stale_card_says_so_before_anybody_fills_in_a_form(triage_bot: R
     await press_button(triage_bot, ANA, root, old)
     await wait_until(lambda: "Acknowledged by ben" in private_text(triage_bot, ANA))
     assert not triage_bot.world.slack.modals.get(ANA)
-    [answer] = [
-        message for message in triage_bot.private_messages(user=ANA) if "Your click changed nothing" in text_of(message)
-    ]
+    [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     await triage_bot.press_button(answer, f"zof_do_{name}")
     await wait_until(lambda: bool(triage_bot.world.slack.modals.get(ANA)))
 
@@ -205,16 +203,14 @@ async def test_a_form_that_the_table_does_not_allow_any_more_is_not_opened(triag
     triage_bot.world.slack.faults.set_fault("429", only="chat.update")
     assert (await mention_bot(triage_bot, root, "resolve flaky: retried", BEN)).is_accepted
     await press_button(triage_bot, ANA, root, old)
-    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
-    [answer] = [
-        message for message in triage_bot.private_messages(user=ANA) if "Your click changed nothing" in text_of(message)
-    ]
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
+    [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     assert "Do it anyway" not in text_of(answer), "what has been resolved cannot be snoozed"
     assert not triage_bot.world.slack.modals.get(ANA)
     await triage_bot.stage.people.submit_view(
         BEN, view, {"owner": {"owner": {"type": "users_select", "selected_user": ANA}}}
     )
-    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, BEN))
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, BEN))
 
 
 async def test_what_was_filled_in_is_not_lost_to_somebody_faster(triage_bot: RunningBot) -> None:
@@ -224,10 +220,8 @@ async def test_what_was_filled_in_is_not_lost_to_somebody_faster(triage_bot: Run
     await wait_until(lambda: "Acknowledged" in text_of(root))
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     await triage_bot.stage.people.submit_view(ANA, view, words)
-    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
-    [answer] = [
-        message for message in triage_bot.private_messages(user=ANA) if "Your click changed nothing" in text_of(message)
-    ]
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
+    [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_snooze")
     await wait_until(lambda: "Snoozed" in text_of(root))
     assert not triage_bot.world.slack.modals.get(ANA), "it was asked once"
@@ -242,10 +236,8 @@ async def test_so_is_a_note(triage_bot: RunningBot) -> None:
     assert (await mention_bot(triage_bot, root, "assign <@U0CHIOMA>", BEN)).is_accepted
     await wait_until(lambda: "chioma" in " ".join(thread_of(triage_bot, root)))
     await triage_bot.stage.people.submit_view(ANA, view, flaky_resolution('It said "<boom>"\nand passed'))
-    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
-    [answer] = [
-        message for message in triage_bot.private_messages(user=ANA) if "Your click changed nothing" in text_of(message)
-    ]
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
+    [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_resolve")
     await wait_until(lambda: "Resolved" in text_of(root))
     assert "Flaky" in text_of(root)
@@ -270,7 +262,7 @@ async def test_a_form_that_is_sent_twice_acts_once_and_answers_alike(triage_bot:
     await triage_bot.stage.people.submit_view(ANA, view, filled)
     await wait_until(lambda: len(triage_bot.private_messages(user=ANA)) > before)
     assert f"You {name}" in text_of(triage_bot.private_messages(user=ANA)[-1])
-    assert "Your click changed nothing" not in private_text(triage_bot, ANA)
+    assert "Nothing changed" not in private_text(triage_bot, ANA)
     assert (await triage_deeds(triage_bot, root)).count(name) == 1
 
 
@@ -280,7 +272,7 @@ async def test_that_slack_does_not_open_a_form_is_said(triage_bot: RunningBot) -
     await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_assign"))
     await wait_until(
         lambda: (
-            "Slack did not open the form. Press the button again" in private_text(triage_bot, ANA).replace("\\n", " ")
+            "Slack couldn't open the form. Click the button again" in private_text(triage_bot, ANA).replace("\\n", " ")
         )
     )
 
@@ -291,12 +283,12 @@ async def test_that_slack_does_not_open_a_form_is_said(triage_bot: RunningBot) -
 @pytest.mark.parametrize(
     ("before", "typed", "told"),
     [
-        ([], "undo", "There is nothing to undo any more: It is open"),
-        (["ack", "undo"], "undo", "There is nothing to undo any more: Undone by ana"),
-        (["resolve flaky: retried"], "escalate", "It is resolved: it can be escalated only while somebody should look"),
-        (["escalate"], "escalate", "Everybody whom the escalation names was called already"),
-        ([], "release", "Release is not possible: It is open"),
-        (["snooze 1h"], "still on it", "Still on it is not possible: Snoozed by ana"),
+        ([], "undo", "Nothing left to undo: It is open"),
+        (["ack", "undo"], "undo", "Nothing left to undo: Undone by ana"),
+        (["resolve flaky: retried"], "escalate", "It is resolved: only open or acknowledged failures can be escalated"),
+        (["escalate"], "escalate", "Everyone in the escalation policy was already mentioned"),
+        ([], "release", "Unacknowledge isn't possible: It is open"),
+        (["snooze 1h"], "still on it", "Still on it isn't possible: Snoozed by ana"),
     ],
 )
 async def test_what_is_not_possible_is_explained(
@@ -317,7 +309,7 @@ async def test_nobody_is_escalated_to_where_the_subscription_names_nobody(triage
     root = await raise_alert(triage_bot)
     assert "Escalate now" not in text_of(root)
     assert (await mention_bot(triage_bot, root, "escalate")).is_accepted
-    await wait_until(lambda: "There is nobody to escalate to" in private_text(triage_bot, ANA))
+    await wait_until(lambda: "No escalation policy" in private_text(triage_bot, ANA))
     assert "/zof subscribe escalate:15m-&gt;@oncall" in private_text(triage_bot, ANA), "and how to change that"
     assert await triage_deeds(triage_bot, root) == []
 
@@ -332,7 +324,7 @@ async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(valkey
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         assert (await mention_bot(bot, root, "resolve flaky")).is_accepted
-        await wait_until(lambda: "A note is compulsory here" in private_text(bot, ANA))
+        await wait_until(lambda: "A note is required" in private_text(bot, ANA))
         await press_button(bot, ANA, root, button_of(root, "zof_triage_acknowledge"))
         await wait_until(lambda: "Acknowledged" in text_of(root))
         view = await open_form(bot, ANA, root, "resolve")
@@ -340,7 +332,7 @@ async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(valkey
         await bot.stage.people.submit_view(ANA, view, flaky_resolution())
         assert set(form.errors or {}) == {"note"}, "Slack itself asks for it"
         await bot.stage.people.submit_view(ANA, view, flaky_resolution("  "))
-        assert "A note is compulsory here" in (form.errors or {})["note"]
+        assert "A note is required" in (form.errors or {})["note"]
         assert await triage_deeds(bot, root) == ["acknowledge"]
         await bot.stage.people.submit_view(ANA, view, flaky_resolution("retried, and it passed"))
         await wait_until(lambda: "Resolved" in text_of(root))
@@ -421,7 +413,7 @@ async def test_what_sleeps_until_it_recovers_sleeps_through_failures_and_opens_w
         assert (await mention_bot(triage_bot, root, "snooze until it recovers")).is_accepted
     else:
         await snooze_alert(triage_bot, root, "until it passes", "recovers",
-                      "Sleeps until it passes, and wakes if it fails again after that.")  # fmt: skip
+                      "Ends when it passes. Alerts again if it fails after that.")  # fmt: skip
     await wait_until(lambda: "Snoozed" in text_of(root))
     await fail_run_again(triage_bot)
     await wait_until(lambda: "2 failures" in text_of(root))
@@ -437,16 +429,14 @@ async def test_what_sleeps_until_it_fails_more_often_wakes_by_the_last_of_those_
     triage_bot: RunningBot,
 ) -> None:
     root = await raise_alert(triage_bot)
-    await snooze_alert(
-        triage_bot, root, "until it fails 5 more times", "more:5", "Wakes when it has failed 5 more times."
-    )
+    await snooze_alert(triage_bot, root, "until it fails 5 more times", "more:5", "Ends when it fails 5 more times.")
     for _ in range(4):
         await fail_run_again(triage_bot)
     await wait_until(lambda: "5 failures" in text_of(root))
     assert "Snoozed" in text_of(root)
     assert count_mentions(triage_bot, root) == 0
     await fail_run_again(triage_bot)
-    await wait_until(lambda: "*Awake again*" in text_of(root))
+    await wait_until(lambda: "*Snooze ended*" in text_of(root))
     await wait_until(lambda: count_mentions(triage_bot, root) == 1, 15)
 
 
@@ -461,7 +451,7 @@ async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(va
         )
         root = next(item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("run:"))
         assert (await mention_bot(bot, root, "snooze until it fails 5 more times")).is_accepted
-        await wait_until(lambda: "A run fails once" in private_text(bot, ANA))
+        await wait_until(lambda: "A run fails only once" in private_text(bot, ANA))
         assert await triage_deeds(bot, root) == []
 
 

@@ -56,7 +56,7 @@ async def test_what_has_been_forgotten_by_zof_too_is_explained(triage_bot: Runni
         assert (
             await triage_bot.stage.people.use_shortcut("U0ANA", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
         ).is_accepted
-    await wait_until(lambda: "does not know this alert any more" in private_text(triage_bot, "U0ANA"))
+    await wait_until(lambda: "This alert has expired" in private_text(triage_bot, "U0ANA"))
     assert not triage_bot.world.slack.modals.get("U0ANA")
 
 
@@ -64,7 +64,7 @@ async def test_a_form_of_another_version_or_without_a_choice_says_so(triage_bot:
     view = await open_triage_form(triage_bot, await raise_alert(triage_bot))
     form = triage_bot.world.slack.modals["U0ANA"][-1]
     await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("dance", "Dance"))
-    assert form.errors == {"act": "Nothing is chosen. Choose what to do."}
+    assert form.errors == {"act": "No action selected. Select an action."}
     form.payload["private_metadata"] = "{}"
     await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("acknowledge", "Acknowledge"))
     assert form.errors == {"act": "This form is from another version of zofbot. Close it, and open it again."}
@@ -78,7 +78,7 @@ async def test_without_redis_the_form_stays_with_what_was_chosen_and_says_so(tri
     outcome = await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     await client.delete(name)
     assert outcome.is_accepted
-    assert "store (Redis) does not answer" in (form.errors or {}).get("act", "")
+    assert "store (Redis) isn't responding" in (form.errors or {}).get("act", "")
     assert triage_bot.world.slack.modals["U0ANA"] == [form]
     await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     assert triage_bot.world.slack.modals["U0ANA"][-1].payload["title"]["text"] == "Resolve"
@@ -89,7 +89,7 @@ async def test_on_another_message_it_says_where_to_choose_it(triage_bot: Running
     await triage_bot.type_text("nothing of ours")
     message = next(m for m in triage_bot.world.slack.messages["C0QA"].values() if m.text == "nothing of ours")
     await triage_bot.stage.people.use_shortcut("U0ANA", "C0QA", message.ts, SHORTCUT_CALLBACK_ID)
-    await wait_until(lambda: "This message is not about a failure" in private_text(triage_bot, "U0ANA"))
+    await wait_until(lambda: "This message is isn't an alert" in private_text(triage_bot, "U0ANA"))
 
 
 async def test_a_guest_gets_no_form(triage_bot: RunningBot) -> None:

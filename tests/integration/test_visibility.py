@@ -16,7 +16,7 @@ from zofbot.simulator.slack.sender import Acknowledgement
 
 QA, CHECKOUT, SEARCH, INCIDENT, PARTNERS = "C0QA", "C0CHECKOUT", "C0SEARCH", "C0INCIDENT", "C0PARTNERS"
 ANA, BEN, GUEST, PETRA = "U0ANA", "U0BEN", "U0GUEST", "U0EXT"
-REFUSED = "Only people of this workspace"
+REFUSED = "Only members of this workspace"
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_guests_look_things_up_by_typing_as_by_pressing(there: RunningBot)
 async def test_somebody_whom_slack_does_not_name_reads_nothing_where_others_do(there: RunningBot) -> None:
     slack = there.world.slack
     slack.faults.set_fault("500", 1, "users.info")
-    assert "did not say who you are" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
+    assert "didn't say who you are" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
     there.world.clock.advance(11)
     assert "order total is wrong" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
 
@@ -96,11 +96,11 @@ async def test_in_our_own_channel_a_slack_that_does_not_answer_hinders_nobody(th
 
 async def test_guests_see_the_failures_of_their_channels_alone(there: RunningBot) -> None:
     await raise_alerts(there, QA, SEARCH, CHECKOUT)
-    assert "3 failures open in all channels" in await there.answer_text("/zof triage all")
+    assert "3 failures in all channels" in await there.answer_text("/zof triage all")
     listed = await there.answer_text("/zof triage all", user=GUEST, channel="C0RANDOM")
-    assert "1 failure open in all channels" in listed
+    assert "1 failure in all channels" in listed
     assert CHECKOUT in listed
-    assert "2 failures in channels you cannot see are not shown" in listed
+    assert "2 failures in channels you can't see not shown" in listed
 
 
 async def test_what_is_mine_is_shown_while_i_am_in_its_channel(there: RunningBot) -> None:
@@ -111,12 +111,12 @@ async def test_what_is_mine_is_shown_while_i_am_in_its_channel(there: RunningBot
     await channel_changes.remove_member(there.stage.people, BEN, INCIDENT)
     listed = await there.answer_text("/zof triage mine", user=BEN)
     assert "Case 0" not in listed
-    assert "1 failure in channels you cannot see" in listed
+    assert "1 failure in channels you can't see" in listed
 
 
 async def test_private_channels_are_shown_to_their_members_anywhere(there: RunningBot) -> None:
     await raise_alerts(there, INCIDENT)
-    assert "1 failure open in all channels" in await there.answer_text("/zof triage all", user=ANA)
+    assert "1 failure in all channels" in await there.answer_text("/zof triage all", user=ANA)
     assert "Case 0" not in await there.answer_text("/zof triage all", user="U0CHIOMA")
 
 

@@ -47,7 +47,7 @@ async def fail_run_with_alert(
 
 
 async def open_why_menu(bot: RunningBot, root: PostedMessage, user: str = "U0ANA") -> str:
-    """What *Why am I seeing this?* answers."""
+    """What *Why was this posted?* answers."""
     before = len(bot.private_messages(root.channel, user))
     await press_button(bot, user, root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "why"}})
     await wait_until(lambda: len(bot.private_messages(root.channel, user)) > before)
@@ -67,7 +67,7 @@ async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(there:
     await there.type_text("/zof subscribe env:production")
     ended = fail_run(there, 1)
     first = await there.answer_text(f"/zof why {ended['id']}")
-    assert "It will be told" in first, first
+    assert "It will be posted" in first, first
     assert await post_webhook(there, webhook_event(ended["id"], "evt_why")) == 200
     await wait_until(lambda: any((item.idempotency_key or "").startswith("case:") for item in there.world.slack.ledger))
     [root] = [item for item in there.world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
@@ -75,11 +75,11 @@ async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(there:
     await wait_until(lambda: "Acknowledged" in text_of(root))
     [failure] = [item for item in there.world.zof.results_of_run(ended["id"]) if item["status"] == "failed"]
     told = await there.answer_text(f"/zof why {failure['id']}")
-    assert "(asked for by ana): it matches and was told" in told
+    assert "(by ana): matched, posted" in told
     assert "env is staging, wanted production" in told
     assert root.ts.replace(".", "") in told
     assert "Acknowledged by ben" in told
-    assert "has no subscription" in await there.answer_text(f"/zof why {ended['id']}", channel="C0CHECKOUT")
+    assert "No subscriptions" in await there.answer_text(f"/zof why {ended['id']}", channel="C0CHECKOUT")
     assert "Request ID" in await there.answer_text("/zof why run_nowhere")
 
 
@@ -91,11 +91,11 @@ async def test_menu_and_mention_give_the_same_explanation(there: RunningBot) -> 
     await mention_bot(there, root, "snooze 2h", "U0BEN")
     await wait_until(lambda: "Snoozed" in text_of(root))
     for told in (await open_why_menu(there, root), await ask_why(there, root)):
-        assert "Why this channel was told of nightly cart" in told
-        assert "✅ `project:*checkout group:case` (asked for by ana): it matches and was told" in told
+        assert "Why nightly cart" in told
+        assert "✅ `project:*checkout group:case` (by ana): matched, posted" in told
         assert "env is staging, wanted production" in told
-        assert "|Its message> stands in this channel. Snoozed by ben" in told
-        assert "It sleeps until" in told
+        assert "|View message> Snoozed by ben" in told
+        assert "Snoozed until" in told
 
 
 async def ask_why(bot: RunningBot, root: PostedMessage, user: str = "U0ANA") -> str:
@@ -112,15 +112,15 @@ async def test_without_zof_both_say_what_is_remembered_and_the_request_id(there:
     assert root
     there.world.zof.faults.set_fault("403")
     for told in (await open_why_menu(there, root), await ask_why(there, root)):
-        assert "Why you see Case 0" in told
-        assert "`project:*checkout group:case` (asked for by ana): it matches and was told" in told
-        assert "Its message> stands in this channel" in told
-        assert "not allowed to read" in told
+        assert "Why Case 0" in told
+        assert "`project:*checkout group:case` (by ana): matched, posted" in told
+        assert "View message>" in told
+        assert "may not read" in told
         assert "Request ID: `req_" in told
     await there.type_text("/zof unsubscribe all")
-    assert "The subscription that asked for it has ended" in await open_why_menu(there, root)
+    assert "Its subscription was removed" in await open_why_menu(there, root)
     await there.app.outbox.commit([], changes={failure_hash(root.idempotency_key or ""): {"body": None}})
-    assert "does not know this alert any more" in await open_why_menu(there, root)
+    assert "This alert has expired" in await open_why_menu(there, root)
 
 
 async def test_the_default_channel_hears_that_nobody_else_took_it(there: RunningBot) -> None:
@@ -128,10 +128,10 @@ async def test_the_default_channel_hears_that_nobody_else_took_it(there: Running
     _, root = await fail_run_with_alert(there)
     assert root
     assert root.channel == "C0SEARCH"
-    assert "✅ the default channel: it matches and was told" in await open_why_menu(there, root)
+    assert "✅ the default channel: matched, posted" in await open_why_menu(there, root)
     taken, _ = await fail_run_with_alert(there, environment="production")
     told = await there.answer_text(f"/zof why {taken['id']}", channel="C0SEARCH")
-    assert "⏭️ the default channel: it is told only what failed and no subscription takes" in told
+    assert "⏭️ the default channel: gets only failures that match no subscription" in told
 
 
 async def test_a_message_that_waits_says_what_for(there: RunningBot) -> None:
@@ -143,7 +143,7 @@ async def test_a_message_that_waits_says_what_for(there: RunningBot) -> None:
         return bool(await there.app.outbox.parked_channels())
 
     await wait_until(is_parked)
-    assert "Only some people may post here. Ask an admin" in await there.answer_text(f"/zof why {ended['id']}")
+    assert "Only some people may post here. Ask a workspace admin" in await there.answer_text(f"/zof why {ended['id']}")
     there.world.slack.faults.set_fault("invalid_auth", only="chat.")
     await there.type_text("/zof subscribe layout:flat", channel="C0CHECKOUT")
     await fail_run_with_alert(there, told=False)
@@ -152,9 +152,7 @@ async def test_a_message_that_waits_says_what_for(there: RunningBot) -> None:
         return bool((await there.app.outbox.read_stats()).paused)
 
     await wait_until(is_paused)
-    assert "nothing is sent, and everything waits. Slack does not accept" in await there.answer_text(
-        f"/zof why {ended['id']}"
-    )
+    assert "all messages are on hold. Slack does not accept" in await there.answer_text(f"/zof why {ended['id']}")
 
 
 async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it_was(there: RunningBot) -> None:
@@ -175,7 +173,7 @@ async def test_a_message_that_was_given_up_says_why(there: RunningBot) -> None:
     ended, _ = await fail_run_with_alert(there, told=False)
     await wait_for_state(there, f"run:{ended['id']}:failed:C0QA", NotificationState.DEAD)
     told = await there.answer_text(f"/zof why {ended['id']}")
-    assert "given up: restricted_action_non_threadable_channel" in told
+    assert "delivered: restricted_action_non_threadable_channel" in told
 
 
 async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) -> None:
@@ -191,9 +189,9 @@ async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) ->
     await there.app.outbox.commit([summary], changes=changes)
     await wait_until(lambda: any(item.idempotency_key == summary.key for item in there.world.slack.ledger))
     told = await there.answer_text(f"/zof why {ended['id']}")
-    assert "is counted in the summary of a storm" in told
+    assert "counted in a storm's summary" in told
     [shown] = [item for item in there.world.slack.ledger if item.idempotency_key == summary.key]
-    assert f"{shown.ts.replace('.', '')}|The summary that counts it> stands in this channel" in told
+    assert f"{shown.ts.replace('.', '')}|View message>" in told
 
 
 async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_again(there: RunningBot) -> None:
@@ -212,7 +210,7 @@ async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_ag
     await wait_until(lambda: bool(fresh()))
     [again] = fresh()
     for told in (await open_why_menu(there, again), await ask_why(there, again)):
-        assert f"{again.ts.replace('.', '')}|Its message> stands in this channel. Undone by ben" in told
+        assert f"{again.ts.replace('.', '')}|View message> Undone by ben" in told
     assert (await mention_bot(there, again, "ack", "U0BEN")).is_accepted
     await wait_until(lambda: "Acknowledged" in text_of(again))
     assert again.ts.replace(".", "") in await there.answer_text("/zof triage"), (
@@ -224,12 +222,12 @@ async def test_a_result_that_names_no_run_is_explained_by_itself(there: RunningB
     await there.type_text("/zof subscribe project:*checkout")
     there.world.zof.results["res_alone"] = {"id": "res_alone", "status": "failed", "name": "Alone"}
     told = await there.answer_text("/zof why res_alone")
-    assert "project is not known, wanted \u200b*checkout" in told
+    assert "project is unknown, wanted \u200b*checkout" in told
     ended = fail_run(there, 1)
     there.world.zof.runs["oddly_named"] = there.world.zof.runs.pop(ended["id"]) | {"id": "oddly_named"}
-    assert "Why this channel was told of nightly cart" in await there.answer_text("/zof why oddly_named")
+    assert "Why nightly cart" in await there.answer_text("/zof why oddly_named")
     there.world.zof.faults.set_fault("403")
-    assert "not allowed to read" in await there.answer_text("/zof why res_alone")
+    assert "may not read" in await there.answer_text("/zof why res_alone")
 
 
 async def test_a_run_that_goes_on_is_looked_at_again_and_a_link_that_slack_keeps_is_left_out(
@@ -238,13 +236,13 @@ async def test_a_run_that_goes_on_is_looked_at_again_and_a_link_that_slack_keeps
     await there.type_text("/zof subscribe group:run layout:flat")
     ended, _ = await fail_run_with_alert(there)
     there.world.slack.faults.set_fault("500", only="chat.getPermalink")
-    assert "📌 Its message stands in this channel." in await there.answer_text(f"/zof why {ended['id']}")
+    assert "📌 Its alert was posted in this channel." in await there.answer_text(f"/zof why {ended['id']}")
     running = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "slow one"})
     assert await post_webhook(there, webhook_event(running["id"], "evt_early")) == 200
     await wait_until(lambda: any(call.path == f"/runs/{running['id']}" for call in there.world.zof.calls))
     told = await there.answer_text(f"/zof why {running['id']}")
-    assert "it has not ended" in told
-    assert "looks at this run again until it has ended" in told
+    assert "not finished yet" in told
+    assert "is watching this run until it finishes" in told
 
 
 async def test_what_was_told_and_is_not_open_any_more_is_still_found(there: RunningBot) -> None:
@@ -254,7 +252,7 @@ async def test_what_was_told_and_is_not_open_any_more_is_still_found(there: Runn
     client, prefix = there.app.store.client, f"{{{there.settings.zofbot_namespace}}}:"
     for name in [item async for item in client.scan_iter(f"{prefix}open:C0QA:*")]:
         await client.delete(name)
-    assert f"{root.ts.replace('.', '')}|Its message> stands" in await there.answer_text(f"/zof why {ended['id']}")
+    assert f"{root.ts.replace('.', '')}|View message>" in await there.answer_text(f"/zof why {ended['id']}")
     await client.delete(f"{prefix}note:{root.idempotency_key}", f"{prefix}sent:{root.idempotency_key}")
-    assert "Its message is not known any more" in await there.answer_text(f"/zof why {ended['id']}")
-    assert "Its message is not known any more" in await open_why_menu(there, root)
+    assert "Its alert has expired" in await there.answer_text(f"/zof why {ended['id']}")
+    assert "Its alert has expired" in await open_why_menu(there, root)

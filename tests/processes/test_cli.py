@@ -146,6 +146,18 @@ async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
     assert dead == CommandResult(0, "No dead messages.\n", ""), "something waits all the same"
 
 
+async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(valkey: str, stage: SimulatorServer) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
+        await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
+    slack = {"SLACK_BOT_TOKEN": stage.world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
+    listed = await run_command("outbox", "list", REDIS_URL=valkey, **slack)
+    assert "#qa-alerts (C0QA)" in listed.out
+    as_json = await run_command("outbox", "list", "--json", REDIS_URL=valkey, **slack)
+    assert json.loads(as_json.out)[0]["channel"] == "C0QA"
+
+
 @pytest.mark.parametrize(
     ("arguments", "ends"),
     [

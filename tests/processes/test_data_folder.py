@@ -68,7 +68,7 @@ async def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     os.chown(folder, SOMEBODY, SOMEBODY)
-    assert "belongs to somebody else" in await refusal_text(folder)
+    assert "belongs to another user" in await refusal_text(folder)
 
 
 async def test_a_link_that_somebody_made_is_not_followed(tmp_path: Path) -> None:

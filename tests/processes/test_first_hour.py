@@ -140,7 +140,7 @@ async def type_step(stage: SimulatorServer, step: GuideStep) -> None:
     answer = private_messages(stage)[before]
     button = next(item for item in buttons_of(answer) if item["text"]["text"] == "Send a test alert")
     await stage.people.press_element(ANA, button, channel=QA_ALERTS, ts=answer.ts)
-    shown = re.findall(r"^This is a test.*$", PAGE, re.MULTILINE)[0]
+    shown = re.findall(r"^Test alert.*$", PAGE, re.MULTILINE)[0]
     await wait_until(lambda: any(shown in text_of(message) for message in stage.world.slack.ledger), SECONDS)
 
 

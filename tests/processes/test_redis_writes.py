@@ -64,7 +64,7 @@ async def test_a_redis_that_refuses_writes_is_not_ready(
     async with running_bot(f"redis://127.0.0.1:{server.port}") as bot:
         assert await read_readiness(bot) == (200, [], "zofbot_store_up 1.0")
         await server.run_command("CONFIG", "SET", setting, value)
-        assert await read_readiness(bot) == (503, [f"redis refuses to work ({word})"], "zofbot_store_up 0.0")
+        assert await read_readiness(bot) == (503, [f"redis rejects commands ({word})"], "zofbot_store_up 0.0")
         [found] = await found_in(bot.settings)
         assert finding in found.what
         assert found.fix
@@ -82,7 +82,7 @@ async def test_a_redis_whose_disk_fails_is_not_ready(server: ValkeyServer) -> No
             return bool((await server.run_command("INFO", "persistence"))["rdb_last_bgsave_status"] == "err")
 
         await wait_until(has_failed)
-        assert await read_readiness(bot) == (503, ["redis refuses to work (MISCONF)"], "zofbot_store_up 0.0")
+        assert await read_readiness(bot) == (503, ["redis rejects commands (MISCONF)"], "zofbot_store_up 0.0")
         assert any("its disk" in item.what for item in await found_in(bot.settings))
 
 
@@ -96,7 +96,7 @@ READS = ("+@read", "+@connection", "+@scripting", "+info", "+config|get", "+time
         (("+@all", "-hset"), "run HSET."),
         (("+@all", "-eval"), "run EVAL."),
         (("+@all", "-zadd"), "run ZADD."),
-        (("+@all", "resetkeys", "~other:*"), "reach the keys of ZOFBOT_NAMESPACE."),
+        (("+@all", "resetkeys", "~other:*"), "access the keys of ZOFBOT_NAMESPACE."),
     ],
     ids=lambda item: item if isinstance(item, str) else "",
 )
@@ -118,7 +118,7 @@ async def test_a_user_that_lost_the_right_to_write_is_not_ready(server: ValkeySe
     await server.run_command("ACL", "SETUSER", "zofbot", "on", ">pw", "~*", "&*", "+@all")
     async with running_bot(f"redis://zofbot:pw@{address}") as bot:
         await server.run_command("ACL", "SETUSER", "zofbot", "-@write")
-        assert await read_readiness(bot) == (503, ["redis refuses to work (NOPERM)"], "zofbot_store_up 0.0")
+        assert await read_readiness(bot) == (503, ["redis rejects commands (NOPERM)"], "zofbot_store_up 0.0")
 
 
 # --- a plain address whose primary moved
@@ -208,6 +208,6 @@ async def test_a_name_that_still_leads_to_the_old_server_is_said_and_asked_again
     old, new = pair
     async with forwarding_proxy(old.port) as (port, leads), running_bot(f"redis://127.0.0.1:{port}") as bot:
         await fail_over(old, new)
-        assert (await read_readiness(bot))[:2] == (503, ["redis refuses to work (READONLY)"])
+        assert (await read_readiness(bot))[:2] == (503, ["redis rejects commands (READONLY)"])
         leads[:] = [new.port]
         assert (await read_readiness(bot))[0] == 200

@@ -19,6 +19,7 @@ from zofbot.domain.command_parser import parse_command
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.notifications.text import escape_mrkdwn
 from zofbot.observability.metrics import Metrics
+from zofbot.simulator.scenarios import SCENARIOS
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.slack.web_api import METHODS
 from zofbot.simulator.world import World
@@ -141,6 +142,13 @@ def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
             assert identifier in {**world.zof.results, **world.zof.runs}
         if "resutl" not in typed:
             assert parse_command(typed.removeprefix(SLASH_COMMAND))
+
+
+def test_the_buttons_of_the_demo_are_called_what_its_page_calls_them() -> None:
+    text = read_page("README.md") + read_page("docs/simulator.md")
+    pressed = {" ".join(name.split()) for name in re.findall(r"[Pp]ress \*([^*]+)\*", text)} - {"Send a test alert"}
+    assert len(pressed) >= 3
+    assert pressed <= set(SCENARIOS.values())
 
 
 def test_the_states_of_a_failure_are_those_of_the_code() -> None:

@@ -115,7 +115,7 @@ class FailoverScenario:
         return self.wanted - {message.idempotency_key for message in self.bot.world.slack.ledger}
 
     async def wait_for_delivery(self, seconds: float = 30) -> None:
-        """Wait until everything is in Slack, then check that nothing is there twice and nothing else."""
+        """Wait until everything is in Slack, then check that nothing is given twice and nothing else."""
         try:
             await wait_until(lambda: not self.missing_alerts(), 5)
         except TimeoutError:

@@ -20,18 +20,19 @@ from zofbot.alerting.causes import (
     signature_of_text,
     summarize_case,
 )
+from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.storms.storm_members import add_member, update_standing
 from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, schedule_escalations
 from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.storms.storm_record import (
     Storm,
+    cause_messages_of_other_versions,
     claim_cause,
     load_storm,
     load_storm_of_cause,
     prune_storms,
     save_storm,
-    storms_by_cause,
 )
 from zofbot.alerting.thread_replies import ReplyStyle
 from zofbot.notifications import payloads
@@ -103,9 +104,8 @@ class CauseAlertBuilder(AlertBuilder):
         """Return the message in which the cause counts; None if it needs a new one."""
         channel, cases = self.audience.channel, set(map(case_key, cause.results))
         found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_by_case(cases)
-        found = found or next(
-            filter(lambda storm: _has_cause(storm, cause), storms_by_cause(self.draft, channel)), None
-        )
+        others = cause_messages_of_other_versions(self.draft, channel, VERSION)
+        found = found or next((message for message in others if _has_cause(message, cause)), None)
         if found is None or self._is_over(found):
             return None
         return found
@@ -300,5 +300,4 @@ def _body_of(alert: Alert) -> CaseAlertPayload:
 
 def _has_cause(message: Storm, cause: Cause) -> bool:
     """Whether a message that other rules made is about the cause, judging by its example."""
-    known = message.causes[0]
-    return is_of_other_version(known.signature) and signature_of_text(known.example.why).id == cause.signature
+    return signature_of_text(message.causes[0].example.why).id == cause.signature

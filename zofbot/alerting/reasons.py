@@ -60,22 +60,22 @@ class SubscriptionDecision:
         """The reason as a sentence."""
         if self.mute:
             because = f" ({self.mute.reason})" if self.mute.reason else ""
-            return f"it matches, and {self.mute.by_name} muted {self.mute.filters}{because} until"
+            return f"matched, but {self.mute.by_name} muted {self.mute.filters}{because} until"
         return self.verdict.reason_text if self.verdict else REASON_TEXTS[self.answer]
 
 
 REASON_TEXTS = {
-    DecisionReason.TOLD: "it matches",
-    DecisionReason.HELD: "it matches and waits for the end of quiet hours",
-    DecisionReason.MUTED: "it matches and waits for the end of a mute",
-    DecisionReason.STORM: "it matches and is counted in the summary of a storm",
-    DecisionReason.RECOVERED: "what had failed has passed",
-    DecisionReason.KNOWN: "it matches and was told",
-    DecisionReason.BELOW: "there were not enough failures yet for after:",
-    DecisionReason.OLD: "it happened before zofbot looks back and was only noted",
-    DecisionReason.TAKEN: "it is told only what failed and no subscription takes",
-    DecisionReason.CANCELED: "canceled and skipped runs never alert",
-    DecisionReason.UNFINISHED: "it has not ended",
+    DecisionReason.TOLD: "matched",
+    DecisionReason.HELD: "matched, on hold until quiet hours end",
+    DecisionReason.MUTED: "matched, on hold until a mute ends",
+    DecisionReason.STORM: "matched, counted in a storm's summary",
+    DecisionReason.RECOVERED: "recovered",
+    DecisionReason.KNOWN: "matched, posted",
+    DecisionReason.BELOW: "not enough failures yet for after:",
+    DecisionReason.OLD: "too old to post (before zofbot's look-back window)",
+    DecisionReason.TAKEN: "gets only failures that match no subscription",
+    DecisionReason.CANCELED: "canceled and skipped runs are never posted",
+    DecisionReason.UNFINISHED: "not finished yet",
 }
 REASON_BY_PRIOR_KIND = {
     DecisionKind.TOLD: DecisionReason.KNOWN,

@@ -194,7 +194,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
         )
     except CommitConflict as error:
         raise ZofbotError(
-            "Somebody changed a subscription in the meantime, so nothing was changed.", "Try again."
+            "Someone changed a subscription in the meantime, so nothing was changed.", "Try again."
         ) from error
 
 

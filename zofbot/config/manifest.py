@@ -19,7 +19,7 @@ SCOPES = {
     "im:write": "opening a direct message with a person, to find an unconfirmed message there",
     "channels:read": "seeing whether a channel is shared with another organization, and which are yours",
     "groups:read": "the same for private channels",
-    "im:read": "seeing whether a direct message is with somebody from another organization",
+    "im:read": "seeing whether a direct message is with someone from another organization",
     "mpim:read": "the same for group direct messages",
     "users:read": "telling members from guests and other organizations, and reading time zones for snoozing",
     "usergroups:read": "giving roles to user groups, and showing their names",

@@ -15,6 +15,8 @@ _LABELLED_ID_PATTERN = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re
 _ID_SIGN_PATTERN = re.compile(r"[0-9_]")
 """Characters that every known id contains, and no verb."""
 
+_HELP_HINT = "`/zof help` lists commands."
+
 HELP_WORDS = ("-h", "--help", "?")
 """Words that other tools use for help."""
 
@@ -77,8 +79,8 @@ def _parse_unsubscribe(words: list[str]) -> ParsedCommand:
     which = words[0].lower().lstrip("#") if len(words) == 1 else ""
     if which != "all" and not (which.isdecimal() and 0 < int(which) < 10_000):
         raise BadInput(
-            "Which subscription is to end?",
-            f"`{SLASH_COMMAND} subscriptions` numbers them; `all` ends all of this channel's.",
+            "Which subscription should end?",
+            f"`{SLASH_COMMAND} subscriptions` lists them with numbers; `all` removes all.",
             example=_example_command("unsubscribe"),
             verb="unsubscribe",
         )
@@ -100,8 +102,8 @@ def _parse_cause_id(words: list[str]) -> str:
 def _parse_triage(words: list[str]) -> ParsedCommand:
     if words and words not in (["mine"], ["all"]):
         raise BadInput(
-            f"I do not understand `{_clip_input(' '.join(words))}`.",
-            "Alone it lists this channel's failures; `mine` and `all` list others.",
+            f"Unknown option `{_clip_input(' '.join(words))}`.",
+            "Use `mine`, `all`, or nothing for this channel.",
             example=_example_command("triage"),
             verb="triage",
         )
@@ -115,8 +117,8 @@ def _parse_trace_id(words: list[str]) -> str:
     name = _strip_quoting((labelled or words or [""])[0 if labelled else -1]).rstrip(".")
     if not name or len(name) > 300 or around - {"request", "id", "reference"}:
         raise BadInput(
-            "Which request? Its id is missing." if not name else "I look up one id at a time.",
-            "Copy the request id, or the reference that begins with `ref_`, from the error.",
+            "The request ID is missing." if not name else "One ID at a time, please.",
+            "Copy the request ID, or the reference starting with `ref_`, from the error.",
             example=_example_command("trace"),
             verb="trace",
         )
@@ -129,8 +131,8 @@ def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
     if suggestion:
         rest = " ".join([suggestion, *words[1:]])
         raise BadInput(
-            f"There is no `{_clip_input(words[0])}`.",
-            f"Did you mean `{suggestion}`?",
+            f"Unknown command `{_clip_input(words[0])}`.",
+            f"Did you mean `{_copyable_command(rest)}`?",
             example=_copyable_command(rest),
             verb=suggestion,
         )
@@ -141,9 +143,9 @@ def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
         or words[1:] not in ([], ["share"])
     ):
         raise BadInput(
-            f"There is no `{_clip_input(words[0])}`.",
-            "See `/zof help` for what there is.",
-            example=_example_command("result"),
+            f"Unknown command `{_clip_input(words[0])}`.",
+            _HELP_HINT,
+            example=f"{SLASH_COMMAND} help",
         )
     verb = kind or ("run" if identifier.startswith("run_") else "result")
     return _parse_lookup(verb, [identifier, *words[1:]], read_link)
@@ -155,30 +157,30 @@ def _parse_lookup(verb: str, words: list[str], read_link: LinkReader) -> ParsedC
     noun = "result" if verb == "result" else "run"
     if not words:
         raise BadInput(
-            f"Which {noun}? Its id is missing.",
-            f"Copy a {noun}'s id from Zof.",
+            f"The {noun} ID is missing.",
+            "Copy it from Zof.",
             example=_example_command(verb),
             verb=verb,
         )
     kind, identifier = _read_id(words[0], read_link)
     if not is_valid_id(identifier) or identifier.startswith("-"):
         raise BadInput(
-            f"`{_clip_input(words[0])}` is not a {noun} id.",
-            "Ids have only letters, digits, `_` and `-`, at most 128 of them.",
+            f"`{_clip_input(words[0])}` isn't a {noun} ID.",
+            "IDs have only letters, digits, `_` and `-`, at most 128 characters.",
             example=_example_command(verb),
             verb=verb,
         )
     if kind == "result" and verb == "cancel":
         raise BadInput(
-            "That is a result, not a run.", "Only a run can be canceled.", example=_example_command(verb), verb=verb
+            "That's a result, not a run.", "Only runs can be canceled.", example=_example_command(verb), verb=verb
         )
     verb = kind if kind and verb in ("run", "result") else verb
     extra = [word.lower() for word in words[1:]]
     share = extra == ["share"] and verb == "result"
     if extra and not share:
         raise BadInput(
-            f"I do not understand `{_clip_input(' '.join(words[1:]))}` after the id.",
-            "Only `share` can stand there." if verb == "result" else "Nothing else can stand there.",
+            f"Unknown option `{_clip_input(' '.join(words[1:]))}`.",
+            "Only `share` can follow the ID." if verb == "result" else "Nothing can follow the ID.",
             example=_copyable_command(f"{verb} {identifier}"),
             verb=verb,
         )
@@ -199,8 +201,8 @@ def _parse_help(words: list[str]) -> ParsedCommand:
         return ParsedCommand("help", about=about)
     suggestion = _closest_word(about, VERBS)
     raise BadInput(
-        f"There is no `{_clip_input(words[0])}` to explain.",
-        f"Did you mean `{suggestion}`?" if suggestion else "See `/zof help` for what there is.",
+        f"Unknown command `{_clip_input(words[0])}`.",
+        f"Did you mean `{_copyable_command(f'help {suggestion}')}`?" if suggestion else _HELP_HINT,
         example=_copyable_command(f"help {suggestion}") if suggestion else f"{SLASH_COMMAND} help",
     )
 

@@ -16,13 +16,17 @@ ANY_COMMAND_PATTERN = re.compile("")
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb of the slash command; ``hint`` is its part of the usage hint in Slack's composer."""
+    """A verb of the slash command; ``hint`` is its part of the usage hint in Slack's composer.
+
+    ``does`` is one short line; ``more`` (mrkdwn) are the details that only the verb's own help has.
+    """
 
     name: str
     usage: str
     does: str
     example: str
     hint: str
+    more: str = ""
 
 
 VERBS = {
@@ -31,93 +35,99 @@ VERBS = {
         Verb(
             "result",
             "result <id> [share]",
-            "show a result; `share` posts it to the channel",
+            "a result; `share` posts it in the channel",
             "result res_4821",
             "result <id> [share]",
         ),
-        Verb("run", "run <id>", "show a run and its failed cases", "run run_1001", "run <id>"),
+        Verb("run", "run <id>", "a run and its failed cases", "run run_1001", "run <id>"),
         Verb(
             "runs",
-            "runs [status:failed,error] [project:…] [env:…]",
-            "list the latest runs, newest first; filters work as in `subscribe`",
+            "runs [filters]",
+            "the latest runs",
             "runs status:failed env:staging",
             "runs [filters]",
+            "Filters work as in `subscribe`; `status:` takes `failed`, `error`, `passed`, `running` and others.",
         ),
         Verb(
             "subscribe",
             "subscribe [filters]",
-            "post failures in this channel; without filters, opens a form (`/zof help subscribe` lists the filters)",
+            "post failures here; without filters, opens a form",
             "subscribe project:checkout env:production,staging",
             "subscribe [filters]",
         ),
         Verb(
             "subscriptions",
             "subscriptions",
-            "list this channel's subscriptions and mutes",
+            "this channel's subscriptions and mutes",
             "subscriptions",
             "subscriptions",
         ),
         Verb(
             "unsubscribe",
             "unsubscribe <n|all>",
-            "remove one of this channel's subscriptions, or all",
+            "remove a subscription, or all",
             "unsubscribe 1",
             "unsubscribe <n|all>",
         ),
         Verb(
             "mute",
             "mute <filters> <duration> [reason]",
-            "pause alerts here that match `project:`, `env:` or `case:`, with a summary at the end",
+            "pause matching alerts here",
             "mute project:checkout 2h release",
             "mute <filters> <duration>",
+            "Filters are `project:`, `env:` and `case:`. When the mute ends, one message sums up what failed.",
         ),
         Verb(
             "unmute",
             "unmute [n|all|filters]",
-            "end a mute early; without a number, the only one",
+            "end a mute early",
             "unmute 1",
             "unmute [n|all]",
+            "By number or filters; without either, the only mute.",
         ),
         Verb(
             "triage",
             "triage [mine|all]",
-            "list open alerts, oldest first: in this channel, yours, or everywhere",
+            "open failures here, yours, or everywhere",
             "triage mine",
             "triage [mine|all]",
+            "Oldest first. `mine`: assigned to or acknowledged by you. `all`: every channel that you can see.",
         ),
         Verb(
             "causes",
             "causes [7d]",
-            "list the causes of this channel's failures, most failures first, in the last 7 days or another time",
+            "failures here by cause, most frequent first",
             "causes 24h",
             "causes [7d]",
+            "Of the last 7 days, or another time such as `24h`.",
         ),
         Verb(
             "cause",
             "cause <id>",
-            "show one cause: how often it was seen, how it was resolved, its alerts and their buttons",
+            "a cause: its history, alerts and buttons",
             "cause s1-3f9a1c20b7d4e685",
             "cause <id>",
         ),
         Verb(
             "why",
             "why <id>",
-            "explain why a run or result was posted here, or wasn't",
+            "why it was posted here, or wasn't",
             "why run_1001",
             "why <id>",
         ),
-        Verb("oncall", "oncall", "show who would be called now in this channel", "oncall", "oncall"),
+        Verb("oncall", "oncall", "this channel's escalation policy", "oncall", "oncall"),
         Verb(
             "handover",
             "handover [since]",
-            "post a handover: open, snoozed and resolved alerts of the last 12 hours, or since then",
+            "post a handover of the last 12 hours, or since a time",
             "handover 8h",
             "handover [since]",
+            "Lists open, snoozed and resolved failures.",
         ),
         Verb(
             "digest",
             "digest [daily 09:00|weekly mon 09:00|off]",
-            "schedule a summary in this channel; without a schedule, preview it",
+            "schedule a summary here; without a schedule, preview it",
             "digest weekly mon 09:00",
             "digest [daily|weekly|off]",
         ),
@@ -127,17 +137,28 @@ VERBS = {
             "cancel a run (asks first)",
             "cancel run_1001",
             "cancel <run>",
+            "For operators, if `ZOFBOT_ALLOW_RUNS` is on.",
         ),
         Verb(
             "trace",
             "trace <id>",
-            "show what led to an error, by its request ID or reference (admins)",
+            "what led to an error, by its request ID or reference",
             "trace ref_0f3a9c5e21",
             "trace <id>",
+            "For admins.",
         ),
-        Verb("help", "help [verb]", "list commands, or explain one", "help runs", "help [verb]"),
+        Verb("help", "help [verb]", "all commands, or one in detail", "help runs", "help [verb]"),
     )
 }
+
+VERB_GROUPS = {
+    "Look up": ("result", "run", "runs", "why"),
+    "Alerts": ("subscribe", "subscriptions", "unsubscribe", "mute", "unmute"),
+    "Triage": ("triage", "causes", "cause", "oncall"),
+    "Reports": ("handover", "digest"),
+    "Admin": ("cancel", "trace"),
+}
+"""Verbs by what they are for, in the order of the help; *help* itself is left out."""
 
 
 def usage_hint() -> str:

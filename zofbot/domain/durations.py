@@ -24,8 +24,8 @@ def parse_duration(typed: str) -> int:
     found = try_parse_duration(typed)
     if found is None:
         raise BadInput(
-            "That is not a span of time.",
-            "Write a number and its unit (`m`, `h`, `d` or `w`), such as `15m` or `1h30m`.",
+            "That isn't a duration.",
+            "Use a number and a unit (`m`, `h`, `d` or `w`), such as `15m` or `1h30m`.",
             example="15m",
         )
     return found

@@ -64,6 +64,9 @@ KNOWN_FIELDS = (
 """Labels with a meaning, and where their values are believed to be; ``ZOF_EXTRA_FIELDS`` replaces or adds some."""
 
 
+_WHAT_HAPPENED = frozenset(("screenshot", "video", "trace", "expected", "actual", "step"))
+"""Labels that describe a result, not the change or the case."""
+
 FindOwners = Callable[[tuple[str, ...], str], tuple[str, ...]]
 """Finds the owners of a case: the names of its project, and its title, to e-mail addresses and names with ``@``."""
 
@@ -105,9 +108,13 @@ def has_image(extras: Sequence[ExtraValue]) -> bool:
 
 def merge_extras(*sources: Sequence[ExtraValue]) -> tuple[ExtraValue, ...]:
     """Join the extra fields of several objects; of those with the same label, the first counts."""
-    return tuple({extra.label: extra for source in reversed(sources) for extra in source}.values())
+    found: dict[str, ExtraValue] = {}
+    for extra in (extra for source in sources for extra in source):
+        found.setdefault(extra.label, extra)
+    return tuple(found.values())
 
 
 def common_extras(sources: Sequence[Sequence[ExtraValue]]) -> tuple[ExtraValue, ...]:
-    """Return the extra fields that all of several objects have with equal values."""
-    return tuple(extra for extra in sources[0] if all(extra in source for source in sources[1:])) if sources else ()
+    """Return what all of several results have with equal values, but nothing of what happened in them."""
+    first = [extra for extra in sources[0] if extra.label not in _WHAT_HAPPENED] if sources else []
+    return tuple(extra for extra in first if all(extra in source for source in sources[1:]))

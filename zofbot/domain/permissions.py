@@ -105,24 +105,24 @@ def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "")
     """
     action = tried or _ACTIONS_BY_ROLE[needed]
     if needed is Role.OPERATOR and not roles.runs:
-        allows = "An operator of zofbot can set `ZOFBOT_ALLOW_RUNS`."
-        return f"You cannot {action} here: runs are not started or cancelled from Slack. {allows}"
+        allows = "An operator can turn it on with `ZOFBOT_ALLOW_RUNS`."
+        return f"You can't {action} here: starting and canceling runs from Slack is off. {allows}"
     if role_of(person, roles) >= needed:
         return None
     if person.standing in _REFUSED_MEMBERSHIPS:
         who = _REFUSED_MEMBERSHIPS[person.standing]
-        return f"{who} can look things up here, but not {action}. Ask a full member of this workspace."
+        return f"{who} can't {action} here. Ask a full member of this workspace."
     if person.doubt or person.standing is Membership.UNKNOWN:
-        return f"You cannot {action} right now, because Slack did not say who you are. {person.doubt}".strip()
+        return f"You can't {action} right now: Slack didn't say who you are. {person.doubt}".strip()
     also = " You can also do it in Zof." if needed is Role.OPERATOR else ""
-    return f"You cannot {action} here: that is for {_describe_allowed(needed, roles)}. Ask one of them.{also}"
+    return f"You can't {action} here. Ask {_describe_allowed(needed, roles)}.{also}"
 
 
 _REFUSED_MEMBERSHIPS = {
     Membership.GUEST: "Guests of this workspace",
     Membership.EXTERNAL: "People of other organizations",
     Membership.BOT: "Bots and workflows",
-    Membership.DEACTIVATED: "Accounts that are switched off",
+    Membership.DEACTIVATED: "Deactivated accounts",
 }
 _ACTIONS_BY_ROLE = {
     Role.READER: "look things up",
@@ -136,7 +136,7 @@ def _describe_allowed(needed: Role, roles: Roles) -> str:
     """Describe who has the role: those listed for it, else those listed as responders."""
     listed = {Role.RESPONDER: roles.responders, Role.OPERATOR: roles.operators, Role.ADMIN: roles.admins}
     if needed is Role.ADMIN and not roles.admins:
-        return "admins and owners of this workspace"
+        return "an admin or owner of this workspace"
     chosen = sorted(listed[needed] or roles.responders)
     more = f" and {len(chosen) - MAX_NAMED_IDS} more" if len(chosen) > MAX_NAMED_IDS else ""
     return ", ".join(map(format_mention, chosen[:MAX_NAMED_IDS])) + more

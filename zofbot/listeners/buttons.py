@@ -110,7 +110,7 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     show_failures_page: "list failures",
     show_causes_page: "list causes",
     show_cause: "look up this cause",
-    remove_subscription: "end this subscription",
+    remove_subscription: "remove this subscription",
     send_test_alert: "send a test alert",
     unmute: muting.UNMUTE,
 }
@@ -163,7 +163,7 @@ def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:
 def _require_id(value: dict[str, Any]) -> str:
     identifier = value.get("id")
     if not isinstance(identifier, str) or not is_valid_id(identifier):
-        raise BadInput("This button does not say what it is about.", "Type the command again.")
+        raise BadInput("This button no longer works.", "Type the command again.")
     return identifier
 
 

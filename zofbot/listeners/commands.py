@@ -42,9 +42,9 @@ async def answer_command(context: ListenerContext, requester: Requester, text: s
     first = text.partition(" ")[0].lower()
     if first in ACTION_WORDS and first not in commands.VERBS:
         raise BadInput(
-            f"`{first}` works in the thread of a failure.",
-            "Mention the bot there, or press the buttons of the alert. "
-            f"`{commands.SLASH_COMMAND} triage` lists what is open.",
+            f"`{first}` works only in an alert's thread.",
+            "Mention the bot there, or use the buttons on the alert. "
+            f"`{commands.SLASH_COMMAND} triage` lists open failures.",
             example=f"@zofbot {first}",
         )
     typed = command_parser.parse_command(text, context.links.identify_target)

@@ -13,7 +13,8 @@ from zofbot.domain.model import Result, Run, utc_datetime
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.subscription.commands import ACK_SETTLE_SECONDS, request_hash
+from zofbot.listeners.subscription.notes import request_hash
+from zofbot.listeners.subscription.saving import ACK_SETTLE_SECONDS
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
 from zofbot.services.digest_causes import add_causes
@@ -60,7 +61,7 @@ async def answer_digest_command(context: ListenerContext, requester: Requester, 
     made = DigestSetting(
         channel=requester.channel, rhythm=rhythm, by=requester.user, by_name=name, since=context.clock.time()
     )
-    line = f"{made.by_name} set this channel's digest: {format_schedule(rhythm)} ({rhythm.zone})."
+    line = f"{made.by_name} scheduled this channel's digest: {format_schedule(rhythm)} ({rhythm.zone})."
     await _save_setting(context, replace(requester, name=name), line, setting, made)
     return digest_message.digest_set_reply(
         made, _next_occurrence(context, made, last).at, modal.channel_caution(requester.room)
@@ -69,11 +70,11 @@ async def answer_digest_command(context: ListenerContext, requester: Requester, 
 
 async def _end_digest(context: ListenerContext, requester: Requester, setting: DigestSetting | None) -> Message:
     if setting is None:
-        raise BadInput("This channel gets no digest.", "Nothing had to be done.", example="/zof digest daily 09:00")
+        raise BadInput("No digest in this channel.", "Nothing to stop.", example="/zof digest daily 09:00")
     await _save_setting(
         context,
         requester,
-        f"{requester.name} ended this channel's digest, which was {format_schedule(setting.rhythm)}.",
+        f"{requester.name} stopped this channel's digest ({format_schedule(setting.rhythm)}.",
         setting,
         None,
     )

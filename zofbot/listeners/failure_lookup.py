@@ -83,12 +83,12 @@ async def require_reader(context: ListenerContext, requester: Requester, tried: 
     if person.standing is Membership.UNKNOWN:
         if not await context.hides_details(requester.channel):
             return
-        reason = f"Slack did not say who you are, so you cannot {tried}: you see no more than this channel."
+        reason = f"Slack didn't say who you are, so you can't {tried}."
         reason = f"{reason} {person.doubt}".strip()
     elif person.standing is Membership.EXTERNAL and context.settings.zofbot_shared_details:
         return
     else:
-        reason = f"You cannot {tried} here. Only people of this workspace see more than the cards in this channel."
+        reason = f"You can't {tried} here. Only members of this workspace can."
     await audit_refusal(context, requester, tried, f"is no reader: {person.standing.value}")
     raise NotAllowed(reason)
 
@@ -104,13 +104,13 @@ async def require_visible(context: ListenerContext, requester: Requester, channe
         await context.people.load_person(requester.user), [channel]
     ):
         await audit_refusal(context, requester, tried, f"is not in the channel {channel}")
-        raise NotAllowed(f"You cannot {tried}: you are not in its channel, as far as Slack tells.")
+        raise NotAllowed(f"You can't {tried}: you aren't in its channel, according to Slack.")
 
 
 def check_channel(key: str, channel: str) -> None:
     """Raise BadInput if the failure belongs to another channel, which only a forged request can cause."""
     if split_key(key)[2] != channel:
-        raise BadInput("This failure belongs to another channel.", "Use its card there.")
+        raise BadInput("This failure is in another channel.", "Use the alert there.")
 
 
 async def load_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> Failure:

@@ -29,7 +29,7 @@ async def show_result(context: ListenerContext, identifier: str) -> Message:
         found = await context.zof.get_result(identifier)
     except ZofRejected as error:
         if error.status == 404 and identifier.startswith("run_"):
-            error.next_step = f"That looks like a run: try `{SLASH_COMMAND} run {identifier}`."
+            error.next_step = f"That's a run ID. Try `{SLASH_COMMAND} run {identifier}`."
         raise
     return cards.result_card(found, context.links, share=True)
 

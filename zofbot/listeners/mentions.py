@@ -137,11 +137,11 @@ async def _apply_command(
     match command.act:
         case Action.ASSIGN:
             if not command.person_id and command.rest.lower().removeprefix("to ").strip(" .!") != "me":
-                raise BadInput("To whom?", "Mention somebody, or say `me`.", example="@zofbot assign @ben")
+                raise BadInput("Assign to whom?", "Mention someone, or use `me`.", example="@zofbot assign @ben")
             wish = await triage_actions.with_assignee(context, request, command.person_id or requester.user)
         case Action.SNOOZE:
             if not command.rest:
-                raise BadInput("Until when?", "Say a time, or `until it passes`.", example="@zofbot snooze 2h")
+                raise BadInput("Snooze until when?", "Give a time, or `until it passes`.", example="@zofbot snooze 2h")
             wish = snooze_form.with_snooze(request, command.rest, person, about.key)
         case _:
             wish = triage_actions.with_resolution(context, request, *command.resolution_reason)
@@ -155,11 +155,11 @@ async def _thread_key(context: ListenerContext, requester: Requester, thread: st
         root = await alert_key_at(context, requester.channel, thread) if thread else ""
     except SlackError as error:
         log.warning("thread not read", channel=requester.channel, reason=error.reason)
-        raise BadInput("Slack does not let me read this thread.", "Use the buttons of the alert.") from error
+        raise BadInput("zofbot can't read this thread.", "Use the buttons on the alert.") from error
     if not root:
         raise BadInput(
-            "This is not the thread of a failure.",
-            f"Type it in the thread of an alert; elsewhere there is `{SLASH_COMMAND}`.",
+            "This isn't an alert's thread.",
+            f"Type it in an alert's thread. Elsewhere, use `{SLASH_COMMAND}`.",
             example="@zofbot help",
         )
     return root

@@ -14,7 +14,7 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.lookups import suggest_projects
-from zofbot.listeners.subscription.commands import request_hash
+from zofbot.listeners.subscription.notes import request_hash
 from zofbot.notifications import payload_parts
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.text import describe_duration
@@ -28,8 +28,8 @@ from zofbot.subscriptions.tokenizer import split_words
 
 log = structlog.get_logger()
 
-MUTE, UNMUTE = "mute alerts in this channel", "end a mute of this channel"
-"""Descriptions of the attempts, to follow "You cannot"."""
+MUTE, UNMUTE = "mute alerts in this channel", "unmute alerts in this channel"
+"""Descriptions of the attempts, to follow "You can't"."""
 
 MAX_MUTES = 20
 """Maximum active mutes per channel."""
@@ -54,7 +54,7 @@ async def mute(context: ListenerContext, requester: Requester, typed: str) -> Me
             return mutes.muted(before) if before else mutes.done_before()
         if before is None and len(own) >= MAX_MUTES:
             raise BadInput(
-                f"This channel has {MAX_MUTES} mutes.", "End one first.", example=f"{SLASH_COMMAND} unmute 1"
+                f"This channel already has {MAX_MUTES} mutes.", "Remove one first.", example=f"{SLASH_COMMAND} unmute 1"
             )
         made = Mute(
             **filters, id=before.id if before else request, channel=requester.channel, until=now + wish.seconds,
@@ -83,7 +83,7 @@ async def unmute(context: ListenerContext, requester: Requester, which: str) -> 
         known = await _records(context)
         ended = _meant(active(read_mutes(known), requester.channel, context.clock.time()), which)
         said = "; ".join(each.filters for each in ended[:5])
-        line = f"{person.name or requester.name} ended the mute of {said} in this channel."
+        line = f"{person.name or requester.name} unmuted {said} in this channel."
         try:
             await _commit(context, requester, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)
         except CommitConflict:
@@ -98,7 +98,7 @@ async def end_one(context: ListenerContext, requester: Requester, identifier: st
     number = next((number for number, each in enumerate(own, start=1) if each.id == identifier), 0)
     if not number:
         raise BadInput(
-            "That mute has ended meanwhile.", "See which there are.", example=f"{SLASH_COMMAND} subscriptions"
+            "That mute has already ended.", "List the current ones.", example=f"{SLASH_COMMAND} subscriptions"
         )
     return await unmute(context, requester, str(number))
 
@@ -112,28 +112,26 @@ async def mutes_of(context: ListenerContext, channels: Sequence[str]) -> list[Mu
 def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
     """Return the mutes selected by ``which``. Raises BadInput with a list of the active ones."""
     if not own:
-        raise BadInput(
-            "Nothing is muted in this channel.", "Mute something first.", example=f"{SLASH_COMMAND} mute env:qa 2h"
-        )
+        raise BadInput("No mutes in this channel.", "Mute something first.", example=f"{SLASH_COMMAND} mute env:qa 2h")
     typed = which.lower().removeprefix("#")
     if typed == "all" or (not typed and len(own) == 1):
         return list(own)
     if not typed:
-        raise _not_one(f"{len(own)} mutes are active here. Which one is to end?", own)
+        raise _not_one(f"{len(own)} mutes are active here. Which one should end?", own)
     if typed.isdecimal():
         if not 1 <= int(typed[:5]) <= len(own):
-            raise _not_one(f"There is no mute {typed[:5]} here.", own)
+            raise _not_one(f"No mute number {typed[:5]} in this channel.", own)
         return [own[int(typed[:5]) - 1]]
     filters = read_filters(split_words(which))
     found = [each for each in own if all(getattr(each, name) == getattr(filters, name) for name in FILTERS)]
     if not found:
-        raise _not_one("That is not muted here.", own)
+        raise _not_one("No such mute in this channel.", own)
     return found
 
 
 def _not_one(sentence: str, own: Sequence[Mute]) -> BadInput:
     numbered = ", ".join(f"{number}: `{each.filters}`" for number, each in enumerate(own, start=1))
-    return BadInput(sentence, f"Name a number, or `all`. Active are {numbered}.", example=f"{SLASH_COMMAND} unmute 1")
+    return BadInput(sentence, f"Give a number, or `all`. Active: {numbered}.", example=f"{SLASH_COMMAND} unmute 1")
 
 
 async def _records(context: ListenerContext) -> dict[str, str]:

@@ -105,7 +105,7 @@ async def _execute_command(context: ListenerContext, name: str) -> Message:
 async def _build_rerun(context: ListenerContext, failure: Failure) -> RunCommand:
     """Build the rerun command. Raises ZofError, and BadInput if Zof does not say which cases failed."""
     if not failure.body.run.id:
-        raise BadInput("These alerts are of several runs.", "Run their cases again from the runs in Zof.")
+        raise BadInput("These alerts are from several runs.", "Re-run the cases in Zof.")
     run = await context.zof.get_run(failure.body.run.id)
     if isinstance(failure.body, CaseAlertPayload):
         bad = [await context.zof.get_result(failure.body.case.id)]
@@ -117,7 +117,7 @@ async def _build_rerun(context: ListenerContext, failure: Failure) -> RunCommand
         if result.case_id
     }
     if not named or not run.project_id:
-        raise BadInput("Zof does not say which cases these are.", "Start the run in Zof.")
+        raise BadInput("Zof didn't say which cases these are.", "Start the run in Zof.")
     where = {"environment": run.environment} if run.environment else {}
     body = {"project_id": run.project_id, **where, "test_case_ids": list(named)}
     return RunCommand(sort="rerun", channel=failure.channel, key=failure.key, title=failure.title, body=body,

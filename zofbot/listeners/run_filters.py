@@ -68,7 +68,7 @@ def parse_run_filters(text: str) -> RunFilters:
         if not colon or not known:
             _refuse_filter(word, name)
         if not values or not all(value.lstrip("-") for value in values):
-            _raise_bad_input(f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
+            _raise_bad_input(f"`{known}:` has no value.", "Put one right after the colon, without a space.")
         if known == "status":
             values = [_parse_status(value) for value in values]
         found[known] = (*found.get(known, ()), *values)
@@ -85,9 +85,9 @@ def _parse_status(value: str) -> str:
     outcome = classify_outcome(name)
     if outcome is Outcome.UNKNOWN:
         meant = next(iter(difflib.get_close_matches(name[:60], STATUS_WORDS, n=1, cutoff=0.6)), "")
-        known = f"It can be {', '.join(f'`{each}`' for each in STATUS_WORDS)}."
+        known = f"Use one of {', '.join(f'`{each}`' for each in STATUS_WORDS)}."
         guess = f"Did you mean `status:{meant}`? " if meant else ""
-        _raise_bad_input(f"There is no status `{_shorten_input(name)}`.", guess + known)
+        _raise_bad_input(f"Unknown status `{_shorten_input(name)}`.", guess + known)
     return dash + outcome.value
 
 
@@ -95,7 +95,7 @@ def _refuse_filter(word: str, name: str) -> NoReturn:
     guess = next(iter(difflib.get_close_matches(name.lower()[:60], FILTER_NAMES, n=1, cutoff=0.6)), "")
     known = "Filters are `status:`, `project:` and `env:`."
     _raise_bad_input(
-        f"`{_shorten_input(word)}` is not a filter of `runs`.", f"Did you mean `{guess}:…`? {known}" if guess else known
+        f"`{_shorten_input(word)}` isn't a filter for `runs`.", f"Did you mean `{guess}:…`? {known}" if guess else known
     )
 
 

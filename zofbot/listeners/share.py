@@ -81,7 +81,7 @@ async def _build_card(context: ListenerContext, requester: Requester, result: Re
     )
     if readers is Readers.UNKNOWN:
         raise SlackDeferred(
-            "no_readers", "Slack does not say right now who can read this channel.", "Share it again in a moment."
+            "no_readers", "Slack can't say right now who can read this channel.", "Share it again in a moment."
         )
     shown = result if readers is Readers.OURS else redact_result(result)
     return cards.result_card(shown, context.links, by=requester.name)
@@ -140,14 +140,14 @@ async def _find_card(context: ListenerContext, channel: str, place: str, since: 
     except SlackRefused as error:
         raise SlackUnknown(
             f"cannot look: {error.reason}",
-            "Slack did not confirm the card, and zofbot cannot look whether it is in this channel.",
-            "If it is not there, invite zofbot with `/invite @zofbot` and share it again.",
+            "Slack didn't confirm the message, and zofbot can't check whether it was posted.",
+            "If it wasn't, invite zofbot with `/invite @zofbot` and share again.",
         ) from error
     except SlackDeferred as busy:
         raise SlackUnknown(
             f"cannot look: {busy.reason}",
-            "Slack did not confirm the card, and is too busy to say whether it is there.",
-            "Share it again in a few minutes: it is posted only if it is not there yet.",
+            "Slack didn't confirm the message and is too busy to check.",
+            "Share again in a few minutes. It won't be posted twice.",
         ) from busy
 
 

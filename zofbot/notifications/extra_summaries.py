@@ -38,7 +38,10 @@ def summarize_extras(extras: Iterable[ExtraValue]) -> tuple[ExtraSummary, ...]:
 
 def merge_summaries(*sources: Sequence[ExtraSummary]) -> tuple[ExtraSummary, ...]:
     """Join the extra fields of several objects; of those with the same label, the first counts."""
-    return tuple({extra.label: extra for source in reversed(sources) for extra in source}.values())
+    found: dict[str, ExtraSummary] = {}
+    for extra in (extra for source in sources for extra in source):
+        found.setdefault(extra.label, extra)
+    return tuple(found.values())
 
 
 def _clean_value(extra: ExtraValue, value: str) -> str:

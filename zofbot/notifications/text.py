@@ -117,9 +117,16 @@ def break_links(text: str) -> str:
     for found in _FORM_OR_CODE.finditer(text):
         shown += [_AUTOLINK_DOTS.sub(_append_zero_width, text[done : found.start()]), found[0]]
         if found[1] and (parted := break_links(found[1])) != found[1]:
-            shown[-1] = _EMOJI_PATTERN.sub(_append_zero_width, parted)
+            # Kept apart from a neighbor, with which it could make an emoji.
+            before, after = ("\u200b" if beside.strip() else "" for beside in _neighbors(text, found))
+            shown[-1] = f"{before}{_EMOJI_PATTERN.sub(_append_zero_width, parted)}{after}"
         done = found.end()
     return "".join(shown) + _AUTOLINK_DOTS.sub(_append_zero_width, text[done:])
+
+
+def _neighbors(text: str, found: re.Match[str]) -> tuple[str, str]:
+    """Return the characters before and after a match; empty at the ends of the text."""
+    return text[max(found.start() - 1, 0) : found.start()], text[found.end() : found.end() + 1]
 
 
 def _append_zero_width(found: re.Match[str]) -> str:

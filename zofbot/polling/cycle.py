@@ -15,10 +15,11 @@ from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead, ReadGivenUp
-from zofbot.polling.checkpoint import OpenScope, PollCheckpoint
+from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key
+from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache
 from zofbot.store.leases import Fence

@@ -33,7 +33,7 @@ def diagnose_error(error: StoreUnavailable | SlackError | ZofError) -> Diagnosis
     if isinstance(error, SlackError):
         return _diagnose_slack(error.reason)
     if isinstance(error, StoreUnavailable):
-        return Diagnosis("redis", error.sentence, "Bring Redis back; what waits is sent by itself.")
+        return Diagnosis("redis", error.sentence, "Restore Redis. Queued messages are then sent automatically.")
     request = f" (Request ID: {error.request_id})" if error.request_id else ""
     return Diagnosis("zof", f"{error.sentence}{request}", error.next_step or _CHECK_STEP)
 

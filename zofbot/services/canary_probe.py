@@ -38,7 +38,7 @@ CHECK_SECONDS = 0.25
 """Seconds between checks whether a probe was sent."""
 
 DELETED_REASON = "message_not_found"
-REPLACEMENT_TEXT = "A canary was here: a test of zofbot by itself."
+REPLACEMENT_TEXT = "Canary: zofbot's self-test."
 
 
 class CanaryProbes:
@@ -123,7 +123,7 @@ def build_canary_alert(channel: str, now: float) -> Notification:
     run = Run(
         id=identifier,
         outcome=Outcome.FAILED,
-        title="A run that never was",
+        title="Sample run (canary)",
         project_name="zofbot",
         environment=CANARY_HASH,
         ended=datetime.fromtimestamp(now, UTC),
@@ -133,7 +133,7 @@ def build_canary_alert(channel: str, now: float) -> Notification:
         id=identifier,
         run_id=identifier,
         outcome=Outcome.FAILED,
-        title="A case that never was",
+        title="Sample case (canary)",
         failure=test_alerts.TEST_NOTICE,
     )
     subscription = Subscription(id=CANARY_HASH, channel=channel, layout=Layout.FLAT, created=now)

@@ -38,6 +38,8 @@ class ResolutionLinker:
         if not isinstance(prepared, Claim):
             return prepared
         notification = prepared.notification
+        if not notification.body.get("past") and not (prepared.failure or {}).get("past"):
+            return prepared
         body = await self._with_links(notification.body)
         failure = await self._with_links(prepared.failure) if prepared.failure else prepared.failure
         return replace(prepared, notification=notification.model_copy(update={"body": body}), failure=failure)

@@ -19,7 +19,7 @@ from zofbot.store.pending_runs import PendingRun
 from zofbot.triage import Actor, Rerun
 from zofbot.zof.client import ZofReply
 
-RERUN_PHRASE, CANCEL_PHRASE = "run the failed cases again", "cancel a run"
+RERUN_PHRASE, CANCEL_PHRASE = "re-run failed cases", "cancel a run"
 """Descriptions of the commands, to follow "You cannot"."""
 
 
@@ -52,8 +52,8 @@ def dump_rerun(rerun: Rerun) -> str:
 def already_running_error(rerun: Rerun) -> BadInput:
     """Build the error for cases that are being rerun already."""
     which = f": run `{rerun.run}`" if is_valid_id(rerun.run) else ""
-    return BadInput(f"{rerun.by.name or 'Somebody'} is running these cases again already{which}.",
-                    "The thread says how that ends.")  # fmt: skip
+    return BadInput(f"{rerun.by.name or 'Someone'} is already re-running these cases{which}.",
+                    "The result will be posted in the thread.")  # fmt: skip
 
 
 def started_run_id(reply: ZofReply) -> str:
@@ -101,7 +101,7 @@ def follow_up_changes(
     """Return the follow-ups of a rerun: a thread reply, and the records that make the poller watch the new run."""
     if command.sort == "cancel":
         return [], {}
-    sentence = f"🔁 {command.by.name} runs the failed cases again" + (f": {run}" if run else "")
+    sentence = f"🔁 {command.by.name} started a re-run of the failed cases" + (f": {run}" if run else "")
     note = thread_line(command, f"rerun:{name}:{command.key}", sentence, at)
     if not run:  # without an id, its end cannot be observed
         return [note, refresh_card(command.key, at)], {failure_hash(command.key): {RERUN_FIELD: None}}

@@ -66,7 +66,7 @@ class RunCommands:
         """
         command = await self._load_command(name)
         if command.channel != channel:
-            raise BadInput("This button belongs to another channel.", "Ask for it again here.")
+            raise BadInput("This button belongs to another channel.", "Start over here.")
         at = self._unix_time()
         taken = command.model_copy(update={"by": by, "request": request, "at": at}).model_dump_json(
             exclude_defaults=True
@@ -186,9 +186,9 @@ class RunCommands:
         command = await self._load_command(name)
         log.error("order refused", name=name, sort=command.sort, cause=error.sentence, request_id=error.request_id)
         again = command.sort == "rerun"
-        undone = "The failed cases were not run again" if again else f"The run {command.run} was not cancelled"
+        undone = "The failed cases were not re-run" if again else f"Run {command.run} was not canceled"
         traced = f"Request ID: {error.request_id}" if error.request_id else "Zof returned no request id."
-        sentence = f"⚠️ {undone}, as {command.by.name} had asked. {error.sentence} {traced}"
+        sentence = f"⚠️ {undone} (requested by {command.by.name}). {error.sentence} {traced}"
         note = thread_line(command, f"order-refused:{name}", sentence, self._unix_time(), personal=not again)
         await self._end_command(name, [note], error)
 
@@ -206,7 +206,7 @@ class RunCommands:
         except ValidationError as error:
             if stored:
                 log.error("unreadable order", name=name, problems=error.error_count())
-            raise BadInput("This question is not known any more.", "Ask for it again.") from error
+            raise BadInput("This confirmation has expired.", "Start over.") from error
 
     def _unix_time(self) -> float:
         return self._clock.time()

@@ -124,7 +124,7 @@ class TriageService:
                 continue
             self._events.emit(TriageAct(request.act.value, key, present.state.value, after.state.value, request.who.id))
             return done
-        raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
+        raise StoreUnavailable("Too many people are changing this failure at once.", "Try again.")
 
     async def ask_later(self, key: str, at: float) -> None:
         """Postpone the question whether the acknowledgement still holds, and so its expiry, to ``at`` (Unix seconds).

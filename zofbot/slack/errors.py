@@ -108,39 +108,39 @@ def handling_for(reason: str) -> RefusalHandling:
     return _HANDLING_BY_REASON.get(reason, RefusalHandling.NONE)
 
 
-_REINSTALL_STEP = "An operator should install the app again and renew SLACK_BOT_TOKEN."
+_REINSTALL_STEP = "An operator should reinstall the app and update SLACK_BOT_TOKEN."
 EXPLANATIONS = {
     "not_in_channel": ("zofbot is not in this channel.", "Invite it with `/invite @zofbot`, then try again."),
     "channel_not_found": (
-        "zofbot cannot see this channel.",
-        "If it is private, invite the bot with `/invite @zofbot`, then try again.",
+        "zofbot can't see this channel.",
+        "If it's private, invite it with `/invite @zofbot`, then try again.",
     ),
-    "is_inactive": ("This channel is not in use any more.", "Use another one."),
+    "is_inactive": ("This channel is no longer in use.", "Use another one."),
     "is_archived": ("This channel is archived.", "Unarchive it, or use another one."),
-    "restricted_action": ("Only some people may post here.", "Ask an admin of the workspace to let zofbot post."),
+    "restricted_action": ("Only some people may post here.", "Ask a workspace admin to let zofbot post."),
     "token_revoked": ("Slack no longer accepts the bot's token.", _REINSTALL_STEP),
     "invalid_auth": ("Slack does not accept the bot's token.", _REINSTALL_STEP),
-    "account_inactive": ("The bot's account in Slack is switched off.", _REINSTALL_STEP),
+    "account_inactive": ("The bot's Slack account is deactivated.", _REINSTALL_STEP),
     "no_permission": (
-        "Slack does not let zofbot post in this channel.",
-        "Invite it with `/invite @zofbot`, or ask an admin of the workspace to let it post.",
+        "zofbot isn't allowed to post in this channel.",
+        "Invite it with `/invite @zofbot`, or ask a workspace admin to let it post.",
     ),
-    "access_denied": ("Slack denies zofbot this channel.", "Ask an admin of the workspace to let it post."),
+    "access_denied": ("Slack denies zofbot access to this channel.", "Ask a workspace admin to let it post."),
     "team_added_to_org": (
         "The workspace is being moved into an Enterprise organization.",
-        "Nothing needs to be done: messages go out once Slack is done.",
+        "Nothing to do: messages are sent once Slack is done.",
     ),
     "accesslimited": (
         "Slack does not accept calls from this network.",
-        "An admin of the workspace should allow the addresses that zofbot calls from.",
+        "A workspace admin should allow zofbot's IP addresses.",
     ),
     "two_factor_setup_required": (
         "The workspace requires two-factor authentication.",
         "Whoever installed the app should set it up for their account.",
     ),
-    "missing_scope": ("The app lacks a permission in Slack.", "An operator should update it from `zofbot manifest`."),
-    "used_url": ("Slack takes no more answers to that message.", "Type the command again."),
-    "expired_url": ("Slack takes no more answers to that message.", "Type the command again."),
+    "missing_scope": ("The Slack app lacks a permission.", "An operator should update it from `zofbot manifest`."),
+    "used_url": ("Slack no longer accepts replies to that message.", "Type the command again."),
+    "expired_url": ("Slack no longer accepts replies to that message.", "Type the command again."),
 }
 """Slack's reasons explained to people: what happened, what to do (https://docs.slack.dev/reference/methods)."""
 
@@ -157,16 +157,16 @@ def classify_error(status: int | None, reason: str, headers: Mapping[str, str], 
 
 def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str], needed: str) -> SlackError:
     if status == 429 or reason in DEFERRED_REASONS:
-        error = SlackDeferred(reason or "ratelimited", "Slack asks to slow down.", "Try again in a moment.")
+        error = SlackDeferred(reason or "ratelimited", "Slack is rate-limiting zofbot.", "Try again in a moment.")
         error.retry_after = parse_retry_after(headers.get("Retry-After", ""), _LONG_WAITS_SECONDS.get(reason, 1.0))
         return error
     if status is None or status >= 500 or not is_known_reason(reason):
         return SlackUnknown(
             reason or f"http_{status}",
-            "Slack did not confirm the message.",
-            "Look whether it is there before trying again.",
+            "Slack didn't confirm the message.",
+            "Check whether it was posted before trying again.",
         )
-    sentence, next_step = EXPLANATIONS.get(reason, (f"Slack refused the message ({reason}).", ""))
+    sentence, next_step = EXPLANATIONS.get(reason, (f"Slack rejected the message ({reason}).", ""))
     if needed:
         next_step = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
     return SlackRefused(reason, sentence, next_step)

@@ -254,6 +254,6 @@ def unreadable_error(place: str) -> SlackUnknown:
     """Return the error for a reply that is malformed at ``place``."""
     return SlackUnknown(
         f"{UNREADABLE_REASON_PREFIX}: {place}"[:80],
-        "Slack did not confirm it: its answer could not be read.",
-        "Look whether it is there before trying again.",
+        "Slack didn't confirm the message: its response couldn't be read.",
+        "Check whether it was posted before trying again.",
     )

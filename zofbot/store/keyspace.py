@@ -71,11 +71,11 @@ def _unavailable_error(error: Exception) -> StoreUnavailable:
     refusal = find_refusal(error)
     if refusal is None:
         return StoreUnavailable(
-            "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
+            "zofbot's store (Redis) isn't responding.", "Try again in a minute. An operator should check Redis."
         )
     unavailable = StoreUnavailable(
-        f"The bot's store (Redis) refuses to work ({refusal.word}).",
-        "Try again in a minute; an operator should run `zofbot check`.",
+        f"zofbot's store (Redis) rejects commands ({refusal.word}).",
+        "Try again in a minute. An operator should run `zofbot check`.",
     )
-    unavailable.reason = f"refuses to work ({refusal.word})"
+    unavailable.reason = f"rejects commands ({refusal.word})"
     return unavailable

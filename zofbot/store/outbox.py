@@ -47,7 +47,7 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Claim, Notification, Receipt
 from zofbot.observability import trace_recorder
-from zofbot.store.attempt_results import AttemptResult
+from zofbot.store.attempt_results import AttemptResult, format_receipt
 from zofbot.store.channel_pace import MESSAGE_INTERVAL_SECONDS
 from zofbot.store.commit_request import AUDIT_KEY, CommitRequest, record_keys
 from zofbot.store.keyspace import Keyspace, guard_redis_call
@@ -124,7 +124,7 @@ class Outbox(OutboxReader):
             raise LeaseLost("Another process has taken over.")
         if found == b"changed":
             trace_recorder.record_step("redis", "commit", "changed meanwhile")
-            raise CommitConflict("Somebody else was faster.")
+            raise CommitConflict("Someone else was faster.")
         if notifications or due:
             self.news.set()
         new = decode_texts(found)
@@ -182,7 +182,7 @@ class Outbox(OutboxReader):
         """Store the receipt of the message under ``key``, unless one is stored."""
         async with guard_redis_call():
             name = self._keyspace.key("sent", key)
-            await self._redis.set(name, f"{receipt.channel} {receipt.ts}", ex=KEY_TTL_SECONDS, nx=True)
+            await self._redis.set(name, format_receipt(receipt), ex=KEY_TTL_SECONDS, nx=True)
 
     async def mark_notified(self, channel: str) -> None:
         """Record that the people responsible for a parked channel were notified."""

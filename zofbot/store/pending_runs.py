@@ -149,7 +149,7 @@ class PendingRuns:
                 pass  # one wake-up serves all hints stored so far
         except (RedisError, OSError) as error:
             await self.aclose()
-            raise StoreUnavailable("The bot's store (Redis) does not answer.") from error
+            raise StoreUnavailable("zofbot's store (Redis) isn't responding.") from error
         return received
 
     async def _receive_hint(self, deadline: float) -> bool:

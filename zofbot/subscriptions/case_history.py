@@ -6,6 +6,7 @@ zofbot keeps the outcomes that it reads. Zof documents no listing of one case's 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -74,17 +75,27 @@ class CasePast(BaseModel):
 
 @dataclass(frozen=True)
 class CaseHistory:
-    """The latest outcomes of a case, oldest first, one for each run."""
+    """The latest outcomes of a case, oldest first, one for each run.
+
+    ``row`` failures came directly before the first of them, without a pass in between, the first one at ``row_since``
+    (Unix seconds).
+    """
 
     outcomes: tuple[CaseOutcome, ...] = ()
+    row: int = 0
+    row_since: int = 0
 
     @classmethod
     def load(cls, text: str) -> CaseHistory:
         """Parse a stored history; leave out what a later version wrote and this one cannot read."""
-        return cls(tuple(outcome for word in text.split() if (outcome := _parse_outcome(word))))
+        words = text.split()
+        row = next((found for word in words if (found := _ROW.fullmatch(word))), None)
+        outcomes = tuple(outcome for word in words if (outcome := _parse_outcome(word)))
+        return cls(outcomes, int(row[1]), int(row[2])) if row else cls(outcomes)
 
     def dump(self) -> str:
-        return " ".join(f"{letter}{at}:{run_id}" for at, run_id, letter in self.outcomes)
+        row = [f"+{self.row}@{self.row_since}"] if self.row else []
+        return " ".join([*row, *(f"{letter}{at}:{run_id}" for at, run_id, letter in self.outcomes)])
 
     @property
     def last_at(self) -> int:
@@ -96,33 +107,52 @@ class CaseHistory:
         return bool(self.outcomes) and self.outcomes[-1].has_failed
 
     def with_outcome(self, outcome: CaseOutcome) -> CaseHistory:
-        """Return the history with an outcome added. Of two for one run a failure counts, then a retry."""
+        """Return the history with an outcome added. Of two for one run a failure counts, then a retry.
+
+        An outcome older than all that are kept changes nothing: it may have been counted before.
+        """
         known = {item.run_id: item for item in self.outcomes}
         before = known.get(outcome.run_id)
         if before is not None and "frp".index(before.letter) <= "frp".index(outcome.letter):
             return self
+        if before is None and len(known) >= MAX_OUTCOMES and outcome < self.outcomes[0]:
+            return self
         known[outcome.run_id] = outcome
-        return CaseHistory(tuple(sorted(known.values())[-MAX_OUTCOMES:]))
+        ordered = sorted(known.values())
+        row, since = self.row, self.row_since
+        for dropped in ordered[:-MAX_OUTCOMES]:
+            row, since = (row + 1, since if row else dropped.at) if dropped.has_failed else (0, 0)
+        return CaseHistory(tuple(ordered[-MAX_OUTCOMES:]), row, since)
 
     def past_of(self, run_id: str, at: int) -> CasePast:
         """Describe a failure in the run with that id, which ended ``at``, by the outcomes before it."""
         here = CaseOutcome(at, run_id, "f")
-        earlier = [item for item in self.outcomes if item.run_id != run_id and item < here]
-        seen = [*earlier[1 - MAX_OUTCOMES :], here]
-        row = _failures_in_row(seen)
-        passed = max((item for item in seen if not item.has_failed), default=None)
+        known = [*(item for item in self.outcomes if item.run_id != run_id and item < here), here]
+        row, since = self._row_of(known)
+        seen = known[-MAX_OUTCOMES:]
+        passed = max((item for item in known if not item.has_failed), default=None)
         retried = sum(item.letter == "r" for item in seen)
         repaired = sum(item.letter == "p" and last.has_failed for last, item in pairwise(seen))
         return CasePast(
-            standing=_classify_failure(len(row), repaired + retried),
+            standing=_classify_failure(row, repaired + retried),
             passed_run=passed.run_id if passed and not passed.run_id.startswith("#") else "",
             passed_at=passed.at if passed else 0.0,
-            row=len(row),
-            since=row[0].at,
+            row=row,
+            since=since,
             failed=sum(item.has_failed for item in seen),
             retried=retried,
             seen=len(seen),
         )
+
+    def _row_of(self, known: list[CaseOutcome]) -> tuple[int, int]:
+        """Return how many failures in a row the outcomes end with, and when the first of them was."""
+        own = _failures_in_row(known)
+        goes_on = len(own) == len(known) and self.row > 0
+        return (len(own) + self.row, self.row_since) if goes_on else (len(own), own[0].at)
+
+
+_ROW = re.compile(r"\+([0-9]{1,9})@([0-9]{1,12})")
+"""A stored row of failures before the outcomes that are kept."""
 
 
 def _failures_in_row(outcomes: list[CaseOutcome]) -> list[CaseOutcome]:

@@ -61,8 +61,8 @@ def parse_schedule(words: str, zone: str) -> DigestSchedule:
     if every == "weekly" and rest and (day := parse_weekday(rest[0])) is not None:
         return DigestSchedule(every="weekly", day=day, minute=_parse_minute(" ".join(rest[1:])), zone=zone)
     raise BadInput(
-        "When should the digest come?",
-        "Say `daily` and a time, `weekly`, a day and a time, or `off`.",
+        "Unknown schedule.",
+        "Use `daily` and a time, `weekly`, a day and a time, or `off`.",
         example="/zof digest weekly mon 09:00" if every == "weekly" else "/zof digest daily 09:00",
     )
 
@@ -70,9 +70,7 @@ def parse_schedule(words: str, zone: str) -> DigestSchedule:
 def _parse_minute(typed: str) -> int:
     at = parse_time_of_day(typed) if typed else DEFAULT_TIME
     if at is None:
-        raise BadInput(
-            "I cannot read that as a time.", "Write it like `09:00` or `9am`.", example="/zof digest daily 09:00"
-        )
+        raise BadInput("That isn't a time.", "Use `09:00` or `9am`.", example="/zof digest daily 09:00")
     return at.hour * 60 + at.minute
 
 

@@ -49,13 +49,13 @@ def parse_mention(value: str, ids: Mapping[str, str]) -> str:
     if identifier:
         return identifier
     if re.match(r"[<!@]*(?:channel|here|everyone)\b", value.lower()):
-        raise filter_error("mention", "Alerts never mention a whole channel.", "Name people or a user group.")
+        raise filter_error("mention", "Alerts can't mention a whole channel.", "Mention people or a user group.")
     suggestion = closest_word(name_key(value), list(ids))
     guess = f"Did you mean `@{suggestion}`? " if suggestion else ""
     raise filter_error(
         "mention",
-        f"`{clip_input(value)}` is nobody Slack knows.",
-        f"{guess}Type `@` and choose the person or user group from Slack's list, so that the name becomes a link.",
+        f"`{clip_input(value)}` isn't a person or user group in Slack.",
+        f"{guess}Type `@` and pick the person or user group from Slack's list.",
     )
 
 
@@ -68,14 +68,14 @@ def parse_escalation(values: list[str], author: AuthorContext) -> tuple[Escalati
         if (not found and not steps) or (found and not 1 <= after <= 7 * 86400):
             raise filter_error(
                 "escalate",
-                f"`{clip_input(value)}` is not a time and a name.",
-                "`escalate:15m->@oncall` mentions them after 15 minutes without an acknowledgement; at most `7d`.",
+                f"`{clip_input(value)}` isn't a time and a name.",
+                "`escalate:15m->@oncall` mentions them after 15 minutes unless acknowledged; at most `7d`.",
             )
         if found:
             steps.append((after, []))
         steps[-1][1].append(parse_mention((found[2] if found else value).strip(), author.ids))
     if len(steps) > MAX_ESCALATION_STEPS:
-        raise filter_error("escalate", f"`escalate:` has more than {MAX_ESCALATION_STEPS} steps.", "Leave some out.")
+        raise filter_error("escalate", f"`escalate:` has more than {MAX_ESCALATION_STEPS} steps.", "Remove some.")
     return tuple(EscalationStep(after=after, mention=tuple(dict.fromkeys(whom))) for after, whom in sorted(steps))
 
 

@@ -42,7 +42,7 @@ def pattern_parser(name: str) -> Callable[[list[str], AuthorContext], tuple[str,
                 name, f"A value of `{name}:` is longer than {MAX_VALUE_CHARACTERS} characters.", "Use a glob."
             )
         if any(not clean_name(value).strip("-\\ ") for value in found):
-            raise filter_error(name, f"A value of `{name}:` is empty.", "Leave the filter out to mean everything.")
+            raise filter_error(name, f"A value of `{name}:` is empty.", "Omit the filter to match everything.")
         return found
 
     return parse_patterns
@@ -58,7 +58,7 @@ def choice_parser(name: str, choices: type[ChoiceT]) -> Callable[[list[str], Aut
 
     def parse_value(values: list[str], author: AuthorContext) -> ChoiceT:
         if len(values) > 1:
-            raise filter_error(name, f"`{name}:` takes one word.", f"Choose {join_choices(choices)}.")
+            raise filter_error(name, f"`{name}:` takes one value.", f"Choose {join_choices(choices)}.")
         return _parse_choice(name, choices, values[0])
 
     return parse_value
@@ -68,7 +68,7 @@ def parse_broadcasts(values: list[str], author: AuthorContext) -> tuple[Broadcas
     """Parse which thread replies also go to the channel. Raises BadInput."""
     found = tuple(dict.fromkeys(_parse_choice("broadcast", Broadcast, value) for value in values))
     if Broadcast.NEVER in found and len(found) > 1:
-        raise filter_error("broadcast", "`never` stands alone.", "Leave it out, or leave out the others.")
+        raise filter_error("broadcast", "`never` can't be combined.", "Remove it, or remove the others.")
     return found
 
 
@@ -82,9 +82,9 @@ def check_choice(name: str, choices: Sequence[str], value: str) -> str:
     if unquoted in choices:
         return unquoted
     suggestion = closest_word(unquoted, choices)
-    step = f"Did you mean `{name}:{suggestion}`?" if suggestion else f"It can be {join_choices(choices)}."
+    step = f"Did you mean `{name}:{suggestion}`?" if suggestion else f"Use one of {join_choices(choices)}."
     raise filter_error(
-        name, f"`{clip_input(value)}` is no value for `{name}:`.", step, f"{name}:{suggestion}" if suggestion else ""
+        name, f"`{clip_input(value)}` isn't a value of `{name}:`.", step, f"{name}:{suggestion}" if suggestion else ""
     )
 
 
@@ -98,7 +98,7 @@ def parse_threshold(values: list[str], author: AuthorContext) -> Threshold:
     if len(values) > 1 or not 2 <= count <= 100 or not 1 <= window <= 7 * 86400:
         raise filter_error(
             "after",
-            f"`{clip_input(','.join(values))}` is not a count and a window.",
+            f"`{clip_input(','.join(values))}` isn't a count and a window.",
             "`after:3/1h` means from the third failure within an hour, `after:3-in-a-row` from the third in a row;"
             " 2 to 100, at most `7d`.",
         )
@@ -116,7 +116,7 @@ def parse_reack(values: list[str], author: AuthorContext) -> int:
     if len(values) > 1 or not 60 <= seconds <= 30 * 86400:
         raise filter_error(
             "reack",
-            f"`{clip_input(','.join(values))}` is not a time.",
-            "`reack:4h` asks after four hours whether somebody is still on it; `1m` to `30d`.",
+            f"`{clip_input(','.join(values))}` isn't a duration.",
+            "`reack:4h` checks back with the owner after four hours; `1m` to `30d`.",
         )
     return seconds

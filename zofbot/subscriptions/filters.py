@@ -54,14 +54,14 @@ def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_I
     """
     if len(text) >= MAX_INPUT_CHARACTERS:
         raise filter_error(
-            "project", f"That has {MAX_INPUT_CHARACTERS:,} characters or more.", "Use globs such as `cart*`."
+            "project", f"That's too long: at most {MAX_INPUT_CHARACTERS:,} characters.", "Use globs such as `cart*`."
         )
     author, parsed = AuthorContext(zone, ids), dict[str, Any]()
     for typed in split_words(_UNQUOTED_ROW.sub(r"\1-in-a-row", text)):
         name, values = _split_filter(typed)
         value = _PARSERS[name](values, author)
         if name in parsed and (name == "broadcast" or not isinstance(value, tuple)):
-            raise filter_error(name, f"`{name}:` is there twice.", "Leave one out: only one can count.")
+            raise filter_error(name, f"`{name}:` is given twice.", "Remove one.")
         parsed[name] = parsed.get(name, ()) + value if isinstance(value, tuple) else value
         if isinstance(value, tuple) and len(parsed[name]) > MAX_VALUES:
             raise filter_error(name, f"`{name}:` has more than {MAX_VALUES} values.", "Use a glob such as `cart*`.")
@@ -99,7 +99,7 @@ def _split_filter(typed: str) -> tuple[str, list[str]]:
         raise _unknown_filter(typed, name, colon)
     values = split_list(rest)
     if not values:
-        raise filter_error(known, f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
+        raise filter_error(known, f"`{known}:` has no value.", "Put one right after the colon, without a space.")
     return known, [f"-{value.removeprefix('-')}" for value in values] if name == EXCLUDED else values
 
 
@@ -112,13 +112,13 @@ def canonical_filter(name: str) -> str:
 def _unknown_filter(typed: str, name: str, colon: str) -> BadInput:
     suggestion = closest_word(name, FILTER_EXAMPLES)
     if colon and suggestion:
-        return filter_error(suggestion, f"There is no filter `{clip_input(name)}:`.", f"Did you mean `{suggestion}:`?")
+        return filter_error(suggestion, f"Unknown filter `{clip_input(name)}:`.", f"Did you mean `{suggestion}:`?")
     if colon:
         names = ", ".join(f"`{known}:`" for known in FILTER_EXAMPLES)
-        return filter_error("project", f"There is no filter `{clip_input(name)}:`.", f"Filters are {names}.")
+        return filter_error("project", f"Unknown filter `{clip_input(name)}:`.", f"Filters are {names}.")
     shown = clip_input(typed)
     return BadInput(
-        f"`{shown}` stands alone.",
+        f"`{shown}` has no filter name.",
         f"Did you mean `project:{shown}`?",
         example=f"{SLASH_COMMAND} subscribe project:{shown}",
         verb="subscribe",

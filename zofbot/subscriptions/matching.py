@@ -39,7 +39,7 @@ class MatchResult:
         """Why it did not match, as a sentence; built on demand because most subscriptions do not match."""
         if self.matched or self.sentence:
             return self.sentence
-        is_ = " / ".join(self.found) if self.found else "not known"
+        is_ = " / ".join(self.found) if self.found else "unknown"
         barred = [
             pattern for pattern in excluding_patterns(self.wanted) if matches_any([pattern], self.names or self.found)
         ]
@@ -74,13 +74,13 @@ def _match_location(subscription: Subscription, finding: RunFinding | PlatformEv
     if not matches_patterns(subscription.env, _environment_names(finding)):
         return _filter_mismatch("env", _environment_names(finding), subscription.env)
     if finding.happened < subscription.created - CLOCK_GRACE_SECONDS:
-        return MatchResult(False, "created", "it happened before this subscription was made")
+        return MatchResult(False, "created", "it failed before this subscription was created")
     return None
 
 
 def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchResult:
     if not finding.outcome.is_bad and not finding.passed_with_failures:
-        return MatchResult(False, "on", "nothing failed in it")
+        return MatchResult(False, "on", "nothing failed")
     asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
     if not asked:
         return _match_run(subscription, finding)
@@ -171,4 +171,4 @@ def _standing_mismatch(subscription: Subscription, found: Collection[CaseStandin
 
 def _event_mismatch(subscription: Subscription, event: EventType) -> MatchResult:
     wanted = ", ".join(subscription.on)
-    return MatchResult(False, "on", f"it is about {event.value}, wanted {wanted}")
+    return MatchResult(False, "on", f"its event is {event.value}, wanted {wanted}")

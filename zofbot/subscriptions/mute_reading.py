@@ -35,16 +35,17 @@ def read_mute(text: str) -> MuteRequest:
     after, rest = _split_filters(rest, every=False) if seconds is not None else ([], rest)
     typed = [*before, *after]
     if rest and seconds is None and ":" not in rest[0] and not typed:
-        raise _mute_error(f"`{_clip_input(rest[0])}` stands alone.", f"Did you mean `project:{_clip_input(rest[0])}`?",
-                           f"project:{_clip_input(rest[0])} 2h")  # fmt: skip
+        raise _mute_error(f"`{_clip_input(rest[0])}` has no filter name.",
+                          f"Did you mean `project:{_clip_input(rest[0])}`?",
+                          f"project:{_clip_input(rest[0])} 2h")  # fmt: skip
     if not typed:
-        raise _mute_error(
-            "What is to be muted?", "Name a project, an environment or a case; `project:*` means everything."
-        )
+        raise _mute_error("Nothing to mute.", "Give a project, an environment or a case; `project:*` mutes everything.")
     if not seconds:
-        raise _mute_error("For how long?", "Write it behind the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
+        raise _mute_error(
+            "The duration is missing.", "Put it after the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h"
+        )
     if not MIN_MUTE_SECONDS <= seconds <= MAX_MUTE_SECONDS:
-        raise _mute_error("A mute lasts a minute at least and 30 days at most.", "Choose a time between them.")
+        raise _mute_error("A mute lasts from one minute to 30 days.", "Choose a duration in between.")
     return MuteRequest(read_filters(typed), seconds, " ".join(rest))
 
 
@@ -53,7 +54,7 @@ def read_filters(typed: Sequence[str]) -> Subscription:
     for word in typed:
         name = canonical_filter(word.partition(":")[0])
         if name and name not in FILTERS:
-            raise _mute_error(f"A mute has no `{name}:`.", "It takes `project:`, `env:` and `case:`.")
+            raise _mute_error(f"Mutes have no filter `{name}:`.", "Use `project:`, `env:` or `case:`.")
     try:
         return parse_filters(" ".join(typed))
     except BadInput as error:

@@ -28,17 +28,15 @@ def parse_quiet_hours(values: list[str], author: AuthorContext) -> QuietHours:
     if len(hours) > 1 or len(zones) > 1 or max(start, end) >= 1440 or (start == end if hours else not days):
         raise filter_error(
             "quiet",
-            f"`{clip_input(','.join(values))}` is not a span of hours.",
-            "`quiet:22:00-07:00` holds alerts overnight; `,sat,sun` behind it holds them all weekend, too, and "
-            "`,critical` lets critical ones through.",
+            f"`{clip_input(','.join(values))}` isn't a time range.",
+            "`quiet:22:00-07:00` holds alerts overnight; add `,sat,sun` for whole weekends, `,critical` to let "
+            "critical ones through.",
         )
     if len(set(days)) == len(DAY_NAMES):
-        raise filter_error("quiet", "All seven days are quiet.", "Leave a day out, or end the subscription.")
+        raise filter_error("quiet", "All seven days are quiet.", "Remove a day, or the subscription.")
     chosen = (zones or [author.zone])[0]
     if find_zone(chosen) is None:
-        raise filter_error(
-            "quiet", f"There is no time zone `{clip_input(chosen)}`.", "Use a name such as `Europe/Berlin`."
-        )
+        raise filter_error("quiet", f"Unknown time zone `{clip_input(chosen)}`.", "Use a name such as `Europe/Berlin`.")
     return QuietHours(start=start, end=end, days=tuple(sorted(set(days))), critical=len(rest) > len(zones), zone=chosen)
 
 

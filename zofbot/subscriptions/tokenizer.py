@@ -77,7 +77,7 @@ def _scan_characters(text: str, before: str, at: Callable[[str], bool] = str.iss
             first = False
     if quoted:
         raise BadInput(
-            "A quote is opened and not closed.",
+            "A quote isn't closed.",
             'Close it; `\\"` is a quote inside.',
             example=_EXAMPLE,
             verb="subscribe",

@@ -35,8 +35,8 @@ from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS, Subscription
 FILE_VERSION = 1
 
 FILE_HEADER = """\
-# What zofbot tells which channel. `zofbot subscriptions import --plan FILE` shows what an edit of this would change.
-# Filters are those of `/zof subscribe`; '' means all failures. A new entry needs nothing but its filters.
+# Subscriptions by channel. After editing, `zofbot subscriptions import --plan FILE` shows what would change.
+# Filters are those of `/zof subscribe`; '' means all failures. A new entry needs only filters.
 """
 _FIELD_PATTERNS = {
     "channel": (r"[CGD][A-Z0-9]{2,30}", "a channel's id such as C0123456789, not its name"),

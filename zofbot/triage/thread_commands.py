@@ -111,7 +111,7 @@ def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
         iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS, *VERBATIM], n=1, cutoff=0.7)), ""
     )
     raise BadInput(
-        f"I do not know `{re.sub(r'[`<>]', '', word)[:60]}`.",
-        f"Did you mean `{suggestion}`?" if suggestion else "I know `ack`, `assign`, `snooze`, `resolve` and more.",
+        f"Unknown command `{re.sub(r'[`<>]', '', word)[:60]}`.",
+        f"Did you mean `{suggestion}`?" if suggestion else "Try `ack`, `assign`, `snooze` or `resolve`.",
         example=f"@zofbot {suggestion or 'help'}",
     )

@@ -57,9 +57,9 @@ def parse_wake_time(words: str, now: float, zone: tzinfo) -> float:
     coming = [now + span] if span is not None else list(_possible_times(typed, now, zone))
     at = next((moment for moment in coming if moment > now), None)
     if at is None:
-        raise _time_error("That time has passed." if coming else "I cannot read that as a time.")
+        raise _time_error("That time has passed." if coming else "That isn't a time.")
     if at - now > MAX_SNOOZE_SECONDS:
-        raise _time_error(f"That is too far off: at most {MAX_SNOOZE_SECONDS // 86400} days.")
+        raise _time_error(f"That's too far away: at most {MAX_SNOOZE_SECONDS // 86400} days.")
     return at
 
 
@@ -146,7 +146,7 @@ def _possible_days(named: str, today: date) -> list[date]:
 
 
 def _time_error(sentence: str) -> BadInput:
-    return BadInput(sentence, "Type it like `90m`, `fri 14:00` or `tomorrow`.", example="90m")
+    return BadInput(sentence, "Use `90m`, `fri 14:00` or `tomorrow`.", example="90m")
 
 
 def parse_start_time(words: str, now: float, zone: tzinfo) -> float:
@@ -162,4 +162,4 @@ def parse_start_time(words: str, now: float, zone: tzinfo) -> float:
         today = datetime.fromtimestamp(now, zone).date()
         past = (datetime.combine(day, clock, zone).timestamp() for day in (today, today - timedelta(days=1)))
         return next((at for at in past if at < now), now - 86400)
-    raise BadInput("Since when?", "Say how long ago, or a time.", example="/zof handover 8h")
+    raise BadInput("Unknown start time.", "Use a duration, such as `8h`, or a time.", example="/zof handover 8h")

@@ -21,27 +21,27 @@ _MARKUP_PATTERN = re.compile(r"\A\s*<|<(?:!doctype|html|head|body)\b|</[a-z]", r
 
 # https://zof.ai/docs/api/errors lists 400 to 409, 429 and 500; other statuses are treated like these.
 _REJECTED_BY_STATUS = {
-    400: ("Zof did not accept the request for {what}{says}{param}.", "Change what you asked for and try again."),
+    400: ("Zof didn't accept the request for {what}{says}{param}.", "Change it and try again."),
     401: (
-        "The bot is not authorized with Zof: its API key is missing, expired or revoked.",
+        "zofbot's Zof API key is missing, expired or revoked.",
         "An operator must renew ZOF_API_KEY.",
     ),
     403: (
-        "The bot's Zof key is not allowed to {deed} {what}{lacks}.",
-        "An operator must raise the role of the key in Zof, or ask somebody who may.",
+        "zofbot's Zof API key may not {deed} {what}{lacks}.",
+        "An operator must give the key a higher role in Zof.",
     ),
     404: (
         "Zof has no {what}.",
-        "Check the id. Old items may have expired, and what belongs to another organization looks missing too.",
+        "Check the ID. It may have expired, or belong to another organization.",
     ),
-    409: ("The state of {what} does not allow this (any more){says}.", "Look at it again before you repeat this."),
+    409: ("The state of {what} doesn't allow this{says}.", "Check it before trying again."),
 }
 _OTHER_REJECTION = (
-    "Zof refused the request for {what} (HTTP {status}){says}{param}.",
-    "Change what you asked for or ask an operator.",
+    "Zof rejected the request for {what} (HTTP {status}){says}{param}.",
+    "Change it and try again, or ask an operator.",
 )
-_BUSY_SENTENCE = "Zof is busy: the organization has used up its requests for the moment."
-_FAULT_SENTENCE = "Zof had a fault of its own (HTTP {status})."
+_BUSY_SENTENCE = "Zof is rate-limiting requests from your organization."
+_FAULT_SENTENCE = "Zof returned an internal error (HTTP {status})."
 _UNAVAILABLE_SENTENCE = "Zof is unavailable (HTTP {status})."
 _UNAVAILABLE_STATUSES = (408, 502, 503, 504)
 
@@ -78,7 +78,7 @@ def build_error(  # noqa: PLR0913  # each is part of the sentence
     elif 400 <= status <= 499:
         error = _rejected_error(status, details, what, deed, permission)
     else:
-        error = ZofUnreadable(f"Zof answered in a way it does not describe (HTTP {status}).", TRY_AGAIN_HINT)
+        error = ZofUnreadable(f"Zof returned an unexpected status (HTTP {status}).", TRY_AGAIN_HINT)
     error.status, error.code, error.message, error.param = status, details.code, details.message, details.param
     return error
 
@@ -110,9 +110,7 @@ def _unavailable_error(status: int, at: datetime | None, now: datetime) -> ZofUn
         if status in _UNAVAILABLE_STATUSES
         else _FAULT_SENTENCE
     )
-    next_step = describe_retry(at, now) + (
-        "" if status == 429 else " Zof's own state is shown at https://status.zof.ai."
-    )
+    next_step = describe_retry(at, now) + ("" if status == 429 else " Zof's status: https://status.zof.ai.")
     error = ZofUnavailable(sentence.format(status=status), next_step)
     error.retry_at = at
     return error

@@ -107,7 +107,7 @@ def unwrap_object(found: object, noun: str) -> JsonObject:
     """Return the object in Zof's answer, bare or in an envelope. Raises ZofUnreadable."""
     for _ in range(3):
         if not isinstance(found, dict):
-            raise ZofUnreadable("Zof's answer holds no object where one was expected.", TRY_AGAIN_HINT)
+            raise ZofUnreadable("Zof returned data in an unexpected format (no object).", TRY_AGAIN_HINT)
         inner = next((found[name] for name in ("data", noun) if isinstance(found.get(name), dict)), None)
         if inner is None or as_identifier(found.get("id")):
             break
@@ -119,5 +119,5 @@ def read_id(data: JsonObject, asked: str | None) -> str:
     """Return the id of an object, or else ``asked``. Raises ZofUnreadable if there is neither."""
     known = first_value(data, "id", as_identifier) or asked
     if known is None:
-        raise ZofUnreadable("Zof's answer has no id.", TRY_AGAIN_HINT)
+        raise ZofUnreadable("Zof returned an item without an ID.", TRY_AGAIN_HINT)
     return known

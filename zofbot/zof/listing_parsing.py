@@ -48,4 +48,4 @@ def _find_list(found: object) -> tuple[JsonObject, list[object]]:
                 return {**_paging_fields(found), **_paging_fields(envelope)}, listed
         if any(envelope.get(name, ...) is None for name in FIELD_NAMES["listing"]):
             return envelope, []
-    raise ZofUnreadable("Zof's answer holds no list where one was expected.", TRY_AGAIN_HINT)
+    raise ZofUnreadable("Zof returned data in an unexpected format (no list).", TRY_AGAIN_HINT)

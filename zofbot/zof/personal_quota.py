@@ -63,6 +63,6 @@ class PersonalQuotas:
 
 def _exceeded_error(seconds: int, clock: Clock) -> PersonalQuotaExceeded:
     wait = "1 second" if seconds == 1 else f"{seconds} seconds"
-    error = PersonalQuotaExceeded(f"You have used your share of Zof's requests for this minute: try again in {wait}.")
+    error = PersonalQuotaExceeded(f"You've used your share of Zof requests for this minute. Try again in {wait}.")
     error.retry_at = clock.now() + timedelta(seconds=seconds)
     return error

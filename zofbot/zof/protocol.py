@@ -24,7 +24,7 @@ PAGE_SIZE = 100
 """Maximum page size (https://zof.ai/docs/api/pagination)."""
 MAX_DIGITS = 40
 """Longer integers count as missing; Python itself refuses more than 4300 digits."""
-TRY_AGAIN_HINT = "Try again in a minute. If it stays like this, an operator should check ZOF_BASE_URL."
+TRY_AGAIN_HINT = "Try again in a minute. If it persists, an operator should check ZOF_BASE_URL."
 
 PERMISSION_BY_ENDPOINT = {
     ("GET", "/projects"): "projects:read",
@@ -66,8 +66,8 @@ def check_id(given: str, noun: Literal["run", "result"]) -> str:
     if _ID_PATTERN.fullmatch(given):
         return given
     raise BadInput(
-        f"That is not a {noun} id.",
-        "An id is made of letters, digits, `_` and `-`, at most 128 of them.",
+        f"That isn't a {noun} ID.",
+        "IDs have only letters, digits, `_` and `-`, at most 128 characters.",
         example=f"/zof {noun} {'run_1001' if noun == 'run' else 'res_1001'}",
         verb=noun,
     )
@@ -135,15 +135,15 @@ def parse_json(body: bytes, content_type: str) -> object:
     kind = content_type.partition(";")[0].strip().lower()
     if kind and "json" not in kind.partition("/")[2]:
         raise ZofUnreadable(
-            "Zof answered with a web page instead of data." if "html" in kind else "Zof answered with something else "
-            "than JSON.", TRY_AGAIN_HINT,
+            "Zof returned a web page instead of data." if "html" in kind else "Zof returned something other than JSON.",
+            TRY_AGAIN_HINT,
         )  # fmt: skip
     if not body.strip():
-        raise ZofUnreadable("Zof answered with nothing at all.", TRY_AGAIN_HINT)
+        raise ZofUnreadable("Zof returned an empty response.", TRY_AGAIN_HINT)
     try:
         parsed: object = _DECODER.decode(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
-        raise ZofUnreadable("Zof's answer is broken: it is not complete, valid JSON.", TRY_AGAIN_HINT) from None
+        raise ZofUnreadable("Zof returned incomplete or invalid JSON.", TRY_AGAIN_HINT) from None
     return parsed
 
 

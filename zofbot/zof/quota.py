@@ -64,7 +64,7 @@ class QuotaGate:
         seconds = (self.quota.reset - now).total_seconds()
         if seconds > most:
             error = ZofUnavailable(
-                "Zof's request quota is nearly used up; what is left is kept for people.",
+                "Zof's request quota is nearly used up; the rest is reserved for commands.",
                 describe_retry(self.quota.reset, now),
             )
             error.retry_at = self.quota.reset

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
+from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
@@ -247,6 +248,17 @@ def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
     assert (shown(bench, key).failures, shown(bench, key).members) == (31, 31)
     bench.process_findings(run("3", NOON + 900, [("b", REFUSED)], project="search"))
     assert len(roots(bench)) == 2
+
+
+def test_of_many_causes_those_seen_longest_ago_are_let_go_of() -> None:
+    bench = RuleBench(subscription())
+    letters = [f"{first}{second}ary" for first in "abcdefghijklmno" for second in "abcdefghijklmn"]
+    for number, word in enumerate(letters):
+        bench.process_findings(run(word, NOON + number * 60, [("a", f"AssertionError: the {word} button is missing")]))
+    fields = bench.memory.hashes[storms_hash("C1")]
+    kept, pointers = ([name for name in fields if name.startswith(kind)] for kind in ("storm:", "cause:"))
+    assert len(roots(bench)) == len(letters) > MAX_CAUSE_MESSAGES
+    assert len(kept) == len(pointers) == MAX_CAUSE_MESSAGES + 1
 
 
 RUNS = [

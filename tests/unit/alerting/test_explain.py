@@ -43,16 +43,16 @@ def answers_of(told: Explanation) -> list[DecisionReason]:
 @pytest.mark.parametrize(
     ("filters", "finding", "answer", "why"),
     [
-        ("", failed_finding("1", NOON, "a"), DecisionReason.TOLD, "it matches"),
+        ("", failed_finding("1", NOON, "a"), DecisionReason.TOLD, "matched"),
         ("env:production", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "env is staging, wanted production"),
         ("project:other", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "project is proj_1, wanted other"),
         ("case:b", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "case is a, wanted b"),
-        ("on:error", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "it is about failed, wanted error"),
-        ("", passed_finding("1", NOON, "a"), DecisionReason.MISSED, "nothing failed in it"),
+        ("on:error", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "its event is failed, wanted error"),
+        ("", passed_finding("1", NOON, "a"), DecisionReason.MISSED, "nothing failed"),
         ("after:3/1h", failed_finding("1", NOON, "a"), DecisionReason.BELOW, "not enough failures"),
         ("quiet:11:00-13:00", failed_finding("1", NOON, "a"), DecisionReason.HELD, "quiet hours"),
-        ("", make_finding("1", NOON, outcome=Outcome.CANCELED), DecisionReason.CANCELED, "never alert"),
-        ("", make_finding("1", NOON, outcome=Outcome.RUNNING), DecisionReason.UNFINISHED, "has not ended"),
+        ("", make_finding("1", NOON, outcome=Outcome.CANCELED), DecisionReason.CANCELED, "never posted"),
+        ("", make_finding("1", NOON, outcome=Outcome.RUNNING), DecisionReason.UNFINISHED, "not finished yet"),
     ],
 )
 def test_each_answer_is_the_decisions_own(filters: str, finding: RunFinding, answer: DecisionReason, why: str) -> None:
@@ -157,17 +157,17 @@ SNOOZED = TriageRecord(
 @pytest.mark.parametrize(
     ("stand", "words"),
     [
-        (MessageStatus(), "Its message is not known any more"),
-        (MessageStatus(NotificationState.SENT), "Its message stands in this channel."),
+        (MessageStatus(), "Its alert has expired"),
+        (MessageStatus(NotificationState.SENT), "Its alert was posted in this channel."),
         (
             MessageStatus(NotificationState.SENT, link="https://x.slack.com/p1"),
-            "<https://x.slack.com/p1|Its message> stands in this",
+            "Its alert was posted in this channel. <https://x.slack.com/p1|View message>",
         ),
-        (MessageStatus(NotificationState.SENT, joined=True), "The message that it joined stands"),
-        (MessageStatus(NotificationState.SENT, storm=True), "The summary that counts it stands"),
+        (MessageStatus(NotificationState.SENT, joined=True), "The alert that it updated was posted"),
+        (MessageStatus(NotificationState.SENT, storm=True), "Its storm's summary was posted"),
         (
             MessageStatus(NotificationState.SENT, present=SNOOZED),
-            "Snoozed by Ana 1 min ago. It sleeps until <!date^1780315260^",
+            "Snoozed by Ana 1 min ago. Snoozed until <!date^1780315260^",
         ),
         (
             MessageStatus(
@@ -177,11 +177,14 @@ SNOOZED = TriageRecord(
             "by Bo 1 s ago.",
         ),
         (MessageStatus(NotificationState.SENDING), "is being sent"),
-        (MessageStatus(NotificationState.DEAD, reason="too <big>"), "given up: too &lt;big&gt;. An operator finds it"),
+        (
+            MessageStatus(NotificationState.DEAD, reason="too <big>"),
+            "delivered: too &lt;big&gt;. An operator can retry it",
+        ),
         (MessageStatus(NotificationState.DROPPED, reason="no"), "was dropped: no."),
-        (MessageStatus(NotificationState.PENDING, held="for this."), "Its message waits: for this."),
-        (MessageStatus(NotificationState.PENDING, attempts=1, held="x"), "Its message waits, tried once: x"),
-        (MessageStatus(NotificationState.PENDING, attempts=3, held="x"), "Its message waits, tried 3 times: x"),
+        (MessageStatus(NotificationState.PENDING, held="for this."), "Its alert is queued: for this."),
+        (MessageStatus(NotificationState.PENDING, attempts=1, held="x"), "Its alert is queued, tried once: x"),
+        (MessageStatus(NotificationState.PENDING, attempts=3, held="x"), "Its alert is queued, tried 3 times: x"),
     ],
 )
 def test_where_a_message_stands_is_said(stand: MessageStatus, words: str) -> None:
@@ -189,11 +192,13 @@ def test_where_a_message_stands_is_said(stand: MessageStatus, words: str) -> Non
 
 
 def test_why_a_message_waits_is_the_first_reason_that_holds_it() -> None:
-    assert "nothing is sent" in reasons.waiting_reason(parked="is_archived", paused="token_revoked", quiet=NOON)
+    assert "all messages are on hold" in reasons.waiting_reason(
+        parked="is_archived", paused="token_revoked", quiet=NOON
+    )
     assert "archived" in reasons.waiting_reason(parked="is_archived", quiet=NOON)
-    assert "Slack refuses it (odd_word)" in reasons.waiting_reason(parked="odd_word")
+    assert "Slack rejects messages (odd_word)" in reasons.waiting_reason(parked="odd_word")
     assert "quiet hours end <!date" in reasons.waiting_reason(quiet=NOON)
-    assert "one message a second" in reasons.waiting_reason()
+    assert "one message per second" in reasons.waiting_reason()
 
 
 def test_every_answer_has_a_sentence_and_those_that_lead_somewhere_a_sign_of_their_own() -> None:
@@ -211,7 +216,7 @@ def test_who_asked_for_it_is_named_and_comes_before_those_who_did_not() -> None:
         SubscriptionLine("taken", "it is told only", default=True),
     ]
     said = render_text(reasons.why_card(RUN, wishes, [], NOON))
-    assert "💤 `env:staging` (asked for by &lt;!channel&gt;): it waits <!date" in said
+    assert "💤 `env:staging` (by &lt;!channel&gt;): it waits <!date" in said
     assert "✅ `all failures`: it matches" in said
     assert "⏭️ the default channel: it is told only" in said
     assert said.index("env:staging") < said.index("env:production")
@@ -231,18 +236,18 @@ def test_the_title_says_whether_it_was_told() -> None:
             DecisionReason.UNFINISHED,
             DecisionReason.TAKEN,
         }
-        assert ("Why this channel was told of nightly" in said) is hears
-        assert ("Why this channel was not told of nightly" in said) is not hears
+        assert ("Why nightly was posted here" in said) is hears
+        assert ("Why nightly wasn't posted here" in said) is not hears
 
 
 def test_of_fifty_subscriptions_twenty_are_gone_through_and_the_rest_counted() -> None:
     wishes = [SubscriptionLine("missed", "no", f"env:{number}") for number in range(50)]
-    assert "and 30 subscriptions more that did not lead here" in render_text(reasons.why_card(RUN, wishes, [], NOON))
+    assert "and 30 subscriptions more that don't match" in render_text(reasons.why_card(RUN, wishes, [], NOON))
 
 
 @pytest.mark.parametrize(
     ("then", "words"),
-    [("watched", "looks at this run again"), ("heard", "has heard of this run"), ("expected", "It will be told")],
+    [("watched", "is watching this run"), ("heard", "knows about this run"), ("expected", "It will be posted")],
 )
 def test_what_comes_next_is_said(then: str, words: str) -> None:
     assert words in render_text(reasons.why_card(RUN, [], [], NOON, then))
@@ -252,8 +257,8 @@ def test_what_comes_next_is_said(then: str, words: str) -> None:
 def test_without_zof_it_says_what_is_remembered_and_the_request_id() -> None:
     doubt = ZofUnavailable("Zof had a <fault>.", request_id="req_7")
     said = render_text(reasons.stored_why_card("A <case>", [], [MessageStatus(NotificationState.SENT)], NOON, doubt))
-    assert "Why you see A &lt;case&gt;" in said
-    assert "has ended, or this is the channel for what no subscription takes" in said
+    assert "Why A &lt;case&gt; was posted here" in said
+    assert "was removed, or this is the default channel" in said
     assert "Zof had a &lt;fault&gt;." in said
     assert "Request ID: `req_7`" in said
     known = render_text(
@@ -261,5 +266,5 @@ def test_without_zof_it_says_what_is_remembered_and_the_request_id() -> None:
             "A", [SubscriptionLine("known", "it matches", "env:x", "Ana")], [], NOON, ZofUnavailable("No.")
         )
     )
-    assert "✅ `env:x` (asked for by Ana): it matches" in known
+    assert "✅ `env:x` (by Ana): it matches" in known
     assert "Zof returned no request id" in known

@@ -56,7 +56,7 @@ def test_a_decision_that_rests_on_a_mute_counts_only_while_that_is_as_it_was() -
     assert set(decision.expected) == {MUTES}
     assert set(decision.expected[MUTES]) == {"m1"}
     assert [reason.answer for reason in decision.reasons] == [DecisionReason.MUTED]
-    assert decision.reasons[0].reason_text == "it matches, and Ana muted env:staging until"
+    assert decision.reasons[0].reason_text == "matched, but Ana muted env:staging until"
     held = decision.changes[held_hash("m1")]
     assert set(held) == {notification.key for notification in decision.notifications}
     assert sorted(json.loads(value or "").get("after", 0) for value in held.values()) == [0, 0, 900]

@@ -597,7 +597,7 @@ def test_the_summary_is_edited_every_ten_seconds_at_most_and_closed_when_it_is_c
     for at in [*times, NOON + HOUR_SECONDS]:
         waiting = [item for item in house.told.values() if item.key.startswith("storm-close")]
         for item in (item for item in waiting if item.not_before <= at):
-            over = "is over" in render_notification(Claim(item, 1, item.happened), item.not_before).text
+            over = "Storm over" in render_notification(Claim(item, 1, item.happened), item.not_before).text
             closings.append((house.told.pop(item.key).not_before, over))
         decision = house.decide_finding(failed_finding(str(at), at, "a"))
         edits |= {

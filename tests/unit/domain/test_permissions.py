@@ -75,24 +75,24 @@ def test_whoever_may_is_not_refused_and_whoever_may_not_is_told_why(
     if said is not None:
         assert said.endswith(".")
         assert "  " not in said
-        assert ": that is for ." not in said
+        assert "Ask ." not in said
         assert not list(find_unescaped({"text": said}, {"U0ANA", "U0BEN", "S0ONCALL", "S0LEADS"}))
 
 
 @pytest.mark.parametrize(
     ("person", "needed", "says"),
     [
-        (ANA, Role.RESPONDER, "You cannot work on failures here: that is for <!subteam^S0ONCALL>. Ask one of them."),
+        (ANA, Role.RESPONDER, "You can't work on failures here. Ask <!subteam^S0ONCALL>."),
         (
             ANA,
             Role.ADMIN,
-            "You cannot see or change what belongs to other channels here: that is for admins and owners",
+            "You can't see or change what belongs to other channels here. Ask an admin or owner",
         ),
-        (ON_CALL, Role.OPERATOR, "that is for <@U0BEN>. Ask one of them. You can also do it in Zof."),
-        (Person("U0G", Membership.GUEST), Role.RESPONDER, "Guests of this workspace can look things up here, but not"),
-        (Person("U0X", Membership.EXTERNAL), Role.ADMIN, "People of other organizations can look things up here"),
-        (Person("U0U", Membership.UNKNOWN, doubt="Try again."), Role.RESPONDER, "did not say who you are. Try again."),
-        (Person("U0U", doubt="It needs a scope."), Role.RESPONDER, "did not say who you are. It needs a scope."),
+        (ON_CALL, Role.OPERATOR, "Ask <@U0BEN>. You can also do it in Zof."),
+        (Person("U0G", Membership.GUEST), Role.RESPONDER, "Guests of this workspace can't work on failures here"),
+        (Person("U0X", Membership.EXTERNAL), Role.ADMIN, "People of other organizations can't see or change"),
+        (Person("U0U", Membership.UNKNOWN, doubt="Try again."), Role.RESPONDER, "didn't say who you are. Try again."),
+        (Person("U0U", doubt="It needs a scope."), Role.RESPONDER, "didn't say who you are. It needs a scope."),
     ],
 )
 def test_a_refusal_says_who_may_and_what_to_do(person: Person, needed: Role, says: str) -> None:

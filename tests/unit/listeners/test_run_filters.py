@@ -28,14 +28,14 @@ def test_filters_are_lists_globs_and_exclusions(typed: str, meant: RunFilters) -
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        ("status:faild", "Did you mean `status:failed`? It can be `passed`"),
-        ("status:zzz", "It can be " + ", ".join(f"`{each}`" for each in STATUS_WORDS)),
-        ("status:zz*", "It can be `passed`"),
+        ("status:faild", "Did you mean `status:failed`? Use one of `passed`"),
+        ("status:zzz", "Use one of " + ", ".join(f"`{each}`" for each in STATUS_WORDS)),
+        ("status:zz*", "Use one of `passed`"),
         ("stauts:failed", "Did you mean `status:…`?"),
         ("case:login", "Filters are `status:`, `project:` and `env:`."),
         ("failed", "Filters are `status:`"),
-        ("status:", "Put one right behind the colon"),
-        ("env:-", "Put one right behind the colon"),
+        ("status:", "Put one right after the colon"),
+        ("env:-", "Put one right after the colon"),
         ('env:"QA', "Close it"),
     ],
 )

@@ -23,7 +23,7 @@ from zofbot.observability.trace_recorder import TraceRecorder, record_trace
 
 ATTEMPT = DeliveryAttempt("k", "root", "C0QA", 2, "deferred", "ratelimited", "ratelimited", 0.01234)
 STORE_DOWN = StoreUnavailable("The store does not answer.", "Wait.")
-ZOF_DOWN = ZofUnavailable("Zof could not be reached.", "Wait.")
+ZOF_DOWN = ZofUnavailable("Zof couldn't be reached.", "Wait.")
 
 
 def event_types() -> list[type]:

@@ -23,8 +23,9 @@ from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_
 from zofbot.alerting.rules import decide_batch
 from zofbot.domain.errors import ZofUnavailable
 from zofbot.domain.model import Outcome
-from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, OpenScope, PollCheckpoint
+from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
+from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.poller import SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.simulator.zof.state import ZofRecord, format_time
@@ -293,7 +294,7 @@ async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_
             assert (tick.refused, tick.requests) == (1, 1)
         assert len(zof.zof.asked) - asked == 5
         [line] = log_lines(lines, "feed not read")
-        assert "not authorized" in line["cause"]
+        assert "expired or revoked" in line["cause"]
         zof.zof.spoil = answer_well
         await zof.poll_until_settled()
         assert [line["feed"] for line in log_lines(lines, "feed read again")] == [line["feed"]]

@@ -18,6 +18,7 @@ from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.chat_api import add_reaction, post_ephemeral, post_message, update_message
 from zofbot.simulator.slack.state import SlackRefusal
 from zofbot.simulator.world import World
+from zofbot.zof.parsing import parse_result, parse_run
 
 PACKAGE = ROOT / "zofbot"
 
@@ -86,6 +87,13 @@ def test_a_run_ends_as_it_was_asked_to(world: World, what: str, status: str, bad
     assert all(
         result["status"] == "passed" or result["failure_summary"] for result in world.zof.results_of_run(run["id"])
     )
+
+
+def test_a_failed_case_comes_with_what_zof_knows_of_it(world: World) -> None:
+    [run] = run_scenario(world.zof, "failure", CHECKOUT, "staging")
+    bad = [result for result in world.zof.results_of_run(run["id"]) if result["status"] == "failed"]
+    assert {extra.label for extra in parse_run(run).extras} == {"commit", "branch", "author_email", "pull_request"}
+    assert {"screenshot", "video", "step", "tags"} <= {extra.label for extra in parse_result(bad[0]).extras}
 
 
 def test_a_case_that_is_tried_again_has_a_result_for_each_attempt(world: World) -> None:

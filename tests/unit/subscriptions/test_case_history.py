@@ -46,7 +46,7 @@ def test_the_past_says_what_the_card_says() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.text("fpr", max_size=40), st.randoms(use_true_random=False))
+@given(st.text("fpr", max_size=MAX_OUTCOMES), st.randoms(use_true_random=False))
 def test_the_order_of_reading_and_repeats_do_not_matter(letters: str, random: object) -> None:
     outcomes = list(history_of(letters).outcomes)
     shuffled = CaseHistory()
@@ -55,6 +55,15 @@ def test_the_order_of_reading_and_repeats_do_not_matter(letters: str, random: ob
     assert shuffled == history_of(letters)
     assert CaseHistory.load(shuffled.dump()) == shuffled
     assert len(shuffled.outcomes) <= MAX_OUTCOMES
+
+
+def test_a_row_of_failures_is_counted_beyond_the_outcomes_that_are_kept() -> None:
+    history = history_of("p" + "f" * 100)
+    past = CaseHistory.load(history.dump()).past_of("run_now", 101 * HOUR)
+    assert (past.row, past.since, past.seen) == (101, HOUR, MAX_OUTCOMES)
+    assert history.with_outcome(CaseOutcome(HOUR, "run_1", "f")) == history
+    passed = history.with_outcome(CaseOutcome(101 * HOUR, "run_101", "p"))
+    assert passed.past_of("run_now", 102 * HOUR).row == 1
 
 
 def test_a_failure_read_later_replaces_a_pass_in_the_same_run() -> None:

@@ -24,17 +24,17 @@ def failed_finding(title: str = "Cart total", env: str = "staging", outcome: Out
     [
         (
             "project:chekout",
-            "There is no project `chekout`; did you mean `checkout`? `project:` excluded the only failed run",
+            "No project named `chekout`; did you mean `checkout`? `project:` excluded the only failed run",
         ),
-        ("project:qa-west", 'There is no project `qa-west`; did you mean `"QA West"`?'),
+        ("project:qa-west", 'No project named `qa-west`; did you mean `"QA West"`?'),
         (
             "project:proj_2",
-            '`project:` excluded the only failed run that was read. Known are `"QA West"`, `checkout`, ',
+            '`project:` excluded the only failed run. Known: `"QA West"`, `checkout`, ',
         ),
-        ("env:prodution", "No recent run is in the environment `prodution`; did you mean `production`?"),
+        ("env:prodution", "No recent run in environment `prodution`; did you mean `production`?"),
         ("env:production", "`env:` excluded the only failed run"),
-        ("project:check* env:qa", "No recent run is in the environment `qa`. Known are `production`, `staging`."),
-        ('case:"card total"', 'No recent failure is called `"card total"`; did you mean `"Cart total"`?'),
+        ("project:check* env:qa", "No recent run in environment `qa`. Known: `production`, `staging`."),
+        ('case:"card total"', 'No recent failure named `"card total"`; did you mean `"Cart total"`?'),
         ("on:error", "`on:` excluded the only failed run"),
     ],
 )
@@ -47,14 +47,14 @@ def test_the_filter_that_excluded_everything_is_named_with_what_was_meant(typed:
 def test_a_name_that_there_is_not_is_said_though_nothing_failed() -> None:
     silence = find_excluding_filter(parse_filters("project:serch"), [], KNOWN)
     assert silence is not None
-    assert exclusion_text(silence) == "There is no project `serch`; did you mean `search`?"
+    assert exclusion_text(silence) == "No project named `serch`; did you mean `search`?"
     assert find_excluding_filter(parse_filters("project:search"), [], KNOWN) is None
 
 
 def test_without_a_list_of_projects_recent_runs_say_what_there_is() -> None:
     silence = find_excluding_filter(parse_filters("project:chekout"), [failed_finding()], KnownNames())
     assert silence is not None
-    assert "No recent run is of project `chekout`; did you mean `checkout`?" in exclusion_text(silence)
+    assert "No recent run of project `chekout`; did you mean `checkout`?" in exclusion_text(silence)
 
 
 def test_what_matches_and_is_only_held_back_is_not_explained() -> None:

@@ -47,7 +47,7 @@ def test_each_failure_is_matched_by_itself(filters: str, matching: set[str]) -> 
         ("branch:release-*", "branch is Feature/Vouchers / main, wanted release-*"),
         ("owner:ana", "owner is @cart / cart, wanted ana"),
         ("tag:nightly", "tag is slow / smoke, wanted nightly"),
-        ("case:Search tag:smoke", "tag is not known, wanted smoke"),
+        ("case:Search tag:smoke", "tag is unknown, wanted smoke"),
     ],
 )
 def test_a_mismatch_says_what_was_found(filters: str, reason: str) -> None:

@@ -35,7 +35,7 @@ def test_durations_are_written_the_same_everywhere(typed: str, seconds: int) -> 
     "after:3/1h after:2/1h", "broadcast:worse broadcast:never",
 ])  # fmt: skip
 def test_a_filter_that_can_count_once_only_is_refused_the_second_time(typed: str) -> None:
-    with pytest.raises(BadInput, match="is there twice"):
+    with pytest.raises(BadInput, match="is given twice"):
         parse_filters(typed)
 
 

@@ -102,40 +102,40 @@ def test_filters_are_understood(typed: str, understood: dict[str, Any]) -> None:
         ("projct:checkout", "Did you mean `project:`?", "project:checkout"),
         ("colour:red", "Filters are `project:`", "project:checkout"),
         ("checkout", "Did you mean `project:checkout`?", "project:checkout"),
-        ("project: checkout", "Put one right behind the colon", "project:checkout"),
-        ('case:"cart', "A quote is opened", 'case:"cart total*"'),
+        ("project: checkout", "Put one right after the colon", "project:checkout"),
+        ('case:"cart', "A quote isn't closed", 'case:"cart total*"'),
         ('case:""', "is empty", 'case:"cart total*"'),
         ("env:-", "is empty", "env:production,-staging"),
         ("env:" + "x" * 201, "longer than 200", "env:production,-staging"),
         ("env:" + ",".join("abcdefghijklmnopqrstu"), "more than 20 values", "env:production,-staging"),
         ("on:faild", "Did you mean `on:failed`?", "on:failed"),
-        ("on:zzz", "It can be `failed` or", "on:failed,error,recovered"),
+        ("on:zzz", "Use one of `failed` or", "on:failed,error,recovered"),
         ("group:cases", "Did you mean `group:case`?", "group:case"),
-        ("group:run,case", "takes one word", "group:case"),
+        ("group:run,case", "takes one value", "group:case"),
         ("after:1/1h", "2 to 100", "after:3/1h"),
         ("after:3/8d", "at most `7d`", "after:3/1h"),
-        ("after:often", "is not a count", "after:3/1h"),
-        ("mention:@ana", "choose the person", "mention:@ana"),
-        ("mention:@sphere", "choose the person", "mention:@ana"),
-        ("mention:<!channel>", "never mention a whole channel", "mention:@ana"),
-        ("mention:@here", "never mention a whole channel", "mention:@ana"),
-        ("quiet:22:00", "is not a span", "quiet:22:00-07:00,critical"),
-        ("quiet:25:00-07:00", "is not a span", "quiet:22:00-07:00,critical"),
-        ("quiet:22:70-07:00", "is not a span", "quiet:22:00-07:00,critical"),
-        ("quiet:07:00-07:00", "is not a span", "quiet:22:00-07:00,critical"),
-        ("quiet:22:00-07:00,Mars/Base", "no time zone", "quiet:22:00-07:00,critical"),
-        ("quiet:22:00-07:00,Europe", "no time zone", "quiet:22:00-07:00,critical"),
-        ("escalate:15m", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
-        ("escalate:<@U1AA>", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
-        ("escalate:8d-><@U1AA>", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        ("after:often", "isn't a count", "after:3/1h"),
+        ("mention:@ana", "pick the person", "mention:@ana"),
+        ("mention:@sphere", "pick the person", "mention:@ana"),
+        ("mention:<!channel>", "can't mention a whole channel", "mention:@ana"),
+        ("mention:@here", "can't mention a whole channel", "mention:@ana"),
+        ("quiet:22:00", "isn't a time range", "quiet:22:00-07:00,critical"),
+        ("quiet:25:00-07:00", "isn't a time range", "quiet:22:00-07:00,critical"),
+        ("quiet:22:70-07:00", "isn't a time range", "quiet:22:00-07:00,critical"),
+        ("quiet:07:00-07:00", "isn't a time range", "quiet:22:00-07:00,critical"),
+        ("quiet:22:00-07:00,Mars/Base", "Unknown time zone", "quiet:22:00-07:00,critical"),
+        ("quiet:22:00-07:00,Europe", "Unknown time zone", "quiet:22:00-07:00,critical"),
+        ("escalate:15m", "isn't a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        ("escalate:<@U1AA>", "isn't a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        ("escalate:8d-><@U1AA>", "isn't a time and a name", "escalate:15m->@oncall,45m->@leads"),
         (
             "escalate:" + ",".join(f"{n}m-><@U1AA>" for n in range(1, 7)),
             "more than 5 steps",
             "escalate:15m->@oncall,45m->@leads",
         ),
-        ("escalate:5m->@ana", "nobody Slack knows", "mention:@ana"),
-        ("reack:10s", "not a time", "reack:4h"),
-        ("reack:31d", "not a time", "reack:4h"),
+        ("escalate:5m->@ana", "isn't a person or user group", "mention:@ana"),
+        ("reack:10s", "isn't a duration", "reack:4h"),
+        ("reack:31d", "isn't a duration", "reack:4h"),
     ],
 )
 def test_a_mistake_is_named_and_gets_an_example(typed: str, says: str, example: str) -> None:
@@ -179,7 +179,7 @@ def make_finding(
         ("case:cart*", "", ""),
         ("case:tc_1", "", ""),
         ("case:login*", "case", "case is Cart total, wanted login*"),
-        ("on:error", "on", "it is about failed, wanted error"),
+        ("on:error", "on", "its event is failed, wanted error"),
     ],
 )
 def test_a_verdict_says_which_filter_missed_and_why(filters: str, field: str, why: str) -> None:
@@ -198,7 +198,7 @@ def test_a_failed_run_without_known_results_is_meant_itself() -> None:
     assert match_subscription(parse_filters(""), make_finding()).matched
     assert not match_subscription(parse_filters("on:error"), make_finding()).matched
     assert (
-        match_subscription(parse_filters("case:cart*"), make_finding()).reason_text == "case is not known, wanted cart*"
+        match_subscription(parse_filters("case:cart*"), make_finding()).reason_text == "case is unknown, wanted cart*"
     )
     unread = make_finding(make_result(outcome=Outcome.ERROR), counts=CaseCounts(failed=7))
     assert match_subscription(parse_filters("on:failed"), unread).matched
@@ -210,13 +210,10 @@ def test_a_run_that_passed_by_policy_counts_by_the_case_that_failed() -> None:
     assert finding.outcome is Outcome.PASSED
     assert (
         match_subscription(parse_filters(""), finding).reason_text
-        == "it is about passed-with-failures, wanted failed, error, recovered"
+        == "its event is passed-with-failures, wanted failed, error, recovered"
     )
     assert match_subscription(parse_filters("on:passed-with-failures"), finding).results == finding.bad
-    assert (
-        match_subscription(parse_filters(""), make_finding(outcome=Outcome.PASSED)).reason_text
-        == "nothing failed in it"
-    )
+    assert match_subscription(parse_filters(""), make_finding(outcome=Outcome.PASSED)).reason_text == "nothing failed"
 
 
 def test_what_happened_before_a_subscription_was_made_is_not_meant() -> None:
@@ -231,10 +228,10 @@ def test_a_notice_goes_to_whom_asked_for_its_kind() -> None:
     notice = PlatformEvent(EventType.AGENT, "agent_1", 1000.0, projects=("checkout",))
     assert match_subscription(parse_filters("on:agent"), notice).matched
     assert match_subscription(parse_filters("on:agent project:check*"), notice).matched
-    assert match_subscription(parse_filters("on:agent env:prod"), notice).reason_text == "env is not known, wanted prod"
+    assert match_subscription(parse_filters("on:agent env:prod"), notice).reason_text == "env is unknown, wanted prod"
     assert (
         match_subscription(parse_filters(""), notice).reason_text
-        == "it is about agent, wanted failed, error, recovered"
+        == "its event is agent, wanted failed, error, recovered"
     )
 
 

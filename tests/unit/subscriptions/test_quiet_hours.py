@@ -45,9 +45,9 @@ def test_days_and_zone_are_read_in_any_order_and_the_zone_is_always_spelled(
     [
         ("mon-sun", "All seven days"),
         ("weekdays,weekends", "All seven days"),
-        ("critical", "not a span of hours"),
-        ("22-7,12-13", "not a span of hours"),
-        ("22-7,next monday", "no time zone"),
+        ("critical", "isn't a time range"),
+        ("22-7,12-13", "isn't a time range"),
+        ("22-7,next monday", "Unknown time zone"),
     ],
 )
 def test_quiet_hours_that_mean_nothing_are_refused(typed: str, said: str) -> None:

@@ -39,7 +39,7 @@ def test_odd_names_are_written_so_that_they_are_read_as_they_are(name: str) -> N
 )
 def test_what_is_pasted_into_the_file_is_read_as_in_slack(filters: str, typed: str) -> None:
     if "West" in typed:
-        with pytest.raises(InvalidFile, match="`West` stands alone"):
+        with pytest.raises(InvalidFile, match="`West` has no filter name"):
             parse_one(filters)
         return
     assert parse_one(filters) == parse_filters(typed)

@@ -195,7 +195,7 @@ async def test_a_fault_of_the_network_is_tried_again(make: Make, fault: Exceptio
 )  # fmt: skip
 async def test_a_request_of_ours_that_cannot_be_sent_is_not_tried_again(make: Make, fault: Exception) -> None:
     zof = ScriptedZof(fault)
-    with pytest.raises(ZofRejected, match="could not be sent") as caught:
+    with pytest.raises(ZofRejected, match="couldn't be sent") as caught:
         await make(zof).get_result("res_1")
     assert len(zof.asked) == 1
     assert "ZOF_BASE_URL" in caught.value.next_step
@@ -263,7 +263,7 @@ async def test_a_wait_too_long_is_not_slept_through_but_reported(
 
 async def test_a_backoff_that_would_pass_the_deadline_is_not_slept_through(make: Make) -> None:
     zof = ScriptedZof(reply(500, X_Request_Id="req_1"))
-    with pytest.raises(ZofUnavailable, match="fault of its own") as caught:
+    with pytest.raises(ZofUnavailable, match="internal error") as caught:
         await make(zof, random=lambda: 1.0).get_result("res_1", patience=TimeBudget(0.45))
     assert len(zof.asked) == 1
     assert (caught.value.request_id, caught.value.retry_at) == ("req_1", None)
@@ -328,10 +328,10 @@ async def test_a_deadline_around_a_call_stays_the_callers_own(make: Make) -> Non
     ("answer", "said"),
     [
         (httpx.Response(200, html="<html>Sign in</html>"), "web page"),
-        (httpx.Response(200, text='{"id": "res_1"}'), "something else"),
-        (httpx.Response(200, content=b'{"id": "res_1"', headers={"content-type": "application/json"}), "not complete"),
-        (httpx.Response(200, content=b"", headers={"content-type": "application/json"}), "nothing at all"),
-        (httpx.Response(204), "nothing at all"),
+        (httpx.Response(200, text='{"id": "res_1"}'), "something other than JSON"),
+        (httpx.Response(200, content=b'{"id": "res_1"', headers={"content-type": "application/json"}), "incomplete"),
+        (httpx.Response(200, content=b"", headers={"content-type": "application/json"}), "empty response"),
+        (httpx.Response(204), "empty response"),
         (reply(200, [1]), "no object"),
         (httpx.Response(304), "HTTP 304"),
     ],
@@ -360,7 +360,7 @@ async def test_a_packed_body_is_unpacked(make: Make) -> None:
 async def test_a_body_packed_otherwise_is_unreadable(make: Make) -> None:
     for encoding in ("br", "gzip, gzip", "zstd"):
         answer = httpx.Response(200, headers={"content-encoding": encoding}, stream=Chunks(b"x", 1))
-        with pytest.raises(ZofUnreadable, match="packed"):
+        with pytest.raises(ZofUnreadable, match="decompressed"):
             await make(ScriptedZof(answer)).get_result("res_1")
 
 
@@ -822,7 +822,7 @@ async def test_a_post_may_be_answered_with_nothing_and_is_never_redirected(make:
 
 
 async def test_a_refused_deed_is_named(make: Make) -> None:
-    with pytest.raises(ZofRejected, match="not allowed to cancel run `run_1`"):
+    with pytest.raises(ZofRejected, match="may not cancel run `run_1`"):
         await make(ScriptedZof(reply(403))).post("/runs/{id}/cancel", "run_1", what="run `run_1`", deed="cancel")
 
 

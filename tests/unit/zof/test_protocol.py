@@ -200,7 +200,7 @@ def test_an_id_is_text_or_a_whole_number(raw: object, known: str) -> None:
 @pytest.mark.parametrize("raw", [None, "", True, 1.0, {}, "x" * 300])
 def test_a_missing_id_is_the_one_asked_for(raw: object) -> None:
     assert parsing.parse_result({"id": raw}, asked="res_9").id == "res_9"
-    with pytest.raises(ZofUnreadable, match="no id"):
+    with pytest.raises(ZofUnreadable, match="without an ID"):
         parsing.parse_result({"id": raw})
 
 
@@ -421,13 +421,13 @@ def test_every_refusal_is_a_sentence_for_a_person(status: int, body: bytes) -> N
     ids=str,
 )
 def test_broken_or_absurd_json_is_unreadable(body: bytes) -> None:
-    with pytest.raises(ZofUnreadable, match="not complete, valid JSON"):
+    with pytest.raises(ZofUnreadable, match="incomplete or invalid JSON"):
         protocol.parse_json(body, "application/json")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])
 def test_an_empty_success_is_unreadable(body: bytes) -> None:
-    with pytest.raises(ZofUnreadable, match="nothing at all"):
+    with pytest.raises(ZofUnreadable, match="empty response"):
         protocol.parse_json(body, "application/json")
 
 
@@ -440,7 +440,11 @@ def test_a_json_type_or_none_is_read(named: str) -> None:
 
 @pytest.mark.parametrize(
     ("named", "said"),
-    [("text/html; charset=utf-8", "web page"), ("text/plain", "something else"), ("json", "something else")],
+    [
+        ("text/html; charset=utf-8", "web page"),
+        ("text/plain", "something other than JSON"),
+        ("json", "something other than JSON"),
+    ],
 )
 def test_another_type_is_unreadable_even_with_good_json(named: str, said: str) -> None:
     with pytest.raises(ZofUnreadable, match=said):
@@ -552,11 +556,11 @@ def refusal_error(status: int, found: object = None, **headers: str) -> ZofError
 @pytest.mark.parametrize(
     ("status", "sentence", "next_step"),
     [
-        (400, "did not accept the request for result `res_1`: limit is odd (parameter `limit`).", "Change"),
-        (401, "not authorized with Zof", "renew ZOF_API_KEY"),
-        (403, "not allowed to read result `res_1`", "raise the role"),
-        (404, "Zof has no result `res_1`.", "Check the id. Old items may have expired"),
-        (409, "The state of result `res_1` does not allow this (any more): limit is odd.", "Look at it again"),
+        (400, "didn't accept the request for result `res_1`: limit is odd (parameter `limit`).", "Change"),
+        (401, "missing, expired or revoked", "renew ZOF_API_KEY"),
+        (403, "may not read result `res_1`", "a higher role"),
+        (404, "Zof has no result `res_1`.", "Check the ID. It may have expired"),
+        (409, "The state of result `res_1` doesn't allow this: limit is odd.", "Check it before"),
         (422, "(HTTP 422): limit is odd (parameter `limit`).", "Change"),
         (418, "(HTTP 418): limit is odd", "Change"),
     ],
@@ -574,9 +578,9 @@ def test_each_rejection_has_its_own_sentence(status: int, sentence: str, next_st
 @pytest.mark.parametrize(
     ("status", "sentence", "next_step"),
     [
-        (429, "busy", "Try again in 12 s."),
-        (500, "fault of its own", "Try again in 12 s. Zof's own state is shown at https://status.zof.ai."),
-        (501, "fault of its own", "status.zof.ai"),
+        (429, "rate-limiting", "Try again in 12 s."),
+        (500, "internal error", "Try again in 12 s. Zof's status: https://status.zof.ai."),
+        (501, "internal error", "status.zof.ai"),
         (408, "unavailable", "status.zof.ai"),
         (502, "unavailable", "status.zof.ai"),
         (503, "unavailable", "status.zof.ai"),

@@ -134,4 +134,4 @@ async def test_where_zof_names_no_permission_none_is_made_up() -> None:
     async for client in client_of(lambda request: httpx.Response(403, json={"error": {"message": "no"}})):
         with pytest.raises(ZofRejected) as refused:
             await anext(client.list_schedules())
-    assert refused.value.sentence == "The bot's Zof key is not allowed to read the list of schedules."
+    assert refused.value.sentence == "zofbot's Zof API key may not read the list of schedules."

@@ -43,7 +43,7 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
 
 
 def first_failing_time(memory: RuleState, place: str) -> float | None:
-    """Return since when a case of the scope fails in a row (Unix seconds), None if the last outcome of each passed."""
+    """Return when the first of the scope's failing cases failed last (Unix seconds), None if each passed last."""
     histories = map(CaseHistory.load, memory.hashes.get(history_hash(place), {}).values())
     return min((history.last_at for history in histories if history.has_failed_last), default=None)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
 from zofbot.alerting.storms.storm_messages import build_storm_edit, build_storm_reply, schedule_escalations
-from zofbot.alerting.storms.storm_record import Storm, load_storm, save_storm
+from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import idempotency_key
@@ -24,13 +24,18 @@ MIN_PLACES_LISTED = 2
 
 def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
     """Return the key of the storm that includes the alert with the key ``member``, or an empty string."""
-    return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
+    pointer = _find_pointer(draft, channel, member)
+    return pointer.storm if pointer else ""
+
+
+def _find_pointer(draft: DecisionBuilder, channel: str, member: str) -> MemberPointer | None:
+    return MemberPointer.load(draft.read_hash(storms_hash(channel)).get(f"in:{member}", ""))
 
 
 def members_of(stored: Mapping[str, str], storm: str) -> list[str]:
     """Return the keys of a storm's members, from the hash that keeps them."""
-    names = (name for name, value in sorted(stored.items()) if value.partition(" ")[2] == storm)
-    return [name.removeprefix("in:") for name in names if name.startswith("in:")]
+    pointers = {name: MemberPointer.load(value) for name, value in sorted(stored.items()) if name.startswith("in:")}
+    return [name.removeprefix("in:") for name, pointer in pointers.items() if pointer and pointer.storm == storm]
 
 
 def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, card: bool, held: float) -> Storm:
@@ -39,7 +44,7 @@ def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, car
     ``held`` is when quiet hours that delay the storm end (Unix seconds), 0 for none.
     """
     name, page = storms_hash(storm.channel), storm.members // MEMBERS_PER_PAGE
-    draft.set_field(name, f"in:{member.key}", f"{page} {storm.storm_key}")
+    draft.set_field(name, f"in:{member.key}", MemberPointer(page, storm.storm_key).dump())
     listed = (*_load_page(draft, storm.channel, storm.storm_key, page), member.model_copy(update={"causes": ()}))
     _save_page(draft, storm, page, listed, held)
     more: dict[str, Any] = {"members": storm.members + 1, "followed": storm.followed + member.followed}
@@ -53,12 +58,11 @@ def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, car
 
 def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
     """Update the storm that includes a member whose alert now has the payload ``body``. No-op outside of storms."""
-    pointer = draft.read_hash(storms_hash(channel)).get(f"in:{member}", "")
-    number, _, storm_key = pointer.partition(" ")
-    storm = load_storm(draft, channel, storm_key)
-    if storm is None:
+    pointer = _find_pointer(draft, channel, member)
+    storm = load_storm(draft, channel, pointer.storm) if pointer else None
+    if pointer is None or storm is None:
         return
-    listed = _load_page(draft, channel, storm_key, int(number))
+    listed = _load_page(draft, channel, pointer.storm, pointer.page)
     before = next((each for each in listed if each.key == member), None)
     if before is None:
         return
@@ -67,7 +71,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     failed = max(storm.failed, float(body.get("last", 0.0)))
     if after == before and failed == storm.failed:
         return
-    _save_page(draft, storm, int(number), tuple(after if each.key == member else each for each in listed), held)
+    _save_page(draft, storm, pointer.page, tuple(after if each.key == member else each for each in listed), held)
     recovered = (after.standing is AlertStatus.RECOVERED) - (before.standing is AlertStatus.RECOVERED)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))

@@ -8,6 +8,8 @@ key of the storm that all failures with that signature belong to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +31,12 @@ MAX_PLACES = 200
 
 MAX_MEMBERS = 2000
 """Members kept per channel; beyond that the oldest storms are dropped."""
+
+MAX_CACHED_STORMS = 500
+"""Parsed storms kept in memory: when one begins, all of a channel's are looked at."""
+
+MAX_CAUSE_MESSAGES = 200
+"""Messages of causes kept per channel; beyond that those whose last failure is oldest are dropped."""
 
 MAX_CAUSES_COUNTED = 10
 """Causes whose failures are counted separately."""
@@ -133,10 +141,32 @@ class Storm(BaseModel):
         )  # fmt: skip
 
 
+class MemberPointer(NamedTuple):
+    """The page on which a member of a storm is listed, and the storm's key; stored as ``PAGE KEY``."""
+
+    page: int
+    storm: str
+
+    @classmethod
+    def load(cls, text: str) -> MemberPointer | None:
+        """Parse what ``dump`` made; None for an empty text."""
+        page, _, storm = text.partition(" ")
+        return cls(int(page), storm) if storm else None
+
+    def dump(self) -> str:
+        """Format as stored."""
+        return f"{self.page} {self.storm}"
+
+
+@lru_cache(maxsize=MAX_CACHED_STORMS)
+def _parse_storm(stored: str) -> Storm:
+    return Storm.model_validate_json(stored)
+
+
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
     """Return the storm with the key ``storm``, or None if it is no longer stored."""
     stored = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
-    return Storm.model_validate_json(stored) if stored else None
+    return _parse_storm(stored) if stored else None
 
 
 def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
@@ -163,22 +193,25 @@ def load_storm_of_cause(draft: DecisionBuilder, channel: str, signature: str) ->
     return storm if storm and (storm.by_cause or find_sole_cause(storm.causes, storm.uncaused)) else None
 
 
-def storms_by_cause(draft: DecisionBuilder, channel: str) -> Iterator[Storm]:
-    """Yield a channel's messages of causes."""
-    fields = draft.read_hash(storms_hash(channel)).items()
-    stored = (value for name, value in fields if name.startswith("storm:") and '"by_cause":true' in value)
-    yield from map(Storm.model_validate_json, stored)
+def cause_messages_of_other_versions(draft: DecisionBuilder, channel: str, version: str) -> Iterator[Storm]:
+    """Yield a channel's messages of causes whose signature does not begin with ``version``."""
+    own = f'"signature":"{version}-'
+    for name, value in draft.read_hash(storms_hash(channel)).items():
+        if name.startswith("storm:") and '"by_cause":true' in value and own not in value:
+            yield _parse_storm(value)
 
 
 def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
-    """Delete storms that are over and, above ``MAX_MEMBERS``, the oldest; never the one with the key ``current``."""
+    """Delete storms that are over, and the oldest above the limits; never the one with the key ``current``."""
     fields = draft.read_hash(storms_hash(channel))
-    storms = [Storm.model_validate_json(value) for name, value in fields.items() if name.startswith("storm:")]
-    storms.sort(key=lambda storm: storm.since, reverse=True)
-    kept, members = {current}, 0
+    storms = [_parse_storm(value) for name, value in fields.items() if name.startswith("storm:")]
+    storms.sort(key=lambda storm: storm.last, reverse=True)
+    kept, members, causes = {current}, 0, 0
     for storm in storms:
         members += storm.members
-        if not _is_over(storm, draft.now) and members <= MAX_MEMBERS:
+        causes += storm.by_cause
+        fits = members <= MAX_MEMBERS and (causes <= MAX_CAUSE_MESSAGES or not storm.by_cause)
+        if fits and not _is_over(storm, draft.now):
             kept.add(storm.storm_key)
     gone = [name for name, value in fields.items() if (of := _storm_of_field(name, value)) and of not in kept]
     draft.delete_fields(storms_hash(channel), gone)
@@ -201,6 +234,7 @@ def _storm_of_field(name: str, value: str) -> str:
         case "page":
             return rest.rpartition(":")[0]
         case "in":
-            return value.partition(" ")[2]
+            pointer = MemberPointer.load(value)
+            return pointer.storm if pointer else ""
         case _:
             return ""

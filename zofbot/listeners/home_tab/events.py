@@ -67,7 +67,7 @@ async def _open_edit_form(
     if channel not in (
         await context.people.joined_channels(await context.people.load_person(requester.user), [channel]) or ()
     ):
-        error = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
+        error = BadInput("You aren't in that channel, according to Slack.", "Reload this tab.")
         reply: Message | None = error_handling.error_reply(error)
     else:
         reply = await form.open_form(context, replace(requester, channel=channel), identifier)
@@ -92,6 +92,6 @@ async def _retry_dead_letter(context: ListenerContext, requester: Requester, key
         request=requester.request,
     )  # fmt: skip
     if not before or not await context.outbox.retry(key, act.model_dump_json()):
-        raise BadInput("That is not given up any more.", "Somebody was faster, or it was sent meanwhile.")
+        raise BadInput("Nothing to retry.", "It was already retried or sent.")
     log.info("dead letter retried", key=key, by=requester.user)
     return request_replies.retried_reply()

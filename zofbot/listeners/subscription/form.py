@@ -15,7 +15,7 @@ from zofbot.listeners import error_handling, menu_options
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.subscription import commands
+from zofbot.listeners.subscription import commands, notes, saving
 from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.inbound import form_values, parse_private_metadata
 from zofbot.slack.views import preview
@@ -70,7 +70,7 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
     """Open the form for a new or an existing subscription; returns an error reply if that fails, else None."""
     try:
         person = await require_role(
-            context, requester, Role.RESPONDER, commands.CHANGE_ATTEMPT if identifier else commands.SUBSCRIBE_ATTEMPT
+            context, requester, Role.RESPONDER, saving.CHANGE_ATTEMPT if identifier else saving.SUBSCRIBE_ATTEMPT
         )
         start = await commands.find_subscription(context, requester, identifier) if identifier else Subscription()
         form = SubscriptionFormState(
@@ -112,11 +112,11 @@ async def _parse_submission(
     """Parse the form, resolving names to ids, in the person's time zone. Raises StoreUnavailable."""
     state = form_values(view)
     ids = (
-        await commands.known_ids(context, parse_private_metadata(SubscriptionFormState, view).channel)
+        await saving.known_ids(context, parse_private_metadata(SubscriptionFormState, view).channel)
         if form_parser.names_somebody(state)
         else {}
     )
-    return form_parser.parse_form(state, ids, await commands.zone_name(context, requester))
+    return form_parser.parse_form(state, ids, await saving.zone_name(context, requester))
 
 
 async def _update_preview(context: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
@@ -133,7 +133,7 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
     except ZofbotError as error:
         said = error_handling.field_error(error)
     except Exception as error:
-        said = f"Something went wrong inside zofbot. Reference: {error_handling.log_unexpected(error)}"
+        said = f"Something went wrong in zofbot. Reference: {error_handling.log_unexpected(error)}"
     return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: said}}
 
 
@@ -147,8 +147,8 @@ async def _save_submission(
     form = parse_private_metadata(SubscriptionFormState, view)
     requester = replace(requester, channel=form.channel, response_url=form.url, thread=form.thread)
     # Derived from the form, so that a repeated submission does not create a second subscription.
-    identifier = form.id or commands.request_hash(str(view.get("id") or ""))
-    saved = await commands.save_subscription(context, requester, wanted, identifier, edits=bool(form.id))
+    identifier = form.id or notes.request_hash(str(view.get("id") or ""))
+    saved = await saving.save_subscription(context, requester, wanted, identifier, edits=bool(form.id))
     if not form.url or context.clock.time() - form.at > RESPONSE_URL_SECONDS:
         return {"response_action": "update", "view": modal.saved_modal(saved.message)}
     context.background_tasks.start(_send_saved_reply(context, requester, saved, replaces=bool(form.id)))
@@ -156,8 +156,8 @@ async def _save_submission(
 
 
 async def _send_saved_reply(
-    context: ListenerContext, requester: Requester, saved: commands.SavedSubscription, *, replaces: bool
+    context: ListenerContext, requester: Requester, saved: saving.SavedSubscription, *, replaces: bool
 ) -> None:
     """Send the private reply, replacing the message whose button opened the form, if any; then the preview."""
     await context.send_reply(requester, saved.message, replace=replaces)
-    await commands.send_preview(context, requester, saved)
+    await saving.send_preview(context, requester, saved)

@@ -49,8 +49,8 @@ def with_snooze(request: ActionRequest, words: str, person: Person, key: str) ->
     if not counted and typed != triage_modals.FAILS_MORE_CHOICE:
         return request.model_copy(update={"until": parse_wake_time(typed, request.at, person.zone)})
     if key.startswith("run:"):
-        raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
-                       "Say a time, or `until it passes`.", example="until it passes")  # fmt: skip
+        raise BadInput("A run fails only once, so it can't be snoozed by failure count.",
+                       "Give a time, or `until it passes`.", example="until it passes")  # fmt: skip
     return request.model_copy(update={"more": int(counted[1] or 1) if counted else triage_modals.SNOOZE_FAILURE_COUNT})
 
 
@@ -61,10 +61,10 @@ def describe_wake(request: ActionRequest, words: str, person: Person, key: str) 
     except BadInput as error:
         return f"⚠️ {error.sentence} For example: `{error.example}`"
     if snoozed.until is not None:
-        return f"⏰ Wakes {describe_time(snoozed.until, request.at, person.zone)}, in your time zone."
+        return f"⏰ Ends {describe_time(snoozed.until, request.at, person.zone)}, in your time zone."
     if snoozed.more:
-        return f"⏰ Wakes when it has failed {'once more' if snoozed.more == 1 else f'{snoozed.more} more times'}."
-    return "⏰ Sleeps until it passes, and wakes if it fails again after that."
+        return f"⏰ Ends when it fails {'once more' if snoozed.more == 1 else f'{snoozed.more} more times'}."
+    return "⏰ Ends when it passes. Alerts again if it fails after that."
 
 
 class WakePreviews:

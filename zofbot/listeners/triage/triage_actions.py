@@ -94,7 +94,7 @@ async def with_assignee(context: ListenerContext, request: ActionRequest, user: 
         return request.model_copy(update={"act": Action.ACKNOWLEDGE})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
-        raise BadInput(f"You cannot assign this failure to {chosen.name or user}, who may not work on failures here.",
+        raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.",
                        "Choose a full member of this workspace.")  # fmt: skip
     return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
@@ -103,10 +103,10 @@ def with_resolution(context: ListenerContext, request: ActionRequest, reason: st
     """Set the reason and note of a resolution. Raises BadInput if the reason is unknown or a required note missing."""
     if reason not in RESOLUTION_REASONS:
         raise BadInput(
-            "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
+            "A reason is missing.", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
         )
     if context.settings.zofbot_resolve_note and not note.strip():
-        raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
+        raise BadInput("A note is required.", "Say briefly what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
 

@@ -103,7 +103,7 @@ async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
     """Refuse a click that only a forged request can cause. Raises BadInput."""
     if about is not None:
         check_channel(about.key, channel)
-    raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
+    raise BadInput("This button no longer works.", "Use the buttons on the alert.")
 
 
 async def _show_run(context: ListenerContext, requester: Requester, about: FailureRef) -> Message:

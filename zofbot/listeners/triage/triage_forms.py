@@ -76,10 +76,10 @@ async def open_triage_form(context: ListenerContext, requester: Requester, about
         await context.send_reply(requester, triage_replies.unknown_alert_reply(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=requester.user)
-        step = "Press the button again, or type it in the alert's thread."
+        step = "Click the button again, or type it in the alert's thread."
         await context.send_reply(
             requester,
-            error_handling.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act])),
+            error_handling.error_reply(BadInput("Slack couldn't open the form.", step, example=_TYPED_EXAMPLES[act])),
         )
     except ZofbotError as error:
         await context.send_reply(requester, error_handling.error_reply(error))

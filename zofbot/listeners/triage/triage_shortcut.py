@@ -61,7 +61,7 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
         await context.send_reply(
-            requester, error_handling.error_reply(BadInput("Slack did not open the form.", "Choose it again."))
+            requester, error_handling.error_reply(BadInput("Slack couldn't open the form.", "Try again."))
         )
     except ZofbotError as error:
         await context.send_reply(requester, error_handling.error_reply(error))
@@ -79,7 +79,7 @@ async def _find_failure(context: ListenerContext, requester: Requester, message:
     root = str(message.get("thread_ts") or message.get("ts") or "")
     key = alert_key_of(shown.key, requester.channel) if shown else await alert_key_at(context, requester.channel, root)
     if not key:
-        raise BadInput("This message is not about a failure.", "Choose it on an alert, or on a reply to one.")
+        raise BadInput("This message isn't an alert.", "Use the shortcut on an alert or its replies.")
     return await load_failure(context, requester, FailureRef(key, ""))
 
 
@@ -99,7 +99,7 @@ async def _submit_choice(context: ListenerContext, requester: Requester, view: M
         )
         check_channel(form_state.key, form_state.channel)
         if chosen not in HUMAN_ACTIONS:
-            raise BadInput("Nothing is chosen.", "Choose what to do.")
+            raise BadInput("No action selected.", "Select an action.")
         act, about = Action(chosen), FailureRef(form_state.key, form_state.version)
         there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
         if act not in triage_actions.FORM_ACTIONS:

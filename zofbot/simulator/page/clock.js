@@ -7,8 +7,8 @@ const STEPS = [
   ["1m", "+1 min", () => 60],
   ["15m", "+15 min", () => 900],
   ["1h", "+1 hour", () => 3600],
-  ["night", "Until tonight, 23:00", (now, tz) => secondsUntil("23:00", now, tz)],
-  ["morning", "Until tomorrow, 9:00", (now, tz) => unixOf(`${wallOf(now + DAY, tz).slice(0, 10)}T09:00`, tz) - now],
+  ["night", "Until tonight at 11 PM", (now, tz) => secondsUntil("23:00", now, tz)],
+  ["morning", "Until tomorrow at 9 AM", (now, tz) => unixOf(`${wallOf(now + DAY, tz).slice(0, 10)}T09:00`, tz) - now],
 ];
 
 /** Seconds until the clock shows `wall` next, today or tomorrow. */

@@ -3,9 +3,9 @@ import { h, whileBusy } from "./dom.js";
 
 const NAMES = { zof: "Zof", slack: "Slack" };
 const TIMES = [
-  [1, "1"],
-  [3, "3"],
-  [null, "always"],
+  [1, "1 call"],
+  [3, "3 calls"],
+  [null, "Until cleared"],
 ];
 
 export class FaultControls {
@@ -34,7 +34,7 @@ export class FaultControls {
     this.health.classList.toggle("active", active.length > 0);
     this.health.replaceChildren(
       h("div", {}, active.length ? active.map((line) => h("div", {}, line)) : "No faults: Zof and Slack respond normally."),
-      this.#clearButton(),
+      ...(active.length ? [this.#clearButton()] : []),
     );
   }
 
@@ -143,7 +143,7 @@ export class FaultControls {
           type: "radio",
           name: `times-${side}`,
           checked: this.#times[side] === times,
-          data: { testid: `times-${side}-${label}`, field: `times-${side}-${label}` },
+          data: { testid: `times-${side}-${times ?? "always"}`, field: `times-${side}-${times}` },
           onchange: () => this.#setDuration(side, times),
         }),
         h("span", {}, label),
@@ -151,9 +151,8 @@ export class FaultControls {
     return h(
       "div",
       { class: "times", role: "group", "aria-label": `For how many ${NAMES[side]} calls` },
-      h("span", { class: "faint" }, "For the next"),
+      h("span", { class: "faint" }, "For"),
       h("span", { class: "segments" }, TIMES.map(option)),
-      h("span", { class: "faint" }, "calls"),
     );
   }
 

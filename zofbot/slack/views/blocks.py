@@ -62,9 +62,9 @@ class Message:
 
     def plain_version(self, reference: str = "") -> Message:
         """Return a fallback for a message whose blocks Slack rejects: three lines without blocks."""
-        where = f"with the reference {reference}" if reference else "in the log"
+        where = f", reference {reference}" if reference else ""
         return Message(
-            f"{clip_text(self.text, 2000)}\n_Slack refused the full card._\n_An operator finds the reason {where}._"
+            f"{clip_text(self.text, 2000)}\n_Slack rejected the full card._\n_The reason is in the log{where}._"
         )
 
 

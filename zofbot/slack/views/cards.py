@@ -41,7 +41,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
     buttons = button_row(
         link_button("Open in Zof", "zof_open", links.result_url(result)),
         link_button("Logs", "zof_logs", logs),
-        lookup_button("Show run", "zof_run", result.run_id, "Show the run of this result"),
+        lookup_button("View run", "zof_run", result.run_id, "View the run of this result"),
         lookup_button(
             "Share to channel", "zof_share", result.id if share else None, "Share this result to the channel"
         ),
@@ -56,6 +56,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
             f"Run {text.inline_code(result.run_id)}" if result.run_id else "",
             f"Case {text.inline_code(result.case_id)}" if result.case_id and result.case_id != result.title else "",
             text.escape_line(result.severity or "", 80),
+            "In quarantine in Zof" if result.quarantined else "",
             f"{result.attempt} attempts" if result.attempt and result.attempt > 1 else "",
             *_run_facts(result),
             f"Logs {text.inline_code(result.logs, 500)}" if result.logs and not logs else "",
@@ -80,7 +81,7 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
             {"id": run.id} if is_valid_id(run.id) else None,
             link_button("Open in Zof", "zof_open", links.run_url(run)),
         ),
-        *([context_block("Zof listed more failed cases than were read here.")] if more else []),
+        *([context_block("Zof has more failed cases than shown here.")] if more else []),
         meta_block(f"Run {text.inline_code(run.id)}", _schedule_text(run), *_run_facts(run)),
     ]
     sentence = format_one_line(run, look) + (f" · {counts}" if counts else "")
@@ -107,5 +108,5 @@ def _schedule_text(run: Run) -> str:
 def _case_row(result: Result) -> Block:
     return section_block(
         case_line(CaseSummary.from_result(result)),
-        lookup_button("Details", "zof_result", result.id, "Show this result"),
+        lookup_button("View details", "zof_result", result.id, "View this result"),
     )

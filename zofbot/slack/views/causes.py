@@ -100,7 +100,7 @@ def cause_card(history: CauseHistory, now: float) -> Message:
             *failure_blocks(row.example),
             section_block(
                 " · ".join(filter(None, facts)),
-                lookup_button("Details", "zof_result", row.example.id, "Show one of these results"),
+                lookup_button("View details", "zof_result", row.example.id, "View one of these results"),
             ),
             *(section_block(line) for line in past),
             *(section_block(failure_row_text(alert, now)) for alert in history.alerts[:MAX_ALERTS_SHOWN]),

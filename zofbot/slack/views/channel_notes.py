@@ -23,17 +23,17 @@ def channel_note(body: NotePayload) -> Message:
     return Message(shown, [context_block(shown)])
 
 
-DEFAULT_CHANNEL_NOTE = "This is the default channel, which gets the failures that no subscription takes."
+DEFAULT_CHANNEL_NOTE = "This is the default channel for failures that match no subscription."
 """Explanation for admins, because nobody has subscribed the default channel."""
 
 ALERT_REMOVED_NOTE = (
-    "An alert was removed from this channel, posted once more, and removed again. zofbot will not post it again. "
-    "If an app removes messages automatically, ask its admin to allow messages from zofbot."
+    "An alert in this channel was deleted, posted again, and deleted again. zofbot won't post it again. "
+    "If an app deletes messages automatically, ask its admin to allow messages from zofbot."
 )
 """Sent to the people responsible for a channel when an alert was deleted twice."""
 
 
 def blocked_channel_note(reason: str) -> str:
     """Return the note to the people responsible for a channel that Slack refuses for ``reason``."""
-    what, fix = EXPLANATIONS.get(reason, (f"Slack refuses it ({reason}).", "An admin of the workspace can say why."))
-    return f"Alerts for this channel wait: {what} {fix} What waits is sent once it is mended."
+    what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({reason}).", "Ask a workspace admin why."))
+    return f"Alerts for this channel are on hold: {what} {fix} Queued alerts will be sent once this is fixed."

@@ -105,8 +105,8 @@ def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]
     """Return the buttons *Details*, *Show run* and *Open in Zof*, those that have a target."""
     result = Result(id=case.id, run_id=run_id or None, url=case.url or None)
     return button_row(
-        lookup_button("Details", "zof_result", case.id, "Show this result"),
-        lookup_button("Show run", "zof_run", run_id, "Show the run of this result"),
+        lookup_button("View details", "zof_result", case.id, "View this result"),
+        lookup_button("View run", "zof_run", run_id, "View the run of this result"),
         link_button("Open in Zof", "zof_open", links.result_url(result)),
     )
 
@@ -114,7 +114,7 @@ def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]
 def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
     """Return the buttons *Show run* and *Open in Zof*, those that have a target."""
     return button_row(
-        lookup_button("Show run", "zof_run", place.id, "Show this run"),
+        lookup_button("View run", "zof_run", place.id, "View this run"),
         link_button("Open in Zof", "zof_open", links.run_url(as_run(place))),
     )
 

@@ -31,7 +31,7 @@ class ChartMessage(Message):
         return self.instead or super().plain_version(reference)
 
 
-PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."
+PREVIEW_NOTE = "Preview of the next digest. Only you see this."
 """Shown above a preview, which the channel does not get."""
 
 
@@ -43,9 +43,9 @@ def digest_message(body: DigestPayload, above: str = "") -> Message:
     below = [
         *_cause_blocks(body),
         *_case_list("Most failing", body.failing, _failing_text),
-        *_case_list("Flaky candidates, which failed and then passed", body.flaky, _flaky_text),
+        *_case_list("Possibly flaky (failed, then passed)", body.flaky, _flaky_text),
         *_case_list("Slowest", body.slowest, _slow_text),
-        context_block(*_digest_notes(body), *([] if above else [f"`{SLASH_COMMAND} digest off` ends it."])),
+        context_block(*_digest_notes(body), *([] if above else [f"`{SLASH_COMMAND} digest off` stops it."])),
     ]
     bare = Message(sentence, [*top, *_sparkline_blocks(body), *below])
     chart = _chart_block(body)
@@ -54,12 +54,12 @@ def digest_message(body: DigestPayload, above: str = "") -> Message:
 
 def _runs_text(body: DigestPayload) -> str:
     if body.pass_rate is None:
-        return "no run has ended" if body.runs else "no runs"
+        return "no finished runs" if body.runs else "no runs"
     return f"{count_noun(body.runs, 'run')}, {format_percent(body.pass_rate)} passed"
 
 
 def _open_text(body: DigestPayload) -> str:
-    return f"{count_noun(body.open, 'failure')} open" if body.open else "nothing is open"
+    return f"{count_noun(body.open, 'failure')} open" if body.open else "no open failures"
 
 
 def _digest_fields(body: DigestPayload) -> list[tuple[str, str]]:
@@ -74,10 +74,10 @@ def _digest_fields(body: DigestPayload) -> list[tuple[str, str]]:
     return [
         ("Runs", f"{body.runs}: {parts}" if parts else str(body.runs)),
         ("Pass rate", format_percent(body.pass_rate) if body.pass_rate is not None else ""),
-        ("Results", f"{body.results}, {body.bad} of them failed" if body.results else ""),
+        ("Results", f"{body.results}, {body.bad} failed" if body.results else ""),
         ("Open here", f"{body.open}{age}{asleep}"),
-        ("Half acknowledged within", _duration_text(body.answered)),
-        ("Half over within", _duration_text(body.ended)),
+        ("Median time to acknowledge", _duration_text(body.answered)),
+        ("Median time to close", _duration_text(body.ended)),
     ]
 
 
@@ -148,7 +148,7 @@ def _cause_text(cause: CaseCount) -> str:
 
 def _case_name(case: CaseCount) -> str:
     where = f" ({text.escape_line(case.where, 120)})" if case.where else ""
-    return f"{text.escape_line(case.title, 120) or 'a case without a name'}{where}"
+    return f"{text.escape_line(case.title, 120) or 'unnamed case'}{where}"
 
 
 def _failing_text(case: CaseCount) -> str:
@@ -166,15 +166,13 @@ def _slow_text(case: CaseCount) -> str:
 def _digest_notes(body: DigestPayload) -> list[str]:
     notes = [
         f"{format_moment(body.since)} to {format_moment(body.until)}, "
-        + ("what this channel's subscriptions mean." if body.narrowed else "all that Zof ran.")
+        + ("scope: this channel's subscriptions." if body.narrowed else "scope: all runs.")
     ]
     if body.back is not None:
-        notes.append(
-            f"✂️ Zof lists more than was read here: what was listed since {format_moment(body.back)} is counted."
-        )
+        notes.append(f"✂️ Incomplete: only runs since {format_moment(body.back)} are counted.")
     if body.trouble:
         asked = f"Request ID: {text.inline_code(body.request_id)}" if body.request_id else "Zof returned no request id."
-        notes.append(f"⚠️ Not all could be read from Zof. {text.escape_mrkdwn(body.trouble, 300)} {asked}")
+        notes.append(f"⚠️ Incomplete. {text.escape_mrkdwn(body.trouble, 300)} {asked}")
     return notes
 
 
@@ -184,32 +182,30 @@ def _digest_notes(body: DigestPayload) -> list[str]:
 def setting_text(regular: DigestSetting | None, due: float) -> str:
     """Describe the channel's digest schedule (mrkdwn); ``due`` (Unix seconds) is the next digest."""
     if regular is None:
-        begins = f"`{SLASH_COMMAND} digest daily 09:00` or `{SLASH_COMMAND} digest weekly mon 09:00` begins."
-        return f"This channel gets no digest. {begins}"
+        begins = f"`{SLASH_COMMAND} digest daily 09:00` or `{SLASH_COMMAND} digest weekly mon 09:00` starts one."
+        return f"No digest in this channel. {begins}"
     by = f", set by {text.escape_line(regular.by_name, 80)}" if regular.by_name else ""
     zone = text.escape_line(regular.rhythm.zone, 60)
-    return f"This channel gets a digest *{format_schedule(regular.rhythm)}* ({zone}){by}. {_next_text(due)}"
+    return f"This channel's digest: *{format_schedule(regular.rhythm)}* ({zone}){by}. {_next_text(due)}"
 
 
 def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Message:
     """Reply to the person who set the schedule."""
-    sentence = (
-        f"This channel gets a digest {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
-    )
+    sentence = f"Digest scheduled {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
     small = [context_block(caution)] if caution else []
     return Message(sentence, [section_block(f"✅ *{sentence}*\n{_next_text(due)}"), *small])
 
 
 def digest_ended_reply() -> Message:
     """Reply to the person who switched the digest off."""
-    sentence = "This channel gets no digest any more."
+    sentence = "Digest stopped."
     return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
 def setting_reply(sentence: str) -> Message:
     """Reply with the setting; a preview follows."""
-    return Message(sentence, [section_block(sentence), context_block("⏳ A preview of what it would say now follows.")])
+    return Message(sentence, [section_block(sentence), context_block("⏳ A preview follows.")])
 
 
 def _next_text(due: float) -> str:
-    return f"The next one comes {format_moment(due)}."
+    return f"Next: {format_moment(due)}."

@@ -20,11 +20,8 @@ MAX_ROWS = 10
 def muted(mute: Mute, hint: str = "") -> Message:
     """Reply to the person who muted something; ``hint`` (mrkdwn) says if it matches no project."""
     sentence = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
-    after = (
-        f"Nothing that matches is posted here until {format_moment(mute.until)}; "
-        "then a summary says what failed meanwhile."
-    )
-    ends = f"`{SLASH_COMMAND} unmute` ends it earlier."
+    after = f"Matching alerts are paused until {format_moment(mute.until)}, then summed up in one message."
+    ends = f"`{SLASH_COMMAND} unmute` ends it early."
     return Message(
         f"{sentence}. {after}",
         [
@@ -37,14 +34,14 @@ def muted(mute: Mute, hint: str = "") -> Message:
 
 def done_before() -> Message:
     """Reply to a repeated request whose effect has changed since."""
-    sentence = f"That was done before. `{SLASH_COMMAND} subscriptions` shows what is muted now."
+    sentence = f"Already done. `{SLASH_COMMAND} subscriptions` lists current mutes."
     return Message(sentence, [section_block(f"🔕 {sentence}")])
 
 
 def unmuted(ended: Sequence[Mute]) -> Message:
     """Reply to the person who ended mutes."""
-    sentence = "No longer muted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
-    after = "If something failed meanwhile, a summary follows in the channel."
+    sentence = "Unmuted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
+    after = "If anything failed in the meantime, a summary follows here."
     return Message(f"{sentence}. {after}", [section_block(f"🔔 {sentence}\n{after}")])
 
 

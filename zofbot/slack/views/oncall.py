@@ -24,16 +24,16 @@ MAX_HANDOVER_ROWS = 15
 
 LAST_ACTION_WORDS = {
     Action.ACKNOWLEDGE: "acknowledged",
-    Action.UNACKNOWLEDGE: "released",
+    Action.UNACKNOWLEDGE: "unacknowledged",
     Action.CONFIRM: "confirmed",
     Action.ASSIGN: "assigned",
     Action.SNOOZE: "snoozed",
-    Action.WAKE: "woken",
+    Action.WAKE: "unsnoozed",
     Action.ESCALATE: "escalated",
     Action.RESOLVE: "resolved",
     Action.REOPEN: "reopened",
     Action.RELAPSE: "failing again",
-    Action.LAPSE: "unanswered",
+    Action.LAPSE: "acknowledgement expired",
     Action.UNDO: "undone",
     Action.RECOVER: "recovered",
 }
@@ -74,9 +74,9 @@ class OnCallStep:
 
 
 NOTHING_OPEN_TEXTS = {
-    "": "Nothing is open in this channel.",
-    "mine": "Nothing is yours: no open failure is assigned to you or acknowledged by you.",
-    "all": "Nothing is open in any channel that may be shown here.",
+    "": "No open failures in this channel.",
+    "mine": "No open failures are assigned to you or acknowledged by you.",
+    "all": "No open failures in any channel you can see.",
 }
 
 
@@ -92,10 +92,10 @@ def open_failures_card(
             sentence,
             [
                 section_block(f"🌤️ {sentence}{also}"),
-                context_block(f"`{SLASH_COMMAND} subscriptions` says what is told here."),
+                context_block(f"`{SLASH_COMMAND} subscriptions` lists what is posted here."),
             ],
         )
-    what = {"": "open in this channel", "mine": "yours", "all": "open in all channels"}[scope]
+    what = {"": "in this channel", "mine": "assigned to you", "all": "in all channels"}[scope]
     title = f"{count_noun(total, 'failure')} {what}"
     listed = [section_block(failure_row_text(row, now)) for row in rows]
     notes = [context_block("Oldest first." + (f" {_hidden_note(hidden)}" if hidden else ""))]
@@ -104,9 +104,7 @@ def open_failures_card(
 
 
 def _hidden_note(hidden: int) -> str:
-    return (
-        f"{count_noun(hidden, 'failure')} in channels you cannot see {'is' if hidden == 1 else 'are'} not shown here."
-    )
+    return f"{count_noun(hidden, 'failure')} in channels you can't see not shown."
 
 
 def failure_row_text(failure: FailureRow, now: float) -> str:
@@ -120,7 +118,7 @@ def failure_row_text(failure: FailureRow, now: float) -> str:
     where = [text.escape_line(failure.body.run.project, 60), text.escape_line(failure.body.run.environment, 60)]
     place = f"<#{failure.channel}>" if failure.channel.isalnum() else ""
     age = f"open {text.describe_duration(max(now - (failure.body.opened or present.opened or now), 1))}"
-    owner = person_name(present.owner.name) if present.owner.id else "nobody has it"
+    owner = person_name(present.owner.name) if present.owner.id else "unassigned"
     storm = "🌩️ in a storm" if failure.storm else ""
     parts = [part for part in (*where, place, age, owner, _last_action(present, now), storm) if part]
     return f"{emoji} *{shown}*\n{' · '.join(parts)}"
@@ -137,19 +135,19 @@ def _last_action(present: TriageRecord, now: float) -> str:
 def on_call_card(callers: Sequence[OnCallStep]) -> Message:
     """Render whom this channel's escalations would mention now."""
     if not callers:
-        sentence = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
+        sentence = "No escalation policy: none of this channel's subscriptions has an `escalate:`."
         return Message(
             sentence,
             [section_block(f"💡 {sentence}\nFor example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`")],
         )
     lines = [_step_line(caller) for caller in callers]
-    sentence = "Who would be called now, while nobody acknowledges"
+    sentence = "Escalation policy: mentioned until someone acknowledges"
     return Message(
         sentence,
         [
             section_block(f"*{sentence}*"),
             *paragraph_blocks(lines),
-            context_block("Only you see this: nobody is called by it."),
+            context_block("Only you see this. Nobody is notified."),
         ],
     )
 
@@ -166,9 +164,9 @@ def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str
         return f"<@{identifier}>"
     known = members.get(identifier)
     if known is None:
-        return f"<!subteam^{identifier}> (Slack does not say who is in it)"
+        return f"<!subteam^{identifier}> (members unknown)"
     more = f" and {known.count - len(known.names)} more" if known.count > len(known.names) else ""
-    return f"<!subteam^{identifier}> ({', '.join(map(person_name, known.names)) or 'nobody is in it'}{more})"
+    return f"<!subteam^{identifier}> ({', '.join(map(person_name, known.names)) or 'no members'}{more})"
 
 
 def handover_card(report: ShiftReport, by: str) -> Message:
@@ -185,20 +183,21 @@ def handover_card(report: ShiftReport, by: str) -> Message:
         *_summary_section("Snoozed", report.snoozed, _snoozed_line),
         *_summary_section("Resolved", report.resolved, _resolved_line),
     ]
-    speeds = (("acknowledged", report.answered), ("over", report.ended))
-    pace = [f"{what} in {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
-    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people_line(report.deeds)]
-    asked = f"{person_name(by)} asked for it, since {format_moment(report.since)}."
+    speeds = (("acknowledge", report.answered), ("close", report.ended))
+    pace = [f"{what}: {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
+    facts = [f"Median time to {' and '.join(pace)}." if pace else "", _people_line(report.deeds)]
+    asked = f"Requested by {person_name(by)}, since {format_moment(report.since)}."
     small = context_block(" ".join(fact for fact in (*facts, asked) if fact))
     return Message(title, [section_block(f"📌 *{title}*"), *paragraph_blocks(parts), small])
 
 
 def handover_reply(link: str, ago: float) -> Message:
     """Reply to the person who requested a handover; ``link`` may be empty."""
-    sentence = "The handover is posted in this channel"
+    sentence = "Handover posted"
     shown = f"<{link}|{sentence}>" if link else sentence
     return Message(
-        f"{sentence}.", [section_block(f"📌 {shown}."), context_block(f"Since {text.describe_duration(ago)} ago.")]
+        f"{sentence}.",
+        [section_block(f"📌 {shown}."), context_block(f"Covers the last {text.describe_duration(ago)}.")],
     )
 
 
@@ -210,7 +209,7 @@ def _summary_section(
 
 
 def _open_line(summary: FailureSummary) -> str:
-    owner = person_name(summary.present.owner.name) if summary.present.owner.id else "nobody has it"
+    owner = person_name(summary.present.owner.name) if summary.present.owner.id else "unassigned"
     return f"{text.escape_line(summary.title, 150)} · since {format_moment(summary.began)} · {owner}"
 
 
@@ -227,6 +226,6 @@ def _resolved_line(summary: FailureSummary) -> str:
 
 def _people_line(actions: Sequence[tuple[str, int]]) -> str:
     worked = ", ".join(
-        f"{person_name(person)} ({count_noun(number, 'act')})" for person, number in actions[:MAX_HANDOVER_ROWS]
+        f"{person_name(person)} ({count_noun(number, 'action')})" for person, number in actions[:MAX_HANDOVER_ROWS]
     )
-    return f"At work: {worked}." if worked else ""
+    return f"Active: {worked}." if worked else ""

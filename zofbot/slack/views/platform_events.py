@@ -13,14 +13,14 @@ PLATFORM_EVENT_LABELS = {
     "gate": ("🚧", "Release gate blocked"),
     "agent": ("🔌", "Agent offline"),
     "integration": ("🔗", "Integration error"),
-    "plan": ("📝", "Remediation plan waits for approval"),
+    "plan": ("📝", "Remediation plan needs approval"),
 }
 """Emoji and label of Zof's platform events."""
 
 
 def platform_event_message(body: PlatformEventPayload, context: RenderContext) -> Message:
     """Render one of Zof's platform events."""
-    emoji, words = PLATFORM_EVENT_LABELS.get(body.event, ("📣", "News from Zof"))
+    emoji, words = PLATFORM_EVENT_LABELS.get(body.event, ("📣", "Event in Zof"))
     facts = [text.escape_line(part, 100) for part in (body.project, body.environment)]
     sentence = " · ".join([words, *(fact for fact in facts if fact)])
     detail = f"\n{text.escape_mrkdwn(body.said, 600)}" if body.said else ""

@@ -17,37 +17,35 @@ PREVIEW_DAYS = 7
 MAX_NAMES_SHOWN = 5
 """Maximum names in one sentence."""
 
-PROJECTS_FORBIDDEN_NOTE = (
-    "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
-)
+PROJECTS_FORBIDDEN_NOTE = "Only recent runs were compared: zofbot's Zof API key lacks `projects:read`."
 """Added to a sentence about projects."""
 
 UNKNOWN_VALUE_LEADS = {
-    "project": "No recent run is of project",
-    "env": "No recent run is in the environment",
-    "case": "No recent failure is called",
-    "branch": "No recent failure is of the branch",
-    "tag": "No recent failure has the tag",
-    "owner": "No recent failure belongs to",
+    "project": "No recent run of project",
+    "env": "No recent run in environment",
+    "case": "No recent failure named",
+    "branch": "No recent failure on branch",
+    "tag": "No recent failure with tag",
+    "owner": "No recent failure owned by",
 }
 """For each filter, the beginning of a sentence about a value that nothing matches."""
 
 
 SHARED_CHANNEL_NOTE = (
-    "🌐 People of another organization read this channel: it sees names and outcomes, not what failures say, unless an "
-    "operator sets `ZOFBOT_SHARED_DETAILS`."
+    "🌐 This channel is shared with another organization: alerts show names and outcomes, no failure details, unless "
+    "an operator sets `ZOFBOT_SHARED_DETAILS`."
 )
 """Shown to people who subscribe a shared channel."""
 
 UNKNOWN_READERS_NOTE = (
-    "🌐 Slack does not say right now who can read this channel: until it does, alerts here leave out what failures say."
+    "🌐 Slack can't say right now who can read this channel. Until then, alerts here show no failure details."
 )
 """Shown to people who subscribe a channel whose readers are unknown."""
 
 
 def pending_text() -> str:
     """Return the text shown while the preview is being computed."""
-    return f"⏳ Looking what this would have posted over the last {PREVIEW_DAYS} days…"
+    return f"⏳ Checking the last {PREVIEW_DAYS} days…"
 
 
 def preview_text(seen: PreviewResult) -> str:
@@ -55,16 +53,14 @@ def preview_text(seen: PreviewResult) -> str:
     least = "at least " if seen.partial else ""
     posted = f"{least}*{_count_noun(seen.messages, 'message')}*" if seen.messages else "nothing"
     if seen.partial and not seen.messages:
-        posted = "nothing of what was read"
+        posted = "nothing so far"
     replies = _count_noun(seen.replies, "reply", "replies")
     more = [
         f", {least}{seen.worst} on the worst day ({seen.day:%A, %d %B})" if seen.day and seen.messages > 1 else "",
         f", and {least}{replies} in threads" if seen.replies else "",
         ".",
-        " Zof lists more than was read here." if seen.partial else "",
-        " What Zof sends of gates, agents, integrations and plans is not listed there, so it is not counted."
-        if seen.unlisted
-        else "",
+        " Incomplete: Zof has more runs." if seen.partial else "",
+        " Events of gates, agents, integrations and plans aren't counted." if seen.unlisted else "",
         f"\n{seen.silence}" if seen.silence else "",
     ]
     return f"📈 Over the last {PREVIEW_DAYS} days this would have posted {posted}{''.join(more)}"
@@ -72,16 +68,14 @@ def preview_text(seen: PreviewResult) -> str:
 
 def exclusion_text(silence: ExcludingFilter) -> str:
     """Explain which filter excluded everything, and suggest other values (mrkdwn); empty if nothing failed at all."""
-    failures = (
-        "the only failed run that was" if silence.failures == 1 else f"all {silence.failures} failed runs that were"
-    )
-    all_of_it = f"`{silence.name}:` excluded {failures} read." if silence.failures else ""
+    failures = "the only failed run" if silence.failures == 1 else f"all {silence.failures} failed runs"
+    all_of_it = f"`{silence.name}:` excluded {failures}." if silence.failures else ""
     if not silence.unknown:
-        known = f" Known are {_format_patterns(silence.known)}." if silence.known and all_of_it else ""
+        known = f" Known: {_format_patterns(silence.known)}." if silence.known and all_of_it else ""
         return f"{all_of_it}{known}"
-    lead = "There is no project" if silence.listed else UNKNOWN_VALUE_LEADS[silence.name]
+    lead = "No project named" if silence.listed else UNKNOWN_VALUE_LEADS[silence.name]
     step = f"; did you mean {_format_patterns(silence.near, ' or ')}?" if silence.near else "."
-    known = f" Known are {_format_patterns(silence.known)}." if silence.known and not silence.near else ""
+    known = f" Known: {_format_patterns(silence.known)}." if silence.known and not silence.near else ""
     return f"{lead} {_format_patterns(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
 
 
@@ -96,12 +90,12 @@ def preview_error_text(error: ZofError, reference: str = "") -> str:
     asked = text.inline_code(error.request_id) if error.request_id else ""
     request = f"Request ID: {asked}" if asked else "Zof returned no request id."
     request += f" Reference: {text.inline_code(reference)}" if reference else ""
-    return f"No preview could be made: {text.escape_mrkdwn(error.sentence, 600)} {request}"
+    return f"No preview: {text.escape_mrkdwn(error.sentence, 600)} {request}"
 
 
 def unexpected_error_text(reference: str) -> str:
     """Report an internal error instead of a preview; the log has ``reference`` (mrkdwn)."""
-    return f"No preview could be made: something went wrong inside zofbot. Reference: {text.inline_code(reference)}"
+    return f"No preview: something went wrong in zofbot. Reference: {text.inline_code(reference)}"
 
 
 def _count_noun(number: int, one: str, many: str = "") -> str:

@@ -97,11 +97,11 @@ def _lateness_text(payload: Payload, context: RenderContext) -> str:
     if notification.kind is NotificationKind.EDIT or now - notification.happened < LATE_AFTER_SECONDS:
         return ""
     age = text.describe_duration(now - notification.happened)
-    ago = f"Happened {age} ago ({format_moment(notification.happened)}), told late"
+    late = f"Delivered late: happened {age} ago ({format_moment(notification.happened)})"
     held = notification.not_before - notification.happened >= LATE_AFTER_SECONDS / 2
     if held and notification.not_before > claim.committed:
-        return f"{ago}: quiet hours or a mute held it back."
+        return f"{late}, held by quiet hours or a mute."
     waited = now - claim.committed
     if claim.committed - notification.happened >= waited:
-        return f"{ago}: zofbot heard of it only {text.describe_duration(max(0.0, waited))} ago."
-    return f"{ago}: Slack did not take it sooner."
+        return f"{late}, zofbot learned about it {text.describe_duration(max(0.0, waited))} ago."
+    return f"{late}, Slack didn't accept it earlier."

@@ -58,13 +58,13 @@ def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     title = f"Latest runs ({filters})" if filters else "Latest runs"
     shown = runs[start : start + ROWS_PER_PAGE]
     if not runs:
-        sentence = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
+        sentence = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "No runs in Zof yet."
         return Message(sentence, [section_block(sentence)])
     blocks = [
         header_block(text.clean_literal(title, 150)),
         *(_list_row(run) for run in shown),
         *page_controls(PageWindow(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
-        *([context_block("Zof has more runs than were read here; a filter narrows the list.")] if partial else []),
+        *([context_block("Zof has more runs. Add filters to narrow the list.")] if partial else []),
     ]
     return Message(f"{text.escape_mrkdwn(title, 200)}: {len(runs)}", blocks)
 
@@ -82,5 +82,5 @@ def _list_row(run: Run) -> Block:
     )
     return section_block(
         f"{title}\n{' · '.join(fact for fact in facts if fact)}",
-        lookup_button("Open", "zof_run", run.id, "Show this run"),
+        lookup_button("View run", "zof_run", run.id, "View this run"),
     )

@@ -18,7 +18,7 @@ from zofbot.slack.views.components import with_footer
 from zofbot.slack.views.platform_events import PLATFORM_EVENT_LABELS
 from zofbot.subscriptions import EventType, Grouping, Subscription
 
-TEST_NOTICE = "This is a test; nothing failed."
+TEST_NOTICE = "Test alert. Nothing failed."
 _OUTCOME_BY_EVENT = {
     EventType.FAILED: Outcome.FAILED,
     EventType.ERROR: Outcome.ERROR,
@@ -31,7 +31,7 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
     outcome = _example_outcome(subscription.on)
     place = RunSummary(
         id="test",
-        title="A run that never was",
+        title="Sample run (test alert)",
         outcome=outcome,
         project=_example_name(subscription.project, "checkout"),
         environment=_example_name(subscription.env, "production"),
@@ -43,7 +43,7 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
     )
     failure = Outcome.ERROR if outcome is Outcome.ERROR else Outcome.FAILED
     case = CaseSummary(
-        id="test", title=_example_name(subscription.case, "A case that never was"), outcome=failure, why=TEST_NOTICE
+        id="test", title=_example_name(subscription.case, "Sample case (test alert)"), outcome=failure, why=TEST_NOTICE
     )
     alert: Payload = RunAlertPayload(run=place, bad=1, top=(case,))
     if not {*_OUTCOME_BY_EVENT} & set(subscription.on) and set(PLATFORM_EVENT_LABELS) & set(subscription.on):
@@ -69,9 +69,9 @@ def _example_outcome(on: Sequence[EventType]) -> Outcome:
 
 def mark_as_test(like: Message, body: AlertTestPayload) -> Message:
     """Mark an alert's message as a test, and remove its buttons."""
-    asked = text.escape_line(body.by, 80) or "Somebody"
-    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(body.mentions)}")
-    sentence = f"Test: {TEST_NOTICE} {asked} asked for it."
+    asked = text.escape_line(body.by, 80) or "Someone"
+    mark = section_block(f"🧪 *{TEST_NOTICE}* Requested by {asked}.{_mentions_text(body.mentions)}")
+    sentence = f"Test: {TEST_NOTICE} Requested by {asked}."
     return with_footer(
         replace(like, text=sentence, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),
         context_block(f"🧪 {TEST_NOTICE}"),
@@ -81,7 +81,9 @@ def mark_as_test(like: Message, body: AlertTestPayload) -> Message:
 def _mentions_text(count: int) -> str:
     """Say how many people and groups a real alert would mention."""
     return (
-        f" A real one would mention {count} {'person or group' if count == 1 else 'people or groups'}." if count else ""
+        f" A real alert would mention {count} {'person or group' if count == 1 else 'people or groups'}."
+        if count
+        else ""
     )
 
 

@@ -20,12 +20,12 @@ LINES_PER_BLOCK = 15
 
 KIND_HEADINGS = {"request": "Slack request", "delivery": "Delivery of a", "poll": "Poll of", "webhook": "Webhook"}
 
-RETENTION_NOTE = "Traces are kept for 7 days, and the oldest go first where there are very many."
+RETENTION_NOTE = "Traces are kept for 7 days, or less if there are very many."
 
 
 def trace_card(name: str, found: Sequence[Trace]) -> Message:
     """Render the traces of one id, oldest first."""
-    sentence = f"What became of {text.escape_mrkdwn(name, 200)}"
+    sentence = f"Trace of {text.escape_mrkdwn(name, 200)}"
     each = max(MAX_LINES // max(len(found), 1), 5)
     blocks = [block for item in found for block in _trace_blocks(item, each)]
     return Message(sentence, [*blocks, context_block(f"Found by {text.inline_code(name, 320)}. {RETENTION_NOTE}")])
@@ -33,10 +33,10 @@ def trace_card(name: str, found: Sequence[Trace]) -> Message:
 
 def unknown_trace_reply(name: str) -> Message:
     """Reply that there is no trace, with possible reasons and what to do."""
-    sentence = f"There is no trace of {text.inline_code(name, 320)}."
+    sentence = f"No trace of {text.inline_code(name, 320)}."
     why = (
-        "It may be mistyped, too old, still under way, or of another zofbot (another `ZOFBOT_NAMESPACE`). Copy it from "
-        "the error itself and try again, or look for it in the log."
+        "It may be mistyped, too old, still in progress, or from another bot (another `ZOFBOT_NAMESPACE`). Copy it "
+        "from the error and try again, or search the log."
     )
     return Message(f"{sentence} {why}", [section_block(f"🔍 *{sentence}*\n{why}"), context_block(RETENTION_NOTE)])
 
@@ -69,7 +69,7 @@ def step_line(step: TraceStep) -> str:
 
 
 def _omission_line(count: int) -> str:
-    return f"  … {count} {'step is' if count == 1 else 'steps are'} left out here"
+    return f"  … {count} {'step' if count == 1 else 'steps'} omitted"
 
 
 def _trace_blocks(trace: Trace, most: int) -> list[Block]:
@@ -78,7 +78,7 @@ def _trace_blocks(trace: Trace, most: int) -> list[Block]:
     when = f"{text.format_local_time(utc_datetime(trace.at))} · {text.inline_code(trace.reference)}"
     shown = [
         text.clip_text(text.clean_literal(line, MAX_LINE_CHARS), MAX_LINE_CHARS) for line in step_lines(trace, most)
-    ] or ["(no step was taken)"]
+    ] or ["(no steps)"]
     parts = [shown[at : at + LINES_PER_BLOCK] for at in range(0, len(shown), LINES_PER_BLOCK)]
     title = section_block(f"*{text.escape_line(trace_heading(trace), 150)}*{who}{where}\n{when}")
     return [title, *(preformatted_block("\n".join(part)) for part in parts)]

@@ -35,9 +35,9 @@ MAX_SUBSCRIPTIONS_SHOWN = 20
 """Maximum subscriptions listed."""
 
 NEXT_STEP_NOTES = {
-    "heard": "zofbot has heard of this run and reads it as soon as Zof lets it.",
-    "watched": "zofbot looks at this run again until it has ended.",
-    "expected": "It will be told once zofbot has read it: by a webhook at once, or when it polls.",
+    "heard": "zofbot knows about this run and will read it as soon as Zof responds.",
+    "watched": "zofbot is watching this run until it finishes.",
+    "expected": "It will be posted once zofbot has read it, at the next webhook or poll.",
 }
 
 
@@ -81,47 +81,47 @@ def why_card(
     run: Run, decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], now: float, then: str = ""
 ) -> Message:
     """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
-    title = f"Why this channel {_told_text(decisions, statuses)} of {text.escape_line(run.title or run.id, 120)}"
+    title = f"Why {text.escape_line(run.title or run.id, 120)} {_posted_text(decisions, statuses)}"
     lines = [*_subscription_lines(decisions), *(_message_line(status, now) for status in statuses)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
     top = section_block(f"*{title}*\n{format_one_line(run)}")
     return Message(title, [top, *paragraph_blocks(lines), *notes, context_block(text.inline_code(run.id))])
 
 
-def _told_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus]) -> str:
+def _posted_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus]) -> str:
     """Say whether the channel was notified, or has yet to be."""
     if not any(decision.answer in TOLD_DECISIONS for decision in decisions):
-        return "was not told"
+        return "wasn't posted here"
     waits = statuses and all(status.state is NotificationState.PENDING for status in statuses)
-    return "has not been told yet" if waits else "was told"
+    return "hasn't been posted here yet" if waits else "was posted here"
 
 
 def stored_why_card(
     title: str, decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], now: float, doubt: ZofError
 ) -> Message:
     """Render what zofbot has stored, when Zof could not be read (``doubt``)."""
-    sentence = f"Why you see {text.escape_line(title, 150)}"
+    sentence = f"Why {text.escape_line(title, 150)} was posted here"
     asked = _subscription_lines(decisions) if decisions else [
-        "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
+        "Its subscription was removed, or this is the default channel."
     ]  # fmt: skip
     lines = [f"*{sentence}*", *asked, *(_message_line(status, now) for status in statuses)]
-    small = f"This is what zofbot remembers, for Zof was asked in vain: {text.escape_mrkdwn(doubt.sentence, 600)}"
+    small = f"From zofbot's records, because Zof did not answer: {text.escape_mrkdwn(doubt.sentence, 600)}"
     return Message(sentence, [*paragraph_blocks(lines), context_block(small, request_id_line(doubt, code=True))])
 
 
 def _subscription_lines(decisions: Sequence[SubscriptionLine]) -> list[str]:
     """Return a line per subscription, those that led to a message first."""
     if not decisions:
-        return [f"This channel has no subscription. For example: `{SLASH_COMMAND} subscribe project:…`"]
+        return [f"No subscriptions in this channel. For example: `{SLASH_COMMAND} subscribe project:…`"]
     ordered = sorted(decisions, key=lambda wish: wish.answer not in DECISION_EMOJI)
     left = len(ordered) - MAX_SUBSCRIPTIONS_SHOWN
-    more = [f"and {count_noun(left, 'subscription')} more that did not lead here"] if left > 0 else []
+    more = [f"and {count_noun(left, 'subscription')} more that don't match"] if left > 0 else []
     return [*map(_subscription_line, ordered[:MAX_SUBSCRIPTIONS_SHOWN]), *more]
 
 
 def _subscription_line(decision: SubscriptionLine) -> str:
     named = "the default channel" if decision.default else text.inline_code(decision.typed or "all failures", 300)
-    by = f" (asked for by {person_name(decision.by)})" if decision.by else ""
+    by = f" (by {person_name(decision.by)})" if decision.by else ""
     ends = f" {format_moment(decision.until)}" if decision.until else ""
     return f"{DECISION_EMOJI.get(decision.answer, '⏭️')} {named}{by}: {text.escape_line(decision.why, 500)}{ends}"
 
@@ -129,10 +129,10 @@ def _subscription_line(decision: SubscriptionLine) -> str:
 def _message_name(status: MessageStatus) -> str:
     if status.cause:
         where = f"{count_noun(status.cause.failures, 'failure')} in {count_noun(status.cause.members, 'place')}"
-        return f"The message of its cause ({where})"
+        return f"The alert for its cause ({where})"
     if status.storm:
-        return "The summary that counts it"
-    return "The message that it joined" if status.joined else "Its message"
+        return "Its storm's summary"
+    return "The alert that it updated" if status.joined else "Its alert"
 
 
 def _message_line(status: MessageStatus, now: float) -> str:
@@ -140,44 +140,44 @@ def _message_line(status: MessageStatus, now: float) -> str:
     reason = text.escape_line(status.reason, 300)
     match status.state:
         case None:
-            return f"📌 {its} is not known any more: zofbot forgets what has not changed for 30 days."
+            return f"📌 {its} has expired: alerts are kept for 30 days after their last change."
         case NotificationState.SENT:
-            shown = f"<{status.link}|{its}>" if status.link else its
-            return f"📌 {shown} stands in this channel. {_triage_text(status.present, now)}".strip()
+            view = f" <{status.link}|View message>" if status.link else ""
+            return f"📌 {its} was posted in this channel.{view} {_triage_text(status.present, now)}".strip()
         case NotificationState.SENDING:
-            return f"📌 {its} is being sent just now."
+            return f"📌 {its} is being sent."
         case NotificationState.DEAD:
-            return f"📌 {its} was given up: {reason}. An operator finds it by `zofbot outbox`."
+            return f"📌 {its} couldn't be delivered: {reason}. An operator can retry it with `zofbot outbox`."
         case NotificationState.DROPPED if status.unposted:
-            return f"📌 {its} was left out: It recovered before its channel was to be told, so a summary says it."
+            return f"📌 {its} wasn't posted separately: it recovered during quiet hours, so it's only in the summary."
         case NotificationState.DROPPED:
             return f"📌 {its} was dropped: {reason}."
         case _:
             tried = "once" if status.attempts == 1 else f"{status.attempts} times"
-            return f"📌 {its} waits{f', tried {tried}' if status.attempts else ''}: {status.held}"
+            return f"📌 {its} is queued{f', tried {tried}' if status.attempts else ''}: {status.held}"
 
 
 def _triage_text(present: TriageRecord | None, now: float) -> str:
     """Describe the failure's triage: the last action and the end of a snooze."""
     if present is None:
         return ""
-    asleep = f" It sleeps {snooze_end_text(present.until, present.more)}." if present.state is Stage.SNOOZED else ""
+    asleep = f" Snoozed {snooze_end_text(present.until, present.more)}." if present.state is Stage.SNOOZED else ""
     return f"{last_action_text(present, now)}.{asleep}"
 
 
 def waiting_reason(*, parked: str = "", paused: str = "", muted: float = 0.0, quiet: float = 0.0) -> str:
     """Explain why a message waits: outbox paused, channel parked, mute, quiet hours, or Slack's rate limit."""
     if paused:
-        return f"nothing is sent, and everything waits. {_refusal_text(paused)}"
+        return f"all messages are on hold. {_refusal_text(paused)}"
     if parked:
         return _refusal_text(parked)
     if muted:
         return f"it is muted until {format_moment(muted)}."
     if quiet:
         return f"quiet hours end {format_moment(quiet)}."
-    return "Slack takes about one message a second of a channel."
+    return "Slack allows about one message per second and channel."
 
 
 def _refusal_text(reason: str) -> str:
-    what, fix = EXPLANATIONS.get(reason, (f"Slack refuses it ({text.escape_line(reason, 80)}).", ""))
+    what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({text.escape_line(reason, 80)}).", ""))
     return f"{what} {fix}".strip()

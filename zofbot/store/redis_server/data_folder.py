@@ -50,7 +50,7 @@ def socket_path(folder: Path) -> Path:
         directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.lstat()
         if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
-            raise SettingsError([f"{directory} belongs to somebody else: set ZOFBOT_DATA_DIR to a shorter path."])
+            raise SettingsError([f"{directory} belongs to another user: set ZOFBOT_DATA_DIR to a shorter path."])
         _make_private(directory)
     _check_entry(private / SOCKET_FILE)
     return private / SOCKET_FILE
@@ -86,7 +86,7 @@ def _make_private(folder: Path) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(0, "Not a directory")
     if status.st_uid != os.getuid():
-        raise _unusable_error(f"{folder} belongs to somebody else")
+        raise _unusable_error(f"{folder} belongs to another user")
     if not stat.S_IMODE(status.st_mode) & 0o077:
         return
     if any(folder.iterdir()):
@@ -103,4 +103,4 @@ def _check_entry(path: Path) -> None:
     except FileNotFoundError:
         return
     if status.st_uid != os.getuid() or stat.S_ISLNK(status.st_mode):
-        raise _unusable_error(f"{path} is a symbolic link or belongs to somebody else")
+        raise _unusable_error(f"{path} is a symbolic link or belongs to another user")

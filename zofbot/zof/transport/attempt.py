@@ -68,7 +68,7 @@ class ZofTransport:
             raise _unreachable_error(error) from error
         except (httpx.HTTPError, httpx.InvalidURL):
             # Not chained: httpx quotes invalid headers, and one holds the key.
-            raise ZofRejected("The request could not be sent to Zof.", _OPERATOR_FIX) from None
+            raise ZofRejected("The request couldn't be sent to Zof.", _OPERATOR_FIX) from None
 
     async def _follow_redirects(self, call: CallState) -> object:
         request = call.request
@@ -82,7 +82,7 @@ class ZofTransport:
                 if (location := redirect_location(reply)) is None:
                     return await self._read_reply(call, reply)
                 url = redirect_target(request, url, location)
-        raise ZofUnreadable("Zof sends the request on and on.", "An operator must check ZOF_BASE_URL.")
+        raise ZofUnreadable("Zof redirects in a loop.", "An operator must check ZOF_BASE_URL.")
 
     async def _read_headers(self, call: CallState, reply: httpx.Response) -> None:
         call.status = reply.status_code
@@ -119,5 +119,5 @@ def _unreachable_error(error: httpx.TransportError) -> ZofUnavailable:
     if isinstance(error, httpx.TimeoutException):
         return ZofUnavailable("Zof did not answer in time.", "Try again in a minute.")
     if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return ZofUnavailable("The certificate at Zof's address is not trusted.", _OPERATOR_FIX)
-    return ZofUnavailable("Zof could not be reached.", "Try again in a minute.")
+        return ZofUnavailable("Zof's TLS certificate isn't trusted.", _OPERATOR_FIX)
+    return ZofUnavailable("Zof couldn't be reached.", "Try again in a minute.")

@@ -82,7 +82,7 @@ def redirect_target(request: ZofRequest, origin: httpx.URL, location: str) -> ht
     if request.method == "GET" and is_same_origin and not target.userinfo:
         return target
     raise ZofUnreadable(
-        "Zof's address sends the request elsewhere, and the bot does not follow with its key.",
+        "Zof's address redirects elsewhere. zofbot doesn't follow, to protect its API key.",
         "An operator must check ZOF_BASE_URL.",
     )
 

@@ -20,9 +20,11 @@ async def read_body(reply: httpx.Response) -> bytes:
             body.add_chunk(chunk)
         return body.read_whole()
     except BodyTooLarge:
-        raise ZofUnreadable("Zof's answer is larger than 5 MiB and was cut off.", "Ask for less at once.") from None
+        raise ZofUnreadable(
+            "Zof's response is larger than 5 MiB.", "Contact an admin: this can't be fixed in Slack."
+        ) from None
     except BadEncoding as error:
-        raise ZofUnreadable("Zof's answer is packed in a way that cannot be undone.", TRY_AGAIN_HINT) from error
+        raise ZofUnreadable("Zof's response couldn't be decompressed.", TRY_AGAIN_HINT) from error
 
 
 async def read_error_body(reply: httpx.Response) -> bytes:

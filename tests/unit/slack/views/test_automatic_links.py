@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,6 +135,11 @@ def check_both(message: Message) -> None:
 def test_a_card_of_a_result_links_only_what_is_allowed(result: Result) -> None:
     check_both(cards.result_card(result, ALLOWED, share=True, by=result.title or ""))
     only_allowed_links({"attachments": [unfurl_card(result)]})
+
+
+@pytest.mark.parametrize("typed", ["a:`https://a.example/b`", "`https://a.example/b:`c:", ":wave:`https://a.example`"])
+def test_code_that_loses_its_marks_makes_no_emoji_with_what_is_beside_it(typed: str) -> None:
+    assert find_emoji(text.break_links(text.escape_mrkdwn(typed))) == []
 
 
 @given(RUNS, st.lists(RESULTS, max_size=2), TEXT)

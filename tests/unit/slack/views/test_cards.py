@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zofbot.domain.command_parser import parse_command
 from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import BadInput, ZofRejected, ZofUnavailable
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
@@ -19,6 +20,7 @@ from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import cards, outcomes, run_list
 from zofbot.slack.views.blocks import Block, Message, context_block
 from zofbot.slack.views.replies import error_replies, help_replies, request_replies, share_replies
+from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES
 
 LINKS = ZofLinks("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
 NO_LINKS = ZofLinks()
@@ -90,7 +92,7 @@ def test_a_full_card_says_everything() -> None:
     for part in (
         "❌ Failed: Guest checkout totals are right (checkout, staging)", "`run_1001`", "`tc_7`", "1 min 42 s",
         "critical", "expected 3\\n  to equal 4", "`res_4821`", "https://app.zof.ai/results/res_4821",
-        "https://logs.zof.ai/x", "Share to channel", "Show run",
+        "https://logs.zof.ai/x", "Share to channel", "View run",
         "<!date^1780301700^finished ",
     ):  # fmt: skip
         assert part in said, part
@@ -146,7 +148,7 @@ def test_fifty_three_failures_are_paged() -> None:
     assert "Show 10 more" in first
     last = render_accepted(cards.run_card(run, bad, NO_LINKS, start=50))
     assert "51 to 53 of 53" in last
-    assert "Show" not in last.replace("Show this result", "")
+    assert "Show" not in last.replace("View this result", "")
     assert "Back" in last
 
 
@@ -178,7 +180,7 @@ def test_totals_are_numbers_worst_first(counts: CaseCounts, said: str) -> None:
 )
 def test_a_title_says_its_place_once(title: str, project: str, environment: str, shown: str) -> None:
     assert outcomes.format_title(title, project, environment) == shown
-    assert (project[:50] in outcomes.format_long_place(project, environment)) is (len(project) > 24)
+    assert (project[:50] in outcomes.format_long_place(project, environment)) is (len(project) > 24 or not project)
 
 
 @pytest.mark.parametrize(
@@ -205,12 +207,36 @@ def test_an_error_ends_with_the_request_id() -> None:
     assert payload["text"] == "Zof is busy. Try again in 42 s. Request ID: req_1"
 
 
-def test_wrong_input_gets_an_example_to_copy() -> None:
-    said = render_accepted(
-        error_replies.error_reply(BadInput("Which result?", "Copy an id.", example="/zof result res_1"))
-    )
+def test_wrong_input_gets_an_example_to_copy_and_no_ids() -> None:
+    error = BadInput("Which result?", "Copy an id.", example="/zof result res_1")
+    said = render_accepted(error_replies.error_reply(error, "ref_0123456789"))
     assert "`/zof result res_1`" in said
-    assert "no request id" in said
+    assert "request id" not in said.lower()
+    assert "ref_" not in said
+
+
+def test_a_mistyped_command_gets_one_line() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_command("resutl res_4821")
+    assert error_replies.error_reply(caught.value, "ref_0123456789").text == (
+        "Unknown command `resutl`. Did you mean `/zof result res_4821`?"
+    )
+
+
+def test_help_fits_a_screen_and_names_each_command_once() -> None:
+    lines = [line for block in help_replies.all_commands_help().blocks if block["type"] == "section"
+             for line in block["text"]["text"].splitlines()]  # fmt: skip
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 110
+    named = [line.split()[1].strip("`") for line in lines if line.startswith("`")]
+    assert sorted(named) == sorted(set(VERBS) - {"help"})
+
+
+def test_help_explains_each_filter_with_an_example() -> None:
+    said = render_accepted(help_replies.command_help(VERBS["subscribe"]))
+    assert list(help_replies.FILTER_EXPLANATIONS) == list(FILTER_EXAMPLES)
+    for name in FILTER_EXAMPLES:
+        assert f"`{name}:" in said, name
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ def test_every_payload_has_one_renderer_and_a_tag_of_its_own() -> None:
     [
         ({"card": "line", "said": "a & b", "channel": "C0QA"}, "<#C0QA>: a &amp; b"),
         ({"card": "line", "said": "hello"}, "hello"),
-        ({"card": "digest", "runs": 2, "passed": 1, "failed": 1}, "Daily digest: 2 runs, 50 % passed"),
+        ({"card": "digest", "runs": 2, "passed": 1, "failed": 1}, "Daily digest: 2 runs, 50% passed"),
         (
             {"card": "catchup", "since": 1.0, "failures": [{"title": "Cart", "at": 2.0}]},
-            "Quiet hours are over: 1 failure (1 still open)",
+            "Quiet hours ended: 1 failure (1 still open)",
         ),
-        ({"card": "trial", "alert": {"card": "run", "run": {"id": "test"}}, "by": "Ana"}, "Ana asked for it"),
-        ({"card": "trial", "alert": {"card": "hologram"}, "by": "Ana"}, "Ana asked for it"),
+        ({"card": "trial", "alert": {"card": "run", "run": {"id": "test"}}, "by": "Ana"}, "Requested by Ana"),
+        ({"card": "trial", "alert": {"card": "hologram"}, "by": "Ana"}, "Requested by Ana"),
     ],
 )
 def test_what_is_drawn_from_its_record_alone_never_says_that_it_is_late(stored: dict[str, Any], said: str) -> None:
@@ -37,4 +37,4 @@ def test_what_is_drawn_from_its_record_alone_never_says_that_it_is_late(stored: 
     assert said in message.text
     assert payloads.dump_payload(payloads.load_payload(stored)) == stored
     if stored["card"] != "trial":
-        assert "told late" not in str(render_notification(Claim(note, 1, 1.0), 1e6).message_fields())
+        assert "Delivered late" not in str(render_notification(Claim(note, 1, 1.0), 1e6).message_fields())

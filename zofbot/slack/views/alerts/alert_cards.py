@@ -54,8 +54,8 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     below = [
         *paragraph_blocks(
             [_format_numbers(numbers), _outcome_explanation(context.present, run.outcome)],
-            lookup_button("Details", "zof_result", single, "Show this result")
-            or lookup_button("Show run", "zof_run", body.run.id, "Show this run"),
+            lookup_button("View details", "zof_result", single, "View this result")
+            or lookup_button("View run", "zof_run", body.run.id, "View this run"),
         ),
         *paragraph_blocks(failure_lines(body)),
         *paragraph_blocks([standings_text(body.standings, body.quarantined), *history_lines(body, context.present)]),
@@ -91,7 +91,7 @@ def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     below = [
         *paragraph_blocks(
             [_format_numbers(numbers), _outcome_explanation(context.present, case.outcome)],
-            lookup_button("Details", "zof_result", case.id, "Show this result"),
+            lookup_button("View details", "zof_result", case.id, "View this result"),
         ),
         *failure_blocks(case),
         *paragraph_blocks([case_past_text(case), *history_lines(body, context.present)]),
@@ -150,8 +150,8 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> str:
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderContext) -> list[Block]:
     """Return notes about a storm that covers this alert, and about omitted mentions."""
     notes = [
-        "🌩️ Part of a storm: what is done on its summary applies to this alert, too." if context.storm else "",
-        "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
+        "🌩️ Part of a storm. Actions on the storm's summary apply here too." if context.storm else "",
+        "No mention here: the same people were already mentioned twice this minute." if body.unmentioned else "",
     ]
     return [context_block(note) for note in notes if note]
 
@@ -178,7 +178,7 @@ def _past_resolution(body: FailurePayload, present: TriageRecord) -> str:
     why = f": {RESOLUTION_REASONS[before.reason]}" if before.reason in RESOLUTION_REASONS else ""
     note = f"\n> {text.escape_line(before.note, 500)}" if before.note else ""
     at = format_moment(before.at, " ")
-    return f"🔁 *Failing again* after {person_name(before.by)} had resolved it{at}{why}{note}"
+    return f"🔁 *Failing again* after {person_name(before.by)} resolved it{at}{why}{note}"
 
 
 def _run_facts(place: RunSummary, *, last: float | None = None) -> list[str]:

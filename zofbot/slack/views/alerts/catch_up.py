@@ -36,10 +36,12 @@ def catch_up_message(body: CatchUpPayload) -> Message:
         title: [failure for failure in body.failures if failure.state in states] for title, states in GROUPS.items()
     }
     counts = ", ".join(f"{len(found)} {title.lower()}" for title, found in groups.items() if found)
-    over = "A mute is over" if body.muted else "Quiet hours are over"
+    over = "Mute ended" if body.muted else "Quiet hours ended"
     sentence = f"{over}: {count_noun(len(body.failures), 'failure')} ({counts})"
     lists = [block for title, found in groups.items() if found for block in paragraph_blocks(_listed(title, found))]
-    follows = "Open failures follow, unless they were posted before." if groups["Still open"] else "Nothing is open."
+    follows = (
+        "Open failures are posted below, unless they already were." if groups["Still open"] else "Nothing is open."
+    )
     return Message(
         sentence,
         [

@@ -38,7 +38,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     below = [
         *paragraph_blocks(
             [f"*{counts} · 1 cause*", f"for example *{title}*", *_place_lines(body)],
-            lookup_button("Details", "zof_result", cause.example.id, "Show one of these results"),
+            lookup_button("View details", "zof_result", cause.example.id, "View one of these results"),
         ),
         *failure_blocks(cause.example),
         *paragraph_blocks(history_lines(body, context.present)),
@@ -55,7 +55,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     return with_mentions(line, top, colour, below, body.mention)
 
 
-_NOBODY_MENTIONED = "Nobody is mentioned here: the same people were mentioned twice within the minute."
+_NOBODY_MENTIONED = "No mention here: the same people were already mentioned twice this minute."
 
 
 def _counts_text(body: StormPayload) -> str:
@@ -84,4 +84,4 @@ def _open_text(body: StormPayload) -> str:
 def location_text(project: str, environment: str) -> str:
     """Return project and environment in one line."""
     known = [part for part in (text.escape_line(project, 85), text.escape_line(environment, 85)) if part]
-    return " · ".join(known) or "not known where"
+    return " · ".join(known) or "unknown location"

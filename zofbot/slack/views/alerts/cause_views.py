@@ -63,7 +63,7 @@ def cause_reply(body: CauseReplyPayload, context: RenderContext) -> Message:
         *failure_blocks(body.case),
         *extra_blocks(body.case.extras, context.links),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
-        *([context_block(f"and {body.unlisted} that are not listed here; Zof has them all.")] if body.unlisted else []),
+        *([context_block(f"and {body.unlisted} more; see the run in Zof.")] if body.unlisted else []),
         *case_buttons(body.case, body.run_id, context.links),
     ]
     return with_mentions(f"{sentence}: {why}" if why else sentence, blocks, "", [], body.mention)

@@ -37,9 +37,7 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
         word, emoji, colour = STATES[context.present.state]
         shown = f"{word}: {sentence}"
     rows = (f"*{location_text(project, environment)}*: {number}" for project, environment, number in body.places)
-    kept = (
-        f"{count_noun(body.alerts, 'alert')} came too fast to stand alone and {'were' if over else 'are'} counted here"
-    )
+    kept = f"{count_noun(body.alerts, 'alert')} summed up here"
     run = as_run(body.run)
     below = [
         *paragraph_blocks(
@@ -59,7 +57,7 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
 
 def _storm_headline(body: StormPayload, *, over: bool) -> str:
     failures, lasted = count_noun(body.failures, "failure"), text.describe_duration(max(body.last - body.since, 1.0))
-    return f"The storm is over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
+    return f"Storm over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
 
 
 def _cause_lines(body: StormPayload) -> list[str]:
@@ -76,16 +74,14 @@ def _cause_lines(body: StormPayload) -> list[str]:
 
 def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
     """Return open count, triage status and controls; for a storm without members only the omitted mentions."""
-    left_out = (
-        f"{count_noun(body.unmentioned, 'mention')} left out: the same people are mentioned twice a minute at most."
-    )
+    left_out = f"{count_noun(body.unmentioned, 'mention')} left out: at most two per minute for the same people."
     if not body.members:
         return [context_block(left_out)] if body.unmentioned else []
     offers = CardOptions(bool(body.policy.escalate), link=context.links.run_url(as_run(body.run)), run_id=body.run.id)
     return [
         *paragraph_blocks(
             [
-                f"*{_open_count_text(body)}*. The thread lists them. What you do here applies to all of them.",
+                f"*{_open_count_text(body)}*. They are listed in the thread. Actions here apply to all of them.",
                 status_line(context.present),
             ]
         ),
@@ -99,7 +95,7 @@ def _own_messages_text(body: StormPayload) -> str:
     own = len(body.cards)
     if not own:
         return ""
-    return f" {own} more {'was' if own == 1 else 'were'} posted before, each in its own message."
+    return f" {own} more {'was' if own == 1 else 'were'} posted before that, separately."
 
 
 def _open_count_text(body: StormPayload) -> str:

@@ -18,6 +18,7 @@ from zofbot.notifications.thread_payloads import (
 )
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
+from zofbot.slack.views.case_history import case_past_text
 from zofbot.slack.views.components import (
     as_run,
     attempts_suffix,
@@ -51,6 +52,7 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
     blocks = [
         section_block(f"{look.emoji} *{sentence}*{attempts_suffix(case.attempts)}{others}"),
         *failure_blocks(case),
+        *paragraph_blocks(filter(None, [case_past_text(case)])),
         *extra_blocks(case.extras, context.links),
         *case_buttons(case, body.run_id, context.links),
     ]
@@ -60,11 +62,11 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
 def more_failures_reply(body: MoreFailuresPayload, context: RenderContext) -> Message:
     """Render the failures without their own reply: titles as space allows, and the count."""
     sentence = f"{count_noun(body.count, 'more failure')} in this run"
-    left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
+    left = f"and {body.unlisted} that are not listed here" if body.titles else "Not listed here"
     blocks = [
         section_block(f"*{sentence}*"),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
-        *([context_block(f"{left}; Zof has them all.")] if body.unlisted else []),
+        *([context_block(f"{left}; see the run in Zof.")] if body.unlisted else []),
         *run_buttons(body.run, context.links),
     ]
     return Message(sentence, blocks)
@@ -81,9 +83,7 @@ def flapping_reply(body: FlappingPayload, context: RenderContext) -> Message:
     """Render the line that replaces further relapse and recovery replies while a failure is flapping."""
     about = f": {text.escape_line(body.title, 150)}" if body.title else ""
     sentence = f"Flapping, {count_noun(body.times, 'time')}{about}"
-    more = (
-        "It recovers and fails again. Until that has stopped for an hour, only the first message and this line change."
-    )
+    more = "Failing and recovering repeatedly. Only this line and the alert are updated until it is stable for an hour."
     return Message(
         sentence, [section_block(f"🔁 *{sentence}*"), *run_buttons(body.run, context.links), context_block(more)]
     )
@@ -95,7 +95,7 @@ def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
     sentence = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
     blocks = [
         section_block(f"✅ {sentence}"),
-        *_title_list("✅ Run again and passed", body.cases),
+        *_title_list("✅ Re-run and passed", body.cases),
         *run_buttons(body.run, context.links),
         context_block(f"Passed in run {text.inline_code(body.run.id)}"),
     ]
@@ -105,7 +105,7 @@ def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
 def rerun_reply(body: RerunResultPayload, context: RenderContext) -> Message:
     """Render the result of a rerun, with the title of each case."""
     how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
-    sentence = f"Run again: {how}"
+    sentence = f"Re-run finished: {how}"
     named = f"{sentence}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else sentence
     blocks = [
         section_block(f"🔁 {sentence}"),
@@ -134,15 +134,15 @@ def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
             return with_mentions(f"Escalated{about_it}", [section_block(sentence)], "", [], body.mention)
         case "ask":
             reopens = format_moment(present.until or present.opened)
-            sentence = f"Still on it{about_it}? Without an answer it opens again {reopens}"
+            sentence = f"Still on it{about_it}? Reopens {reopens} unless you answer"
             row = button_row(action_button(Action.CONFIRM, about), action_button(Action.UNACKNOWLEDGE, about))
             return with_mentions(
                 f"Still on it{about_it}?", [section_block(f"⏰ {sentence}."), *row], "", [], (present.owner.id,)
             )
         case "wake":
-            sentence = " · ".join(filter(None, (f"The snooze is over{about_it}", hidden_failures_text(present.hid))))
+            sentence = " · ".join(filter(None, (f"Snooze ended{about_it}", hidden_failures_text(present.hid))))
         case _:
-            sentence = f"Open again, for nobody said that they are still on it{about_it}"
+            sentence = f"Open again: no answer from the owner{about_it}"
     return with_mentions(sentence, [section_block(f"⏰ {sentence}")], "", [], body.mention)
 
 
@@ -158,16 +158,18 @@ def action_message(body: ActionPayload, context: RenderContext) -> Message:
     actor, owner = person_name(body.who), person_name(body.owner)
     did = {
         Action.ACKNOWLEDGE: f"👀 {actor} acknowledged this",
-        Action.UNACKNOWLEDGE: f"✋ {actor} released this: it is open again",
+        Action.UNACKNOWLEDGE: f"✋ {actor} unacknowledged this: open again",
         Action.CONFIRM: f"👀 {actor} is still on it",
-        Action.ASSIGN: f"👤 {actor} assigned this to {owner}" if owner != actor else f"👤 {actor} took this",
+        Action.ASSIGN: f"👤 {actor} assigned this to {owner}"
+        if owner != actor
+        else f"👤 {actor} assigned this to themselves",
         Action.SNOOZE: f"💤 {actor} snoozed this {snooze_end_text(body.until, body.more)}",
-        Action.WAKE: " · ".join(filter(None, (f"⏰ {actor} woke this", hidden_failures_text(body.hid)))),
+        Action.WAKE: " · ".join(filter(None, (f"⏰ {actor} unsnoozed this", hidden_failures_text(body.hid)))),
         Action.ESCALATE: f"🚨 {actor} escalated this",
         Action.RESOLVE: f"☑️ {actor} resolved this"
         + (f": {RESOLUTION_REASONS[body.reason]}" if body.reason in RESOLUTION_REASONS else ""),
         Action.REOPEN: f"↩️ {actor} reopened this",
-        Action.UNDO: f"↩️ {actor} took the last act back: {body.state.value} again",
+        Action.UNDO: f"↩️ {actor} undid the last action: {body.state.value} again",
     }.get(body.act, f"{actor}: {body.act.value}")
     note = f"\n> {text.escape_line(body.note, 1500)}" if body.act is Action.RESOLVE and body.note else ""
     if body.mention:

@@ -32,7 +32,7 @@ def failure_section(title: str, part: FailureList, now: float) -> list[Block]:
     return [
         list_heading(title, part.total),
         *rows,
-        *([context_block(f"and {more} more: `{SLASH_COMMAND} triage`")] if more > 0 else []),
+        *([context_block(f"and {more} more. `{SLASH_COMMAND} triage` lists them.")] if more > 0 else []),
     ]
 
 
@@ -52,13 +52,13 @@ def list_heading(title: str, number: int) -> Block:
 def subscription_section(home: HomeData) -> list[Block]:
     """Return the subscriptions of the person's channels."""
     if not home.rooms:
-        return [context_block("⚠️ Slack does not say which channels are yours, so what they are told is not shown.")]
+        return [context_block("⚠️ Slack didn't return your channels, so their subscriptions aren't shown.")]
     if not home.wishes:
-        example = f"`{SLASH_COMMAND} subscribe` in a channel has it told of failures."
-        return [section_block(f"*Your channels' subscriptions*\nNone of your channels is told of failures. {example}")]
+        example = f"Type `{SLASH_COMMAND} subscribe` in a channel."
+        return [section_block(f"*Your channels' subscriptions*\nNo subscriptions yet. {example}")]
     more = len(home.wishes) - MAX_SUBSCRIPTION_ROWS
     rows = [_subscription_row(wish, edits=home.edits) for wish in home.wishes[:MAX_SUBSCRIPTION_ROWS]]
-    note = [context_block(f"and {more} more: `{SLASH_COMMAND} subscriptions` in their channels")] if more > 0 else []
+    note = [context_block(f"and {more} more. `{SLASH_COMMAND} subscriptions` lists a channel's.")] if more > 0 else []
     return [list_heading("Your channels' subscriptions", len(home.wishes)), *rows, *note]
 
 
@@ -81,5 +81,5 @@ def _subscription_row(subscription: HomeSubscription, *, edits: bool) -> Block:
 def channel_mention(identifier: str) -> str:
     """Return a channel as a link; empty if ``identifier`` is none."""
     if identifier.startswith("D"):
-        return "your messages with zofbot:"
+        return "your direct messages with zofbot:"
     return f"<#{identifier}>" if identifier.isalnum() and identifier.isascii() else ""

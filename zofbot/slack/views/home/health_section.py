@@ -28,22 +28,22 @@ def health_section(home: HomeData) -> list[Block]:
     """Return the state of Zof, Redis, poller and delivery, then the dead letters."""
     lines = list(_health_lines(home))
     bad = sum(line.startswith("⚠️") for line in lines)
-    title = f"*Health*: {'all is well' if not bad else count_noun(bad, 'trouble')}"
+    title = f"*Health*: {'OK' if not bad else count_noun(bad, 'problem')}"
     return [section_block(title), *paragraph_blocks(lines), *dead_letter_rows(home)]
 
 
 def _health_lines(home: HomeData) -> Iterable[str]:
     health = home.health
-    yield _problem_line(health.zof) if health.zof else "✅ Zof answers."
+    yield _problem_line(health.zof) if health.zof else "✅ Zof: OK"
     yield from map(_problem_line, health.lacking)
     if health.store:
-        yield f"⚠️ {text.escape_mrkdwn(health.store, 300)} What it knows is not shown here; nothing is lost by that."
+        yield f"⚠️ {text.escape_mrkdwn(health.store, 300)} Stored data isn't shown here. Nothing is lost."
         return
-    yield "✅ Redis answers."
+    yield "✅ Redis: OK"
     yield _poller_line(health)
     yield _slack_line(health)
     if health.dead:
-        yield f"⚠️ {count_noun(health.dead, 'notification')} {'was' if health.dead == 1 else 'were'} given up."
+        yield f"⚠️ {count_noun(health.dead, 'notification')} couldn't be delivered."
 
 
 def _problem_line(trouble: ZofProblem) -> str:
@@ -56,26 +56,22 @@ def _problem_line(trouble: ZofProblem) -> str:
 
 def _poller_line(health: BotHealth) -> str:
     if not health.polled:
-        return (
-            "⏳ The first poll of Zof is under way." if health.polling else "⚠️ Nobody polls Zof: `zofbot worker` does."
-        )
-    last = f"Zof was last polled to the end {format_moment(health.polled)}"
+        return "⏳ First poll of Zof in progress." if health.polling else "⚠️ Zof isn't polled: start `zofbot worker`."
+    last = f"Last full poll: {format_moment(health.polled)}"
     if health.late or not health.polling:
-        return f"⚠️ {last}{'' if health.polling else '. Nobody polls now: `zofbot worker` does'}."
+        return f"⚠️ {last}{'' if health.polling else '. No worker is polling: start `zofbot worker`'}."
     return f"✅ {last}."
 
 
 def _slack_line(health: BotHealth) -> str:
-    waits = f"{count_noun(health.waiting, 'notification')} {'waits' if health.waiting == 1 else 'wait'} to be sent"
+    waits = f"{count_noun(health.waiting, 'notification')} queued"
     if health.paused:
-        unexplained = (f"It takes nothing ({text.escape_line(health.paused, 80)}).",)
+        unexplained = (f"Slack rejects all messages ({text.escape_line(health.paused, 80)}).",)
         explanation = EXPLANATIONS.get(health.paused, unexplained)[0]
         return f"⚠️ Slack: {explanation} {waits}."
     if health.parked:
-        return (
-            f"⚠️ Slack: {count_noun(health.parked, 'channel')} {'refuses' if health.parked == 1 else 'refuse'}; {waits}."
-        )
-    return f"✅ Slack takes messages; {waits}." if health.waiting else "✅ Slack takes messages; nothing waits."
+        return f"⚠️ Slack: {count_noun(health.parked, 'channel')} can't be posted to; {waits}."
+    return f"✅ Slack: OK, {waits}" if health.waiting else "✅ Slack: OK, nothing queued"
 
 
 def dead_letter_rows(home: HomeData) -> list[Block]:
@@ -85,7 +81,7 @@ def dead_letter_rows(home: HomeData) -> list[Block]:
     blocks = []
     for letter in home.health.letters[:MAX_DEAD_LETTERS]:
         since = f" · {format_moment(letter.since)}" if letter.since else ""
-        retry = build_button("Retry", RETRY_ACTION_ID, {"key": letter.key}, aloud="Send this notification after all")
+        retry = build_button("Retry", RETRY_ACTION_ID, {"key": letter.key}, aloud="Retry this notification")
         which = f"{channel_mention(letter.channel)} {text.inline_code(letter.key, 300)}"
         sentence = f"💀 {which}\n{text.escape_line(letter.reason, 200)}{since}"
         blocks.append(section_block(sentence, retry and retry | {"confirm": _RETRY_CONFIRMATION}))
@@ -94,8 +90,8 @@ def dead_letter_rows(home: HomeData) -> list[Block]:
 
 
 _RETRY_CONFIRMATION: Block = {
-    "title": plain_text("Send it after all?"),
-    "text": plain_text("It is looked for first, so that it is not there twice."),
+    "title": plain_text("Retry this notification?"),
+    "text": plain_text("zofbot first checks whether it was already posted."),
     "confirm": plain_text("Retry"),
-    "deny": plain_text("Leave it"),
+    "deny": plain_text("Cancel"),
 }

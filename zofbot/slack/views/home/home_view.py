@@ -19,7 +19,7 @@ from zofbot.slack.views.home.home_data import DailyStats, HomeData
 from zofbot.slack.views.home.run_sections import progress_section, schedule_section
 from zofbot.slack.views.replies import error_replies
 
-CONSOLE_ONLY_NOTE = "Coverage, risk and specifications are in Zof's Console only: Zof has no API for them."
+CONSOLE_ONLY_NOTE = "Coverage, risk and specifications are only in the Zof Console."
 """What App Home lacks, and why (https://zof.ai/docs/reliability/risk, https://zof.ai/docs/specifications)."""
 
 MAX_HOME_BLOCKS = 100
@@ -30,8 +30,8 @@ def render_home(home: HomeData) -> Block:
     """Render the view."""
     known = not home.health.store
     parts = (
-        failure_section("Yours", home.mine, home.now) if known else [],
-        failure_section("Waiting for an acknowledgement in your channels", home.waiting, home.now) if known else [],
+        failure_section("Assigned to you", home.mine, home.now) if known else [],
+        failure_section("Unacknowledged in your channels", home.waiting, home.now) if known else [],
         cause_section(home) if known else [],
         progress_section(home),
         schedule_section(home),
@@ -45,8 +45,8 @@ def render_home(home: HomeData) -> Block:
         *field_blocks(_stats_fields(home)),
         *(block for part in parts if part for block in ({"type": "divider"}, *part)),
         context_block(
-            f"As of {format_moment(home.now)}. `{SLASH_COMMAND} help` lists what can be typed; "
-            f"`{SLASH_COMMAND} triage all` what is open elsewhere. {CONSOLE_ONLY_NOTE}"
+            f"As of {format_moment(home.now)}. `{SLASH_COMMAND} help` lists commands, "
+            f"`{SLASH_COMMAND} triage all` open failures in all channels. {CONSOLE_ONLY_NOTE}"
         ),
     ]
     return {"type": "home", "blocks": blocks[:MAX_HOME_BLOCKS]}
@@ -58,11 +58,11 @@ def guest_view(doubt: str = "") -> Block:
     return {
         "type": "home",
         "blocks": [
-            header_block("Zof's results, where you talk"),
-            section_block("Type these in a channel. Answers are private."),
+            header_block("Zof in Slack"),
+            section_block("Type these in a channel. Only you see the replies."),
             *(section_block(f"`{SLASH_COMMAND} {text.escape_mrkdwn(verb.usage)}`\n{verb.does}") for verb in verbs),
             context_block(
-                text.escape_line(doubt, 500) if doubt else "Full members of this workspace see how things stand here."
+                text.escape_line(doubt, 500) if doubt else "Full members of this workspace see runs and failures here."
             ),
         ],
     }
@@ -70,11 +70,8 @@ def guest_view(doubt: str = "") -> Block:
 
 def fallback_view() -> Block:
     """Render the fallback for when Slack rejects the full view's layout."""
-    sentence = (
-        "Slack refused the full view; an operator finds the reason in the log. "
-        f"`{SLASH_COMMAND} triage all` says the same."
-    )
-    return {"type": "home", "blocks": [header_block("Zof's results, where you talk"), section_block(sentence)]}
+    sentence = f"Slack rejected the full view. The reason is in the log. Use `{SLASH_COMMAND} triage all` instead."
+    return {"type": "home", "blocks": [header_block("Zof in Slack"), section_block(sentence)]}
 
 
 def unexpected_error_view(reference: str) -> Block:
@@ -83,7 +80,7 @@ def unexpected_error_view(reference: str) -> Block:
         "type": "home",
         "blocks": [
             *error_replies.unexpected_error_reply(reference).blocks,
-            context_block(f"`{SLASH_COMMAND} help` works without it."),
+            context_block(f"`{SLASH_COMMAND} help` still works."),
         ],
     }
 
@@ -91,11 +88,11 @@ def unexpected_error_view(reference: str) -> Block:
 def _headline_text(home: HomeData) -> str:
     waiting = home.waiting.total
     if home.health.store:
-        return "⚠️ zofbot's store does not answer"
+        return "⚠️ zofbot's store isn't responding"
     if not waiting and not home.mine.total:
-        return "🌤️ Nothing waits for you"
-    parts = [f"{count_noun(waiting, 'failure')} {'waits' if waiting == 1 else 'wait'} for somebody"] if waiting else []
-    parts += [f"{home.mine.total} {'is' if home.mine.total == 1 else 'are'} yours"] if home.mine.total else []
+        return "🌤️ No open failures for you"
+    parts = [count_noun(waiting, "unacknowledged failure")] if waiting else []
+    parts += [f"{home.mine.total} assigned to you"] if home.mine.total else []
     return f"🔥 {', '.join(parts)}"
 
 
@@ -106,7 +103,7 @@ def _stats_fields(home: HomeData) -> list[tuple[str, str]]:
         over = "over " if home.figures.cut else ""
         shown = [("Runs in 24 h", f"{over}{home.figures.runs}"), ("Pass rate", _pass_rate_text(home.figures))]
     elif not home.health.zof:
-        shown = [("Runs in 24 h", "⏳ asking Zof…")]
+        shown = [("Runs in 24 h", "⏳ Loading…")]
     if home.health.store:
         return shown
     age = text.describe_duration(max(home.now - home.since, 1)) if home.since is not None else "none"
@@ -116,12 +113,12 @@ def _stats_fields(home: HomeData) -> list[tuple[str, str]]:
 
 def _pass_rate_text(figures: DailyStats) -> str:
     if figures.pass_rate is None:
-        return "no run has ended"
+        return "no finished runs"
     squares = round(figures.pass_rate * 10)
     squares = min(max(squares, int(figures.passed > 0)), 10 - int(figures.bad > 0))
     return f"{format_percent(figures.pass_rate)} {'🟩' * squares}{'🟥' * (10 - squares)}"
 
 
 def format_percent(part: float) -> str:
-    """Format a share (0 to 1) as a whole percentage; only exactly 0 and 1 become 0 % and 100 %."""
-    return f"{min(max(round(part * 100), int(part > 0)), 100 - int(part < 1))} %"
+    """Format a share (0 to 1) as a whole percentage; only exactly 0 and 1 become 0% and 100%."""
+    return f"{min(max(round(part * 100), int(part > 0)), 100 - int(part < 1))}%"

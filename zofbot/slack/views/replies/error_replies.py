@@ -12,6 +12,7 @@ from zofbot.domain.errors import (
 )
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import (
+    Block,
     Message,
     context_block,
     section_block,
@@ -19,25 +20,43 @@ from zofbot.slack.views.blocks import (
 
 
 def error_reply(error: ZofbotError, reference: str = "") -> Message:
-    """Render an error: what happened, what to do next, Zof's request id, and zofbot's ``reference``, if any."""
+    """Render an error: what happened, what to do next, Zof's request id, and zofbot's ``reference``, if any.
+
+    Wrong input gets neither id, because nothing was asked of Zof.
+    """
+    if isinstance(error, BadInput):
+        return _input_error_reply(error)
     if isinstance(error, NotAllowed):  # its sentence is mrkdwn
-        last = request_id_line(error, reference)
-        return Message(f"{error.sentence} {last}", [section_block(f"🔒 {error.sentence}"), context_block(last)])
+        return Message(
+            f"{error.sentence} {request_id_line(error, reference)}".strip(),
+            [section_block(f"🔒 {error.sentence}"), *_request_id_block(error, reference)],
+        )
     hint = text.escape_mrkdwn(error.next_step, 600)
-    if isinstance(error, BadInput) and error.example:
-        hint += f"\nFor example: {text.inline_code(error.example)}"
     sentence = f"{_error_emoji(error)} *{text.escape_mrkdwn(error.sentence, 900)}*"
     spoken = " ".join(
         part for part in (text.escape_mrkdwn(error.sentence, 900), hint, request_id_line(error, reference)) if part
     )
     return Message(
         spoken.replace("\n", " "),
-        [section_block(f"{sentence}\n{hint}".strip()), context_block(request_id_line(error, reference, code=True))],
+        [section_block(f"{sentence}\n{hint}".strip()), *_request_id_block(error, reference)],
     )
 
 
+def _request_id_block(error: ZofbotError, reference: str) -> list[Block]:
+    line = request_id_line(error, reference, code=True)
+    return [context_block(line)] if line else []
+
+
+def _input_error_reply(error: BadInput) -> Message:
+    """Render what is wrong with the input in one line, with an example in a second one unless that is in the first."""
+    line = text.escape_mrkdwn(f"{error.sentence} {error.next_step}".strip(), 1500)
+    if error.example and f"`{error.example}`" not in error.next_step:
+        line += f"\nFor example: {text.inline_code(error.example)}"
+    return Message(line.replace("\n", " "), [section_block(f"💡 {line}")])
+
+
 def _error_emoji(error: ZofbotError) -> str:
-    return "💡" if isinstance(error, BadInput) else "⏳" if isinstance(error, ZofUnavailable) else "⚠️"
+    return "⏳" if isinstance(error, ZofUnavailable) else "⚠️"
 
 
 def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = False) -> str:
@@ -46,9 +65,9 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
     def format_id(name: str) -> str:
         return text.inline_code(name) if code else text.escape_mrkdwn(name, 200)
 
-    parts = ["Zof returned no request id for this."]
+    parts = ["Zof returned no request id."]
     if isinstance(error, BadInput | NotAllowed | PersonalQuotaExceeded):
-        parts = ["Zof was not asked, so there is no request id."]
+        parts = []
     elif isinstance(error, ZofError):
         parts = [f"Request ID: {format_id(error.request_id)}" if error.request_id else "Zof returned no request id."]
     return " ".join([*parts, *([f"Reference: {format_id(reference)}"] if reference else [])])
@@ -56,8 +75,8 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
 
 def unexpected_error_reply(reference: str) -> Message:
     """Render an unexpected error; the log has ``reference`` with the traceback."""
-    sentence = "Something went wrong inside zofbot."
-    step = "Try again; if it stays, give an operator this reference."
+    sentence = "Something went wrong in zofbot."
+    step = "Try again. If it persists, give an operator this reference."
     return Message(
         f"{sentence} {step} Reference: {reference}",
         [section_block(f"⚠️ *{sentence}*\n{step}"), context_block(f"Reference: {text.inline_code(reference)}")],

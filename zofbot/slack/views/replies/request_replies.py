@@ -16,21 +16,21 @@ from zofbot.slack.views.blocks import (
 
 def still_working_reply(reference: str = "") -> Message:
     """Acknowledge a request while Zof takes longer than Slack waits; ``reference`` helps if no answer comes."""
-    sentence = "Still asking Zof…"
+    sentence = "Waiting for Zof…"
     last = [context_block(f"Reference: {text.inline_code(reference)}")] if reference else []
-    return Message(sentence, [section_block(f"⏳ {sentence} The answer follows."), *last])
+    return Message(sentence, [section_block(f"⏳ {sentence} The reply follows."), *last])
 
 
 def retried_reply() -> Message:
     """Reply to the person who retried a dead letter."""
-    sentence = "It is sent after all, once it was looked for."
+    sentence = "Retrying. zofbot first checks whether it was already posted."
     return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
 def modal_failed_reply(error: SlackError, reference: str) -> Message:
     """Reply to the person whose form did not open, with the command to type instead."""
     late = error.reason in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id")
-    why = "Slack's three seconds for it were over." if late else text.escape_mrkdwn(error.sentence, 300)
+    why = "It took too long for Slack." if late else text.escape_mrkdwn(error.sentence, 300)
     step = "Try again, or type the filters instead:"
     return Message(
         f"The form did not open. {why} {step}",
@@ -38,7 +38,7 @@ def modal_failed_reply(error: SlackError, reference: str) -> Message:
             section_block(f"⚠️ *The form did not open.* {why}\n{step} `{SLASH_COMMAND} {VERBS['subscribe'].example}`"),
             context_block(
                 f"`{SLASH_COMMAND} help subscribe` lists all filters. "
-                f"Slack's reason: {text.inline_code(error.reason)}. Reference: {text.inline_code(reference)}"
+                f"Slack's error: {text.inline_code(error.reason)}. Reference: {text.inline_code(reference)}"
             ),
         ],
     )

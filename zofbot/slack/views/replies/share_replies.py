@@ -11,21 +11,21 @@ from zofbot.slack.views.blocks import (
 
 def shared_reply(link: str) -> Message:
     """Reply to the person who shared a card."""
-    sentence = "Shared to the channel."
+    sentence = "Shared to this channel."
     return Message(sentence, [section_block(f"✅ {sentence}{_link_text(link)}")])
 
 
 def already_shared_reply(name: str, ago: float, link: str) -> Message:
     """Reply to a share of something already shared by ``name`` (unescaped) so many seconds ``ago``."""
     sentence = (
-        f"{text.escape_line(name, 80) or 'Somebody'} shared this already, {text.describe_duration(max(ago, 1))} ago."
+        f"{text.escape_line(name, 80) or 'Someone'} already shared this, {text.describe_duration(max(ago, 1))} ago."
     )
     return Message(f"{sentence}{_link_text(link)}", [section_block(f"✅ {sentence}{_link_text(link)}")])
 
 
 def share_running_reply(name: str) -> Message:
     """Reply to a click while another click is still posting."""
-    sentence = f"{text.escape_line(name, 80) or 'Somebody'} is sharing this right now."
+    sentence = f"{text.escape_line(name, 80) or 'Someone'} is already sharing this."
     return Message(sentence, [section_block(f"⏳ {sentence}")])
 
 

@@ -23,7 +23,7 @@ from zofbot.slack.views.run_list import ROWS_PER_PAGE, PageWindow, page_controls
 
 def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
     """Reply to the person who created or changed a subscription; ``caution`` (mrkdwn) may be empty."""
-    sentence = "The subscription is changed." if changed else "This channel is subscribed."
+    sentence = "Subscription updated." if changed else "Subscribed: matching failures will be posted here."
     return Message(
         f"{sentence} {text.escape_mrkdwn(wish)}",
         [
@@ -45,7 +45,7 @@ def preview_reply(preview: str, caution: str) -> Message:
 
 def already_subscribed_reply(number: int, wish: str) -> Message:
     """Reply to a request for a subscription that exists already."""
-    sentence = f"This channel has that subscription already: number {number}."
+    sentence = f"This channel already has that subscription: number {number}."
     return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish or 'all failures', 2000)}")])
 
 
@@ -67,7 +67,7 @@ def subscription_list(
     """
     top = [section_block(note)] if note else []
     if not found:
-        sentence = "This channel is told of no failures."
+        sentence = "No subscriptions in this channel yet."
         example = (
             f"`{SLASH_COMMAND} subscribe` opens a form. Or type it: `{SLASH_COMMAND} {VERBS['subscribe'].example}`"
         )
@@ -77,7 +77,7 @@ def subscription_list(
     rows = [block for number, item in enumerate(shown, start=start + 1) for block in _subscription_blocks(number, item)]
     sentence = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
     more = page_controls(PageWindow(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
-    last = context_block(f"`{SLASH_COMMAND} unsubscribe 1` ends the first.")
+    last = context_block(f"`{SLASH_COMMAND} unsubscribe 1` removes the first.")
     return Message(f"{note} {sentence}".strip(), [*top, header_block(sentence), *rows, *more, *muted, last])
 
 
@@ -85,7 +85,7 @@ def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Blo
     remove = build_button("Remove", "zof_remove", {"id": subscription.id}, aloud=f"Remove subscription {number}")
     sure = {
         "title": plain_text("Remove this subscription?"),
-        "text": plain_text("The channel is told of its failures no more."),
+        "text": plain_text("This channel will stop getting these alerts."),
         "confirm": plain_text("Remove"),
         "deny": plain_text("Keep"),
     }
@@ -102,11 +102,11 @@ def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Blo
 
 def unsubscribed_reply(count: int) -> Message:
     """Reply to the person who ended subscriptions."""
-    sentence = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
+    sentence = "Subscription removed." if count == 1 else f"{count} subscriptions removed."
     return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
 def alert_test_reply() -> Message:
     """Reply to the person who requested a test alert."""
-    sentence = "The test alert is on its way to the channel."
+    sentence = "Test alert sent to this channel."
     return Message(sentence, [section_block(f"🧪 {sentence}")])

@@ -17,27 +17,27 @@ from zofbot.subscriptions.quiet_hours_parser import format_hours
 from zofbot.subscriptions.tokenizer import format_form_list
 
 EVENT_LABELS = {
-    EventType.FAILED: "Failed: a test or the product",
-    EventType.ERROR: "Error: the platform",
-    EventType.PASSED_WITH_FAILURES: "Passed, with failed cases",
+    EventType.FAILED: "Failed (test or product)",
+    EventType.ERROR: "Error (platform)",
+    EventType.PASSED_WITH_FAILURES: "Passed with failures",
     EventType.RECOVERED: "Recovered",
     EventType.GATE: "Release gate blocked",
     EventType.AGENT: "Agent offline",
     EventType.INTEGRATION: "Integration error",
-    EventType.PLAN: "Remediation plan waits for approval",
+    EventType.PLAN: "Remediation plan needs approval",
 }
 FAILURE_LABELS = {
-    CaseStanding.NEW: "New: the case passed before",
-    CaseStanding.KNOWN: "Known: still failing since an earlier run",
-    CaseStanding.FLAKY: "Flaky: failing and passing in turn",
+    CaseStanding.NEW: "New (passed before)",
+    CaseStanding.KNOWN: "Known (failing since an earlier run)",
+    CaseStanding.FLAKY: "Flaky (fails and passes in turn)",
 }
 GROUPING_LABELS = {
-    Grouping.RUN: "One message a run",
-    Grouping.CASE: "One message a case, over many runs",
-    Grouping.CAUSE: "One message a cause, over runs and projects",
+    Grouping.RUN: "One alert per run",
+    Grouping.CASE: "One alert per case, across runs",
+    Grouping.CAUSE: "One alert per cause, across runs and projects",
 }
 BROADCAST_LABELS = {
-    Broadcast.RELAPSE: "Failing again within an hour of recovering",
+    Broadcast.RELAPSE: "Failing again within 1 hour of recovering",
     Broadcast.WORSE: "Failing again after 6 hours without a failure",
     Broadcast.RECOVERED: "Recovered",
 }
@@ -55,17 +55,13 @@ WINDOW_LABELS = {
 }
 DEFAULT_WINDOW = "1h"
 
-_GLOBS_HINT = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
-_EXTRAS_HINT = "Likewise, where Zof gives them. A failure without any matches no name."
-_STANDINGS_HINT = "None: all failures. Flaky ones mention and escalate only if they are chosen here."
-_BROADCASTS_HINT = (
-    "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
-)
-STEPS_HINT = (
-    "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
-)
-_HOURS_HINT = "Alerts wait until they end; a day of the week is quiet all day. Empty: none."
-GROUPS_HINT = "Give each group's handle, such as @oncall, or its id."
+_GLOBS_HINT = "Names or IDs, comma-separated. * matches anything; prefix - to exclude. Empty: all."
+_EXTRAS_HINT = "Where Zof has them. Same rules as projects."
+_STANDINGS_HINT = "None: all failures. Flaky ones mention and escalate only if selected here."
+_BROADCASTS_HINT = "Otherwise only in the thread. Failures that return after being resolved are always new alerts."
+STEPS_HINT = "Who to mention until someone acknowledges: groups by handle (@oncall), people by member ID."
+_HOURS_HINT = "Alerts are held until they end. A day, such as sat, is quiet all day. Empty: none."
+GROUPS_HINT = "Use a group's handle, such as @oncall, or its ID."
 
 
 def filter_inputs(start: Subscription) -> list[Block]:
@@ -84,16 +80,16 @@ def filter_inputs(start: Subscription) -> list[Block]:
             "case",
             "Cases",
             format_form_list(start.case),
-            hint="Titles or ids, likewise.",
+            hint="Titles or IDs, same rules as projects.",
             example="cart total*, -*flaky*",
         ),
         _text_input("branch", "Branches", format_form_list(start.branch), hint=_EXTRAS_HINT, example="main, release-*"),
         _text_input("tag", "Tags", format_form_list(start.tag), hint=_EXTRAS_HINT, example="smoke, -slow"),
         _text_input("owner", "Owners", format_form_list(start.owner), hint=_EXTRAS_HINT, example="checkout-team"),
-        _input_block("on", "Tell of", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
+        _input_block("on", "Notify on", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
         _input_block(
             "standings",
-            "Only failures that are",
+            "Only these failures",
             _choice_element("checkboxes", FAILURE_LABELS, start.standings),
             hint=_STANDINGS_HINT,
         ),
@@ -130,33 +126,33 @@ def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) ->
     groups_menu = menu_options.external_menu(menu_options.group_initial_options(groups, handles), "Choose user groups")
     chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
     quiet, zone = (format_hours(start.quiet), start.quiet.zone) if start.quiet else ("", zone)
-    through = {"critical": "Critical alerts pass (production)"}
+    through = {"critical": "Let critical alerts through (production)"}
     passes = ("critical",) if start.quiet and start.quiet.critical else ()
     return [
         _input_block(
             "after",
-            "Only from this many failures on",
+            "Alert after this many failures",
             number | _initial_value(count),
-            hint="2 to 100. Empty: each one.",
+            hint="2 to 100. Empty: every failure.",
         ),
-        _input_block("window", "… within", window, optional=False),
+        _input_block("window", "Within", window, optional=False),
         _input_block("people", "Mention people", chosen),
         _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
         _input_block(
             "roles",
             "Also mention",
             _choice_element("checkboxes", ROLE_LABELS, start.mention_roles),
-            hint="Where their e-mail address is known.",
+            hint="If their email address is known.",
         ),
         _text_input("quiet", "Quiet hours", quiet, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
-        _text_input("zone", "Time zone of the quiet hours", zone, hint="Empty: your own.", example="Europe/Berlin"),
-        _input_block("critical", "In quiet hours", _choice_element("checkboxes", through, passes)),
+        _text_input("zone", "Time zone", zone, hint="For quiet hours. Empty: yours.", example="Europe/Berlin"),
+        _input_block("critical", "During quiet hours", _choice_element("checkboxes", through, passes)),
         _text_input(
             "escalate", "Escalate", _format_steps(start), hint=STEPS_HINT, example="15m->@oncall, 45m->U024BE7LH"
         ),
         _text_input(
             "reack",
-            "Ask again who is on it after",
+            "Check back with the owner after",
             durations.format_duration(start.reack) if start.reack else "",
             example="4h",
         ),
@@ -174,7 +170,7 @@ def _format_steps(start: Subscription) -> str:
 
 def _initial_value(value: str) -> Block:
     if len(value) > MAX_LIST_CHARACTERS:
-        raise BadInput("This subscription is too long for a form.", "End it and type it anew.")
+        raise BadInput("This subscription is too long for the form.", "Remove it and type a new one.")
     return {"initial_value": value} if value else {}
 
 

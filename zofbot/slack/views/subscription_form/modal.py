@@ -54,7 +54,7 @@ def build_modal(
         *filter_inputs(start),
         *delivery_inputs(start),
         *timing_inputs(start, zone, handles),
-        *_preview_blocks("What would this have posted over the last 7 days?"),
+        *_preview_blocks("*Preview* shows what this would have posted in the last 7 days."),
     ]
     return {
         "type": "modal",
@@ -82,11 +82,9 @@ def saved_modal(message: Message) -> Block:
 def channel_caution(room: str) -> str:
     """Return a warning about alerts in a conversation with this name (mrkdwn); empty if there is none."""
     if room == "directmessage":
-        return (
-            "zofbot can write here only if this is your conversation with zofbot itself; alerts are best in a channel."
-        )
+        return "zofbot can post here only if this is your direct message with zofbot. Channels work better for alerts."
     if room == "privategroup" or room.startswith("mpdm-"):
-        return "This conversation is private: until zofbot is in it, alerts wait. `/invite @zofbot` lets it in."
+        return "This channel is private. Run `/invite @zofbot`, or alerts are held until then."
     return ""
 
 

@@ -16,9 +16,9 @@ from zofbot.triage import Rerun
 
 def rerun_prompt(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
     """Ask for confirmation before starting a rerun in Zof."""
-    where = f" on {text.escape_line(environment, 80)}" if environment else ""
-    sentence = f"Run the failed cases of {text.escape_line(title, 150)} again?"
-    small = context_block(f"{count_noun(cases, 'case')}{where}. However often you press, one run is started.")
+    where = f" in {text.escape_line(environment, 80)}" if environment else ""
+    sentence = f"Re-run the failed cases of {text.escape_line(title, 150)}?"
+    small = context_block(f"{count_noun(cases, 'case')}{where}. Starts one run, however often you click.")
     return Message(
         sentence,
         [section_block(f"🔁 {sentence}"), *button_row(build_button("Re-run failed cases", action, value)), small],
@@ -29,39 +29,40 @@ def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
     """Reply that the failed cases are being rerun already."""
     which = f" in {text.inline_code(rerun.run)}" if rerun.run else ""
     since = text.describe_duration(max(1.0, now - rerun.at))
-    sentence = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
-    row = button_row(lookup_button("Show run", "zof_run", rerun.run, "Show the run that is under way"))
+    sentence = f"{person_name(rerun.by.name)} is already re-running the failed cases of {text.escape_line(title, 150)}"
+    row = button_row(lookup_button("View run", "zof_run", rerun.run, "View the run in progress"))
     return Message(
-        sentence, [section_block(f"🔁 {sentence}{which}, since {since} ago. The thread says how that ends."), *row]
+        sentence,
+        [section_block(f"🔁 {sentence}{which}, started {since} ago. The result will be posted in the thread."), *row],
     )
 
 
 def rerun_started_reply(title: str, run_id: str) -> Message:
     """Confirm that a rerun was started."""
-    sentence = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
+    sentence = f"Re-running the failed cases of {text.escape_line(title, 150)}"
     which = f" in {text.inline_code(run_id)}" if run_id else ""
-    return Message(sentence, [section_block(f"🔁 {sentence}{which}. The thread hears how it ends.")])
+    return Message(sentence, [section_block(f"🔁 {sentence}{which}. The result will be posted in the thread.")])
 
 
 def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
     """Ask for confirmation before cancelling a run."""
     sentence = f"Cancel {format_one_line(run)}?"
     row = button_row(
-        build_button("Cancel this run", action, value), lookup_button("Show run", "zof_run", run.id, "Show it")
+        build_button("Cancel this run", action, value), lookup_button("View run", "zof_run", run.id, "View this run")
     )
     return Message(sentence, [section_block(f"✋ {sentence}"), context_block(text.inline_code(run.id)), *row])
 
 
 def cancel_accepted_reply(run_id: str) -> Message:
     """Confirm that Zof accepted the cancellation."""
-    sentence = "Zof cancels the run"
+    sentence = "Zof is canceling run"
     return Message(sentence, [section_block(f"✋ {sentence} {text.inline_code(run_id)}.")])
 
 
 def already_ended_reply(run: Run) -> Message:
     """Reply that the run to cancel had ended."""
-    sentence = f"It had already ended: {format_one_line(run)}"
+    sentence = f"Already finished: {format_one_line(run)}"
     return Message(
         sentence,
-        [section_block(f"💡 {sentence}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))],
+        [section_block(f"💡 {sentence}"), *button_row(lookup_button("View run", "zof_run", run.id, "View this run"))],
     )

@@ -14,11 +14,11 @@ MENU_ACTION_ID = "zof_triage_more"
 
 ACTION_LABELS = {
     Action.ACKNOWLEDGE: "Acknowledge",
-    Action.UNACKNOWLEDGE: "Release",
+    Action.UNACKNOWLEDGE: "Unacknowledge",
     Action.CONFIRM: "Still on it",
     Action.ASSIGN: "Assign…",
     Action.SNOOZE: "Snooze…",
-    Action.WAKE: "Wake",
+    Action.WAKE: "Unsnooze",
     Action.ESCALATE: "Escalate now",
     Action.RESOLVE: "Resolve…",
     Action.REOPEN: "Reopen",
@@ -93,11 +93,11 @@ def _overflow_menu(present: TriageRecord, offers: CardOptions) -> list[Block]:
     options = [_build_option(ACTION_LABELS[act], act.value) for act in acts if not present.state.is_closed]
     if offers.rerun and present.state is not TriageState.RECOVERED:
         options.append(_build_option("Re-run failed cases", "rerun"))
-    options.append(_build_option("Why am I seeing this?", "why"))
+    options.append(_build_option("Why was this posted?", "why"))
     if 0 < len(offers.link) <= 3000:
         options.append(_build_option("Open in Zof", "open") | {"url": offers.link})
     if len(options) < 5 and is_valid_id(offers.run_id):
-        options.append(_build_option("Show run", "run"))
+        options.append(_build_option("View run", "run"))
     return [{"type": "overflow", "action_id": MENU_ACTION_ID, "options": options[:5]}] if len(options) > 1 else []
 
 

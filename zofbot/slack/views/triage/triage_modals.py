@@ -79,8 +79,8 @@ def snooze_modal(  # noqa: PLR0913  (the last two are what the failure is)
     }  # fmt: skip
     blocks = [
         _failure_title(title),
-        _input_block("choice", "For how long", chosen) | {"dispatch_action": True},
-        _input_block("words", "Or in your own words", words, optional=True) | {"dispatch_action": True},
+        _input_block("choice", "Snooze for", chosen) | {"dispatch_action": True},
+        _input_block("words", "Or type a time", words, optional=True) | {"dispatch_action": True},
         preview_block(preview),
     ]
     return _build_modal(Action.SNOOZE, form_state, "Snooze", blocks)
@@ -125,8 +125,8 @@ def action_chooser_modal(form_state: TriageFormState, title: str, last_action: s
     view = _build_modal(
         Action.UNDO,
         form_state,
-        "Go on",
-        [_failure_title(title), context_block(last_action), _input_block("act", "What to do", radio)],
+        "Continue",
+        [_failure_title(title), context_block(last_action), _input_block("act", "Action", radio)],
     )
     return view | {"callback_id": CHOOSER_CALLBACK_ID, "title": plain_text("Triage")}
 

@@ -18,44 +18,44 @@ from zofbot.triage.actions import UNDO_SECONDS
 
 ACTION_CONFIRMATIONS = {
     Action.ACKNOWLEDGE: "You acknowledged",
-    Action.UNACKNOWLEDGE: "You released",
+    Action.UNACKNOWLEDGE: "You unacknowledged",
     Action.CONFIRM: "You are still on",
     Action.ASSIGN: "You assigned",
     Action.SNOOZE: "You snoozed",
-    Action.WAKE: "You woke",
+    Action.WAKE: "You unsnoozed",
     Action.ESCALATE: "You escalated",
     Action.RESOLVE: "You resolved",
     Action.REOPEN: "You reopened",
-    Action.UNDO: "You took back the last act on",
+    Action.UNDO: "Undone:",
 }
 
 ACTION_INFINITIVES = {
     Action.ACKNOWLEDGE: "acknowledge",
-    Action.UNACKNOWLEDGE: "release",
+    Action.UNACKNOWLEDGE: "unacknowledge",
     Action.CONFIRM: "confirm",
     Action.ASSIGN: "assign",
     Action.SNOOZE: "snooze",
-    Action.WAKE: "wake",
+    Action.WAKE: "unsnooze",
     Action.ESCALATE: "escalate",
     Action.RESOLVE: "resolve",
     Action.REOPEN: "reopen",
     Action.UNDO: "undo the last action on",
 }
-"""Actions to follow "You cannot"; an object follows them."""
+"""Actions to follow "You can't"; an object follows them."""
 
 
 def describe_attempt(act: Action) -> str:
-    """Describe an attempted action, to follow "You cannot"."""
+    """Describe an attempted action, to follow "You can't"."""
     return f"{ACTION_INFINITIVES[act]} this failure"
 
 
 LAST_ACTION_WORDS = {
     Action.ACKNOWLEDGE: "Acknowledged",
-    Action.UNACKNOWLEDGE: "Released",
+    Action.UNACKNOWLEDGE: "Unacknowledged",
     Action.CONFIRM: "Confirmed",
     Action.ASSIGN: "Assigned",
     Action.SNOOZE: "Snoozed",
-    Action.WAKE: "Woken",
+    Action.WAKE: "Unsnoozed",
     Action.ESCALATE: "Escalated",
     Action.RESOLVE: "Resolved",
     Action.REOPEN: "Reopened",
@@ -71,7 +71,7 @@ STATE_SENTENCES = {
 }
 
 REQUIRED_FIRST_STEPS = {
-    TriageState.SNOOZED: "Wake it first.",
+    TriageState.SNOOZED: "Unsnooze it first.",
     TriageState.RESOLVED: "Reopen it first.",
     TriageState.RECOVERED: "Reopen it first.",
 }
@@ -89,7 +89,7 @@ def action_done_reply(act: Action, title: str, about: FailureRef, present: Triag
     if act is Action.RESOLVE and present.reason in RESOLUTION_REASONS:
         sentence += f": {RESOLUTION_REASONS[present.reason]}"
     if act is Action.UNDO:
-        sentence += f": {STATE_SENTENCES[present.state].lower()} again"
+        sentence += f" is {present.state.value} again"
     row = [] if act is Action.UNDO else button_row(action_button(Action.UNDO, about))
     return Message(sentence, [section_block(f"{sentence}."), *row])
 
@@ -101,8 +101,8 @@ def stale_action_reply(
 
     Undo is never offered again, because its target is no longer the last action.
     """
-    sentence = f"{last_action_text(present, request.at)}. Your click changed nothing."
-    latest = "The card shows the latest state in a moment."
+    sentence = f"{last_action_text(present, request.at)}. Nothing changed."
+    latest = "The card will refresh."
     row, small = (
         button_row(repeat_button(request, about)),
         f"*Do it anyway* will {_describe_intention(request)}. {latest}",
@@ -132,26 +132,26 @@ def illegal_action_reply(act: Action, title: str, about: FailureRef, present: Tr
     """Explain why the action is not possible in the current state."""
     named = f"*{text.escape_line(title, 150)}*\n"
     if act is Action.UNDO:
-        why = "There is nothing to undo any more"
+        why = "Nothing left to undo"
         if present.before is not None and present.by.id:
-            why = f"{UNDO_SECONDS:.0f} s have passed, and an action can be undone no later"
+            why = f"{UNDO_SECONDS:.0f} s have passed, too late to undo"
         sentence = f"{why}: {last_action_text(present, now)}."
-        return Message(sentence, [section_block(f"💡 {named}{sentence} The card has what you can do instead.")])
+        return Message(sentence, [section_block(f"💡 {named}{sentence} Use the buttons on the card instead.")])
     if act is Action.ESCALATE:
-        sentence = f"{STATE_SENTENCES[present.state]}: it can be escalated only while somebody should look at it."
+        sentence = f"{STATE_SENTENCES[present.state]}: only open or acknowledged failures can be escalated."
         if act in TRANSITIONS[present.state]:
-            sentence = "Everybody whom the escalation names was called already: the thread shows when."
+            sentence = "Everyone in the escalation policy was already mentioned. See the thread."
         return Message(sentence, [section_block(f"💡 {named}{sentence}")])
     step = REQUIRED_FIRST_STEPS.get(present.state, "")
-    sentence = f"{ACTION_LABELS[act].rstrip('…')} is not possible: {last_action_text(present, now)}. {step}".strip()
+    sentence = f"{ACTION_LABELS[act].rstrip('…')} isn't possible: {last_action_text(present, now)}. {step}".strip()
     row = button_row(action_button(Action.REOPEN, about)) if present.state.is_closed else []
     return Message(sentence, [section_block(f"💡 {named}{sentence}"), *row])
 
 
 def unknown_alert_reply(key: str) -> Message:
     """Reply that the failure has expired and could not be restored from Zof."""
-    sentence = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
-    step = "`/zof run` and the run's id still show what failed."
+    sentence = "This alert has expired: alerts are kept for 30 days after their last change."
+    step = "`/zof run` with the run's ID still shows what failed."
     return Message(sentence, [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))])
 
 
@@ -161,7 +161,7 @@ def last_action_text(present: TriageRecord, now: float) -> str:
     if not present.by.id:
         of_itself = {
             Action.WAKE: "Its snooze ended",
-            Action.LAPSE: "Its acknowledgement lapsed",
+            Action.LAPSE: "Its acknowledgement expired",
             Action.RELAPSE: "It failed again",
         }
         sentence = (

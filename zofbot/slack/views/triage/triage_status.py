@@ -66,15 +66,13 @@ def _open_status(present: TriageRecord) -> str:
     if present.did is Action.REOPEN:
         return f"↩️ *Reopened* by {_person_and_time(present.by, present.since)}"
     if present.did is Action.LAPSE:
-        return f"⏰ *Open again* {format_moment(present.since, 'since ')}: nobody said that they are still on it"
+        return f"⏰ *Open again*{format_moment(present.since, ' since ')}: no answer from the owner"
     if present.did is Action.WAKE:
         return " · ".join(
-            filter(
-                None, (f"⏰ *Awake again* {format_moment(present.since, 'since ')}", hidden_failures_text(present.hid))
-            )
+            filter(None, (f"⏰ *Snooze ended*{format_moment(present.since, ' ')}", hidden_failures_text(present.hid)))
         )
     if present.did is Action.UNACKNOWLEDGE:
-        return f"✋ *Released* by {_person_and_time(present.by, present.since)}"
+        return f"✋ *Unacknowledged* by {_person_and_time(present.by, present.since)}"
     return ""
 
 
@@ -103,4 +101,4 @@ def hidden_failures_text(failures: int) -> str:
 
 def person_name(person: str) -> str:
     """Return a person's name, escaped, without mentioning them."""
-    return text.escape_line(person, 80) or "somebody"
+    return text.escape_line(person, 80) or "someone"

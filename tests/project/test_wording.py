@@ -1,0 +1,36 @@
+"""Texts that people read use plain words: those of the field, and the same word for the same thing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.wording import OLD_WORDS, user_texts
+
+PLACES = (
+    "alerting/reasons.py", "app.py", "cli", "config", "demo.py", "diagnostics", "domain", "listeners", "notifications",
+    "services", "slack", "store", "subscriptions", "triage", "zof",
+)  # fmt: skip
+"""Where texts for people are: Slack's surfaces, errors, the command line and its findings."""
+
+EXCEPTIONS: dict[str, tuple[str, ...]] = {}
+"""Texts that may keep such a word, by file."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_texts_use_plain_words(place: str) -> None:
+    root = ROOT / "zofbot" / place
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for path in ([root] if root.is_file() else sorted(root.rglob("*.py")))
+        for line, text in user_texts(path)
+        if OLD_WORDS.search(text) and text not in EXCEPTIONS.get(path.relative_to(ROOT).as_posix(), ())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_an_old_word_is_noticed(tmp_path: object) -> None:
+    source = ROOT / "tests/project/test_wording.py"
+    texts = ["The channel was told.", f"It {source.name} stands here."]
+    assert texts
+    assert sum(bool(OLD_WORDS.search(text)) for _, text in user_texts(source)) == 2

@@ -1,0 +1,69 @@
+"""What is posted and recorded when a subscription changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from zofbot.domain.errors import BadInput
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.slack.views import channel_notes
+from zofbot.store.audit import AuditRecord
+from zofbot.subscriptions import Subscription, format_filters
+
+
+def ended_error() -> BadInput:
+    """Build the error for a subscription that is there no more."""
+    return BadInput("That subscription was already removed.", "List the current ones.", example="/zof subscriptions")
+
+
+async def post_note(
+    context: ListenerContext,
+    requester: Requester,
+    key: str,
+    line: str,
+    *acts: AuditRecord,
+    forget: Mapping[str, Mapping[str, None]] | None = None,
+) -> None:
+    """Commit a note to the channel and the audit records, in one transaction."""
+    note = build_notification(context, requester, key, channel_notes.note_payload(line))
+    await context.outbox.commit([note], changes=forget, acts=[act.model_dump_json() for act in acts])
+
+
+def build_notification(
+    context: ListenerContext, requester: Requester, key: str, body: dict[str, object]
+) -> Notification:
+    """Build a message to the channel of the request."""
+    now = context.clock.time()
+    return Notification(key=key, kind=NotificationKind.ROOT, channel=requester.channel, body=body, happened=now)
+
+
+def build_audit_record(
+    context: ListenerContext,
+    requester: Requester,
+    act: str,
+    before: Subscription | None = None,
+    after: Subscription | None = None,
+) -> AuditRecord:
+    """Build the record of a change for the audit log."""
+    return AuditRecord(
+        at=context.clock.time(), act=act, user=requester.user, name=requester.name, channel=requester.channel,
+        key=(after or before or Subscription()).id, before=filters_text(before) if before else "",
+        after=filters_text(after) if after else "", request=requester.request,
+    )  # fmt: skip
+
+
+def request_hash(request: str) -> str:
+    """Return a hash of the request id, used in ids and keys so that a retry creates no duplicates."""
+    return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
+
+
+async def readable_filters(context: ListenerContext, subscription: Subscription) -> str:
+    """Return a subscription's filters as typed, with names for ids."""
+    return await context.people.names.with_names(filters_text(subscription))
+
+
+def filters_text(subscription: Subscription) -> str:
+    """Return a subscription's filters as typed."""
+    return format_filters(subscription) or "all failures"

@@ -1,0 +1,157 @@
+"""Save a subscription, tell the channel, and show what it would have posted."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import NamedTuple
+
+import structlog
+
+from zofbot.domain.errors import BadInput
+from zofbot.domain.permissions import Role
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.subscription import preview as subscription_preview
+from zofbot.listeners.subscription.notes import (
+    build_audit_record,
+    ended_error,
+    post_note,
+    readable_filters,
+    request_hash,
+)
+from zofbot.slack.directory import Readers
+from zofbot.slack.views import preview
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import help_replies, subscription_replies
+from zofbot.slack.views.subscription_form import modal
+from zofbot.subscriptions import Broadcast, Subscription, format_filters
+from zofbot.subscriptions.digest_schedule import iana_name
+from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS
+
+log = structlog.get_logger()
+
+ACK_SETTLE_SECONDS = 0.5
+"""Seconds until Slack shows an acknowledgement; a reply sent earlier could appear above it."""
+
+SUBSCRIBE_ATTEMPT, CHANGE_ATTEMPT, END_ATTEMPT = (
+    "subscribe this channel",
+    "change this subscription",
+    "remove this channel's subscriptions",
+)
+"""Descriptions of the attempts, to follow "You cannot"."""
+
+
+class SavedSubscription(NamedTuple):
+    """Reply after saving a subscription; ``standing`` is what was stored, None if it existed already."""
+
+    message: Message
+    standing: Subscription | None = None
+
+
+async def zone_name(context: ListenerContext, requester: Requester) -> str:
+    """Return the name of a person's time zone from their Slack profile; UTC if unknown."""
+    return iana_name((await context.people.load_person(requester.user)).zone)
+
+
+async def known_ids(context: ListenerContext, channel: str) -> dict[str, str]:
+    """Return the ids, by name, of user groups and of people mentioned in any subscription, this channel's first."""
+    found = sorted(await context.subscriptions.list_all(), key=lambda each: each.channel != channel)
+    return await context.people.names.ids_by_name(identifier for each in found for identifier in each.mention_ids)
+
+
+async def save_subscription(
+    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, *, edits: bool = False
+) -> SavedSubscription:
+    """Create a subscription, or replace the one with ``identifier``, and post a note to the channel.
+
+    With ``edits`` it must exist. A replacement keeps id and creation time, so no failure is announced twice. Raises
+    ZofbotError.
+    """
+    person = await require_role(context, requester, Role.RESPONDER, CHANGE_ATTEMPT if edits else SUBSCRIBE_ATTEMPT)
+    requester = replace(requester, name=person.name or requester.name)
+    existing = await context.subscriptions.list_for_channel(requester.channel)
+    before = next((item for item in existing if item.id == identifier), None)
+    for number, item in enumerate(existing, start=1):
+        if format_filters(item) == format_filters(wanted):
+            return SavedSubscription(
+                subscription_replies.already_subscribed_reply(number, await readable_filters(context, item))
+            )
+    if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
+        raise BadInput(missing, "Mention someone else, or leave them out.", example="/zof help subscribe")
+    if before:
+        return await _replace_subscription(context, requester, wanted, before)
+    if edits:
+        raise ended_error()
+    return await _add_subscription(context, requester, wanted, identifier, len(existing))
+
+
+async def _add_subscription(
+    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, count: int
+) -> SavedSubscription:
+    if count >= MAX_SUBSCRIPTIONS:
+        raise BadInput(
+            f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions.",
+            "Remove one first.",
+            example="/zof subscriptions",
+        )
+    now = context.clock.time()
+    own = {
+        "id": identifier,
+        "channel": requester.channel,
+        "by": requester.user,
+        "by_name": requester.name,
+        "created": now,
+    }
+    subscription = wanted.model_copy(update=own)
+    shown = await readable_filters(context, subscription)  # calls Slack, so before anything is stored
+    await context.subscriptions.add(subscription)
+    log.info("subscribed", id=subscription.id, channel=requester.channel, by=requester.user)
+    line = f"{requester.name} subscribed this channel to {shown}."
+    act = build_audit_record(context, requester, "subscribe", after=subscription)
+    await post_note(context, requester, f"subscribed:{subscription.id}:{requester.channel}", line, act)
+    return SavedSubscription(_saved_reply(requester, subscription, shown), subscription)
+
+
+async def _replace_subscription(
+    context: ListenerContext, requester: Requester, wanted: Subscription, before: Subscription
+) -> SavedSubscription:
+    own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
+    subscription = wanted.model_copy(update=own)
+    old, new = await readable_filters(context, before), await readable_filters(context, subscription)
+    if not await context.subscriptions.replace(subscription):
+        raise ended_error()
+    log.info("subscription changed", id=subscription.id, channel=requester.channel, by=requester.user)
+    line = f"{requester.name} changed this channel's subscription from {old} to {new}."
+    act = build_audit_record(context, requester, "change subscription", before, subscription)
+    await post_note(context, requester, f"changed:{request_hash(requester.request)}:{requester.channel}", line, act)
+    return SavedSubscription(_saved_reply(requester, subscription, new, changed=True), subscription)
+
+
+async def send_preview(
+    context: ListenerContext, requester: Requester, saved: SavedSubscription, *, after: float = 0.0
+) -> None:
+    """Send the preview after the reply, at the earliest ``after`` so many seconds."""
+    if saved.standing:
+        said, readers, _ = await asyncio.gather(
+            subscription_preview.describe_preview(context, saved.standing),
+            context.people.readers_of(requester.channel),
+            context.clock.sleep(after),
+        )
+        caution = preview.SHARED_CHANNEL_NOTE if readers is Readers.SHARED else preview.UNKNOWN_READERS_NOTE
+        await context.send_reply(
+            requester,
+            subscription_replies.preview_reply(
+                said, "" if context.settings.zofbot_shared_details or readers is Readers.OURS else caution
+            ),
+        )
+
+
+def _saved_reply(requester: Requester, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
+    notes = [
+        modal.channel_caution(requester.room),
+        help_replies.THREAD_ONLY_NOTE if Broadcast.NEVER in subscription.broadcast else "",
+    ]
+    return subscription_replies.subscribed_reply(
+        shown, subscription.id, "\n".join(filter(None, notes)), changed=changed
+    )
