@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.storms import storm_bot, storm_roots, thread_text
-from tests.support.triage import button_of, mention_bot, open_form, press_button, thread_of
+from tests.support.triage import button_of, mention_bot, open_form, press_button, private_text, thread_of
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -79,3 +79,6 @@ async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: Runnin
     assert "stale fixture" in text_of(again)
     await press_button(bot, "U0ANA", again, button_of(again, "zof_triage_acknowledge"))
     await wait_until(lambda: again.text.startswith("Acknowledged"))
+    await press_button(bot, "U0ANA", again, button_of(again, "zof_triage_more") | {"selected_option": {"value": "why"}})
+    await wait_until(lambda: "its cause (1 failure in 1 place)" in private_text(bot, "U0ANA"))
+    assert "no other failure of this run joined it" in private_text(bot, "U0ANA")

@@ -78,7 +78,7 @@ def _open_text(body: StormPayload) -> str:
         return "All its cases have passed."
     if body.members == 1:
         return "It recovers when all its cases have passed."
-    return f"Open in {body.open} of {body.members} places; the thread lists them."
+    return f"Open in {body.open} of {body.members} places."
 
 
 def location_text(project: str, environment: str) -> str:

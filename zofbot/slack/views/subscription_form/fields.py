@@ -9,7 +9,7 @@ from zofbot.domain import durations
 from zofbot.domain.errors import BadInput
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block, plain_text
-from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold
+from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, QuietHours, Subscription, Threshold
 from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS
 from zofbot.subscriptions.model import MentionRole
@@ -116,46 +116,50 @@ def delivery_inputs(start: Subscription) -> list[Block]:
 
 def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
     """Return the fields that say when, and whom to mention. ``zone`` and ``handles`` are those of ``build_modal``."""
-    people = [item for item in start.mention if not item.startswith("S") and item not in start.mention_roles]
-    groups = [item for item in start.mention if item.startswith("S")]
-    count, within = (str(start.after.count), _format_window(start.after)) if start.after else ("", DEFAULT_WINDOW)
-    number: Block = {"type": "number_input", "is_decimal_allowed": False}
-    window = _choice_element(
-        "static_select", WINDOW_LABELS if within in WINDOW_LABELS else {**WINDOW_LABELS, within: within}, (within,)
-    )
-    groups_menu = menu_options.external_menu(menu_options.group_initial_options(groups, handles), "Choose user groups")
-    chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
-    quiet, zone = (format_hours(start.quiet), start.quiet.zone) if start.quiet else ("", zone)
-    through = {"critical": "Let critical alerts through (production)"}
-    passes = ("critical",) if start.quiet and start.quiet.critical else ()
+    reack = durations.format_duration(start.reack) if start.reack else ""
     return [
-        _input_block(
-            "after",
-            "Alert after this many failures",
-            number | _initial_value(count),
-            hint="2 to 100. Empty: every failure.",
-        ),
-        _input_block("window", "Within", window, optional=False),
-        _input_block("people", "Mention people", chosen),
-        _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
-        _input_block(
-            "roles",
-            "Also mention",
-            _choice_element("checkboxes", ROLE_LABELS, start.mention_roles),
-            hint="If their email address is known.",
-        ),
-        _text_input("quiet", "Quiet hours", quiet, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
-        _text_input("zone", "Time zone", zone, hint="For quiet hours. Empty: yours.", example="Europe/Berlin"),
-        _input_block("critical", "During quiet hours", _choice_element("checkboxes", through, passes)),
+        *_threshold_inputs(start.after),
+        *_mention_inputs(start, handles),
+        *_quiet_hours_inputs(start.quiet, zone),
         _text_input(
             "escalate", "Escalate", _format_steps(start), hint=STEPS_HINT, example="15m->@oncall, 45m->U024BE7LH"
         ),
-        _text_input(
-            "reack",
-            "Check back with the owner after",
-            durations.format_duration(start.reack) if start.reack else "",
-            example="4h",
-        ),
+        _text_input("reack", "Check back with the owner after", reack, example="4h"),
+    ]
+
+
+def _threshold_inputs(after: Threshold | None) -> list[Block]:
+    count, within = (str(after.count), _format_window(after)) if after else ("", DEFAULT_WINDOW)
+    number: Block = {"type": "number_input", "is_decimal_allowed": False}
+    windows = WINDOW_LABELS if within in WINDOW_LABELS else {**WINDOW_LABELS, within: within}
+    hint = "2 to 100. Empty: every failure."
+    return [
+        _input_block("after", "Alert after this many failures", number | _initial_value(count), hint=hint),
+        _input_block("window", "Within", _choice_element("static_select", windows, (within,)), optional=False),
+    ]
+
+
+def _mention_inputs(start: Subscription, handles: Mapping[str, str]) -> list[Block]:
+    people = [item for item in start.mention if not item.startswith("S") and item not in start.mention_roles]
+    groups = [item for item in start.mention if item.startswith("S")]
+    groups_menu = menu_options.external_menu(menu_options.group_initial_options(groups, handles), "Choose user groups")
+    chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
+    roles = _choice_element("checkboxes", ROLE_LABELS, start.mention_roles)
+    return [
+        _input_block("people", "Mention people", chosen),
+        _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
+        _input_block("roles", "Also mention", roles, hint="If their email address is known."),
+    ]
+
+
+def _quiet_hours_inputs(quiet: QuietHours | None, zone: str) -> list[Block]:
+    hours, zone = (format_hours(quiet), quiet.zone) if quiet else ("", zone)
+    through = {"critical": "Let critical alerts through (production)"}
+    passes = ("critical",) if quiet and quiet.critical else ()
+    return [
+        _text_input("quiet", "Quiet hours", hours, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
+        _text_input("zone", "Time zone", zone, hint="For quiet hours. Empty: yours.", example="Europe/Berlin"),
+        _input_block("critical", "During quiet hours", _choice_element("checkboxes", through, passes)),
     ]
 
 
