@@ -286,7 +286,9 @@ async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowled
             await expect(storm).to_contain_text("Acknowledged by ana", timeout=15_000)
             member = in_channel(page, "Part of a storm").last
             await expect(member).to_contain_text("Acknowledged by ana", timeout=15_000)
-            await expect(in_channel(page, re.compile(r"Resolved: [^()]+ \(checkout, "))).to_have_count(1)  # not opened by it
+            await expect(in_channel(page, re.compile(r"Resolved: [^()]+ \(checkout, "))).to_have_count(
+                1
+            )  # not opened by it
             await type_in(page, "/zof triage")
             await expect(private_answer(page, "in this channel")).to_contain_text(re.compile("ana .*in a storm"))
         await take_screenshot(page, "storm-acknowledged")
