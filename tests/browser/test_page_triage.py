@@ -134,7 +134,7 @@ async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(
     await page.get_by_test_id("clock-15m").click()
     await expect(root).to_contain_text(FAILED_CHECKOUT, timeout=15_000)
     await open_thread(page, root)
-    await expect(in_thread(page).filter(has_text="Snooze ended")).to_have_count(1)
+    await expect(in_thread(page).filter(has_text="Snooze ended")).to_have_count(2)  # the card and a reply
 
 
 async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, root: Locator) -> None:
