@@ -75,7 +75,7 @@ def _omission_line(count: int) -> str:
 def _trace_blocks(trace: Trace, most: int) -> list[Block]:
     who = f" by <@{trace.user}>" if trace.user.isalnum() else ""
     where = f" in <#{trace.channel}>" if trace.channel.isalnum() else ""
-    when = f"{text.format_local_time(utc_datetime(trace.at), 'time_secs')} · {text.inline_code(trace.reference)}"
+    when = f"{text.format_local_time(utc_datetime(trace.at))} · {text.inline_code(trace.reference)}"
     shown = [
         text.clip_text(text.clean_literal(line, MAX_LINE_CHARS), MAX_LINE_CHARS) for line in step_lines(trace, most)
     ] or ["(no steps)"]
