@@ -119,7 +119,7 @@ async def test_a_new_a_known_and_a_flaky_failure_are_told_apart_and_the_flaky_on
     await end_run(hears, slow="slow", old="old", young="young")
     await wait_until(lambda: any("Failed: young" in text_of(item) for item in root_messages(hears)))
     young = next(item for item in root_messages(hears) if "Failed: young" in text_of(item))
-    assert f"🆕 *New*: passed in run `{before}`, 2 h" in text_of(young)
+    assert f"🆕 *New*: passed in `{before}`, 2 h" in text_of(young)
     assert "<@U0BEN>" in text_of(young)
     old_root = next(item for item in root_messages(hears) if "Failed: old" in text_of(item))
     await wait_until(lambda: "⏳ *Still failing* since" in text_of(old_root))
