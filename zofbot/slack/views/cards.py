@@ -66,8 +66,13 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
     return Message(format_one_line(result), [header_block(format_headline(result))], look.colour, body)
 
 
-def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0, more: bool = False) -> Message:
-    """Render a run with its failed and errored cases from ``start`` on; ``more``: Zof has more than were read."""
+def run_card(  # noqa: PLR0913  (each is one thing that the card shows)
+    run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0, more: bool = False, by: str = ""
+) -> Message:
+    """Render a run with its failed and errored cases from ``start`` on; ``more``: Zof has more than were read.
+
+    ``by`` names who shared it (unescaped); then it has no paging, which would turn the page for everyone.
+    """
     look = style_of_run(run, len(bad))
     shown = bad[start : start + ROWS_PER_PAGE]
     counts = format_counts(run)
@@ -78,11 +83,17 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
         *page_controls(
             PageWindow(start, len(shown), len(bad), "failed or errored cases"),
             "zof_run_page",
-            {"id": run.id} if is_valid_id(run.id) else None,
+            {"id": run.id} if is_valid_id(run.id) and not by else None,
             link_button("Open in Zof", "zof_open", links.run_url(run)),
+            lookup_button("Share to channel", "zof_share_run", None if by else run.id, "Share this run to the channel"),
         ),
         *([context_block("Zof has more failed cases than shown here.")] if more else []),
-        meta_block(f"Run {text.inline_code(run.id)}", _schedule_text(run), *_run_facts(run)),
+        meta_block(
+            f"Run {text.inline_code(run.id)}",
+            _schedule_text(run),
+            *_run_facts(run),
+            f"Shared by {text.escape_line(by, 80)}" if by else "",
+        ),
     ]
     sentence = format_one_line(run, look) + (f" · {counts}" if counts else "")
     return Message(sentence, [header_block(format_headline(run, look))], look.colour, body)
