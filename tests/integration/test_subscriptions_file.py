@@ -260,6 +260,7 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     await subscriptions.add(make_subscription("project:b", "s2", "C0B"))
     assert (await run_zofbot(valkey, "export", "-o", str(file))).code == 0
     before = await store.hgetall("{zofbot}:subscriptions")
+    version = await store.hgetall("{zofbot}:subscriptions:version")
 
     edited = file.read_text().replace("project:a", "project:a env:x").replace("  C0B:", "  C0B:\n    - filters: env:y")
     file.write_text(edited)
@@ -276,6 +277,7 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
 
     done = await run_zofbot(valkey, "import", str(file), "--yes")
     assert done.out.endswith("Done.\n"), done
+    assert await store.hgetall("{zofbot}:subscriptions:version") != version, "the poller reads them anew"
     assert [item.env for item in await subscriptions.list_for_channel("C0QA")] == [("x",)]
     assert [item.env for item in await subscriptions.list_for_channel("C0B")] == [(), ("y",)]
     acts = await AuditLog(Keyspace(store, "zofbot")).read_records()

@@ -179,7 +179,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
     ``records`` are those the diff was made from, ``now`` is in Unix seconds. Raises ZofbotError.
     """
     from zofbot.store.outbox import CommitConflict  # noqa: PLC0415  (--help must not wait for it)
-    from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH  # noqa: PLC0415
+    from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, version_change  # noqa: PLC0415
 
     touched = [*(change.id for change in diff.changes), *(item.id for item in diff.same)]
     after = {
@@ -188,7 +188,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
     try:
         await store.outbox.commit(
             _channel_notes(diff, now),
-            changes={SUBSCRIPTIONS_HASH: after},
+            changes={SUBSCRIPTIONS_HASH: after, **version_change()},
             expect={SUBSCRIPTIONS_HASH: {identifier: records.get(identifier) for identifier in touched}},
             acts=[_audit_record(change, now) for change in diff.changes],
         )
