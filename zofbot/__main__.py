@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 from zofbot import __version__
 
 
 def main() -> None:
-    """Run ``zofbot``."""
+    """Run ``zofbot``. An output that is closed or full ends it with 1, without a traceback."""
+    _open_closed_streams()
+    try:
+        try:
+            _run_command_line()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        # The interpreter flushes once more: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.ENOSPC:
+            sys.stderr.write(f"zofbot: Cannot write the output ({error.strerror}).\n")
+        sys.exit(1)
+
+
+def _open_closed_streams() -> None:
+    """Replace standard streams that the caller has closed, which Python leaves as None."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115  (these stay open until the process ends)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _run_command_line() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"zofbot {__version__}\n")
         return

@@ -209,5 +209,5 @@ async def _serve_on_port(
         return await stack.enter_async_context(serve_app(web_app, settings.host, port, clock))
     except OSError as error:
         raise SettingsError(
-            [f"{setting} {port} on HOST {settings.host} cannot be opened ({error.strerror}): set another."]
+            [f"Cannot listen on HOST {settings.host}, {setting} {port} ({error.strerror}). Set another one."]
         ) from error

@@ -59,14 +59,7 @@ async def run_demo(
     machine = Clock()
     past = CONVERSATION_SECONDS if conversation else 0.0
     clock = MovableClock(lambda: machine.time() - past)
-    world = World(clock)
-    seed_world(world)
-    world.slack.commands = [_composer_command()]
-    world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
-    world.slack.events = set(SCOPES_BY_EVENT)
-    world.slack.unfurl_domains = {CONSOLE_HOST}
-    world.zof.quota = MinuteQuota(REQUESTS_PER_MINUTE)
-    world.zof.runs_take = RUN_SECONDS
+    world = _build_world(clock)
     simulator = SimulatorServer(world)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
@@ -86,6 +79,19 @@ async def run_demo(
                 yield simulator
         finally:
             await simulator.stop()
+
+
+def _build_world(clock: MovableClock) -> World:
+    """Make a Slack in which the app is installed, and a Zof with a quota."""
+    world = World(clock)
+    seed_world(world)
+    world.slack.commands = [_composer_command()]
+    world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
+    world.slack.events = set(SCOPES_BY_EVENT)
+    world.slack.unfurl_domains = {CONSOLE_HOST}
+    world.zof.quota = MinuteQuota(REQUESTS_PER_MINUTE)
+    world.zof.runs_take = RUN_SECONDS
+    return world
 
 
 def _demo_settings(simulator: SimulatorServer, folder: Path, poll_seconds: float) -> Settings:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.storms import storm_bot, storm_roots, thread_text
-from tests.support.triage import button_of, mention_bot, open_form, press_button, thread_of
+from tests.support.triage import button_of, mention_bot, open_form, press_button, private_text, thread_of
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -41,7 +41,7 @@ async def wait_for_cause(bot: RunningBot, words: str) -> PostedMessage:
 
 async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(bot: RunningBot) -> None:
     run, *_ = [end_run(bot, project, (TIMEOUT, TIMEOUT, "")) for project in PROJECTS]
-    root = await wait_for_cause(bot, "6 failures in 3 projects, 1 cause")
+    root = await wait_for_cause(bot, "6 failures in 3 projects · 1 cause")
     for words in (*PROJECTS, "Timeout 30000ms exceeded", "Open in 3 of 3 places", "for example *Case 0*"):
         assert words in text_of(root)
     assert "hunter2secret" not in text_of(root)
@@ -61,7 +61,7 @@ async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(
 
 async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: RunningBot) -> None:
     end_run(bot, PROJECTS[0], (TIMEOUT,))
-    root = await wait_for_cause(bot, "1 failure, 1 cause")
+    root = await wait_for_cause(bot, "1 failure · 1 cause")
     form = await open_form(bot, "U0BEN", root, "snooze")
     assert "until this cause stops" in str(bot.world.slack.modals["U0BEN"][-1])
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "until this cause stops"}}}
@@ -79,3 +79,6 @@ async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: Runnin
     assert "stale fixture" in text_of(again)
     await press_button(bot, "U0ANA", again, button_of(again, "zof_triage_acknowledge"))
     await wait_until(lambda: again.text.startswith("Acknowledged"))
+    await press_button(bot, "U0ANA", again, button_of(again, "zof_triage_more") | {"selected_option": {"value": "why"}})
+    await wait_until(lambda: "its cause (1 failure in 1 place)" in private_text(bot, "U0ANA"))
+    assert "no other failure of this run joined it" in private_text(bot, "U0ANA")

@@ -56,7 +56,7 @@ async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool,
             for message in bot.public_messages(channel)
         )
         assert "Passed with 1 failed case" in await bot.answer_text(f"/zof run {run['id']}")
-        assert "it is about passed-with-failures" in await bot.answer_text(f"/zof why {run['id']}", channel=OTHERS)
+        assert "its event is passed-with-failures" in await bot.answer_text(f"/zof why {run['id']}", channel=OTHERS)
 
 
 async def test_it_recovers_when_the_case_passes(valkey: str) -> None:

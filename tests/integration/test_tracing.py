@@ -145,9 +145,9 @@ async def test_a_try_that_is_given_up_says_so() -> None:
     )
     kept: list[TraceRecorder] = []
     with trace_recorder.record_trace(kept.append, "request", StoppedClock(0.0)):
-        for patience in (TimeBudget(0.05), TimeBudget(0.0)):
+        for time_budget in (TimeBudget(0.05), TimeBudget(0.0)):
             with pytest.raises(ZofError):
-                await client.get_result("res_1", patience=patience)
+                await client.get_result("res_1", time_budget=time_budget)
     await client.aclose()
     given_up, unsent = kept[0].build_trace().steps
     assert (given_up.came, given_up.bad) == ("no reply given up", True)

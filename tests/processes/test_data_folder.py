@@ -128,4 +128,4 @@ async def test_a_socket_below_the_temporary_directory_is_ours_too(
         listen_at(path)
     else:
         os.chown(path.parent if part == "folder" else path.parent.parent, SOMEBODY, SOMEBODY)
-    assert "somebody else" in await refusal_text(deep)
+    assert "another user" in await refusal_text(deep)

@@ -64,6 +64,7 @@ PURE = (
     "slack/links.py",
     "slack/responses.py",
     "slack/http_replies.py",
+    "slack/workspace_responses.py",
     "zof/protocol.py",
     "zof/parsing.py",
     "zof/field_names.py",

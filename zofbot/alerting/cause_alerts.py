@@ -55,9 +55,6 @@ MAX_PROJECTS = 50
 MAX_PLACES_WITH_CASES = 10
 """Projects and environments of a cause whose cases are listed in its thread."""
 
-MAX_TURNS_REPORTED = 4
-"""Recoveries and relapses of a cause that are said in its thread; after these only its message changes."""
-
 
 @dataclass(frozen=True)
 class CauseAlertBuilder(AlertBuilder):
@@ -178,6 +175,7 @@ class CauseAlertBuilder(AlertBuilder):
                 takers=tuple(taker.id for taker in self.audience.takers),
                 critical=self.critical,
                 by_cause=True,
+                flat=not self.audience.is_threaded,
                 projects=(self.finding.project,),
                 past=self._recall_causes([cause.signature]),
             )
@@ -288,8 +286,8 @@ class CauseAlertBuilder(AlertBuilder):
         return (found,) if found else ()
 
     def _report_relapse(self, alert: Alert, message: Storm, snoozer: tuple[str, ...]) -> None:
-        if message.turn <= MAX_TURNS_REPORTED:
-            loud = self.audience.wants_broadcast(Broadcast.RELAPSE)
+        loud = self.audience.wants_broadcast(Broadcast.RELAPSE)
+        if message.reports_turn(loud=loud) or snoozer:
             body = FailingAgainPayload(run=self._thread.place, mention=snoozer)
             self._thread.add_storm_reply(alert, body, ReplyStyle(again=True, loud=loud))
 

@@ -97,7 +97,7 @@ class ChannelRecovery:
 
         ``again``: a recovery was posted before, and its time is corrected because an earlier run was read late.
         """
-        yield from self._storm_recovery(alert, by, held)
+        yield from self._storm_recovery(alert, by, held, loud=loud)
         if alert.storm:
             return
         yield self._build_notification(NotificationKind.EDIT, edit_key(alert.key), alert, alert.body, held)
@@ -108,14 +108,17 @@ class ChannelRecovery:
             if again:
                 yield self._build_notification(NotificationKind.EDIT, edit_key(name), alert, body, held, of=name)
 
-    def _storm_recovery(self, alert: Alert, by: PassingRun, held: float) -> Iterator[Notification]:
-        """Yield the reply in the storm's thread when all of the storm has recovered."""
+    def _storm_recovery(self, alert: Alert, by: PassingRun, held: float, *, loud: bool) -> Iterator[Notification]:
+        """Yield the reply in the storm's thread when all of the storm has recovered; a cause's may be ``loud``."""
         storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
-        if storm and storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
+        if storm is None or not storm.reports_turn(loud=loud):
+            return
+        if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
             name = idempotency_key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
             body = RecoveryPayload(
-                title=storm.summary_body().title, run=self._recovering_run(by), after=by.at - storm.failed
-            )
+                title=storm.summary_body().title, run=self._recovering_run(by), after=by.at - storm.failed,
+                broadcast=loud and storm.by_cause,
+            )  # fmt: skip
             yield build_storm_reply(storm, name, body, by.at, held)
 
     def _recovery_reply(self, alert: Alert, by: PassingRun, *, loud: bool) -> RecoveryPayload:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zofbot.alerting.state import RERUN_FIELD, DecisionBuilder, failure_hash, rerun_hash
 from zofbot.domain.model import Outcome
@@ -45,6 +45,17 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
             *(item.model_copy(update={"body": item.body | {"cases": list(passed)}}) for item in recovered)
         )
         return
+    draft.add_notifications(_build_result_reply(draft, finding, root, cases, passed))
+
+
+def _build_result_reply(
+    draft: DecisionBuilder,
+    finding: RunFinding,
+    root: str,
+    cases: Sequence[tuple[str, str]],
+    passed: tuple[str, ...],
+) -> Notification:
+    """Build the reply that names the cases that failed again, those that ``passed``, and those without an outcome."""
     outcome = finding.outcome if finding.outcome.is_final else Outcome.UNKNOWN
     failed, _ = payload_parts.collect_titles(finding.bad)
     known = {*map(case_key, finding.bad), *finding.passed}
@@ -52,16 +63,14 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
     body = RerunResultPayload(
         run=RunSummary.from_run(finding.run, outcome), bad=finding.total, failed=failed, passed=passed, absent=absent
     )
-    draft.add_notifications(
-        Notification(
-            key=f"rerun-ended:{finding.run.id}:{root}",
-            kind=NotificationKind.REPLY,
-            channel=root.rpartition(":")[2],
-            body=payloads.dump_payload(body),
-            root=root,
-            happened=draft.clamp_to_now(finding.happened),
-            schema=NOTIFICATION_SCHEMA,
-        )
+    return Notification(
+        key=f"rerun-ended:{finding.run.id}:{root}",
+        kind=NotificationKind.REPLY,
+        channel=root.rpartition(":")[2],
+        body=payloads.dump_payload(body),
+        root=root,
+        happened=draft.clamp_to_now(finding.happened),
+        schema=NOTIFICATION_SCHEMA,
     )
 
 

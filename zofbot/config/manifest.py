@@ -100,36 +100,13 @@ def build_manifest(url: str = "", domains: Sequence[str] = (), *, emails: bool =
     request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
     address = {"request_url": request_url["url"]} if url else {}
     menus = {"message_menu_options_url": request_url["url"]} if url else {}
-    command = {
-        "command": SLASH_COMMAND,
-        "description": "Look up Zof's runs and results",
-        "usage_hint": usage_hint(),
-        "should_escape": True,
-    }
     return {
         "display_information": {
             "name": "zofbot",
             "description": "Zof's runs and results in Slack",
             "background_color": "#1f2a44",
         },
-        "features": {
-            "app_home": {
-                "home_tab_enabled": True,
-                "messages_tab_enabled": True,
-                "messages_tab_read_only_enabled": False,
-            },
-            "bot_user": {"display_name": "zofbot", "always_online": True},
-            "slash_commands": [command | request_url],
-            "shortcuts": [
-                {
-                    "name": "Zof: triage",
-                    "type": "message",
-                    "callback_id": SHORTCUT_CALLBACK_ID,
-                    "description": "Work on the failure of this alert",
-                }
-            ],
-            **({"unfurl_domains": list(domains)} if domains else {}),
-        },
+        "features": _build_features(request_url, domains),
         "oauth_config": {"scopes": {"bot": list(scopes)}},
         "settings": {
             "event_subscriptions": address | {"bot_events": events},
@@ -138,6 +115,33 @@ def build_manifest(url: str = "", domains: Sequence[str] = (), *, emails: bool =
             "socket_mode_enabled": not url,
             "token_rotation_enabled": False,
         },
+    }
+
+
+def _build_features(request_url: dict[str, str], domains: Sequence[str]) -> dict[str, Any]:
+    """Return what people see of the app: App Home, the command, the shortcut; unfurled ``domains``, if any."""
+    command = {
+        "command": SLASH_COMMAND,
+        "description": "Look up Zof's runs and results",
+        "usage_hint": usage_hint(),
+        "should_escape": True,
+    }
+    shortcut = {
+        "name": "Zof: triage",
+        "type": "message",
+        "callback_id": SHORTCUT_CALLBACK_ID,
+        "description": "Work on the failure of this alert",
+    }
+    return {
+        "app_home": {
+            "home_tab_enabled": True,
+            "messages_tab_enabled": True,
+            "messages_tab_read_only_enabled": False,
+        },
+        "bot_user": {"display_name": "zofbot", "always_online": True},
+        "slash_commands": [command | request_url],
+        "shortcuts": [shortcut],
+        **({"unfurl_domains": list(domains)} if domains else {}),
     }
 
 

@@ -21,7 +21,7 @@ from zofbot.zof.request import TimeBudget
 T = TypeVar("T")
 
 
-async def probe_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> list[Finding]:
+async def probe_zof(settings: Settings, clock: Clock, time_budget: TimeBudget) -> list[Finding]:
     """Check the key's permissions, and Zof's clock."""
     if not settings.zof_api_key.get_secret_value():
         return [slack.missing_setting(zof.KEY_SETTING)]
@@ -37,29 +37,29 @@ async def probe_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> l
     except SettingsError as error:
         return [error_finding("zof", problem, "Correct this setting.") for problem in error.problems]
     try:
-        errors_by_read = await _try_permissions(client, patience)
+        errors_by_read = await _try_permissions(client, time_budget)
     finally:
         await client.aclose()
     skews = [item for date, at in [date for date in dates if date[0]][:1] for item in check_clock("Zof", date, at)]
     return [*zof.check_permissions(errors_by_read), zof.runs_not_checked(settings.zofbot_allow_runs), *skews]
 
 
-async def _try_permissions(client: ZofClient, patience: TimeBudget) -> dict[str, ZofError | None]:
+async def _try_permissions(client: ZofClient, time_budget: TimeBudget) -> dict[str, ZofError | None]:
     """Read a page of each list, then the first run and result if any; returns the error of each, None if fine."""
     lists: dict[str, AsyncGenerator[Any, None]] = {
-        "runs": client.list_runs(patience=patience, pages=1),
-        "results": client.list_results(patience=patience, pages=1),
-        "projects": client.list_projects(patience=patience, pages=1),
-        "schedules": client.list_schedules(patience=patience, pages=1),
-        "webhooks": client.list_endpoints(patience=patience, pages=1),
+        "runs": client.list_runs(time_budget=time_budget, pages=1),
+        "results": client.list_results(time_budget=time_budget, pages=1),
+        "projects": client.list_projects(time_budget=time_budget, pages=1),
+        "schedules": client.list_schedules(time_budget=time_budget, pages=1),
+        "webhooks": client.list_endpoints(time_budget=time_budget, pages=1),
     }
     replies = dict(zip(lists, await asyncio.gather(*map(_first_id, lists.values())), strict=True))
     errors_by_read = {f"the list of {name}": error for name, (_, error) in replies.items()}
     (run, _), (result, _) = replies["runs"], replies["results"]
     if run:
-        errors_by_read["a run"] = await _catch_zof_error(client.get_run(run, patience=patience))
+        errors_by_read["a run"] = await _catch_zof_error(client.get_run(run, time_budget=time_budget))
     if result:
-        errors_by_read["a result"] = await _catch_zof_error(client.get_result(result, patience=patience))
+        errors_by_read["a result"] = await _catch_zof_error(client.get_result(result, time_budget=time_budget))
     return errors_by_read
 
 

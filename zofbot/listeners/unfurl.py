@@ -106,7 +106,7 @@ async def _unfurl_links(context: ListenerContext, message: PastedLinks) -> None:
 async def _build_card(context: ListenerContext, target: LinkTarget) -> dict[str, Any] | None:
     ask = context.zof.get_run if target.kind == "run" else context.zof.get_result
     try:
-        return unfurl_card(await ask(target.id, patience=CARD_TIME_BUDGET))
+        return unfurl_card(await ask(target.id, time_budget=CARD_TIME_BUDGET))
     except ZofError as error:
         log.info("link leads to nothing that Zof shows", kind=target.kind, id=target.id, cause=error.sentence,
                  request_id=error.request_id)  # fmt: skip

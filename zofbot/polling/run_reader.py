@@ -46,7 +46,7 @@ class RunReader:
         listing = self._zof.list_runs if noun == "runs" else self._zof.list_results
         since = datetime.fromtimestamp(max(progress.mark, 0), UTC)
         pages = listing(
-            status=status, since=since, starting_after=progress.cursor, patience=TimeBudget.BACKGROUND, pages=10**6
+            status=status, since=since, starting_after=progress.cursor, time_budget=TimeBudget.BACKGROUND, pages=10**6
         )
         async with aclosing(pages):
             try:
@@ -60,7 +60,7 @@ class RunReader:
     async def read_run(self, watch: PendingRun) -> RunFinding:
         """Read a run with its failures, and with passed results if they may matter. Raises ZofError."""
         self._count_request()
-        run = await self._zof.get_run(watch.subject, patience=TimeBudget.BACKGROUND)
+        run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
         otherwise = watch.happened or watch.since
         found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
         if not found.has_ended or not _lacks_results(found, watch.seen):
@@ -71,7 +71,7 @@ class RunReader:
     async def read_result(self, watch: PendingRun) -> RunFinding:
         """Read a result that was listed without its run. Raises ZofError."""
         self._count_request()
-        result = await self._zof.get_result(watch.subject, patience=TimeBudget.BACKGROUND)
+        result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
         if result.run_id and is_valid_id(result.run_id):
             return await self.read_run(replace(watch, kind="run", subject=result.run_id))
         same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
@@ -90,7 +90,7 @@ class RunReader:
             return own
         self._count_request()
         try:
-            run = await self._zof.get_run(watch.run, patience=TimeBudget.BACKGROUND)
+            run = await self._zof.get_run(watch.run, time_budget=TimeBudget.BACKGROUND)
         except (ZofRejected, ZofUnreadable):
             return own
         except ZofUnavailable:
@@ -124,7 +124,7 @@ class RunReader:
         """Return the results on at most ``most`` pages, and whether Zof has more."""
         found: dict[str, Result] = {}
         more = False
-        pages = self._zof.list_results(run_id=run_id, status=status, patience=TimeBudget.BACKGROUND, pages=most)
+        pages = self._zof.list_results(run_id=run_id, status=status, time_budget=TimeBudget.BACKGROUND, pages=most)
         async with aclosing(pages):
             async for page in pages:
                 self._count_request()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zofbot.alerting.reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
@@ -37,13 +37,7 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
             schema=NOTIFICATION_SCHEMA,
         )
 
-    steps = after.body.policy.escalate
-    recipients: tuple[str, ...] = ()
-    if request.act is Action.ESCALATE and steps:
-        recipients = steps[next_step(before.present, after.body.policy, at)].mention
-    elif request.act is Action.WAKE:
-        recipients = tuple(filter(None, (before.present.moved_by.id,)))
-    mention = tuple(item for item in recipients if item != request.who.id)
+    mention = tuple(item for item in _called_people(before, request) if item != request.who.id)
     payload = ActionPayload(
         act=request.act, who=request.who.name or request.who.id, owner=present.owner.name, state=present.state,
         until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
@@ -60,6 +54,14 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
             NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", payload, present.owner.id
         )
     yield from schedule_reminders(after.key, after.channel, present, after.body.policy)
+
+
+def _called_people(before: Failure, request: ActionRequest) -> tuple[str, ...]:
+    """Return whom an action calls: the next step of an escalation, or whoever had snoozed."""
+    policy = before.body.policy
+    if request.act is Action.ESCALATE and policy.escalate:
+        return policy.escalate[next_step(before.present, policy, request.at)].mention
+    return tuple(filter(None, (before.present.moved_by.id,))) if request.act is Action.WAKE else ()
 
 
 def build_audit_record(before: Failure, after: Failure, request: ActionRequest) -> AuditRecord:

@@ -78,7 +78,7 @@ class CanarySettings:
     interval: float
     within: float | None = None
     """After this time it is late; by default after half an interval, at most ``MAX_CANARY_SECONDS``."""
-    budget: TimeBudget = TimeBudget.BACKGROUND
+    time_budget: TimeBudget = TimeBudget.BACKGROUND
     """The time for reading from Zof."""
 
     @property
@@ -182,7 +182,7 @@ class Canary:
         """Read a page of Zof's runs, and compare this machine's clock with those of Slack, Zof and Redis."""
         self._zof_clock.ahead = None
         async with self._collect_faults(cycle):
-            pages = self._clients.zof.list_runs(patience=self._settings.budget, pages=1)
+            pages = self._clients.zof.list_runs(time_budget=self._settings.time_budget, pages=1)
             try:
                 await anext(pages, None)
             finally:

@@ -85,9 +85,11 @@ class Catalog:
     """The organization's projects and schedules, shared by the whole process."""
 
     def __init__(self, zof: ZofClient, clock: Clock) -> None:
-        patience = TimeBudget(MAX_LISTING_SECONDS, background=True)  # people's lookups go first
-        self.projects: CachedListing[Project] = CachedListing(lambda: zof.list_projects(patience=patience), clock)
-        self.schedules: CachedListing[Schedule] = CachedListing(lambda: zof.list_schedules(patience=patience), clock)
+        time_budget = TimeBudget(MAX_LISTING_SECONDS, background=True)  # people's lookups go first
+        self.projects: CachedListing[Project] = CachedListing(lambda: zof.list_projects(time_budget=time_budget), clock)
+        self.schedules: CachedListing[Schedule] = CachedListing(
+            lambda: zof.list_schedules(time_budget=time_budget), clock
+        )
 
     @property
     def is_stale(self) -> bool:

@@ -86,6 +86,6 @@ class DailyStatsReader:
         back = now - timedelta(hours=WINDOW_HOURS)
         runs: dict[str, Run] = {}
         cursor = time_window.start_window(now.timestamp(), back.timestamp(), self._order)
-        pages = self._zof.list_runs(since=back, patience=READ_BUDGET, pages=MAX_PAGES)
+        pages = self._zof.list_runs(since=back, time_budget=READ_BUDGET, pages=MAX_PAGES)
         cut = await time_window.read_window(pages, runs, cursor, self._order)
         return summarize_runs(runs.values(), back.timestamp(), now.timestamp(), cut=cut)

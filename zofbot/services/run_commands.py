@@ -99,7 +99,9 @@ class RunCommands:
             raise already_running_error(other)
         log.info("order taken or done already", name=name)
 
-    async def execute_command(self, name: str, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> tuple[RunCommand, str]:
+    async def execute_command(
+        self, name: str, time_budget: TimeBudget = TimeBudget.FOLLOW_UP
+    ) -> tuple[RunCommand, str]:
         """Execute a command unless it was done, and commit the result and its follow-ups; returns (command, run id).
 
         The run id is empty if Zof did not return one, or if the run to cancel had ended. Raises ZofError, and BadInput
@@ -110,7 +112,7 @@ class RunCommands:
         if done is not None:
             return command, done
         try:
-            reply = await self._call_zof(command, name, patience)
+            reply = await self._call_zof(command, name, time_budget)
         except ZofRejected as error:
             if command.sort != "cancel" or error.status != 409:
                 raise
@@ -192,12 +194,12 @@ class RunCommands:
         note = thread_line(command, f"order-refused:{name}", sentence, self._unix_time(), personal=not again)
         await self._end_command(name, [note], error)
 
-    async def _call_zof(self, command: RunCommand, name: str, patience: TimeBudget) -> ZofReply:
+    async def _call_zof(self, command: RunCommand, name: str, time_budget: TimeBudget) -> ZofReply:
         if command.sort == "rerun":
             return await self._zof.post("/runs", what="run", deed="start", body=command.body, idempotency_key=name,
-                                        patience=patience)  # fmt: skip
+                                        time_budget=time_budget)  # fmt: skip
         return await self._zof.post("/runs/{id}/cancel", command.run, what="run", deed="cancel", idempotency_key=name,
-                                    patience=patience)  # fmt: skip
+                                    time_budget=time_budget)  # fmt: skip
 
     async def _load_command(self, name: str) -> RunCommand:
         (stored,) = await self._outbox.read_fields((command_hash(name), "order"))

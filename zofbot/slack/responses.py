@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from zofbot.domain.errors import SlackUnknown
 from zofbot.slack.errors import UNREADABLE_REASON_PREFIX
@@ -51,7 +51,15 @@ class ResponseMetadata(SlackReply):
     next_cursor: str | None = None
 
 
-class _PagedReply(SlackReply):
+class ChannelId(SlackReply):
+    """A channel, of which only the id is read."""
+
+    id: SlackId
+
+
+class PagedReply(SlackReply):
+    """A page of a list."""
+
     response_metadata: ResponseMetadata | None = None
     has_more: bool = False
 
@@ -61,7 +69,7 @@ class _PagedReply(SlackReply):
         return (self.response_metadata.next_cursor if self.response_metadata else None) or ""
 
     @model_validator(mode="after")
-    def _check_cursor(self) -> _PagedReply:
+    def _check_cursor(self) -> PagedReply:
         if self.has_more and not self.page_cursor:
             raise ValueError("there is more, and no way to it")
         return self
@@ -94,55 +102,22 @@ class HistoryMessage(SlackReply):
         return about | {"key": key or ""}
 
 
-class HistoryReply(_PagedReply):
+class HistoryReply(PagedReply):
     """``conversations.history`` and ``conversations.replies``."""
 
     messages: tuple[HistoryMessage, ...]
 
 
-class _ChannelId(SlackReply):
-    id: SlackId
-
-
-class UserChannelsReply(_PagedReply):
-    """``users.conversations``."""
-
-    channels: tuple[_ChannelId, ...]
-
-
-class ChannelMembersReply(SlackReply):
-    """``conversations.members``."""
-
-    members: frozenset[SlackId]
-
-
-class GroupMembersReply(SlackReply):
-    """``usergroups.users.list``."""
-
-    users: frozenset[SlackId]
-
-
 class OpenConversationReply(SlackReply):
     """``conversations.open``."""
 
-    channel: _ChannelId
+    channel: ChannelId
 
 
 class SocketUrlReply(SlackReply):
     """``apps.connections.open``."""
 
     url: Annotated[str, StringConstraints(pattern=r"^(wss?|https?)://[^\s<>|]{1,4000}$")]
-
-
-class _GroupHandle(SlackReply):
-    id: SlackId
-    handle: str | None = None
-
-
-class GroupListReply(SlackReply):
-    """``usergroups.list``."""
-
-    usergroups: tuple[_GroupHandle, ...]
 
 
 class ViewReply(SlackReply):
@@ -154,88 +129,6 @@ class ViewReply(SlackReply):
         hash: str | None = None
 
     view: ViewHash
-
-
-class _SlackObject(BaseModel):
-    """Base of Slack's objects: declared fields are validated, others are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class UserProfile(_SlackObject):
-    """A person's names."""
-
-    display_name: str | None = None
-    real_name: str | None = None
-
-
-class EnterpriseUser(_SlackObject):
-    """A person's organization, on Enterprise Grid."""
-
-    enterprise_id: str | None = None
-    teams: tuple[str, ...] | None = None
-
-
-class SlackUser(_SlackObject):
-    """https://docs.slack.dev/reference/objects/user-object ."""
-
-    id: SlackId | None = None
-    name: str | None = None
-    real_name: str | None = None
-    team_id: str | None = None
-    tz: str | None = None
-    tz_offset: int | None = None
-    deleted: bool | None = None
-    is_admin: bool | None = None
-    is_owner: bool | None = None
-    is_primary_owner: bool | None = None
-    is_bot: bool | None = None
-    is_workflow_bot: bool | None = None
-    is_stranger: bool | None = None
-    is_restricted: bool | None = None
-    is_ultra_restricted: bool | None = None
-    profile: UserProfile | None = None
-    enterprise_user: EnterpriseUser | None = None
-
-    @field_validator("tz_offset", mode="before")
-    @classmethod
-    def _coerce_offset(cls, value: object) -> object:
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-class UserInfoReply(SlackReply):
-    """``users.info``."""
-
-    user: SlackUser
-
-
-class UserListReply(_PagedReply):
-    """``users.list``."""
-
-    members: tuple[SlackUser, ...]
-
-
-class Conversation(_SlackObject):
-    """https://docs.slack.dev/reference/objects/conversation-object ."""
-
-    id: SlackId | None = None
-    name: str | None = None
-    user: str | None = None
-    is_im: bool | None = None
-    is_mpim: bool | None = None
-    is_private: bool | None = None
-    is_archived: bool | None = None
-    is_member: bool | None = None
-    is_shared: bool | None = None
-    is_ext_shared: bool | None = None
-    is_org_shared: bool | None = None
-    is_pending_ext_shared: bool | None = None
-
-
-class ConversationInfoReply(SlackReply):
-    """``conversations.info``."""
-
-    channel: Conversation
 
 
 ReplyT = TypeVar("ReplyT", bound=SlackReply)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zofbot.domain.errors import SlackRefused
-from zofbot.slack import responses
+from zofbot.slack import workspace_responses
 from zofbot.slack.calls import SlackCalls
 
 MAX_CHANNEL_PAGES = 5
@@ -28,7 +28,7 @@ class WorkspaceReader:
         Raises SlackError.
         """
         reply = await self._calls.call_method(
-            "users.info", lambda: self._calls.client.users_info(user=identifier), responses.UserInfoReply
+            "users.info", lambda: self._calls.client.users_info(user=identifier), workspace_responses.UserInfoReply
         )
         return reply.user.model_dump(exclude_unset=True)
 
@@ -41,7 +41,7 @@ class WorkspaceReader:
             reply = await self._calls.call_method(
                 "users.lookupByEmail",
                 lambda: self._calls.client.users_lookupByEmail(email=email),
-                responses.UserInfoReply,
+                workspace_responses.UserInfoReply,
             )
         except SlackRefused as error:
             if error.reason == "users_not_found":
@@ -67,11 +67,11 @@ class WorkspaceReader:
                 break
         return frozenset(found)
 
-    async def _fetch_people_page(self, cursor: str) -> responses.UserListReply:
+    async def _fetch_people_page(self, cursor: str) -> workspace_responses.UserListReply:
         return await self._calls.call_method(
             "users.list",
             lambda: self._calls.client.users_list(limit=PEOPLE_PER_PAGE, cursor=cursor or None),
-            responses.UserListReply,
+            workspace_responses.UserListReply,
         )
 
     async def fetch_group_members(self, identifier: str) -> frozenset[str]:
@@ -79,14 +79,14 @@ class WorkspaceReader:
         reply = await self._calls.call_method(
             "usergroups.users.list",
             lambda: self._calls.client.usergroups_users_list(usergroup=identifier),
-            responses.GroupMembersReply,
+            workspace_responses.GroupMembersReply,
         )
         return reply.users
 
     async def fetch_group_handles(self) -> dict[str, str]:
         """Fetch the handles of the workspace's user groups, by id. Raises SlackError."""
         reply = await self._calls.call_method(
-            "usergroups.list", self._calls.client.usergroups_list, responses.GroupListReply
+            "usergroups.list", self._calls.client.usergroups_list, workspace_responses.GroupListReply
         )
         return {group.id: group.handle for group in reply.usergroups if group.handle}
 
@@ -98,7 +98,7 @@ class WorkspaceReader:
         reply = await self._calls.call_method(
             "conversations.info",
             lambda: self._calls.client.conversations_info(channel=identifier),
-            responses.ConversationInfoReply,
+            workspace_responses.ConversationInfoReply,
         )
         return reply.channel.model_dump(exclude_unset=True)
 
@@ -107,7 +107,7 @@ class WorkspaceReader:
         reply = await self._calls.call_method(
             "conversations.members",
             lambda: self._calls.client.conversations_members(channel=channel, limit=200),
-            responses.ChannelMembersReply,
+            workspace_responses.ChannelMembersReply,
         )
         return reply.members
 
@@ -127,11 +127,11 @@ class WorkspaceReader:
                 break
         return frozenset(found)
 
-    async def _fetch_channels_page(self, user: str, more: Mapping[str, str]) -> responses.UserChannelsReply:
+    async def _fetch_channels_page(self, user: str, more: Mapping[str, str]) -> workspace_responses.UserChannelsReply:
         return await self._calls.call_method(
             "users.conversations",
             lambda: self._calls.client.users_conversations(
                 user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
             ),
-            responses.UserChannelsReply,
+            workspace_responses.UserChannelsReply,
         )

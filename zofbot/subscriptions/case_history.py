@@ -35,6 +35,9 @@ class CaseStanding(StrEnum):
     """It fails and passes in turn."""
 
 
+_STANDING_WORDS = frozenset(CaseStanding)
+
+
 class CaseOutcome(NamedTuple):
     """The outcome of a case in one run, which ended ``at`` (Unix seconds)."""
 
@@ -70,7 +73,7 @@ class CasePast(BaseModel):
     @classmethod
     def _read_later_word(cls, stored: object) -> object:
         """Read a word that only a later version knows as *new*, so that the alert stays readable."""
-        return stored if stored in list(CaseStanding) else CaseStanding.NEW
+        return stored if isinstance(stored, str) and stored in _STANDING_WORDS else CaseStanding.NEW
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class CaseHistory:
     def load(cls, text: str) -> CaseHistory:
         """Parse a stored history; leave out what a later version wrote and this one cannot read."""
         words = text.split()
-        row = next((found for word in words if (found := _ROW.fullmatch(word))), None)
+        row = _ROW.fullmatch(words[0]) if words else None
         outcomes = tuple(outcome for word in words if (outcome := _parse_outcome(word)))
         return cls(outcomes, int(row[1]), int(row[2])) if row else cls(outcomes)
 
@@ -111,14 +114,12 @@ class CaseHistory:
 
         An outcome older than all that are kept changes nothing: it may have been counted before.
         """
-        known = {item.run_id: item for item in self.outcomes}
-        before = known.get(outcome.run_id)
+        before = next((item for item in self.outcomes if item.run_id == outcome.run_id), None)
         if before is not None and "frp".index(before.letter) <= "frp".index(outcome.letter):
             return self
-        if before is None and len(known) >= MAX_OUTCOMES and outcome < self.outcomes[0]:
+        if before is None and len(self.outcomes) >= MAX_OUTCOMES and outcome < self.outcomes[0]:
             return self
-        known[outcome.run_id] = outcome
-        ordered = sorted(known.values())
+        ordered = sorted([*(item for item in self.outcomes if item is not before), outcome])
         row, since = self.row, self.row_since
         for dropped in ordered[:-MAX_OUTCOMES]:
             row, since = (row + 1, since if row else dropped.at) if dropped.has_failed else (0, 0)

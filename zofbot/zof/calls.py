@@ -49,17 +49,17 @@ class ZofCalls:
         self,
         request: ZofRequest,
         read: Callable[[object, str | None], T],
-        patience: TimeBudget,
+        time_budget: TimeBudget,
         deadline: float | None = None,
     ) -> T:
         """Run one call to its value or error, and emit it once, whatever the outcome. Raises ZofError."""
         self._personal_quotas.spend_request(self._quota_gate.quota)
         started = self._clock.monotonic()
-        call = CallState(request, started + patience.seconds if deadline is None else deadline, started)
+        call = CallState(request, started + time_budget.seconds if deadline is None else deadline, started)
         outcome = "crashed"
         cause: BaseException | None = None
         try:
-            value = await self._call_within_deadline(call, read, patience)
+            value = await self._call_within_deadline(call, read, time_budget)
             outcome = "ok"
         except ZofError as error:
             error.status, error.request_id = call.status, call.request_id
@@ -79,19 +79,19 @@ class ZofCalls:
         ))  # fmt: skip
 
     async def _call_within_deadline(
-        self, call: CallState, read: Callable[[object, str | None], T], patience: TimeBudget
+        self, call: CallState, read: Callable[[object, str | None], T], time_budget: TimeBudget
     ) -> T:
         remaining = call.deadline - self._clock.monotonic()
         try:
             async with timeout(remaining):
                 if remaining <= 0:
                     raise TimeoutError  # asyncio would send the request before checking the clock
-                if patience.background:
+                if time_budget.background:
                     await self._quota_gate.wait_for_quota(min(MAX_WAIT_SECONDS, remaining))
                 return await self._call_with_retries(call, read)
         except TimeoutError as error:
             raise ZofUnavailable(
-                f"Zof did not answer within {patience.seconds:g} s.", "Try again in a minute."
+                f"Zof did not answer within {time_budget.seconds:g} s.", "Try again in a minute."
             ) from error
 
     async def _call_with_retries(self, call: CallState, read: Callable[[object, str | None], T]) -> T:

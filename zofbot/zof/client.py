@@ -64,23 +64,23 @@ class ZofClient:
         """Close the pooled connections."""
         await self._transport.aclose()
 
-    async def get_result(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's name
+    async def get_result(self, id: str, *, time_budget: TimeBudget = TimeBudget.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's name
         """Fetch one result."""
         request = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
         found = await self._calls.send_request(
             request,
             lambda found, request_id: parsing.parse_result(found, asked=id, request_id=request_id, **self._reading),
-            patience,
+            time_budget,
         )
         return found.without_future_times(self._clock.now())
 
-    async def get_run(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's name
+    async def get_run(self, id: str, *, time_budget: TimeBudget = TimeBudget.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's name
         """Fetch one run, with the results embedded in it."""
         request = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
         found = await self._calls.send_request(
             request,
             lambda found, request_id: parsing.parse_run(found, asked=id, request_id=request_id, **self._reading),
-            patience,
+            time_budget,
         )
         return found.without_future_times(self._clock.now())
 
@@ -91,7 +91,7 @@ class ZofClient:
         status: str | None = None,
         since: datetime | None = None,
         starting_after: str | None = None,
-        patience: TimeBudget = TimeBudget.FOLLOW_UP,
+        time_budget: TimeBudget = TimeBudget.FOLLOW_UP,
         pages: int = 10,
     ) -> AsyncGenerator[Page[Result], None]:
         """Page through results: to the end, to a missing or repeated cursor, or for at most ``pages`` pages.
@@ -112,7 +112,7 @@ class ZofClient:
             is_wanted,
             lambda found, request_id: parsing.parse_results_page(found, request_id=request_id, **self._reading),
         )
-        return self._list_pages(listing, patience, starting_after, pages)
+        return self._list_pages(listing, time_budget, starting_after, pages)
 
     def list_runs(  # noqa: PLR0913  # Zof's filters, and how far to page
         self,
@@ -121,7 +121,7 @@ class ZofClient:
         project: str | None = None,
         since: datetime | None = None,
         starting_after: str | None = None,
-        patience: TimeBudget = TimeBudget.FOLLOW_UP,
+        time_budget: TimeBudget = TimeBudget.FOLLOW_UP,
         pages: int = 10,
     ) -> AsyncGenerator[Page[Run], None]:
         """Page through runs like ``list_results``; ``project`` is an id, or a name if Zof ignores the filter."""
@@ -131,28 +131,28 @@ class ZofClient:
             lambda item: pagination.has_status(item, status) and pagination.is_of_project(item, project),
             lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, **self._reading),
         )
-        return self._list_pages(listing, patience, starting_after, pages)
+        return self._list_pages(listing, time_budget, starting_after, pages)
 
     def list_projects(
-        self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
+        self, *, time_budget: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Project], None]:
         """Page through the projects like ``list_results``; needs ``projects:read``."""
-        return self._list_unfiltered("/projects", "list of projects", parsing.parse_projects_page, patience, pages)
+        return self._list_unfiltered("/projects", "list of projects", parsing.parse_projects_page, time_budget, pages)
 
     def list_schedules(
-        self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
+        self, *, time_budget: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Schedule], None]:
         """Page through the schedules, including paused ones, like ``list_results``."""
         return self._list_unfiltered(
-            "/schedules", "list of schedules", schedule_parsing.parse_schedules_page, patience, pages
+            "/schedules", "list of schedules", schedule_parsing.parse_schedules_page, time_budget, pages
         )
 
     def list_endpoints(
-        self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
+        self, *, time_budget: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Endpoint], None]:
         """Page through the webhook endpoints like ``list_results``; needs ``webhooks:manage``."""
         return self._list_unfiltered(
-            "/webhooks", "list of webhooks", endpoint_parsing.parse_endpoints_page, patience, pages
+            "/webhooks", "list of webhooks", endpoint_parsing.parse_endpoints_page, time_budget, pages
         )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
@@ -175,7 +175,7 @@ class ZofClient:
         path: str,
         what: str,
         read: Callable[..., Page[ListedT]],
-        patience: TimeBudget,
+        time_budget: TimeBudget,
         pages: int,
     ) -> AsyncGenerator[Page[ListedT], None]:
         """Page through a listing that has no filters."""
@@ -185,7 +185,7 @@ class ZofClient:
             lambda item: True,
             lambda found, request_id: read(found, request_id=request_id),
         )
-        return self._list_pages(listing, patience, None, pages)
+        return self._list_pages(listing, time_budget, None, pages)
 
     async def post(  # noqa: PLR0913  # the request, and how errors name it
         self,
@@ -196,30 +196,30 @@ class ZofClient:
         deed: str,
         body: object = None,
         idempotency_key: str | None = None,
-        patience: TimeBudget = TimeBudget.FOLLOW_UP,
+        time_budget: TimeBudget = TimeBudget.FOLLOW_UP,
     ) -> ZofReply:
         """Send a POST request; retried only with an ``idempotency_key`` (at most 64 characters).
 
         ``deed`` and ``what`` complete "the key is not allowed to …", such as "cancel" and "run `run_1`".
         """
         request = ZofRequest(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
-        return await self._calls.send_request(request, ZofReply, patience)
+        return await self._calls.send_request(request, ZofReply, time_budget)
 
     def _list_pages(
-        self, listing: ListRequest[ListedT], patience: TimeBudget, starting_after: str | None, most: int
+        self, listing: ListRequest[ListedT], time_budget: TimeBudget, starting_after: str | None, most: int
     ) -> AsyncGenerator[Page[ListedT], None]:
         deadline: float | None = None
 
         async def fetch_page(cursor: str | None) -> Page[ListedT]:
             nonlocal deadline
-            if deadline is None or patience.background:
-                deadline = self._clock.monotonic() + patience.seconds
-            return await self._fetch_page(listing, cursor, patience, deadline)
+            if deadline is None or time_budget.background:
+                deadline = self._clock.monotonic() + time_budget.seconds
+            return await self._fetch_page(listing, cursor, time_budget, deadline)
 
         return pagination.iterate_pages(fetch_page, listing.request.template, starting_after, most)
 
     async def _fetch_page(
-        self, listing: ListRequest[ListedT], cursor: str | None, patience: TimeBudget, deadline: float
+        self, listing: ListRequest[ListedT], cursor: str | None, time_budget: TimeBudget, deadline: float
     ) -> Page[ListedT]:
         filters = self._filters.without_refused(listing.filters)
         while True:
@@ -228,7 +228,7 @@ class ZofClient:
                 query["starting_after"] = cursor
             try:
                 page = await self._calls.send_request(
-                    replace(listing.request, query=query), listing.read, patience, deadline
+                    replace(listing.request, query=query), listing.read, time_budget, deadline
                 )
             except ZofRejected as error:
                 remaining = self._filters.drop_refused(error, filters)

@@ -165,6 +165,28 @@ def test_what_is_snoozed_until_it_stops_stays_quiet_and_counts() -> None:
     assert shown(bench, key).failures == 3
 
 
+def test_without_threads_the_message_alone_says_everything() -> None:
+    bench = RuleBench(subscription("group:cause layout:flat broadcast:never"))
+    for number in range(3):
+        failing = run(f"f{number}", NOON + number * 200, [("a", TIMEOUT), ("b", TIMEOUT)])
+        elsewhere = run(f"e{number}", NOON + number * 200 + 1, [("a", TIMEOUT)], project="search")
+        passing = run(f"p{number}", NOON + number * 200 + 100, passing=["a", "b"])
+        healed = run(f"h{number}", NOON + number * 200 + 101, passing=["a"], project="search")
+        bench.process_findings(failing, elsewhere, passing, healed)
+    [key] = roots(bench)
+    assert shown(bench, key).standing is AlertStatus.RECOVERED
+    assert bench.notifications_of(NotificationKind.REPLY) == []
+
+
+def test_a_cause_that_comes_and_goes_stops_to_fill_its_thread() -> None:
+    bench = RuleBench(subscription())
+    for number in range(6):
+        bench.process_findings(run(f"f{number}", NOON + number * 200, [("a", TIMEOUT)]))
+        bench.process_findings(run(f"p{number}", NOON + number * 200 + 100, passing=["a"]))
+    assert len(roots(bench)) == 1
+    assert len(bench.notifications_of(NotificationKind.REPLY)) == 4
+
+
 def test_failures_without_a_text_are_told_with_their_run() -> None:
     bench = RuleBench(subscription())
     bench.process_findings(run("1", NOON, [("a", None), ("b", None), ("c", TIMEOUT)]))

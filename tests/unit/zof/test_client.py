@@ -228,7 +228,9 @@ async def test_a_body_that_breaks_off_is_tried_again(make: Make) -> None:
 async def test_retry_after_outranks_the_backoff(make: Make, named: str) -> None:
     zof = ScriptedZof(reply(429, Retry_After=named), reply())
     # A backoff of half a second would not fit; the named wait does.
-    await make(zof, clock=SetClock(NOW.timestamp()), random=lambda: 1.0).get_result("res_1", patience=TimeBudget(0.45))
+    await make(zof, clock=SetClock(NOW.timestamp()), random=lambda: 1.0).get_result(
+        "res_1", time_budget=TimeBudget(0.45)
+    )
     assert len(zof.asked) == 2
 
 
@@ -246,15 +248,15 @@ async def test_a_retry_after_that_makes_no_sense_is_ignored(make: Make, garbage:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "patience"), [("31", TimeBudget.BACKGROUND), ("26", TimeBudget.FOLLOW_UP), ("3", TimeBudget.ACK)]
+    ("seconds", "time_budget"), [("31", TimeBudget.BACKGROUND), ("26", TimeBudget.FOLLOW_UP), ("3", TimeBudget.ACK)]
 )
 async def test_a_wait_too_long_is_not_slept_through_but_reported(
-    make: Make, seconds: str, patience: TimeBudget
+    make: Make, seconds: str, time_budget: TimeBudget
 ) -> None:
     zof = ScriptedZof(reply(429, Retry_After=seconds, X_Request_Id="req_1"))
     async with asyncio.timeout(1):
         with pytest.raises(ZofUnavailable) as caught:
-            await make(zof, clock=SetClock(NOW.timestamp())).get_result("res_1", patience=patience)
+            await make(zof, clock=SetClock(NOW.timestamp())).get_result("res_1", time_budget=time_budget)
     assert len(zof.asked) == 1
     assert caught.value.retry_at == NOW + timedelta(seconds=float(seconds))
     assert caught.value.next_step == f"Try again in {seconds} s."
@@ -264,7 +266,7 @@ async def test_a_wait_too_long_is_not_slept_through_but_reported(
 async def test_a_backoff_that_would_pass_the_deadline_is_not_slept_through(make: Make) -> None:
     zof = ScriptedZof(reply(500, X_Request_Id="req_1"))
     with pytest.raises(ZofUnavailable, match="internal error") as caught:
-        await make(zof, random=lambda: 1.0).get_result("res_1", patience=TimeBudget(0.45))
+        await make(zof, random=lambda: 1.0).get_result("res_1", time_budget=TimeBudget(0.45))
     assert len(zof.asked) == 1
     assert (caught.value.request_id, caught.value.retry_at) == ("req_1", None)
 
@@ -281,7 +283,7 @@ async def test_the_backoff_lasts_as_long_as_the_given_randomness_says(make: Make
 @pytest.mark.parametrize("background", [False, True])
 async def test_the_deadline_covers_a_silent_zof(make: Make, background: bool) -> None:
     with pytest.raises(ZofUnavailable, match=r"within 0\.05 s") as caught:
-        await make(ScriptedZof(never)).get_result("res_1", patience=TimeBudget(0.05, background))
+        await make(ScriptedZof(never)).get_result("res_1", time_budget=TimeBudget(0.05, background))
     assert (caught.value.status, caught.value.request_id) == (None, None)
 
 
@@ -293,7 +295,7 @@ async def test_the_deadline_covers_the_body_and_keeps_the_request_id(make: Make)
         return slow
 
     with pytest.raises(ZofUnavailable) as caught:
-        await make(ScriptedZof(answer)).get_result("res_1", patience=TimeBudget(0.2))
+        await make(ScriptedZof(answer)).get_result("res_1", time_budget=TimeBudget(0.2))
     assert caught.value.request_id == "req_1"
     assert body.closed
 
@@ -503,7 +505,7 @@ async def test_entries_that_cannot_be_read_are_skipped_and_logged(make: Make) ->
 
 async def test_an_interactive_listing_has_one_deadline_over_all_pages(make: Make) -> None:
     zof = ScriptedZof(*[page("a", more=True, cursor=str(i)) for i in range(20)])
-    pages = make(zof).list_runs(patience=TimeBudget(0.1))
+    pages = make(zof).list_runs(time_budget=TimeBudget(0.1))
     await anext(pages)
     await asyncio.sleep(0.15)
     with pytest.raises(ZofUnavailable, match=r"within 0\.1 s"):
@@ -513,7 +515,7 @@ async def test_an_interactive_listing_has_one_deadline_over_all_pages(make: Make
 
 async def test_a_background_listing_has_a_deadline_for_each_page(make: Make) -> None:
     zof = ScriptedZof(page("a", more=True, cursor="x"), page("b"))
-    pages = make(zof).list_runs(patience=TimeBudget(0.5, background=True))
+    pages = make(zof).list_runs(time_budget=TimeBudget(0.5, background=True))
     await anext(pages)
     await asyncio.sleep(0.55)
     assert [run.id for run in await anext(pages)] == ["b"]
@@ -623,12 +625,12 @@ def rate_limited_reply(remaining: int, resets_in: float, status: int = 200) -> h
 async def test_background_work_waits_for_the_reset_and_people_do_not(make: Make) -> None:
     zof = ScriptedZof(rate_limited_reply(9, resets_in=0.3))
     client = make(zof, clock=SetClock(NOW.timestamp()))
-    await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+    await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     began = asyncio.get_running_loop().time()
-    await client.get_result("res_1", patience=TimeBudget.FOLLOW_UP)
-    await client.get_result("res_1", patience=TimeBudget.ACK)
+    await client.get_result("res_1", time_budget=TimeBudget.FOLLOW_UP)
+    await client.get_result("res_1", time_budget=TimeBudget.ACK)
     assert len(zof.asked) == 3
-    waiting = asyncio.create_task(client.get_result("res_1", patience=TimeBudget.BACKGROUND))
+    waiting = asyncio.create_task(client.get_result("res_1", time_budget=TimeBudget.BACKGROUND))
     await asyncio.sleep(0.05)
     assert len(zof.asked) == 3
     await waiting
@@ -641,9 +643,9 @@ async def test_at_a_tenth_or_after_the_reset_background_work_goes_on(make: Make)
     client = make(zof, clock=clock)
     async with asyncio.timeout(2):
         for _ in range(2):
-            await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+            await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
         clock.advance(20)
-        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+        await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     assert len(zof.asked) == 3
 
 
@@ -651,9 +653,9 @@ async def test_a_reset_over_thirty_seconds_away_is_reported_not_slept_through(ma
     zof = ScriptedZof(rate_limited_reply(0, resets_in=31))
     seen: list[ZofCall] = []
     client = make(zof, clock=SetClock(NOW.timestamp()), observe=seen.append)
-    await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+    await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     with pytest.raises(ZofUnavailable) as caught:
-        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+        await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     assert caught.value.retry_at == NOW + timedelta(seconds=31)
     assert len(zof.asked) == 1
     assert (seen[1].tries, seen[1].outcome, seen[1].request_id) == (0, "unavailable", None)
@@ -665,22 +667,22 @@ async def test_processes_share_what_they_learned(make: Make) -> None:
     zof = ScriptedZof(rate_limited_reply(90, resets_in=40))
     other = make(zof, clock=clock, board=board)
     with pytest.raises(ZofUnavailable) as caught:
-        await other.get_result("res_1", patience=TimeBudget.BACKGROUND)
+        await other.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     assert caught.value.retry_at == NOW + timedelta(seconds=40)
     assert zof.asked == []
-    await other.get_result("res_1", patience=TimeBudget.ACK)
+    await other.get_result("res_1", time_budget=TimeBudget.ACK)
 
 
 async def test_the_board_is_read_for_background_work_every_five_seconds_at_most(make: Make) -> None:
     clock, board = SetClock(NOW.timestamp()), MemoryQuota()
     client = make(ScriptedZof(reply()), clock=clock, board=board)
-    await client.get_result("res_1", patience=TimeBudget.FOLLOW_UP)
+    await client.get_result("res_1", time_budget=TimeBudget.FOLLOW_UP)
     assert board.reads == 0
     for _ in range(3):
-        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+        await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     assert board.reads == 1
     clock.advance(5)
-    await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+    await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     assert board.reads == 2
 
 
@@ -702,7 +704,7 @@ async def test_a_board_out_of_order_costs_no_call(make: Make, board: MemoryQuota
     zof = ScriptedZof(rate_limited_reply(15, resets_in=40))
     client = make(zof, clock=SetClock(NOW.timestamp()), board=board)
     with structlog.testing.capture_logs() as lines:
-        assert (await client.get_result("res_1", patience=TimeBudget.BACKGROUND)).id == "res_1"
+        assert (await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)).id == "res_1"
     assert len([line for line in lines if line["event"] == "zof quota not shared"]) == 2
 
 
@@ -729,7 +731,7 @@ async def test_an_error_teaches_the_quota_too(make: Make) -> None:
     with pytest.raises(ZofRejected):
         await client.get_result("res_1")
     with pytest.raises(ZofUnavailable, match="quota"):
-        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
+        await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def _save_page(
     draft.set_field(
         storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", json.dumps(rows, separators=(",", ":"))
     )
-    if storm.by_cause and not number and len(members) < MIN_PLACES_LISTED:
+    if storm.flat or (storm.by_cause and not number and len(members) < MIN_PLACES_LISTED):
         return
     name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
     body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)

@@ -38,6 +38,9 @@ MAX_CACHED_STORMS = 500
 MAX_CAUSE_MESSAGES = 200
 """Messages of causes kept per channel; beyond that those whose last failure is oldest are dropped."""
 
+MAX_TURNS_REPORTED = 4
+"""Recoveries and relapses of a cause that are said in its thread; after these only its message changes."""
+
 MAX_CAUSES_COUNTED = 10
 """Causes whose failures are counted separately."""
 
@@ -50,7 +53,8 @@ class Storm(BaseModel):
 
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
     ``recovered`` counts members. ``by_cause``: it is the message of one cause, whose members are its alerts in each
-    project and environment; ``causes`` and ``uncaused`` are as in ``StormPayload``.
+    project and environment; ``flat``: they are not listed in its thread. ``causes`` and ``uncaused`` are as in
+    ``StormPayload``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -83,6 +87,7 @@ class Storm(BaseModel):
     critical: bool = False
     run: RunSummary = RunSummary(id="")
     by_cause: bool = False
+    flat: bool = False
     causes: tuple[CauseSummary, ...] = ()
     uncaused: int = 0
     projects: tuple[str, ...] = ()
@@ -97,6 +102,13 @@ class Storm(BaseModel):
     def open_members(self) -> int:
         """The number of members that can recover and have not."""
         return self.followed - self.recovered
+
+    def reports_turn(self, *, loud: bool) -> bool:
+        """Whether its thread gets a reply about the latest recovery or relapse, which the channel sees if ``loud``.
+
+        That of a cause gets none after several, for then it is flapping, and none if it has no thread.
+        """
+        return not self.by_cause or (self.turn <= MAX_TURNS_REPORTED and (loud or not self.flat))
 
     def with_failures(self, project: str, environment: str, failures: int) -> Storm:
         """Return a copy that counts one more alert."""

@@ -119,13 +119,7 @@ class HomeDataLoader:
                 [*here, *(failure for failure in known.closed if failure.channel in (rooms or ()))]
             ),
             wishes=[
-                HomeSubscription(
-                    subscription.id,
-                    subscription.channel,
-                    await context.people.names.with_names(format_filters(subscription)),
-                )
-                for subscription in known.subscriptions
-                if subscription.channel in (rooms or ())
+                await self._subscription_row(each) for each in known.subscriptions if each.channel in (rooms or ())
             ],
             muted=[mute for mute in known.mutes if mute.channel in (rooms or ()) and mute.until > context.clock.time()],
             health=self._build_health(known),
@@ -136,6 +130,10 @@ class HomeDataLoader:
             note=note,
             schedules=context.catalog.named_schedules(),
         )
+
+    async def _subscription_row(self, subscription: Subscription) -> HomeSubscription:
+        filters = await self._context.people.names.with_names(format_filters(subscription))
+        return HomeSubscription(subscription.id, subscription.channel, filters)
 
     def _top_causes(self, failures: Iterable[Failure]) -> list[CauseRow]:
         """Return the causes with most failures, each in the channel where it has most: channels may share failures."""

@@ -8,7 +8,7 @@ export function offers(typed, caret, { commands, users, channels }) {
   const before = typed.slice(0, caret);
   const slash = before.match(/^\/\S*$/);
   if (slash) return span(0, caret, commands.filter(({ command }) => command.startsWith(before)).map(commandItem));
-  const command = commands.find((one) => before.startsWith(`${one.command} `));
+  const command = commands.find((each) => before.startsWith(`${each.command} `));
   if (command && !/[@#][\w.-]*$/.test(before)) return verbOffers(command, before, caret);
   const name = before.match(/(^|\s)([@#])([\w.-]*)$/);
   if (!name) return span(caret, caret, []);
@@ -39,7 +39,7 @@ function verbOffers(command, before, caret) {
     );
   const matching = verbs.filter((verb) => verbName(verb) && verbName(verb).startsWith(typedVerb));
   // Exact matches come first, so that Enter on "run" does not complete it to "runs".
-  matching.sort((one, other) => (verbName(other) === typedVerb) - (verbName(one) === typedVerb));
+  matching.sort((first, second) => (verbName(second) === typedVerb) - (verbName(first) === typedVerb));
   return span(
     from,
     caret,

@@ -79,7 +79,7 @@ function choices(element, { reader }) {
   if (/users_select$/.test(element.type))
     return [...reader.users.values()].map((user) => ({ id: user.id, label: user.real_name, answer: user.id }));
   if (/(channels|conversations)_select$/.test(element.type)) return places(element, reader);
-  const option = (group) => (one) => ({ id: one.value, label: plain(one.text), answer: one, group });
+  const option = (group) => (each) => ({ id: each.value, label: plain(each.text), answer: each, group });
   if (element.option_groups)
     return element.option_groups.flatMap((group) => group.options.map(option(plain(group.label))));
   return (element.options ?? []).map(option(null));

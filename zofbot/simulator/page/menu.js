@@ -73,7 +73,7 @@ export function searchPicker({ label, placeholder, chosen, limit, least, load, o
       const choices = short ? [] : await load(field.value);
       if (turn !== asked) return; // more was typed meanwhile
       for (const choice of choices ?? []) known.set(choice.id, choice);
-      const kept = [...ids].map((id) => known.get(id)).filter(({ id }) => !choices?.some((one) => one.id === id));
+      const kept = [...ids].map((id) => known.get(id)).filter(({ id }) => !choices?.some((each) => each.id === id));
       const boxes = [...(choices ?? []), ...kept].map((choice) => checkbox(choice, ids, limit, drawFace));
       const note = choices === null ? "Could not load options." : short ? "Type to search…" : "No results";
       found.replaceChildren(...(choices?.length ? boxes : [h("div", { class: "menu-item faint" }, note), ...boxes]));

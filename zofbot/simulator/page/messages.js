@@ -11,16 +11,16 @@ const TALL = 9000; // characters of JSON above which a message is collapsed
 
 /** The messages shown in a channel: all but replies that were not also sent to it. */
 export const inChannel = (messages) =>
-  messages.filter((one) => (!isReply(one) || one.broadcast) && (!one.deleted || repliesTo(one, messages).length));
+  messages.filter((each) => (!isReply(each) || each.broadcast) && (!each.deleted || repliesTo(each, messages).length));
 
 /** The messages shown in a thread: its root and its replies. */
 export const inThread = (messages, root) =>
-  messages.filter((one) => one.ts === root || (one.thread_ts === root && !one.deleted));
+  messages.filter((each) => each.ts === root || (each.thread_ts === root && !each.deleted));
 
 const isReply = (message) => message.thread_ts && message.thread_ts !== message.ts;
 
 const repliesTo = (root, messages) =>
-  messages.filter((one) => isReply(one) && one.thread_ts === root.ts && !one.deleted);
+  messages.filter((each) => isReply(each) && each.thread_ts === root.ts && !each.deleted);
 
 /**
  * Entries for reconcile(): day dividers and messages.
@@ -73,7 +73,7 @@ function messageEntry(message, compact, replies, host) {
     : json.includes("_pretty}")
       ? Math.floor(host.reader.now / 3600)
       : 0;
-  const summary = replies.map((one) => [one.ts, one.user]);
+  const summary = replies.map((each) => [each.ts, each.user]);
   const print = JSON.stringify([json, compact, summary, age, host.reader.you.id]);
   return {
     key: `${message.ephemeral ? "eph " : ""}${message.ts}`,
@@ -196,7 +196,7 @@ function answersOf(key) {
 }
 
 function threadSummary(root, replies, { reader, openThread }) {
-  const authors = [...new Map(replies.map((one) => [one.user, authorOf(one, reader)])).values()].slice(0, 4);
+  const authors = [...new Map(replies.map((each) => [each.user, authorOf(each, reader)])).values()].slice(0, 4);
   const last = Number(replies.at(-1).ts);
   return h(
     "button",

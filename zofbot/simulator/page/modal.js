@@ -58,7 +58,7 @@ export class Modal {
     this.#reader = reader;
     const view = modals.filter(({ id }) => !this.#gone.has(id)).at(-1) ?? null;
     const isNew = view?.id !== this.#view?.id;
-    for (const id of this.#answers.keys()) if (!modals.some((one) => one.id === id)) this.#answers.delete(id);
+    for (const id of this.#answers.keys()) if (!modals.some((each) => each.id === id)) this.#answers.delete(id);
     this.#view = view && { ...view, blocks: withIds(view.blocks) };
     if (!view) return this.element.open && this.element.close();
     if (isNew) this.#begin();

@@ -19,7 +19,7 @@ export class Unread {
 /** Replies inside a thread do not make the channel unread. */
 function newest(state, channel) {
   const others = (state.messages[channel] ?? []).filter(
-    (one) => one.user !== state.you && (!one.thread_ts || one.broadcast || one.ephemeral),
+    (each) => each.user !== state.you && (!each.thread_ts || each.broadcast || each.ephemeral),
   );
   return others.at(-1)?.ts ?? "";
 }

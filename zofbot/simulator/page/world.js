@@ -34,7 +34,7 @@ export class World {
     return {
       you: users.find(({ id }) => id === you) ?? nobody,
       users: new Map(users.map((user) => [user.id, user])),
-      groups: new Map(groups.map((one) => [one.id, one])),
+      groups: new Map(groups.map((each) => [each.id, each])),
       channels: new Map(channels.map((channel) => [channel.id, channel])),
       now: this.now,
       visit,

@@ -27,7 +27,7 @@ def _describe_past(past: CasePast) -> str:
     if not past.passed_at:
         return ""
     ago = text.describe_duration(max(past.since - past.passed_at, 1.0))
-    run = f" in run {text.inline_code(past.passed_run)}" if past.passed_run else ""
+    run = f" in {text.inline_code(past.passed_run)}" if past.passed_run else ""
     return f"🆕 *New*: passed{run}, {ago} before"
 
 

@@ -65,12 +65,12 @@ def open_lock(folder: Path) -> int:
     status = os.fstat(lock)
     if status.st_uid != os.getuid() or not stat.S_ISREG(status.st_mode):
         os.close(lock)
-        raise _unusable_error(f"{folder / LOCK_FILE} is not ours")
+        raise _unusable_error(f"{folder / LOCK_FILE} belongs to another user")
     return lock
 
 
 def _unusable_error(what: str) -> SettingsError:
-    remedy = "set it to a folder of its own that belongs to whoever runs zofbot, or set REDIS_URL"
+    remedy = "set it to a directory of its own that belongs to the user that runs zofbot, or set REDIS_URL"
     return SettingsError([f"ZOFBOT_DATA_DIR is wrong: {what}; {remedy}."])
 
 

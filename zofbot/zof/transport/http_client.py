@@ -21,7 +21,7 @@ def check_key(key: str) -> str:
     """Return the key without white space around it. Raises SettingsError if it cannot be one."""
     key = key.strip()
     if not key or protocol.clean_header(key, len(key)) != key:
-        raise SettingsError(["ZOF_API_KEY is empty or holds characters no key can have; copy it again from Zof."])
+        raise SettingsError(["ZOF_API_KEY is empty or contains invalid characters. Copy it again from Zof."])
     return key
 
 
@@ -32,7 +32,7 @@ def check_base_url(base_url: str) -> str:
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
-        raise SettingsError(["ZOF_BASE_URL must be an address such as https://api.zof.ai/v1."])
+        raise SettingsError(["ZOF_BASE_URL must be a URL such as https://api.zof.ai/v1."])
     return str(url).rstrip("/")
 
 
@@ -63,7 +63,7 @@ def make_http_client(base: str, key: str, transport: httpx.AsyncBaseTransport | 
         )
     except (ImportError, ValueError, httpx.InvalidURL):
         # Not quoted: a proxy's URL may hold a password.
-        raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used; give it as http://…"]) from None
+        raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is invalid. Write it as http://…"]) from None
 
 
 def redirect_location(reply: httpx.Response) -> str | None:

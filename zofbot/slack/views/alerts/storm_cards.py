@@ -10,14 +10,14 @@ from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
-from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
+from zofbot.slack.views.alerts.cause_views import MAX_ROWS_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
-from zofbot.slack.views.triage.triage_status import status_blocks
+from zofbot.slack.views.triage.triage_status import status_line
 
 STORM_CALM_SECONDS = 60.0
 """Seconds after its last failure until a storm is over."""
@@ -40,10 +40,14 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     kept = f"{count_noun(body.alerts, 'alert')} summed up here"
     run = as_run(body.run)
     below = [
-        *([section_block(f"All in run *{text.escape_line(run.title or run.id, 150)}*")] if run.id else []),
-        *paragraph_blocks(_cause_lines(body)),
-        *paragraph_blocks(rows),
-        *([context_block(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
+        *paragraph_blocks(
+            [
+                f"All in run *{text.escape_line(run.title or run.id, 150)}*" if run.id else "",
+                *_cause_lines(body),
+                *rows,
+                f"and {body.elsewhere} elsewhere" if body.elsewhere else "",
+            ]
+        ),
         *_member_controls(body, context),
         context_block(f"{kept}, since {format_moment(body.since)}.{_own_messages_text(body)}"),
     ]
@@ -62,8 +66,8 @@ def _cause_lines(body: StormPayload) -> list[str]:
         return []
     if body.sole_cause:
         return [f"*One cause explains it:* {cause_line(body.sole_cause)}"]
-    shown = body.causes[:MAX_CAUSES_SHOWN]
-    more = body.uncaused + sum(cause.count for cause in body.causes[MAX_CAUSES_SHOWN:])
+    shown = body.causes[:MAX_ROWS_SHOWN]
+    more = body.uncaused + sum(cause.count for cause in body.causes[MAX_ROWS_SHOWN:])
     others = [f"and {count_noun(more, 'failure')} of other causes"] if more else []
     return ["*Causes*", *map(cause_line, shown), *others]
 
@@ -75,8 +79,12 @@ def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
         return [context_block(left_out)] if body.unmentioned else []
     offers = CardOptions(bool(body.policy.escalate), link=context.links.run_url(as_run(body.run)), run_id=body.run.id)
     return [
-        section_block(f"*{_open_count_text(body)}*. They are listed in the thread. Actions here apply to all of them."),
-        *status_blocks(context.present),
+        *paragraph_blocks(
+            [
+                f"*{_open_count_text(body)}*. They are listed in the thread. Actions here apply to all of them.",
+                status_line(context.present),
+            ]
+        ),
         *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(left_out)] if body.unmentioned else []),
     ]
