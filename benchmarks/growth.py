@@ -3,7 +3,7 @@
 ``.venv/bin/python benchmarks/growth.py [--quick]``; about three minutes. An event is what follows a webhook about a
 failed run: its hint is stored, the poller reads it and the run, the rules decide, the outcome is committed, claimed and
 settled. All of it is the real code in one process, over a Valkey that syncs every write; Zof is a function, and nothing
-is posted to Slack. What is printed is CPU time, of this process and of the store, so that a busy machine matters little.
+is posted to Slack. What is printed is CPU time, of this process and of the store: a busy machine matters little.
 
 The exponent is the slope in a log-log diagram: 0 means that an event costs the same however much is stored, 1 that the
 cost doubles with it.
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import itertools
 import math
+import os
 import tempfile
 import time
 import tracemalloc
@@ -22,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import linear_regression, median
+from typing import Any
 
 import httpx
 import redis.asyncio as redis
@@ -49,6 +51,9 @@ from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription
 from zofbot.zof.client import ZofClient
+
+FOLDER_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where the store keeps its files: waiting for a disk would be no CPU time, but time."""
 
 BATCH = 15
 """Failures committed at once while the store is filled: more in a minute of one channel would be a storm."""
@@ -174,7 +179,7 @@ class Bench:
 
     async def remember_messages(self) -> None:
         """Store receipts of messages sent, and what was decided about their runs."""
-        hashes: dict[str, dict[str, str]] = {}
+        hashes: dict[str, dict[Any, Any]] = {}  # as redis-py annotates them
         for number in range(self.load.remembered):
             run = f"run_old_{number:07}"
             hashes.setdefault(decisions_hash(run), {})[run] = f"{self.clock.time():.0f} C00001=t1"
@@ -267,7 +272,7 @@ def draw_curve(title: str, sizes: Sequence[int], costs: Sequence[Cost]) -> str:
 async def main(size: Size) -> None:
     tune_garbage_collector()
     store_keyspace.MAX_REDIS_SECONDS = 60.0  # a busy machine is no fault
-    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+    with tempfile.TemporaryDirectory(prefix="growth-", dir=FOLDER_IN_MEMORY) as folder:
         async with start_embedded(Path(folder), Clock()) as url, redis.from_url(url, socket_timeout=60) as client:
             for curve in size.curves:
                 costs = [await measure_load(client, load, size) for _, load in curve.points]
