@@ -34,7 +34,8 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription, parse_filters
 from zofbot.subscriptions.diff import ADD, CHANGE, REMOVE, SubscriptionDiff, diff_subscriptions
-from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml, render_yaml
+from zofbot.subscriptions.yaml_entries import InvalidFile
+from zofbot.subscriptions.yaml_file import parse_yaml, render_yaml
 
 NOW = 1_763_890_200.25
 
