@@ -34,6 +34,7 @@ bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/slash.py
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python benchmarks/triage.py
+	$(BIN)/python benchmarks/growth.py
 
 soak: $(VENV)/ready-dev
 	$(BIN)/python -m tests.crash.soak $(ARGS)

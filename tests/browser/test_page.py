@@ -119,7 +119,9 @@ async def test_hostile_text_is_only_text(page: Page) -> None:
 async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stage: SimulatorServer) -> None:
     await end_run(page, stage, "failure")
     await end_run(page, stage, "failure", "production")
-    await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
+    await expect(
+        page.get_by_test_id("message").filter(has_text=re.compile(r"Failed: [^()]+ \(checkout, ")).last
+    ).to_be_visible()
     await page.get_by_test_id("channel-zofbot").click()
     await page.get_by_test_id("tab-home").click()
     home = page.get_by_test_id("home")
@@ -134,7 +136,9 @@ async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stag
 
 async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, stage: SimulatorServer) -> None:
     await end_run(page, stage, "failure")
-    await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
+    await expect(
+        page.get_by_test_id("message").filter(has_text=re.compile(r"Failed: [^()]+ \(checkout, ")).last
+    ).to_be_visible()
     await type_in(page, "/zof digest")
     preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
     await expect(preview).to_contain_text("No digest in this channel")

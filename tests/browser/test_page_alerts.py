@@ -73,10 +73,12 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
     await take_screenshot(page, "demo")
     run = await end_run(page, stage, "failures")
     root = in_channel(page, run)
-    await expect(root).to_contain_text("Failed: checkout: everything on staging")
-    await expect(root).to_contain_text(re.compile(r"12 failures, \d+ causes"))
+    await expect(root).to_contain_text("Failed: everything (checkout, staging)")
     failed = [item for item in stage.world.zof.results_of_run(run) if item["status"] != "passed"]
     causes = {make_signature(item["failure_summary"]).id for item in failed}
+    errors = sum(item["status"] == "error" for item in failed)
+    await expect(root).to_contain_text(re.compile(rf"{12 - errors} failed · ({errors} errored · )?2 passed of 14"))
+    await expect(root).to_contain_text(f"of 14 · {len(causes)} causes")
     await expect(page.get_by_test_id("webhook-last")).to_contain_text("answered 200")
     async with fast_clock(stage):
         await expect(root.get_by_test_id("thread-summary")).to_contain_text(f"{len(causes)} replies", timeout=15_000)
@@ -97,7 +99,7 @@ async def test_an_older_webhook_is_understood_as_well(page: Page, stage: Simulat
     await page.get_by_test_id("webhook-older").check()
     await expect(page.get_by_test_id("webhook-older")).to_be_checked()
     run = await end_run(page, stage, "failure")
-    await expect(in_channel(page, run)).to_contain_text("Failed: checkout")
+    await expect(in_channel(page, run)).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
     assert stage.world.zof.webhooks.sent[-1].status == 200
 
 
@@ -106,7 +108,7 @@ async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stag
     await expect(page.get_by_text("zofbot polls Zof every")).to_be_visible()
     delivered = len(stage.world.zof.webhooks.sent)
     run = await end_run(page, stage, "error")
-    await expect(in_channel(page, run)).to_contain_text("Error: checkout", timeout=15_000)
+    await expect(in_channel(page, run)).to_contain_text(re.compile(r"Error: [^()]+ \(checkout, "), timeout=15_000)
     await expect(in_channel(page, run)).to_contain_text("The platform failed, not necessarily the product")
     assert len(stage.world.zof.webhooks.sent) == delivered
     await take_screenshot(page, "alert-error")
@@ -131,10 +133,10 @@ async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: Simul
     run = await end_run(page, stage, "failure", "nightly")
     root = in_channel(page, run)
     async with fast_clock(stage):
-        await expect(root).to_contain_text("Failed: checkout")
+        await expect(root).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("1 reply")
         await end_run(page, stage, "pass", "nightly")
-        await expect(root).to_contain_text("Recovered: checkout", timeout=15_000)
+        await expect(root).to_contain_text(re.compile(r"Recovered: [^()]+ \(checkout, "), timeout=15_000)
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("2 replies", timeout=15_000)
     await expect(root).to_contain_text("(edited)")
     await root.get_by_test_id("thread-summary").click()
@@ -155,7 +157,7 @@ async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: SimulatorSer
     await type_in(page, "/zof result res_4821")
     await expect(in_channel(page, "Only visible to you").last).to_contain_text("Voucher can be removed again")
     run = await end_run(page, stage, "failure")
-    await expect(in_channel(page, run)).to_contain_text("Failed: checkout")
+    await expect(in_channel(page, run)).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
     await expect(in_channel(page, run)).not_to_contain_text("Delivered late")
 
 

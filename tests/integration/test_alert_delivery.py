@@ -93,8 +93,7 @@ async def test_a_failing_run_is_told_once_with_its_failures_beneath(told: Runnin
         message for message in told.public_messages() if message.idempotency_key == f"run:{run['id']}:failed:C0QA"
     )
     assert "nightly cart" in text_of(root)
-    assert "1 passed, 3 failed" in text_of(root)
-    assert "3 failures, 1 cause" in text_of(root)
+    assert "3 failed · 1 passed of 4 · 1 cause" in text_of(root)
     [reply] = [message for message in told.public_messages() if message.thread_ts == root.ts]
     for words in ("3 cases with the same cause", "boom", "• Case 0", "• Case 1", "• Case 2"):
         assert words in text_of(reply)

@@ -222,7 +222,7 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
     cases = [{"id": f"res_{n}", "status": "failed", "name": f"Case number {n}"} for n in range(2)]
     reader.world.zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", **body, listed: cases}
     answer = await reader.answer_text("/zof run run_x")
-    assert "1 passed, 2 failed of 3" in answer
+    assert "2 failed · 1 passed of 3" in answer
     assert "Case number 0" in answer
     assert "Case number 1" in answer
 
@@ -233,7 +233,7 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
 @each_transport
 async def test_a_runs_failures_are_paged(bot: RunningBot) -> None:
     answer = await bot.answer_text("/zof run run_2038")
-    assert "4 passed, 53 failed, 1 skipped of 58" in answer
+    assert "53 failed · 4 passed · 1 skipped of 58" in answer
     assert "page 10 lists" in answer
     assert "page 11 lists" not in answer
     assert "and 43 more" in answer
@@ -253,7 +253,7 @@ async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(bot: Running
     assert "Voucher can be removed again" in text_of(bot.private_messages()[-1])
     await bot.press_button(bot.private_messages()[-1], "zof_run")
     await wait_until(lambda: len(bot.private_messages()) == 3)
-    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private_messages()[-1])
+    assert "3 failed · 2 errored · 5 passed of 10" in text_of(bot.private_messages()[-1])
 
 
 @each_transport
@@ -347,7 +347,7 @@ async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(bot: Run
     await wait_until(lambda: len(bot.public_messages()) == 1)
     await bot.press_button(bot.public_messages()[0], "zof_run", user="U0BEN")
     await wait_until(lambda: len(bot.private_messages(user="U0BEN")) == 1)
-    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private_messages(user="U0BEN")[0])
+    assert "3 failed · 2 errored · 5 passed of 10" in text_of(bot.private_messages(user="U0BEN")[0])
     assert len(bot.public_messages()) == 1
 
 

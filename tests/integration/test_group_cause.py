@@ -41,7 +41,7 @@ async def wait_for_cause(bot: RunningBot, words: str) -> PostedMessage:
 
 async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(bot: RunningBot) -> None:
     run, *_ = [end_run(bot, project, (TIMEOUT, TIMEOUT, "")) for project in PROJECTS]
-    root = await wait_for_cause(bot, "6 failures in 3 projects, 1 cause")
+    root = await wait_for_cause(bot, "6 failures in 3 projects · 1 cause")
     for words in (*PROJECTS, "Timeout 30000ms exceeded", "Open in 3 of 3 places", "for example *Case 0*"):
         assert words in text_of(root)
     assert "hunter2secret" not in text_of(root)
@@ -61,7 +61,7 @@ async def test_one_cause_in_three_projects_is_one_message_until_all_have_passed(
 
 async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: RunningBot) -> None:
     end_run(bot, PROJECTS[0], (TIMEOUT,))
-    root = await wait_for_cause(bot, "1 failure, 1 cause")
+    root = await wait_for_cause(bot, "1 failure · 1 cause")
     form = await open_form(bot, "U0BEN", root, "snooze")
     assert "until this cause stops" in str(bot.world.slack.modals["U0BEN"][-1])
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "until this cause stops"}}}

@@ -62,7 +62,7 @@ EMPTY = gzip.compress(b"")
 
 
 @pytest.mark.parametrize(
-    "decompressed",
+    "packed",
     [
         gzip.compress(PLAIN[:9]) + gzip.compress(PLAIN[9:]),
         EMPTY + gzip.compress(PLAIN),

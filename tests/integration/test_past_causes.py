@@ -172,3 +172,14 @@ async def test_passes_are_read_for_a_channel_that_wants_only_flaky_failures(valk
             record_run(bot, slow=text)
             await wait_until(partial(has_polled, bot, len(bot.world.zof.calls) + 20), 300)
         await next_root(bot, 1)
+
+
+async def test_resolving_a_storm_is_remembered_for_the_causes_of_its_members(hears: RunningBot) -> None:
+    await hears.type_text("/zof subscribe group:case layout:flat")
+    await end_run(hears, **{f"case_{number}": STALE for number in range(21)})
+    await wait_until(lambda: any((item.idempotency_key or "").startswith("storm:") for item in root_messages(hears)))
+    storm = next(item for item in root_messages(hears) if (item.idempotency_key or "").startswith("storm:"))
+    assert (await mention_bot(hears, storm, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(storm))
+    await end_run(hears, search=STALE)
+    await wait_until(lambda: any("last resolved by ben" in text_of(item) for item in root_messages(hears)))

@@ -80,17 +80,17 @@ async def test_all_viewers_share_one_listing_of_schedules_for_five_minutes(bot: 
 
 
 async def test_a_run_names_the_schedule_that_started_it(bot: RunningBot) -> None:
-    assert "*Schedule*\\nNightly checkout" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
+    assert "Schedule Nightly checkout" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
     bot.world.zof.runs[EXAMPLE_RUN]["schedule_id"] = "sched_gone"
-    assert "*Schedule*\\n`sched_gone`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
+    assert "Schedule `sched_gone`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
     del bot.world.zof.runs[EXAMPLE_RUN]["schedule_id"]
-    assert "*Schedule*" not in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
+    assert "Schedule" not in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
 
 
 async def test_a_zof_that_is_slow_with_its_schedules_holds_no_card_up(bot: RunningBot) -> None:
     bot.world.zof.faults.delays["slow"] = 60
     bot.world.zof.faults.set_fault("slow", only="/schedules")
-    assert "*Schedule*\\n`sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
+    assert "Schedule `sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
 
 
 async def test_home_says_that_coverage_has_no_api(bot: RunningBot) -> None:
@@ -123,7 +123,7 @@ async def test_a_key_that_may_list_neither_leaves_the_rest_working_and_home_says
     assert "may not read the list of schedules." in view, "Zof names no permission for it, so neither do we"
     assert "*Health*: 3 troubles" in view, "and nobody polls here"
     assert TITLE not in view
-    assert "*Schedule*\\n`sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
+    assert "Schedule `sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
 
 
 async def test_what_zof_calls_the_permission_is_said(bot: RunningBot) -> None:

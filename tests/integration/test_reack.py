@@ -24,7 +24,7 @@ from zofbot.app import run_bot
 from zofbot.clock import MovableClock
 from zofbot.notifications.notification import NotificationState
 from zofbot.simulator.slack.model import PostedMessage
-from zofbot.triage.policy import REACK_ANSWER_SECONDS
+from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
 
 ANA, BEN = "U0ANA", "U0BEN"
 HOURS = 4 * 3600.0

@@ -44,7 +44,7 @@ class SecretFiles:
 async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, SecretFiles]]:
     files = SecretFiles()
     async with running_bot(
-        valkey, works=True, reread=files.read_settings, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
+        valkey, works=True, read_settings=files.read_settings, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
     ) as bot:
         files.now = bot.settings
         yield bot, files
@@ -88,7 +88,7 @@ async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_m
 
 async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(valkey: str) -> None:
     files = SecretFiles()
-    async with running_bot(valkey, socket=True, reread=files.read_settings) as bot:
+    async with running_bot(valkey, socket=True, read_settings=files.read_settings) as bot:
         files.now = bot.settings
         bot.world.slack.app_token = "xapp-another-token"
         files.write_files(slack_app_token="xapp-another-token")

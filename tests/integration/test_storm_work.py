@@ -128,13 +128,13 @@ async def test_alerts_recover_one_by_one_and_the_summary_says_how_many_are_open(
     finish_runs(stormy, 10, "passed", first=40)
     await wait_until(lambda: "38 of 60 alerts still open" in text_of(summary))
     await wait_until(lambda: thread_text(stormy, summary).count("recovered") >= 22)
-    assert "38 failures open" in await stormy.answer_text("/zof triage")
+    assert "38 failures in this channel" in await stormy.answer_text("/zof triage")
     finish_runs(stormy, 28, "passed", first=12)
     finish_runs(stormy, 10, "passed", first=50)
     await wait_until(lambda: "All of 60 alerts recovered" in text_of(summary))
     await wait_until(lambda: "Recovered after" in thread_text(stormy, summary))
     assert summary.text.startswith("Recovered")
-    assert not stormy.private_messages() or "Nothing is open" in await stormy.answer_text("/zof triage")
+    assert not stormy.private_messages() or "No open failures" in await stormy.answer_text("/zof triage")
 
 
 async def test_an_alert_that_fails_again_is_said_in_the_thread_and_opens_the_storm(stormy: RunningBot) -> None:

@@ -34,7 +34,8 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription, parse_filters
 from zofbot.subscriptions.diff import ADD, CHANGE, REMOVE, SubscriptionDiff, diff_subscriptions
-from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml, render_yaml
+from zofbot.subscriptions.yaml_entries import InvalidFile
+from zofbot.subscriptions.yaml_file import parse_yaml, render_yaml
 
 NOW = 1_763_890_200.25
 
@@ -260,6 +261,7 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     await subscriptions.add(make_subscription("project:b", "s2", "C0B"))
     assert (await run_zofbot(valkey, "export", "-o", str(file))).code == 0
     before = await store.hgetall("{zofbot}:subscriptions")
+    version = await store.hgetall("{zofbot}:subscriptions:version")
 
     edited = file.read_text().replace("project:a", "project:a env:x").replace("  C0B:", "  C0B:\n    - filters: env:y")
     file.write_text(edited)
@@ -276,6 +278,7 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
 
     done = await run_zofbot(valkey, "import", str(file), "--yes")
     assert done.out.endswith("Done.\n"), done
+    assert await store.hgetall("{zofbot}:subscriptions:version") != version, "the poller reads them anew"
     assert [item.env for item in await subscriptions.list_for_channel("C0QA")] == [("x",)]
     assert [item.env for item in await subscriptions.list_for_channel("C0B")] == [(), ("y",)]
     acts = await AuditLog(Keyspace(store, "zofbot")).read_records()

@@ -191,7 +191,7 @@ async def test_an_act_can_be_undone(triage_bot: RunningBot) -> None:
     [answer] = [message for message in triage_bot.private_messages() if "You acknowledged" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_undo")
     await wait_until(lambda: any("undid the last action" in line for line in thread_of(triage_bot, root)))
-    await wait_until(lambda: "Acknowledged" not in text_of(root))
+    await wait_until(lambda: "Acknowledged" not in text_of(root) and answer.deleted)
 
 
 async def test_it_is_snoozed_by_a_form_in_ones_own_words(triage_bot: RunningBot) -> None:

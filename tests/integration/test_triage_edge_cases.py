@@ -28,10 +28,10 @@ from tests.support.triage import (
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
-from zofbot.slack.views.triage.triage_status import status_blocks as drawn
+from zofbot.slack.views.triage.triage_status import status_line as drawn
 from zofbot.store.audit import REFUSED_ACTION, AuditLog
 from zofbot.triage import Action, Actor, RunFacts, TriageRecord, TriageState, apply_action
-from zofbot.triage.policy import REACK_ANSWER_SECONDS
+from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
 from zofbot.triage.wake_times import MAX_SNOOZE_SECONDS
 
 ANA, BEN = "U0ANA", "U0BEN"

@@ -89,7 +89,7 @@ async def test_on_another_message_it_says_where_to_choose_it(triage_bot: Running
     await triage_bot.type_text("nothing of ours")
     message = next(m for m in triage_bot.world.slack.messages["C0QA"].values() if m.text == "nothing of ours")
     await triage_bot.stage.people.use_shortcut("U0ANA", "C0QA", message.ts, SHORTCUT_CALLBACK_ID)
-    await wait_until(lambda: "This message is isn't an alert" in private_text(triage_bot, "U0ANA"))
+    await wait_until(lambda: "This message isn't an alert" in private_text(triage_bot, "U0ANA"))
 
 
 async def test_a_guest_gets_no_form(triage_bot: RunningBot) -> None:

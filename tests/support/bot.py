@@ -125,7 +125,7 @@ async def running_bot(
     *,
     socket: bool = False,
     works: bool = False,
-    reread: ReadSettings | None = None,
+    read_settings: ReadSettings | None = None,
     clock: MovableClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
@@ -145,7 +145,7 @@ async def running_bot(
     }
     chosen = bot_settings(stage, valkey, **own | settings)
     try:
-        async with run_bot(chosen, clock, workers=works, read_settings=reread) as bot:
+        async with run_bot(chosen, clock, workers=works, read_settings=read_settings) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await wait_until(lambda: _is_ready(bot))
             started.append(RunningBot(world, stage, bot, chosen))

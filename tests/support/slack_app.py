@@ -21,19 +21,19 @@ class RecordingApp:
     """An app that records requests, with configurable answers."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[dict[str, str], Json]] = []
+        self.requests: list[tuple[dict[str, str], Json]] = []
         self.answers: list[web.Response | Callable[[Json], Awaitable[web.Response]]] = []
         self.verifier = SignatureVerifier("simulated-signing-secret")
 
     @property
     def last_payload(self) -> Json:
-        return self.heard[-1][1]
+        return self.requests[-1][1]
 
     async def handle_request(self, request: web.Request) -> web.Response:
         body = await request.text()
         if not self.verifier.is_valid_request(body, dict(request.headers)):
             return web.Response(status=401)
-        self.heard.append((dict(request.headers), self._parse_payload(request, body)))
+        self.requests.append((dict(request.headers), self._parse_payload(request, body)))
         answer = self.answers.pop(0) if self.answers else web.Response()
         return answer if isinstance(answer, web.Response) else await answer(self.last_payload)
 

@@ -20,9 +20,9 @@ from zofbot.alerting.causes import (
     with_past,
 )
 from zofbot.alerting.counting import Count
+from zofbot.alerting.escalation_reminders import build_wake_up, schedule_reminders
 from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
-from zofbot.alerting.reminders import build_wake_up, schedule_reminders
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_placement import (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.notifications.notification import Notification
     from zofbot.subscriptions import Subscription
     from zofbot.subscriptions.diff import SubscriptionChange, SubscriptionDiff
-    from zofbot.subscriptions.yaml_file import FileEntry
+    from zofbot.subscriptions.yaml_entries import FileEntry
 
 app = typer.Typer(help="Export and import the subscriptions of all channels.", no_args_is_help=True)
 
@@ -77,7 +77,8 @@ def _as_yaml(subscriptions: list[Subscription], names: dict[str, str]) -> str:
 
 def _as_json(subscriptions: list[Subscription]) -> str:
     """Render as ASCII JSON; nothing is redacted, so that it can be imported again."""
-    from zofbot.subscriptions.yaml_file import FILE_VERSION, file_entry  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_entries import FILE_VERSION  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_file import file_entry  # noqa: PLC0415  (--help must not wait for YAML)
 
     channels = {
         channel: [file_entry(item) for item in subscriptions if item.channel == channel]
@@ -100,7 +101,8 @@ def import_file(
 
     Shows the changes and asks first. Subscriptions that are not in the file are removed.
     """
-    from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_entries import InvalidFile  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_file import parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
 
     with open_input(file) as opened:
         source, settings = opened.read(), prepare_settings()
@@ -179,7 +181,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
     ``records`` are those the diff was made from, ``now`` is in Unix seconds. Raises ZofbotError.
     """
     from zofbot.store.outbox import CommitConflict  # noqa: PLC0415  (--help must not wait for it)
-    from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH  # noqa: PLC0415
+    from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, version_change  # noqa: PLC0415
 
     touched = [*(change.id for change in diff.changes), *(item.id for item in diff.same)]
     after = {
@@ -188,7 +190,7 @@ async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[st
     try:
         await store.outbox.commit(
             _channel_notes(diff, now),
-            changes={SUBSCRIPTIONS_HASH: after},
+            changes={SUBSCRIPTIONS_HASH: after, **version_change()},
             expect={SUBSCRIPTIONS_HASH: {identifier: records.get(identifier) for identifier in touched}},
             acts=[_audit_record(change, now) for change in diff.changes],
         )

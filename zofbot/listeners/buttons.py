@@ -19,6 +19,7 @@ from zofbot.listeners.failure_lookup import require_reader
 from zofbot.listeners.subscription import commands
 from zofbot.slack.views import mutes
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.oncall import ACKNOWLEDGE_ACTION_ID
 
 log = structlog.get_logger()
 
@@ -45,6 +46,11 @@ async def share_result(context: ListenerContext, requester: Requester, value: di
     return await share.share_by_button(context, requester, _require_id(value))
 
 
+async def share_run(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
+    """Handle *Share to channel* on a run."""
+    return await share.share_by_button(context, requester, _require_id(value), is_run=True)
+
+
 async def show_subscriptions_page(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle the paging buttons of the channel's subscriptions."""
     return await commands.list_subscriptions(context, requester, _page_start(value))
@@ -63,6 +69,11 @@ async def show_causes_page(context: ListenerContext, requester: Requester, value
 async def show_cause(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Details* beside a cause."""
     return await causes.show_cause(context, requester, _require_id(value))
+
+
+async def acknowledge_row(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
+    """Handle *Acknowledge* beside a failure in a list."""
+    return await oncall.acknowledge_row(context, requester, value)
 
 
 async def remove_subscription(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
@@ -88,6 +99,7 @@ BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
     "zof_runs_page": (show_runs_page, True),
     "zof_runs_page_back": (show_runs_page, True),
     "zof_share": (share_result, False),
+    "zof_share_run": (share_run, False),
     "zof_subscriptions_page": (show_subscriptions_page, True),
     "zof_subscriptions_page_back": (show_subscriptions_page, True),
     "zof_open_page": (show_failures_page, True),
@@ -95,6 +107,7 @@ BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
     "zof_causes_page": (show_causes_page, True),
     "zof_causes_page_back": (show_causes_page, True),
     "zof_cause": (show_cause, False),
+    ACKNOWLEDGE_ACTION_ID: (acknowledge_row, True),
     "zof_remove": (remove_subscription, True),
     "zof_test_alert": (send_test_alert, False),
     mutes.END: (unmute, True),
@@ -106,10 +119,12 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     show_run: "look up this run",
     show_runs_page: "list runs",
     share_result: "share this result",
+    share_run: "share this run",
     show_subscriptions_page: "list subscriptions",
     show_failures_page: "list failures",
     show_causes_page: "list causes",
     show_cause: "look up this cause",
+    acknowledge_row: "acknowledge this failure",
     remove_subscription: "remove this subscription",
     send_test_alert: "send a test alert",
     unmute: muting.UNMUTE,

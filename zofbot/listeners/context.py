@@ -131,8 +131,10 @@ class ListenerContext:
     async def send_reply(self, requester: Requester, message: Message, *, replace: bool = False) -> None:
         """Reply privately, as plain text if Slack rejects the card, and by another method if the first is refused.
 
-        If Slack accepts no reply at all, that is only logged.
+        An empty message is not sent. If Slack accepts no reply at all, that is only logged.
         """
+        if not message.text:
+            return
         try:
             await send_or_simplify(
                 lambda shown: self._send_private_reply(requester, shown, replace),
@@ -141,6 +143,13 @@ class ListenerContext:
             )
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=requester.user, channel=requester.channel)
+
+    async def delete_reply(self, requester: Requester) -> None:
+        """Delete the private reply that was clicked; if Slack does not, that is only logged."""
+        try:
+            await self.notifier.delete_by_url(requester.response_url)
+        except SlackError as error:
+            log.info("private reply not deleted", reason=error.reason, user=requester.user)
 
     async def _send_private_reply(self, requester: Requester, message: Message, replace: bool) -> None:
         """Reply through the response URL, and else by posting; in a thread in the opposite order.

@@ -10,14 +10,17 @@ import structlog
 from zofbot.domain.permissions import Role
 from zofbot.listeners import share
 from zofbot.listeners.context import ListenerContext, Requester
-from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, require_role
+from zofbot.listeners.failure_lookup import check_channel, find_outbox_record, find_permalink, require_role
+from zofbot.listeners.triage.triage_actions import perform_action
 from zofbot.services.failures import Failure
 from zofbot.services.shift_reports import shift_report_for
 from zofbot.services.triage import without_split_storms
 from zofbot.slack.views import oncall
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.oncall import FailureRow, GroupSummary, OnCallStep
+from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.subscriptions import Subscription, format_filters
+from zofbot.triage import Action
 from zofbot.triage.wake_times import parse_start_time
 
 log = structlog.get_logger()
@@ -30,10 +33,11 @@ DEFAULT_SHIFT = "12h"
 """Default length of a shift."""
 
 
-async def list_open_failures(context: ListenerContext, requester: Requester, scope: str, start: int = 0) -> Message:
-    """List open failures of this channel, those that are ``mine``, or those of ``all`` channels. Raises ZofbotError.
+async def find_open_failures(context: ListenerContext, requester: Requester, scope: str) -> tuple[list[Failure], int]:
+    """Return the open failures of a scope, oldest first, and the number of those that the person may not see.
 
     Members of a storm are listed individually; the storm itself is listed only if none of its members is open.
+    Raises ZofbotError.
     """
     failures = without_split_storms(await context.failures.list_failures("" if scope else requester.channel))
     found = [
@@ -45,14 +49,40 @@ async def list_open_failures(context: ListenerContext, requester: Requester, sco
     if scope:
         found, hidden = await _visible_failures(context, requester, found)
     found.sort(key=lambda item: (item.body.opened or item.present.opened, item.key))
+    return found, hidden
+
+
+async def list_open_failures(context: ListenerContext, requester: Requester, scope: str, start: int = 0) -> Message:
+    """List open failures of this channel, those that are ``mine``, or those of ``all`` channels. Raises ZofbotError."""
+    found, hidden = await find_open_failures(context, requester, scope)
     start = min(start, max(len(found) - 1, 0) // ROWS_PER_PAGE * ROWS_PER_PAGE)
     shown = found[start : start + ROWS_PER_PAGE]
     links = await asyncio.gather(*(_alert_link(context, item) for item in shown))
     rows = [
-        FailureRow(item.title, item.body, item.present, link, item.channel if scope else "", bool(item.storm))
+        FailureRow(
+            item.title,
+            item.body,
+            item.present,
+            link,
+            item.channel if scope else "",
+            bool(item.storm),
+            item.key if item.channel == requester.channel else "",
+        )
         for item, link in zip(shown, links, strict=True)
     ]
     return oncall.open_failures_card(rows, scope, (start, len(found)), context.clock.time(), hidden)
+
+
+async def acknowledge_row(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:
+    """Acknowledge a listed failure and return the list again, or the reason why not. Raises ZofbotError."""
+    about = FailureRef(str(value.get("key") or ""), str(value.get("version") or ""))
+    check_channel(about.key, requester.channel)
+    reply = await perform_action(context, requester, about, Action.ACKNOWLEDGE)
+    failure = await context.failures.get(about.key)
+    if failure is None or not _is_owner(requester, failure):
+        return reply
+    start = value.get("from")
+    return await list_open_failures(context, requester, page_scope(value), start if isinstance(start, int) else 0)
 
 
 def _is_owner(requester: Requester, failure: Failure) -> bool:

@@ -1,4 +1,4 @@
-"""Sharing: posts a result's card to the channel once, with the name of the person who shared it."""
+"""Sharing: posts a card of a result or run to the channel once, with the name of the person who shared it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import stamina
 import structlog
 
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
-from zofbot.domain.model import Result
+from zofbot.domain.model import Result, Run
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import display_name
+from zofbot.listeners.lookups import failed_results
 from zofbot.notifications.notification import Receipt
 from zofbot.slack.client import message_metadata
 from zofbot.slack.directory import Readers
@@ -36,12 +37,14 @@ def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> 
     return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
 
 
-async def share_by_button(context: ListenerContext, requester: Requester, identifier: str) -> Message:
-    """Share a result unless it was shared here with the same outcome in the last day. Raises ZofbotError."""
+async def share_by_button(
+    context: ListenerContext, requester: Requester, identifier: str, *, is_run: bool = False
+) -> Message:
+    """Share a result or run unless it was shared here with the same outcome in the last day. Raises ZofbotError."""
     requester = replace(requester, name=await display_name(context, requester))
-    result = await context.zof.get_result(identifier)
-    card = await _build_card(context, requester, result)
-    place = share_key(result.id, result.outcome, requester.channel)
+    shared = await (context.zof.get_run(identifier) if is_run else context.zof.get_result(identifier))
+    card = await _build_card(context, requester, shared)
+    place = share_key(shared.id, shared.outcome, requester.channel)
     now = context.clock.time()
     is_claimed, earlier = await context.store.begin_share(place, SharedCard(requester.user, requester.name, now))
     if earlier and not is_claimed:
@@ -72,7 +75,7 @@ async def share_by_command(context: ListenerContext, requester: Requester, ident
     return share_replies.shared_reply(link)
 
 
-async def _build_card(context: ListenerContext, requester: Requester, result: Result) -> Message:
+async def _build_card(context: ListenerContext, requester: Requester, shared: Result | Run) -> Message:
     """Build the card, redacted for a shared channel. Raises SlackDeferred if the readers are not known in time."""
     readers = (
         Readers.OURS
@@ -83,8 +86,14 @@ async def _build_card(context: ListenerContext, requester: Requester, result: Re
         raise SlackDeferred(
             "no_readers", "Slack can't say right now who can read this channel.", "Share it again in a moment."
         )
-    shown = result if readers is Readers.OURS else redact_result(result)
-    return cards.result_card(shown, context.links, by=requester.name)
+
+    def show(result: Result) -> Result:
+        return result if readers is Readers.OURS else redact_result(result)
+
+    if isinstance(shared, Result):
+        return cards.result_card(show(shared), context.links, by=requester.name)
+    bad, more = await failed_results(context, shared)
+    return cards.run_card(shared, [show(result) for result in bad], context.links, more=more, by=requester.name)
 
 
 async def post_card(

@@ -56,6 +56,11 @@ def sanitize_text(text: str) -> str:
     return redact(text)
 
 
+def redact_line(text: str, limit: int) -> str:
+    """Return untrusted text in one line without secrets, for a part of a text that is escaped as a whole later."""
+    return clip_text(" ".join(_sanitize_clipped(text).split()), limit)
+
+
 def _sanitize_clipped(text: str) -> str:
     return sanitize_text(text[:_MAX_CHARS_READ]).strip()
 
@@ -139,12 +144,12 @@ def clip_text(text: str, limit: int) -> str:
     return (cut.rstrip() + "…")[:limit]
 
 
-def format_local_time(at: datetime, clock: str = "time_secs") -> str:
-    """Format a time in the reader's own zone; ``clock`` is Slack's token: ``time_secs``, or ``time`` without seconds.
+def format_local_time(at: datetime, before: str = "") -> str:
+    """Format a time in the reader's own zone: ``Today at 1:46 PM``; after the words ``before`` it is ``today``.
 
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{{clock}}}|{format_utc(at)}>"
+    return f"<!date^{int(at.timestamp())}^{before}{{date_short_pretty}} at {{time}}|{before}{format_utc(at)}>"
 
 
 def format_local_date(at: float) -> str:

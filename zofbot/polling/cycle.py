@@ -21,7 +21,7 @@ from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.scanner import FeedScanner
-from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache
+from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import CommitConflict
 from zofbot.store.pending_runs import PendingRun
@@ -177,7 +177,7 @@ class PollCycle:
     ) -> tuple[RuleState, Sequence[Subscription]]:
         """Read the hashes for the rules, and choose the subscriptions that may concern the findings.
 
-        The subscriptions are read again, since reading Zof may have taken long.
+        Whether the subscriptions have changed is read with them, since reading Zof may have taken long.
         """
         default = self._context.settings.default_channel
         while True:
@@ -187,8 +187,8 @@ class PollCycle:
                 for found in findings
                 for name in RuleState.hash_names(found, subscriptions, default, self._failing_channels(found))
             }
-            read = await self._context.outbox.read_hashes(SUBSCRIPTIONS, *sorted(names))
-            if not self._subscriptions.update(read.pop(SUBSCRIPTIONS)):
+            read = await self._context.outbox.read_hashes(*self._subscriptions.hashes(), *sorted(names))
+            if not self._subscriptions.update(read):
                 return RuleState.from_hashes(read), subscriptions
 
     def _concerned_subscriptions(self, findings: Sequence[RunFinding | PlatformEvent]) -> Sequence[Subscription]:

@@ -117,7 +117,8 @@ class Poller:
         was found.
         """
         own = self._digester.HASHES if self._digester else ()
-        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own)
+        # once an interval all subscriptions are read: earlier versions change them without a new version
+        held = await self._lease.hold(HINTS, *self._subscriptions.hashes(whole=feeds), *own)
         if held is None:
             self._checkpoint = None
             if self._digester:
@@ -129,7 +130,7 @@ class Poller:
         try:
             async with self._lease.keep_renewed():
                 checkpoint = await self._open_checkpoint(held)
-                self._subscriptions.update(held.hashes[SUBSCRIPTIONS])
+                self._subscriptions.update(held.hashes)
                 stats = await PollCycle(self._context, checkpoint, self._subscriptions, held.fence).run(feeds=feeds)
                 if feeds and self._digester:
                     await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all)

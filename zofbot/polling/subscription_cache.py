@@ -1,4 +1,4 @@
-"""The poller's copy of all subscriptions, parsed again only when one has changed."""
+"""The poller's copy of all subscriptions, read and parsed again only when one has changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from zofbot.store.subscriptions import SUBSCRIPTIONS_VERSION_HASH, VERSION_FIELD
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.index import SubscriptionIndex
 
@@ -22,9 +23,23 @@ class SubscriptionCache:
         self.all: list[Subscription] = []
         self.index = SubscriptionIndex(())
         self._fields: dict[str, str] = {}
+        self._version = ""
 
-    def update(self, fields: Mapping[str, str]) -> bool:
-        """Update from the stored hash. Return whether anything changed."""
+    def hashes(self, *, whole: bool = False) -> tuple[str, ...]:
+        """Return the hashes to read for ``update``: just the version, unless ``whole`` or it is not known.
+
+        The subscriptions come last, so that a change between two reads only makes them be read again.
+        """
+        return (SUBSCRIPTIONS_VERSION_HASH, *((SUBSCRIPTIONS,) if whole or not self._version else ()))
+
+    def update(self, hashes: Mapping[str, Mapping[str, str]]) -> bool:
+        """Update from what ``hashes`` named. Return whether anything changed, or may have: then read once more."""
+        version = hashes[SUBSCRIPTIONS_VERSION_HASH].get(VERSION_FIELD, "")
+        if SUBSCRIPTIONS not in hashes:
+            changed = version != self._version
+            self._version = "" if changed else version
+            return changed
+        fields, self._version = hashes[SUBSCRIPTIONS], version
         if fields == self._fields:
             return False
         self._fields, self.all = dict(fields), subscriptions_in(fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zofbot.alerting.reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind

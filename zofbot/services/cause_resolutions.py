@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from zofbot.alerting.history.cause_memory import load_resolution, resolution_field
 from zofbot.alerting.state import causes_hash, failure_hash, storms_hash
 from zofbot.alerting.storms.storm_members import members_of
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payload_parts import clean_text
-from zofbot.notifications.payloads import FailurePayload, causes_of, load_payload_json
+from zofbot.notifications.payloads import FailurePayload, Payload, causes_of, load_payload_json
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.failures import Failure
 from zofbot.store.outbox import Outbox
@@ -51,8 +53,16 @@ async def _load_bodies(outbox: Outbox, failure: Failure) -> list[FailurePayload]
     name = storms_hash(failure.channel)
     members = members_of((await outbox.read_hashes(name))[name], failure.key)[:MAX_MEMBERS]
     stored = await outbox.read_fields(*((failure_hash(key), "body") for key in members)) if members else []
-    bodies = (load_payload_json(text) for text in stored if text)
+    bodies = (_parse_body(text) for text in stored if text)
     return [body for body in bodies if isinstance(body, RunAlertPayload | CaseAlertPayload)]
+
+
+def _parse_body(stored: str) -> Payload | None:
+    """Parse a stored payload; None for one of a later version, whose causes are then not resolved."""
+    try:
+        return load_payload_json(stored)
+    except ValidationError:
+        return None
 
 
 def _build_resolution(failure: Failure, request: ActionRequest, before: Resolution | None) -> Resolution:

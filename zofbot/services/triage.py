@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 from pydantic import ValidationError
 
-from zofbot.alerting.reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
@@ -39,7 +39,7 @@ from zofbot.triage import (
     merge_storm_record,
 )
 from zofbot.triage import apply_action as move
-from zofbot.triage.policy import REACK_ANSWER_SECONDS
+from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
 
 log = structlog.get_logger()
 

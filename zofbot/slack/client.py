@@ -149,6 +149,13 @@ class SlackClient:
         body = message.message_fields() | {"response_type": "ephemeral", "replace_original": replace, **place}
         await _post_with_retries(lambda: self._calls.post_to_url(url, body))
 
+    async def delete_by_url(self, url: str) -> None:
+        """Delete the message that was clicked, through its ``response_url``. Raises SlackError.
+
+        https://docs.slack.dev/interactivity/handling-user-interaction#updating_a_source_message
+        """
+        await _post_with_retries(lambda: self._calls.post_to_url(url, {"delete_original": True}))
+
     async def respond_in_channel(self, url: str, message: Message, meta: Mapping[str, Any]) -> None:
         """Post to the whole channel through a ``response_url``, with metadata, without retries. Raises SlackError."""
         shown = {"response_type": "in_channel", "replace_original": False, "metadata": dict(meta)}

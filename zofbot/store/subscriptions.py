@@ -1,7 +1,8 @@
-"""Stored subscriptions: one hash, ``{namespace}:subscriptions``, from id to JSON."""
+"""Stored subscriptions: one hash, ``{namespace}:subscriptions``, from id to JSON, and a token of its version."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 import structlog
@@ -17,16 +18,31 @@ log = structlog.get_logger()
 
 SUBSCRIPTIONS_HASH = "subscriptions"
 
-# KEYS: the hash, the store's schema. ARGV: the newest schema the caller knows, verb, id, record; or several ids.
+SUBSCRIPTIONS_VERSION_HASH, VERSION_FIELD = "subscriptions:version", "token"
+"""Hash and field of a token that each change of a subscription replaces; earlier versions of zofbot do not."""
+
+# KEYS: the hash, the store's schema, the version. ARGV: the newest schema the caller knows, the field and the token of
+# the new version, verb, id, record; or several ids.
 # Returns how many were changed, -1 if the store's schema is newer.
 _CHANGE_SCRIPT = """
+local function change(verb, id, record)
+  if verb == 'remove' then return redis.call('HDEL', KEYS[1], unpack(ARGV, 5)) end
+  if verb == 'add' then return redis.call('HSETNX', KEYS[1], id, record) end
+  if redis.call('HEXISTS', KEYS[1], id) == 0 then return 0 end -- removed meanwhile
+  redis.call('HSET', KEYS[1], id, record)
+  return 1
+end
+
 if tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[1]) then return -1 end
-if ARGV[2] == 'remove' then return redis.call('HDEL', KEYS[1], unpack(ARGV, 3)) end
-if ARGV[2] == 'add' then return redis.call('HSETNX', KEYS[1], ARGV[3], ARGV[4]) end
-if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then return 0 end -- removed meanwhile
-redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
-return 1
+local changed = change(ARGV[4], ARGV[5], ARGV[6])
+if changed > 0 then redis.call('HSET', KEYS[3], ARGV[2], ARGV[3]) end
+return changed
 """
+
+
+def version_change() -> dict[str, dict[str, str]]:
+    """Return the change of hashes that must go with every change of a subscription, in one atomic step."""
+    return {SUBSCRIPTIONS_VERSION_HASH: {VERSION_FIELD: secrets.token_hex(8)}}
 
 
 def parse_subscription_records(records: Mapping[str, str]) -> list[Subscription]:
@@ -54,7 +70,8 @@ class Subscriptions:
     def __init__(self, keyspace: Keyspace, *, schema: int = STORE_SCHEMA) -> None:
         self._redis = keyspace.client
         self._name = keyspace.key(SUBSCRIPTIONS_HASH)
-        self._keys, self._schema = [self._name, keyspace.key(SCHEMA_KEY)], schema
+        self._keys = [self._name, keyspace.key(SCHEMA_KEY), keyspace.key(SUBSCRIPTIONS_VERSION_HASH)]
+        self._schema = schema
         self._change = keyspace.register_script(_CHANGE_SCRIPT)
 
     async def read_records(self) -> dict[str, str]:
@@ -84,7 +101,8 @@ class Subscriptions:
         return await self._run_change("remove", *identifiers) if identifiers else 0
 
     async def _run_change(self, verb: str, *arguments: str) -> int:
-        changed = int(await self._change.run(self._keys, [self._schema, verb, *arguments]))
+        [version] = version_change()[SUBSCRIPTIONS_VERSION_HASH].items()
+        changed = int(await self._change.run(self._keys, [self._schema, *version, verb, *arguments]))
         if changed < 0:
             raise outdated_error()
         return changed

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from zofbot.subscriptions.filters import format_filters
 from zofbot.subscriptions.model import Subscription
-from zofbot.subscriptions.yaml_file import FileEntry
+from zofbot.subscriptions.yaml_entries import FileEntry
 
 ADD, CHANGE, REMOVE = "add", "change", "remove"
 _SIGNS = {ADD: "+", CHANGE: "~", REMOVE: "-"}

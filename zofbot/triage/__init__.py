@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zofbot.triage.actions import ActionRequest, IllegalAction, apply_action
 from zofbot.triage.automatic_changes import effective_record, merge_storm_record
-from zofbot.triage.policy import EscalationPolicy, EscalationStep
+from zofbot.triage.escalation_policy import EscalationPolicy, EscalationStep
 from zofbot.triage.record import Actor, RunFacts, TriageRecord
 from zofbot.triage.rerun import Rerun, parse_active_rerun
 from zofbot.triage.state_machine import TRANSITIONS, Action, TriageState

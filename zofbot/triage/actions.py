@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zofbot.triage.automatic_changes import CLEARED_FIELDS, count_hidden_failures
-from zofbot.triage.policy import REACK_ANSWER_SECONDS, EscalationPolicy
+from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS, EscalationPolicy
 from zofbot.triage.record import MAX_KEPT_REQUESTS, Actor, RunFacts, TriageModel, TriageRecord
 from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, TRANSITIONS, Action, TriageState
 

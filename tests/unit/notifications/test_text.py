@@ -160,4 +160,7 @@ def test_any_duration_can_be_said(seconds: float) -> None:
 
 def test_moments_are_shown_in_the_readers_own_zone() -> None:
     at = datetime(2026, 6, 1, 8, 15, 30, tzinfo=UTC)
-    assert text.format_local_time(at) == "<!date^1780301730^{date_short_pretty} {time_secs}|2026-06-01 08:15:30 UTC>"
+    assert text.format_local_time(at) == "<!date^1780301730^{date_short_pretty} at {time}|2026-06-01 08:15:30 UTC>"
+    assert text.format_local_time(at, ", ") == (
+        "<!date^1780301730^, {date_short_pretty} at {time}|, 2026-06-01 08:15:30 UTC>"
+    )

@@ -50,7 +50,7 @@ async def test_slack_asks_from_three_characters_on_unless_the_menu_says_otherwis
     slack_app.answers.append(web.json_response({"options": [OPTION]}))
     view = open_modal(stage)
     assert await stage.people.load_options(ANA, view, "menu", "ab") == []
-    assert not slack_app.heard
+    assert not slack_app.requests
     assert await stage.people.load_options(ANA, view, "menu", "abc") == [OPTION]
 
 

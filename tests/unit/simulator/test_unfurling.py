@@ -165,4 +165,4 @@ async def test_it_hears_of_none_unless_it_asked_and_may(
     linked.scopes -= {"links:read"} if lacking == "scope" else set()
     linked.unfurl_domains -= {"zof.example"} if lacking == "domain" else set()
     await stage.people.type_text(ANA, QA_ALERTS, LINK)
-    assert slack_app.heard == []
+    assert slack_app.requests == []

@@ -297,7 +297,7 @@ async def test_a_required_field_is_asked_for_without_the_bot(
     stage: SimulatorServer, slack_app: RecordingApp, view_id: str
 ) -> None:
     await stage.people.submit_view(ANA, view_id, {})
-    assert slack_app.heard == []
+    assert slack_app.requests == []
     view = stage.world.slack.top_modal(ANA)
     assert view is not None
     assert view.errors == {"why": "Please complete this required field."}
@@ -336,7 +336,7 @@ async def test_closing_a_modal_is_told_only_when_asked_for(
     with pytest.raises(ValueError, match="closed"):
         await stage.people.dismiss_view(BEN, view_id)
     await stage.people.dismiss_view(ANA, view_id)
-    assert (stage.world.slack.top_modal(ANA), slack_app.heard) == (None, [])
+    assert (stage.world.slack.top_modal(ANA), slack_app.requests) == (None, [])
     slack = stage.world.slack
     view = open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal_view(notify_on_close=True)})["view"]
     await stage.people.dismiss_view(ANA, view["id"])
@@ -371,9 +371,9 @@ async def test_home_is_opened_and_pressed(stage: SimulatorServer, slack_app: Rec
     )
     assert "response_url" not in slack_app.last_payload
     stage.world.slack.events.discard("app_home_opened")
-    before = len(slack_app.heard)
+    before = len(slack_app.requests)
     assert (await stage.people.open_home(ANA)).is_accepted
-    assert len(slack_app.heard) == before, "a bot that did not ask hears nothing"
+    assert len(slack_app.requests) == before, "a bot that did not ask hears nothing"
 
 
 # --- events
@@ -382,7 +382,7 @@ async def test_home_is_opened_and_pressed(stage: SimulatorServer, slack_app: Rec
 async def test_a_mention_is_told_where_the_bot_is_a_member(stage: SimulatorServer, slack_app: RecordingApp) -> None:
     await stage.people.type_text(ANA, QA_ALERTS, "nothing for you")
     await stage.people.type_text(ANA, RANDOM_CHANNEL, "@zofbot are you here?")
-    assert slack_app.heard == []
+    assert slack_app.requests == []
     await stage.people.type_text(ANA, CHECKOUT_CHANNEL, "@zofbot ack")
     root = visible_messages(stage, CHECKOUT_CHANNEL)[0].ts
     assert (slack_app.last_payload["type"], slack_app.last_payload["event"]["type"]) == (
@@ -402,9 +402,9 @@ async def test_a_mention_is_told_where_the_bot_is_a_member(stage: SimulatorServe
 async def test_an_event_is_repeated_until_it_is_taken(stage: SimulatorServer, slack_app: RecordingApp) -> None:
     slack_app.answers = [web.Response(status=500), web.Response(status=500)]
     assert (await stage.people.open_home(ANA)).is_accepted
-    assert [headers.get("X-Slack-Retry-Num") for headers, _ in slack_app.heard] == [None, "1", "2"]
-    assert slack_app.heard[1][0]["X-Slack-Retry-Reason"] == "http_error"
-    assert len({payload["event_id"] for _, payload in slack_app.heard}) == 1
+    assert [headers.get("X-Slack-Retry-Num") for headers, _ in slack_app.requests] == [None, "1", "2"]
+    assert slack_app.requests[1][0]["X-Slack-Retry-Reason"] == "http_error"
+    assert len({payload["event_id"] for _, payload in slack_app.requests}) == 1
 
 
 async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(
@@ -412,10 +412,10 @@ async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(
 ) -> None:
     slack_app.answers = [web.Response(status=500) for _ in range(5)]
     await stage.people.open_home(ANA)
-    assert len(slack_app.heard) == 4
+    assert len(slack_app.requests) == 4
     slack_app.answers = [web.Response(status=500, headers={"X-Slack-No-Retry": "1"})]
     await stage.people.open_home(ANA)
-    assert len(slack_app.heard) == 5
+    assert len(slack_app.requests) == 5
 
 
 # --- Socket Mode, with Slack's own client at the other end

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zofbot.subscriptions import Subscription, parse_filters
-from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml, render_yaml
+from zofbot.subscriptions.yaml_entries import InvalidFile
+from zofbot.subscriptions.yaml_file import parse_yaml, render_yaml
 
 
 def parse_one(filters: str) -> Subscription:

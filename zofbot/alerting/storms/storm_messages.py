@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zofbot.alerting.reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key

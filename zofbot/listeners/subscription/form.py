@@ -36,7 +36,7 @@ RESPONSE_URL_SECONDS = 29 * 60.0
 
 
 def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
-    """Register *Edit*, and the form's *Preview* and *Subscribe*; ``/zof subscribe`` also opens the form."""
+    """Register *Edit* and the form's buttons; ``/zof subscribe`` also opens the form."""
 
     async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
@@ -48,11 +48,17 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
         await ack()
         context.background_tasks.start(_show_preview(context, requester_of(body), body.get("view") or {}))
 
+    async def handle_more(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        await ack()
+        zone = str(parse_button_value(action).get("zone") or "UTC")
+        context.background_tasks.start(_show_more(context, body.get("view") or {}, zone))
+
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submit_form(context, requester_of(body), view))
 
     app.action("zof_edit")(handle_edit)
     app.action(modal.PREVIEW_ACTION_ID)(handle_preview)
+    app.action(modal.MORE_ACTION_ID)(handle_more)
     app.view(modal.FORM_CALLBACK_ID)(handle_submission)
 
 
@@ -89,6 +95,16 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
     except Exception as error:
         return error_handling.unexpected_error_reply(error)
     return None
+
+
+async def _show_more(context: ListenerContext, view: Mapping[str, Any], zone: str) -> None:
+    """Show the further fields, unless the form was closed or changed meanwhile."""
+    try:
+        await context.notifier.views.update_view(
+            str(view.get("id") or ""), modal.with_more_inputs(view, zone), str(view.get("hash") or "")
+        )
+    except SlackError as error:
+        log.info("more options not shown", reason=error.reason)
 
 
 async def _show_preview(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> None:

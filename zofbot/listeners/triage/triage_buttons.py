@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.listeners import lookups, run_commands, why
-from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.context import ListenerContext, ListenerReply, Requester, requester_of
 from zofbot.listeners.failure_lookup import (
     check_channel,
     require_reader,
@@ -80,8 +80,7 @@ async def _dispatch_press(
     elif word in HUMAN_ACTIONS and (Action(word) not in FORM_ACTIONS or _is_still_usable(press, current_time(context))):
         reply = await context.run_safely(perform_action(context, requester, about, Action(word), **press.filled))
         await ack()
-        if reply.message.text:
-            context.background_tasks.start(context.send_reply(requester, reply.message))
+        context.background_tasks.start(_show_outcome(context, requester, reply))
     else:
         await ack()
         if word in HUMAN_ACTIONS:
@@ -92,6 +91,19 @@ async def _dispatch_press(
             context.reply_in_background(requester, run_commands.propose_rerun(context, requester, about))
         elif word == "run":
             context.reply_in_background(requester, _show_run(context, requester, about))
+
+
+async def _show_outcome(context: ListenerContext, requester: Requester, reply: ListenerReply) -> None:
+    """Reply to a click; one in a private reply replaces that, or deletes it if the card says everything.
+
+    A private reply that was not clicked stays until Slack forgets it: only a click in it has the URL that can change it
+    (https://docs.slack.dev/interactivity/handling-user-interaction).
+    """
+    in_reply = bool(requester.response_url) and not requester.message and not reply.failed
+    if reply.message.text:
+        await context.send_reply(requester, reply.message, replace=in_reply)
+    elif in_reply:
+        await context.delete_reply(requester)
 
 
 def _is_still_usable(press: RepeatedAction, at: float) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 from zofbot.domain.model import Result, Run, is_valid_id
 from zofbot.domain.text import count_noun, format_mention
 from zofbot.notifications import text
-from zofbot.notifications.payload_parts import CaseSummary, Owner, RunSummary
+from zofbot.notifications.payload_parts import MAX_LINK_LENGTH, CaseSummary, Owner, RunSummary
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import (
     Block,
     Message,
     build_button,
     button_row,
+    context_block,
     link_button,
     preformatted_block,
     section_block,
@@ -76,12 +77,17 @@ def with_footer(message: Message, block: Block) -> Message:
     return replace(message, blocks=[*message.blocks, block])
 
 
-def case_row(case: CaseSummary) -> Block:
-    """Return a failed case in two lines with a *Details* button."""
-    emoji = OUTCOME_STYLES[case.outcome].emoji
-    title = f"{emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
-    lines = filter(None, (title, text.escape_line(case.why.partition("\n")[0], 200), case_past_text(case)))
-    return section_block("\n".join(lines), lookup_button("View details", "zof_result", case.id, "View this result"))
+def case_line(case: CaseSummary) -> str:
+    """Return a failed case in one line: title, the first line of its failure text, attempts, and its past."""
+    title = f"{OUTCOME_STYLES[case.outcome].emoji} *{text.escape_line(case.title or case.id, 80)}*"
+    why = first_line(case.why)
+    past = case_past_text(case)
+    return f"{title}{f': {why}' if why else ''}{attempts_suffix(case.attempts)}{f' · {past}' if past else ''}"
+
+
+def first_line(why: str) -> str:
+    """Return the first line of a failure text, escaped, and short enough for a line of a card."""
+    return text.escape_line(why.strip().partition("\n")[0], 80)
 
 
 def attempts_suffix(attempts: int) -> str:
@@ -134,30 +140,28 @@ def as_run(place: RunSummary) -> Run:
     )
 
 
-def location_fields(place: RunSummary) -> list[tuple[str, str]]:
-    """Return project and environment as field pairs."""
-    return [
-        ("Project", text.escape_line(place.project, 300)),
-        ("Environment", text.escape_line(place.environment, 300)),
-    ]
+def format_moment(at: float, before: str = "") -> str:
+    """Format Unix seconds as a time in the reader's own zone, after the words ``before``."""
+    return text.format_local_time(datetime.fromtimestamp(at, UTC), before)
 
 
-def format_moment(at: float) -> str:
-    """Format Unix seconds as a time in the reader's own zone."""
-    return text.format_local_time(datetime.fromtimestamp(at, UTC))
+def meta_block(*facts: str) -> Block:
+    """Return the facts that are known (mrkdwn) in one line of small print."""
+    return context_block(" · ".join(filter(None, facts)))
 
 
-def format_planned_time(at: float) -> str:
-    """Format Unix seconds as a future time, without seconds."""
-    return text.format_local_time(datetime.fromtimestamp(at, UTC), "time")
+def page_link(url: str) -> str:
+    """Return a link to a page in Zof (mrkdwn); empty if there is none."""
+    shown = 0 < len(url) <= MAX_LINK_LENGTH and "|" not in url and ">" not in url
+    return f"<{url.replace('&', '&amp;')}|Open in Zof>" if shown else ""
 
 
-def paragraph_blocks(lines: Iterable[str], most: int = 2900) -> list[Block]:
-    """Return the lines in as few sections as Slack's limit allows."""
+def paragraph_blocks(lines: Iterable[str], accessory: Block | None = None, most: int = 2900) -> list[Block]:
+    """Return the lines that are not empty in as few sections as Slack allows, the first with an element beside it."""
     made: list[str] = []
-    for line in lines:
+    for line in filter(None, lines):
         if made and len(made[-1]) + len(line) < most:
             made[-1] += f"\n{line}"
         else:
             made.append(line)
-    return [section_block(part) for part in made]
+    return [section_block(part, None if index else accessory) for index, part in enumerate(made)]

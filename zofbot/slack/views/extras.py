@@ -1,4 +1,4 @@
-"""Extra fields on cards: texts and people as fields, links in a line, images as blocks of their own."""
+"""Extra fields on cards: in one line of a card; in threads as fields, with images as blocks of their own."""
 
 from __future__ import annotations
 
@@ -17,26 +17,37 @@ _TITLES = {"author_email": "Author"}
 _AS_LINKS = (FieldType.LINK, FieldType.IMAGE)
 
 
-def extra_field_pairs(extras: Iterable[ExtraSummary]) -> list[tuple[str, str]]:
+def _extra_field_pairs(extras: Iterable[ExtraSummary]) -> list[tuple[str, str]]:
     """Return texts and people as field pairs."""
     return [(_title_of(extra), _format_values(extra)) for extra in extras if extra.type not in _AS_LINKS]
 
 
-def link_blocks(extras: Iterable[ExtraSummary], links: ZofLinks) -> list[Block]:
-    """Return a line with the links to allowed hosts; images are links here, too."""
+def extra_line(extras: Sequence[ExtraSummary], links: ZofLinks) -> list[Block]:
+    """Return all extra fields in one line of small print for a card; images are links here, too."""
+    facts = " · ".join(f"{label} {value}" for label, value in _extra_field_pairs(extras))
+    parts = [part for part in (facts, *_format_links(extras, links)) if part]
+    return [context_block(*parts)] if parts else []
+
+
+def _format_links(extras: Iterable[ExtraSummary], links: ZofLinks) -> list[str]:
+    """Return the links to allowed hosts as one text, images among them."""
     shown = [
         f"<{url.replace('&', '&amp;')}|{_title_of(extra)}>"
         for extra in extras
         if extra.type in _AS_LINKS
         for url in filter(None, map(links.allowed_url, extra.values[:MAX_IMAGES]))
     ]
-    return [context_block("🔗 " + " · ".join(shown))] if shown else []
+    return ["🔗 " + " · ".join(shown)] if shown else []
 
 
 def extra_blocks(extras: Sequence[ExtraSummary], links: ZofLinks) -> list[Block]:
     """Return all extra fields for a reply in a thread, with the images themselves."""
     others = [extra for extra in extras if extra.type != FieldType.IMAGE]
-    return [*field_blocks(extra_field_pairs(extras)), *image_blocks(extras, links), *link_blocks(others, links)]
+    return [
+        *field_blocks(_extra_field_pairs(extras)),
+        *image_blocks(extras, links),
+        *map(context_block, _format_links(others, links)),
+    ]
 
 
 def image_blocks(extras: Iterable[ExtraSummary], links: ZofLinks) -> list[Block]:

@@ -9,16 +9,19 @@ from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.payloads import FailurePayload
-from zofbot.slack.views.blocks import Message, context_block, section_block
+from zofbot.slack.views.blocks import Block, Message, build_button, context_block, section_block
 from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.run_list import PageWindow, page_controls
+from zofbot.slack.views.triage.several_failures import SELECT_ACTION_ID
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import Action, TriageRecord, TriageState
 from zofbot.triage.shift_report import FailureSummary, ShiftReport
 
 PAGE_ACTION_ID = "zof_open_page"
+ACKNOWLEDGE_ACTION_ID = "zof_do_acknowledge_row"
+"""``action_id`` of the button beside an open failure in a list."""
 MAX_HANDOVER_ROWS = 15
 """Maximum rows of each section of a handover."""
 
@@ -50,6 +53,8 @@ class FailureRow:
     channel: str = ""
     storm: bool = False
     """Whether it is part of a storm; then ``link`` points to the storm's summary."""
+    key: str = ""
+    """Key of its alert, if a button beside it can act on it: only in its own channel."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,21 @@ def open_failures_card(
         )
     what = {"": "in this channel", "mine": "assigned to you", "all": "in all channels"}[scope]
     title = f"{count_noun(total, 'failure')} {what}"
-    listed = [section_block(failure_row_text(row, now)) for row in rows]
+    listed = [section_block(failure_row_text(row, now), _acknowledge_button(row, scope, start)) for row in rows]
     notes = [context_block("Oldest first." + (f" {_hidden_note(hidden)}" if hidden else ""))]
-    more = page_controls(PageWindow(start, len(rows), total, "failures"), PAGE_ACTION_ID, {"scope": scope})
+    several = build_button("Select several", SELECT_ACTION_ID, {"scope": scope, "from": start})
+    can_select = sum(_acknowledge_button(row, scope, start) is not None for row in rows) > 1
+    page = PageWindow(start, len(rows), total, "failures")
+    more = page_controls(page, PAGE_ACTION_ID, {"scope": scope}, several if can_select else None)
     return Message(title, [section_block(f"*{title}*"), *listed, *more, *notes])
+
+
+def _acknowledge_button(row: FailureRow, scope: str, start: int) -> Block | None:
+    """Return the button of an open failure of this channel; it carries the page, which is then shown again."""
+    if not row.key or row.present.state is not TriageState.OPEN:
+        return None
+    value = {"key": row.key, "version": row.present.card_version, "scope": scope, "from": start}
+    return build_button("Acknowledge", ACKNOWLEDGE_ACTION_ID, value, aloud=f"Acknowledge {row.title}"[:75])
 
 
 def _hidden_note(hidden: int) -> str:
@@ -120,7 +136,8 @@ def failure_row_text(failure: FailureRow, now: float) -> str:
     age = f"open {text.describe_duration(max(now - (failure.body.opened or present.opened or now), 1))}"
     owner = person_name(present.owner.name) if present.owner.id else "unassigned"
     storm = "🌩️ in a storm" if failure.storm else ""
-    parts = [part for part in (*where, place, age, owner, _last_action(present, now), storm) if part]
+    run = text.inline_code(failure.body.run.id)
+    parts = [part for part in (*where, place, run, age, owner, _last_action(present, now), storm) if part]
     return f"{emoji} *{shown}*\n{' · '.join(parts)}"
 
 

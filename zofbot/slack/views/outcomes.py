@@ -1,4 +1,4 @@
-"""How outcomes look: word, emoji, color, headline, counts and bar of squares."""
+"""How outcomes look: word, emoji, color, headline and counts."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ class OutcomeStyle(NamedTuple):
 
     word: str
     emoji: str
-    square: str
     colour: str
 
 
 OUTCOME_STYLES = {
-    Outcome.PASSED: OutcomeStyle("Passed", "✅", "🟩", "#1a8f5c"),
-    Outcome.FAILED: OutcomeStyle("Failed", "❌", "🟥", "#d0342c"),
-    Outcome.ERROR: OutcomeStyle("Error", "⚠️", "🟧", "#e07b00"),
-    Outcome.CANCELED: OutcomeStyle("Canceled", "🚫", "⬛", "#6b7280"),
-    Outcome.QUEUED: OutcomeStyle("Queued", "🕓", "⬜", "#8b93a1"),
-    Outcome.RUNNING: OutcomeStyle("Running", "🔵", "🟦", "#2a6fdb"),
-    Outcome.SKIPPED: OutcomeStyle("Skipped", "⏭️", "⬜", "#8b93a1"),
-    Outcome.UNKNOWN: OutcomeStyle("", "❔", "⬜", "#8b93a1"),
+    Outcome.PASSED: OutcomeStyle("Passed", "✅", "#1a8f5c"),
+    Outcome.FAILED: OutcomeStyle("Failed", "❌", "#d0342c"),
+    Outcome.ERROR: OutcomeStyle("Error", "⚠️", "#e07b00"),
+    Outcome.CANCELED: OutcomeStyle("Canceled", "🚫", "#6b7280"),
+    Outcome.QUEUED: OutcomeStyle("Queued", "🕓", "#8b93a1"),
+    Outcome.RUNNING: OutcomeStyle("Running", "🔵", "#2a6fdb"),
+    Outcome.SKIPPED: OutcomeStyle("Skipped", "⏭️", "#8b93a1"),
+    Outcome.UNKNOWN: OutcomeStyle("", "❔", "#8b93a1"),
 }
 
 OUTCOME_EXPLANATIONS = {
-    Outcome.FAILED: "A test or the product failed.",
     Outcome.ERROR: "The platform failed, not necessarily the product.",
 }
-"""Failed and error concern different people, so the card explains which it is."""
+"""An error does not concern those who own the failing tests, so the card says what it is."""
+
+COUNT_WORDS = {Outcome.FAILED: "failed", Outcome.ERROR: "errored", Outcome.PASSED: "passed", Outcome.SKIPPED: "skipped"}
+"""Words for the numbers of cases, the worst first."""
+
+MAX_TITLE_LENGTH, MAX_PLACE_PART_LENGTH = 118, 24
+"""Length of a title with its place, and of a project's or environment's name in it."""
 
 
 def style_with_failures(cases: int) -> OutcomeStyle:
     """Return the style of a passed run with ``cases`` failed cases, which are quarantined in Zof."""
     noun = "case" if cases == 1 else "cases"
-    return OutcomeStyle(f"Passed with {cases} failed {noun}", "🟡", OUTCOME_STYLES[Outcome.PASSED].square, "#b58900")
+    return OutcomeStyle(f"Passed with {cases} failed {noun}", "🟡", "#b58900")
 
 
 def style_of_run(run: Run, failed: int) -> OutcomeStyle:
@@ -56,66 +60,60 @@ def outcome_word(thing: Result | Run) -> str:
 
 
 def format_headline(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
-    """Return emoji, outcome and title, for a header's plain text."""
-    name = text.clean_literal(" ".join((thing.title or "").split()), 110) or text.clean_literal(
-        _default_title(thing), 110
-    )
+    """Return emoji, outcome and title with its place, for a header's plain text."""
     look = look or OUTCOME_STYLES[thing.outcome]
-    return f"{look.emoji} {look.word or outcome_word(thing)}: {name}"
+    return f"{look.emoji} {look.word or outcome_word(thing)}: {text.clean_literal(_title_of(thing))}"
 
 
-def _default_title(thing: Result | Run) -> str:
-    return f"{'Run' if isinstance(thing, Run) else 'Result'} {thing.id}"
+def _title_of(thing: Result | Run) -> str:
+    title = text.redact_line(thing.title or "", 150) or f"{'Run' if isinstance(thing, Run) else 'Result'} {thing.id}"
+    return format_title(title, thing.project or "", thing.environment or "")
+
+
+def format_title(title: str, project: str, environment: str) -> str:
+    """Return ``cart (checkout, staging)``, not escaped; a title that contains its place says it once.
+
+    Zof's own titles are ``checkout: cart on staging``.
+    """
+    place = format_place(project, environment, MAX_PLACE_PART_LENGTH)
+    name = title.removeprefix(f"{project}: ").removesuffix(f" on {environment}") or title
+    if not place:
+        return text.redact_line(name, MAX_TITLE_LENGTH)
+    return f"{text.redact_line(name, MAX_TITLE_LENGTH - len(place) - 3)} ({place})"
+
+
+def format_place(project: str, environment: str, most: int = 300) -> str:
+    """Return project and environment with at most ``most`` characters each, not escaped."""
+    return ", ".join(filter(None, (text.redact_line(part, most) for part in (project, environment))))
+
+
+def format_long_place(project: str, environment: str) -> str:
+    """Return the place, escaped, if it is too long for a title; else an empty string."""
+    cut = max(len(project), len(environment)) > MAX_PLACE_PART_LENGTH
+    return text.escape_line(format_place(project, environment), 600) if cut else ""
 
 
 def format_one_line(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
     """Return the card in one line of escaped text, for notifications and screen readers."""
     sentence = (look and look.word) or outcome_word(thing)
     parts = [
-        text.escape_line(f"{sentence}: {thing.title or _default_title(thing)}", 200),
-        text.escape_line(thing.project or "", 80),
-        text.escape_line(thing.environment or "", 80),
+        text.escape_line(f"{sentence}: {_title_of(thing)}", 200),
         text.describe_duration(thing.duration) if thing.duration is not None else "",
         text.escape_line(thing.id, 128) if thing.title else "",
     ]
     return " · ".join(part for part in parts if part)
 
 
-def format_tally(run: Run) -> str:
-    """Return the outcomes of the cases as ten squares and in numbers; empty if Zof sent no counts."""
-    sentence = format_counts(run)
-    return f"{square_bar(run)}\n{sentence}".strip() if sentence else ""
-
-
-def _outcome_counts(run: Run) -> list[tuple[Outcome, int]]:
-    counts = run.counts
-    shares = [
-        (Outcome.PASSED, counts.passed),
-        (Outcome.FAILED, counts.failed),
-        (Outcome.ERROR, counts.error),
-        (Outcome.SKIPPED, counts.skipped),
-    ]
-    return [(outcome, number) for outcome, number in shares if number]
-
-
 def format_counts(run: Run) -> str:
-    """Return the outcomes of the cases in numbers: ``11 passed, 2 failed of 13``."""
-    words = [f"{number} {outcome.value}" for outcome, number in _outcome_counts(run)]
-    total = run.counts.total
-    if total is None:
-        return ", ".join(words)
-    return f"{', '.join(words)} of {total}" if words else f"{total} cases"
-
-
-def square_bar(run: Run, width: int = 10) -> str:
-    """Return a proportional bar of ``width`` squares; each outcome that occurred gets at least one."""
-    shares = _outcome_counts(run)
-    total = max(sum(number for _, number in shares), run.counts.total or 0)
-    if not total or not shares:
-        return ""
-    widths = {outcome: max(1, round(number * width / total)) for outcome, number in shares}
-    while sum(widths.values()) > width:
-        largest = max(widths, key=lambda outcome: widths[outcome])
-        widths[largest] -= 1
-    bar = "".join(OUTCOME_STYLES[outcome].square * count for outcome, count in widths.items())
-    return bar + "⬜" * (width - sum(widths.values()))
+    """Return the outcomes of the cases in numbers, the worst first: ``8 failed · 4 errored · 2 passed of 14``."""
+    counts = run.counts
+    numbers = {
+        Outcome.FAILED: counts.failed,
+        Outcome.ERROR: counts.error,
+        Outcome.PASSED: counts.passed,
+        Outcome.SKIPPED: counts.skipped,
+    }
+    shown = " · ".join(f"{numbers[outcome]} {word}" for outcome, word in COUNT_WORDS.items() if numbers[outcome])
+    if counts.total is None:
+        return shown
+    return f"{shown} of {counts.total}" if shown else f"{counts.total} cases"

@@ -71,11 +71,12 @@ def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
 
 def _list_row(run: Run) -> Block:
     facts = [
+        text.inline_code(run.id),
+        text.format_local_time(run.latest_time) if run.latest_time else "",
         text.escape_line(run.project or "", 80),
         text.escape_line(run.environment or "", 80),
         format_counts(run),
         text.describe_duration(run.duration) if run.duration is not None else "",
-        text.format_local_time(run.latest_time) if run.latest_time else "",
     ]
     title = (
         f"{OUTCOME_STYLES[run.outcome].emoji} *{text.escape_line(f'{outcome_word(run)}: {run.title or run.id}', 160)}*"

@@ -90,13 +90,15 @@ FULL = Result(
 def test_a_full_card_says_everything() -> None:
     said = render_accepted(cards.result_card(FULL, LINKS, share=True))
     for part in (
-        "❌ Failed: Guest checkout totals are right", "checkout", "staging", "`run_1001`", "`tc_7`", "1 min 42 s",
+        "❌ Failed: Guest checkout totals are right (checkout, staging)", "`run_1001`", "`tc_7`", "1 min 42 s",
         "critical", "expected 3\\n  to equal 4", "`res_4821`", "https://app.zof.ai/results/res_4821",
-        "https://logs.zof.ai/x", "Share to channel", "View run", "<!date^1780301700^",
+        "https://logs.zof.ai/x", "Share to channel", "View run",
+        "<!date^1780301700^finished ",
     ):  # fmt: skip
         assert part in said, part
+    assert said.count("staging") == 3, "in the title, and in the text twice"
     assert cards.result_card(FULL, LINKS).message_fields()["text"] == (
-        "Failed: Guest checkout totals are right · checkout · staging · 1 min 42 s · res_4821"
+        "Failed: Guest checkout totals are right (checkout, staging) · 1 min 42 s · res_4821"
     )
 
 
@@ -124,8 +126,10 @@ def test_every_outcome_has_its_word_emoji_and_colour(outcome: Outcome) -> None:
 def test_failed_and_error_read_differently() -> None:
     failed = render_accepted(cards.result_card(Result(id="r", outcome=Outcome.FAILED), NO_LINKS))
     error = render_accepted(cards.result_card(Result(id="r", outcome=Outcome.ERROR), NO_LINKS))
-    assert "A test or the product failed" in failed
+    assert "❌ Failed: Result r" in failed
+    assert "⚠️ Error: Result r" in error
     assert "The platform failed" in error
+    assert "The platform failed" not in failed
 
 
 def test_the_actor_is_named_without_a_mention() -> None:
@@ -149,24 +153,34 @@ def test_fifty_three_failures_are_paged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "bar", "said"),
+    ("counts", "said"),
     [
-        (CaseCounts(total=10, passed=8, failed=2), "🟩" * 8 + "🟥" * 2, "8 passed, 2 failed of 10"),
-        (CaseCounts(total=1000, passed=999, error=1), "🟩" * 9 + "🟧", "999 passed, 1 error of 1000"),
-        (CaseCounts(passed=3), "🟩" * 10, "3 passed"),
-        (CaseCounts(total=10, passed=5), "🟩" * 5 + "⬜" * 5, "5 passed of 10"),
-        (CaseCounts(), "", ""),
+        (CaseCounts(total=10, passed=8, failed=2), "2 failed · 8 passed of 10"),
+        (CaseCounts(total=14, passed=2, failed=8, error=4), "8 failed · 4 errored · 2 passed of 14"),
+        (CaseCounts(total=1000, passed=998, error=1, skipped=1), "1 errored · 998 passed · 1 skipped of 1000"),
+        (CaseCounts(passed=3), "3 passed"),
+        (CaseCounts(total=10), "10 cases"),
+        (CaseCounts(), ""),
     ],
 )
-def test_totals_are_squares_and_numbers(counts: CaseCounts, bar: str, said: str) -> None:
-    run = Run(id="run_1", counts=counts)
-    assert outcomes.square_bar(run) == bar
-    assert outcomes.format_counts(run) == said
+def test_totals_are_numbers_worst_first(counts: CaseCounts, said: str) -> None:
+    assert outcomes.format_counts(Run(id="run_1", counts=counts)) == said
 
 
-@given(COUNTS)
-def test_the_bar_is_ten_squares_or_nothing(counts: CaseCounts) -> None:
-    assert len(outcomes.square_bar(Run(id="r", counts=counts))) in (0, 10)
+@pytest.mark.parametrize(
+    ("title", "project", "environment", "shown"),
+    [
+        ("checkout: cart on staging", "checkout", "staging", "cart (checkout, staging)"),
+        ("Nightly", "checkout", "", "Nightly (checkout)"),
+        ("Nightly", "", "", "Nightly"),
+        ("checkout: ", "checkout", "", "checkout: (checkout)"),
+        ("x" * 300, "p" * 99, "staging", f"{'x' * 81}… ({'p' * 23}…, staging)"),
+        ("cart", "password=hunter2hunter2", "", "cart (password=[redacted])"),
+    ],
+)
+def test_a_title_says_its_place_once(title: str, project: str, environment: str, shown: str) -> None:
+    assert outcomes.format_title(title, project, environment) == shown
+    assert (project[:50] in outcomes.format_long_place(project, environment)) is (len(project) > 24 or not project)
 
 
 @pytest.mark.parametrize(

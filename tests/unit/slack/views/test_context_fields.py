@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zofbot.slack.views.subscription_form.fields import filter_inputs, timing_inputs
+from zofbot.slack.views.subscription_form.fields import basic_inputs, more_inputs
 from zofbot.slack.views.subscription_form.form_parser import parse_form
 from zofbot.subscriptions import format_filters, parse_filters
 
@@ -13,9 +13,7 @@ TYPED = 'branch:main,release-* tag:smoke owner:"cart team" mention:<@U0ANA>,auth
 
 def test_a_form_keeps_what_was_typed() -> None:
     start = parse_filters(TYPED)
-    fields = {
-        block["block_id"]: block["element"] for block in [*filter_inputs(start), *timing_inputs(start, "UTC", {})]
-    }
+    fields = {block["block_id"]: block["element"] for block in [*basic_inputs(start, {}), *more_inputs(start, "UTC")]}
     assert fields["people"]["initial_users"] == ["U0ANA"]
     state: dict[str, Any] = {
         name: {name: {"value": fields[name].get("initial_value")}} for name in ("branch", "tag", "owner")

@@ -182,14 +182,33 @@ def run_body(**more: Any) -> RunAlertPayload:
 def test_a_run_says_what_failed_where_and_how_much() -> None:
     said = render_accepted(make_claim(run_body()))
     for part in (
-        "❌ Failed: Nightly", "checkout", "production", "7 passed, 53 failed of 60", "1 min 42 s", "*case 1*",
-        "*case 3*", "expected 3", "and 50 more failures", "View run", "View details", "https://app.zof.ai/runs/run_1",
-        "`run_1`", "A test or the product failed",
+        "❌ Failed: Nightly (checkout, production)", "*53 failed · 7 passed of 60*", "1 min 42 s",
+        "❌ *case 1*: expected 3\\n❌ *case 2*", "*case 3*: expected 3\\nand 50 more failures", "View run",
+        "https://app.zof.ai/runs/run_1", "`run_1`", "finished {date_short_pretty}",
     ):  # fmt: skip
         assert part in said, part
     assert render_notification(make_claim(run_body()), NOW).text == (
-        "Failed: Nightly · checkout · production · 1 min 42 s · 7 passed, 53 failed of 60"
+        "Failed: Nightly (checkout, production) · 53 failed · 7 passed of 60"
     )
+    for known in ("A test or the product failed", "Project", "Environment"):
+        assert known not in said, known
+
+
+def test_a_run_with_a_single_failure_offers_its_details() -> None:
+    said = render_accepted(make_claim(run_body(bad=1, top=(case(1, "timeout"),))))
+    assert '"text": "View details"' in said
+    assert '{\\"id\\":\\"res_1\\"}' in said
+
+
+def test_a_card_of_twelve_failures_is_low() -> None:
+    """It was ten blocks of 22 lines, without the buttons, when each failure had a block and the facts were fields."""
+    causes = tuple(CauseSummary(signature=f"s1-{n}", count=3, example=case(n, "timeout\nat x")) for n in range(4))
+    body = run_body(bad=12, causes=causes, all_causes=4, grouped=12)
+    payload = render_notification(make_claim(body), NOW, LINKS).message_fields()
+    blocks = [*payload["blocks"], *payload["attachments"][0]["blocks"]]
+    assert [block["type"] for block in blocks] == ["header", "section", "section", "actions", "context"]
+    parts = [part for block in blocks for part in (block.get("text"), *block.get("elements", ())) if part]
+    assert sum(part["text"].count("\n") + 1 for part in parts if isinstance(part.get("text"), str)) == 7
 
 
 def test_failed_and_error_are_worded_differently() -> None:
@@ -203,14 +222,16 @@ def test_a_recovered_root_is_green_and_blames_nobody() -> None:
     said = render_accepted(make_claim(body, NotificationKind.EDIT))
     assert "✅ Recovered: Nightly" in said
     assert "`run_2`" in said
-    assert "A test or the product failed" not in said
+    assert "The platform failed" not in render_accepted(
+        make_claim(run_body(outcome=Outcome.ERROR, standing=AlertStatus.RECOVERED, turned=NOW), NotificationKind.EDIT)
+    )
     assert render_notification(make_claim(body), NOW).colour != render_notification(make_claim(run_body()), NOW).colour
 
 
 def test_a_root_that_fails_again_says_so() -> None:
     said = render_accepted(make_claim(run_body(standing=AlertStatus.AGAIN, turned=NOW, turner="run_2")))
     assert "❌ Failing again: Nightly" in said
-    assert "🔁 Failing again <!date" in said
+    assert "🔁 Failing again<!date^1780301700^ {date_short_pretty}" in said
 
 
 def test_people_are_mentioned_on_top_and_in_the_text() -> None:
@@ -239,11 +260,10 @@ def case_body(**more: Any) -> CaseAlertPayload:
 
 def test_a_case_counts_its_failures() -> None:
     once = render_accepted(make_claim(case_body()))
-    assert "*Failures*\\n1" in once
-    assert "First failed" not in once
+    assert "*1 failure*" in once
+    assert " since " not in once
     often = render_accepted(make_claim(case_body(count=7, first=NOW - 86400)))
-    assert "*Failures*\\n7" in often
-    assert "First failed" in often
+    assert "*7 failures<!date^1780215300^ since {date_short_pretty}" in often
     assert "7 failures" in render_notification(make_claim(case_body(count=7)), NOW).text
     for part in (
         "❌ Failed: Cart total",
@@ -381,8 +401,8 @@ def test_a_run_names_its_causes_worst_first() -> None:
     )
     said = render_accepted(make_claim(run_body(causes=causes, all_causes=2, grouped=53)))
     parts = (
-        "*53 failures, 2 causes*",
-        "*50×* timeout\\nfor example *case 4*",
+        "*53 failed · 7 passed of 60 · 2 causes*",
+        "*50×* timeout · for example *case 4*",
         "*case 5*",
         "*2×* without a failure text",
     )
@@ -393,7 +413,11 @@ def test_a_run_names_its_causes_worst_first() -> None:
 def test_a_run_with_one_cause_says_so_in_one_line() -> None:
     one = (CauseSummary(signature="s1-1", count=50, example=case(1, "expected 3")),)
     said = render_accepted(make_claim(run_body(causes=one, all_causes=1, grouped=50)))
-    for part in ("*53 failures, 1 cause among the 50 that zofbot has read*", "*case 1*", "and 50 more failures"):
+    for part in (
+        "*53 failed · 7 passed of 60 · 1 cause among the 50 that zofbot has read*",
+        "*case 1*",
+        "and 50 more failures",
+    ):
         assert part in said, part
     alone = run_body(bad=1, causes=(one[0].model_copy(update={"count": 1}),), all_causes=1, grouped=1)
     assert "cause" not in render_accepted(make_claim(alone))

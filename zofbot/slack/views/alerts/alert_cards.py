@@ -11,9 +11,9 @@ from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, R
 from zofbot.notifications.extra_summaries import merge_summaries
 from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import FailurePayload
-from zofbot.slack.views.alerts.cause_views import causes_text, failure_rows
-from zofbot.slack.views.alerts.past_causes import past_cause_blocks
-from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
+from zofbot.slack.views.alerts.cause_views import causes_text, failure_lines
+from zofbot.slack.views.alerts.past_causes import past_cause_lines
+from zofbot.slack.views.blocks import Block, Message, context_block, header_block
 from zofbot.slack.views.case_history import case_past_text, standings_text
 from zofbot.slack.views.components import (
     MentioningMessage,
@@ -21,89 +21,98 @@ from zofbot.slack.views.components import (
     failure_blocks,
     format_mentions,
     format_moment,
-    location_fields,
     lookup_button,
+    meta_block,
     owner_line,
+    page_link,
     paragraph_blocks,
     with_mentions,
 )
-from zofbot.slack.views.extras import extra_field_pairs, link_blocks
+from zofbot.slack.views.extras import extra_line
 from zofbot.slack.views.outcomes import (
     OUTCOME_EXPLANATIONS,
     OUTCOME_STYLES,
     OutcomeStyle,
     format_counts,
-    format_tally,
+    format_long_place,
+    format_title,
     style_of_run,
 )
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
-from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, status_blocks
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, status_line
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import TriageRecord, TriageState
 
 
 def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
-    """Render a failed run with its totals and its first failures."""
+    """Render a failed run with its numbers and its first failures."""
     run = as_run(body.run)
+    link = context.links.run_url(run)
+    numbers = _run_numbers(body)
+    single = body.top[0].id if body.bad == 1 and body.top else ""
     below = [
-        *_outcome_explanation(context.present, run.outcome),
-        *([section_block(format_tally(run))] if format_tally(run) else []),
-        *field_blocks(
-            [
-                *location_fields(body.run),
-                *_time_fields(body.run),
-                *_count_fields(body),
-                *extra_field_pairs(body.extras),
-            ]
+        *paragraph_blocks(
+            [_format_numbers(numbers), _outcome_explanation(context.present, run.outcome)],
+            lookup_button("View details", "zof_result", single, "View this result")
+            or lookup_button("View run", "zof_run", body.run.id, "View this run"),
         ),
-        *link_blocks(body.extras, context.links),
-        *failure_rows(body),
-        *paragraph_blocks(filter(None, [standings_text(body.standings, body.quarantined)])),
-        *past_resolution(body, context.present),
-        *past_cause_blocks(body),
-        *status_change(body),
-        *status_blocks(context.present),
-        *_controls(body, context, context.links.run_url(run)),
+        *paragraph_blocks(failure_lines(body)),
+        *paragraph_blocks([standings_text(body.standings, body.quarantined), *history_lines(body, context.present)]),
+        *extra_line(body.extras, context.links),
+        *_controls(body, context, link),
         *_omission_notes(body, context),
-        context_block(f"Run {text.inline_code(body.run.id)}"),
+        meta_block(f"Run {text.inline_code(body.run.id)}", *_run_facts(body.run), page_link(link)),
     ]
-    facts = [*_summary_facts(body.run), format_counts(run), causes_text(body)]
-    return _alert_card(
-        body, context.present, style_of_run(run, body.bad), body.run.title or f"Run {body.run.id}", facts, below
-    )
+    title = body.run.title or f"Run {body.run.id}"
+    return _alert_card(body, context.present, style_of_run(run, body.bad), title, numbers, below)
+
+
+def _run_numbers(body: RunAlertPayload) -> list[str]:
+    counts, numbers = format_counts(as_run(body.run)), body.run.case_counts
+    counted = (numbers.failed or 0) + (numbers.error or 0)
+    return [
+        counts,
+        count_noun(body.bad, "failure") if body.bad > 1 and body.bad != counted else "",
+        causes_text(body),
+        f"{body.count} failed runs{format_moment(body.first, ' since ')}" if body.count > 1 else "",
+    ]
 
 
 def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     """Render a failing case, over one or more runs."""
-    case, several = body.case, body.count > 1
-    extras = merge_summaries(case.extras, body.extras)
-    told = [
-        ("Failures", str(body.count)),
-        ("In this run", count_noun(case.attempts, "attempt") if case.attempts > 1 else ""),
-        ("Case", text.inline_code(body.case_id if body.case_id != case.title else "")),
-        ("First failed", format_moment(body.first) if several else ""),
-        ("Last failed" if several else "Failed", format_moment(body.last)),
+    case = body.case
+    link = context.links.result_url(Result(id=case.id, run_id=body.run.id or None, url=case.url or None))
+    since = format_moment(body.first, " since ") if body.count > 1 else ""
+    numbers = [
+        f"{count_noun(body.count, 'failure')}{since}",
+        f"{count_noun(case.attempts, 'attempt')} in this run" if case.attempts > 1 else "",
     ]
-    result = Result(id=case.id, run_id=body.run.id or None, url=case.url or None)
     below = [
-        *_outcome_explanation(context.present, case.outcome),
-        *_with_details_button(field_blocks([*location_fields(body.run), *told, *extra_field_pairs(extras)]), case.id),
+        *paragraph_blocks(
+            [_format_numbers(numbers), _outcome_explanation(context.present, case.outcome)],
+            lookup_button("View details", "zof_result", case.id, "View this result"),
+        ),
         *failure_blocks(case),
-        *paragraph_blocks(filter(None, [case_past_text(case)])),
-        *link_blocks(extras, context.links),
-        *past_resolution(body, context.present),
-        *past_cause_blocks(body),
-        *status_change(body),
-        *status_blocks(context.present),
-        *_controls(body, context, context.links.result_url(result)),
+        *paragraph_blocks([case_past_text(case), *history_lines(body, context.present)]),
+        *extra_line(merge_summaries(case.extras, body.extras), context.links),
+        *_controls(body, context, link),
         *_omission_notes(body, context),
-        context_block(f"Run {text.inline_code(body.run.id)} · Result {text.inline_code(case.id)}"),
+        meta_block(
+            f"Run {text.inline_code(body.run.id)}",
+            f"Result {text.inline_code(case.id)}",
+            f"Case {text.inline_code(body.case_id)}" if body.case_id and body.case_id != case.title else "",
+            *_run_facts(body.run, last=body.last),
+            page_link(link),
+        ),
     ]
-    facts = [*_summary_facts(body.run)[:2], count_noun(body.count, "failure") if several else ""]
-    return _alert_card(
-        body, context.present, OUTCOME_STYLES[case.outcome], case.title or f"Result {case.id}", facts, below
-    )
+    title = case.title or f"Result {case.id}"
+    return _alert_card(body, context.present, OUTCOME_STYLES[case.outcome], title, numbers, below)
+
+
+def _format_numbers(numbers: Iterable[str]) -> str:
+    shown = " · ".join(filter(None, numbers))
+    return f"*{shown}*" if shown else ""
 
 
 def _controls(body: RunAlertPayload | CaseAlertPayload, context: RenderContext, link: str) -> list[Block]:
@@ -111,18 +120,12 @@ def _controls(body: RunAlertPayload | CaseAlertPayload, context: RenderContext, 
     return control_blocks(context.failure_ref, context.present, offers)
 
 
-def _with_details_button(blocks: list[Block], result_id: str) -> list[Block]:
-    """Add a *Details* button beside the first block."""
-    details = lookup_button("View details", "zof_result", result_id, "View this result")
-    return [blocks[0] | {"accessory": details}, *blocks[1:]] if blocks and details else blocks
-
-
 def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     body: RunAlertPayload | CaseAlertPayload,
     present: TriageRecord,
     look: OutcomeStyle,
     title: str,
-    facts: Iterable[str],
+    numbers: Iterable[str],
     below: list[Block],
 ) -> Message:
     """Build the layout of both cards: header and mentions on top, everything else beside the color bar."""
@@ -131,8 +134,8 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
         word, emoji, colour = STATES[present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
-    sentence = f"{word}: {title}"
-    line = " · ".join([text.escape_line(sentence, 200), *(fact for fact in facts if fact)])
+    sentence = f"{word}: {format_title(title, body.run.project, body.run.environment)}"
+    line = " · ".join([text.escape_line(sentence, 200), *filter(None, numbers)])
     top = [header_block(text.clean_literal(f"{emoji} {sentence}", 150))]
     if not body.owners:
         return with_mentions(line, top, colour, below, body.mention)
@@ -140,12 +143,8 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     return MentioningMessage(line, top, colour, below, format_mentions(body.mention))
 
 
-def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]:
-    return (
-        [section_block(OUTCOME_EXPLANATIONS[outcome])]
-        if outcome in OUTCOME_EXPLANATIONS and present.state is not TriageState.RECOVERED
-        else []
-    )
+def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> str:
+    return "" if present.state is TriageState.RECOVERED else OUTCOME_EXPLANATIONS.get(outcome, "")
 
 
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderContext) -> list[Block]:
@@ -157,39 +156,36 @@ def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderCon
     return [context_block(note) for note in notes if note]
 
 
-def status_change(body: FailurePayload) -> list[Block]:
-    """Return a line with the time and run of the last recovery or relapse."""
+def history_lines(body: FailurePayload, present: TriageRecord) -> list[str]:
+    """Return what is remembered of a failure, its last change and its state, each in a line."""
+    return [_past_resolution(body, present), *past_cause_lines(body), _status_change(body), status_line(present)]
+
+
+def _status_change(body: FailurePayload) -> str:
+    """Return the time and run of the last recovery or relapse."""
     if body.turned is None:
-        return []
+        return ""
     what = "✅ Recovered" if body.standing is AlertStatus.RECOVERED else "🔁 Failing again"
     by = f", run {text.inline_code(body.turner)}" if body.turner else ""
-    return [section_block(f"{what} {format_moment(body.turned)}{by}")]
+    return f"{what}{format_moment(body.turned, ' ')}{by}"
 
 
-def past_resolution(body: FailurePayload, present: TriageRecord) -> list[Block]:
-    """Return a line about the resolution before it failed again; empty once the failure is closed."""
+def _past_resolution(body: FailurePayload, present: TriageRecord) -> str:
+    """Describe the resolution before it failed again; empty once the failure is closed."""
     before = body.resolved
     if before is None or present.state.is_closed:
-        return []
+        return ""
     why = f": {RESOLUTION_REASONS[before.reason]}" if before.reason in RESOLUTION_REASONS else ""
     note = f"\n> {text.escape_line(before.note, 500)}" if before.note else ""
+    at = format_moment(before.at, " ")
+    return f"🔁 *Failing again* after {person_name(before.by)} resolved it{at}{why}{note}"
+
+
+def _run_facts(place: RunSummary, *, last: float | None = None) -> list[str]:
+    """Return how long a run took and when it ended, or when the case failed last; and a place too long for a title."""
+    ended = place.ended if last is None else last
     return [
-        section_block(
-            f"🔁 *Failing again* after {person_name(before.by)} resolved it {format_moment(before.at)}{why}{note}"
-        )
+        format_long_place(place.project, place.environment),
+        text.describe_duration(place.duration) if place.duration is not None else "",
+        format_moment(ended, "finished " if last is None else "failed ") if ended is not None else "",
     ]
-
-
-def _summary_facts(place: RunSummary) -> list[str]:
-    duration = text.describe_duration(place.duration) if place.duration is not None else ""
-    return [text.escape_line(place.project, 80), text.escape_line(place.environment, 80), duration]
-
-
-def _count_fields(body: RunAlertPayload) -> list[tuple[str, str]]:
-    """Return the number of failing runs, if a subscription waits for several."""
-    return [("Failures", f"{body.count}, since {format_moment(body.first)}")] if body.count > 1 else []
-
-
-def _time_fields(place: RunSummary) -> list[tuple[str, str]]:
-    duration = text.describe_duration(place.duration) if place.duration is not None else ""
-    return [("Finished", format_moment(place.ended) if place.ended is not None else ""), ("Duration", duration)]

@@ -6,13 +6,13 @@ from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.storm_payloads import StormPayload
-from zofbot.slack.views.alerts.alert_cards import past_resolution, status_change
-from zofbot.slack.views.alerts.past_causes import past_cause_blocks
-from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
+from zofbot.slack.views.alerts.alert_cards import history_lines
+from zofbot.slack.views.blocks import Message, context_block, header_block
 from zofbot.slack.views.components import (
     failure_blocks,
     format_moment,
     lookup_button,
+    meta_block,
     paragraph_blocks,
     with_mentions,
 )
@@ -20,9 +20,8 @@ from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
-from zofbot.slack.views.triage.triage_status import status_blocks
 
-MAX_PLACES_SHOWN = 10
+MAX_PLACES_SHOWN = 3
 """Projects and environments listed on the card; the thread has them all."""
 
 
@@ -38,23 +37,19 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     offers = CardOptions(bool(body.policy.escalate))
     title = text.escape_line(cause.example.title or cause.example.id, 150)
     below = [
-        section_block(f"*{counts}, 1 cause*"),
-        *failure_blocks(cause.example),
-        section_block(
-            f"for example *{title}*",
+        *paragraph_blocks(
+            [f"*{counts} · 1 cause*", f"for example *{title}*", *place_lines(body)],
             lookup_button("View details", "zof_result", cause.example.id, "View one of these results"),
         ),
-        *_place_blocks(body),
-        *past_resolution(body, context.present),
-        *past_cause_blocks(body),
-        *status_change(body),
-        context_block(f"{_open_text(body)} What you do here applies to the cause wherever it is seen."),
-        *status_blocks(context.present),
+        *failure_blocks(cause.example),
+        *paragraph_blocks(history_lines(body, context.present)),
         *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(_NOBODY_MENTIONED)] if body.unmentioned else []),
-        context_block(
-            f"Since {format_moment(body.since)}, last {format_moment(body.failed)} · "
-            f"Cause {text.inline_code(cause.signature)}"
+        meta_block(
+            f"Cause {text.inline_code(cause.signature)}",
+            format_moment(body.since, "since "),
+            format_moment(body.failed, "last "),
+            f"{_open_text(body)} Actions here apply wherever the cause is seen.",
         ),
     ]
     line = " · ".join((text.escape_line(sentence, 200), counts))
@@ -72,12 +67,12 @@ def _counts_text(body: StormPayload) -> str:
     return f"{count_noun(body.failures, 'failure')}{where}"
 
 
-def _place_blocks(body: StormPayload) -> list[Block]:
+def place_lines(body: StormPayload) -> list[str]:
     """Return the failures in each project and environment, those with most first."""
     shown, hidden = body.places[:MAX_PLACES_SHOWN], body.places[MAX_PLACES_SHOWN:]
     more = body.elsewhere + sum(count for *_, count in hidden)
     rows = (f"*{location_text(project, environment)}*: {count}" for project, environment, count in shown)
-    return [*paragraph_blocks(rows), *([context_block(f"and {more} elsewhere")] if more else [])]
+    return [*rows, f"and {more} elsewhere" if more else ""]
 
 
 def _open_text(body: StormPayload) -> str:

@@ -6,17 +6,15 @@ from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import RunAlertPayload
 from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payloads import FailurePayload
-from zofbot.slack.views.blocks import Block
-from zofbot.slack.views.components import paragraph_blocks
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name
 
 
-def past_cause_blocks(body: FailurePayload) -> list[Block]:
+def past_cause_lines(body: FailurePayload) -> list[str]:
     """Return a line for each cause of an alert that was seen before; empty if none was."""
     causes = body.causes if isinstance(body, RunAlertPayload) else ()
     names = {cause.signature: cause.example.why for cause in causes} if len(causes) > 1 else {}
     lines = (past_cause_text(past, names.get(past.signature, ""), body.resolved) for past in body.past)
-    return paragraph_blocks(f"🗂️ {line}" for line in lines if line)
+    return [f"🗂️ {line}" for line in lines if line]
 
 
 def past_cause_text(past: PastCause, cause: str = "", shown: Resolution | None = None) -> str:

@@ -9,15 +9,15 @@ from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
-from zofbot.slack.views.alerts.cause_views import MAX_CAUSES_SHOWN, cause_line
+from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text, place_lines
+from zofbot.slack.views.alerts.cause_views import MAX_ROWS_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
-from zofbot.slack.views.triage.triage_status import status_blocks
+from zofbot.slack.views.triage.triage_status import status_line
 
 STORM_CALM_SECONDS = 60.0
 """Seconds after its last failure until a storm is over."""
@@ -36,14 +36,18 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     if body.members and context.present.state in STATES:
         word, emoji, colour = STATES[context.present.state]
         shown = f"{word}: {sentence}"
-    rows = (f"*{location_text(project, environment)}*: {number}" for project, environment, number in body.places)
     kept = f"{count_noun(body.alerts, 'alert')} summed up here"
     run = as_run(body.run)
     below = [
-        *([section_block(f"All in run *{text.escape_line(run.title or run.id, 150)}*")] if run.id else []),
-        *paragraph_blocks(_cause_lines(body)),
-        *paragraph_blocks(rows),
-        *([context_block(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
+        *paragraph_blocks(
+            [
+                f"*{_open_count_text(body)}*. Actions here apply to all of them." if body.members else "",
+                f"All in run *{text.escape_line(run.title or run.id, 150)}*" if run.id else "",
+                *_cause_lines(body),
+                *place_lines(body),
+                status_line(context.present) if body.members else "",
+            ]
+        ),
         *_member_controls(body, context),
         context_block(f"{kept}, since {format_moment(body.since)}.{_own_messages_text(body)}"),
     ]
@@ -62,21 +66,19 @@ def _cause_lines(body: StormPayload) -> list[str]:
         return []
     if body.sole_cause:
         return [f"*One cause explains it:* {cause_line(body.sole_cause)}"]
-    shown = body.causes[:MAX_CAUSES_SHOWN]
-    more = body.uncaused + sum(cause.count for cause in body.causes[MAX_CAUSES_SHOWN:])
+    shown = body.causes[:MAX_ROWS_SHOWN]
+    more = body.uncaused + sum(cause.count for cause in body.causes[MAX_ROWS_SHOWN:])
     others = [f"and {count_noun(more, 'failure')} of other causes"] if more else []
     return ["*Causes*", *map(cause_line, shown), *others]
 
 
 def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
-    """Return open count, triage status and controls; for a storm without members only the omitted mentions."""
+    """Return the controls and the omitted mentions; a storm without members has no controls."""
     left_out = f"{count_noun(body.unmentioned, 'mention')} left out: at most two per minute for the same people."
     if not body.members:
         return [context_block(left_out)] if body.unmentioned else []
     offers = CardOptions(bool(body.policy.escalate), link=context.links.run_url(as_run(body.run)), run_id=body.run.id)
     return [
-        section_block(f"*{_open_count_text(body)}*. They are listed in the thread. Actions here apply to all of them."),
-        *status_blocks(context.present),
         *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(left_out)] if body.unmentioned else []),
     ]

@@ -12,7 +12,7 @@ from zofbot.slack.views.blocks import (
     link_button,
     section_block,
 )
-from zofbot.slack.views.components import format_planned_time, paragraph_blocks
+from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.home.channel_sections import list_heading
 from zofbot.slack.views.home.home_data import HomeData
 from zofbot.slack.views.outcomes import OUTCOME_STYLES, outcome_word
@@ -62,7 +62,7 @@ def _due_time(schedule: Schedule, now: float) -> float | None:
 def _schedule_line(schedule: Schedule, now: float) -> str:
     at = _due_time(schedule, now)
     facts = [
-        format_planned_time(at) if at else f"cron {text.inline_code(schedule.cron or '', 60)}",
+        format_moment(at) if at else f"cron {text.inline_code(schedule.cron or '', 60)}",
         text.escape_line(schedule.project or "", 60),
         text.escape_line(schedule.environment or "", 60),
     ]

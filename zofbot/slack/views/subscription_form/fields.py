@@ -64,8 +64,9 @@ _HOURS_HINT = "Alerts are held until they end. A day, such as sat, is quiet all 
 GROUPS_HINT = "Use a group's handle, such as @oncall, or its ID."
 
 
-def filter_inputs(start: Subscription) -> list[Block]:
-    """Return the fields that say which failures are wanted."""
+def basic_inputs(start: Subscription, handles: Mapping[str, str]) -> list[Block]:
+    """Return the fields that the form opens with. ``handles`` are those of ``build_modal``."""
+    quiet = format_hours(start.quiet) if start.quiet else ""
     return [
         _text_input(
             "project", "Projects", format_form_list(start.project), hint=_GLOBS_HINT, example="checkout, shop-*"
@@ -76,6 +77,27 @@ def filter_inputs(start: Subscription) -> list[Block]:
             menu_options.external_menu((), "Choose from Zof's projects"),
         ),
         _text_input("env", "Environments", format_form_list(start.env), example="production, -staging"),
+        _input_block("on", "Notify on", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
+        *_mention_inputs(start, handles),
+        _text_input("quiet", "Quiet hours", quiet, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
+    ]
+
+
+def needs_more_inputs(start: Subscription, zone: str) -> bool:
+    """Whether a subscription has values that only the further fields show."""
+    shown = {"project", "env", "on", "mention", "quiet", "id", "channel", "by", "by_name", "created"}
+    others = start.model_dump(exclude=shown) != Subscription().model_dump(exclude=shown)
+    quiet = start.quiet is not None and (start.quiet.critical or start.quiet.zone != zone)
+    return others or quiet or bool(start.mention_roles)
+
+
+def more_inputs(start: Subscription, zone: str) -> list[Block]:
+    """Return the further fields. ``zone`` is that of ``build_modal``."""
+    return [*_filter_inputs(start), *_delivery_inputs(start), *_timing_inputs(start, zone)]
+
+
+def _filter_inputs(start: Subscription) -> list[Block]:
+    return [
         _text_input(
             "case",
             "Cases",
@@ -86,7 +108,6 @@ def filter_inputs(start: Subscription) -> list[Block]:
         _text_input("branch", "Branches", format_form_list(start.branch), hint=_EXTRAS_HINT, example="main, release-*"),
         _text_input("tag", "Tags", format_form_list(start.tag), hint=_EXTRAS_HINT, example="smoke, -slow"),
         _text_input("owner", "Owners", format_form_list(start.owner), hint=_EXTRAS_HINT, example="checkout-team"),
-        _input_block("on", "Notify on", _choice_element("checkboxes", EVENT_LABELS, start.on), optional=False),
         _input_block(
             "standings",
             "Only these failures",
@@ -96,7 +117,7 @@ def filter_inputs(start: Subscription) -> list[Block]:
     ]
 
 
-def delivery_inputs(start: Subscription) -> list[Block]:
+def _delivery_inputs(start: Subscription) -> list[Block]:
     """Return the fields that say how a failure is shown."""
     return [
         _input_block(
@@ -114,12 +135,13 @@ def delivery_inputs(start: Subscription) -> list[Block]:
     ]
 
 
-def timing_inputs(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
-    """Return the fields that say when, and whom to mention. ``zone`` and ``handles`` are those of ``build_modal``."""
+def _timing_inputs(start: Subscription, zone: str) -> list[Block]:
+    """Return the fields that say when, and whom else to mention."""
     reack = durations.format_duration(start.reack) if start.reack else ""
+    roles = _choice_element("checkboxes", ROLE_LABELS, start.mention_roles)
     return [
         *_threshold_inputs(start.after),
-        *_mention_inputs(start, handles),
+        _input_block("roles", "Also mention", roles, hint="If their email address is known."),
         *_quiet_hours_inputs(start.quiet, zone),
         _text_input(
             "escalate", "Escalate", _format_steps(start), hint=STEPS_HINT, example="15m->@oncall, 45m->U024BE7LH"
@@ -144,20 +166,17 @@ def _mention_inputs(start: Subscription, handles: Mapping[str, str]) -> list[Blo
     groups = [item for item in start.mention if item.startswith("S")]
     groups_menu = menu_options.external_menu(menu_options.group_initial_options(groups, handles), "Choose user groups")
     chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
-    roles = _choice_element("checkboxes", ROLE_LABELS, start.mention_roles)
     return [
         _input_block("people", "Mention people", chosen),
         _input_block(menu_options.GROUPS_ACTION_ID, "Mention user groups", groups_menu),
-        _input_block("roles", "Also mention", roles, hint="If their email address is known."),
     ]
 
 
 def _quiet_hours_inputs(quiet: QuietHours | None, zone: str) -> list[Block]:
-    hours, zone = (format_hours(quiet), quiet.zone) if quiet else ("", zone)
+    zone = quiet.zone if quiet else zone
     through = {"critical": "Let critical alerts through (production)"}
     passes = ("critical",) if quiet and quiet.critical else ()
     return [
-        _text_input("quiet", "Quiet hours", hours, hint=_HOURS_HINT, example="22:00-07:00, sat, sun"),
         _text_input("zone", "Time zone", zone, hint="For quiet hours. Empty: yours.", example="Europe/Berlin"),
         _input_block("critical", "During quiet hours", _choice_element("checkboxes", through, passes)),
     ]

@@ -20,16 +20,31 @@ from zofbot.subscriptions.tokenizer import parse_form_list, quote_list
 _ID_PATTERN = re.compile(r"[UWS][A-Z0-9]+")
 _STEP_PATTERN = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
 
+_FILTER_NAME = re.compile(r"`[a-z]+:`")
+_FIELD_STEPS = {
+    "after": "Enter a number from 2 to 100.",
+    "quiet": "Enter hours or days, such as 22:00-07:00, sat, sun.",
+    "zone": "Enter a name such as Europe/Berlin.",
+    "people": "Choose someone else.",
+    "groups": GROUPS_HINT,
+    "escalate": STEPS_HINT,
+    "reack": "Enter a duration from 1m to 30d, such as 4h.",
+}
+"""What to enter in a field, where the command line's advice would name filters."""
+
 FormState = Mapping[str, Mapping[str, Any]]
 """Slack's ``view.state.values``: block id -> action id -> value."""
 
 
 def field_error_text(error: ZofbotError, block: str = "", *, reference: str = "") -> str:
     """Format an error for display below a field (plain text)."""
-    step = {"groups": GROUPS_HINT, "escalate": STEPS_HINT}.get(block, error.next_step)
+    sentence, step = error.sentence, error.next_step
+    if isinstance(error, BadInput):  # in words of the form, not of the command line
+        sentence = re.sub("^this", "This", _FILTER_NAME.sub("this field", sentence)).replace("`", "")
+        step = _FIELD_STEPS.get(block) or _FILTER_NAME.sub("this field", step).replace("`", "")
     asked = f" Request ID: {error.request_id}" if isinstance(error, ZofError) and error.request_id else ""
     asked += f" Reference: {reference}" if reference else ""
-    return f"{text.clean_literal(f'{error.sentence} {step}', 800)} {text.clean_literal(asked, 200)}".strip()
+    return f"{text.clean_literal(f'{sentence} {step}', 800)} {text.clean_literal(asked, 200)}".strip()
 
 
 def invalid_form_text(filled: ParsedForm) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from zofbot.slack.inbound import with_blocks
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
-from zofbot.slack.views.subscription_form.fields import delivery_inputs, filter_inputs, timing_inputs
+from zofbot.slack.views.subscription_form.fields import basic_inputs, more_inputs, needs_more_inputs
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.filter_values import NO_IDS
 
@@ -17,6 +17,8 @@ FORM_CALLBACK_ID = "zof_subscription"
 """``callback_id`` of the form."""
 PREVIEW_ACTION_ID = "zof_preview"
 """``action_id`` of the preview button."""
+MORE_ACTION_ID = "zof_more_options"
+"""``action_id`` and ``block_id`` of the button that shows the further fields."""
 FIRST_BLOCK_ID = "project"
 """Block that shows errors which concern no single field."""
 
@@ -51,9 +53,8 @@ def build_modal(
     blocks = [
         section_block(f"Alerts go to {_channel_reference(form.channel)}."),
         *([context_block(hint)] if hint else []),
-        *filter_inputs(start),
-        *delivery_inputs(start),
-        *timing_inputs(start, zone, handles),
+        *basic_inputs(start, handles),
+        *(more_inputs(start, zone) if needs_more_inputs(start, zone) else _more_button(zone)),
         *_preview_blocks("*Preview* shows what this would have posted in the last 7 days."),
     ]
     return {
@@ -65,6 +66,14 @@ def build_modal(
         "private_metadata": form.dump_metadata(),
         "blocks": blocks,
     }
+
+
+def with_more_inputs(view: Mapping[str, Any], zone: str) -> Block:
+    """Return the form with its further fields; Slack keeps what is in the others, whose ids stay."""
+    more = more_inputs(Subscription(), zone)
+    shown = view.get("blocks") or ()
+    blocks = [part for block in shown for part in (more if block.get("block_id") == MORE_ACTION_ID else [block])]
+    return with_blocks(view, blocks)
 
 
 def with_preview(view: Mapping[str, Any], sentence: str) -> Block:
@@ -93,6 +102,12 @@ def _preview_blocks(sentence: str) -> list[Block]:
         section_block(sentence) | {"block_id": "foreseen"},
         *(row | {"block_id": "preview"} for row in _preview_buttons()),
     ]
+
+
+def _more_button(zone: str) -> list[Block]:
+    """Return the button that shows the further fields; it carries the time zone that one of them begins with."""
+    return [row | {"block_id": MORE_ACTION_ID} for row in button_row(
+        build_button("More options", MORE_ACTION_ID, {"zone": zone}, aloud="Show more options"))]  # fmt: skip
 
 
 def _preview_buttons() -> list[Block]:

@@ -26,7 +26,6 @@ ACTION_CONFIRMATIONS = {
     Action.ESCALATE: "You escalated",
     Action.RESOLVE: "You resolved",
     Action.REOPEN: "You reopened",
-    Action.UNDO: "Undone:",
 }
 
 ACTION_INFINITIVES = {
@@ -78,7 +77,9 @@ REQUIRED_FIRST_STEPS = {
 
 
 def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
-    """Confirm an action, with an *Undo* button."""
+    """Confirm an action, with an *Undo* button; empty for an undo itself, which the card and its thread show."""
+    if act is Action.UNDO:
+        return Message("")
     sentence = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
     if act is Action.ASSIGN:
         sentence += f" to {person_name(present.owner.name)}"
@@ -88,10 +89,7 @@ def action_done_reply(act: Action, title: str, about: FailureRef, present: Triag
         sentence += f": {hidden_failures_text(present.hid)}"
     if act is Action.RESOLVE and present.reason in RESOLUTION_REASONS:
         sentence += f": {RESOLUTION_REASONS[present.reason]}"
-    if act is Action.UNDO:
-        sentence += f" is {present.state.value} again"
-    row = [] if act is Action.UNDO else button_row(action_button(Action.UNDO, about))
-    return Message(sentence, [section_block(f"{sentence}."), *row])
+    return Message(sentence, [section_block(f"{sentence}."), *button_row(action_button(Action.UNDO, about))])
 
 
 def stale_action_reply(

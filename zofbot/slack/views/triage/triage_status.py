@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
-from zofbot.slack.views.blocks import Block, section_block
-from zofbot.slack.views.components import format_moment, format_planned_time
-from zofbot.triage import Action, TriageRecord, TriageState
+from zofbot.slack.views.components import format_moment
+from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
 
 class StateStyle(NamedTuple):
@@ -38,13 +37,13 @@ RESOLUTION_REASONS = {
 """Reasons for resolving a failure: typed and stored word -> label."""
 
 
-def status_blocks(present: TriageRecord) -> list[Block]:
-    """Return a line with the state, person and time; empty if nobody has acted on it."""
+def status_line(present: TriageRecord) -> str:
+    """Return the state, person and time; empty if nobody has acted on it."""
     status = _status_text(present)
     own = present.state is TriageState.ACKNOWLEDGED and present.owner.id == present.moved_by.id
     has = bool(present.owner.id) and not present.state.is_closed and not own
     parts = [part for part in (status, f"assigned to {person_name(present.owner.name)}" if has else "") if part]
-    return [section_block(" · ".join(parts))] if parts else []
+    return " · ".join(parts)
 
 
 def _status_text(present: TriageRecord) -> str:
@@ -52,7 +51,7 @@ def _status_text(present: TriageRecord) -> str:
         case TriageState.OPEN:
             return _open_status(present)
         case TriageState.ACKNOWLEDGED:
-            return f"👀 *Acknowledged* by {person_name(present.moved_by.name)} {format_moment(present.since)}"
+            return f"👀 *Acknowledged* by {_person_and_time(present.moved_by, present.since)}"
         case TriageState.SNOOZED:
             return (
                 f"💤 *Snoozed* by {person_name(present.moved_by.name)} {snooze_end_text(present.until, present.more)}"
@@ -65,30 +64,32 @@ def _status_text(present: TriageRecord) -> str:
 
 def _open_status(present: TriageRecord) -> str:
     if present.did is Action.REOPEN:
-        return f"↩️ *Reopened* by {person_name(present.by.name)} {format_moment(present.since)}"
+        return f"↩️ *Reopened* by {_person_and_time(present.by, present.since)}"
     if present.did is Action.LAPSE:
-        return f"⏰ *Open again* {format_moment(present.since)}: no answer from the owner"
+        return f"⏰ *Open again*{format_moment(present.since, ' since ')}: no answer from the owner"
     if present.did is Action.WAKE:
         return " · ".join(
-            filter(None, (f"⏰ *Snooze ended* {format_moment(present.since)}", hidden_failures_text(present.hid)))
+            filter(None, (f"⏰ *Snooze ended*{format_moment(present.since, ' ')}", hidden_failures_text(present.hid)))
         )
     if present.did is Action.UNACKNOWLEDGE:
-        return f"✋ *Unacknowledged* by {person_name(present.by.name)} {format_moment(present.since)}"
+        return f"✋ *Unacknowledged* by {_person_and_time(present.by, present.since)}"
     return ""
 
 
 def _resolved_status(present: TriageRecord) -> str:
     reason = RESOLUTION_REASONS.get(present.reason, "")
-    status = f"☑️ *Resolved* by {person_name(present.moved_by.name)} {format_moment(present.since)}" + (
-        f": {reason}" if reason else ""
-    )
+    status = f"☑️ *Resolved* by {_person_and_time(present.moved_by, present.since)}" + (f": {reason}" if reason else "")
     return status + (f"\n> {text.escape_line(present.note, 500)}" if present.note else "")
+
+
+def _person_and_time(actor: Actor, at: float) -> str:
+    return f"{person_name(actor.name)}{format_moment(at, ', ')}"
 
 
 def snooze_end_text(at: float | None, more: int) -> str:
     """Describe the end of a snooze: a time (Unix seconds), after ``more`` failures, or on recovery."""
     if at is not None:
-        return f"until {format_planned_time(at)}"
+        return format_moment(at, "until ")
     again = "once more" if more == 1 else f"{more} more times"
     return f"until it fails {again}" if more else "until it passes"
 
