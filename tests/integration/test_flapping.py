@@ -101,7 +101,7 @@ async def test_never_keeps_it_in_the_thread(hears: RunningBot, group: str) -> No
 
 
 async def test_never_is_explained_where_it_is_chosen(hears: RunningBot) -> None:
-    assert "in the thread alone" in await hears.answer_text("/zof subscribe broadcast:never")
+    assert "only in the thread" in await hears.answer_text("/zof subscribe broadcast:never")
     assert "broadcast:never" in await hears.answer_text("/zof help subscribe")
     refused = await hears.answer_text("/zof subscribe broadcast:sometimes")
     assert all(word in refused for word in ("never", "relapse", "worse", "recovered"))

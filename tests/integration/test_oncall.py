@@ -215,8 +215,8 @@ async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: Running
     await wait_until(lambda: any("Handover: 1 open" in text_of(message) for message in there.public_messages()))
     [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
     assert "Requested by ana" in text_of(posted)
-    assert "ben (1 act)" in text_of(posted)
-    assert "Half were acknowledged in" in text_of(posted)
+    assert "ben (1 action)" in text_of(posted)
+    assert "Median time to acknowledge" in text_of(posted)
     assert "Unknown start time?" in await there.answer_text("/zof handover whenever")
 
 

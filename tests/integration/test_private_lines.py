@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, press_button, private_text, raise_alert
+from zofbot.simulator.slack.model import PostedMessage
 
 BEN = "U0BEN"
 
@@ -53,3 +55,27 @@ async def test_a_run_is_shared_once_in_the_name_of_who_asked(triage_bot: Running
     [shared] = [message for message in triage_bot.public_messages() if "Shared by ana" in text_of(message)]
     assert "zof_share_run" not in text_of(shared)
     assert "zof_run_page" not in text_of(shared)
+
+
+async def test_several_listed_failures_are_acknowledged_at_once(triage_bot: RunningBot) -> None:
+    ended = fail_run(triage_bot, 3)
+    assert await post_webhook(triage_bot, webhook_event(ended["id"], "evt_several")) == 200
+
+    def alerts() -> list[PostedMessage]:
+        return [item for item in triage_bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
+
+    await wait_until(lambda: len(alerts()) == 3)
+    roots = alerts()
+    await triage_bot.type_text("/zof triage", user=BEN)
+    listed = triage_bot.private_messages(user=BEN)[-1]
+    await triage_bot.press_button(listed, "zof_do_select_rows", user=BEN)
+    await wait_until(lambda: bool(triage_bot.world.slack.modals.get(BEN)))
+    [view] = triage_bot.world.slack.modals[BEN]
+    options = view.payload["blocks"][0]["element"]["options"]
+    assert len(options) == len(roots)
+    assert len({option["text"]["text"] for option in options}) == len(roots), "they can be told apart"
+    chosen = {"rows": {"rows": {"type": "checkboxes", "selected_options": options}}}
+    await triage_bot.stage.people.submit_view(BEN, view.id, chosen)
+    for root in roots:
+        await wait_until(lambda root=root: "Acknowledged" in text_of(root))
+    await wait_until(lambda: text_of(listed).count("ben · acknowledged") == len(roots))

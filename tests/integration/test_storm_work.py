@@ -134,7 +134,7 @@ async def test_alerts_recover_one_by_one_and_the_summary_says_how_many_are_open(
     await wait_until(lambda: "All of 60 alerts recovered" in text_of(summary))
     await wait_until(lambda: "Recovered after" in thread_text(stormy, summary))
     assert summary.text.startswith("Recovered")
-    assert not stormy.private_messages() or "Nothing is open" in await stormy.answer_text("/zof triage")
+    assert not stormy.private_messages() or "No open failures" in await stormy.answer_text("/zof triage")
 
 
 async def test_an_alert_that_fails_again_is_said_in_the_thread_and_opens_the_storm(stormy: RunningBot) -> None:

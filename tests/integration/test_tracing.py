@@ -64,7 +64,7 @@ async def explanation_text(bot: RunningBot, answer: str, *, user: str = "U0ANA")
     async def has_answer() -> bool:
         nonlocal told
         told = await bot.answer_text(f"/zof trace {shown_id(answer)}", user=user)
-        return "There is no trace" not in told
+        return "No trace of" not in told
 
     await wait_until(has_answer, 3)  # a follow-up is seen a moment before the bot knows that
     return told
@@ -437,7 +437,7 @@ def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
     assert len(shown) == 9
     assert "step 0" in shown[0]
     assert "step 499" in shown[-1]
-    assert f"… {fitted.left_out} steps are left out here" in "".join(traces.step_lines(fitted, 100))
+    assert f"… {fitted.left_out} steps omitted" in "".join(traces.step_lines(fitted, 100))
 
 
 async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(client: redis.Redis) -> None:
@@ -592,7 +592,7 @@ async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
     assert name in Trace.model_validate_json(line).ids
     unknown = await run_command("trace", "ref_unknown", REDIS_URL=valkey)
     assert (unknown.code, unknown.out) == (1, "")
-    assert "There is no trace under this id: it may be mistyped, older than 7 days" in unknown.err
+    assert "No trace found: the ID may be mistyped, older than 7 days" in unknown.err
     other = await run_command("trace", name, REDIS_URL=valkey, ZOFBOT_NAMESPACE="other")
     assert other.code == 1
 

@@ -31,7 +31,7 @@ from zofbot.listeners.context import ListenerContext, requester_of
 from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.subscription import form
-from zofbot.listeners.triage import triage_buttons, triage_shortcut
+from zofbot.listeners.triage import several_failures, triage_buttons, triage_shortcut
 from zofbot.observability import trace_recorder
 from zofbot.observability.events.requests import SlackRequestAnswered
 from zofbot.zof.personal_quota import charge_to_person
@@ -79,6 +79,7 @@ class SlackApp(AsyncApp):
             mentions,
             unfurl,
             triage_shortcut,
+            several_failures,
             run_commands,
         ):
             listener_module.register_listeners(self, context)

@@ -33,10 +33,11 @@ DEFAULT_SHIFT = "12h"
 """Default length of a shift."""
 
 
-async def list_open_failures(context: ListenerContext, requester: Requester, scope: str, start: int = 0) -> Message:
-    """List open failures of this channel, those that are ``mine``, or those of ``all`` channels. Raises ZofbotError.
+async def find_open_failures(context: ListenerContext, requester: Requester, scope: str) -> tuple[list[Failure], int]:
+    """Return the open failures of a scope, oldest first, and the number of those that the person may not see.
 
     Members of a storm are listed individually; the storm itself is listed only if none of its members is open.
+    Raises ZofbotError.
     """
     failures = without_split_storms(await context.failures.list_failures("" if scope else requester.channel))
     found = [
@@ -48,6 +49,12 @@ async def list_open_failures(context: ListenerContext, requester: Requester, sco
     if scope:
         found, hidden = await _visible_failures(context, requester, found)
     found.sort(key=lambda item: (item.body.opened or item.present.opened, item.key))
+    return found, hidden
+
+
+async def list_open_failures(context: ListenerContext, requester: Requester, scope: str, start: int = 0) -> Message:
+    """List open failures of this channel, those that are ``mine``, or those of ``all`` channels. Raises ZofbotError."""
+    found, hidden = await find_open_failures(context, requester, scope)
     start = min(start, max(len(found) - 1, 0) // ROWS_PER_PAGE * ROWS_PER_PAGE)
     shown = found[start : start + ROWS_PER_PAGE]
     links = await asyncio.gather(*(_alert_link(context, item) for item in shown))

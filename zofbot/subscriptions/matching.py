@@ -44,7 +44,7 @@ class MatchResult:
             pattern for pattern in excluding_patterns(self.wanted) if matches_any([pattern], self.names or self.found)
         ]
         wanted = f"not {' or '.join(barred)}" if barred else _describe_patterns(self.wanted)
-        return f"{self.field} is {is_}, the filter wants {wanted}"
+        return f"{self.field} is {is_}, wanted {wanted}"
 
 
 def match_subscription(subscription: Subscription, finding: RunFinding | PlatformEvent) -> MatchResult:

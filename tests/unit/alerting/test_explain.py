@@ -167,7 +167,7 @@ SNOOZED = TriageRecord(
         (MessageStatus(NotificationState.SENT, storm=True), "Its storm's summary was posted"),
         (
             MessageStatus(NotificationState.SENT, present=SNOOZED),
-            "Snoozed by Ana 1 min ago. Snoozed until <!date^1780315260^",
+            "Snoozed by Ana 1 min ago. Snoozed <!date^1780315260^until ",
         ),
         (
             MessageStatus(

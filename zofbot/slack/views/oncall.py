@@ -13,6 +13,7 @@ from zofbot.slack.views.blocks import Block, Message, build_button, context_bloc
 from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.run_list import PageWindow, page_controls
+from zofbot.slack.views.triage.several_failures import SELECT_ACTION_ID
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import Action, TriageRecord, TriageState
@@ -103,7 +104,10 @@ def open_failures_card(
     title = f"{count_noun(total, 'failure')} {what}"
     listed = [section_block(failure_row_text(row, now), _acknowledge_button(row, scope, start)) for row in rows]
     notes = [context_block("Oldest first." + (f" {_hidden_note(hidden)}" if hidden else ""))]
-    more = page_controls(PageWindow(start, len(rows), total, "failures"), PAGE_ACTION_ID, {"scope": scope})
+    several = build_button("Select several", SELECT_ACTION_ID, {"scope": scope, "from": start})
+    can_select = sum(_acknowledge_button(row, scope, start) is not None for row in rows) > 1
+    page = PageWindow(start, len(rows), total, "failures")
+    more = page_controls(page, PAGE_ACTION_ID, {"scope": scope}, several if can_select else None)
     return Message(title, [section_block(f"*{title}*"), *listed, *more, *notes])
 
 

@@ -12,6 +12,7 @@ from zofbot.slack.views.components import (
     failure_blocks,
     format_moment,
     lookup_button,
+    meta_block,
     paragraph_blocks,
     with_mentions,
 )
@@ -37,17 +38,18 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     title = text.escape_line(cause.example.title or cause.example.id, 150)
     below = [
         *paragraph_blocks(
-            [f"*{counts} · 1 cause*", f"for example *{title}*", *_place_lines(body)],
+            [f"*{counts} · 1 cause*", f"for example *{title}*", *place_lines(body)],
             lookup_button("View details", "zof_result", cause.example.id, "View one of these results"),
         ),
         *failure_blocks(cause.example),
         *paragraph_blocks(history_lines(body, context.present)),
-        context_block(f"{_open_text(body)} What you do here applies to the cause wherever it is seen."),
         *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(_NOBODY_MENTIONED)] if body.unmentioned else []),
-        context_block(
-            f"Since {format_moment(body.since)}, last {format_moment(body.failed)} · "
-            f"Cause {text.inline_code(cause.signature)}"
+        meta_block(
+            f"Cause {text.inline_code(cause.signature)}",
+            format_moment(body.since, "since "),
+            format_moment(body.failed, "last "),
+            f"{_open_text(body)} Actions here apply wherever the cause is seen.",
         ),
     ]
     line = " · ".join((text.escape_line(sentence, 200), counts))
@@ -65,7 +67,7 @@ def _counts_text(body: StormPayload) -> str:
     return f"{count_noun(body.failures, 'failure')}{where}"
 
 
-def _place_lines(body: StormPayload) -> list[str]:
+def place_lines(body: StormPayload) -> list[str]:
     """Return the failures in each project and environment, those with most first."""
     shown, hidden = body.places[:MAX_PLACES_SHOWN], body.places[MAX_PLACES_SHOWN:]
     more = body.elsewhere + sum(count for *_, count in hidden)

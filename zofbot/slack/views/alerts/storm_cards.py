@@ -9,7 +9,7 @@ from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text
+from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text, place_lines
 from zofbot.slack.views.alerts.cause_views import MAX_ROWS_SHOWN, cause_line
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
@@ -36,16 +36,16 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     if body.members and context.present.state in STATES:
         word, emoji, colour = STATES[context.present.state]
         shown = f"{word}: {sentence}"
-    rows = (f"*{location_text(project, environment)}*: {number}" for project, environment, number in body.places)
     kept = f"{count_noun(body.alerts, 'alert')} summed up here"
     run = as_run(body.run)
     below = [
         *paragraph_blocks(
             [
+                f"*{_open_count_text(body)}*. Actions here apply to all of them." if body.members else "",
                 f"All in run *{text.escape_line(run.title or run.id, 150)}*" if run.id else "",
                 *_cause_lines(body),
-                *rows,
-                f"and {body.elsewhere} elsewhere" if body.elsewhere else "",
+                *place_lines(body),
+                status_line(context.present) if body.members else "",
             ]
         ),
         *_member_controls(body, context),
@@ -73,18 +73,12 @@ def _cause_lines(body: StormPayload) -> list[str]:
 
 
 def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
-    """Return open count, triage status and controls; for a storm without members only the omitted mentions."""
+    """Return the controls and the omitted mentions; a storm without members has no controls."""
     left_out = f"{count_noun(body.unmentioned, 'mention')} left out: at most two per minute for the same people."
     if not body.members:
         return [context_block(left_out)] if body.unmentioned else []
     offers = CardOptions(bool(body.policy.escalate), link=context.links.run_url(as_run(body.run)), run_id=body.run.id)
     return [
-        *paragraph_blocks(
-            [
-                f"*{_open_count_text(body)}*. They are listed in the thread. Actions here apply to all of them.",
-                status_line(context.present),
-            ]
-        ),
         *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(left_out)] if body.unmentioned else []),
     ]

@@ -1,0 +1,79 @@
+"""Listeners to acknowledge several of the listed failures at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.domain.errors import BadInput, SlackError, ZofbotError
+from zofbot.listeners import error_handling, oncall
+from zofbot.listeners.buttons import parse_button_value
+from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import check_channel
+from zofbot.listeners.triage.triage_actions import perform_action
+from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views.triage import several_failures
+from zofbot.slack.views.triage.pressed_button import FailureRef
+from zofbot.slack.views.triage.several_failures import MAX_METADATA_CHARS, SeveralFormState
+from zofbot.triage import Action, TriageState
+
+log = structlog.get_logger()
+
+
+def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+    """Register *Select several* and its form."""
+
+    async def handle_select(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        await ack()
+        context.background_tasks.start(_open_form(context, requester_of(body), parse_button_value(action)))
+
+    async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await _acknowledge_selected(context, requester_of(body), view))
+
+    app.action(several_failures.SELECT_ACTION_ID)(handle_select)
+    app.view(several_failures.CALLBACK_ID)(handle_submission)
+
+
+async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> None:
+    """Open the form with the open failures of the channel that are on the page, or reply why not."""
+    start, scope = value.get("from"), oncall.page_scope(value)
+    try:
+        listed, _ = await oncall.find_open_failures(context, requester, scope)
+        first = start if isinstance(start, int) and start >= 0 else 0
+        page = listed[first : first + oncall.ROWS_PER_PAGE]
+        offered = [
+            each for each in page if each.channel == requester.channel and each.present.state is TriageState.OPEN
+        ]
+        keys = tuple(each.key for each in offered)
+        form_state = SeveralFormState(requester.channel, requester.response_url, requester.thread, scope, first, keys)
+        if not offered or len(form_state.dump_metadata()) > MAX_METADATA_CHARS:
+            raise BadInput("Nothing to select.", "Use the buttons in the list.")
+        titles = [(each.title, f"{each.body.run.environment} {each.body.run.id}".strip()) for each in offered]
+        await context.open_modal(requester, several_failures.several_modal(form_state, titles))
+    except SlackError as error:
+        log.warning("form not opened", reason=error.reason, user=requester.user)
+        again = BadInput("Slack couldn't open the form.", "Try again.")
+        await context.send_reply(requester, error_handling.error_reply(again))
+    except ZofbotError as error:
+        await context.send_reply(requester, error_handling.error_reply(error))
+
+
+async def _acknowledge_selected(
+    context: ListenerContext, requester: Requester, view: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Acknowledge the selected failures, then show the list again; returns Slack's response action."""
+    try:
+        form_state = parse_private_metadata(SeveralFormState, view)
+        there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
+        for key in several_failures.selected_keys(view, form_state.keys):
+            check_channel(key, form_state.channel)
+            await perform_action(context, there, FailureRef(key, ""), Action.ACKNOWLEDGE)
+    except ZofbotError as error:
+        return {"response_action": "errors", "errors": {"rows": error_handling.field_error(error)}}
+    work = oncall.list_open_failures(context, there, form_state.scope, form_state.start)
+    context.reply_in_background(there, work, replace=True)
+    return {}
