@@ -261,10 +261,10 @@ async def measure_load(client: redis.Redis, load: Load, size: Size) -> Cost:
         await bench.aclose()
 
 
-def find_exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Return the slope of the values over the sizes in a log-log diagram."""
+def find_exponent(sizes: Sequence[int], values: Sequence[float]) -> float | None:
+    """Return the slope of the values over the sizes in a log-log diagram; None if some have no logarithm."""
     if min(values) <= 0:  # the store gave memory back meanwhile
-        return math.nan
+        return None
     return linear_regression([math.log(size) for size in sizes], [math.log(value) for value in values]).slope
 
 
@@ -278,7 +278,7 @@ def draw_curve(title: str, sizes: Sequence[int], costs: Sequence[Cost]) -> str:
             f"{size:>9,}  {cpu:>7.2f}  {cost.store_cpu:>7.2f}  {cost.store_bytes:>7,.0f}  {cost.bot_peak:>8,.0f}  {bar}"
         )
     columns = (total, *zip(*((cost.store_cpu, cost.store_bytes, cost.bot_peak) for cost in costs), strict=True))
-    slopes = [f"{find_exponent(sizes, values):.2f}" for values in columns]
+    slopes = [f"{slope:.2f}" if (slope := find_exponent(sizes, values)) is not None else "-" for values in columns]
     return "\n".join([*lines, "{:>9}  {:>7}  {:>7}  {:>7}  {:>8}".format("exponent", *slopes), ""])
 
 
