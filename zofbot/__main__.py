@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -12,6 +13,8 @@ from zofbot import __version__
 def main() -> None:
     """Run ``zofbot``. An output that is closed or full ends it with 1, without a traceback."""
     _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks is no error
     try:
         try:
             _run_command_line()

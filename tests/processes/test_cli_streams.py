@@ -20,6 +20,7 @@ COMMAND = f"{shlex.quote(sys.executable)} -m zofbot"
         (f"set -o pipefail; {COMMAND} --version | true", None, ""),
         (f"{COMMAND} --version >/dev/full", 1, "zofbot: Cannot write the output (No space left on device).\n"),
         (f"{COMMAND} signature <&-", 0, ""),
+        (f"PYTHONIOENCODING=ascii {COMMAND} manifest >/dev/null", 0, ""),
     ],
 )
 def test_a_stream_that_is_closed_or_full_gives_no_traceback(typed: str, code: int | None, says: str) -> None:
