@@ -49,11 +49,11 @@ async def test_a_case_mentions_only_those_whose_subscription_means_it(there: Run
     await there.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA} escalate:15m->{ANA}')
     await there.type_text(f'/zof subscribe group:case case:"Case 1","Case 2" mention:{BEN}')
     roots = {item.text.split(" · ")[0]: text_of(item) for item in await roots_of(there, 3)}
-    assert ANA in roots[f"{ANA} Failed: Case 0"]
-    assert BEN not in roots[f"{ANA} Failed: Case 0"]
+    assert ANA in roots[f"{ANA} Failed: Case 0 (proj_checkout, staging)"]
+    assert BEN not in roots[f"{ANA} Failed: Case 0 (proj_checkout, staging)"]
     for title in ("Case 1", "Case 2"):
-        assert ANA not in roots[f"{BEN} Failed: {title}"]
-        assert "Escalate now" not in roots[f"{BEN} Failed: {title}"], "nobody asked for that"
+        assert ANA not in roots[f"{BEN} Failed: {title} (proj_checkout, staging)"]
+        assert "Escalate now" not in roots[f"{BEN} Failed: {title} (proj_checkout, staging)"], "nobody asked for that"
 
 
 async def test_where_two_mean_the_same_case_each_has_a_line(there: RunningBot) -> None:

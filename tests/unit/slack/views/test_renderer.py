@@ -202,8 +202,8 @@ def test_a_run_with_a_single_failure_offers_its_details() -> None:
 
 def test_a_card_of_twelve_failures_is_low() -> None:
     """It was ten blocks of 22 lines, without the buttons, when each failure had a block and the facts were fields."""
-    causes = tuple(CauseSummary(signature=f"s1-{n}", count=3, example=case(n, "timeout\nat x")) for n in range(4))
-    body = run_body(bad=12, causes=causes, all_causes=4, grouped=12)
+    causes = tuple(CauseSummary(signature=f"s1-{n}", count=2, example=case(n, "timeout\nat x")) for n in range(6))
+    body = run_body(bad=12, causes=causes, all_causes=6, grouped=12)
     payload = render_notification(make_claim(body), NOW, LINKS).message_fields()
     blocks = [*payload["blocks"], *payload["attachments"][0]["blocks"]]
     assert [block["type"] for block in blocks] == ["header", "section", "section", "actions", "context"]
