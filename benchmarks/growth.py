@@ -30,7 +30,7 @@ import redis.asyncio as redis
 import structlog
 from processes import NAMESPACE
 
-from zofbot.alerting.state import decisions_hash
+from zofbot.alerting.state import decisions_hash, triage_hash
 from zofbot.cli.serve import tune_garbage_collector
 from zofbot.clock import Clock, MovableClock
 from zofbot.notifications.notification import Receipt
@@ -50,6 +50,7 @@ from zofbot.store.pending_runs import PendingRun, PendingRuns
 from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription
+from zofbot.triage import TriageRecord, TriageState
 from zofbot.zof.client import ZofClient
 
 FOLDER_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -114,7 +115,10 @@ def build_curves(
         Curve(
             "subscriptions, 15 in each channel", [(n, Load(subscriptions=n, channels=n // 15)) for n in subscriptions]
         ),
-        Curve("open failures in one channel, 10 in each scope", [(n, Load(open_failures=n)) for n in failures]),
+        Curve(
+            "open failures in one channel, acknowledged, 10 in each scope",
+            [(n, Load(open_failures=n)) for n in failures],
+        ),
         Curve("remembered messages and runs", [(n, Load(remembered=n)) for n in keys]),
         Curve("channels with one subscription each", [(n, Load(subscriptions=n, channels=n)) for n in channels]),
     ]
@@ -174,7 +178,8 @@ class Bench:
         await self.remember_messages()
         await self.poller.poll_once()
         for start in range(0, self.load.open_failures, BATCH):
-            await self.process_events(min(BATCH, self.load.open_failures - start))
+            new = await self.process_events(min(BATCH, self.load.open_failures - start))
+            await self.acknowledge([key for key in new if key.startswith("run:")])
             self.clock.advance(61)
 
     async def remember_messages(self) -> None:
@@ -189,8 +194,13 @@ class Bench:
             last = min(start + 1_000, self.load.remembered) - 1
             await self.client.eval(_SENT_SCRIPT, 0, f"{{{NAMESPACE}}}:sent:", start, last, KEY_TTL_SECONDS)
 
-    async def process_events(self, count: int = 1) -> None:
-        """Receive ``count`` events at once and process them to their receipts."""
+    async def acknowledge(self, alerts: Sequence[str]) -> None:
+        """Store that a person acknowledged these alerts of the first channel."""
+        record = TriageRecord(state=TriageState.ACKNOWLEDGED, since=self.clock.time()).model_dump_json()
+        await self.outbox.commit([], changes={triage_hash("C00000"): dict.fromkeys(alerts, record)})
+
+    async def process_events(self, count: int = 1) -> list[str]:
+        """Receive ``count`` events at once and process them to their receipts. Return the keys of the alerts."""
         for number in itertools.islice(self.runs, count):
             hint = PendingRun("run", f"run_{number}", "run.failed", self.clock.time())
             await self.hints.add_pending(f"evt_{number}", hint)
@@ -201,6 +211,7 @@ class Bench:
             receipt = Receipt("C00001", f"{self.clock.time():.6f}")
             await self.outbox.settle([Sent(claim.notification.key, claim.attempt, receipt) for claim in claims])
             self.clock.advance(5)
+        return stats.committed
 
     async def measure_cost(self, events: int, rounds: int) -> Cost:
         """Return the median cost of an event over several rounds."""
@@ -250,9 +261,11 @@ async def measure_load(client: redis.Redis, load: Load, size: Size) -> Cost:
         await bench.aclose()
 
 
-def find_exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Return the slope of the values over the sizes in a log-log diagram."""
-    return linear_regression([math.log(size) for size in sizes], [math.log(max(value, 1e-9)) for value in values]).slope
+def find_exponent(sizes: Sequence[int], values: Sequence[float]) -> float | None:
+    """Return the slope of the values over the sizes in a log-log diagram; None if some have no logarithm."""
+    if min(values) <= 0:  # the store gave memory back meanwhile
+        return None
+    return linear_regression([math.log(size) for size in sizes], [math.log(value) for value in values]).slope
 
 
 def draw_curve(title: str, sizes: Sequence[int], costs: Sequence[Cost]) -> str:
@@ -265,7 +278,7 @@ def draw_curve(title: str, sizes: Sequence[int], costs: Sequence[Cost]) -> str:
             f"{size:>9,}  {cpu:>7.2f}  {cost.store_cpu:>7.2f}  {cost.store_bytes:>7,.0f}  {cost.bot_peak:>8,.0f}  {bar}"
         )
     columns = (total, *zip(*((cost.store_cpu, cost.store_bytes, cost.bot_peak) for cost in costs), strict=True))
-    slopes = [f"{find_exponent(sizes, values):.2f}" for values in columns]
+    slopes = [f"{slope:.2f}" if (slope := find_exponent(sizes, values)) is not None else "-" for values in columns]
     return "\n".join([*lines, "{:>9}  {:>7}  {:>7}  {:>7}  {:>8}".format("exponent", *slopes), ""])
 
 

@@ -607,7 +607,7 @@ async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: RunningBo
     await there.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
     await there.type_text("/zof digest")
     await wait_until(lambda: "store (Redis) isn't responding" in text_of(there.private_messages()[-1]))
-    assert "Digest scheduled" in json.dumps(there.private_messages()[0].blocks)
+    assert "This channel's digest" in json.dumps(there.private_messages()[0].blocks)
     assert len(there.private_messages()) == 2
 
 

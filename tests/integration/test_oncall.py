@@ -217,7 +217,7 @@ async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: Running
     assert "Requested by ana" in text_of(posted)
     assert "ben (1 action)" in text_of(posted)
     assert "Median time to acknowledge" in text_of(posted)
-    assert "Unknown start time?" in await there.answer_text("/zof handover whenever")
+    assert "Unknown start time." in await there.answer_text("/zof handover whenever")
 
 
 async def test_a_handover_comes_where_the_bot_is_no_member_too(there: RunningBot) -> None:

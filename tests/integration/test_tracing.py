@@ -220,7 +220,9 @@ async def test_who_may_not_is_told_a_reference_that_says_why(bot: RunningBot) ->
 
 async def test_what_was_typed_wrongly_is_found_without_what_was_typed(bot: RunningBot) -> None:
     answer = await bot.answer_text("/zof runs stauts:failed")
-    told = await explanation_text(bot, answer)
+    assert "ref_" not in answer, "nothing was asked of Zof"
+    [kept] = await wait_for_traces(bot, "requests", "request")
+    told = await bot.answer_text(f"/zof trace {next(name for name in kept.ids if name.startswith('ref_'))}")
     assert "what was typed or chosen cannot be used, in runs" in told
     assert "stauts" not in told
 
@@ -338,7 +340,7 @@ async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(v
                    "actions": [{"action_id": words, "value": words}], "channel": {"id": MAIL}}  # fmt: skip
         await bot.stage.people.deliver_payload("interactive", pressed)
         await wait_until(lambda: any(call.status == 500 for call in zof.calls))
-        await wait_until(lambda: any("fault" in text_of(message) for message in bot.private_messages()))
+        await wait_until(lambda: any("internal error" in text_of(message) for message in bot.private_messages()))
         bot.world.slack.channels["C0QA"].archived = True
         ended = fail_run(bot, 1)
         ended["name"] = words

@@ -95,7 +95,8 @@ async def test_menu_and_mention_give_the_same_explanation(there: RunningBot) -> 
         assert "✅ `project:*checkout group:case` (by ana): matched, posted" in told
         assert "env is staging, wanted production" in told
         assert "|View message> Snoozed by ben" in told
-        assert "Snoozed until" in told
+        assert "Snoozed by ben" in told
+        assert "^until " in told
 
 
 async def ask_why(bot: RunningBot, root: PostedMessage, user: str = "U0ANA") -> str:
@@ -162,9 +163,9 @@ async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it
     ended, _ = await fail_run_with_alert(there, told=False)
     key = f"run:{ended['id']}:failed:C0QA"
     await wait_for_state(there, key, NotificationState.PENDING)
-    assert "Its message waits: quiet hours end <!date" in await there.answer_text(f"/zof why {ended['id']}")
+    assert "Its alert is queued: quiet hours end <!date" in await there.answer_text(f"/zof why {ended['id']}")
     await there.app.outbox.drop(key)
-    assert "Its message was dropped" in await there.answer_text(f"/zof why {ended['id']}")
+    assert "Its alert was dropped" in await there.answer_text(f"/zof why {ended['id']}")
 
 
 async def test_a_message_that_was_given_up_says_why(there: RunningBot) -> None:

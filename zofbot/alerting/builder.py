@@ -372,7 +372,7 @@ class AlertBuilder:
         )
 
     def _recall_causes(self, signatures: Iterable[str]) -> tuple[PastCause, ...]:
-        return recall_causes(self.draft, self.finding.project, filter(None, signatures), self.audience.channel)
+        return recall_causes(self.draft, self.finding, filter(None, signatures), self.audience.channel)
 
     @property
     def _extras(self) -> tuple[ExtraSummary, ...]:

@@ -6,14 +6,16 @@ them: ``<signature>`` by the poller, and ``<signature>/resolved`` by triage.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from pydantic import ValidationError
 
 from zofbot.alerting.state import DecisionBuilder, causes_hash, short_hash
 from zofbot.notifications.past_causes import MAX_PAST_CAUSES, PastCause, Resolution
+from zofbot.subscriptions import RunFinding
 
 MAX_CAUSES_PER_HASH = 64
 """Signatures kept in one hash, so 1,024 of a project; beyond that the one seen longest ago is deleted."""
@@ -66,6 +68,12 @@ class CauseCount:
         latest = sorted({**self.runs, digest: at}.items(), key=lambda item: (item[1], item[0]))[-MAX_REMEMBERED_RUNS:]
         return CauseCount(min(self.first, at), max(self.last, at), self.count + 1, dict(latest))
 
+    def as_of(self, at: float) -> CauseCount:
+        """Return the count without the runs after ``at``, as far as they are among the latest."""
+        later = sum(time > at for time in self.runs.values())
+        last = max((time for time in self.runs.values() if time <= at), default=self.first)
+        return replace(self, last=min(self.last, last), count=self.count - later) if later else self
+
 
 def record_causes(
     draft: DecisionBuilder, project: str, run_id: str, happened: float, signatures: Iterable[str]
@@ -87,9 +95,13 @@ def record_causes(
         _prune_causes(draft, name)
 
 
-def recall_cause(stored: Mapping[str, str], signature: str) -> PastCause | None:
-    """Return what a hash remembers of a signature, or None if it was never seen before or resolved."""
+def recall_cause(stored: Mapping[str, str], signature: str, at: float = math.inf) -> PastCause | None:
+    """Return what a hash remembers of a signature up to a run at ``at``; None if it was never seen before or resolved.
+
+    What came later does not count, so that a run that is read again says what it said at first.
+    """
     counted = CauseCount.load(stored.get(signature, ""))
+    counted = counted.as_of(at) if counted else None
     resolved = load_resolution(stored.get(resolution_field(signature)))
     if resolved is None and (counted is None or counted.count < 2):
         return None
@@ -100,10 +112,11 @@ def recall_cause(stored: Mapping[str, str], signature: str) -> PastCause | None:
 
 
 def recall_causes(
-    draft: DecisionBuilder, project: str, signatures: Iterable[str], channel: str
+    draft: DecisionBuilder, finding: RunFinding, signatures: Iterable[str], channel: str
 ) -> tuple[PastCause, ...]:
     """Return what is remembered of the first of the signatures that were seen before, as the channel may see it."""
-    found = (recall_cause(draft.read_hash(causes_hash(project, each)), each) for each in signatures)
+    at = int(draft.clamp_to_now(finding.happened))
+    found = (recall_cause(draft.read_hash(causes_hash(finding.project, each)), each, at) for each in signatures)
     return tuple(past.for_channel(channel) for past in islice(filter(None, found), MAX_PAST_CAUSES))
 
 

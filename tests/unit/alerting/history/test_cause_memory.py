@@ -46,6 +46,17 @@ def test_each_run_counts_once_in_any_order(order: list[int], repeated: list[int]
     assert recall(memory) == PastCause(signature=CAUSE, count=10, first=NOW - 1000, last=NOW - 991)
 
 
+def test_a_run_that_is_read_again_says_what_came_before_it() -> None:
+    memory = RuleState()
+    for number in range(3):
+        memory = record_run(memory, f"run_{number}", NOW - 1000 + number)
+    stored = memory.hashes[causes_hash("proj_1", CAUSE)]
+    assert recall_cause(stored, CAUSE, NOW - 1000) is None
+    assert recall_cause(stored, CAUSE, NOW - 999) == PastCause(
+        signature=CAUSE, count=2, first=NOW - 1000, last=NOW - 999
+    )
+
+
 def test_a_run_that_is_no_longer_remembered_does_not_count_again() -> None:
     memory = RuleState()
     for number in range(MAX_REMEMBERED_RUNS + 5):
