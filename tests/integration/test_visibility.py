@@ -107,7 +107,7 @@ async def test_what_is_mine_is_shown_while_i_am_in_its_channel(there: RunningBot
     alert = (await raise_alerts(there, INCIDENT))[INCIDENT]
     await press_button(there, BEN, alert, button_of(alert, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(alert))
-    assert "1 failure yours" in await there.answer_text("/zof triage mine", user=BEN)
+    assert "1 failure assigned to you" in await there.answer_text("/zof triage mine", user=BEN)
     await channel_changes.remove_member(there.stage.people, BEN, INCIDENT)
     listed = await there.answer_text("/zof triage mine", user=BEN)
     assert "Case 0" not in listed
@@ -134,7 +134,7 @@ async def test_whoever_is_removed_loses_it_on_their_home_as_well(there: RunningB
 
 async def test_a_home_that_was_drawn_in_doubt_is_drawn_anew(there: RunningBot) -> None:
     await raise_alerts(there, INCIDENT)
-    for method, amiss in (("users.conversations", "Slack does not say"), ("users.info", "Try again in a moment")):
+    for method, amiss in (("users.conversations", "Slack didn't return your channels"), ("users.info", "Try again in a moment")):
         there.world.clock.advance(3700)
         there.world.slack.faults.set_fault("500", None, method)
         await there.stage.people.open_home(BEN)
@@ -150,7 +150,7 @@ async def test_why_is_told_of_a_channel_only_to_who_sees_it(there: RunningBot) -
         assert (await press_forged(there, alerts[QA], alerts[INCIDENT].idempotency_key or "", word)).is_accepted
         await wait_until(
             lambda times=times: (
-                sum("belongs to another channel" in text_of(m) for m in there.private_messages(QA, "U0CHIOMA")) == times
+                sum("is in another channel" in text_of(m) for m in there.private_messages(QA, "U0CHIOMA")) == times
             )
         )
 

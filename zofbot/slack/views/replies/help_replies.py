@@ -24,7 +24,7 @@ FILTER_EXPLANATIONS = {
     "on": "what to post; also `new`, `-known`, `flaky`, `passed-with-failures`, `gate`, `agent`, `integration`, `plan`",
     "group": "one alert per `run` (default), `case` or `cause`",
     "layout": "no details in the thread; default: `thread`",
-    "broadcast": "also show in the channel: failing again, `worse`, recoveries; `never` for none",
+    "broadcast": "also show in the channel: failing again, `worse`, recoveries; `broadcast:never` for none",
     "after": "only from the third failure within an hour; `after:3-in-a-row` for the third in a row",
     "mention": "who to mention in each alert; also `author`, `owner`",
     "quiet": "hold alerts overnight; add `sat,sun` for weekends, `critical` to let production through",
