@@ -62,7 +62,7 @@ async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(bot: R
         seen = await scrape_metrics(worker.url)
         assert seen["zofbot_slack_up"] == {frozenset(): 1.0}
         taken = SettingsError
-        with pytest.raises(taken, match=f"ZOFBOT_METRICS_PORT {port} on HOST"):
+        with pytest.raises(taken, match=f"HOST 127.0.0.1, ZOFBOT_METRICS_PORT {port}"):
             async with run_bot(settings, bot.world.clock, endpoints=False):
                 pass
 

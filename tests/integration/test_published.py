@@ -121,7 +121,7 @@ async def test_a_key_that_may_list_neither_leaves_the_rest_working_and_home_says
     view = await open_and_read_home(bot)
     assert "may not read the list of projects: it lacks the permission `projects:read`" in view
     assert "may not read the list of schedules." in view, "Zof names no permission for it, so neither do we"
-    assert "*Health*: 3 troubles" in view, "and nobody polls here"
+    assert "*Health*: 3 problems" in view, "and nobody polls here"
     assert TITLE not in view
     assert "Schedule `sched_nightly`" in await bot.answer_text(f"/zof run {EXAMPLE_RUN}")
 
@@ -161,11 +161,11 @@ async def test_check_says_which_permission_is_missing(bot: RunningBot) -> None:
     assert found["zof: the list of results"].level is Level.ERROR
     projects = found["zof: the list of projects"]
     assert projects.level is Level.WARNING
-    assert "lacks the permission projects:read" in projects.what
+    assert "because it lacks projects:read" in projects.what
     assert "recent runs" in projects.fix
     assert found["zof: the list of schedules"].level is Level.WARNING
     webhooks = found["zof: the list of webhooks"]
     assert webhooks.level is Level.OK
-    assert "lacks the permission webhooks:manage" in webhooks.what
+    assert "because it lacks webhooks:manage" in webhooks.what
     assert "`zofbot webhook`" in webhooks.what
     assert "the list of runs" in found["ZOF_API_KEY"].what

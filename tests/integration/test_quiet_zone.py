@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.bot import RunningBot, wait_until
+from zofbot.simulator.slack.model import View
 
 SHOWN = "quiet:22:00-07:00,sat,sun,Asia/Tokyo"
 
@@ -33,12 +34,27 @@ async def test_a_zone_that_is_given_counts_utc_too(tokyo: RunningBot) -> None:
     assert "quiet:22:00-07:00,UTC" in await tokyo.answer_text("/zof subscribe quiet:22:00-07:00,UTC")
 
 
+def find_blocks(view: View, block_id: str) -> list[dict[str, Any]]:
+    return [block for block in view.payload["blocks"] if block.get("block_id") == block_id]
+
+
+async def test_quiet_hours_of_the_short_form_are_in_the_typists_zone(tokyo: RunningBot) -> None:
+    await tokyo.type_text("/zof subscribe")
+    await wait_until(lambda: bool(tokyo.world.slack.modals.get("U0ANA")))
+    view = tokyo.world.slack.modals["U0ANA"][-1]
+    await tokyo.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "22:00-07:00, sat, sun"))
+    assert SHOWN in await tokyo.answer_text("/zof subscriptions")
+
+
 async def test_the_form_starts_with_the_typists_zone_and_takes_it_where_the_field_is_empty(tokyo: RunningBot) -> None:
     await tokyo.type_text("/zof subscribe")
     await wait_until(lambda: bool(tokyo.world.slack.modals.get("U0ANA")))
     view = tokyo.world.slack.modals["U0ANA"][-1]
-    zone = next(block for block in view.payload["blocks"] if block.get("block_id") == "zone")
-    assert zone["element"]["initial_value"] == "Asia/Tokyo"
+    [more] = find_blocks(view, "zof_more_options")
+    button = more["elements"][0] | {"block_id": more["block_id"]}
+    await tokyo.stage.people.press_element("U0ANA", button, view_id=view.id)
+    await wait_until(lambda: bool(find_blocks(view, "zone")))
+    assert find_blocks(view, "zone")[0]["element"]["initial_value"] == "Asia/Tokyo"
     await tokyo.stage.people.submit_view(
         "U0ANA", view.id, text_value("quiet", "22:00-07:00, sat, sun") | text_value("zone", None)
     )

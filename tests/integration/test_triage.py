@@ -204,7 +204,7 @@ async def test_it_is_snoozed_by_a_form_in_ones_own_words(triage_bot: RunningBot)
         "U0ANA", view, {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     )
     await wait_until(lambda: "Snoozed" in text_of(root))
-    await wait_until(lambda: any("snoozed this until" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: any("snoozed this" in line and "until" in line for line in thread_of(triage_bot, root)))
 
 
 async def test_it_is_assigned_and_whom_it_was_assigned_to_is_told_once(triage_bot: RunningBot) -> None:

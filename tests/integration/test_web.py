@@ -48,7 +48,7 @@ async def post_signed(
 async def test_a_signed_request_is_answered(bot: RunningBot) -> None:
     status, text = await post_signed(bot, HELP)
     assert status == 200
-    assert "What `/zof` can do" in json.loads(text)["blocks"][0]["text"]["text"]
+    assert "*Look up*" in json.loads(text)["blocks"][0]["text"]["text"]
 
 
 @pytest.mark.parametrize(

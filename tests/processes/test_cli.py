@@ -82,7 +82,7 @@ async def test_hostile_text_reaches_no_terminal(stage: SimulatorServer) -> None:
 
 @pytest.mark.parametrize(
     ("identifier", "code", "says"),
-    [("nope", 1, "Zof has no result"), ("../etc", 2, "id"), ("", 2, "id")],
+    [("nope", 1, "Zof has no result"), ("../etc", 2, "isn't a result ID"), ("", 2, "result ID is missing")],
 )
 async def test_a_result_that_cannot_be_shown_is_a_sentence(
     stage: SimulatorServer, identifier: str, code: int, says: str

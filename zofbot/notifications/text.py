@@ -34,7 +34,7 @@ _MAX_CHARS_READ = 20_000
 """Characters processed, so that megabytes of text cost no more than what could be shown."""
 
 
-_OPENING_MARKS = re.compile(r"(?<!\w)([*_~`])(?=\S)")
+_OPENING_MARKS = re.compile(r"(?<!\w)([*_~])(?=\S)")
 _EMOJI_PATTERN = re.compile(r"(?<!:):(?=(?:(?![\d+'_-]*:)[\w+'-]{1,100}|100|1234|[+-]1):(?!:))")
 """Where an emoji name begins; not a time of day, or a part of ``tests/cart.py::test_total::case``."""
 _MENTION_STARTS = re.compile(r"<(?=[!@#])")
@@ -90,9 +90,11 @@ def escape_line(text: str, limit: int = 150) -> str:
     """Convert untrusted text for one line of mrkdwn: line breaks become spaces, and formatting marks have no effect.
 
     Slack has no escape for them, so a zero-width space precedes each. A mark inside a word (``snake_case``) has no
-    effect anyway and stays.
+    effect anyway and stays. A backtick becomes an apostrophe, as in inline code: it would open code that ends at the
+    next one in the message.
     """
-    return clip_text(_OPENING_MARKS.sub(_neutralize_mark, escape_mrkdwn(" ".join(text.split()), limit)), limit)
+    line = " ".join(text.replace("`", "'").split())
+    return clip_text(_OPENING_MARKS.sub(_neutralize_mark, escape_mrkdwn(line, limit)), limit)
 
 
 def _neutralize_mark(found: re.Match[str]) -> str:

@@ -66,7 +66,7 @@ class RunCommands:
         """
         command = await self._load_command(name)
         if command.channel != channel:
-            raise BadInput("This button belongs to another channel.", "Start over here.")
+            raise BadInput("This button is in another channel.", "Start over here.")
         at = self._unix_time()
         taken = command.model_copy(update={"by": by, "request": request, "at": at}).model_dump_json(
             exclude_defaults=True
