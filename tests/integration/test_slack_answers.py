@@ -189,7 +189,7 @@ async def test_an_alert_that_is_removed_again_and_again_is_posted_afresh_once_an
     await wait_for_state(bot, await edit_message(bot, key, 1), NotificationState.DROPPED)
     dm = bot.world.slack.find_dm("U0ANA")
     assert dm
-    await wait_until(lambda: "deleted again" in " ".join(text_of(message) for message in bot.visible_messages(dm.id)), 60)
+    await wait_until(lambda: any("deleted again" in text_of(message) for message in bot.visible_messages(dm.id)), 60)
     for number in range(2, 6):
         bot.world.clock.advance(600)
         await wait_for_state(bot, await edit_message(bot, key, number), NotificationState.DROPPED)

@@ -134,7 +134,8 @@ async def test_whoever_is_removed_loses_it_on_their_home_as_well(there: RunningB
 
 async def test_a_home_that_was_drawn_in_doubt_is_drawn_anew(there: RunningBot) -> None:
     await raise_alerts(there, INCIDENT)
-    for method, amiss in (("users.conversations", "Slack didn't return your channels"), ("users.info", "Try again in a moment")):
+    doubts = {"users.conversations": "Slack didn't return your channels", "users.info": "Try again in a moment"}
+    for method, amiss in doubts.items():
         there.world.clock.advance(3700)
         there.world.slack.faults.set_fault("500", None, method)
         await there.stage.people.open_home(BEN)

@@ -28,8 +28,8 @@ SLACK_METHODS = (
     "apps.connections.open", "auth.test", "chat.delete", "chat.getPermalink", "chat.postEphemeral",
     "chat.postMessage", "chat.unfurl", "chat.update", "conversations.history", "conversations.info",
     "conversations.join", "conversations.members", "conversations.open", "conversations.replies", "response_url",
-    "usergroups.list", "usergroups.users.list", "users.conversations", "users.info", "users.list", "users.lookupByEmail",
-    "views.open", "views.publish", "views.update",
+    "usergroups.list", "usergroups.users.list", "users.conversations", "users.info", "users.list",
+    "users.lookupByEmail", "views.open", "views.publish", "views.update",
 )  # fmt: skip
 KNOWN_STATUSES = frozenset(
     status
