@@ -144,7 +144,7 @@ async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_b
     await end_run(hears, cart=STALE)
     await next_root(hears, 2)
     listed = await hears.answer_text("/zof causes 2d")
-    assert "2 causes in the last 2d" in listed
+    assert "2 causes in the last 2 days" in listed
     assert listed.index("expected 3 items") < listed.index("no route to host")
     assert "3 failures" in listed
     assert "2 alerts, 1 open" in listed
