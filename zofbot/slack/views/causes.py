@@ -61,13 +61,14 @@ def cause_list(rows: Sequence[CauseRow], window: tuple[int, int], period: int) -
     """Render one page of a channel's causes; ``window`` is (index of the first, total number), ``period`` seconds."""
     start, total = window
     days, rest = divmod(period, 86400)
-    span = format_duration(period) if rest else count_noun(days, "day")
+    typed = format_duration(period)
+    span = typed if rest else count_noun(days, "day")
     if not rows:
         sentence = f"No failures with a known cause in this channel in the last {span}."
         return Message(sentence, [section_block(f"🌤️ {sentence}")])
     title = f"{count_noun(total, 'cause')} in the last {span}"
     listed = [section_block(cause_text(row), _details_button(row)) for row in rows]
-    more = page_controls(PageWindow(start, len(rows), total, "causes"), PAGE_ACTION_ID, {"period": format_duration(period)})
+    more = page_controls(PageWindow(start, len(rows), total, "causes"), PAGE_ACTION_ID, {"period": typed})
     note = "Most failures first, then longest open. Open times of several alerts are added."
     return Message(title, [section_block(f"*{title}*"), *listed, *more, context_block(note)])
 
