@@ -137,6 +137,7 @@ async def test_the_default_channel_hears_that_nobody_else_took_it(there: Running
 
 async def test_a_message_that_waits_says_what_for(there: RunningBot) -> None:
     await there.type_text("/zof subscribe layout:flat")
+    await wait_until(lambda: bool(there.public_messages()))  # that it was subscribed; the alert alone is to wait
     there.world.slack.channels["C0QA"].restricted = "restricted_action"
     ended, _ = await fail_run_with_alert(there, told=False)
 
