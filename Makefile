@@ -35,6 +35,7 @@ bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python benchmarks/triage.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/signatures.py
 
 soak: $(VENV)/ready-dev
 	$(BIN)/python -m tests.crash.soak $(ARGS)

@@ -1,6 +1,6 @@
 """Measures signatures: precision and recall over labelled failure texts, and what they cost.
 
-``.venv/bin/python -m benchmarks.signatures [--export | --errors]``; some seconds, no network.
+``make bench`` or ``.venv/bin/python benchmarks/signatures.py [--export | --errors]``; some seconds, no network.
 
 Each pair of texts that get the same signature is right or wrong by the labels: precision is the share of joined pairs
 that belong together, recall the share of pairs of one cause that are joined. The files of templates that are measured
@@ -14,14 +14,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from statistics import median
 from time import process_time
 
-from tests.support.failure_corpus import HELD_OUT_TEMPLATES, TEMPLATES, LabelledFailure, read_corpus
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script's own folder is there alone
+
+from tests.support.failure_corpus import (
+    HELD_OUT_TEMPLATES,
+    TEMPLATES,
+    LabelledFailure,
+    read_corpus,
+)
 from tests.support.pair_score import score_pairs
-from zofbot.alerting.failure_signature import Signature, forget_texts, group_by_signature, make_signature
+from zofbot.alerting.failure_signature import (
+    Signature,
+    forget_texts,
+    group_by_signature,
+    make_signature,
+)
 
 SIZE = 4096
 ROUNDS = 5
