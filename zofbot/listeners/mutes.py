@@ -103,12 +103,6 @@ async def end_one(context: ListenerContext, requester: Requester, identifier: st
     return await unmute(context, requester, str(number))
 
 
-async def mutes_of(context: ListenerContext, channels: Sequence[str]) -> list[Mute]:
-    """Return the active mutes of these channels, in numbering order."""
-    known, now = read_mutes(await _records(context)), context.clock.time()
-    return [each for channel in channels for each in active(known, channel, now)]
-
-
 def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
     """Return the mutes selected by ``which``. Raises BadInput with a list of the active ones."""
     if not own:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import structlog
 
-from zofbot.store.subscriptions import SUBSCRIPTIONS_VERSION_HASH, VERSION_FIELD
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, SUBSCRIPTIONS_VERSION_HASH, VERSION_FIELD
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.index import SubscriptionIndex
 
 log = structlog.get_logger()
 
-SUBSCRIPTIONS = "subscriptions"
+SUBSCRIPTIONS = SUBSCRIPTIONS_HASH
 """Hash of all subscriptions: id to JSON."""
 
 

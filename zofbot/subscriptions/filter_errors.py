@@ -28,9 +28,6 @@ FILTER_EXAMPLES = {
 }
 """Every filter with an example that can be copied."""
 
-MORE_EXAMPLES = ("on:new,flaky", "-on:known")
-"""Further uses of filters that their examples do not show."""
-
 
 def filter_error(name: str, sentence: str, step: str, instead: str = "") -> BadInput:
     """Build the error about a filter; ``instead`` is a better example than the general one."""
