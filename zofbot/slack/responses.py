@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import StringConstraints, ValidationError, model_validator
 
 from zofbot.domain.errors import SlackUnknown
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.slack.errors import UNREADABLE_REASON_PREFIX
 
 METADATA_EVENT_TYPE = "zofbot_notification"
@@ -17,10 +18,8 @@ SlackTimestamp = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}\.[0-9]{
 SlackId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class SlackReply(BaseModel):
+class SlackReply(FrozenModel):
     """Base of replies. Unknown fields are ignored; known fields must have the right type."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class AuthTestReply(SlackReply):
