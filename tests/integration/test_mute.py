@@ -51,13 +51,8 @@ async def test_everybody_sees_who_muted_what_until_when_and_why(day: NightBench)
     listed = await day.bot.answer_text("/zof subscriptions", user="U0BEN")
     assert re.search(r"1\. `project:proj_checkout` <!date\^\d+\^until ", listed)
     assert "by ana: release week" in listed
-<<<<<<< HEAD
-    await day.bot.stage.people.open_home("U0BEN")
-    await wait_until(lambda: "`project:proj_checkout` <!date" in str(day.bot.world.slack.homes.get("U0BEN")))
-=======
     await day.bot.simulator.people.open_home("U0BEN")
-    await wait_until(lambda: "`project:proj_checkout` until" in str(day.bot.world.slack.homes.get("U0BEN")))
->>>>>>> main
+    await wait_until(lambda: "`project:proj_checkout` <!date" in str(day.bot.world.slack.homes.get("U0BEN")))
     run = await day.end_run("failed", "Cart")
     why = await day.bot.answer_text(f"/zof why {run}")
     assert "🔕" in why
