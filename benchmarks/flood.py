@@ -163,8 +163,8 @@ class Flood:
 class People:
     """Types commands, and keeps how long each took to be acknowledged."""
 
-    def __init__(self, stage: SimulatorServer) -> None:
-        self.stage = stage
+    def __init__(self, simulator: SimulatorServer) -> None:
+        self.simulator = simulator
         self.waits: list[float] = []
         self.failed: Counter[str] = Counter()
 
@@ -176,10 +176,10 @@ class People:
                 group.create_task(self._one("help" if number % 2 else f"result {ASSERTION_RESULT}"))
 
     async def _one(self, text: str) -> None:
-        slack = self.stage.world.slack
+        slack = self.simulator.world.slack
         person, place = slack.users["U0ANA"], slack.channels[QA_ALERTS]
-        command = payloads.command_payload(slack, person, place, f"/zof {text}", f"{self.stage.url}/respond/nobody")
-        outcome = await self.stage.people.delivery.send_payload("slash_commands", command)
+        command = payloads.command_payload(slack, person, place, f"/zof {text}", f"{self.simulator.url}/respond/nobody")
+        outcome = await self.simulator.people.delivery.send_payload("slash_commands", command)
         self.waits.append(outcome.ms)
         if not outcome.is_accepted:
             self.failed[str(outcome.status or outcome.error)] += 1
@@ -200,9 +200,9 @@ async def flooded(url: str, kind: str, size: argparse.Namespace) -> list[dict[st
 
 
 async def measured(
-    stage: SimulatorServer, url: str, kind: str, size: argparse.Namespace
+    simulator: SimulatorServer, url: str, kind: str, size: argparse.Namespace
 ) -> tuple[People, Counter[str]]:
-    people, counted = People(stage), Counter[str]()
+    people, counted = People(simulator), Counter[str]()
     typing = asyncio.create_task(people.type(size.seconds))
     if kind != "quiet":
         for item in await flooded(url, kind, size):
@@ -222,21 +222,21 @@ async def main(size: argparse.Namespace) -> Table:
     world = World(MovableClock())
     seed_world(world)
     world.zof.quota = None
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     table = Table("flood", "sent/s", "answered/s", "p50 ms", "p99 ms", "late", "memory MiB", "log KiB",
                   title=f"{size.rate} a second attempted")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="flood-") as folder:
         log = Path(folder) / "log"
-        async with bot(stage, Path(folder)) as up:
-            await People(stage).type(2)  # the first ones connect, compile and fill caches
+        async with bot(simulator, Path(folder)) as up:
+            await People(simulator).type(2)  # the first ones connect, compile and fill caches
             for kind in ("quiet", *size.floods):
                 before = log.stat().st_size
-                people, counted = await measured(stage, up.url, kind, size)
+                people, counted = await measured(simulator, up.url, kind, size)
                 written = (log.stat().st_size - before) / 1024
                 table.add_row(kind, *row(people, counted, size), f"{highest(up.pid):.0f}", f"{written:.0f}")
                 await asyncio.sleep(2)
-    await stage.stop()
+    await simulator.stop()
     return table
 
 

@@ -31,7 +31,7 @@ import structlog
 from processes import NAMESPACE
 
 from zofbot.alerting.state import decisions_hash, triage_hash
-from zofbot.cli.serve import tune_garbage_collector
+from zofbot.cli.serve import find_fast_loop, tune_garbage_collector
 from zofbot.clock import Clock, MovableClock
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
@@ -47,6 +47,7 @@ from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
 from zofbot.store.pending_runs import PendingRun, PendingRuns
+from zofbot.store.redis_server.connect import connect_redis
 from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription
@@ -286,7 +287,7 @@ async def main(size: Size) -> None:
     tune_garbage_collector()
     store_keyspace.MAX_REDIS_SECONDS = 60.0  # a busy machine is no fault
     with tempfile.TemporaryDirectory(prefix="growth-", dir=FOLDER_IN_MEMORY) as folder:
-        async with start_embedded(Path(folder), Clock()) as url, redis.from_url(url, socket_timeout=60) as client:
+        async with start_embedded(Path(folder), Clock()) as url, connect_redis(url, NAMESPACE, Clock()) as client:
             for curve in size.curves:
                 costs = [await measure_load(client, load, size) for _, load in curve.points]
                 print(draw_curve(curve.title, [number for number, _ in curve.points], costs), flush=True)
@@ -296,4 +297,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure how the cost of an event grows.")
     parser.add_argument("--quick", action="store_true", help="few sizes and events, to see that it works")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    asyncio.run(main(QUICK if parser.parse_args().quick else FULL))
+    with asyncio.Runner(loop_factory=find_fast_loop()) as runner:
+        runner.run(main(QUICK if parser.parse_args().quick else FULL))

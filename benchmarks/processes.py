@@ -23,7 +23,7 @@ import aiohttp
 import redis.asyncio as redis
 from aiohttp import web
 
-from zofbot.cli.serve import tune_garbage_collector
+from zofbot.cli.serve import find_fast_loop, tune_garbage_collector
 from zofbot.clock import Clock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.http.server import build_app
@@ -45,6 +45,7 @@ from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
+from zofbot.store.redis_server.connect import connect_redis
 from zofbot.store.webhook_trials import WebhookTrials
 from zofbot.zof.client import ZofClient
 
@@ -200,7 +201,7 @@ async def zof(stop: asyncio.Event, pages: str, milliseconds: str) -> None:
 
 
 async def worker(stop: asyncio.Event, store: str, slack: str) -> None:
-    async with redis.from_url(store) as client, aiohttp.ClientSession() as session:
+    async with connect_redis(store, NAMESPACE, Clock()) as client, aiohttp.ClientSession() as session:
         bot = Bot(client, session, slack)
         running = asyncio.create_task(bot.dispatcher.run())
         print("up", flush=True)
@@ -211,7 +212,7 @@ async def worker(stop: asyncio.Event, store: str, slack: str) -> None:
 
 async def bot(stop: asyncio.Event, store: str, slack: str, zof_url: str) -> None:
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(redis.from_url(store))
+        client = await stack.enter_async_context(connect_redis(store, NAMESPACE, Clock()))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key", clock=Clock(), events=EventEmitter())
         stack.push_async_callback(zof_client.aclose)
@@ -240,4 +241,5 @@ async def main(role: str, log: str, *given: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    with asyncio.Runner(loop_factory=find_fast_loop()) as runner:
+        runner.run(main(*sys.argv[1:]))

@@ -162,8 +162,8 @@ async def serve_bare(kind: str, env: Mapping[str, str]) -> None:
 
 async def serve_zof() -> None:
     """Serve the pretend Zof without its quota until terminated, and print where."""
-    stage = await pretend()
-    print(stage.url, flush=True)
+    simulator = await pretend()
+    print(simulator.url, flush=True)
     await asyncio.Event().wait()
 
 
@@ -172,9 +172,9 @@ async def pretend() -> SimulatorServer:
     world = World(MovableClock())
     seed_world(world)
     world.zof.quota = None
-    stage = SimulatorServer(world)
-    await stage.start()
-    return stage
+    simulator = SimulatorServer(world)
+    await simulator.start()
+    return simulator
 
 
 class Bot(NamedTuple):

@@ -59,17 +59,17 @@ class Bot(NamedTuple):
 
 
 @asynccontextmanager
-async def bot(stage: SimulatorServer, folder: Path) -> AsyncIterator[Bot]:
+async def bot(simulator: SimulatorServer, folder: Path) -> AsyncIterator[Bot]:
     """Run ``zofbot run`` while the context lasts."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    slack = stage.world.slack
+    slack = simulator.world.slack
     chosen = {
         "SLACK_BOT_TOKEN": slack.bot_token, "SLACK_SIGNING_SECRET": slack.signing_secret,
-        "SLACK_API_URL": f"{stage.url}/api/", "ZOF_API_KEY": stage.world.zof.key,
-        "ZOF_BASE_URL": f"{stage.url}/zof/v1", "ZOF_WEBHOOK_SECRET": SECRET, "HOST": "127.0.0.1", "PORT": str(port),
+        "SLACK_API_URL": f"{simulator.url}/api/", "ZOF_API_KEY": simulator.world.zof.key,
+        "ZOF_BASE_URL": f"{simulator.url}/zof/v1", "ZOF_WEBHOOK_SECRET": SECRET, "HOST": "127.0.0.1", "PORT": str(port),
         "ZOFBOT_DATA_DIR": str(folder / "store"), "ZOFBOT_POLL_INTERVAL": "3600", "ZOFBOT_LOG_FORMAT": "json",
     }  # fmt: skip
     with (folder / "log").open("ab") as log:
@@ -95,13 +95,13 @@ async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def alerts(stage: SimulatorServer, url: str, count: int) -> list[PostedMessage]:
+async def alerts(simulator: SimulatorServer, url: str, count: int) -> list[PostedMessage]:
     """As many alerts, each in a channel of its own."""
-    world = stage.world
+    world = simulator.world
     for number in range(count):
         name = f"C0CLICK{number:04}"
         world.slack.channels[name] = Channel(name, name.lower(), {ANA, BOT_USER_ID})
-        await stage.people.type_text(ANA, name, f"/zof subscribe group:case layout:flat case:tc_{number}")
+        await simulator.people.type_text(ANA, name, f"/zof subscribe group:case layout:flat case:tc_{number}")
     run = world.zof.start_run({"project_id": CHECKOUT, "environment": "staging", "name": "nightly"})
     for number in range(count):
         world.zof.add_result(run["id"], status="failed", test_case_id=f"tc_{number}", name=f"Case {number}")
@@ -127,15 +127,15 @@ def acknowledge(message: PostedMessage) -> dict[str, Any]:
     return {name: found[name] for name in ("type", "action_id", "block_id", "value")}
 
 
-async def measured(stage: SimulatorServer, roots: list[PostedMessage]) -> dict[str, list[float]]:
+async def measured(simulator: SimulatorServer, roots: list[PostedMessage]) -> dict[str, list[float]]:
     """Milliseconds of each click and, beside it, of a bare update."""
     times: dict[str, list[float]] = {"answered": [], "card": [], "bare": []}
     async with aiohttp.ClientSession() as session:
-        client = AsyncWebClient(stage.world.slack.bot_token, base_url=f"{stage.url}/api/", session=session)
+        client = AsyncWebClient(simulator.world.slack.bot_token, base_url=f"{simulator.url}/api/", session=session)
         for root in roots:
             began = time.perf_counter()
             pressed = asyncio.create_task(
-                stage.people.press_element(ANA, acknowledge(root), channel=root.channel, ts=root.ts)
+                simulator.people.press_element(ANA, acknowledge(root), channel=root.channel, ts=root.ts)
             )
             await seen(partial(getattr, root, "edited"))
             times["card"].append((time.perf_counter() - began) * 1000)
@@ -165,14 +165,14 @@ async def main(clicks: int) -> None:
     world = World(MovableClock())
     seed_world(world)
     world.zof.quota, world.slack.paced, world.zof.webhooks.on = None, False, False
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     try:
         with tempfile.TemporaryDirectory(prefix="click-") as folder:
-            async with bot(stage, Path(folder)) as up:
-                Console().print(table(await measured(stage, await alerts(stage, up.url, clicks))))
+            async with bot(simulator, Path(folder)) as up:
+                Console().print(table(await measured(simulator, await alerts(simulator, up.url, clicks))))
     finally:
-        await stage.stop()
+        await simulator.stop()
 
 
 if __name__ == "__main__":

@@ -12,14 +12,16 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot, started
+from tests.support.recording_app import recording_app
 from tests.support.sample_world import fill_world
-from tests.support.slack_app import slack_app
 from tests.support.triage import triage_bot
 from tests.support.valkey_servers import folder_in_memory, shared_valkey
 from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
 from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.state import Organization
 
 # Stores fsync every write, which can take seconds on a busy disk; in tests they use a folder in memory.
 if folder_in_memory:
@@ -31,7 +33,7 @@ hypothesis.settings.load_profile("zofbot")
 
 count_redis_replies()
 
-__all__ = ["slack_app", "triage_bot"]
+__all__ = ["recording_app", "triage_bot"]
 
 
 def pytest_collection_finish() -> None:
@@ -48,19 +50,19 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> str:
+def store_url() -> str:
     """URL of one Valkey shared by all tests of this process; it outlives their event loops."""
     return shared_valkey()
 
 
 @pytest.fixture(params=["double", "server"])
-async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[redis.Redis]:
+async def store(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[redis.Redis]:
     """An empty store: fakeredis, and a real server."""
     if request.param == "double":
         async with fakeredis.FakeAsyncRedis() as double:
             yield double
     else:
-        async with redis.from_url(valkey) as server:
+        async with redis.from_url(store_url) as server:
             await server.flushall()
             yield server
 
@@ -72,20 +74,38 @@ async def clock() -> MovableClock:
 
 
 @pytest.fixture
-async def stage(clock: MovableClock) -> AsyncIterator[SimulatorServer]:
-    """The simulated Slack and Zof with sample data, without a bot."""
+def world(clock: MovableClock) -> World:
+    """The simulated Slack and Zof with sample data, as state without a server."""
     world = World(clock)
     fill_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
-    yield stage
-    await stage.stop()
+    return world
 
 
 @pytest.fixture
-async def bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+def slack(world: World) -> Workspace:
+    """The simulated workspace: people, channels, messages, faults."""
+    return world.slack
+
+
+@pytest.fixture
+def zof(world: World) -> Organization:
+    """The simulated Zof: projects, runs, results, calls, faults."""
+    return world.zof
+
+
+@pytest.fixture
+async def simulator(world: World) -> AsyncIterator[SimulatorServer]:
+    """A server of the simulated world, without a bot."""
+    simulator = SimulatorServer(world)
+    await simulator.start()
+    yield simulator
+    await simulator.stop()
+
+
+@pytest.fixture
+async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that only serves requests, over HTTP unless the test uses ``each_transport``."""
-    async with running_bot(valkey, socket=getattr(request, "param", "http") == "socket") as bot:
+    async with running_bot(store_url, socket=getattr(request, "param", "http") == "socket") as bot:
         yield bot
 
 

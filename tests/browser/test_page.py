@@ -24,14 +24,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0, conversation=False) as stage:
-        yield stage
+async def simulator() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0, conversation=False) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-async def page(browser: Browser, stage: SimulatorServer) -> AsyncIterator[Page]:
-    async with open_page(browser, stage.url) as page:
+async def page(browser: Browser, simulator: SimulatorServer) -> AsyncIterator[Page]:
+    async with open_page(browser, simulator.url) as page:
         yield page
 
 
@@ -45,6 +45,13 @@ async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
     await expect(card).to_contain_text("Only visible to you")
     await expect(page.get_by_test_id("zof-call").filter(has_text="/results/res_4821")).to_have_count(1)
     await take_screenshot(page, "card")
+
+
+async def test_addresses_in_verbatim_text_are_not_linked(page: Page) -> None:
+    text = '{type: "mrkdwn", text: "see https://shop.example", verbatim: %s}'
+    links = 'import("/page/mrkdwn.js").then((m) => m.textObject(%s, {}).filter((node) => node.tagName === "A").length)'
+    assert await page.evaluate(links % text % "false") == 1
+    assert await page.evaluate(links % text % "true") == 0
 
 
 async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page: Page) -> None:
@@ -63,14 +70,14 @@ async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page
 
 @pytest.mark.parametrize("fault", ["429", "500"])
 async def test_when_zof_misbehaves_the_reply_shows_the_request_id(
-    page: Page, stage: SimulatorServer, fault: str
+    page: Page, simulator: SimulatorServer, fault: str
 ) -> None:
     await page.get_by_test_id("panel-tab-faults").click()
     await page.get_by_test_id(f"fault-zof-{fault}").click()
     await type_in(page, "/zof result res_4821")
     reply = page.get_by_test_id("message").last
     await expect(reply).to_contain_text(re.compile("Request ID: req_"), timeout=20_000)
-    asked = [call for call in stage.world.zof.calls if call.path == "/results/res_4821"]  # the poller asks, too
+    asked = [call for call in simulator.world.zof.calls if call.path == "/results/res_4821"]  # the poller asks, too
     assert asked[-1].request_id in await reply.inner_text()
     await take_screenshot(page, f"trouble-{fault}")
 
@@ -116,9 +123,9 @@ async def test_hostile_text_is_only_text(page: Page) -> None:
     await take_screenshot(page, "hostile")
 
 
-async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stage: SimulatorServer) -> None:
-    await end_run(page, stage, "failure")
-    await end_run(page, stage, "failure", "production")
+async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, simulator: SimulatorServer) -> None:
+    await end_run(page, simulator, "failure")
+    await end_run(page, simulator, "failure", "production")
     await expect(
         page.get_by_test_id("message").filter(has_text=re.compile(r"Failed: [^()]+ \(checkout, ")).last
     ).to_be_visible()
@@ -134,8 +141,8 @@ async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stag
     await expect(page.get_by_test_id("modal")).to_contain_text("Edit subscription")
 
 
-async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, stage: SimulatorServer) -> None:
-    await end_run(page, stage, "failure")
+async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, simulator: SimulatorServer) -> None:
+    await end_run(page, simulator, "failure")
     await expect(
         page.get_by_test_id("message").filter(has_text=re.compile(r"Failed: [^()]+ \(checkout, ")).last
     ).to_be_visible()
@@ -143,10 +150,10 @@ async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, sta
     preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
     await expect(preview).to_contain_text("No digest in this channel")
     await expect(preview).to_contain_text("Daily digest", timeout=15_000)
-    then = datetime.fromtimestamp(stage.world.unix_time() + 120, ZoneInfo("Europe/Berlin"))
+    then = datetime.fromtimestamp(simulator.world.unix_time() + 120, ZoneInfo("Europe/Berlin"))
     await type_in(page, f"/zof digest weekly {then:%a} {then:%H:%M}")
     await expect(page.get_by_text("ana scheduled this channel's digest: weekly")).to_be_visible()
-    stage.world.advance(150)
+    simulator.world.advance(150)
     told = page.get_by_test_id("message").filter(has_text="Weekly digest").last
     await expect(told).to_contain_text("Most failing", timeout=20_000)
     await expect(told).to_contain_text(re.compile(r"Open here\s*1, the oldest for"))

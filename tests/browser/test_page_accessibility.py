@@ -28,14 +28,14 @@ OVERFLOW = """() => [...document.querySelectorAll("html, .scroller, .panel-body,
 
 
 @pytest.fixture(scope="module")
-async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0) as stage:
-        yield stage
+async def simulator() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0) as simulator:
+        yield simulator
 
 
 @pytest.fixture(scope="module")
-async def opened_page(stage: SimulatorServer) -> AsyncIterator[Page]:
-    async with chromium() as browser, open_page(browser, stage.url) as page:
+async def opened_page(simulator: SimulatorServer) -> AsyncIterator[Page]:
+    async with chromium() as browser, open_page(browser, simulator.url) as page:
         yield page
 
 
@@ -107,7 +107,7 @@ async def test_on_a_phone_the_sidebar_and_the_controls_open_and_close_with_the_k
     await expect(page.get_by_role("heading", level=1)).to_have_text("checkout")
 
 
-async def test_tables_are_paged_and_scroll_on_a_phone(page: Page, stage: SimulatorServer) -> None:
+async def test_tables_are_paged_and_scroll_on_a_phone(page: Page, simulator: SimulatorServer) -> None:
     head = [{"type": "raw_text", "text": title} for title in ("Run", "Failed", "A title that is wider than a phone")]
     rows = [
         [{"type": "raw_text", "text": f"run_{number}"}, {"type": "raw_number", "value": number}, head[2]]
@@ -117,7 +117,7 @@ async def test_tables_are_paged_and_scroll_on_a_phone(page: Page, stage: Simulat
         {"type": "data_table", "caption": "Latest runs", "rows": [head, *rows]},
         {"type": "table", "rows": [head, rows[0]], "column_settings": [{"is_wrapped": True}, {"align": "right"}]},
     ]
-    slack = stage.world.slack
+    slack = simulator.world.slack
     slack.add_message(PostedMessage(RANDOM_CHANNEL, slack.next_timestamp(), BOT_USER_ID, "Latest runs", tables))
     await page.get_by_test_id("channel-random").click()
     latest = page.get_by_role("group", name="Latest runs")

@@ -38,49 +38,49 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0, conversation=False) as stage:
-        yield stage
+async def simulator() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0, conversation=False) as simulator:
+        yield simulator
 
 
 @pytest.fixture
 async def alone() -> AsyncIterator[SimulatorServer]:
     """A demo for one test, whose channels may be spoilt."""
-    async with run_demo(0, poll_seconds=1, conversation=False) as stage:
-        yield stage
+    async with run_demo(0, poll_seconds=1, conversation=False) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-async def page(browser: Browser, stage: SimulatorServer) -> AsyncIterator[Page]:
-    async with open_page(browser, stage.url) as page:
+async def page(browser: Browser, simulator: SimulatorServer) -> AsyncIterator[Page]:
+    async with open_page(browser, simulator.url) as page:
         yield page
-    stage.world.zof.raw.clear()
-    stage.world.zof.webhooks.set_options(on=True, generation="current")
+    simulator.world.zof.raw.clear()
+    simulator.world.zof.webhooks.set_options(on=True, generation="current")
 
 
-def roots_of_run(stage: SimulatorServer, run: str) -> list[PostedMessage]:
+def roots_of_run(simulator: SimulatorServer, run: str) -> list[PostedMessage]:
     return [
         m
-        for m in stage.world.slack.ledger
+        for m in simulator.world.slack.ledger
         if (m.idempotency_key or "").startswith(f"run:{run}:") and m.channel == "C0QA"
     ]
 
 
 async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
-    page: Page, stage: SimulatorServer
+    page: Page, simulator: SimulatorServer
 ) -> None:
-    stage.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}  # who looks there by itself finds nothing
+    simulator.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}  # who looks there by itself finds nothing
     await take_screenshot(page, "demo")
-    run = await end_run(page, stage, "failures")
+    run = await end_run(page, simulator, "failures")
     root = in_channel(page, run)
     await expect(root).to_contain_text("Failed: everything (checkout, staging)")
-    failed = [item for item in stage.world.zof.results_of_run(run) if item["status"] != "passed"]
+    failed = [item for item in simulator.world.zof.results_of_run(run) if item["status"] != "passed"]
     causes = {make_signature(item["failure_summary"]).id for item in failed}
     errors = sum(item["status"] == "error" for item in failed)
     await expect(root).to_contain_text(re.compile(rf"{12 - errors} failed · ({errors} errored · )?2 passed of 14"))
     await expect(root).to_contain_text(f"of 14 · {len(causes)} causes")
     await expect(page.get_by_test_id("webhook-last")).to_contain_text("answered 200")
-    async with fast_clock(stage):
+    async with fast_clock(simulator):
         await expect(root.get_by_test_id("thread-summary")).to_contain_text(f"{len(causes)} replies", timeout=15_000)
     await root.get_by_test_id("thread-summary").click()
     await expect(in_thread(page)).to_have_count(1 + len(causes))
@@ -94,48 +94,48 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
     await take_screenshot(page, "alert")
 
 
-async def test_an_older_webhook_is_understood_as_well(page: Page, stage: SimulatorServer) -> None:
-    stage.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}
+async def test_an_older_webhook_is_understood_as_well(page: Page, simulator: SimulatorServer) -> None:
+    simulator.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}
     await page.get_by_test_id("webhook-older").check()
     await expect(page.get_by_test_id("webhook-older")).to_be_checked()
-    run = await end_run(page, stage, "failure")
+    run = await end_run(page, simulator, "failure")
     await expect(in_channel(page, run)).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
-    assert stage.world.zof.webhooks.sent[-1].status == 200
+    assert simulator.world.zof.webhooks.sent[-1].status == 200
 
 
-async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stage: SimulatorServer) -> None:
+async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, simulator: SimulatorServer) -> None:
     await page.get_by_test_id("webhook-on").uncheck()
     await expect(page.get_by_text("zofbot polls Zof every")).to_be_visible()
-    delivered = len(stage.world.zof.webhooks.sent)
-    run = await end_run(page, stage, "error")
+    delivered = len(simulator.world.zof.webhooks.sent)
+    run = await end_run(page, simulator, "error")
     await expect(in_channel(page, run)).to_contain_text(re.compile(r"Error: [^()]+ \(checkout, "), timeout=15_000)
     await expect(in_channel(page, run)).to_contain_text("The platform failed, not necessarily the product")
-    assert len(stage.world.zof.webhooks.sent) == delivered
+    assert len(simulator.world.zof.webhooks.sent) == delivered
     await take_screenshot(page, "alert-error")
 
 
 @pytest.mark.parametrize("fault", ["429", "store_then_cut", "cut", "500"])
-async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: SimulatorServer, fault: str) -> None:
+async def test_whatever_slack_answers_it_is_told_once(page: Page, simulator: SimulatorServer, fault: str) -> None:
     await page.get_by_test_id("panel-tab-faults").click()
     await page.get_by_test_id("times-slack-3").check()
     await page.get_by_test_id(f"fault-slack-{fault}").check()
     await expect(page.get_by_test_id("health")).to_contain_text("3 more calls")
-    run = await end_run(page, stage, "failure")
-    async with fast_clock(stage):
+    run = await end_run(page, simulator, "failure")
+    async with fast_clock(simulator):
         await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=20_000)
-    assert stage.world.slack.faults.current == "none", "all three calls were hit"
+    assert simulator.world.slack.faults.current == "none", "all three calls were hit"
     await expect(in_channel(page, run)).to_have_count(1)
-    assert len(roots_of_run(stage, run)) == 1
-    assert stage.world.slack.duplicate_keys() == []
+    assert len(roots_of_run(simulator, run)) == 1
+    assert simulator.world.slack.duplicate_keys() == []
 
 
-async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: SimulatorServer) -> None:
-    run = await end_run(page, stage, "failure", "nightly")
+async def test_what_passes_again_is_marked_as_recovered(page: Page, simulator: SimulatorServer) -> None:
+    run = await end_run(page, simulator, "failure", "nightly")
     root = in_channel(page, run)
-    async with fast_clock(stage):
+    async with fast_clock(simulator):
         await expect(root).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("1 reply")
-        await end_run(page, stage, "pass", "nightly")
+        await end_run(page, simulator, "pass", "nightly")
         await expect(root).to_contain_text(re.compile(r"Recovered: [^()]+ \(checkout, "), timeout=15_000)
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("2 replies", timeout=15_000)
     await expect(root).to_contain_text("(edited)")
@@ -145,18 +145,18 @@ async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: Simul
     await take_screenshot(page, "recovered")
 
 
-async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: SimulatorServer) -> None:
+async def test_time_moves_on_and_the_bot_with_it(page: Page, simulator: SimulatorServer) -> None:
     await page.get_by_test_id("panel-tab-clock").click()
-    before = stage.world.unix_time()
+    before = simulator.world.unix_time()
     await page.get_by_test_id("clock-night").click()
     await expect(page.get_by_test_id("clock")).to_contain_text("11:00 PM")
     await page.get_by_test_id("clock-morning").click()
     await expect(page.get_by_test_id("clock")).to_contain_text("9:00 AM")
-    assert stage.world.unix_time() > before + 9 * 3600
+    assert simulator.world.unix_time() > before + 9 * 3600
     await take_screenshot(page, "clock")
     await type_in(page, "/zof result res_4821")
     await expect(in_channel(page, "Only visible to you").last).to_contain_text("Voucher can be removed again")
-    run = await end_run(page, stage, "failure")
+    run = await end_run(page, simulator, "failure")
     await expect(in_channel(page, run)).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
     await expect(in_channel(page, run)).not_to_contain_text("Delivered late")
 

@@ -21,7 +21,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with run_demo(0, conversation=False) as stage, open_page(browser, stage.url) as page:
+    async with run_demo(0, conversation=False) as simulator, open_page(browser, simulator.url) as page:
         yield page
 
 

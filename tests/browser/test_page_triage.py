@@ -37,23 +37,23 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-async def stage() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0, conversation=False) as stage, fast_clock(stage):
-        yield stage
+async def simulator() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0, conversation=False) as simulator, fast_clock(simulator):
+        yield simulator
 
 
 @pytest.fixture
-async def page(browser: Browser, stage: SimulatorServer) -> AsyncIterator[Page]:
-    async with open_page(browser, stage.url) as page:
+async def page(browser: Browser, simulator: SimulatorServer) -> AsyncIterator[Page]:
+    async with open_page(browser, simulator.url) as page:
         yield page
-    stage.world.slack.modals.clear()
+    simulator.world.slack.modals.clear()
 
 
 @pytest.fixture
-async def root(page: Page, stage: SimulatorServer) -> Locator:
+async def root(page: Page, simulator: SimulatorServer) -> Locator:
     """The card of a run that has just failed, as Ana sees it."""
-    stage.world.advance(3700)  # or it might go on in the thread of what has just recovered
-    found = in_channel(page, await end_run(page, stage, "failure"))
+    simulator.world.advance(3700)  # or it might go on in the thread of what has just recovered
+    found = in_channel(page, await end_run(page, simulator, "failure"))
     await expect(found).to_contain_text(FAILED_CHECKOUT)
     await expect(found.get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=15_000)
     return found
@@ -113,7 +113,7 @@ async def test_ben_assigns_it_to_chioma_who_is_told_in_person(page: Page, root: 
 
 
 async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(
-    page: Page, stage: SimulatorServer, root: Locator
+    page: Page, simulator: SimulatorServer, root: Locator
 ) -> None:
     await switch_user(page, CHIOMA)
     await press_button(root, "Snooze…")
@@ -158,13 +158,13 @@ async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, 
 
 
 async def test_who_was_slower_is_told_what_happened_and_may_insist(
-    page: Page, stage: SimulatorServer, root: Locator, browser: Browser
+    page: Page, simulator: SimulatorServer, root: Locator, browser: Browser
 ) -> None:
     await switch_user(page, BEN)
     await choose_option(page, root, "Resolve…")
     modal = page.get_by_test_id("modal")
     await modal.get_by_role("combobox").select_option(label="Flaky")
-    async with open_page(browser, stage.url) as other:
+    async with open_page(browser, simulator.url) as other:
         hers = in_channel(other, await message_id(root))
         await press_button(hers, "Acknowledge")
         await expect(hers).to_contain_text(re.compile(r"Acknowledged: [^()]+ \(checkout, "))
@@ -225,8 +225,8 @@ async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, ro
     await take_screenshot(page, "rerun")
 
 
-async def test_a_guest_may_look_and_not_touch(page: Page, stage: SimulatorServer) -> None:
-    run = await end_run(page, stage, "failure", "production")
+async def test_a_guest_may_look_and_not_touch(page: Page, simulator: SimulatorServer) -> None:
+    run = await end_run(page, simulator, "failure", "production")
     await switch_user(page, GUEST, "checkout")
     root = in_channel(page, re.compile(rf"Failed: .*|{run}")).last
     await expect(root.get_by_role("button", name="Acknowledge")).to_be_visible()
@@ -273,15 +273,15 @@ async def resolve(page: Page, card: Locator, reason: str) -> None:
 
 
 async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowledged_as_one(browser: Browser) -> None:
-    async with run_demo(0, conversation=False) as stage, open_page(browser, stage.url) as page:
-        await resolve(page, in_channel(page, await end_run(page, stage, "failures")), "Test bug")
-        again = in_channel(page, await end_run(page, stage, "failures"))  # the same 12 cases
+    async with run_demo(0, conversation=False) as simulator, open_page(browser, simulator.url) as page:
+        await resolve(page, in_channel(page, await end_run(page, simulator, "failures")), "Test bug")
+        again = in_channel(page, await end_run(page, simulator, "failures"))  # the same 12 cases
         await expect(again).to_contain_text(re.compile(r"Failing again: [^()]+ \(checkout, "))
         await expect(again).to_contain_text(re.compile("after ana resolved it .*: Test bug"))
         await take_screenshot(page, "regression")
-        await end_run(page, stage, "storm")
+        await end_run(page, simulator, "storm")
         storm = in_channel(page, re.compile("Storm: |Storm over: "))
-        async with fast_clock(stage):
+        async with fast_clock(simulator):
             await press_button(storm, "Acknowledge")
             await expect(storm).to_contain_text("Acknowledged by ana", timeout=15_000)
             member = in_channel(page, "Part of a storm").last

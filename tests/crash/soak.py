@@ -128,7 +128,7 @@ class SoakTest:
     random: Random
     folder: Path
     world: World
-    stage: SimulatorServer
+    simulator: SimulatorServer
     log: IO[bytes]
     port: int
     ends: float
@@ -154,9 +154,9 @@ class SoakTest:
         return kept | {
             "SLACK_BOT_TOKEN": slack.bot_token,
             "SLACK_SIGNING_SECRET": slack.signing_secret,
-            "SLACK_API_URL": f"{self.stage.url}/api/",
+            "SLACK_API_URL": f"{self.simulator.url}/api/",
             "ZOF_API_KEY": self.world.zof.key,
-            "ZOF_BASE_URL": f"{self.stage.url}/zof/v1",
+            "ZOF_BASE_URL": f"{self.simulator.url}/zof/v1",
             "ZOF_WEBHOOK_SECRET": SECRET,
             "REDIS_URL": self.store,
             "HOST": "127.0.0.1",
@@ -307,7 +307,7 @@ class SoakTest:
         if not await wait_until_true(self.is_ready, 30):
             raise RuntimeError("The web process does not answer.")
         for channel, filters in FILTERS.items():
-            outcome = await self.stage.people.type_text("U0ANA", channel, f"/zof subscribe {filters}")
+            outcome = await self.simulator.people.type_text("U0ANA", channel, f"/zof subscribe {filters}")
             assert outcome.status == 200, outcome
         if not await wait_until_true(self.is_all_delivered, 60):
             raise RuntimeError("Not every channel that subscribed was told so.")
@@ -414,16 +414,16 @@ async def run_soak(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soa
     world.zof.quota = None
     world.slack.hides_fast_posts = True
     world.zof.webhooks.on = False
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     port = _free_port()
     world.slack.calls = deque()
     world.slack.request_url = f"http://127.0.0.1:{port}/slack/events"
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(stage.stop)
+        stack.push_async_callback(simulator.stop)
         log = stack.enter_context((folder / "bot.log").open("ab"))
         ends = time.monotonic() + 60 * minutes
-        soak = SoakTest(Random(seed), folder, world, stage, log, port, ends, stack)
+        soak = SoakTest(Random(seed), folder, world, simulator, log, port, ends, stack)
         await soak.open_store()
         stack.push_async_callback(soak.stop_processes)
         for name in (*WORKERS, "web"):

@@ -68,14 +68,14 @@ SECRETS = ("slack_bot_token", "slack_signing_secret", "slack_app_token", "zof_ap
 
 
 @asynccontextmanager
-async def crash_proxies(valkey: str, **settings: Any) -> AsyncIterator[CrashProxies]:
+async def crash_proxies(store_url: str, **settings: Any) -> AsyncIterator[CrashProxies]:
     fuse = ProxyFuse()
     async with AsyncExitStack() as stack:
         bot = await stack.enter_async_context(
-            running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
+            running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
         )
-        store = await stack.enter_async_context(crash_proxy(valkey, fuse))
-        world = await stack.enter_async_context(crash_proxy(bot.stage.url, fuse))
+        store = await stack.enter_async_context(crash_proxy(store_url, fuse))
+        world = await stack.enter_async_context(crash_proxy(bot.simulator.url, fuse))
         addresses = {"redis_url": f"redis://{store}", "slack_api_url": f"http://{world}/api/",
                      "zof_base_url": f"http://{world}/zof/v1"}  # fmt: skip
         server = await asyncio.create_subprocess_exec(
@@ -133,7 +133,7 @@ class TriageDeed:
 
 
 async def press_acknowledge(bot: RunningBot, root: PostedMessage, button: Any) -> Acknowledgement:
-    return await bot.stage.people.press_element("U0ANA", button, channel=root.channel, ts=root.ts)
+    return await bot.simulator.people.press_element("U0ANA", button, channel=root.channel, ts=root.ts)
 
 
 async def acknowledge_button(bot: RunningBot, root: PostedMessage) -> Any:
@@ -153,7 +153,7 @@ def form_submitter(values: dict[str, Any]) -> Callable[[RunningBot, PostedMessag
     async def submit_form(bot: RunningBot, root: PostedMessage, view: Any) -> Acknowledgement:
         if view not in bot.world.slack.modals["U0ANA"]:
             bot.world.slack.modals["U0ANA"].append(view)
-        return await bot.stage.people.submit_view("U0ANA", view.id, values)
+        return await bot.simulator.people.submit_view("U0ANA", view.id, values)
 
     return submit_form
 
@@ -178,10 +178,10 @@ DEEDS = {
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("name", DEEDS)
-async def test_killed_at_any_step_of_an_act_it_is_done_once(valkey: str, name: str, when: str) -> None:
+async def test_killed_at_any_step_of_an_act_it_is_done_once(store_url: str, name: str, when: str) -> None:
     deed, channels = DEEDS[name], [f"C0CRASH{number:02}" for number in range(STEPS)]
     killed, kept = 0, 0
-    async with crash_proxies(valkey) as own:
+    async with crash_proxies(store_url) as own:
         bot = own.bot
         roots = await wait_for_alerts(bot, channels)
         for step, root in enumerate(list(roots.values()), start=1):
@@ -219,11 +219,11 @@ async def test_killed_at_any_step_of_an_act_it_is_done_once(valkey: str, name: s
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, when: str) -> None:
+async def test_killed_at_any_step_of_a_rerun_one_run_is_started(store_url: str, when: str) -> None:
     """What was pressed and not begun is carried out by those who live on."""
     channels = [f"C0CRASH{number:02}" for number in range(STEPS)]
     acknowledged = killed = 0
-    async with crash_proxies(valkey, zofbot_allow_runs=True) as own:
+    async with crash_proxies(store_url, zofbot_allow_runs=True) as own:
         bot = own.bot
         roots = await wait_for_alerts(bot, channels)
         runs = len(bot.world.zof.runs)

@@ -71,25 +71,25 @@ class CrashScenario:
 
 
 @pytest.fixture(scope="module")
-async def workers_and_world(valkey: str) -> AsyncIterator[CrashScenario]:
+async def workers_and_world(store_url: str) -> AsyncIterator[CrashScenario]:
     world = World(SetClock(NOW))
     seed_world(world)
     world.slack.paced = False
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.crash_worker", valkey, f"{stage.url}/api/", world.slack.bot_token,
+        sys.executable, "-m", "tests.support.crash_worker", store_url, f"{simulator.url}/api/", world.slack.bot_token,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL, cwd=ROOT,
     )  # fmt: skip
     try:
-        async with redis.from_url(valkey) as store:
+        async with redis.from_url(store_url) as store:
             yield CrashScenario(world.slack, store, process)
     finally:
         assert process.stdin
         process.stdin.close()
         await process.wait()
-        await stage.stop()
+        await simulator.stop()
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ async def end_run(bot: RunningBot, bad: int, name: str = "nightly cart", environ
 
 
 @pytest.mark.parametrize("group", ["case", "run"])
-async def test_the_second_failure_within_an_hour_counts_two(valkey: str, group: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_the_second_failure_within_an_hour_counts_two(store_url: str, group: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text(f"/zof subscribe project:* group:{group} after:2/1h")
         await wait_for_first_poll(bot)
         await end_run(bot, 1)
@@ -47,8 +47,8 @@ async def test_the_second_failure_within_an_hour_counts_two(valkey: str, group: 
 
 
 @pytest.mark.parametrize(("typed", "group"), [("after:3-in-a-row", "run"), ("after:3 in a row", "case")])
-async def test_failures_in_a_row_begin_anew_when_one_passes(valkey: str, typed: str, group: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_failures_in_a_row_begin_anew_when_one_passes(store_url: str, typed: str, group: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         said = await bot.answer_text(f"/zof subscribe project:* group:{group} {typed}")
         assert "after:3-in-a-row" in said
         await wait_for_first_poll(bot)
@@ -61,8 +61,8 @@ async def test_failures_in_a_row_begin_anew_when_one_passes(valkey: str, typed: 
         assert ("*3 failures<!date^" if group == "case" else "3 failed runs<!date^") in alert_keys(bot)[0]
 
 
-async def test_runs_of_another_name_do_not_end_a_row(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_runs_of_another_name_do_not_end_a_row(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:* after:2-in-a-row")
         await wait_for_first_poll(bot)
         await end_run(bot, 1, "nightly #41")
@@ -71,8 +71,8 @@ async def test_runs_of_another_name_do_not_end_a_row(valkey: str) -> None:
         await wait_until(lambda: alert_keys(bot) != [], 300)
 
 
-async def test_the_form_has_failures_in_a_row_too(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_the_form_has_failures_in_a_row_too(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         await bot.type_text("/zof subscribe project:* after:3-in-a-row")
         await bot.press_button(bot.private_messages()[-1], "zof_edit")
         await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))

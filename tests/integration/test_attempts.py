@@ -27,8 +27,8 @@ def alert_keys(bot: RunningBot) -> list[str]:
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
-async def test_the_last_attempt_counts_and_the_card_says_how_many_there_were(valkey: str, group: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_the_last_attempt_counts_and_the_card_says_how_many_there_were(store_url: str, group: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text(f"/zof subscribe project:* group:{group}")
         await wait_for_first_poll(bot)
         run = end_run(bot, [("failed", "passed"), ("failed", "error"), ("passed", "passed")], "failed")
@@ -45,8 +45,8 @@ async def test_the_last_attempt_counts_and_the_card_says_how_many_there_were(val
         assert [call.path for call in bot.world.zof.calls].count(f"/runs/{run['id']}") == 2, "the poller and the person"
 
 
-async def test_a_run_that_passed_once_its_cases_were_tried_again_is_told_to_nobody(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_a_run_that_passed_once_its_cases_were_tried_again_is_told_to_nobody(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:* on:failed,error,passed-with-failures")
         await wait_for_first_poll(bot)
         run = end_run(bot, [("failed", "passed"), ("passed",)], "passed")
@@ -59,8 +59,8 @@ async def test_a_run_that_passed_once_its_cases_were_tried_again_is_told_to_nobo
 
 
 @pytest.mark.parametrize("cases", [40, 150], ids=["on one page", "on several pages"])
-async def test_attempts_are_listed_where_they_do_not_come_along_with_the_run(valkey: str, cases: int) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_attempts_are_listed_where_they_do_not_come_along_with_the_run(store_url: str, cases: int) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         tries = [("failed", "failed", "passed"), ("failed",), *[("passed",)] * cases]
@@ -71,8 +71,8 @@ async def test_attempts_are_listed_where_they_do_not_come_along_with_the_run(val
         assert any("Case 1" in alert for alert in alert_keys(bot))
 
 
-async def test_a_case_with_parameters_is_as_many_cases(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_a_case_with_parameters_is_as_many_cases(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         zof = bot.world.zof

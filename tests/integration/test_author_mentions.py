@@ -32,11 +32,11 @@ def lookups_of(bot: RunningBot) -> int:
     return sum(call.method == "users.lookupByEmail" for call in bot.world.slack.calls)
 
 
-async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(valkey: str, tmp_path: Path) -> None:
+async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(store_url: str, tmp_path: Path) -> None:
     owners = tmp_path / "OWNERS"
     owners.write_text("*/Case\\ 1 @acme/oncall-checkout\n", encoding="utf-8")
     async with running_bot(
-        valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_owners_file=str(owners)
+        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_owners_file=str(owners)
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe on:failed", channel="C0SEARCH")
@@ -57,8 +57,8 @@ async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(val
         assert "mention:owner" in shown
 
 
-async def test_without_the_scope_alerts_come_without_the_mention(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_without_the_scope_alerts_come_without_the_mention(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         bot.world.slack.scopes.discard("users:read.email")
         await bot.type_text("/zof subscribe mention:author,<!subteam^S0ONCALL>", channel="C0QA")

@@ -63,8 +63,8 @@ def fail_run_with_links(built: RunningBot) -> None:
     zof.finish_run(run["id"])
 
 
-async def test_an_alert_links_nothing_foreign_and_slack_is_told_to_look_for_nothing(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1) as built:
+async def test_an_alert_links_nothing_foreign_and_slack_is_told_to_look_for_nothing(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1) as built:
         await built.type_text("/zof subscribe project:*")
         await wait_for_first_poll(built)
         fail_run_with_links(built)

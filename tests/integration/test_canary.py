@@ -71,8 +71,8 @@ def canary_channel(bot: RunningBot) -> Channel:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
+async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
         canary_channel(bot)
         sample = partial(metric_value, bot.app.metrics)
         polled = {"outcome": "done"}
@@ -83,9 +83,9 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
 
 
 @pytest.fixture
-async def idle(valkey: str) -> AsyncIterator[RunningBot]:
-    """A house in which nobody delivers."""
-    async with running_bot(valkey) as bot:
+async def idle_bot(store_url: str) -> AsyncIterator[RunningBot]:
+    """A bot that serves requests and does not deliver."""
+    async with running_bot(store_url) as bot:
         canary_channel(bot)
         yield bot
 
@@ -115,105 +115,105 @@ async def kept_probes(bot: RunningBot) -> set[str]:
 # --- when OK
 
 
-async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: RunningBot, hatch: Hatch) -> None:
-    before = await kept_probes(there)
-    turn = await hatch(there).probe_once()
+async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(working_bot: RunningBot, hatch: Hatch) -> None:
+    before = await kept_probes(working_bot)
+    turn = await hatch(working_bot).probe_once()
     assert (turn.leads, turn.faults) == (True, [])
-    [one] = sent_probes(there)
+    [one] = sent_probes(working_bot)
     assert (one.idempotency_key or "").startswith("canary:")
     assert one.deleted
     assert "Test alert. Nothing failed." in text_of(one)
     assert "zofbot's canary" in text_of(one)
-    left = {name for name in await kept_probes(there) - before if not name.startswith("claim:")}
+    left = {name for name in await kept_probes(working_bot) - before if not name.startswith("claim:")}
     assert left <= {"lease:canary", "fence:canary", "outbox:sequence", "outbox:pace", "outbox:due"}
-    assert await there.app.outbox.get_record(one.idempotency_key or "") is None
+    assert await working_bot.app.outbox.get_record(one.idempotency_key or "") is None
     assert one.idempotency_key not in [
-        entry.key for entry in await there.app.outbox.list_records(NotificationState.SENT)
+        entry.key for entry in await working_bot.app.outbox.list_records(NotificationState.SENT)
     ]
 
 
-async def test_how_long_it_took_and_when_it_came_through_are_counted(there: RunningBot, hatch: Hatch) -> None:
-    sample = partial(metric_value, there.app.metrics)
-    began = there.world.clock.time()
-    await hatch(there).probe_once()
+async def test_how_long_it_took_and_when_it_came_through_are_counted(working_bot: RunningBot, hatch: Hatch) -> None:
+    sample = partial(metric_value, working_bot.app.metrics)
+    began = working_bot.world.clock.time()
+    await hatch(working_bot).probe_once()
     assert sample("zofbot_canary_seconds_count") == 1
     assert 0 < (sample("zofbot_canary_seconds_sum") or 0) < 10
     assert (sample("zofbot_canary_last_success_timestamp_seconds") or 0) > began
-    assert failure_counts(there) == dict.fromkeys(CANARY_LINKS, 0.0)
+    assert failure_counts(working_bot) == dict.fromkeys(CANARY_LINKS, 0.0)
     assert sample("zofbot_lease_held", {"lease": "canary"}) == 1
     assert sample("zofbot_lease_takeovers_total", {"lease": "canary"}) == 1
 
 
-async def test_nobody_who_works_on_failures_sees_it(there: RunningBot, hatch: Hatch) -> None:
-    there.world.slack.keeps_everything = True
-    await there.type_text("/zof subscribe project:*", channel=CAGE)
-    await hatch(there).probe_once()
+async def test_nobody_who_works_on_failures_sees_it(working_bot: RunningBot, hatch: Hatch) -> None:
+    working_bot.world.slack.keeps_everything = True
+    await working_bot.type_text("/zof subscribe project:*", channel=CAGE)
+    await hatch(working_bot).probe_once()
     for typed in ("/zof triage", "/zof triage all", "/zof triage mine"):
-        answer = await there.answer_text(typed, channel=CAGE)
+        answer = await working_bot.answer_text(typed, channel=CAGE)
         assert "Sample run (test alert)" not in answer
         assert "Sample case (test alert)" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
-    assert not {name for name in await kept_probes(there) if name.startswith(remembered)}
-    assert [entry.act for entry in await AuditLog(there.app.store.keyspace).read_records()] == ["subscribe"]
+    assert not {name for name in await kept_probes(working_bot) if name.startswith(remembered)}
+    assert [entry.act for entry in await AuditLog(working_bot.app.store.keyspace).read_records()] == ["subscribe"]
 
 
 async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(
-    there: RunningBot, hatch: Hatch
+    working_bot: RunningBot, hatch: Hatch
 ) -> None:
-    there.world.slack.keeps_everything = True
-    canary = hatch(there)
+    working_bot.world.slack.keeps_everything = True
+    canary = hatch(working_bot)
     assert (await canary.probe_once()).faults == []
-    [one] = standing_probes(there)
+    [one] = standing_probes(working_bot)
     assert "Canary: zofbot" in text_of(one)
     assert "Sample case (test alert)" not in text_of(one)
     assert (await canary.probe_once()).faults == []
-    deleting = [call for call in there.world.slack.calls if call.method == "chat.delete"]
+    deleting = [call for call in working_bot.world.slack.calls if call.method == "chat.delete"]
     assert len(deleting) == 2, "one each"
 
 
-async def test_in_a_public_channel_it_joins_to_look(there: RunningBot, hatch: Hatch) -> None:
-    there.world.slack.channels[CAGE] = Channel(CAGE, "canary", {ANA})
-    assert (await hatch(there).probe_once()).faults == []
-    assert BOT_USER_ID in there.world.slack.channels[CAGE].members
+async def test_in_a_public_channel_it_joins_to_look(working_bot: RunningBot, hatch: Hatch) -> None:
+    working_bot.world.slack.channels[CAGE] = Channel(CAGE, "canary", {ANA})
+    assert (await hatch(working_bot).probe_once()).faults == []
+    assert BOT_USER_ID in working_bot.world.slack.channels[CAGE].members
 
 
-async def test_it_spends_one_request_of_zofs_and_few_of_slacks(there: RunningBot, hatch: Hatch) -> None:
-    zof, slack = len(there.world.zof.calls), len(there.world.slack.calls)
-    await hatch(there).probe_once()
-    assert len(there.world.zof.calls) - zof == 1
-    methods = [call.method for call in [*there.world.slack.calls][slack:]]
+async def test_it_spends_one_request_of_zofs_and_few_of_slacks(working_bot: RunningBot, hatch: Hatch) -> None:
+    zof, slack = len(working_bot.world.zof.calls), len(working_bot.world.slack.calls)
+    await hatch(working_bot).probe_once()
+    assert len(working_bot.world.zof.calls) - zof == 1
+    methods = [call.method for call in [*working_bot.world.slack.calls][slack:]]
     assert sorted(methods) == ["auth.test", "chat.delete", "chat.postMessage", "conversations.history"]
 
 
-async def test_of_many_processes_one_sends_and_another_takes_over(there: RunningBot, hatch: Hatch) -> None:
-    one, other = hatch(there), hatch(there)
+async def test_of_many_processes_one_sends_and_another_takes_over(working_bot: RunningBot, hatch: Hatch) -> None:
+    one, other = hatch(working_bot), hatch(working_bot)
     turns = await asyncio.gather(one.probe_once(), other.probe_once())
     assert sorted(turn.leads for turn in turns) == [False, True]
-    assert len(sent_probes(there)) == 1
-    await there.app.store.client.delete("{zofbot}:lease:canary")
+    assert len(sent_probes(working_bot)) == 1
+    await working_bot.app.store.client.delete("{zofbot}:lease:canary")
     [loser] = [canary for canary, turn in zip((one, other), turns, strict=True) if not turn.leads]
     assert (await loser.probe_once()).leads
     assert lease_seconds(300) + 300 * 0.25 < 2 * 300, "within two intervals"
 
 
 async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobody(
-    there: RunningBot, hatch: Hatch
+    working_bot: RunningBot, hatch: Hatch
 ) -> None:
-    name = await start_probe(there)
-    await wait_until(lambda: bool(standing_probes(there)))
-    await make_probes(there).wait_for_settlement(name, 5.0)
-    slack = there.world.slack
+    name = await start_probe(working_bot)
+    await wait_until(lambda: bool(standing_probes(working_bot)))
+    await make_probes(working_bot).wait_for_settlement(name, 5.0)
+    slack = working_bot.world.slack
     slack.faults.delays["slow"] = 0.5
     slack.faults.set_fault("slow", 1, "chat.delete")
-    turning = asyncio.create_task(hatch(there).probe_once())
+    turning = asyncio.create_task(hatch(working_bot).probe_once())
     await wait_until(lambda: any(call.method == "chat.delete" for call in slack.calls))
-    await there.app.store.client.delete("{zofbot}:lease:canary")
-    assert (await hatch(there).probe_once()).leads
+    await working_bot.app.store.client.delete("{zofbot}:lease:canary")
+    assert (await hatch(working_bot).probe_once()).leads
     turn = await turning
     assert (turn.leads, turn.faults) == (False, [])
-    assert [probe.idempotency_key for probe in sent_probes(there)].count(name) == 1
-    assert len(sent_probes(there)) == 2, "one is the other's"
-    assert standing_probes(there) == []
+    assert [probe.idempotency_key for probe in sent_probes(working_bot)].count(name) == 1
+    assert len(sent_probes(working_bot)) == 2, "one is the other's"
+    assert standing_probes(working_bot) == []
 
 
 # --- what a process that died has left
@@ -238,70 +238,76 @@ async def open_ones(bot: RunningBot) -> dict[str, str]:
 
 @pytest.mark.parametrize("died", ["promised", "sent", "deleted", "forgotten"])
 async def test_what_a_process_left_at_any_step_is_removed_at_the_next_turn(
-    there: RunningBot, died: str, hatch: Hatch
+    working_bot: RunningBot, died: str, hatch: Hatch
 ) -> None:
-    name = await start_probe(there)
+    name = await start_probe(working_bot)
     if died != "promised":
-        await wait_until(lambda: bool(standing_probes(there)))
-        await make_probes(there).wait_for_settlement(name, 5.0)
+        await wait_until(lambda: bool(standing_probes(working_bot)))
+        await make_probes(working_bot).wait_for_settlement(name, 5.0)
     if died in ("deleted", "forgotten"):
-        [one] = standing_probes(there)
+        [one] = standing_probes(working_bot)
         one.deleted = True
     if died == "forgotten":
-        assert await there.app.outbox.erase_notification(name)
-    assert (await hatch(there).probe_once()).faults == []
-    assert (await hatch(there).probe_once()).leads is False
-    assert standing_probes(there) == []
-    assert await open_ones(there) == {}
-    assert await there.app.outbox.get_record(name) is None
-    assert len(there.world.slack.messages_with_key(name)) <= 1
+        assert await working_bot.app.outbox.erase_notification(name)
+    assert (await hatch(working_bot).probe_once()).faults == []
+    assert (await hatch(working_bot).probe_once()).leads is False
+    assert standing_probes(working_bot) == []
+    assert await open_ones(working_bot) == {}
+    assert await working_bot.app.outbox.get_record(name) is None
+    assert len(working_bot.world.slack.messages_with_key(name)) <= 1
 
 
-async def test_what_a_store_that_was_emptied_forgot_is_found_in_the_channel(there: RunningBot, hatch: Hatch) -> None:
-    await start_probe(there)
-    await wait_until(lambda: bool(standing_probes(there)))
+async def test_what_a_store_that_was_emptied_forgot_is_found_in_the_channel(
+    working_bot: RunningBot, hatch: Hatch
+) -> None:
+    await start_probe(working_bot)
+    await wait_until(lambda: bool(standing_probes(working_bot)))
     await asyncio.sleep(0.3)
-    await there.app.store.client.flushall()
-    assert (await hatch(there).probe_once()).faults == []
-    assert len(sent_probes(there)) == 2
-    assert standing_probes(there) == []
+    await working_bot.app.store.client.flushall()
+    assert (await hatch(working_bot).probe_once()).faults == []
+    assert len(sent_probes(working_bot)) == 2
+    assert standing_probes(working_bot) == []
 
 
-async def test_one_that_was_never_sent_is_taken_back_so_that_there_is_no_heap(idle: RunningBot, hatch: Hatch) -> None:
-    canary = hatch(idle, within=0.2)
+async def test_one_that_was_never_sent_is_taken_back_so_that_there_is_no_heap(
+    idle_bot: RunningBot, hatch: Hatch
+) -> None:
+    canary = hatch(idle_bot, within=0.2)
     for _ in range(3):
         assert failed_links(await canary.probe_once()) == {"outbox"}
-    assert len(await open_ones(idle)) == 1
-    assert (await idle.app.outbox.read_stats()).pending == 1
+    assert len(await open_ones(idle_bot)) == 1
+    assert (await idle_bot.app.outbox.read_stats()).pending == 1
 
 
 async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhile(
-    there: RunningBot, hatch: Hatch
+    working_bot: RunningBot, hatch: Hatch
 ) -> None:
-    there.world.slack.faults.set_fault("500", only="chat.postMessage")
-    canary = hatch(there, within=1.5)
+    working_bot.world.slack.faults.set_fault("500", only="chat.postMessage")
+    canary = hatch(working_bot, within=1.5)
     for _ in range(3):
         assert failed_links(await canary.probe_once()) == {"slack"}
-    [name] = await open_ones(there)
-    there.world.slack.faults.set_fault("none")
-    patient = hatch(there, within=20.0)
-    await there.app.store.client.delete("{zofbot}:lease:canary")
+    [name] = await open_ones(working_bot)
+    working_bot.world.slack.faults.set_fault("none")
+    patient = hatch(working_bot, within=20.0)
+    await working_bot.app.store.client.delete("{zofbot}:lease:canary")
     assert (await patient.probe_once()).faults == []
-    assert [probe.idempotency_key for probe in sent_probes(there)] == [name]
-    assert standing_probes(there) == []
+    assert [probe.idempotency_key for probe in sent_probes(working_bot)] == [name]
+    assert standing_probes(working_bot) == []
 
 
-async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: RunningBot, hatch: Hatch) -> None:
-    there.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT_USER_ID}, private=True)
-    there.world.slack.keeps_everything = True
-    held = await Lease(there.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(working_bot: RunningBot, hatch: Hatch) -> None:
+    working_bot.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT_USER_ID}, private=True)
+    working_bot.world.slack.keeps_everything = True
+    held = await Lease(working_bot.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
     assert held
-    name, _ = await CanaryProbes("C0OLDCAGE", there.app.outbox, there.app.notifier, Clock()).start_probe(held.fence)
-    await make_probes(there).wait_for_settlement(name, 5.0)
-    there.world.slack.channels["C0OLDCAGE"].archived = True
-    await there.app.store.client.delete("{zofbot}:lease:canary")
-    assert (await hatch(there).probe_once()).faults == []
-    assert await open_ones(there) == {}
+    name, _ = await CanaryProbes("C0OLDCAGE", working_bot.app.outbox, working_bot.app.notifier, Clock()).start_probe(
+        held.fence
+    )
+    await make_probes(working_bot).wait_for_settlement(name, 5.0)
+    working_bot.world.slack.channels["C0OLDCAGE"].archived = True
+    await working_bot.app.store.client.delete("{zofbot}:lease:canary")
+    assert (await hatch(working_bot).probe_once()).faults == []
+    assert await open_ones(working_bot) == {}
 
 
 # --- each link in turn
@@ -354,41 +360,41 @@ def no_scope(bot: RunningBot) -> None:
     ],
 )
 async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two of them are fixtures)
-    there: RunningBot, breaks: Callable[[RunningBot], None], link: str, what: str, mend: str, hatch: Hatch
+    working_bot: RunningBot, breaks: Callable[[RunningBot], None], link: str, what: str, mend: str, hatch: Hatch
 ) -> None:
-    canary = hatch(there, within=2.0)
+    canary = hatch(working_bot, within=2.0)
     assert (await canary.probe_once()).faults == []
-    before = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
-    breaks(there)
+    before = metric_value(working_bot.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
+    breaks(working_bot)
     with capture_logs() as logs:
         turn = await canary.probe_once()
     assert failed_links(turn) == {link}
-    assert failure_counts(there) == dict.fromkeys(CANARY_LINKS, 0.0) | {link: 1.0}
+    assert failure_counts(working_bot) == dict.fromkeys(CANARY_LINKS, 0.0) | {link: 1.0}
     [line] = [line for line in logs if line["event"] == "canary late"]
     assert (line["log_level"], line["link"]) == ("error", link)
     assert what in line["what"]
     assert mend in line["fix"]
     assert line["fix"]
-    now = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
+    now = metric_value(working_bot.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
     assert now == before
 
 
-async def test_a_busy_zof_is_not_a_broken_one(there: RunningBot, hatch: Hatch) -> None:
-    there.world.zof.faults.set_fault("429_long")
-    assert (await hatch(there).probe_once()).faults == []
-    there.world.zof.faults.set_fault("none")
-    there.world.zof.quota = MinuteQuota(100, used=95, window=int(there.world.unix_time() // 60))
-    assert (await hatch(there).probe_once()).faults == []
+async def test_a_busy_zof_is_not_a_broken_one(working_bot: RunningBot, hatch: Hatch) -> None:
+    working_bot.world.zof.faults.set_fault("429_long")
+    assert (await hatch(working_bot).probe_once()).faults == []
+    working_bot.world.zof.faults.set_fault("none")
+    working_bot.world.zof.quota = MinuteQuota(100, used=95, window=int(working_bot.world.unix_time() // 60))
+    assert (await hatch(working_bot).probe_once()).faults == []
 
 
 @pytest.mark.parametrize("off", [600.0, -600.0, 7200.0, -7200.0])
-async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: RunningBot, off: float) -> None:
+async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle_bot: RunningBot, off: float) -> None:
     own = {"zofbot_canary_channel": CAGE, "zofbot_canary_interval": 20.0, "zofbot_namespace": "off"}
-    settings = idle.settings.model_copy(update=own)
+    settings = idle_bot.settings.model_copy(update=own)
     with capture_logs() as logs:
         async with run_bot(settings, MovableClock(lambda: test_clock().time() + off), endpoints=False):
             await wait_until(lambda: any(line["event"] == "canary late" for line in logs))
-            await wait_until(lambda: len(sent_probes(idle)) == 1 and not standing_probes(idle))
+            await wait_until(lambda: len(sent_probes(idle_bot)) == 1 and not standing_probes(idle_bot))
     [line] = [line for line in logs if line["event"] == "canary late"]
     assert line["link"] == "clock"
     for whose in ("Slack", "Zof", "Redis"):
@@ -398,7 +404,7 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: Run
 
 async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
     with valkey_server(tmp_path) as url:
-        async with running_bot(url, works=True, zofbot_poll_interval=3600) as bot:
+        async with running_bot(url, workers=True, zofbot_poll_interval=3600) as bot:
             canary_channel(bot)
             canary = hatch(bot)
             assert (await canary.probe_once()).faults == []
@@ -426,8 +432,8 @@ async def _is_well(canary: Canary) -> bool:
     return turn.leads and not turn.faults
 
 
-async def test_where_nobody_delivers_it_is_the_outbox(idle: RunningBot, hatch: Hatch) -> None:
-    turn = await hatch(idle, within=0.3).probe_once()
+async def test_where_nobody_delivers_it_is_the_outbox(idle_bot: RunningBot, hatch: Hatch) -> None:
+    turn = await hatch(idle_bot, within=0.3).probe_once()
     [only] = turn.faults
     assert (only.link, only.what) == ("outbox", "It waits: no worker takes it.")
     assert "worker runs" in only.fix
@@ -439,38 +445,38 @@ async def test_where_nobody_delivers_it_is_the_outbox(idle: RunningBot, hatch: H
     ids=["slack", "zof", "channel"],
 )
 async def test_a_link_that_breaks_between_two_turns_is_named_within_two_intervals(
-    there: RunningBot, breaks: Callable[[RunningBot], None], link: str, hatch: Hatch
+    working_bot: RunningBot, breaks: Callable[[RunningBot], None], link: str, hatch: Hatch
 ) -> None:
     interval = 4.0
-    task = asyncio.create_task(hatch(there, within=2.0, interval=interval).run())
+    task = asyncio.create_task(hatch(working_bot, within=2.0, interval=interval).run())
     try:
-        await wait_until(lambda: len(sent_probes(there)) == 1 and not standing_probes(there))
+        await wait_until(lambda: len(sent_probes(working_bot)) == 1 and not standing_probes(working_bot))
         await asyncio.sleep(0.5)
-        breaks(there)
-        await wait_until(lambda: failure_counts(there)[link] > 0, seconds=2 * interval)
-        assert sum(failure_counts(there).values()) == failure_counts(there)[link]
+        breaks(working_bot)
+        await wait_until(lambda: failure_counts(working_bot)[link] > 0, seconds=2 * interval)
+        assert sum(failure_counts(working_bot).values()) == failure_counts(working_bot)[link]
     finally:
         await cancel_tasks(task)
 
 
-async def test_what_nobody_foresaw_ends_nothing_and_is_counted(there: RunningBot, hatch: Hatch) -> None:
-    canary = hatch(there)
-    there.world.slack.channels[CAGE].name = "fine"
-    broken = hatch(there)
+async def test_what_nobody_foresaw_ends_nothing_and_is_counted(working_bot: RunningBot, hatch: Hatch) -> None:
+    canary = hatch(working_bot)
+    working_bot.world.slack.channels[CAGE].name = "fine"
+    broken = hatch(working_bot)
     broken._probes = None  # type: ignore[assignment]  # no double could be as wrong
     with capture_logs() as logs:
         turn = await broken.probe_once()
     assert failed_links(turn) == {"outbox"}
     assert any(line["event"] == "canary failed" for line in logs)
-    await there.app.store.client.delete("{zofbot}:lease:canary")
+    await working_bot.app.store.client.delete("{zofbot}:lease:canary")
     assert (await canary.probe_once()).faults == []
 
 
 # --- in its place
 
 
-async def test_a_worker_sends_them_where_a_channel_is_set(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS,
+async def test_a_worker_sends_them_where_a_channel_is_set(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS,
                      zofbot_canary_interval=2) as bot:  # fmt: skip
         canaries = [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("canary:")]
         await wait_until(
@@ -488,22 +494,24 @@ def own_messages(bot: RunningBot) -> list[PostedMessage]:
     return [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("canary:")]
 
 
-async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(there: RunningBot) -> None:
+async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(working_bot: RunningBot) -> None:
     await asyncio.sleep(0.3)
-    assert own_messages(there) == []
-    last = metric_value(there.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
+    assert own_messages(working_bot) == []
+    last = metric_value(working_bot.app.metrics, "zofbot_canary_last_success_timestamp_seconds")
     assert last is not None
     assert math.isnan(last), "no rule compares it"
 
 
-async def test_lateness_counts_from_the_start_until_one_came_through(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE") as bot:
+async def test_lateness_counts_from_the_start_until_one_came_through(store_url: str) -> None:
+    async with running_bot(
+        store_url, workers=True, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE"
+    ) as bot:
         sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_canary_last_success_timestamp_seconds") or 0) > 0)
 
 
-async def test_it_stops_in_time_whatever_it_waits_for(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS) as bot:
+async def test_it_stops_in_time_whatever_it_waits_for(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS) as bot:
         bot.world.zof.faults.set_fault("hang")
         await wait_until(lambda: any(call.path == "/runs" and call.fault == "hang" for call in bot.world.zof.calls))
         began = asyncio.get_running_loop().time()

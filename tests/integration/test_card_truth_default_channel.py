@@ -19,11 +19,11 @@ DEFAULT = "C0SEARCH"
 
 @asynccontextmanager
 async def bot_refused_by_channel(
-    valkey: str, admins: str = "", *, archived: bool = True, missing: str = ""
+    store_url: str, admins: str = "", *, archived: bool = True, missing: str = ""
 ) -> AsyncIterator[RunningBot]:
     """A bot whose default channel is archived while a failure is to be told there."""
     async with running_bot(
-        valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_default_channel=DEFAULT,
+        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_default_channel=DEFAULT,
         zofbot_admins=admins,
     ) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
@@ -52,8 +52,8 @@ async def _is_refusing(bot: RunningBot, waiting: int) -> bool:
     return any(channel.waiting >= waiting and channel.told for channel in await bot.app.outbox.parked_channels())
 
 
-async def test_the_workspaces_admins_are_told_once_by_direct_message(valkey: str) -> None:
-    async with bot_refused_by_channel(valkey) as bot:
+async def test_the_workspaces_admins_are_told_once_by_direct_message(store_url: str) -> None:
+    async with bot_refused_by_channel(store_url) as bot:
         await wait_until(lambda: ANA in written_to(bot))
         assert set(written_to(bot)) == {ANA}, "she alone is an admin"
         [said] = written_to(bot)[ANA]
@@ -66,20 +66,20 @@ async def test_the_workspaces_admins_are_told_once_by_direct_message(valkey: str
         assert len(written_to(bot)[ANA]) == 1
 
 
-async def test_a_default_channel_that_does_not_exist_is_told_likewise(valkey: str) -> None:
-    async with bot_refused_by_channel(valkey, archived=False) as bot:
+async def test_a_default_channel_that_does_not_exist_is_told_likewise(store_url: str) -> None:
+    async with bot_refused_by_channel(store_url, archived=False) as bot:
         await wait_until(lambda: ANA in written_to(bot))
         assert DEFAULT in written_to(bot)[ANA][0]
 
 
 @pytest.mark.parametrize(("admins", "told"), [(CHIOMA, {CHIOMA}), (f"{BEN},{ON_CALL_GROUP}", {ANA, BEN})])
-async def test_where_admins_are_listed_these_are_told(valkey: str, admins: str, told: set[str]) -> None:
-    async with bot_refused_by_channel(valkey, admins) as bot:
+async def test_where_admins_are_listed_these_are_told(store_url: str, admins: str, told: set[str]) -> None:
+    async with bot_refused_by_channel(store_url, admins) as bot:
         await wait_until(lambda: set(written_to(bot)) == told)
 
 
-async def test_where_slack_does_not_say_who_is_an_admin_it_is_asked_again(valkey: str) -> None:
-    async with bot_refused_by_channel(valkey, missing="users:read") as bot:
+async def test_where_slack_does_not_say_who_is_an_admin_it_is_asked_again(store_url: str) -> None:
+    async with bot_refused_by_channel(store_url, missing="users:read") as bot:
         await wait_until(lambda: _is_refusing(bot, 1))
         assert written_to(bot) == {}
         bot.world.slack.scopes.add("users:read")
@@ -87,8 +87,8 @@ async def test_where_slack_does_not_say_who_is_an_admin_it_is_asked_again(valkey
         await wait_until(lambda: ANA in written_to(bot))
 
 
-async def test_a_channel_that_is_subscribed_is_told_to_its_subscribers_alone(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_default_channel=DEFAULT) as bot:
+async def test_a_channel_that_is_subscribed_is_told_to_its_subscribers_alone(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_default_channel=DEFAULT) as bot:
         await bot.type_text("/zof subscribe", user=BEN)
         await bot.type_text("/zof subscribe group:case", user=BEN)
         bot.world.slack.channels["C0QA"].archived = True

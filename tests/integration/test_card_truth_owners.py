@@ -17,8 +17,8 @@ ANA, BEN = "<@U0ANA>", "<@U0BEN>"
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         yield bot
 
@@ -35,20 +35,20 @@ async def roots_of(bot: RunningBot, count: int) -> list[PostedMessage]:
     return roots()
 
 
-async def test_the_card_of_a_run_has_a_line_for_each_owner_with_their_cases(there: RunningBot) -> None:
-    await there.type_text(f'/zof subscribe case:"Case 0" mention:{ANA}')
-    await there.type_text(f'/zof subscribe case:"Case 1","Case 2" mention:{BEN}')
-    [root] = await roots_of(there, 1)
+async def test_the_card_of_a_run_has_a_line_for_each_owner_with_their_cases(bot: RunningBot) -> None:
+    await bot.type_text(f'/zof subscribe case:"Case 0" mention:{ANA}')
+    await bot.type_text(f'/zof subscribe case:"Case 1","Case 2" mention:{BEN}')
+    [root] = await roots_of(bot, 1)
     shown = text_of(root)
     assert f'{ANA} · `case:\\"Case 0\\"` · Case 0' in shown
     assert f'{BEN} · `case:\\"Case 1\\",\\"Case 2\\"` · Case 1, Case 2' in shown
     assert set(root.text.split()[:2]) == {ANA, BEN}, "each is mentioned where that notifies them"
 
 
-async def test_a_case_mentions_only_those_whose_subscription_means_it(there: RunningBot) -> None:
-    await there.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA} escalate:15m->{ANA}')
-    await there.type_text(f'/zof subscribe group:case case:"Case 1","Case 2" mention:{BEN}')
-    roots = {item.text.split(" · ")[0]: text_of(item) for item in await roots_of(there, 3)}
+async def test_a_case_mentions_only_those_whose_subscription_means_it(bot: RunningBot) -> None:
+    await bot.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA} escalate:15m->{ANA}')
+    await bot.type_text(f'/zof subscribe group:case case:"Case 1","Case 2" mention:{BEN}')
+    roots = {item.text.split(" · ")[0]: text_of(item) for item in await roots_of(bot, 3)}
     assert ANA in roots[f"{ANA} Failed: Case 0 (proj_checkout, staging)"]
     assert BEN not in roots[f"{ANA} Failed: Case 0 (proj_checkout, staging)"]
     for title in ("Case 1", "Case 2"):
@@ -56,10 +56,10 @@ async def test_a_case_mentions_only_those_whose_subscription_means_it(there: Run
         assert "Escalate now" not in roots[f"{BEN} Failed: {title} (proj_checkout, staging)"], "nobody asked for that"
 
 
-async def test_where_two_mean_the_same_case_each_has_a_line(there: RunningBot) -> None:
-    await there.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA}')
-    await there.type_text(f'/zof subscribe group:case env:staging case:"Case*" mention:<!subteam^{ON_CALL_GROUP}>')
-    roots = await roots_of(there, 3)
+async def test_where_two_mean_the_same_case_each_has_a_line(bot: RunningBot) -> None:
+    await bot.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA}')
+    await bot.type_text(f'/zof subscribe group:case env:staging case:"Case*" mention:<!subteam^{ON_CALL_GROUP}>')
+    roots = await roots_of(bot, 3)
     [both] = [text_of(root) for root in roots if "Case 0" in root.text]
     assert f'{ANA} · `case:\\"Case 0\\"` · Case 0' in both
     assert f"<!subteam^{ON_CALL_GROUP}> · `env:staging case:" in both
@@ -68,9 +68,9 @@ async def test_where_two_mean_the_same_case_each_has_a_line(there: RunningBot) -
     assert "`env:staging" not in single, "it is theirs alone"
 
 
-async def test_one_owner_of_everything_is_mentioned_as_ever(there: RunningBot) -> None:
-    await there.type_text(f"/zof subscribe mention:{ANA}")
-    [root] = await roots_of(there, 1)
+async def test_one_owner_of_everything_is_mentioned_as_ever(bot: RunningBot) -> None:
+    await bot.type_text(f"/zof subscribe mention:{ANA}")
+    [root] = await roots_of(bot, 1)
     assert f'"text": "{ANA}"' in text_of(root)
 
 

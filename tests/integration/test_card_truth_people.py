@@ -133,13 +133,13 @@ async def test_a_refusal_that_slack_delivers_twice_is_written_down_once(triage_b
     said = {"type": "app_mention", "user": GUEST, "text": words, "ts": "1.1", "channel": root.channel}
     event = payloads.event_payload(triage_bot.world.slack, said | {"thread_ts": root.ts, "event_ts": "1.1"}, None)
     for _ in range(2):
-        assert (await triage_bot.stage.people.deliver_payload("events_api", event)).is_accepted
+        assert (await triage_bot.simulator.people.deliver_payload("events_api", event)).is_accepted
     await wait_until(lambda: private_text(triage_bot, GUEST).count("can't acknowledge this failure") >= 2)
     assert len(await audit_entries(triage_bot, REFUSED_ACTION)) == 1
 
 
-async def test_without_a_store_it_is_refused_all_the_same(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_without_a_store_it_is_refused_all_the_same(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         bot.world.slack.channels["C0QA"].members.add(GUEST)
         client, name = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:audit"
         await client.set(name, "no stream")

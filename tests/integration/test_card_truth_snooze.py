@@ -23,7 +23,7 @@ async def type_in(bot: RunningBot, view: str, words: str) -> None:
     assert field["dispatch_action"]
     assert field["element"]["dispatch_action_config"] == {"trigger_actions_on": ["on_character_entered"]}
     typed = {"action_id": "zof_wakes", "block_id": "words", "value": words}
-    assert (await bot.stage.people.press_element(ANA, typed, view_id=view)).is_accepted
+    assert (await bot.simulator.people.press_element(ANA, typed, view_id=view)).is_accepted
 
 
 def preview_text(bot: RunningBot) -> str:
@@ -86,7 +86,7 @@ async def test_characters_that_arrive_after_later_ones_are_passed_over(triage_bo
     early = payloads.view_action_payload(slack, slack.users[ANA], shown, typed | {"action_ts": slack.next_timestamp()})
     await type_in(triage_bot, view, "90m")
     await wait_until(lambda: "in 1 h 30 min" in preview_text(triage_bot))
-    assert (await triage_bot.stage.people.deliver_payload("interactive", early)).is_accepted
+    assert (await triage_bot.simulator.people.deliver_payload("interactive", early)).is_accepted
     await asyncio.sleep(5)
     assert "in 1 h 30 min" in preview_text(triage_bot)
 
@@ -101,7 +101,7 @@ async def test_characters_typed_before_slack_showed_the_last_preview_are_not_los
     typed: dict[str, Any] = {"type": "plain_text_input", "action_id": "zof_wakes", "block_id": "words", "value": "90m"}
     slack = triage_bot.world.slack
     late = payloads.view_action_payload(slack, slack.users[ANA], shown, typed | {"action_ts": slack.next_timestamp()})
-    assert (await triage_bot.stage.people.deliver_payload("interactive", late)).is_accepted
+    assert (await triage_bot.simulator.people.deliver_payload("interactive", late)).is_accepted
     await wait_until(lambda: "in 1 h 30 min" in preview_text(triage_bot))
 
 
@@ -110,7 +110,7 @@ async def test_the_form_snoozes_until_it_passes_by_choice_and_in_words(triage_bo
     view = await open_form(triage_bot, ANA, root, "snooze")
     assert "until it passes" in str(triage_bot.world.slack.modals[ANA][-1].payload)
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "Until it passes"}}}
-    await triage_bot.stage.people.submit_view(ANA, view, words)
+    await triage_bot.simulator.people.submit_view(ANA, view, words)
     await wait_until(lambda: "*Snoozed* by ana until it passes" in text_of(root))
     await wait_until(lambda: any("snoozed this until it passes" in line for line in thread_of(triage_bot, root)))
 

@@ -44,7 +44,7 @@ async def pressed_too_late(bot: RunningBot, root: PostedMessage, old: dict[str, 
 async def test_a_card_says_who_acknowledged_and_to_whom_it_was_assigned(triage_bot: RunningBot) -> None:
     root = await acknowledged_by_ana(triage_bot)
     view = await open_form(triage_bot, ANA, root, "assign")
-    await triage_bot.stage.people.submit_view(ANA, view, assign_values(BEN))
+    await triage_bot.simulator.people.submit_view(ANA, view, assign_values(BEN))
     await wait_until(lambda: "assigned to ben" in text_of(root))
     shown = text_of(root)
     assert "*Acknowledged* by ana" in shown

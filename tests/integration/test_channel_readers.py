@@ -20,8 +20,8 @@ QA, PETRA = "C0QA", "U0EXT"
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         bot.world.slack.events = set(SCOPES_BY_EVENT)
         yield bot
@@ -56,21 +56,21 @@ async def the_alert(bot: RunningBot, channel: str, number: int = 0) -> PostedMes
 
 
 @pytest.mark.parametrize("fault", ["500", "429", "cut"])
-async def test_one_failed_answer_costs_a_moment_and_no_detail(there: RunningBot, fault: str) -> None:
-    there.world.slack.faults.set_fault(fault, 1, "conversations.info")
-    await raise_alerts(there, QA)
-    alert = await the_alert(there, QA)
+async def test_one_failed_answer_costs_a_moment_and_no_detail(bot: RunningBot, fault: str) -> None:
+    bot.world.slack.faults.set_fault(fault, 1, "conversations.info")
+    await raise_alerts(bot, QA)
+    alert = await the_alert(bot, QA)
     assert "boom" in text_of(alert)
     assert DETAILS_FOLLOW_NOTE not in text_of(alert)
-    entry = await there.app.outbox.get_record(alert.idempotency_key or "")
+    entry = await bot.app.outbox.get_record(alert.idempotency_key or "")
     assert entry is not None
 
 
-async def test_while_slack_says_nothing_details_follow_and_then_they_come(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_while_slack_says_nothing_details_follow_and_then_they_come(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.faults.set_fault("500", None, "conversations.info")
-    await raise_alerts(there, QA)
-    alert = await the_alert(there, QA)
+    await raise_alerts(bot, QA)
+    alert = await the_alert(bot, QA)
     assert "boom" not in text_of(alert)
     assert DETAILS_FOLLOW_NOTE in text_of(alert)
     assert slack.now() - float(alert.ts) < 60
@@ -79,10 +79,10 @@ async def test_while_slack_says_nothing_details_follow_and_then_they_come(there:
     assert DETAILS_FOLLOW_NOTE not in text_of(alert)
 
 
-async def test_replies_get_their_details_too(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_replies_get_their_details_too(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.faults.set_fault("500", None, "conversations.info")
-    await raise_alerts(there, QA, group="run")
+    await raise_alerts(bot, QA, group="run")
 
     def replies() -> list[PostedMessage]:
         return [item for item in slack.ledger if item.thread_ts and "Case 0" in text_of(item)]
@@ -94,87 +94,87 @@ async def test_replies_get_their_details_too(there: RunningBot) -> None:
     assert len(replies()) == 1
 
 
-async def test_details_come_by_the_next_process_as_well_and_not_where_others_read(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_details_come_by_the_next_process_as_well_and_not_where_others_read(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.faults.set_fault("500", None, "conversations.info")
-    await raise_alerts(there, QA)
-    alert = await the_alert(there, QA)
+    await raise_alerts(bot, QA)
+    alert = await the_alert(bot, QA)
     slack.channels[QA].external = True
     slack.faults.set_fault("none")
     await wait_until(lambda: DETAILS_FOLLOW_NOTE not in text_of(alert), 120)
     assert "boom" not in text_of(alert)
 
 
-async def test_an_act_shows_though_slack_does_not_say_who_reads(there: RunningBot) -> None:
-    await raise_alerts(there, QA)
-    alert = await the_alert(there, QA)
-    there.world.clock.advance(61)
-    there.world.slack.faults.set_fault("500", None, "conversations.info")
-    await press_button(there, "U0ANA", alert, button_of(alert, "zof_triage_acknowledge"))
+async def test_an_act_shows_though_slack_does_not_say_who_reads(bot: RunningBot) -> None:
+    await raise_alerts(bot, QA)
+    alert = await the_alert(bot, QA)
+    bot.world.clock.advance(61)
+    bot.world.slack.faults.set_fault("500", None, "conversations.info")
+    await press_button(bot, "U0ANA", alert, button_of(alert, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(alert), 60)
     assert DETAILS_FOLLOW_NOTE in text_of(alert)
-    there.world.slack.faults.set_fault("none")
+    bot.world.slack.faults.set_fault("none")
     await wait_until(lambda: "boom" in text_of(alert), 120)
     assert "Acknowledged" in text_of(alert)
 
 
-async def test_a_message_without_details_waits_for_nothing(there: RunningBot) -> None:
-    there.world.slack.faults.set_fault("500", None, "conversations.info")
-    await there.type_text("/zof subscribe group:case")
-    await wait_until(lambda: any("subscribed" in message.text for message in there.public_messages()), 3)
-    assert not any(DETAILS_FOLLOW_NOTE in text_of(message) for message in there.public_messages())
+async def test_a_message_without_details_waits_for_nothing(bot: RunningBot) -> None:
+    bot.world.slack.faults.set_fault("500", None, "conversations.info")
+    await bot.type_text("/zof subscribe group:case")
+    await wait_until(lambda: any("subscribed" in message.text for message in bot.public_messages()), 3)
+    assert not any(DETAILS_FOLLOW_NOTE in text_of(message) for message in bot.public_messages())
 
 
-async def test_a_card_is_shared_only_once_slack_says_who_reads_it(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_a_card_is_shared_only_once_slack_says_who_reads_it(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.faults.set_fault("500", 2, "conversations.info")
-    await there.type_text("/zof result res_4821 share")
-    await wait_until(lambda: any("order total is wrong" in text_of(m) for m in there.public_messages()), 20)
-    there.world.clock.advance(61)
+    await bot.type_text("/zof result res_4821 share")
+    await wait_until(lambda: any("order total is wrong" in text_of(m) for m in bot.public_messages()), 20)
+    bot.world.clock.advance(61)
     slack.faults.set_fault("500", None, "conversations.info")
-    await there.type_text("/zof result res_4822 share")
-    await wait_until(lambda: any("who can read this channel" in text_of(m) for m in there.private_messages()), 30)
-    assert len([m for m in there.public_messages() if "Shared" in text_of(m)]) <= 1
+    await bot.type_text("/zof result res_4822 share")
+    await wait_until(lambda: any("who can read this channel" in text_of(m) for m in bot.private_messages()), 30)
+    assert len([m for m in bot.public_messages() if "Shared" in text_of(m)]) <= 1
     slack.faults.set_fault("none")
-    there.world.clock.advance(5)
-    await there.type_text("/zof result res_4822 share")
-    await wait_until(lambda: any("res_4822" in text_of(m) for m in there.public_messages()), 20)
+    bot.world.clock.advance(5)
+    await bot.type_text("/zof result res_4822 share")
+    await wait_until(lambda: any("res_4822" in text_of(m) for m in bot.public_messages()), 20)
 
 
 # --- changes
 
 
-async def test_a_channel_that_is_shared_gets_no_failure_text_from_then_on(there: RunningBot) -> None:
-    await raise_alerts(there, QA)
-    assert "boom" in text_of(await the_alert(there, QA))
-    assert (await channel_changes.share_channel(there.stage.people, QA)).is_accepted
-    await fail_run_with_event(there, "evt_2")
-    second = await the_alert(there, QA, 1)
+async def test_a_channel_that_is_shared_gets_no_failure_text_from_then_on(bot: RunningBot) -> None:
+    await raise_alerts(bot, QA)
+    assert "boom" in text_of(await the_alert(bot, QA))
+    assert (await channel_changes.share_channel(bot.simulator.people, QA)).is_accepted
+    await fail_run_with_event(bot, "evt_2")
+    second = await the_alert(bot, QA, 1)
     assert "boom" not in text_of(second)
     assert DETAILS_FOLLOW_NOTE not in text_of(second)
-    assert (await channel_changes.unshare_channel(there.stage.people, QA)).is_accepted
-    await fail_run_with_event(there, "evt_3")
-    assert "boom" in text_of(await the_alert(there, QA, 2))
+    assert (await channel_changes.unshare_channel(bot.simulator.people, QA)).is_accepted
+    await fail_run_with_event(bot, "evt_3")
+    assert "boom" in text_of(await the_alert(bot, QA, 2))
 
 
-async def test_without_the_event_nothing_counts_for_longer_than_a_minute(there: RunningBot) -> None:
-    there.world.slack.events.clear()
-    await raise_alerts(there, QA)
-    assert "boom" in text_of(await the_alert(there, QA))
-    assert (await channel_changes.share_channel(there.stage.people, QA)).is_accepted
-    there.world.clock.advance(60)
-    await fail_run_with_event(there, "evt_2")
-    assert "boom" not in text_of(await the_alert(there, QA, 1))
+async def test_without_the_event_nothing_counts_for_longer_than_a_minute(bot: RunningBot) -> None:
+    bot.world.slack.events.clear()
+    await raise_alerts(bot, QA)
+    assert "boom" in text_of(await the_alert(bot, QA))
+    assert (await channel_changes.share_channel(bot.simulator.people, QA)).is_accepted
+    bot.world.clock.advance(60)
+    await fail_run_with_event(bot, "evt_2")
+    assert "boom" not in text_of(await the_alert(bot, QA, 1))
 
 
 @pytest.mark.parametrize("change", ["rename", "archive", "join", "leave", "share", "unshare"])
-async def test_whatever_becomes_of_a_channel_it_is_asked_about_anew(there: RunningBot, change: str) -> None:
+async def test_whatever_becomes_of_a_channel_it_is_asked_about_anew(bot: RunningBot, change: str) -> None:
     def count_requests() -> int:
-        return sum(call.method == "conversations.info" for call in there.world.slack.calls)
+        return sum(call.method == "conversations.info" for call in bot.world.slack.calls)
 
-    people = there.stage.people
-    await raise_alerts(there, QA)
-    await the_alert(there, QA)
+    people = bot.simulator.people
+    await raise_alerts(bot, QA)
+    await the_alert(bot, QA)
     before = count_requests()
     match change:
         case "rename":
@@ -188,8 +188,8 @@ async def test_whatever_becomes_of_a_channel_it_is_asked_about_anew(there: Runni
             await channel_changes.remove_member(people, "U0CHIOMA", QA)
         case _:
             await (channel_changes.share_channel if change == "share" else channel_changes.unshare_channel)(people, QA)
-    await fail_run_with_event(there, "evt_2")
-    await the_alert(there, QA, 1)
+    await fail_run_with_event(bot, "evt_2")
+    await the_alert(bot, QA, 1)
     assert count_requests() == before + 1
 
 
@@ -209,45 +209,45 @@ def open_conversation(bot: RunningBot, identifier: str, *, group: bool = False, 
 @pytest.mark.parametrize("flagged", [True, False])
 @pytest.mark.parametrize("group", [True, False])
 async def test_direct_messages_with_another_organization_are_shared(
-    there: RunningBot, group: bool, flagged: bool
+    bot: RunningBot, group: bool, flagged: bool
 ) -> None:
-    place = open_conversation(there, "G0TALK" if group else "D0EXT", group=group, flagged=flagged)
-    await there.type_text("/zof subscribe group:case")
-    own = Subscriptions(there.app.store.keyspace)
+    place = open_conversation(bot, "G0TALK" if group else "D0EXT", group=group, flagged=flagged)
+    await bot.type_text("/zof subscribe group:case")
+    own = Subscriptions(bot.app.store.keyspace)
     assert await own.add(Subscription(id="sub_talk", channel=place, group=Grouping.CASE, created=0.0))
-    await fail_run_with_event(there)
-    assert "boom" in text_of(await the_alert(there, QA))
-    shared = await the_alert(there, place)
+    await fail_run_with_event(bot)
+    assert "boom" in text_of(await the_alert(bot, QA))
+    shared = await the_alert(bot, place)
     assert "Case 0" in text_of(shared)
     assert "boom" not in text_of(shared)
 
 
-async def test_our_own_direct_messages_are_ours(there: RunningBot) -> None:
-    place = open_conversation(there, "G0TALK", group=True)
-    there.world.slack.channels[place].members = {"U0ANA", "U0BEN", BOT_USER_ID}
-    await raise_alerts(there, "D0ANA", place)
+async def test_our_own_direct_messages_are_ours(bot: RunningBot) -> None:
+    place = open_conversation(bot, "G0TALK", group=True)
+    bot.world.slack.channels[place].members = {"U0ANA", "U0BEN", BOT_USER_ID}
+    await raise_alerts(bot, "D0ANA", place)
     for channel in ("D0ANA", place):
-        assert "boom" in text_of(await the_alert(there, channel))
+        assert "boom" in text_of(await the_alert(bot, channel))
 
 
-async def test_a_card_shared_where_the_bot_cannot_see_who_reads_says_less(there: RunningBot) -> None:
-    there.world.slack.channels["D0TWO"] = Channel("D0TWO", "petra", {"U0ANA", PETRA}, private=True, external=True)
-    await there.type_text("/zof result res_4821 share", channel="D0TWO")
-    await wait_until(lambda: any("Voucher can be removed" in text_of(m) for m in there.public_messages("D0TWO")), 20)
-    assert not any("order total is wrong" in text_of(m) for m in there.public_messages("D0TWO"))
+async def test_a_card_shared_where_the_bot_cannot_see_who_reads_says_less(bot: RunningBot) -> None:
+    bot.world.slack.channels["D0TWO"] = Channel("D0TWO", "petra", {"U0ANA", PETRA}, private=True, external=True)
+    await bot.type_text("/zof result res_4821 share", channel="D0TWO")
+    await wait_until(lambda: any("Voucher can be removed" in text_of(m) for m in bot.public_messages("D0TWO")), 20)
+    assert not any("order total is wrong" in text_of(m) for m in bot.public_messages("D0TWO"))
 
 
-async def test_what_people_deleted_meanwhile_is_not_posted_again_for_its_details(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_what_people_deleted_meanwhile_is_not_posted_again_for_its_details(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.faults.set_fault("500", None, "conversations.info")
-    await raise_alerts(there, QA)
-    alert = await the_alert(there, QA)
+    await raise_alerts(bot, QA)
+    alert = await the_alert(bot, QA)
     alert.deleted = True
     slack.faults.set_fault("none")
 
     async def is_settled() -> bool:
-        depth = await there.app.outbox.read_stats()
+        depth = await bot.app.outbox.read_stats()
         return depth.pending + depth.sending == 0
 
     await wait_until(is_settled, 120)
-    assert len(alerts_in(there, QA)) == 1
+    assert len(alerts_in(bot, QA)) == 1

@@ -72,9 +72,9 @@ class CheckEnvironment:
 
 
 @pytest.fixture
-async def place(valkey: str) -> AsyncIterator[CheckEnvironment]:
+async def place(store_url: str) -> AsyncIterator[CheckEnvironment]:
     secrets: dict[str, Any] = {"slack_signing_secret": SIGNING, "zof_webhook_secret": WEBHOOK}
-    async with running_bot(valkey, **secrets) as bot, redis.from_url(valkey) as client:
+    async with running_bot(store_url, **secrets) as bot, redis.from_url(store_url) as client:
         made = CheckEnvironment(bot, client)
         await made.add_subscription("C0QA")
         await PendingRuns(Keyspace(client, "zofbot"), bot.world.clock).note_delivery()
@@ -215,7 +215,7 @@ def far_off_in_socket_mode(place: CheckEnvironment) -> None:
 
 
 def door_elsewhere(place: CheckEnvironment) -> None:
-    place.url = place.bot.stage.url
+    place.url = place.bot.simulator.url
 
 
 def door_closed(place: CheckEnvironment) -> None:
@@ -288,14 +288,14 @@ async def test_a_redis_that_would_lose_keys_is_found(
         await place.client.config_set(setting, good)
 
 
-async def test_a_far_away_redis_is_found(place: CheckEnvironment, valkey: str) -> None:
-    async with slow_proxy(valkey.removeprefix("unix://"), 0.06) as url:
+async def test_a_far_away_redis_is_found(place: CheckEnvironment, store_url: str) -> None:
+    async with slow_proxy(store_url.removeprefix("unix://"), 0.06) as url:
         place.set_settings(redis_url=url)
         assert await place.wrong_findings() == [("warning", "redis latency")]
 
 
-async def test_a_redis_that_was_late_once_is_asked_once_more(place: CheckEnvironment, valkey: str) -> None:
-    async with slow_proxy(valkey.removeprefix("unix://"), 2 * MAX_REDIS_SECONDS, 0.0) as url:
+async def test_a_redis_that_was_late_once_is_asked_once_more(place: CheckEnvironment, store_url: str) -> None:
+    async with slow_proxy(store_url.removeprefix("unix://"), 2 * MAX_REDIS_SECONDS, 0.0) as url:
         place.set_settings(redis_url=url)
         assert "redis" not in [about for _, about in await place.wrong_findings()]
 

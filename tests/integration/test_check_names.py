@@ -18,8 +18,8 @@ from zofbot.subscriptions import parse_filters
 
 
 @pytest.fixture
-async def bot(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, zof_webhook_secret=SECRET) as bot:
         run = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
         assert await post_webhook(bot, webhook_event(run["id"], "evt_1")) == 200
         yield bot
@@ -37,14 +37,14 @@ async def found_in(bot: RunningBot, **settings: Any) -> dict[str, Finding]:
 OWN = ("redis persistence", "SLACK_SIGNING_SECRET", "redis latency")
 
 
-async def add_subscription(valkey: str, text: str, by: str = "U0ANA") -> None:
+async def add_subscription(store_url: str, text: str, by: str = "U0ANA") -> None:
     own = {"id": "s1", "channel": "C0QA", "by": by, "created": 1.0}
-    async with redis.from_url(valkey) as client:
+    async with redis.from_url(store_url) as client:
         await Subscriptions(Keyspace(client, "zofbot")).add(parse_filters(text).model_copy(update=own))
 
 
-async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, valkey: str) -> None:
-    await add_subscription(valkey, "project:* mention:<@U0BEN> escalate:15m-><!subteam^S0ONCALL>")
+async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, store_url: str) -> None:
+    await add_subscription(store_url, "project:* mention:<@U0BEN> escalate:15m-><!subteam^S0ONCALL>")
     groups = bot.world.slack.groups
     assert await found_in(bot, zofbot_responders=f"U0ANA,{next(iter(groups))}", zofbot_default_channel="C0QA") == {}
 
@@ -67,8 +67,8 @@ async def test_a_default_channel_that_slack_does_not_know_is_found(bot: RunningB
 
 
 @pytest.mark.parametrize("text", ["project:* mention:<@U0BEN>", "project:* escalate:15m-><@U0BEN>", "project:*"])
-async def test_a_deactivated_person_in_a_subscription_is_found(bot: RunningBot, valkey: str, text: str) -> None:
-    await add_subscription(valkey, text, by="U0ANA" if "U0BEN" in text else "U0BEN")
+async def test_a_deactivated_person_in_a_subscription_is_found(bot: RunningBot, store_url: str, text: str) -> None:
+    await add_subscription(store_url, text, by="U0ANA" if "U0BEN" in text else "U0BEN")
     bot.world.slack.users["U0BEN"].deleted = True
     [(about, found)] = (await found_in(bot)).items()
     assert about == "subscription s1 of C0QA: U0BEN"
@@ -83,7 +83,7 @@ async def test_without_the_scope_people_are_not_called_unknown(bot: RunningBot) 
 
 @pytest.mark.parametrize("path", ["", "/", "/zof", "/zof/v2", "/api"])
 async def test_an_address_that_is_not_zofs_is_found(bot: RunningBot, path: str) -> None:
-    found = await found_in(bot, zof_base_url=f"{bot.stage.url}{path}")
+    found = await found_in(bot, zof_base_url=f"{bot.simulator.url}{path}")
     assert list(found) == ["ZOF_BASE_URL"]
     assert "https://api.zof.ai/v1" in found["ZOF_BASE_URL"].fix
 
@@ -94,8 +94,8 @@ async def test_an_answer_that_is_not_zofs_is_found(bot: RunningBot, fault: str) 
     assert list(await found_in(bot)) == ["ZOF_BASE_URL"]
 
 
-async def test_a_webhook_secret_without_any_delivery_is_found(valkey: str) -> None:
-    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+async def test_a_webhook_secret_without_any_delivery_is_found(store_url: str) -> None:
+    async with running_bot(store_url, zof_webhook_secret=SECRET) as bot:
         assert list(await found_in(bot)) == ["webhooks"]
         assert await post_webhook(bot, webhook_event("run_1", "evt_1"), secret="another") == 401
         assert list(await found_in(bot)) == ["webhooks"]

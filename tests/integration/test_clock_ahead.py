@@ -38,8 +38,8 @@ def dated_later(bot: RunningBot, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
-async def test_what_was_resolved_stays_resolved(valkey: str, group: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5, zof_webhook_secret=SECRET) as bot:
+async def test_what_was_resolved_stays_resolved(store_url: str, group: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5, zof_webhook_secret=SECRET) as bot:
         await bot.type_text(f"/zof subscribe project:* group:{group}")
         await wait_for_first_poll(bot)
         run = end_run(bot, 1)
@@ -51,7 +51,7 @@ async def test_what_was_resolved_stays_resolved(valkey: str, group: str) -> None
         await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
         await wait_until(lambda: "Acknowledged" in text_of(root))
         view = await open_form(bot, "U0ANA", root, "resolve")
-        assert (await bot.stage.people.submit_view("U0ANA", view, flaky_resolution())).is_accepted
+        assert (await bot.simulator.people.submit_view("U0ANA", view, flaky_resolution())).is_accepted
         await wait_until(lambda: "Resolved" in text_of(root))
         bot.world.clock.advance(2 * AHEAD)
         await post_webhook(bot, webhook_event(run["id"], "evt_2", "run.completed"))
@@ -62,8 +62,8 @@ async def test_what_was_resolved_stays_resolved(valkey: str, group: str) -> None
         assert "gain" not in text_of(root)
 
 
-async def test_nothing_is_dated_later_than_now(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_nothing_is_dated_later_than_now(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:* group:case")
         await wait_for_first_poll(bot)
         run = end_run(bot, 1)
@@ -75,8 +75,8 @@ async def test_nothing_is_dated_later_than_now(valkey: str) -> None:
         assert [dated_later(bot, text) for text in shown] == [[]] * len(shown)
 
 
-async def test_two_runs_that_are_read_at_once_keep_their_order(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_two_runs_that_are_read_at_once_keep_their_order(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         end_run(bot, 1)

@@ -179,8 +179,8 @@ ALIASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.fixture(scope="module")
-async def reader(valkey: str) -> Any:
-    async with running_bot(valkey, zof_result_url_template="") as bot:
+async def reader(store_url: str) -> Any:
+    async with running_bot(store_url, zof_result_url_template="") as bot:
         yield bot
 
 
@@ -285,9 +285,9 @@ async def test_the_latest_runs_can_be_filtered(bot: RunningBot) -> None:
 
 @pytest.mark.parametrize(("typed", "heads"), [("failed", {"Failed"}), ("cancelled", {"Canceled"})])
 async def test_a_status_is_filtered_by_its_meaning_also_where_zof_does_not_know_the_filter(
-    valkey: str, typed: str, heads: set[str]
+    store_url: str, typed: str, heads: set[str]
 ) -> None:
-    async with running_bot(valkey, zof_status_param="state_of_the_run") as bot:
+    async with running_bot(store_url, zof_status_param="state_of_the_run") as bot:
         run = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
         bot.world.zof.finish_run(run["id"], "canceled")
         answer = await bot.answer_text(f"/zof runs status:{typed}")
@@ -402,7 +402,7 @@ async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(bot: R
 @each_transport
 async def test_the_same_request_twice_acts_once(bot: RunningBot) -> None:
     payload = _command_payload(f"result {RESULT} share", bot)
-    first, second = [await bot.stage.people.deliver_payload("slash_commands", payload) for _ in range(2)]
+    first, second = [await bot.simulator.people.deliver_payload("slash_commands", payload) for _ in range(2)]
     assert first.status == second.status == 200
     assert second.body == ""
     await wait_until(lambda: len(bot.world.slack.ledger) == 1)
@@ -456,7 +456,7 @@ async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(bo
 
 @each_transport
 async def test_home_is_published_when_it_is_opened(bot: RunningBot) -> None:
-    await bot.stage.people.open_home("U0BEN")
+    await bot.simulator.people.open_home("U0BEN")
     await wait_until(lambda: "U0BEN" in bot.world.slack.homes)
     assert "/zof help` lists commands" in str(bot.world.slack.homes["U0BEN"].payload)
 
@@ -464,13 +464,13 @@ async def test_home_is_published_when_it_is_opened(bot: RunningBot) -> None:
 @each_transport
 async def test_events_nobody_waits_for_are_acknowledged(bot: RunningBot) -> None:
     event = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "channel_rename"}, "team_id": "T0ACME"}
-    assert (await bot.stage.people.deliver_payload("events_api", event)).status == 200
+    assert (await bot.simulator.people.deliver_payload("events_api", event)).status == 200
 
 
 async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp_path: Path) -> None:
-    with valkey_server(tmp_path) as valkey:
-        async with running_bot(valkey) as bot:
-            async with redis.from_url(valkey) as client:
+    with valkey_server(tmp_path) as store_url:
+        async with running_bot(store_url) as bot:
+            async with redis.from_url(store_url) as client:
                 await client.shutdown()
             assert await bot.app.list_unready() == ["redis does not answer"]
             assert "Voucher" in await bot.answer_text(f"/zof {RESULT}")

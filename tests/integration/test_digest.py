@@ -350,7 +350,7 @@ def test_what_could_not_be_read_is_said() -> None:
     shown = json.dumps(
         digest_message.digest_message(DigestPayload(back=START_TIME, trouble="Zof is busy.", request_id="req_9")).blocks
     )
-    assert "Incomplete: only runs since" in shown
+    assert "Incomplete: only runs" in shown
     assert "Zof is busy. Request ID: `req_9`" in shown
 
 
@@ -358,7 +358,7 @@ def test_what_could_not_be_read_is_said() -> None:
 
 
 @pytest.fixture
-async def zof() -> AsyncIterator[PollerBench]:
+async def bench() -> AsyncIterator[PollerBench]:
     async with poller_bench() as built:
         yield built
 
@@ -389,59 +389,59 @@ async def body_of(built: PollerBench, key: str) -> DigestPayload:
     return DigestPayload.model_validate(entry.body)
 
 
-async def test_it_is_promised_once_by_whoever_holds_the_lease(zof: PollerBench) -> None:
-    zof.finish_run("passed", bad=0, passed=3, ago=600)
-    zof.finish_run("failed", bad=1, ago=500)
-    zof.clock.at -= 60
-    await zof.poll_until_settled()
-    await set_digest(zof, "C0QA", "C0B")
-    await zof.kill_poller()
-    pollers = [start_digester(zof) for _ in range(3)]
+async def test_it_is_promised_once_by_whoever_holds_the_lease(bench: PollerBench) -> None:
+    bench.finish_run("passed", bad=0, passed=3, ago=600)
+    bench.finish_run("failed", bad=1, ago=500)
+    bench.clock.at -= 60
+    await bench.poll_until_settled()
+    await set_digest(bench, "C0QA", "C0B")
+    await bench.kill_poller()
+    pollers = [start_digester(bench) for _ in range(3)]
     for _ in range(4):
-        zof.clock.at += 60
+        bench.clock.at += 60
         for poller in pollers:
             await poller.poll_once()
-    assert await promised_digests(zof) == ["digest:daily:2026-06-01:C0B", "digest:daily:2026-06-01:C0QA"]
-    body = await body_of(zof, "digest:daily:2026-06-01:C0QA")
+    assert await promised_digests(bench) == ["digest:daily:2026-06-01:C0B", "digest:daily:2026-06-01:C0QA"]
+    body = await body_of(bench, "digest:daily:2026-06-01:C0QA")
     assert (body.runs, body.passed, body.failed, body.results, body.bad) == (2, 1, 1, 4, 1)
-    zof.clock.at += DAY
+    bench.clock.at += DAY
     for poller in pollers:
         await poller.poll_once()
-    assert len(await promised_digests(zof)) == 4
+    assert len(await promised_digests(bench)) == 4
 
 
-async def test_wherever_a_process_dies_it_is_promised_once(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    await set_digest(zof, "C0QA", "C0B", "C0C")
+async def test_wherever_a_process_dies_it_is_promised_once(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    await set_digest(bench, "C0QA", "C0B", "C0C")
     for step in range(1, 14):
-        zof.clock.at += DAY
-        zof.finish_run("failed", ago=600)
-        await zof.store.delete("{test}:lease:poller")
-        poller = start_digester(zof)
-        zof.store.blows = zof.store.trips + step
+        bench.clock.at += DAY
+        bench.finish_run("failed", ago=600)
+        await bench.store.delete("{test}:lease:poller")
+        poller = start_digester(bench)
+        bench.store.blows = bench.store.trips + step
         try:
             await poller.poll_once()
         except Exception:
             pass
-        zof.store.blows = None
-        await zof.store.delete("{test}:lease:poller")
-        await start_digester(zof).poll_once()
-        day = datetime.fromtimestamp(zof.clock.at, UTC).date()
-        found = [key for key in await promised_digests(zof) if f":{day}:" in key]
+        bench.store.blows = None
+        await bench.store.delete("{test}:lease:poller")
+        await start_digester(bench).poll_once()
+        day = datetime.fromtimestamp(bench.clock.at, UTC).date()
+        found = [key for key in await promised_digests(bench) if f":{day}:" in key]
         assert found == [f"digest:daily:{day}:{channel}" for channel in ("C0B", "C0C", "C0QA")]
-        assert (await body_of(zof, found[0])).runs == 1
+        assert (await body_of(bench, found[0])).runs == 1
 
 
-async def test_a_quiet_cycle_costs_no_more_for_them(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    await zof.kill_poller()
-    await set_digest(zof, "C0QA", since=START_TIME + 9 * DAY)
-    zof.poller = start_digester(zof)
-    await zof.run_cycle()
-    asked, trips = len(zof.zof.asked), zof.store.trips
-    await zof.run_cycle()
-    assert zof.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results", "/runs"]
-    assert zof.store.trips - trips == 1
+async def test_a_quiet_cycle_costs_no_more_for_them(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    await bench.kill_poller()
+    await set_digest(bench, "C0QA", since=START_TIME + 9 * DAY)
+    bench.poller = start_digester(bench)
+    await bench.run_cycle()
+    asked, trips = len(bench.zof.asked), bench.store.trips
+    await bench.run_cycle()
+    assert bench.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results", "/runs"]
+    assert bench.store.trips - trips == 1
 
 
 async def test_it_reads_a_share_of_each_cycle_and_says_what_it_left_out() -> None:
@@ -482,57 +482,57 @@ async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_e
         assert (await body_of(zof, found[-1])).back is None
 
 
-async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    await set_digest(zof, "C0QA")
-    await finish_passed_run(zof)
+async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    await set_digest(bench, "C0QA")
+    await finish_passed_run(bench)
 
     def spoil(request: httpx.Request) -> httpx.Response | None:
         away = "status" not in request.url.params
         return httpx.Response(503, headers={"X-Request-Id": "req_8"}) if away else None
 
-    zof.zof.spoil = spoil
-    tick = await zof.run_cycle()
+    bench.zof.spoil = spoil
+    tick = await bench.run_cycle()
     assert tick.leads
     assert not tick.refused
-    assert await promised_digests(zof) == []
-    await zof.run_cycle(digest_job.MAX_READ_SECONDS)
-    [key] = await promised_digests(zof)
-    body = await body_of(zof, key)
+    assert await promised_digests(bench) == []
+    await bench.run_cycle(digest_job.MAX_READ_SECONDS)
+    [key] = await promised_digests(bench)
+    body = await body_of(bench, key)
     assert body.trouble
     assert body.request_id == "req_8"
 
 
-async def test_that_zof_was_away_is_not_said_once_all_was_read(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    zof.finish_run("passed", bad=0, passed=3, ago=600)
-    await set_digest(zof, "C0QA")
-    await finish_passed_run(zof)
-    zof.zof.spoil = lambda request: None if "status" in request.url.params else httpx.Response(503)
-    await zof.run_cycle()
-    zof.zof.spoil = answer_well
+async def test_that_zof_was_away_is_not_said_once_all_was_read(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    bench.finish_run("passed", bad=0, passed=3, ago=600)
+    await set_digest(bench, "C0QA")
+    await finish_passed_run(bench)
+    bench.zof.spoil = lambda request: None if "status" in request.url.params else httpx.Response(503)
+    await bench.run_cycle()
+    bench.zof.spoil = answer_well
     for _ in range(3):
-        await zof.run_cycle()
-    [key] = await promised_digests(zof)
-    body = await body_of(zof, key)
+        await bench.run_cycle()
+    [key] = await promised_digests(bench)
+    body = await body_of(bench, key)
     assert (body.runs, body.trouble) == (1, "")
 
 
-async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    zof.finish_run("passed", bad=0, passed=3, ago=600)
-    await set_digest(zof, "C0QA")
-    await finish_passed_run(zof)
+async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    bench.finish_run("passed", bad=0, passed=3, ago=600)
+    await set_digest(bench, "C0QA")
+    await finish_passed_run(bench)
 
     def spoil(request: httpx.Request) -> httpx.Response | None:
         refused = request.url.path.endswith("/runs") and "status" not in request.url.params
         return httpx.Response(403, headers={"X-Request-Id": "req_9"}) if refused else None
 
-    zof.zof.spoil = spoil
+    bench.zof.spoil = spoil
     for _ in range(3):
-        await zof.run_cycle()
-    [key] = await promised_digests(zof)
-    body = await body_of(zof, key)
+        await bench.run_cycle()
+    [key] = await promised_digests(bench)
+    body = await body_of(bench, key)
     assert body.trouble
     assert body.request_id == "req_9"
 
@@ -541,8 +541,8 @@ async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(z
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1) as built:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1) as built:
         await wait_for_first_poll(built)
         yield built
 
@@ -561,16 +561,16 @@ async def wait_for_text(built: RunningBot, text: str) -> None:
     await wait_until(lambda: any(text in text_of(message) for message in built.public_messages()))
 
 
-async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: RunningBot) -> None:
-    assert "No digest in this channel" in await there.answer_text("/zof digest")
-    assert "✅ *Digest scheduled daily 09:00 (Europe/Berlin).*" in await there.answer_text("/zof digest daily 09:00")
-    await wait_for_text(there, "ana scheduled this channel's digest: daily 09:00 (Europe/Berlin)")
-    assert "digest: *daily 09:00* (Europe/Berlin), set by ana" in await there.answer_text("/zof digest")
-    assert "America/New_York" in await there.answer_text("/zof digest weekly fri 4pm", user="U0BEN")
-    assert "Digest stopped" in await there.answer_text("/zof digest off")
-    await wait_for_text(there, "ana stopped this channel's digest (weekly fri 16:00")
-    assert "Nothing to stop" in await there.answer_text("/zof digest off")
-    acts = [record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "digest"]
+async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(bot: RunningBot) -> None:
+    assert "No digest in this channel" in await bot.answer_text("/zof digest")
+    assert "✅ *Digest scheduled daily 09:00 (Europe/Berlin).*" in await bot.answer_text("/zof digest daily 09:00")
+    await wait_for_text(bot, "ana scheduled this channel's digest: daily 09:00 (Europe/Berlin)")
+    assert "digest: *daily 09:00* (Europe/Berlin), set by ana" in await bot.answer_text("/zof digest")
+    assert "America/New_York" in await bot.answer_text("/zof digest weekly fri 4pm", user="U0BEN")
+    assert "Digest stopped" in await bot.answer_text("/zof digest off")
+    await wait_for_text(bot, "ana stopped this channel's digest (weekly fri 16:00")
+    assert "Nothing to stop" in await bot.answer_text("/zof digest off")
+    acts = [record for record in await AuditLog(bot.app.store.keyspace).read_records() if record.act == "digest"]
     assert [(act.name, act.before, act.after) for act in acts] == [
         ("ana", "", "daily 09:00 Europe/Berlin"),
         ("ben", "daily 09:00 Europe/Berlin", "weekly fri 16:00 America/New_York"),
@@ -578,66 +578,66 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: Runni
     ]
 
 
-async def test_guests_may_look_and_not_set(there: RunningBot) -> None:
-    refused = await there.answer_text("/zof digest daily 09:00", user="U0GUEST", channel="C0CHECKOUT")
+async def test_guests_may_look_and_not_set(bot: RunningBot) -> None:
+    refused = await bot.answer_text("/zof digest daily 09:00", user="U0GUEST", channel="C0CHECKOUT")
     assert "can't set this channel's digest" in refused
-    assert "No digest in this channel" in await there.answer_text("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
+    assert "No digest in this channel" in await bot.answer_text("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
 
 
-async def test_alone_it_shows_privately_what_it_would_say_now(there: RunningBot) -> None:
-    await there.type_text("/zof digest")
-    await wait_until(lambda: "Daily digest" in text_of(there.private_messages()[-1]))
-    shown = text_of(there.private_messages()[-1])
-    assert "No digest in this channel" in text_of(there.private_messages()[0])
+async def test_alone_it_shows_privately_what_it_would_say_now(bot: RunningBot) -> None:
+    await bot.type_text("/zof digest")
+    await wait_until(lambda: "Daily digest" in text_of(bot.private_messages()[-1]))
+    shown = text_of(bot.private_messages()[-1])
+    assert "No digest in this channel" in text_of(bot.private_messages()[0])
     assert "Card payment is authorized" in shown
-    assert there.public_messages() == []
+    assert bot.public_messages() == []
 
 
-async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(there: RunningBot) -> None:
-    there.world.zof.faults.set_fault("403")
-    await there.type_text("/zof digest")
-    await wait_until(lambda: "Incomplete." in text_of(there.private_messages()[-1]))
-    call = there.world.zof.calls[-1]
-    assert "Request ID: `req_" in text_of(there.private_messages()[-1])
+async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(bot: RunningBot) -> None:
+    bot.world.zof.faults.set_fault("403")
+    await bot.type_text("/zof digest")
+    await wait_until(lambda: "Incomplete." in text_of(bot.private_messages()[-1]))
+    call = bot.world.zof.calls[-1]
+    assert "Request ID: `req_" in text_of(bot.private_messages()[-1])
     assert call.status == 403
 
 
-async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: RunningBot) -> None:
-    await save_setting(there, digest_setting("C0QA", by_name="ana"))
-    await there.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
-    await there.type_text("/zof digest")
-    await wait_until(lambda: "store (Redis) isn't responding" in text_of(there.private_messages()[-1]))
-    assert "This channel's digest" in json.dumps(there.private_messages()[0].blocks)
-    assert len(there.private_messages()) == 2
+async def test_a_preview_that_cannot_be_made_leaves_the_setting(bot: RunningBot) -> None:
+    await save_setting(bot, digest_setting("C0QA", by_name="ana"))
+    await bot.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
+    await bot.type_text("/zof digest")
+    await wait_until(lambda: "store (Redis) isn't responding" in text_of(bot.private_messages()[-1]))
+    assert "This channel's digest" in json.dumps(bot.private_messages()[0].blocks)
+    assert len(bot.private_messages()) == 2
 
 
-async def test_when_it_is_due_the_channel_gets_it_once(there: RunningBot) -> None:
-    await save_setting(there, now_due())
-    await wait_until(lambda: len(there.public_messages()) == 1)
-    [message] = there.public_messages()
+async def test_when_it_is_due_the_channel_gets_it_once(bot: RunningBot) -> None:
+    await save_setting(bot, now_due())
+    await wait_until(lambda: len(bot.public_messages()) == 1)
+    [message] = bot.public_messages()
     assert "📊 Daily digest" in text_of(message)
     assert "data_visualization" in {block["type"] for block in message.blocks}
     assert message.idempotency_key == f"digest:daily:{test_clock().now() - timedelta(minutes=1):%Y-%m-%d}:C0QA"
-    before = sum(call.path == "/runs" for call in there.world.zof.calls)
-    await wait_until(lambda: sum(call.path == "/runs" for call in there.world.zof.calls) > before + 4)
-    assert len(there.public_messages()) == 1
+    before = sum(call.path == "/runs" for call in bot.world.zof.calls)
+    await wait_until(lambda: sum(call.path == "/runs" for call in bot.world.zof.calls) > before + 4)
+    assert len(bot.public_messages()) == 1
 
 
-async def test_where_charts_are_not_known_yet_it_is_told_in_signs(there: RunningBot) -> None:
-    there.world.slack.draws_charts = False
-    await save_setting(there, now_due(every="weekly", day=(test_clock().now() - timedelta(minutes=1)).weekday()))
-    await wait_until(lambda: len(there.public_messages()) == 1)
-    assert "Weekly digest" in text_of(there.public_messages()[0])
-    assert "low to high" in text_of(there.public_messages()[0])
-    await there.type_text("/zof digest")
-    await wait_until(lambda: "low to high" in text_of(there.private_messages()[-1]))
+async def test_where_charts_are_not_known_yet_it_is_told_in_signs(bot: RunningBot) -> None:
+    bot.world.slack.draws_charts = False
+    await save_setting(bot, now_due(every="weekly", day=(test_clock().now() - timedelta(minutes=1)).weekday()))
+    await wait_until(lambda: len(bot.public_messages()) == 1)
+    assert "Weekly digest" in text_of(bot.public_messages()[0])
+    assert "low to high" in text_of(bot.public_messages()[0])
+    await bot.type_text("/zof digest")
+    await wait_until(lambda: "low to high" in text_of(bot.private_messages()[-1]))
 
 
-async def test_it_speaks_of_what_the_channel_is_subscribed_to(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:search env:production")
-    await save_setting(there, now_due())
-    await wait_for_text(there, "Daily digest")
-    [message] = [message for message in there.public_messages() if "Daily digest" in text_of(message)]
+async def test_it_speaks_of_what_the_channel_is_subscribed_to(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe project:search env:production")
+    await save_setting(bot, now_due())
+    await wait_for_text(bot, "Daily digest")
+    [message] = [message for message in bot.public_messages() if "Daily digest" in text_of(message)]
     assert "scope: this channel's subscriptions" in text_of(message)
     assert "search, production" in text_of(message)
     assert "checkout" not in text_of(message)
@@ -649,18 +649,18 @@ async def was_dropped(built: RunningBot, key: str) -> bool:
 
 
 @pytest.mark.parametrize("meanwhile", ["ended", "changed", "moved", "overtaken"])
-async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: RunningBot, meanwhile: str) -> None:
+async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(bot: RunningBot, meanwhile: str) -> None:
     one = now_due()
     [that] = due_digests([one], {}, test_clock().now().timestamp())
     body = build_digest(that, DigestData(), ShiftReport(0.0), ())
     if meanwhile == "changed":
-        await save_setting(there, digest_setting(minute=(one.rhythm.minute + 60) % 1440, since=2e9))
+        await save_setting(bot, digest_setting(minute=(one.rhythm.minute + 60) % 1440, since=2e9))
     elif meanwhile == "moved":
         await save_setting(
-            there, one.model_copy(update={"since": 2e9, "rhythm": one.rhythm.model_copy(update={"zone": BERLIN})})
+            bot, one.model_copy(update={"since": 2e9, "rhythm": one.rhythm.model_copy(update={"zone": BERLIN})})
         )
     elif meanwhile == "overtaken":
-        await save_setting(there, one.model_copy(update={"since": 2e9}))
+        await save_setting(bot, one.model_copy(update={"since": 2e9}))
         body = body.model_copy(update={"until": body.until - DAY})
     note = Notification(
         key=that.key,
@@ -669,21 +669,21 @@ async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: Run
         body=payloads.dump_payload(body),
         happened=that.ends_at,
     )
-    await there.app.outbox.commit([note])
+    await bot.app.outbox.commit([note])
 
     async def is_dropped() -> bool:
-        return await was_dropped(there, that.key)
+        return await was_dropped(bot, that.key)
 
     await wait_until(is_dropped)
-    assert there.public_messages() == []
+    assert bot.public_messages() == []
 
 
-async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(there: RunningBot) -> None:
+async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(bot: RunningBot) -> None:
     async def unknown(claimed: Claim) -> Claim:
         raise StoreUnavailable("Redis does not answer.")
 
     delivery = NotificationSender(
-        there.app.notifier, lambda claimed, now: Message("x"), there.app.events, there.world.clock,
+        bot.app.notifier, lambda claimed, now: Message("x"), bot.app.events, bot.world.clock,
         random=lambda: 0.5, prepare=unknown,
     )  # fmt: skip
     note = Notification(
@@ -692,17 +692,17 @@ async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(there:
     assert isinstance(await delivery.attempt_delivery(Claim(note, 1, START_TIME), lambda: True), Snoozed)
 
 
-async def test_a_private_channel_and_one_of_strangers_get_names_and_counts_alone(there: RunningBot) -> None:
-    await save_setting(there, now_due("C0PARTNERS"))
-    await wait_until(lambda: bool(there.public_messages("C0PARTNERS")))
-    shown = text_of(there.public_messages("C0PARTNERS")[0])
+async def test_a_private_channel_and_one_of_strangers_get_names_and_counts_alone(bot: RunningBot) -> None:
+    await save_setting(bot, now_due("C0PARTNERS"))
+    await wait_until(lambda: bool(bot.public_messages("C0PARTNERS")))
+    shown = text_of(bot.public_messages("C0PARTNERS")[0])
     assert "Daily digest" in shown
     assert "order total is wrong" not in shown
-    there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    assert "Digest scheduled daily 09:00" in await there.answer_text("/zof digest daily 09:00", channel=INCIDENT_ROOM)
+    bot.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
+    assert "Digest scheduled daily 09:00" in await bot.answer_text("/zof digest daily 09:00", channel=INCIDENT_ROOM)
 
 
-async def test_records_of_another_version_are_left_aside(there: RunningBot) -> None:
-    await there.app.outbox.commit([], changes={DIGESTS_HASH: {"C0B": '{"rhythm": "hourly"}'}})
-    await save_setting(there, now_due())
-    await wait_until(lambda: len(there.public_messages()) == 1)
+async def test_records_of_another_version_are_left_aside(bot: RunningBot) -> None:
+    await bot.app.outbox.commit([], changes={DIGESTS_HASH: {"C0B": '{"rhythm": "hourly"}'}})
+    await save_setting(bot, now_due())
+    await wait_until(lambda: len(bot.public_messages()) == 1)

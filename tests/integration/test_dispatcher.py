@@ -137,8 +137,8 @@ def world() -> World:
 async def dispatcher_bench(
     url: str, made: World, *, deadline: float = 8.0, lease: float = LEASE_SECONDS, clean: bool = True
 ) -> AsyncIterator[DispatcherBench]:
-    stage = SimulatorServer(made)
-    await stage.start()
+    simulator = SimulatorServer(made)
+    await simulator.start()
     try:
         async with redis.from_url(url) as client, aiohttp.ClientSession() as session:
             if clean:
@@ -150,7 +150,7 @@ async def dispatcher_bench(
                 SlackCalls(
                     session,
                     token=made.slack.bot_token,
-                    api_url=f"{stage.url}/api/",
+                    api_url=f"{simulator.url}/api/",
                     events=events,
                     clock=clock,
                     deadline=deadline,
@@ -174,12 +174,12 @@ async def dispatcher_bench(
             )
             yield DispatcherBench(made, outbox, metrics, events, notifier, dispatcher, told)
     finally:
-        await stage.stop()
+        await simulator.stop()
 
 
 @pytest.fixture
-async def rig(valkey: str) -> AsyncIterator[DispatcherBench]:
-    async with dispatcher_bench(valkey, world()) as built:
+async def rig(store_url: str) -> AsyncIterator[DispatcherBench]:
+    async with dispatcher_bench(store_url, world()) as built:
         yield built
 
 
@@ -254,10 +254,10 @@ FAULTS = ["429", "429_fraction", "ratelimited_200", "500", "502", "cut", "store_
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_whatever_slack_answers_there_is_one_message_each(valkey: str, fault: str, times: int) -> None:
+async def test_whatever_slack_answers_there_is_one_message_each(store_url: str, fault: str, times: int) -> None:
     made = world()
     made.slack.faults.delays["slow"] = 0.6
-    async with dispatcher_bench(valkey, made, deadline=0.25 if fault == "slow" else 8.0) as rig:
+    async with dispatcher_bench(store_url, made, deadline=0.25 if fault == "slow" else 8.0) as rig:
         made.slack.faults.set_fault(fault, times, "chat.postMessage")
         await rig.commit_notifications(
             root_notification("r"), reply_notification("p", "r"), root_notification("other", CHECKOUT)
@@ -324,7 +324,7 @@ async def test_what_may_be_there_is_found_in_its_thread(rig: DispatcherBench) ->
 
 
 @pytest.mark.parametrize("off", [-250.0, 250.0])
-async def test_clocks_that_differ_by_minutes_hide_nothing(rig: DispatcherBench, off: float, valkey: str) -> None:
+async def test_clocks_that_differ_by_minutes_hide_nothing(rig: DispatcherBench, off: float, store_url: str) -> None:
     rig.world.slack.now = lambda: rig.world.unix_time() + off
     rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
     await rig.commit_notifications(root_notification("k"))
@@ -398,9 +398,9 @@ async def test_looking_where_only_members_may_joins_first(rig: DispatcherBench) 
     assert rig.visible_texts(RANDOM) == ["k"]
 
 
-async def test_slack_out_of_reach_is_tried_again(valkey: str) -> None:
+async def test_slack_out_of_reach_is_tried_again(store_url: str) -> None:
     made = world()
-    async with dispatcher_bench(valkey, made) as rig:
+    async with dispatcher_bench(store_url, made) as rig:
         base, rig.notifier.client.base_url = rig.notifier.client.base_url, "http://127.0.0.1:9/api/"
         await rig.commit_notifications(root_notification("k"))
         await rig.deliver_once()
@@ -575,9 +575,9 @@ async def test_what_belongs_to_a_root_that_died_is_dropped_and_counted(rig: Disp
 # --- who is told of a channel that refuses
 
 
-async def test_somebody_is_told_once_of_a_channel_that_refuses(valkey: str) -> None:
+async def test_somebody_is_told_once_of_a_channel_that_refuses(store_url: str) -> None:
     made = world()
-    async with dispatcher_bench(valkey, made) as rig, running_dispatcher(rig):
+    async with dispatcher_bench(store_url, made) as rig, running_dispatcher(rig):
         await rig.commit_notifications(root_notification("k", ARCHIVED), root_notification("l", ARCHIVED))
         await wait_until(lambda: rig.told == [(ARCHIVED, "is_archived")])
         await wait_until(lambda: is_told(rig))
@@ -590,24 +590,24 @@ async def is_told(rig: DispatcherBench) -> bool:
     return all(parked.told for parked in await rig.outbox.parked_channels())
 
 
-async def test_a_worker_that_died_before_it_told_somebody_is_followed_by_one_that_does(valkey: str) -> None:
+async def test_a_worker_that_died_before_it_told_somebody_is_followed_by_one_that_does(store_url: str) -> None:
     made = world()
-    async with dispatcher_bench(valkey, made) as rig:
+    async with dispatcher_bench(store_url, made) as rig:
         await rig.commit_notifications(root_notification("k", ARCHIVED))
         await rig.deliver_once()
-        async with dispatcher_bench(valkey, made, clean=False) as other, running_dispatcher(other):
+        async with dispatcher_bench(store_url, made, clean=False) as other, running_dispatcher(other):
             await wait_until(lambda: other.told == [(ARCHIVED, "is_archived")])
 
 
-async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(valkey: str) -> None:
+async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(store_url: str) -> None:
     made = world()
-    async with dispatcher_bench(valkey, made) as rig, running_dispatcher(rig):
+    async with dispatcher_bench(store_url, made) as rig, running_dispatcher(rig):
         await rig.commit_notifications(root_notification("k", ARCHIVED))
         await wait_until(lambda: rig.told == [(ARCHIVED, "is_archived")])
         await wait_until(lambda: is_told(rig))
     made.slack.channels[ARCHIVED].archived = False
     made.advance(PARKED_RETRY_SECONDS)
-    async with dispatcher_bench(valkey, made, clean=False) as rig, running_dispatcher(rig):
+    async with dispatcher_bench(store_url, made, clean=False) as rig, running_dispatcher(rig):
         await wait_until(lambda: rig.visible_texts(ARCHIVED) == ["k"])
         assert await rig.outbox.parked_channels() == []
 
@@ -616,9 +616,9 @@ async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(valke
     ("error", "said"),
     [(KeyError(ARCHIVED), "nobody was told"), (StoreUnavailable("Redis is out of reach."), "outbox not measured")],
 )
-async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str, error: Exception, said: str) -> None:
+async def test_nobody_to_tell_does_not_end_the_deliveries(store_url: str, error: Exception, said: str) -> None:
     made = world()
-    async with dispatcher_bench(valkey, made) as rig:
+    async with dispatcher_bench(store_url, made) as rig:
 
         async def broken(channel: str, reason: str) -> None:
             raise error
@@ -665,12 +665,12 @@ async def _pass_time(made: World) -> None:
         made.advance(0.01)
 
 
-async def test_it_delivers_by_itself_what_any_process_commits(valkey: str) -> None:
+async def test_it_delivers_by_itself_what_any_process_commits(store_url: str) -> None:
     made = world()
     made.slack.paced = False
     async with (
-        dispatcher_bench(valkey, made) as rig,
-        dispatcher_bench(valkey, made, clean=False) as other,
+        dispatcher_bench(store_url, made) as rig,
+        dispatcher_bench(store_url, made, clean=False) as other,
         running_dispatcher(rig),
     ):
         await rig.commit_notifications(root_notification("mine"))
@@ -685,12 +685,12 @@ async def is_settled(rig: DispatcherBench) -> bool:
     return depth.pending + depth.sending == 0
 
 
-async def test_two_workers_send_each_message_once(valkey: str) -> None:
+async def test_two_workers_send_each_message_once(store_url: str) -> None:
     made = world()
     made.slack.paced = False
     channels = [f"C1{n:02}" for n in range(150)]
     made.slack.channels.update({name: Channel(name, name, {BOT_USER_ID}) for name in channels})
-    async with dispatcher_bench(valkey, made) as rig, dispatcher_bench(valkey, made, clean=False) as other:
+    async with dispatcher_bench(store_url, made) as rig, dispatcher_bench(store_url, made, clean=False) as other:
         await rig.commit_notifications(*(root_notification(f"k{n}", channels[n // 2]) for n in range(300)))
         async with running_dispatcher(rig), running_dispatcher(other):
             await wait_until(lambda: is_settled(rig), 30)
@@ -702,11 +702,11 @@ async def test_two_workers_send_each_message_once(valkey: str) -> None:
     assert sum(shares) == 300
 
 
-async def test_told_to_stop_it_claims_no_more_and_finishes_what_is_under_way(valkey: str) -> None:
+async def test_told_to_stop_it_claims_no_more_and_finishes_what_is_under_way(store_url: str) -> None:
     made = world()
     made.slack.faults.delays["slow"] = 0.3
     made.slack.faults.set_fault("slow")
-    async with dispatcher_bench(valkey, made) as rig:
+    async with dispatcher_bench(store_url, made) as rig:
         await rig.commit_notifications(root_notification("k"))
         async with running_dispatcher(rig):
             await wait_until(lambda: rig.count_calls("chat.postMessage") == 1)
@@ -716,9 +716,9 @@ async def test_told_to_stop_it_claims_no_more_and_finishes_what_is_under_way(val
         assert await rig.state_of("l") is NotificationState.PENDING
 
 
-async def test_what_does_not_finish_in_time_is_left_as_claimed_and_looked_for_later(valkey: str) -> None:
+async def test_what_does_not_finish_in_time_is_left_as_claimed_and_looked_for_later(store_url: str) -> None:
     made = world()
-    async with dispatcher_bench(valkey, made) as rig:
+    async with dispatcher_bench(store_url, made) as rig:
         double = ScriptedNotifier(lambda: asyncio.sleep(3600), deadline=0.05)
         async with running_one(worker_with(rig, double)):
             await rig.commit_notifications(root_notification("k"))

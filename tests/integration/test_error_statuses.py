@@ -25,8 +25,8 @@ def alert_headings(bot: RunningBot) -> list[str]:
 
 
 @pytest.mark.parametrize("ignores_filter", [False, True], ids=["filtered", "unfiltered"])
-async def test_a_status_that_nobody_can_ask_for_is_found_by_polling(valkey: str, ignores_filter: bool) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_a_status_that_nobody_can_ask_for_is_found_by_polling(store_url: str, ignores_filter: bool) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         if ignores_filter:
             bot.world.zof.refused_params = {"status"}
         await bot.type_text("/zof subscribe project:*")
@@ -41,8 +41,8 @@ async def test_a_status_that_nobody_can_ask_for_is_found_by_polling(valkey: str,
         assert bot.world.slack.duplicate_keys() == []
 
 
-async def test_and_as_well_by_webhook(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_and_as_well_by_webhook(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         run = end_run(bot, "timed_out")
@@ -51,8 +51,8 @@ async def test_and_as_well_by_webhook(valkey: str) -> None:
         assert "Error: cart timed_out" in text_of(bot.public_messages()[-1])
 
 
-async def test_a_word_that_says_only_that_it_ended_does_not_win_over_how(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_a_word_that_says_only_that_it_ended_does_not_win_over_how(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         words = {"completed_failed": "Failed", "finished with errors": "Error", "done-passed": "Passed"}
         for word, heading in words.items():
             run = end_run(bot, word)

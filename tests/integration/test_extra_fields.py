@@ -31,9 +31,9 @@ def posted_in(bot: RunningBot, channel: str, kind: str) -> list[PostedMessage]:
     return [m for m in bot.world.slack.ledger if m.channel == channel and (m.idempotency_key or "").startswith(kind)]
 
 
-async def test_cards_show_them_and_images_stay_in_our_threads(valkey: str) -> None:
+async def test_cards_show_them_and_images_stay_in_our_threads(store_url: str) -> None:
     async with running_bot(
-        valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_shared_details=True
+        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_shared_details=True
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe on:failed", channel="C0QA")
@@ -77,8 +77,8 @@ async def test_cards_show_them_and_images_stay_in_our_threads(valkey: str) -> No
             assert harm not in everything
 
 
-async def test_a_refused_image_costs_only_the_image(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_a_refused_image_costs_only_the_image(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe on:failed", channel="C0QA")
         bot.world.slack.unreachable_images.add(IMAGE)

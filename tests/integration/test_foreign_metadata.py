@@ -22,8 +22,8 @@ def forge_message(bot: RunningBot, key: str) -> PostedMessage:
     return slack.add_message(PostedMessage(QA, slack.next_timestamp(), OTHER, "Trust me", metadata=metadata))
 
 
-async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         slack = bot.world.slack
@@ -38,8 +38,8 @@ async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(valk
         assert any("Case 0" in text_of(message) for message in bot.public_messages())
 
 
-async def test_words_in_the_thread_of_another_apps_message_do_nothing(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_words_in_the_thread_of_another_apps_message_do_nothing(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
@@ -51,15 +51,15 @@ async def test_words_in_the_thread_of_another_apps_message_do_nothing(valkey: st
         assert await audit_entries(bot, "resolve") == []
 
 
-async def test_the_shortcut_believes_no_card_that_another_app_copied(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_the_shortcut_believes_no_card_that_another_app_copied(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         forged = forge_message(bot, root.idempotency_key or "")
         forged.attachments = root.attachments
         bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
-        assert (await bot.stage.people.use_shortcut("U0ANA", QA, forged.ts, SHORTCUT_CALLBACK_ID)).is_accepted
+        assert (await bot.simulator.people.use_shortcut("U0ANA", QA, forged.ts, SHORTCUT_CALLBACK_ID)).is_accepted
         await wait_until(lambda: any("isn't an alert" in text_of(message) for message in bot.private_messages()))
-        assert (await bot.stage.people.use_shortcut("U0ANA", QA, root.ts, SHORTCUT_CALLBACK_ID)).is_accepted
+        assert (await bot.simulator.people.use_shortcut("U0ANA", QA, root.ts, SHORTCUT_CALLBACK_ID)).is_accepted
         await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))

@@ -40,7 +40,7 @@ async def forge_press(
     message = PostedMessage(channel, root.ts, root.user, root.text)
     done = {"type": "button", "action_ts": slack.next_timestamp(), **action}
     payload = payloads.message_action_payload(slack, slack.users[user], message, done, url)
-    assert (await bot.stage.people.deliver_payload("interactive", payload)).is_accepted
+    assert (await bot.simulator.people.deliver_payload("interactive", payload)).is_accepted
     await wait_until(lambda: len(bot.private_messages(channel, user)) > known)
     return text_of(bot.private_messages(channel, user)[-1])
 
@@ -82,13 +82,13 @@ async def test_a_form_that_carries_another_channel_than_its_failures_does_nothin
     view = triage_bot.world.slack.modals["U0ANA"][-1]
     carried = json.loads(view.payload["private_metadata"])
     view.payload["private_metadata"] = json.dumps(carried | {"channel": "C0SEARCH"})
-    await triage_bot.stage.people.submit_view("U0ANA", view_id, filled)
+    await triage_bot.simulator.people.submit_view("U0ANA", view_id, filled)
     assert ELSEWHERE in json.dumps(view.errors)
     assert state_of(root) == "Failed"
 
 
-async def test_an_order_is_taken_only_where_it_was_offered(valkey: str) -> None:
-    async with running_bot(valkey, zofbot_allow_runs=True, zofbot_operators="U0ANA") as bot:
+async def test_an_order_is_taken_only_where_it_was_offered(store_url: str) -> None:
+    async with running_bot(store_url, zofbot_allow_runs=True, zofbot_operators="U0ANA") as bot:
         run = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
         await bot.answer_text(f"/zof cancel {run['id']}")
         [message] = bot.private_messages()
@@ -118,7 +118,7 @@ async def test_what_happens_of_itself_cannot_be_chosen_in_a_form(triage_bot: Run
     root = await raise_alert(triage_bot)
     view_id = await open_triage_form(triage_bot, root)
     view = triage_bot.world.slack.modals["U0ANA"][-1]
-    await triage_bot.stage.people.submit_view("U0ANA", view_id, chosen_act(act.value, "Recover"))
+    await triage_bot.simulator.people.submit_view("U0ANA", view_id, chosen_act(act.value, "Recover"))
     assert "No action selected" in json.dumps(view.errors)
     assert state_of(root) == "Failed"
 
@@ -131,7 +131,7 @@ async def test_a_member_deactivated_a_minute_ago_cannot_act(triage_bot: RunningB
     view = await open_form(triage_bot, "U0ANA", root, "assign")
     triage_bot.world.slack.users["U0ANA"].deleted = True
     triage_bot.world.clock.advance(60)
-    await triage_bot.stage.people.submit_view("U0ANA", view, {})
+    await triage_bot.simulator.people.submit_view("U0ANA", view, {})
     assert "Deactivated accounts" in json.dumps(triage_bot.world.slack.modals["U0ANA"][-1].errors)
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Deactivated accounts" in private_text(triage_bot, "U0ANA"))
@@ -149,7 +149,7 @@ async def test_within_a_minute_slack_is_not_asked_again(triage_bot: RunningBot) 
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_assign"))
     await wait_until(lambda: bool(triage_bot.world.slack.modals.get("U0ANA")))
     view = triage_bot.world.slack.modals["U0ANA"][-1]
-    await triage_bot.stage.people.submit_view("U0ANA", view.id, flaky_resolution())
+    await triage_bot.simulator.people.submit_view("U0ANA", view.id, flaky_resolution())
     assert count_requests() - before <= 1
 
 

@@ -25,7 +25,7 @@ async def open_subscription_form(bot: RunningBot) -> View:
 
 
 async def offered_options(bot: RunningBot, view: View, menu: str, typed: str = "") -> list[str]:
-    return [each["text"]["text"] for each in await bot.stage.people.load_options(ANA, view.id, menu, typed)]
+    return [each["text"]["text"] for each in await bot.simulator.people.load_options(ANA, view.id, menu, typed)]
 
 
 async def saved_subscriptions(bot: RunningBot) -> list[Subscription]:
@@ -57,10 +57,10 @@ async def test_the_same_question_is_answered_again_and_zof_and_slack_are_asked_o
 
 async def test_what_is_chosen_is_subscribed_and_shown_when_it_is_edited(bot: RunningBot) -> None:
     view = await open_subscription_form(bot)
-    [project] = await bot.stage.people.load_options(ANA, view.id, "projects", "check")
-    [group] = await bot.stage.people.load_options(ANA, view.id, "groups")
+    [project] = await bot.simulator.people.load_options(ANA, view.id, "projects", "check")
+    [group] = await bot.simulator.people.load_options(ANA, view.id, "groups")
     pattern = {"project": {"project": {"type": "plain_text_input", "value": "shop-*"}}}
-    await bot.stage.people.submit_view(
+    await bot.simulator.people.submit_view(
         ANA, view.id, chosen_options("projects", project) | chosen_options("groups", group) | pattern
     )
     await wait_until(lambda: any("Over the last 7 days" in text_of(message) for message in bot.private_messages()))
@@ -91,7 +91,7 @@ async def test_a_key_that_may_not_list_projects_leaves_the_pattern(bot: RunningB
     view = await open_subscription_form(bot)
     assert await offered_options(bot, view, "projects") == []
     pattern = {"project": {"project": {"type": "plain_text_input", "value": "checkout"}}}
-    await bot.stage.people.submit_view(ANA, view.id, pattern)
+    await bot.simulator.people.submit_view(ANA, view.id, pattern)
 
     async def has_pattern() -> bool:
         return bool(await saved_subscriptions(bot))

@@ -18,9 +18,9 @@ PROJECTS = ("proj_checkout", "proj_search", "proj_accounts")
 
 
 @pytest.fixture
-async def bot(valkey: str) -> AsyncIterator[RunningBot]:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot in whose channel causes have their own messages."""
-    async with storm_bot(valkey, "group:cause") as bot:
+    async with storm_bot(store_url, "group:cause") as bot:
         yield bot
 
 
@@ -65,7 +65,7 @@ async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: Runnin
     form = await open_form(bot, "U0BEN", root, "snooze")
     assert "until this cause stops" in str(bot.world.slack.modals["U0BEN"][-1])
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "until this cause stops"}}}
-    assert (await bot.stage.people.submit_view("U0BEN", form, words)).is_accepted
+    assert (await bot.simulator.people.submit_view("U0BEN", form, words)).is_accepted
     await wait_until(lambda: root.text.startswith("Snoozed"))
     end_run(bot, PROJECTS[1], (TIMEOUT, REFUSED))
     await wait_for_cause(bot, "ECONNREFUSED")

@@ -398,8 +398,8 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
+async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
         await wait_for_first_poll(built)
         yield built
 
@@ -411,7 +411,7 @@ def shown_home(built: RunningBot, user: str = ANA) -> str:
 
 async def home_text(built: RunningBot, user: str = ANA) -> str:
     before = built.world.slack.homes[user].hash if user in built.world.slack.homes else ""
-    await built.stage.people.open_home(user)
+    await built.simulator.people.open_home(user)
     await wait_until(lambda: user in built.world.slack.homes and built.world.slack.homes[user].hash != before)
     return shown_home(built, user)
 
@@ -437,14 +437,14 @@ def find_button(built: RunningBot, action: str, user: str = ANA, label: str = ""
 
 async def press_on_home(built: RunningBot, action: str, user: str = ANA, label: str = "") -> None:
     view = built.world.slack.homes[user]
-    outcome = await built.stage.people.press_element(user, find_button(built, action, user, label), view_id=view.id)
+    outcome = await built.simulator.people.press_element(user, find_button(built, action, user, label), view_id=view.id)
     assert outcome.is_accepted
 
 
-async def test_it_shows_figures_subscriptions_and_health(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:checkout")
-    await there.type_text("/zof subscribe project:search", channel="C0SEARCH")
-    view = await home_text(there)
+async def test_it_shows_figures_subscriptions_and_health(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:checkout")
+    await working_bot.type_text("/zof subscribe project:search", channel="C0SEARCH")
+    view = await home_text(working_bot)
     assert "Runs in 24 h" in view
     assert "Running: checkout: cart on production" in view
     assert "<#C0QA> `project:checkout`" in view
@@ -453,98 +453,102 @@ async def test_it_shows_figures_subscriptions_and_health(there: RunningBot) -> N
     assert "No open failures for you" in view
 
 
-async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe")  # the form; the word below subscribes
-    await there.type_text("/zof subscribe project:*")
-    await home_text(there)
-    await fail_delivery(there)
-    await wait_until(lambda: "1 unacknowledged failure" in shown_home(there), 20)
-    assert "Unacknowledged in your channels" in shown_home(there)
-    assert "|nightly cart>" in shown_home(there), "its alert is a click away"
-    assert shown_home(there, BEN) == "", "nobody is shown a Home that they did not open"
+async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe")  # the form; the word below subscribes
+    await working_bot.type_text("/zof subscribe project:*")
+    await home_text(working_bot)
+    await fail_delivery(working_bot)
+    await wait_until(lambda: "1 unacknowledged failure" in shown_home(working_bot), 20)
+    assert "Unacknowledged in your channels" in shown_home(working_bot)
+    assert "|nightly cart>" in shown_home(working_bot), "its alert is a click away"
+    assert shown_home(working_bot, BEN) == "", "nobody is shown a Home that they did not open"
 
 
-async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*")
-    await fail_delivery(there)
-    root = next(message for message in there.public_messages() if "Failed: nightly cart" in text_of(message))
-    await there.press_button(root, "zof_triage_acknowledge", user=BEN)
-    await wait_until(lambda: any("acknowledged" in text_of(message) for message in there.public_messages()))
-    view = await home_text(there, BEN)
+async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:*")
+    await fail_delivery(working_bot)
+    root = next(message for message in working_bot.public_messages() if "Failed: nightly cart" in text_of(message))
+    await working_bot.press_button(root, "zof_triage_acknowledge", user=BEN)
+    await wait_until(lambda: any("acknowledged" in text_of(message) for message in working_bot.public_messages()))
+    view = await home_text(working_bot, BEN)
     assert "1 assigned to you" in view
     assert "Unacknowledged in your channels" not in view
-    assert "No open failures for you" in await home_text(there, ANA)
+    assert "No open failures for you" in await home_text(working_bot, ANA)
 
 
-async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*")
-    await fail_delivery(there)
-    there.world.slack.faults.set_fault("500", only="chat.getPermalink")
-    view = await home_text(there)
+async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:*")
+    await fail_delivery(working_bot)
+    working_bot.world.slack.faults.set_fault("500", only="chat.getPermalink")
+    view = await home_text(working_bot)
     assert "1 unacknowledged failure" in view
     assert "nightly cart" in view
     assert "|nightly cart>" not in view
 
 
-async def test_private_channels_are_shown_to_their_members_only(there: RunningBot) -> None:
-    there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    await there.type_text("/zof subscribe project:*", channel=INCIDENT_ROOM)
-    await fail_delivery(there, INCIDENT_ROOM)
-    assert "1 unacknowledged failure" in await home_text(there, ANA)
-    view = await home_text(there, CHIOMA)
+async def test_private_channels_are_shown_to_their_members_only(working_bot: RunningBot) -> None:
+    working_bot.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
+    await working_bot.type_text("/zof subscribe project:*", channel=INCIDENT_ROOM)
+    await fail_delivery(working_bot, INCIDENT_ROOM)
+    assert "1 unacknowledged failure" in await home_text(working_bot, ANA)
+    view = await home_text(working_bot, CHIOMA)
     assert "No open failures for you" in view
     assert INCIDENT_ROOM not in view
     assert "nightly cart" not in view.replace("Runs in progress", "")
 
 
-async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed_it_alone(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*", channel="D0ANA")
-    await fail_delivery(there, "D0ANA")
-    view = await home_text(there, ANA)
+async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed_it_alone(
+    working_bot: RunningBot,
+) -> None:
+    await working_bot.type_text("/zof subscribe project:*", channel="D0ANA")
+    await fail_delivery(working_bot, "D0ANA")
+    view = await home_text(working_bot, ANA)
     assert "1 unacknowledged failure" in view
     assert "`project:*`" in view
-    assert "No open failures for you" in (view := await home_text(there, BEN))
+    assert "No open failures for you" in (view := await home_text(working_bot, BEN))
     assert "`project:*`" not in view
 
 
 @pytest.mark.parametrize("user", [GUEST])
-async def test_guests_see_what_can_be_looked_up_and_no_more(there: RunningBot, user: str) -> None:
-    await there.type_text("/zof subscribe project:*", channel="C0CHECKOUT")
-    await fail_delivery(there, "C0CHECKOUT")
-    view = await home_text(there, user)
+async def test_guests_see_what_can_be_looked_up_and_no_more(working_bot: RunningBot, user: str) -> None:
+    await working_bot.type_text("/zof subscribe project:*", channel="C0CHECKOUT")
+    await fail_delivery(working_bot, "C0CHECKOUT")
+    view = await home_text(working_bot, user)
     assert "/zof result" in view
     for secret in ("nightly cart", "Health", "project:*", "Runs in 24 h"):
         assert secret not in view
 
 
-async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:checkout")
-    await home_text(there)
-    await press_on_home(there, channel_sections.EDIT_ACTION_ID)
-    await wait_until(lambda: bool(there.world.slack.modals.get(ANA)))
-    form = there.world.slack.modals[ANA][-1]
+async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:checkout")
+    await home_text(working_bot)
+    await press_on_home(working_bot, channel_sections.EDIT_ACTION_ID)
+    await wait_until(lambda: bool(working_bot.world.slack.modals.get(ANA)))
+    form = working_bot.world.slack.modals[ANA][-1]
     values = {"project": {"project": {"type": "plain_text_input", "value": "search"}}}
-    await there.stage.people.submit_view(ANA, form.id, values)
-    assert "Subscription updated" in view_text(there.world.slack.modals[ANA][-1].payload)
-    await wait_until(lambda: "<#C0QA> `project:search`" in shown_home(there), 20)
+    await working_bot.simulator.people.submit_view(ANA, form.id, values)
+    assert "Subscription updated" in view_text(working_bot.world.slack.modals[ANA][-1].payload)
+    await wait_until(lambda: "<#C0QA> `project:search`" in shown_home(working_bot), 20)
     await wait_until(
-        lambda: any("changed this channel's subscription" in text_of(message) for message in there.public_messages())
+        lambda: any(
+            "changed this channel's subscription" in text_of(message) for message in working_bot.public_messages()
+        )
     )
 
 
-async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: RunningBot) -> None:
-    there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    await there.type_text("/zof subscribe project:checkout", channel=INCIDENT_ROOM, user=BEN)
-    await home_text(there, BEN)
-    await wait_until(lambda: INCIDENT_ROOM in shown_home(there, BEN))
-    there.world.slack.channels[INCIDENT_ROOM].members.discard(BEN)
+async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(working_bot: RunningBot) -> None:
+    working_bot.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
+    await working_bot.type_text("/zof subscribe project:checkout", channel=INCIDENT_ROOM, user=BEN)
+    await home_text(working_bot, BEN)
+    await wait_until(lambda: INCIDENT_ROOM in shown_home(working_bot, BEN))
+    working_bot.world.slack.channels[INCIDENT_ROOM].members.discard(BEN)
     async with run_bot(
-        there.settings, there.world.clock, workers=False
+        working_bot.settings, working_bot.world.clock, workers=False
     ) as other:  # a process that has not asked Slack yet
-        there.world.slack.request_url = f"{other.url}/slack/events"
-        await press_on_home(there, channel_sections.EDIT_ACTION_ID, BEN)
-        await wait_until(lambda: "You aren't in that channel" in shown_home(there, BEN))
-    assert not there.world.slack.modals.get(BEN)
+        working_bot.world.slack.request_url = f"{other.url}/slack/events"
+        await press_on_home(working_bot, channel_sections.EDIT_ACTION_ID, BEN)
+        await wait_until(lambda: "You aren't in that channel" in shown_home(working_bot, BEN))
+    assert not working_bot.world.slack.modals.get(BEN)
 
 
 async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
@@ -562,90 +566,94 @@ async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0Q
     return key
 
 
-async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who(there: RunningBot) -> None:
-    key = await park_dead_letter(there)
-    view = await home_text(there)
+async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who(working_bot: RunningBot) -> None:
+    key = await park_dead_letter(working_bot)
+    view = await home_text(working_bot)
     assert "1 notification couldn't be delivered" in view
-    assert find_button(there, health_section.RETRY_ACTION_ID)["confirm"]
-    await press_on_home(there, health_section.RETRY_ACTION_ID)
-    await wait_until(lambda: "Retrying" in shown_home(there))
+    assert find_button(working_bot, health_section.RETRY_ACTION_ID)["confirm"]
+    await press_on_home(working_bot, health_section.RETRY_ACTION_ID)
+    await wait_until(lambda: "Retrying" in shown_home(working_bot))
     acts = [
-        record for record in await AuditLog(there.app.store.keyspace).read_records() if record.act == "outbox retry"
+        record
+        for record in await AuditLog(working_bot.app.store.keyspace).read_records()
+        if record.act == "outbox retry"
     ]
     assert [(act.user, act.key, act.before, act.after, act.channel) for act in acts] == [
         (ANA, key, "dead", "pending", "C0QA")
     ]
 
 
-async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: RunningBot) -> None:
-    await park_dead_letter(there)
-    await home_text(there, BEN)
-    assert "1 notification couldn't be delivered" in shown_home(there, BEN)
-    assert health_section.RETRY_ACTION_ID not in shown_home(there, BEN)
-    await home_text(there, ANA)
-    there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
-    await press_on_home(there, health_section.RETRY_ACTION_ID, BEN)
-    await wait_until(lambda: "You can't retry an undelivered alert" in shown_home(there, BEN))
-    acts = await AuditLog(there.app.store.keyspace).read_records()
+async def test_others_see_that_there_are_some_and_cannot_have_them_sent(working_bot: RunningBot) -> None:
+    await park_dead_letter(working_bot)
+    await home_text(working_bot, BEN)
+    assert "1 notification couldn't be delivered" in shown_home(working_bot, BEN)
+    assert health_section.RETRY_ACTION_ID not in shown_home(working_bot, BEN)
+    await home_text(working_bot, ANA)
+    working_bot.world.slack.homes[BEN].payload = working_bot.world.slack.homes[
+        ANA
+    ].payload  # a stale Home of somebody demoted
+    await press_on_home(working_bot, health_section.RETRY_ACTION_ID, BEN)
+    await wait_until(lambda: "You can't retry an undelivered alert" in shown_home(working_bot, BEN))
+    acts = await AuditLog(working_bot.app.store.keyspace).read_records()
     assert not [act for act in acts if act.act == "outbox retry"]
 
 
-async def test_what_was_sent_meanwhile_is_not_retried(there: RunningBot) -> None:
-    key = await park_dead_letter(there)
-    await home_text(there)
-    assert await there.app.outbox.drop(key)
-    await there.app.store.client.delete(f"{{zofbot}}:note:{key}")
-    await press_on_home(there, health_section.RETRY_ACTION_ID)
-    await wait_until(lambda: "Nothing to retry" in shown_home(there))
+async def test_what_was_sent_meanwhile_is_not_retried(working_bot: RunningBot) -> None:
+    key = await park_dead_letter(working_bot)
+    await home_text(working_bot)
+    assert await working_bot.app.outbox.drop(key)
+    await working_bot.app.store.client.delete(f"{{zofbot}}:note:{key}")
+    await press_on_home(working_bot, health_section.RETRY_ACTION_ID)
+    await wait_until(lambda: "Nothing to retry" in shown_home(working_bot))
 
 
-async def test_zof_down_costs_the_figures_alone_and_is_named(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*")
-    await fail_delivery(there)
-    there.world.zof.faults.set_fault("403", only="/runs")
-    view = await home_text(there)
-    call = next(call for call in reversed(there.world.zof.calls) if call.path == "/runs")
+async def test_zof_down_costs_the_figures_alone_and_is_named(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:*")
+    await fail_delivery(working_bot)
+    working_bot.world.zof.faults.set_fault("403", only="/runs")
+    view = await home_text(working_bot)
+    call = next(call for call in reversed(working_bot.world.zof.calls) if call.path == "/runs")
     assert f"Request ID: `{call.request_id}`" in view
     assert "1 unacknowledged failure" in view
     assert "Runs in 24 h" not in view
 
 
-async def test_while_zof_is_slow_home_is_there_and_gets_its_figures_later(there: RunningBot) -> None:
-    there.world.zof.faults.delays["slow"] = 4.5
-    there.world.zof.faults.set_fault("slow", only="/runs")
-    assert "Loading" in await home_text(there)
-    await wait_until(lambda: "Loading" not in shown_home(there) and "Runs in 24 h" in shown_home(there))
+async def test_while_zof_is_slow_home_is_there_and_gets_its_figures_later(working_bot: RunningBot) -> None:
+    working_bot.world.zof.faults.delays["slow"] = 4.5
+    working_bot.world.zof.faults.set_fault("slow", only="/runs")
+    assert "Loading" in await home_text(working_bot)
+    await wait_until(lambda: "Loading" not in shown_home(working_bot) and "Runs in 24 h" in shown_home(working_bot))
 
 
-async def test_all_viewers_share_one_reading_of_zof(there: RunningBot) -> None:
+async def test_all_viewers_share_one_reading_of_zof(working_bot: RunningBot) -> None:
     def requests_made() -> int:
-        return sum(call.path == "/runs" and "status" not in call.query for call in there.world.zof.calls)
+        return sum(call.path == "/runs" and "status" not in call.query for call in working_bot.world.zof.calls)
 
     before = requests_made()
-    await asyncio.gather(*(home_text(there, user) for user in (ANA, BEN, CHIOMA)))
-    await home_text(there, ANA)
+    await asyncio.gather(*(home_text(working_bot, user) for user in (ANA, BEN, CHIOMA)))
+    await home_text(working_bot, ANA)
     assert requests_made() - before == 1
 
 
-async def test_redis_down_is_said_and_the_rest_stands(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*")
-    await home_text(there)
-    async with stopped_server(there.settings.redis_url):
-        await there.stage.people.open_home(ANA)
-        await wait_until(lambda: "store (Redis) isn't responding" in shown_home(there))
-    assert "Runs in 24 h" in shown_home(there)
-    assert "zofbot's store isn't responding" in shown_home(there)
+async def test_redis_down_is_said_and_the_rest_stands(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:*")
+    await home_text(working_bot)
+    async with stopped_server(working_bot.settings.redis_url):
+        await working_bot.simulator.people.open_home(ANA)
+        await wait_until(lambda: "store (Redis) isn't responding" in shown_home(working_bot))
+    assert "Runs in 24 h" in shown_home(working_bot)
+    assert "zofbot's store isn't responding" in shown_home(working_bot)
 
 
-async def test_a_subscription_of_ones_own_messages_with_the_bot_is_shown_as_that(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:search", channel="D0ANA")
-    assert "your direct messages with zofbot: `project:search`" in await home_text(there)
-    assert "project:search" not in await home_text(there, BEN)
+async def test_a_subscription_of_ones_own_messages_with_the_bot_is_shown_as_that(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:search", channel="D0ANA")
+    assert "your direct messages with zofbot: `project:search`" in await home_text(working_bot)
+    assert "project:search" not in await home_text(working_bot, BEN)
 
 
-async def test_figures_are_read_again_while_somebody_looks(valkey: str) -> None:
+async def test_figures_are_read_again_while_somebody_looks(store_url: str) -> None:
     clock = test_clock()
-    async with running_bot(valkey, clock=clock) as built:
+    async with running_bot(store_url, clock=clock) as built:
         before = int(re.findall(r"Runs in 24 h\*\\n(\d+)", await home_text(built))[0])
         clock.advance(CACHE_SECONDS + MAX_AGE_SECONDS)
         fail_run(built)
@@ -669,9 +677,9 @@ async def test_a_home_that_cannot_be_drawn_says_so_with_a_reference(bot: Running
     assert "Runs in 24 h" in await home_text(bot)
 
 
-async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(valkey: str) -> None:
+async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(store_url: str) -> None:
     clock = test_clock()
-    async with running_bot(valkey, clock=clock) as built:
+    async with running_bot(store_url, clock=clock) as built:
         await home_text(built)
         name = await odd_letter(built)
         await built.type_text("/zof subscribe project:checkout")
@@ -684,31 +692,33 @@ async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(valkey: str) -
         await wait_until(lambda: "project:search" in shown_home(built), 30)
 
 
-async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(there: RunningBot) -> None:
-    await home_text(there)
-    stands = there.world.slack.homes[ANA]
+async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(working_bot: RunningBot) -> None:
+    await home_text(working_bot)
+    stands = working_bot.world.slack.homes[ANA]
     stands.hash = "0.elsewhere"  # another process was faster
-    await there.type_text("/zof subscribe project:search")
-    await wait_until(lambda: "project:search" in shown_home(there), 20)
+    await working_bot.type_text("/zof subscribe project:search")
+    await wait_until(lambda: "project:search" in shown_home(working_bot), 20)
     refused = [
-        call for call in there.world.slack.calls if call.method == "views.publish" and call.error == "hash_conflict"
+        call
+        for call in working_bot.world.slack.calls
+        if call.method == "views.publish" and call.error == "hash_conflict"
     ]
     assert refused
 
 
-async def test_a_storm_of_changes_is_one_view_not_many(there: RunningBot) -> None:
-    await home_text(there)
+async def test_a_storm_of_changes_is_one_view_not_many(working_bot: RunningBot) -> None:
+    await home_text(working_bot)
 
     def count_published() -> int:
-        return sum(call.method == "views.publish" for call in there.world.slack.calls)
+        return sum(call.method == "views.publish" for call in working_bot.world.slack.calls)
 
     before = count_published()
     for number in range(6):
-        await there.type_text(f"/zof subscribe project:p{number}")
+        await working_bot.type_text(f"/zof subscribe project:p{number}")
         await asyncio.sleep(0.6)
     assert 1 <= count_published() - before <= 2
 
 
-async def test_a_view_that_slack_refuses_becomes_a_plain_one(there: RunningBot) -> None:
-    there.world.slack.faults.set_fault("view_too_large", 1, only="views.publish")
-    assert "Slack rejected the full view" in await home_text(there)
+async def test_a_view_that_slack_refuses_becomes_a_plain_one(working_bot: RunningBot) -> None:
+    working_bot.world.slack.faults.set_fault("view_too_large", 1, only="views.publish")
+    assert "Slack rejected the full view" in await home_text(working_bot)

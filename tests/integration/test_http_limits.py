@@ -63,9 +63,9 @@ def loud_entries(log: io.StringIO) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-async def both(valkey: str, log: io.StringIO) -> AsyncIterator[RunningBot]:
-    """A house with both doors."""
-    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+async def bot(store_url: str, log: io.StringIO) -> AsyncIterator[RunningBot]:
+    """A bot that answers Slack and Zof."""
+    async with running_bot(store_url, zof_webhook_secret=SECRET) as bot:
         yield bot
 
 
@@ -98,8 +98,8 @@ DOORS = pytest.mark.parametrize("door", ["/slack/events", "/zof/webhook"])
 
 
 @DOORS
-async def test_a_body_in_chunks_that_trickle_is_cut_off(both: RunningBot, door: str, log: io.StringIO) -> None:
-    async with line_to(both.app.url) as (reader, writer):
+async def test_a_body_in_chunks_that_trickle_is_cut_off(bot: RunningBot, door: str, log: io.StringIO) -> None:
+    async with line_to(bot.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         answer = asyncio.create_task(read_status(reader))
         while not answer.done():
@@ -110,8 +110,8 @@ async def test_a_body_in_chunks_that_trickle_is_cut_off(both: RunningBot, door: 
 
 
 @DOORS
-async def test_a_body_in_chunks_that_never_ends_is_too_large(both: RunningBot, door: str, log: io.StringIO) -> None:
-    async with line_to(both.app.url) as (reader, writer):
+async def test_a_body_in_chunks_that_never_ends_is_too_large(bot: RunningBot, door: str, log: io.StringIO) -> None:
+    async with line_to(bot.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         answer = asyncio.create_task(read_status(reader))
         piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
@@ -134,21 +134,21 @@ async def test_a_body_in_chunks_that_never_ends_is_too_large(both: RunningBot, d
     ids=["broken chunk", "cut chunk", "cut body", "not gzip", "negative", "two lengths", "nul", "nothing"],
 )  # fmt: skip
 async def test_a_body_that_breaks_off_is_no_fault_of_ours(
-    both: RunningBot, door: str, rest: bytes, log: io.StringIO
+    bot: RunningBot, door: str, rest: bytes, log: io.StringIO
 ) -> None:
-    async with line_to(both.app.url) as (reader, writer):
+    async with line_to(bot.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\n".encode() + rest)
         writer.write_eof()
         assert await read_status(reader) in (0, 400, 401, 408)
-    async with aiohttp.ClientSession() as session, session.get(f"{both.app.url}/healthz") as reply:
+    async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/healthz") as reply:
         assert reply.status == 200
     await asyncio.sleep(0.05)
     assert not loud_entries(log)
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"nonsense\r\n\r\n"])
-async def test_what_is_no_http_is_not_logged_as_a_fault(both: RunningBot, garbage: bytes, log: io.StringIO) -> None:
-    async with line_to(both.app.url) as (reader, writer):
+async def test_what_is_no_http_is_not_logged_as_a_fault(bot: RunningBot, garbage: bytes, log: io.StringIO) -> None:
+    async with line_to(bot.app.url) as (reader, writer):
         for _ in range(3):  # what comes after a request that was in order is not taken for another protocol
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + garbage)
             await writer.drain()
@@ -158,16 +158,16 @@ async def test_what_is_no_http_is_not_logged_as_a_fault(both: RunningBot, garbag
     assert not loud_entries(log)
 
 
-async def test_a_packed_body_is_not_unpacked(both: RunningBot) -> None:
+async def test_a_packed_body_is_not_unpacked(bot: RunningBot) -> None:
     body = b"\x1f\x8b" + b"x" * 100
-    stamp = str(int(both.world.clock.time()))
+    stamp = str(int(bot.world.clock.time()))
     headers = {
         "Content-Encoding": "gzip", "X-Slack-Request-Timestamp": stamp,
-        "X-Slack-Signature": slack_signature(both.world.slack.signing_secret, stamp, body),
+        "X-Slack-Signature": slack_signature(bot.world.slack.signing_secret, stamp, body),
     }  # fmt: skip
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{both.app.url}/slack/events", data=body, headers=headers) as reply,
+        session.post(f"{bot.app.url}/slack/events", data=body, headers=headers) as reply,
     ):
         assert (reply.status, await reply.text()) == (400, "malformed")
 
@@ -323,17 +323,17 @@ async def flood_requests(bot: RunningBot, count: int, *, signed: bool) -> Counte
 
 
 async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_are_answered(
-    both: RunningBot, valkey: str, log: io.StringIO
+    bot: RunningBot, store_url: str, log: io.StringIO
 ) -> None:
     count = MAX_CONCURRENT_WEBHOOKS + MAX_WAITING_WEBHOOKS + 60
-    sample = partial(metric_value, both.app.metrics)
-    async with redis.from_url(valkey) as client:
-        await both.answer_text("/zof help")
+    sample = partial(metric_value, bot.app.metrics)
+    async with redis.from_url(store_url) as client:
+        await bot.answer_text("/zof help")
         with silent_redis():
             await client.client_pause(60_000, all=False)
-            flooding = asyncio.create_task(flood_requests(both, count, signed=True))
+            flooding = asyncio.create_task(flood_requests(bot, count, signed=True))
             await wait_until(lambda: bool(sample("zofbot_zof_webhooks_total", {"answer": "crowded"})))
-            outcome = await both.type_text("/zof help")
+            outcome = await bot.type_text("/zof help")
             await client.client_unpause()
         answers = await flooding
     assert outcome.status == 200
@@ -343,11 +343,11 @@ async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_ar
     assert len(log_entries(log, "stray webhook")) <= 2
 
 
-async def test_a_flood_of_strays_costs_a_line_and_people_are_answered(both: RunningBot, log: io.StringIO) -> None:
-    flooding = asyncio.create_task(flood_requests(both, 400, signed=False))
-    outcome = await both.type_text("/zof res_4821")
+async def test_a_flood_of_strays_costs_a_line_and_people_are_answered(bot: RunningBot, log: io.StringIO) -> None:
+    flooding = asyncio.create_task(flood_requests(bot, 400, signed=False))
+    outcome = await bot.type_text("/zof res_4821")
     assert outcome.status == 200
     assert await flooding == {401: 400, "again": 0}
     assert len(log_entries(log, "stray webhook")) == 1
-    sample = partial(metric_value, both.app.metrics)
+    sample = partial(metric_value, bot.app.metrics)
     assert sample("zofbot_zof_webhooks_total", {"answer": "unsigned"}) == 400

@@ -29,8 +29,10 @@ def direct_messages(bot: RunningBot) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["store_then_cut", "store_then_500"])
-async def test_a_private_message_whose_answer_was_lost_is_found_in_the_direct_messages(valkey: str, fault: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
+async def test_a_private_message_whose_answer_was_lost_is_found_in_the_direct_messages(
+    store_url: str, fault: str
+) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
         bot.world.slack.scopes = set(SCOPES)
         bot.world.slack.faults.set_fault(fault, 1, "chat.postMessage")
         await bot.app.outbox.commit([private_notification(bot, "first")])
@@ -47,8 +49,8 @@ async def test_a_private_message_whose_answer_was_lost_is_found_in_the_direct_me
         assert direct_messages(bot) == ["first", "second"]
 
 
-async def test_direct_messages_are_opened_once_for_each_person(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_direct_messages_are_opened_once_for_each_person(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         notifier, since = bot.app.notifier, bot.world.clock.time() - 60
         assert await notifier.find_message("U0ANA", "absent", since) is None
         assert await notifier.find_message("U0ANA", "absent", since) is None

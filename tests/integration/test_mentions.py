@@ -85,10 +85,10 @@ def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> Non
 
 
 @pytest.fixture(params=["http", "socket"])
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+async def subscribed_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     socket = request.param == "socket"
     async with running_bot(
-        valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+        store_url, workers=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
@@ -105,38 +105,42 @@ async def actions_done(bot: RunningBot) -> list[str]:
     return [entry.act for entry in entries if entry.key.startswith("case:")]
 
 
-async def test_words_in_the_thread_do_what_the_buttons_do(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    assert (await mention_bot(there, root, "ack")).is_accepted
+async def test_words_in_the_thread_do_what_the_buttons_do(subscribed_bot: RunningBot) -> None:
+    root = await raise_alert(subscribed_bot)
+    assert (await mention_bot(subscribed_bot, root, "ack")).is_accepted
     await wait_until(lambda: "Acknowledged" in text_of(root))
-    await wait_until(lambda: "You acknowledged" in private_answer(there))
-    [answer] = [message for message in there.private_messages() if "You acknowledged" in text_of(message)]
+    await wait_until(lambda: "You acknowledged" in private_answer(subscribed_bot))
+    [answer] = [message for message in subscribed_bot.private_messages() if "You acknowledged" in text_of(message)]
     assert answer.thread_ts == root.ts
-    await mention_bot(there, root, "assign <@U0BEN>")
-    await wait_until(lambda: any("assigned this to" in line for line in thread_of(there, root)))
-    await mention_bot(there, root, "snooze until it fails 5 more times", "U0BEN")
+    await mention_bot(subscribed_bot, root, "assign <@U0BEN>")
+    await wait_until(lambda: any("assigned this to" in line for line in thread_of(subscribed_bot, root)))
+    await mention_bot(subscribed_bot, root, "snooze until it fails 5 more times", "U0BEN")
     await wait_until(lambda: "Snoozed" in text_of(root))
-    await mention_bot(there, root, "resolve flaky: retried &lt;b&gt;", "U0BEN")
+    await mention_bot(subscribed_bot, root, "resolve flaky: retried &lt;b&gt;", "U0BEN")
     await wait_until(lambda: "Resolved" in text_of(root))
     assert "Flaky" in text_of(root)
-    await mention_bot(there, root, "reopen")
+    await mention_bot(subscribed_bot, root, "reopen")
     await wait_until(lambda: "Reopened" in text_of(root))
-    await mention_bot(there, root, "undo")
-    await wait_until(lambda: any("undid the last action" in line for line in thread_of(there, root)))
-    assert sorted(await actions_done(there)) == sorted(["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"])
+    await mention_bot(subscribed_bot, root, "undo")
+    await wait_until(lambda: any("undid the last action" in line for line in thread_of(subscribed_bot, root)))
+    assert sorted(await actions_done(subscribed_bot)) == sorted(
+        ["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"]
+    )
 
 
-async def test_a_mention_that_slack_repeats_acts_once(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    body = mention_event(there, root, "ack")
+async def test_a_mention_that_slack_repeats_acts_once(subscribed_bot: RunningBot) -> None:
+    root = await raise_alert(subscribed_bot)
+    body = mention_event(subscribed_bot, root, "ack")
     for _ in range(3):
-        assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
+        assert (await subscribed_bot.simulator.people.deliver_payload("events_api", body)).is_accepted
     await wait_until(lambda: "Acknowledged" in text_of(root))
-    await mention_bot(there, root, "unack")
+    await mention_bot(subscribed_bot, root, "unack")
     await wait_until(lambda: "Unacknowledged" in text_of(root))
-    assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
-    await wait_until(lambda: len([line for line in thread_of(there, root) if "unacknowledged this" in line]) == 1)
-    assert len([line for line in thread_of(there, root) if " acknowledged this" in line]) == 1
+    assert (await subscribed_bot.simulator.people.deliver_payload("events_api", body)).is_accepted
+    await wait_until(
+        lambda: len([line for line in thread_of(subscribed_bot, root) if "unacknowledged this" in line]) == 1
+    )
+    assert len([line for line in thread_of(subscribed_bot, root) if " acknowledged this" in line]) == 1
     assert "Acknowledged" not in text_of(root)
 
 
@@ -148,17 +152,17 @@ def mention_event(bot: RunningBot, root: PostedMessage, words: str, **more: obje
             "event": inner, "authorizations": [{"user_id": BOT, "is_bot": True}]}  # fmt: skip
 
 
-async def test_outside_of_a_failures_thread_it_says_where_to_type(there: RunningBot) -> None:
-    await mention_bot(there, None, "ack")
-    await wait_until(lambda: "This isn't an alert's thread" in private_answer(there))
-    await mention_bot(there, None, "result res_4821")
-    await wait_until(lambda: "Voucher can be removed again" in private_answer(there))
-    await mention_bot(there, None, "")
-    await wait_until(lambda: "Commands in an alert's thread" in private_answer(there))
+async def test_outside_of_a_failures_thread_it_says_where_to_type(subscribed_bot: RunningBot) -> None:
+    await mention_bot(subscribed_bot, None, "ack")
+    await wait_until(lambda: "This isn't an alert's thread" in private_answer(subscribed_bot))
+    await mention_bot(subscribed_bot, None, "result res_4821")
+    await wait_until(lambda: "Voucher can be removed again" in private_answer(subscribed_bot))
+    await mention_bot(subscribed_bot, None, "")
+    await wait_until(lambda: "Commands in an alert's thread" in private_answer(subscribed_bot))
 
 
-async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there: RunningBot) -> None:
-    root = await raise_alert(there)
+async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(subscribed_bot: RunningBot) -> None:
+    root = await raise_alert(subscribed_bot)
     before = text_of(root)
     for words, answer in [
         ("acknowlege", "Did you mean `acknowledge`?"),
@@ -169,47 +173,51 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
         ("wake", "isn't possible"),
         ("assign <@U0GUEST>", "isn't allowed to work on failures here"),
     ]:
-        await mention_bot(there, root, words)
-        await wait_until(lambda answer=answer: answer in private_answer(there))
+        await mention_bot(subscribed_bot, root, words)
+        await wait_until(lambda answer=answer: answer in private_answer(subscribed_bot))
     assert text_of(root) == before
 
 
-async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    there.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postEphemeral")
-    await mention_bot(there, root, "help")
-    await wait_until(lambda: "Slack rejected the full card" in private_answer(there))
-    [plain] = [message for message in there.private_messages() if "Slack rejected" in text_of(message)]
+async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(subscribed_bot: RunningBot) -> None:
+    root = await raise_alert(subscribed_bot)
+    subscribed_bot.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postEphemeral")
+    await mention_bot(subscribed_bot, root, "help")
+    await wait_until(lambda: "Slack rejected the full card" in private_answer(subscribed_bot))
+    [plain] = [message for message in subscribed_bot.private_messages() if "Slack rejected" in text_of(message)]
     assert plain.thread_ts == root.ts
     assert not plain.blocks
     assert "reference ref_" in plain.text
 
 
-async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    await forget_alert(there, root)  # else our own receipts say whose thread it is
-    there.world.slack.scopes.discard("channels:history")
-    await mention_bot(there, root, "ack")
-    await wait_until(lambda: "zofbot can't read this thread. Use the buttons" in private_answer(there).replace("*", ""))
-    assert await actions_done(there) == []
+async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(subscribed_bot: RunningBot) -> None:
+    root = await raise_alert(subscribed_bot)
+    await forget_alert(subscribed_bot, root)  # else our own receipts say whose thread it is
+    subscribed_bot.world.slack.scopes.discard("channels:history")
+    await mention_bot(subscribed_bot, root, "ack")
+    await wait_until(
+        lambda: "zofbot can't read this thread. Use the buttons" in private_answer(subscribed_bot).replace("*", "")
+    )
+    assert await actions_done(subscribed_bot) == []
 
 
-async def test_a_bot_that_mentions_us_is_not_heard(there: RunningBot) -> None:
-    root = await raise_alert(there)
+async def test_a_bot_that_mentions_us_is_not_heard(subscribed_bot: RunningBot) -> None:
+    root = await raise_alert(subscribed_bot)
     assert (
-        await there.stage.people.deliver_payload("events_api", mention_event(there, root, "ack", bot_id="B0OTHER"))
+        await subscribed_bot.simulator.people.deliver_payload(
+            "events_api", mention_event(subscribed_bot, root, "ack", bot_id="B0OTHER")
+        )
     ).is_accepted
-    assert await actions_done(there) == []
-    assert (await mention_bot(there, root, "why")).is_accepted
-    await wait_until(lambda: "was posted here" in private_answer(there))
+    assert await actions_done(subscribed_bot) == []
+    assert (await mention_bot(subscribed_bot, root, "why")).is_accepted
+    await wait_until(lambda: "was posted here" in private_answer(subscribed_bot))
 
 
-async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: RunningBot) -> None:
-    await there.type_text("/zof handover 8h")
-    await wait_until(lambda: any("Handover" in text_of(message) for message in there.public_messages()))
-    [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
-    await mention_bot(there, posted, "ack")
-    await wait_until(lambda: "This isn't an alert's thread" in private_answer(there))
+async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(subscribed_bot: RunningBot) -> None:
+    await subscribed_bot.type_text("/zof handover 8h")
+    await wait_until(lambda: any("Handover" in text_of(message) for message in subscribed_bot.public_messages()))
+    [posted] = [message for message in subscribed_bot.public_messages() if "Handover" in text_of(message)]
+    await mention_bot(subscribed_bot, posted, "ack")
+    await wait_until(lambda: "This isn't an alert's thread" in private_answer(subscribed_bot))
 
 
 def test_an_act_is_not_claimed_first_for_it_would_be_lost_with_the_process() -> None:

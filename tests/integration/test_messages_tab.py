@@ -24,7 +24,7 @@ HELP = "Unknown command."
 async def answer_to(bot: RunningBot, words: str, thread: str | None = None) -> str:
     """Type to the bot; gives its answer."""
     known = len(bot.private_messages(DM))
-    assert (await bot.stage.people.type_text("U0ANA", DM, words, thread)).is_accepted
+    assert (await bot.simulator.people.type_text("U0ANA", DM, words, thread)).is_accepted
     await wait_until(lambda: len(bot.private_messages(DM)) > known)
     return text_of(bot.private_messages(DM)[-1])
 
@@ -91,7 +91,7 @@ def message_event(bot: RunningBot, **more: Any) -> dict[str, Any]:
 )
 async def test_bots_edits_and_other_channels_are_not_answered(bot: RunningBot, more: dict[str, Any]) -> None:
     body = payloads.event_payload(bot.world.slack, message_event(bot, **more))
-    assert (await bot.stage.people.deliver_payload("events_api", body)).is_accepted
+    assert (await bot.simulator.people.deliver_payload("events_api", body)).is_accepted
     await asyncio.sleep(5)
     assert count_answers(bot) == 0
     assert HELP in await answer_to(bot, "hello")

@@ -72,8 +72,8 @@ async def test_without_that_port_a_worker_opens_none(bot: RunningBot) -> None:
         assert not worker.url
 
 
-async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zofbot_lookback=600) as bot:
+async def test_calls_quota_intake_and_delivery_are_counted(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1, zofbot_lookback=600) as bot:
         bot.world.zof.quota = MinuteQuota(600)
         await bot.type_text("/zof subscribe project:*")
         await wait_until(lambda: any("subscribed" in text_of(message) for message in bot.public_messages()))

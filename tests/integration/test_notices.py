@@ -43,9 +43,9 @@ SHAPES = [
 @pytest.mark.parametrize("data", SHAPES)
 @pytest.mark.parametrize("status", [404, 500])
 async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
-    valkey: str, data: dict[str, Any], status: int
+    store_url: str, data: dict[str, Any], status: int
 ) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await bot.type_text("/zof subscribe project:checkout env:production on:gate")
         await bot.type_text("/zof subscribe project:search on:gate", channel="C0SEARCH")
         await wait_for_first_poll(bot)
@@ -58,8 +58,8 @@ async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
         assert texts_in(bot, "C0SEARCH") == []
 
 
-async def test_the_run_says_more_where_it_can_be_read(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_the_run_says_more_where_it_can_be_read(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await bot.type_text("/zof subscribe project:proj_checkout env:staging on:gate")
         await wait_for_first_poll(bot)
         run = fail_run(bot, 0)
@@ -69,8 +69,8 @@ async def test_the_run_says_more_where_it_can_be_read(valkey: str) -> None:
         assert "too slow" in texts_in(bot)[0]
 
 
-async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await bot.type_text("/zof subscribe on:gate")
         await wait_for_first_poll(bot)
         facts = {"reason": f"{'x' * 490} token={TOKEN} <!channel> *now*", "name": f"by {TOKEN}"}
@@ -81,8 +81,8 @@ async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(valke
         assert not any(part in text for text in (*kept, *texts_in(bot)) for part in (TOKEN[:12], "<!channel>"))
 
 
-async def test_a_run_that_zof_cannot_show_holds_no_other_up(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_a_run_that_zof_cannot_show_holds_no_other_up(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         broken = fail_run(bot, 1)

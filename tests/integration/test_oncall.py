@@ -140,9 +140,9 @@ def test_a_run_that_was_cancelled_is_an_answer_too() -> None:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     async with running_bot(
-        valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
+        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text(
@@ -151,111 +151,111 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-async def test_subscriptions_name_whom_they_mention(there: RunningBot) -> None:
+async def test_subscriptions_name_whom_they_mention(bot: RunningBot) -> None:
     wish = "group:case layout:flat escalate:15m-&gt;@oncall-checkout,45m-&gt;@chioma"
-    assert wish in await there.answer_text("/zof subscriptions")
-    await there.type_text("/zof unsubscribe 1")
-    await wait_until(lambda: sum(wish in text_of(message) for message in there.public_messages()) == 2)
+    assert wish in await bot.answer_text("/zof subscriptions")
+    await bot.type_text("/zof unsubscribe 1")
+    await wait_until(lambda: sum(wish in text_of(message) for message in bot.public_messages()) == 2)
 
 
-async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: RunningBot) -> None:
-    assert "No open failures in this channel" in await there.answer_text("/zof triage")
-    root = await raise_alert(there)
-    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+async def test_what_is_open_is_listed_oldest_first_with_who_has_it(bot: RunningBot) -> None:
+    assert "No open failures in this channel" in await bot.answer_text("/zof triage")
+    root = await raise_alert(bot)
+    await press_button(bot, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
-    listed = await there.answer_text("/zof triage")
+    listed = await bot.answer_text("/zof triage")
     assert "1 failure in this channel" in listed
     assert "ben · acknowledged" in listed
     assert root.ts.replace(".", "") in listed, "the title leads to the alert"
-    assert "No open failures are assigned to you" in await there.answer_text("/zof triage mine")
-    assert "1 failure assigned to you" in await there.answer_text("/zof triage mine", user="U0BEN")
-    assert "Unknown option" in await there.answer_text("/zof triage everything")
-    await there.type_text("/zof subscribe group:case", channel="C0INCIDENT")
+    assert "No open failures are assigned to you" in await bot.answer_text("/zof triage mine")
+    assert "1 failure assigned to you" in await bot.answer_text("/zof triage mine", user="U0BEN")
+    assert "Unknown option" in await bot.answer_text("/zof triage everything")
+    await bot.type_text("/zof subscribe group:case", channel="C0INCIDENT")
 
 
-async def test_long_lists_are_paged_and_private_channels_are_only_counted(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe group:case layout:flat", channel="C0INCIDENT")
-    finished = fail_run(there, 12)
-    assert await post_webhook(there, webhook_event(finished["id"], "evt_many")) == 200
+async def test_long_lists_are_paged_and_private_channels_are_only_counted(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:case layout:flat", channel="C0INCIDENT")
+    finished = fail_run(bot, 12)
+    assert await post_webhook(bot, webhook_event(finished["id"], "evt_many")) == 200
 
     async def is_listed() -> bool:
-        return "12 failures" in await there.answer_text("/zof triage")
+        return "12 failures" in await bot.answer_text("/zof triage")
 
     await wait_until(is_listed)
-    assert "and 2 more failures" in await there.answer_text("/zof triage")
-    await there.press_button(there.private_messages()[-1], "zof_open_page")
-    await wait_until(lambda: "11 to 12 of 12 failures" in text_of(there.private_messages()[-1]))
-    everywhere = await there.answer_text("/zof triage all")
+    assert "and 2 more failures" in await bot.answer_text("/zof triage")
+    await bot.press_button(bot.private_messages()[-1], "zof_open_page")
+    await wait_until(lambda: "11 to 12 of 12 failures" in text_of(bot.private_messages()[-1]))
+    everywhere = await bot.answer_text("/zof triage all")
     assert "12 failures in all channels" in everywhere
     assert "12 failures in channels you can't see not shown" in everywhere
 
 
-async def test_on_call_says_who_would_be_called_and_calls_nobody(there: RunningBot) -> None:
-    told = await there.answer_text("/zof oncall")
+async def test_on_call_says_who_would_be_called_and_calls_nobody(bot: RunningBot) -> None:
+    told = await bot.answer_text("/zof oncall")
     assert "after 15 min" in told
     assert "ana" in told.lower()
     assert "ben" in told.lower()
     assert "<@U0CHIOMA>" in told
-    assert there.private_messages()[-1].only_to == "U0ANA"
-    assert "No escalation policy" in await there.answer_text("/zof oncall", channel="C0SEARCH")
+    assert bot.private_messages()[-1].only_to == "U0ANA"
+    assert "No escalation policy" in await bot.answer_text("/zof oncall", channel="C0SEARCH")
 
 
-async def test_where_slack_does_not_say_who_is_in_a_group_that_is_said(there: RunningBot) -> None:
-    there.world.slack.scopes.discard("usergroups:read")
-    told = await there.answer_text("/zof oncall")
+async def test_where_slack_does_not_say_who_is_in_a_group_that_is_said(bot: RunningBot) -> None:
+    bot.world.slack.scopes.discard("usergroups:read")
+    told = await bot.answer_text("/zof oncall")
     assert f"<!subteam^{ON_CALL_GROUP}> (members unknown)" in told
     assert "<@U0CHIOMA>" in told
 
 
-async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+async def test_a_handover_is_posted_once_in_the_name_of_who_asked(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    await press_button(bot, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
-    assert "Handover posted" in await there.answer_text("/zof handover 8h")
-    await wait_until(lambda: any("Handover: 1 open" in text_of(message) for message in there.public_messages()))
-    [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
+    assert "Handover posted" in await bot.answer_text("/zof handover 8h")
+    await wait_until(lambda: any("Handover: 1 open" in text_of(message) for message in bot.public_messages()))
+    [posted] = [message for message in bot.public_messages() if "Handover" in text_of(message)]
     assert "Requested by ana" in text_of(posted)
     assert "ben (1 action)" in text_of(posted)
     assert "Median time to acknowledge" in text_of(posted)
-    assert "Unknown start time." in await there.answer_text("/zof handover whenever")
+    assert "Unknown start time." in await bot.answer_text("/zof handover whenever")
 
 
-async def test_a_handover_comes_where_the_bot_is_no_member_too(there: RunningBot) -> None:
-    assert "Handover posted" in await there.answer_text("/zof handover", channel="C0INCIDENT")
-    shown = [text_of(message) for message in there.world.slack.messages["C0INCIDENT"].values() if not message.only_to]
+async def test_a_handover_comes_where_the_bot_is_no_member_too(bot: RunningBot) -> None:
+    assert "Handover posted" in await bot.answer_text("/zof handover", channel="C0INCIDENT")
+    shown = [text_of(message) for message in bot.world.slack.messages["C0INCIDENT"].values() if not message.only_to]
     assert sum("Handover: 0 open" in item for item in shown) == 1
 
 
-async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: RunningBot) -> None:
-    started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
-    assert "Cancel" in await there.answer_text(f"/zof cancel {started['id']}")
-    asked = there.private_messages()[-1]
-    await asyncio.gather(there.press_button(asked, "zof_cancel"), there.press_button(asked, "zof_cancel"))
-    await wait_until(lambda: there.world.zof.runs[started["id"]]["status"] == "canceled")
+async def test_a_run_is_cancelled_once_somebody_has_seen_which(bot: RunningBot) -> None:
+    started = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
+    assert "Cancel" in await bot.answer_text(f"/zof cancel {started['id']}")
+    asked = bot.private_messages()[-1]
+    await asyncio.gather(bot.press_button(asked, "zof_cancel"), bot.press_button(asked, "zof_cancel"))
+    await wait_until(lambda: bot.world.zof.runs[started["id"]]["status"] == "canceled")
 
     async def is_written() -> bool:
-        entries = await AuditLog(there.app.store.keyspace).read_records()
+        entries = await AuditLog(bot.app.store.keyspace).read_records()
         told = [(entry.user, entry.details["run"]) for entry in entries if entry.act == "cancel"]
         return told == [("U0ANA", started["id"])]
 
     await wait_until(is_written)
-    assert "Already finished" in await there.answer_text(f"/zof cancel {started['id']}")
-    assert "Request ID" in await there.answer_text("/zof cancel run_nowhere")
-    guest = there.world.slack.channels["C0QA"].members
+    assert "Already finished" in await bot.answer_text(f"/zof cancel {started['id']}")
+    assert "Request ID" in await bot.answer_text("/zof cancel run_nowhere")
+    guest = bot.world.slack.channels["C0QA"].members
     guest.add("U0GUEST")
-    assert "guest" in (await there.answer_text("/zof cancel run_1", user="U0GUEST")).lower()
+    assert "guest" in (await bot.answer_text("/zof cancel run_1", user="U0GUEST")).lower()
 
 
-async def test_a_run_that_ends_before_the_button_is_pressed_says_so(there: RunningBot) -> None:
-    started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
-    await there.answer_text(f"/zof cancel {started['id']}")
-    there.world.zof.finish_run(started["id"], "passed")
-    await there.press_button(there.private_messages()[-1], "zof_cancel")
-    await wait_until(lambda: "Already finished" in text_of(there.private_messages()[-1]))
+async def test_a_run_that_ends_before_the_button_is_pressed_says_so(bot: RunningBot) -> None:
+    started = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
+    await bot.answer_text(f"/zof cancel {started['id']}")
+    bot.world.zof.finish_run(started["id"], "passed")
+    await bot.press_button(bot.private_messages()[-1], "zof_cancel")
+    await wait_until(lambda: "Already finished" in text_of(bot.private_messages()[-1]))
 
 
-async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
+async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")

@@ -26,11 +26,11 @@ def texts_in(bot: RunningBot, channel: str) -> list[str]:
 
 @pytest.mark.parametrize("webhook", [False, True], ids=["polled", "webhook"])
 @pytest.mark.parametrize("group", ["run", "case"])
-async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool, group: str) -> None:
+async def test_it_is_told_only_where_it_is_asked_for(store_url: str, webhook: bool, group: str) -> None:
     interval = 3600 if webhook else 5
     async with running_bot(
-        valkey,
-        works=True,
+        store_url,
+        workers=True,
         zofbot_poll_interval=interval,
         zof_webhook_secret=SECRET,
         zofbot_default_channel="C0SEARCH",
@@ -59,8 +59,8 @@ async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool,
         assert "its event is passed-with-failures" in await bot.answer_text(f"/zof why {run['id']}", channel=OTHERS)
 
 
-async def test_it_recovers_when_the_case_passes(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_it_recovers_when_the_case_passes(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:* on:passed-with-failures,recovered", channel=ASKS)
         await wait_for_first_poll(bot)
         end_run(bot, 2)
@@ -70,8 +70,8 @@ async def test_it_recovers_when_the_case_passes(valkey: str) -> None:
         await wait_until(lambda: "Recovered" in texts_in(bot, ASKS)[0], 300)
 
 
-async def test_one_that_recovers_part_of_a_failure_does_not_reopen_it(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_one_that_recovers_part_of_a_failure_does_not_reopen_it(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:*", channel=OTHERS)
         await wait_for_first_poll(bot)
         end_run(bot, 1, "failed")
@@ -89,8 +89,8 @@ async def test_one_that_recovers_part_of_a_failure_does_not_reopen_it(valkey: st
         assert not any(quarantined["id"] in item for item in texts_in(bot, OTHERS))
 
 
-async def test_a_preview_does_not_count_them_for_who_does_not_ask(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_a_preview_does_not_count_them_for_who_does_not_ask(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         bot.world.zof.runs.clear()
         bot.world.zof.results.clear()
         bot.world.clock.advance(3600)
@@ -105,8 +105,8 @@ async def test_a_preview_does_not_count_them_for_who_does_not_ask(valkey: str) -
             assert said in text_of(bot.private_messages(channel)[-1])
 
 
-async def test_its_test_alert_looks_like_it(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_its_test_alert_looks_like_it(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe project:* on:passed-with-failures", channel=ASKS)
         await bot.press_button(bot.private_messages(ASKS)[-1], "zof_test_alert")
         await wait_until(

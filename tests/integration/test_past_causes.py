@@ -20,8 +20,8 @@ STALE = "AssertionError: expected 3 items in the cart, got 2"
 
 
 @pytest.fixture
-async def hears(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         yield bot
 
@@ -65,105 +65,105 @@ async def next_root(bot: RunningBot, count: int) -> PostedMessage:
     return root_messages(bot)[-1]
 
 
-async def test_a_cause_that_was_resolved_with_a_note_comes_back_in_another_case(hears: RunningBot) -> None:
-    await hears.type_text("/zof subscribe layout:flat")
-    await end_run(hears, cart=STALE)
-    first = await next_root(hears, 1)
+async def test_a_cause_that_was_resolved_with_a_note_comes_back_in_another_case(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe layout:flat")
+    await end_run(bot, cart=STALE)
+    first = await next_root(bot, 1)
     assert "Seen" not in text_of(first)
-    assert (await mention_bot(hears, first, "resolve test: stale fixture, see thread", "U0BEN")).is_accepted
+    assert (await mention_bot(bot, first, "resolve test: stale fixture, see thread", "U0BEN")).is_accepted
     await wait_until(lambda: "*Resolved* by ben" in text_of(first))
-    await end_run(hears, wish_list=STALE.replace("3", "5"))
-    fresh = await next_root(hears, 2)
+    await end_run(bot, wish_list=STALE.replace("3", "5"))
+    fresh = await next_root(bot, 2)
     assert "Seen 2 times since" in text_of(fresh)
     assert "last resolved by ben: _stale fixture, see thread_ (Test bug, " in text_of(fresh)
     assert f"/archives/{first.channel}/p" in text_of(fresh)
     assert "*Failing again*" not in text_of(fresh)
 
 
-async def test_a_cause_with_a_message_of_its_own_is_remembered_too(hears: RunningBot) -> None:
-    await hears.type_text("/zof subscribe group:cause")
-    await end_run(hears, cart=STALE, wish_list=STALE)
-    first = await next_root(hears, 1)
-    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+async def test_a_cause_with_a_message_of_its_own_is_remembered_too(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:cause")
+    await end_run(bot, cart=STALE, wish_list=STALE)
+    first = await next_root(bot, 1)
+    assert (await mention_bot(bot, first, "resolve test: stale fixture", "U0BEN")).is_accepted
     await wait_until(lambda: "*Resolved* by ben" in text_of(first))
-    await end_run(hears, search=STALE)
-    fresh = await next_root(hears, 2)
+    await end_run(bot, search=STALE)
+    fresh = await next_root(bot, 2)
     assert "Seen 2 times since" in text_of(fresh)
     assert "*Failing again* after ben resolved it" in text_of(fresh)
     assert "last resolved by ben" in text_of(fresh)
     assert f"/archives/{first.channel}/p" in text_of(fresh)
 
 
-async def test_an_undone_resolution_is_not_remembered(hears: RunningBot) -> None:
-    await hears.type_text("/zof subscribe layout:flat")
-    await end_run(hears, cart=STALE)
-    first = await next_root(hears, 1)
-    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+async def test_an_undone_resolution_is_not_remembered(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe layout:flat")
+    await end_run(bot, cart=STALE)
+    first = await next_root(bot, 1)
+    assert (await mention_bot(bot, first, "resolve test: stale fixture", "U0BEN")).is_accepted
     await wait_until(lambda: "*Resolved* by ben" in text_of(first))
-    assert (await mention_bot(hears, first, "undo", "U0BEN")).is_accepted
+    assert (await mention_bot(bot, first, "undo", "U0BEN")).is_accepted
     await wait_until(lambda: "*Resolved*" not in text_of(first))
-    await end_run(hears, wish_list=STALE)
-    fresh = await next_root(hears, 2)
+    await end_run(bot, wish_list=STALE)
+    fresh = await next_root(bot, 2)
     assert "Seen 2 times since" in text_of(fresh)
     assert "last resolved" not in text_of(fresh)
 
 
 async def test_a_new_a_known_and_a_flaky_failure_are_told_apart_and_the_flaky_one_mentions_nobody(
-    hears: RunningBot,
+    bot: RunningBot,
 ) -> None:
-    await hears.type_text("/zof subscribe group:case broadcast:never mention:<@U0BEN> escalate:5m-><@U0ANA>")
+    await bot.type_text("/zof subscribe group:case broadcast:never mention:<@U0BEN> escalate:5m-><@U0ANA>")
     for slow, old in (("slow", ""), ("", ""), ("slow", ""), ("", ""), ("", "old")):
-        before = await end_run(hears, slow=slow, old=old, young="")
+        before = await end_run(bot, slow=slow, old=old, young="")
         if slow or old:  # on its own, so that the limit of mentions a minute leaves none out
-            await wait_until(partial(is_shown, hears, before))
-    await end_run(hears, slow="slow", old="old", young="young")
-    await wait_until(lambda: any("Failed: young" in text_of(item) for item in root_messages(hears)))
-    young = next(item for item in root_messages(hears) if "Failed: young" in text_of(item))
+            await wait_until(partial(is_shown, bot, before))
+    await end_run(bot, slow="slow", old="old", young="young")
+    await wait_until(lambda: any("Failed: young" in text_of(item) for item in root_messages(bot)))
+    young = next(item for item in root_messages(bot) if "Failed: young" in text_of(item))
     assert f"🆕 *New*: passed in `{before}`, 2 h" in text_of(young)
     assert "<@U0BEN>" in text_of(young)
-    old_root = next(item for item in root_messages(hears) if "Failed: old" in text_of(item))
+    old_root = next(item for item in root_messages(bot) if "Failed: old" in text_of(item))
     await wait_until(lambda: "⏳ *Still failing* since" in text_of(old_root))
     assert ", 2 runs" in text_of(old_root)
-    slow_root = [item for item in root_messages(hears) if "Failed: slow" in text_of(item)][-1]
+    slow_root = [item for item in root_messages(bot) if "Failed: slow" in text_of(item)][-1]
     assert "🎲 *Flaky*: failed 3 of the last 6" in text_of(slow_root)
     assert "<@U0BEN>" not in text_of(slow_root)
-    hears.world.clock.advance(600)
-    await wait_until(lambda: any("Escalated" in line for line in thread_of(hears, young)))
-    assert not any("Escalated" in line for line in thread_of(hears, slow_root))
+    bot.world.clock.advance(600)
+    await wait_until(lambda: any("Escalated" in line for line in thread_of(bot, young)))
+    assert not any("Escalated" in line for line in thread_of(bot, slow_root))
 
 
 async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_buttons(
-    hears: RunningBot, valkey: str
+    bot: RunningBot, store_url: str
 ) -> None:
-    await hears.type_text("/zof subscribe layout:flat")
-    assert "No failures with a known cause" in await hears.answer_text("/zof causes")
-    await end_run(hears, cart=STALE, wish_list=STALE.replace("3", "5"), search="ConnectionError: no route to host")
-    first = await next_root(hears, 1)
-    assert (await mention_bot(hears, first, "resolve test: stale fixture", "U0BEN")).is_accepted
+    await bot.type_text("/zof subscribe layout:flat")
+    assert "No failures with a known cause" in await bot.answer_text("/zof causes")
+    await end_run(bot, cart=STALE, wish_list=STALE.replace("3", "5"), search="ConnectionError: no route to host")
+    first = await next_root(bot, 1)
+    assert (await mention_bot(bot, first, "resolve test: stale fixture", "U0BEN")).is_accepted
     await wait_until(lambda: "*Resolved* by ben" in text_of(first))
-    await end_run(hears, cart=STALE)
-    await next_root(hears, 2)
-    listed = await hears.answer_text("/zof causes 2d")
+    await end_run(bot, cart=STALE)
+    await next_root(bot, 2)
+    listed = await bot.answer_text("/zof causes 2d")
     assert "2 causes in the last 2 days" in listed
     assert listed.index("expected 3 items") < listed.index("no route to host")
     assert "3 failures" in listed
     assert "2 alerts, 1 open" in listed
     signature = re.findall(r"s\d+-[0-9a-f]{16}", listed)[0]
-    shown = await hears.answer_text(f"/zof cause {signature[-8:]}")
+    shown = await bot.answer_text(f"/zof cause {signature[-8:]}")
     assert "seen 2 times since" in shown
     assert "last resolved by ben: _stale fixture_ (Test bug, " in shown
     assert "zof_triage_acknowledge" in shown
     assert f"Cause `{signature}`" in shown
-    assert "No cause of this channel has the ID" in await hears.answer_text("/zof cause s1-ffff")
-    exported = await run_command("causes", "--json", REDIS_URL=valkey)
+    assert "No cause of this channel has the ID" in await bot.answer_text("/zof cause s1-ffff")
+    exported = await run_command("causes", "--json", REDIS_URL=store_url)
     assert exported.code == 0, exported.err
     assert [json.loads(line)["failures"] for line in exported.out.splitlines()] == [3, 1]
-    await hears.stage.people.open_home("U0ANA")
-    await wait_until(lambda: "Top causes" in str(hears.world.slack.homes.get("U0ANA")))
+    await bot.simulator.people.open_home("U0ANA")
+    await wait_until(lambda: "Top causes" in str(bot.world.slack.homes.get("U0ANA")))
 
 
-async def test_passes_are_read_for_a_channel_that_wants_only_flaky_failures(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+async def test_passes_are_read_for_a_channel_that_wants_only_flaky_failures(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=5) as bot:
         await bot.type_text("/zof subscribe on:flaky")
         await wait_for_first_poll(bot)
         for text in ("slow", "", "slow", "", "slow"):
@@ -174,12 +174,12 @@ async def test_passes_are_read_for_a_channel_that_wants_only_flaky_failures(valk
         await next_root(bot, 1)
 
 
-async def test_resolving_a_storm_is_remembered_for_the_causes_of_its_members(hears: RunningBot) -> None:
-    await hears.type_text("/zof subscribe group:case layout:flat")
-    await end_run(hears, **{f"case_{number}": STALE for number in range(21)})
-    await wait_until(lambda: any((item.idempotency_key or "").startswith("storm:") for item in root_messages(hears)))
-    storm = next(item for item in root_messages(hears) if (item.idempotency_key or "").startswith("storm:"))
-    assert (await mention_bot(hears, storm, "resolve test: stale fixture", "U0BEN")).is_accepted
+async def test_resolving_a_storm_is_remembered_for_the_causes_of_its_members(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:case layout:flat")
+    await end_run(bot, **{f"case_{number}": STALE for number in range(21)})
+    await wait_until(lambda: any((item.idempotency_key or "").startswith("storm:") for item in root_messages(bot)))
+    storm = next(item for item in root_messages(bot) if (item.idempotency_key or "").startswith("storm:"))
+    assert (await mention_bot(bot, storm, "resolve test: stale fixture", "U0BEN")).is_accepted
     await wait_until(lambda: "*Resolved* by ben" in text_of(storm))
-    await end_run(hears, search=STALE)
-    await wait_until(lambda: any("last resolved by ben" in text_of(item) for item in root_messages(hears)))
+    await end_run(bot, search=STALE)
+    await wait_until(lambda: any("last resolved by ben" in text_of(item) for item in root_messages(bot)))

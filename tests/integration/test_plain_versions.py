@@ -38,7 +38,7 @@ async def test_a_private_digest_preview_loses_its_chart_first_and_all_blocks_if_
 @pytest.mark.parametrize("word", WORDS)
 async def test_home_goes_out_in_its_plain_version(bot: RunningBot, word: str) -> None:
     bot.world.slack.faults.set_fault(word, 1, "views.publish")
-    await bot.stage.people.open_home("U0ANA")
+    await bot.simulator.people.open_home("U0ANA")
     await wait_until(lambda: "U0ANA" in bot.world.slack.homes)
     assert "Slack rejected the full view" in json.dumps(bot.world.slack.homes["U0ANA"].payload)
 

@@ -89,8 +89,8 @@ async def test_an_answer_whose_address_expired_comes_another_way(bot: RunningBot
 
 
 @each_form
-async def test_a_card_shared_where_the_bot_is_no_member_goes_out_in_plain_words(valkey: str, form: Form) -> None:
-    async with running_bot(valkey) as bot:
+async def test_a_card_shared_where_the_bot_is_no_member_goes_out_in_plain_words(store_url: str, form: Form) -> None:
+    async with running_bot(store_url) as bot:
         slack = bot.world.slack
         slack.refuses_answers, slack.takes_blocks = form, False
         slack.channels["C0QA"].members.discard("U0ZOFBOT")
@@ -131,7 +131,7 @@ async def test_a_form_opened_inside_a_thread_is_answered_in_the_thread(triage_bo
     triage_bot.world.slack.messages["C0QA"]["1.000001"] = PostedMessage("C0QA", "1.000001", "U0ANA", "above")
     known = len(triage_bot.private_messages())
     view = await _resolve_form(triage_bot, root)
-    await triage_bot.stage.people.submit_view("U0ANA", view, flaky_resolution())
+    await triage_bot.simulator.people.submit_view("U0ANA", view, flaky_resolution())
     await wait_until(lambda: len(triage_bot.private_messages()) > known)
     assert triage_bot.private_messages()[-1].thread_ts == "1.000001"
 

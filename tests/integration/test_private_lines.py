@@ -75,7 +75,7 @@ async def test_several_listed_failures_are_acknowledged_at_once(triage_bot: Runn
     assert len(options) == len(roots)
     assert len({option["text"]["text"] for option in options}) == len(roots), "they can be told apart"
     chosen = {"rows": {"rows": {"type": "checkboxes", "selected_options": options}}}
-    await triage_bot.stage.people.submit_view(BEN, view.id, chosen)
+    await triage_bot.simulator.people.submit_view(BEN, view.id, chosen)
     for root in roots:
         await wait_until(lambda root=root: "Acknowledged" in text_of(root))
     await wait_until(lambda: text_of(listed).count("ben · acknowledged") == len(roots))

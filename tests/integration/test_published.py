@@ -25,7 +25,7 @@ def home_text(bot: RunningBot) -> str:
 
 async def open_and_read_home(bot: RunningBot) -> str:
     """Open Home, and wait until Zof has answered."""
-    await bot.stage.people.open_home(ANA)
+    await bot.simulator.people.open_home(ANA)
     await wait_until(lambda: "Runs in 24 h" in home_text(bot) and "Loading" not in home_text(bot))
     return home_text(bot)
 
@@ -75,7 +75,7 @@ async def test_all_viewers_share_one_listing_of_schedules_for_five_minutes(bot: 
     assert count_requests(bot, "/schedules") == 1
     bot.world.clock.advance(301)
     put_schedules(bot)
-    await bot.stage.people.open_home(ANA)
+    await bot.simulator.people.open_home(ANA)
     await wait_until(lambda: TITLE not in home_text(bot))
 
 
@@ -109,8 +109,8 @@ async def test_runs_of_a_project_that_is_none_say_which_may_have_been_meant(bot:
 
 
 @pytest.fixture
-async def working(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True) as bot:
+async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True) as bot:
         yield bot
 
 
@@ -140,8 +140,10 @@ async def poll_once(bot: RunningBot) -> None:
         await wait_until(lambda wanted=wanted: count_requests(bot, "/runs") >= wanted)
 
 
-async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_home_says_so(working: RunningBot) -> None:
-    bot, note = working, "may not read the list of results"
+async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_home_says_so(
+    working_bot: RunningBot,
+) -> None:
+    bot, note = working_bot, "may not read the list of results"
     await wait_for_first_poll(bot)
     await bot.type_text("/zof subscribe project:*")
     bot.world.zof.forbidden = {"results"}
@@ -151,7 +153,7 @@ async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_ho
     assert note in await open_and_read_home(bot)
     bot.world.zof.forbidden = set()
     await poll_once(bot)
-    await bot.stage.people.open_home(ANA)
+    await bot.simulator.people.open_home(ANA)
     await wait_until(lambda: note not in home_text(bot))
 
 

@@ -14,8 +14,8 @@ from zofbot.subscriptions import Subscription, parse_filters
 
 
 @pytest.fixture
-async def asleep(valkey: str) -> AsyncIterator[NightBench]:
-    async with night(valkey, "/zof subscribe group:case quiet:HOURS") as made:
+async def asleep(store_url: str) -> AsyncIterator[NightBench]:
+    async with night(store_url, "/zof subscribe group:case quiet:HOURS") as made:
         yield made
 
 
@@ -35,8 +35,8 @@ async def test_one_message_sums_up_and_only_what_is_open_has_one_of_its_own(asle
     assert asleep.message_kinds() == ["catchup", "case"], "and nothing comes again"
 
 
-async def test_what_recovered_and_fails_again_is_posted_after_all(valkey: str) -> None:
-    async with night(valkey) as made:
+async def test_what_recovered_and_fails_again_is_posted_after_all(store_url: str) -> None:
+    async with night(store_url) as made:
         await made.pass_time(
             HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS / 2
         )  # half an hour before quiet hours end
@@ -62,8 +62,8 @@ async def test_what_recovered_and_fails_again_in_one_night_is_open(asleep: Night
     assert "1 failure (1 still open)" in text_of(asleep.root_messages()[0])
 
 
-async def test_what_was_posted_before_and_recovers_in_the_night_is_summed_up_too(valkey: str) -> None:
-    async with night(valkey, "/zof subscribe group:case") as made:
+async def test_what_was_posted_before_and_recovers_in_the_night_is_summed_up_too(store_url: str) -> None:
+    async with night(store_url, "/zof subscribe group:case") as made:
         await made.end_run("failed", "Cart")
         assert made.message_kinds() == ["case"]
         [kept] = await made.bot.app.store.client.hvals("{zofbot}:subscriptions")

@@ -16,9 +16,9 @@ MINUTE = 60.0
 
 
 @asynccontextmanager
-async def start_evening(valkey: str, more: str, **place: Any) -> AsyncIterator[tuple[NightBench, PostedMessage]]:
+async def start_evening(store_url: str, more: str, **place: Any) -> AsyncIterator[tuple[NightBench, PostedMessage]]:
     """A case that failed ten minutes before quiet hours of three hours begin, and its message."""
-    async with night(valkey) as made:
+    async with night(store_url) as made:
         await made.pass_time(HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS - 11 * MINUTE)
         hours = made.quiet_hours(1, 4).replace(",UTC", "")
         await made.bot.type_text(f"/zof subscribe group:case quiet:{hours},critical,UTC {more}")
@@ -31,8 +31,8 @@ def count_lines(made: NightBench, root: PostedMessage, words: str) -> int:
     return sum(words in line for line in thread_of(made.bot, root))
 
 
-async def test_an_escalation_that_comes_due_in_quiet_hours_comes_at_their_end(valkey: str) -> None:
-    async with start_evening(valkey, "escalate:30m-><@U0BEN>") as (made, root):
+async def test_an_escalation_that_comes_due_in_quiet_hours_comes_at_their_end(store_url: str) -> None:
+    async with start_evening(store_url, "escalate:30m-><@U0BEN>") as (made, root):
         await made.pass_time(2 * HOUR_SECONDS)
         assert not count_lines(made, root, "<@U0BEN>")
         await made.pass_time(HOUR_SECONDS + 15 * MINUTE)
@@ -41,22 +41,22 @@ async def test_an_escalation_that_comes_due_in_quiet_hours_comes_at_their_end(va
         assert count_lines(made, root, "<@U0BEN>") == 1
 
 
-async def test_a_critical_one_comes_at_its_time(valkey: str) -> None:
-    async with start_evening(valkey, "escalate:30m-><@U0BEN>", environment="production") as (made, root):
+async def test_a_critical_one_comes_at_its_time(store_url: str) -> None:
+    async with start_evening(store_url, "escalate:30m-><@U0BEN>", environment="production") as (made, root):
         await made.pass_time(HOUR_SECONDS)
         assert count_lines(made, root, "<@U0BEN>") == 1
 
 
-async def test_one_that_was_taken_meanwhile_is_not_said_at_all(valkey: str) -> None:
-    async with start_evening(valkey, "escalate:30m-><@U0BEN>") as (made, root):
+async def test_one_that_was_taken_meanwhile_is_not_said_at_all(store_url: str) -> None:
+    async with start_evening(store_url, "escalate:30m-><@U0BEN>") as (made, root):
         await made.pass_time(2 * HOUR_SECONDS)
         await press_button(made.bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
         await made.pass_time(2 * HOUR_SECONDS)
         assert not count_lines(made, root, "<@U0BEN>")
 
 
-async def test_nobody_is_asked_in_the_night_nor_loses_what_they_have(valkey: str) -> None:
-    async with start_evening(valkey, "reack:1h") as (made, root):
+async def test_nobody_is_asked_in_the_night_nor_loses_what_they_have(store_url: str) -> None:
+    async with start_evening(store_url, "reack:1h") as (made, root):
         await press_button(made.bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
         await made.pass_time(HOUR_SECONDS)
         await made.pass_time(2 * HOUR_SECONDS)
@@ -68,8 +68,8 @@ async def test_nobody_is_asked_in_the_night_nor_loses_what_they_have(valkey: str
 
 
 @pytest.mark.parametrize("words", ["snooze 1h"])
-async def test_what_was_snoozed_wakes_at_their_end(valkey: str, words: str) -> None:
-    async with start_evening(valkey, "") as (made, root):
+async def test_what_was_snoozed_wakes_at_their_end(store_url: str, words: str) -> None:
+    async with start_evening(store_url, "") as (made, root):
         await mention_bot(made.bot, root, words)
         await made.pass_time(2 * HOUR_SECONDS)
         before = len(thread_of(made.bot, root))

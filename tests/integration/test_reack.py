@@ -28,7 +28,7 @@ from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
 
 ANA, BEN = "U0ANA", "U0BEN"
 HOURS = 4 * 3600.0
-SETTINGS: dict[str, Any] = {"works": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET}
+SETTINGS: dict[str, Any] = {"workers": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET}
 
 
 class OnCallShift:
@@ -74,9 +74,9 @@ class OnCallShift:
 
 
 @asynccontextmanager
-async def on_shift(valkey: str, **more: Any) -> AsyncIterator[OnCallShift]:
+async def on_shift(store_url: str, **more: Any) -> AsyncIterator[OnCallShift]:
     clock = test_clock()
-    async with running_bot(valkey, clock=clock, **SETTINGS | more) as bot:
+    async with running_bot(store_url, clock=clock, **SETTINGS | more) as bot:
         yield OnCallShift(bot, clock)
 
 
@@ -90,8 +90,8 @@ async def add_subscription(shift: OnCallShift, more: str = "") -> None:
 
 
 @pytest.fixture
-async def shift(valkey: str) -> AsyncIterator[OnCallShift]:
-    async with on_shift(valkey) as made:
+async def shift(store_url: str) -> AsyncIterator[OnCallShift]:
+    async with on_shift(store_url) as made:
         await add_subscription(made)
         yield made
 
@@ -118,8 +118,8 @@ async def test_the_owner_is_asked_once_and_what_they_confirm_is_asked_about_agai
     assert [entry.before + entry.after for entry in await audit_entries(shift.bot, "confirm")] == ["acknowledged" * 2]
 
 
-async def test_silence_opens_it_again_on_the_card_and_in_the_thread_and_calls_for_help_anew(valkey: str) -> None:
-    async with on_shift(valkey) as shift:
+async def test_silence_opens_it_again_on_the_card_and_in_the_thread_and_calls_for_help_anew(store_url: str) -> None:
+    async with on_shift(store_url) as shift:
         await add_subscription(shift, "escalate:15m-><@U0CHIOMA>")
         await shift.acknowledge_alert()
         await shift.pass_time(HOURS)
@@ -203,8 +203,8 @@ async def test_what_has_been_forgotten_meanwhile_is_passed_over(shift: OnCallShi
 @pytest.mark.parametrize(
     "asleep", [HOURS, HOURS + REACK_ANSWER_SECONDS], ids=["asks after all", "opens it without a late question"]
 )
-async def test_a_bot_that_was_down_when_it_came_due_says_what_is_still_true(valkey: str, asleep: float) -> None:
-    async with on_shift(valkey, works=False) as shift:
+async def test_a_bot_that_was_down_when_it_came_due_says_what_is_still_true(store_url: str, asleep: float) -> None:
+    async with on_shift(store_url, workers=False) as shift:
         async with start_shift(shift):
             await add_subscription(shift)
             await shift.acknowledge_alert()

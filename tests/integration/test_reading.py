@@ -16,8 +16,8 @@ CASE = 'test_login[chrome-en] says “hi”,  5" tablet'
 
 
 @pytest.fixture
-async def working(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1) as built:
+async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1) as built:
         await wait_for_first_poll(built)
         yield built
 
@@ -39,15 +39,15 @@ async def test_what_slack_links_is_subscribed_as_it_was_typed(bot: RunningBot) -
     assert "\u200b" not in str(bot.private_messages()[-1].blocks), "what stands on the card can be copied back"
 
 
-async def test_a_case_with_brackets_and_quotes_is_told_to_whoever_types_its_name(working: RunningBot) -> None:
+async def test_a_case_with_brackets_and_quotes_is_told_to_whoever_types_its_name(working_bot: RunningBot) -> None:
     typed = CASE.replace('"', '\\"').replace("“", "\\“").replace("”", "\\”")
-    await working.answer_text(f'/zof subscribe case:"{typed}"')
-    zof = working.world.zof
+    await working_bot.answer_text(f'/zof subscribe case:"{typed}"')
+    zof = working_bot.world.zof
     run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "test_case_ids": []})
     zof.add_result(run["id"], status="failed", name=CASE, failure_summary="no")
     zof.finish_run(run["id"])
     await wait_until(
-        lambda: any((message.idempotency_key or "").startswith("run:") for message in working.world.slack.ledger)
+        lambda: any((message.idempotency_key or "").startswith("run:") for message in working_bot.world.slack.ledger)
     )
 
 

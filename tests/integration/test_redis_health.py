@@ -89,8 +89,8 @@ def test_what_may_take_the_primarys_place_has_to_be_as_sound(
     assert all(danger.what.startswith(said) and not danger.grave for danger, said in zip(found, what, strict=True))
 
 
-async def test_the_store_that_comes_along_is_in_no_danger(valkey: str) -> None:
-    async with open_store(valkey, "t", Clock()) as store:
+async def test_the_store_that_comes_along_is_in_no_danger(store_url: str) -> None:
+    async with open_store(store_url, "t", Clock()) as store:
         assert find_problems(await read_redis_info(store.client)) == []
 
 

@@ -24,8 +24,8 @@ ANA = Actor(id="U0ANA", name="ana")
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
@@ -49,84 +49,80 @@ async def open_orders(bot: RunningBot) -> dict[str, str]:
     return (await bot.app.outbox.read_hashes("orders"))["orders"]
 
 
-async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_act(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    asked = await confirmation_message(there, root)
+async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_act(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    asked = await confirmation_message(bot, root)
     assert "1 case in staging" in text_of(asked)
-    runs = len(there.world.zof.runs)
-    await asyncio.gather(*(there.press_button(asked, "zof_rerun") for _ in range(3)))
-    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(there, root)))
+    runs = len(bot.world.zof.runs)
+    await asyncio.gather(*(bot.press_button(asked, "zof_rerun") for _ in range(3)))
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
     await wait_until(lambda: "Re-running the failed cases" in text_of(asked))
-    assert len(there.world.zof.runs) == runs + 1
-    [entry] = await audit_entries(there, "rerun")
+    assert len(bot.world.zof.runs) == runs + 1
+    [entry] = await audit_entries(bot, "rerun")
     assert (entry.user, entry.name, entry.key, entry.channel) == ("U0ANA", "ana", root.idempotency_key, "C0QA")
-    assert entry.details["run"] in there.world.zof.runs
+    assert entry.details["run"] in bot.world.zof.runs
     assert entry.request
     assert entry.zof_requests[0].startswith("req_")
-    assert await open_orders(there) == {}
+    assert await open_orders(bot) == {}
 
 
-async def test_zof_refusing_is_told_to_who_pressed_and_they_may_press_again(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    asked = await confirmation_message(there, root)
-    there.world.zof.faults.set_fault("403", 1)
-    await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "may not start run" in text_of(there.private_messages()[-1]))
-    refused = text_of(there.private_messages()[-1])
+async def test_zof_refusing_is_told_to_who_pressed_and_they_may_press_again(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    asked = await confirmation_message(bot, root)
+    bot.world.zof.faults.set_fault("403", 1)
+    await bot.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "may not start run" in text_of(bot.private_messages()[-1]))
+    refused = text_of(bot.private_messages()[-1])
     assert "must give the key a higher role" in refused
     assert "Request ID: `req_" in refused
-    assert await open_orders(there) == {}
-    await pass_time(there, 600)
-    assert not await audit_entries(there, "rerun"), "what somebody heard was refused is not done behind their back"
-    await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(there, root)))
-    assert len(await audit_entries(there, "rerun")) == 1
+    assert await open_orders(bot) == {}
+    await pass_time(bot, 600)
+    assert not await audit_entries(bot, "rerun"), "what somebody heard was refused is not done behind their back"
+    await bot.press_button(asked, "zof_rerun")
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
+    assert len(await audit_entries(bot, "rerun")) == 1
 
 
-async def test_cases_that_zof_does_not_name_are_said_before_anything_is_asked(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    for result in there.world.zof.results.values():
+async def test_cases_that_zof_does_not_name_are_said_before_anything_is_asked(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    for result in bot.world.zof.results.values():
         result.pop("test_case_id", None)
-    await press_button(
-        there, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
-    )
-    await wait_until(lambda: "Zof didn't say which cases these are" in text_of(there.private_messages()[-1]))
+    await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
+    await wait_until(lambda: "Zof didn't say which cases these are" in text_of(bot.private_messages()[-1]))
 
 
-async def test_a_question_that_nobody_knows_any_more_says_so(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    asked = await confirmation_message(there, root)
-    async for name in there.app.store.client.scan_iter("*:order:*"):
-        await there.app.store.client.delete(name)
-    await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "This confirmation has expired" in text_of(there.private_messages()[-1]))
+async def test_a_question_that_nobody_knows_any_more_says_so(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    asked = await confirmation_message(bot, root)
+    async for name in bot.app.store.client.scan_iter("*:order:*"):
+        await bot.app.store.client.delete(name)
+    await bot.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "This confirmation has expired" in text_of(bot.private_messages()[-1]))
 
 
-async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    await forget_alert(there, root)
-    there.world.zof.results.clear()
-    await press_button(
-        there, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
-    )
-    await wait_until(lambda: "This alert has expired" in text_of(there.private_messages()[-1]))
+async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    await forget_alert(bot, root)
+    bot.world.zof.results.clear()
+    await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
+    await wait_until(lambda: "This alert has expired" in text_of(bot.private_messages()[-1]))
 
 
-async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    asked = await confirmation_message(there, root)
+async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    asked = await confirmation_message(bot, root)
     as_it_was = list(asked.blocks)
-    await there.press_button(asked, "zof_rerun")
-    await wait_until(lambda: "Re-running the failed cases" in text_of(there.private_messages()[-1]))
-    [entry] = await audit_entries(there, "rerun")
-    answer = there.private_messages()[-1]
+    await bot.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "Re-running the failed cases" in text_of(bot.private_messages()[-1]))
+    [entry] = await audit_entries(bot, "rerun")
+    answer = bot.private_messages()[-1]
     answer.blocks, answer.text = as_it_was, "as a client shows it that was away"
-    await there.press_button(answer, "zof_rerun")
-    await wait_until(lambda: "Re-running the failed cases" in text_of(there.private_messages()[-1]))
-    assert entry.details["run"] in text_of(there.private_messages()[-1]), "it says which run that was"
-    assert sum(call.method == "POST" for call in there.world.zof.calls) == 1
-    assert len(await audit_entries(there, "rerun")) == 1
-    assert await open_orders(there) == {}
+    await bot.press_button(answer, "zof_rerun")
+    await wait_until(lambda: "Re-running the failed cases" in text_of(bot.private_messages()[-1]))
+    assert entry.details["run"] in text_of(bot.private_messages()[-1]), "it says which run that was"
+    assert sum(call.method == "POST" for call in bot.world.zof.calls) == 1
+    assert len(await audit_entries(bot, "rerun")) == 1
+    assert await open_orders(bot) == {}
 
 
 async def leave_command(bot: RunningBot, order: RunCommand) -> None:
@@ -141,50 +137,50 @@ def rerun_command(root: PostedMessage, cases: list[str]) -> RunCommand:
     return RunCommand(sort="rerun", channel="C0QA", key=root.idempotency_key or "", title="Case 0", body=body, by=ANA)
 
 
-async def test_what_is_left_over_waits_for_its_taker_and_for_zof(there: RunningBot) -> None:
-    root = await raise_alert(there)
-    await leave_command(there, rerun_command(root, ["tc_0"]))
-    await pass_time(there, 30)
-    assert await open_orders(there), "whoever took it may still be at it"
-    there.world.zof.faults.set_fault("cut")
-    await pass_time(there, 90)
-    assert await open_orders(there)
-    there.world.zof.faults.set_fault("none")
-    await pass_time(there, 120)
-    assert await open_orders(there) == {}
-    await wait_until(lambda: any("ana started a re-run of the failed cases" in line for line in thread_of(there, root)))
-    assert len(await audit_entries(there, "rerun")) == 1
+async def test_what_is_left_over_waits_for_its_taker_and_for_zof(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    await leave_command(bot, rerun_command(root, ["tc_0"]))
+    await pass_time(bot, 30)
+    assert await open_orders(bot), "whoever took it may still be at it"
+    bot.world.zof.faults.set_fault("cut")
+    await pass_time(bot, 90)
+    assert await open_orders(bot)
+    bot.world.zof.faults.set_fault("none")
+    await pass_time(bot, 120)
+    assert await open_orders(bot) == {}
+    await wait_until(lambda: any("ana started a re-run of the failed cases" in line for line in thread_of(bot, root)))
+    assert len(await audit_entries(bot, "rerun")) == 1
 
 
 @pytest.mark.parametrize(("fault", "seconds"), [("403", 90), ("cut", MAX_RETRY_SECONDS + 90)])
-async def test_what_zof_refuses_for_good_is_said_in_the_thread(there: RunningBot, fault: str, seconds: float) -> None:
-    root = await raise_alert(there)
-    await leave_command(there, rerun_command(root, ["tc_0"]))
-    there.world.zof.faults.set_fault(fault)
-    await pass_time(there, seconds)
-    await wait_until(lambda: any("were not re-run (requested by ana)" in line for line in thread_of(there, root)))
-    assert await open_orders(there) == {}
-    assert not await audit_entries(there, "rerun")
+async def test_what_zof_refuses_for_good_is_said_in_the_thread(bot: RunningBot, fault: str, seconds: float) -> None:
+    root = await raise_alert(bot)
+    await leave_command(bot, rerun_command(root, ["tc_0"]))
+    bot.world.zof.faults.set_fault(fault)
+    await pass_time(bot, seconds)
+    await wait_until(lambda: any("were not re-run (requested by ana)" in line for line in thread_of(bot, root)))
+    assert await open_orders(bot) == {}
+    assert not await audit_entries(bot, "rerun")
 
 
 async def test_a_run_to_be_cancelled_that_had_ended_is_let_be_and_a_refusal_is_told_in_person(
-    there: RunningBot,
+    bot: RunningBot,
 ) -> None:
-    ended = fail_run(there, 1)
-    await leave_command(there, RunCommand(sort="cancel", channel="C0QA", run=ended["id"], by=ANA))
-    await pass_time(there, 90)
-    assert await open_orders(there) == {}
-    assert not await audit_entries(there, "cancel")
-    await leave_command(there, RunCommand(sort="cancel", channel="C0QA", run="run_nowhere", by=ANA))
-    await pass_time(there, 90)
-    await wait_until(lambda: any("Run run_nowhere was not canceled" in item.text for item in there.world.slack.ledger))
-    [told] = [item for item in there.world.slack.ledger if "was not canceled" in item.text]
+    ended = fail_run(bot, 1)
+    await leave_command(bot, RunCommand(sort="cancel", channel="C0QA", run=ended["id"], by=ANA))
+    await pass_time(bot, 90)
+    assert await open_orders(bot) == {}
+    assert not await audit_entries(bot, "cancel")
+    await leave_command(bot, RunCommand(sort="cancel", channel="C0QA", run="run_nowhere", by=ANA))
+    await pass_time(bot, 90)
+    await wait_until(lambda: any("Run run_nowhere was not canceled" in item.text for item in bot.world.slack.ledger))
+    [told] = [item for item in bot.world.slack.ledger if "was not canceled" in item.text]
     assert told.channel == "D0ANA"
     assert "Request ID: req_" in told.text
 
 
-async def test_an_order_that_cannot_be_read_is_given_up(there: RunningBot) -> None:
+async def test_an_order_that_cannot_be_read_is_given_up(bot: RunningBot) -> None:
     changes = {command_hash("name_1"): {"order": json.dumps({"sort": "sing"})}, "orders": {"name_1": "0"}}
-    await there.app.outbox.commit([], changes=changes)
-    await pass_time(there, 0)
-    assert await open_orders(there) == {}
+    await bot.app.outbox.commit([], changes=changes)
+    await pass_time(bot, 0)
+    assert await open_orders(bot) == {}

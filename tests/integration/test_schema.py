@@ -50,15 +50,15 @@ FROZEN = sorted((ROOT / "tests" / "support" / "frozen").glob("*.json"))
 OLD, NEW = STORE_SCHEMA, STORE_SCHEMA + 1
 
 
-def bot_settings_for(stage: SimulatorServer, address: str) -> Settings:
-    slack = stage.world.slack
+def bot_settings_for(simulator: SimulatorServer, address: str) -> Settings:
+    slack = simulator.world.slack
     return Settings.model_validate(
         {
             "slack_bot_token": slack.bot_token,
             "slack_signing_secret": slack.signing_secret,
-            "slack_api_url": f"{stage.url}/api/",
-            "zof_api_key": stage.world.zof.key,
-            "zof_base_url": f"{stage.url}/zof/v1",
+            "slack_api_url": f"{simulator.url}/api/",
+            "zof_api_key": simulator.world.zof.key,
+            "zof_base_url": f"{simulator.url}/zof/v1",
             "zof_webhook_secret": SECRET,
             "zofbot_poll_interval": 1,
             "redis_url": address,
@@ -105,21 +105,21 @@ class LaterVersion:
 
 
 @pytest.mark.parametrize("frozen", [path.read_text() for path in FROZEN], ids=[path.stem for path in FROZEN])
-async def test_what_earlier_versions_wrote_lives_on(frozen: str, valkey: str) -> None:
+async def test_what_earlier_versions_wrote_lives_on(frozen: str, store_url: str) -> None:
     later = LaterVersion(json.loads(frozen))
-    stage = SimulatorServer(later.world)
-    await stage.start()
-    async with redis.from_url(valkey) as client:
+    simulator = SimulatorServer(later.world)
+    await simulator.start()
+    async with redis.from_url(store_url) as client:
         await client.flushall()
         await restore_store(client, later.frozen["keys"])
     try:
-        async with run_bot(bot_settings_for(stage, valkey), later.clock) as bot:
-            await lives_on(later, bot, stage)
+        async with run_bot(bot_settings_for(simulator, store_url), later.clock) as bot:
+            await lives_on(later, bot, simulator)
     finally:
-        await stage.stop()
+        await simulator.stop()
 
 
-async def lives_on(later: LaterVersion, bot: Zofbot, stage: SimulatorServer) -> None:
+async def lives_on(later: LaterVersion, bot: Zofbot, simulator: SimulatorServer) -> None:
     later.world.slack.request_url = f"{bot.url}/slack/events"
     subscribed = await Subscriptions(bot.store.keyspace).list_all()
     assert [item.channel for item in subscribed] == ["C0QA", "C0CHECKOUT", "C0SEARCH", "C0RANDOM"]
@@ -167,7 +167,7 @@ async def lives_on(later: LaterVersion, bot: Zofbot, stage: SimulatorServer) -> 
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[redis.Redis]:
+async def store() -> AsyncIterator[redis.Redis]:
     async with fakeredis.FakeAsyncRedis() as client:
         yield client
 
@@ -179,19 +179,19 @@ def root_notification(key: str, schema: int = OLD, channel: str = "C1") -> Notif
     return Notification(key=key, kind=NotificationKind.ROOT, channel=channel, happened=1.0, schema=schema)
 
 
-async def test_the_number_rises_and_never_falls(client: redis.Redis) -> None:
-    assert await stored_schema(Keyspace(client, "test")) == 0
-    await claim_schema(Keyspace(client, "test"))
-    await claim_schema(Keyspace(client, "test"), NEW)
+async def test_the_number_rises_and_never_falls(store: redis.Redis) -> None:
+    assert await stored_schema(Keyspace(store, "test")) == 0
+    await claim_schema(Keyspace(store, "test"))
+    await claim_schema(Keyspace(store, "test"), NEW)
     with pytest.raises(OutdatedVersion, match=f"schema {NEW}; this one knows {OLD}"):
-        await claim_schema(Keyspace(client, "test"))
-    assert await stored_schema(Keyspace(client, "test")) == NEW
-    await claim_schema(Keyspace(client, "other"))
+        await claim_schema(Keyspace(store, "test"))
+    assert await stored_schema(Keyspace(store, "test")) == NEW
+    await claim_schema(Keyspace(store, "other"))
 
 
-async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_began(client: redis.Redis) -> None:
-    old, subscriptions = Outbox(Keyspace(client, "test"), clock), Subscriptions(Keyspace(client, "test"))
-    lease, another = (Lease(Keyspace(client, "test"), "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
+async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_began(store: redis.Redis) -> None:
+    old, subscriptions = Outbox(Keyspace(store, "test"), clock), Subscriptions(Keyspace(store, "test"))
+    lease, another = (Lease(Keyspace(store, "test"), "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
     kept = Subscription(id="s1", channel="C1")
     assert await subscriptions.add(kept)
     await old.commit([root_notification("begun")])
@@ -199,8 +199,8 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
     await old.commit([root_notification("waits")])
     assert await lease.hold()
     assert await another.hold() is None
-    await claim_schema(Keyspace(client, "test"), NEW)
-    before = {key: await client.dump(key) for key in await client.keys() if b"lease:" not in key}
+    await claim_schema(Keyspace(store, "test"), NEW)
+    before = {key: await store.dump(key) for key in await store.keys() if b"lease:" not in key}
     refused = (
         lambda: old.commit([root_notification("late")], changes={"h": {"f": "v"}}),
         lambda: old.claim(9),
@@ -216,22 +216,22 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
     for step in refused:
         with pytest.raises(OutdatedVersion, match="A newer zofbot has written to this store"):
             await step()
-    assert {key: await client.dump(key) for key in await client.keys()} == before
+    assert {key: await store.dump(key) for key in await store.keys()} == before
     assert await another.hold(), "the lease was let go of"
     assert await old.settle([Sent.for_claim(claim, Receipt("C1", "1.0"))]) == ["sent"]
-    [rest] = await Outbox(Keyspace(client, "test"), clock, schema=NEW).claim(9)
+    [rest] = await Outbox(Keyspace(store, "test"), clock, schema=NEW).claim(9)
     assert rest.notification.key == "waits"
 
 
-async def test_a_subscription_of_a_newer_version_is_not_read_as_if_it_were_ours(client: redis.Redis) -> None:
-    subscriptions = Subscriptions(Keyspace(client, "test"))
+async def test_a_subscription_of_a_newer_version_is_not_read_as_if_it_were_ours(store: redis.Redis) -> None:
+    subscriptions = Subscriptions(Keyspace(store, "test"))
     await subscriptions.add(Subscription.model_validate({"id": "s1", "channel": "C1", "schema": NEW}))
     await subscriptions.add(Subscription(id="s2", channel="C1"))
     assert [item.id for item in await subscriptions.list_all()] == ["s2"]
 
 
-async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client: redis.Redis) -> None:
-    outbox = Outbox(Keyspace(client, "test"), clock, schema=NEW)
+async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(store: redis.Redis) -> None:
+    outbox = Outbox(Keyspace(store, "test"), clock, schema=NEW)
     await outbox.commit(
         [
             root_notification("r", NEW),
@@ -240,16 +240,16 @@ async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client:
     )
     [claim] = await outbox.claim(1)
     await outbox.settle([Sent.for_claim(claim, Receipt("C1", "1.0"))])
-    await client.delete("{test}:sent:r")
+    await store.delete("{test}:sent:r")
     await outbox.claim(1)
-    assert await client.hget("{test}:note:r:2", "schema") == str(NEW).encode()
+    assert await store.hget("{test}:note:r:2", "schema") == str(NEW).encode()
 
 
-async def test_an_older_bot_does_not_start_and_says_why(valkey: str) -> None:
-    async with redis.from_url(valkey) as client:
+async def test_an_older_bot_does_not_start_and_says_why(store_url: str) -> None:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
         await claim_schema(Keyspace(client, "zofbot"), NEW)
-    given = {"SLACK_BOT_TOKEN": "xoxb-1", "ZOF_API_KEY": "key", "REDIS_URL": valkey, "ZOFBOT_LOG_LEVEL": "error"}
+    given = {"SLACK_BOT_TOKEN": "xoxb-1", "ZOF_API_KEY": "key", "REDIS_URL": store_url, "ZOFBOT_LOG_LEVEL": "error"}
     kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     ended = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-m", "zofbot", "worker"], env=kept | given, capture_output=True, text=True,
@@ -288,8 +288,8 @@ class TrackedOutbox(Outbox):
 class WorkerFleet:
     """Workers of two versions on one store, each of which may be stopped at any moment."""
 
-    def __init__(self, session: aiohttp.ClientSession, stage: SimulatorServer, client: redis.Redis) -> None:
-        self.session, self.stage, self.client = session, stage, client
+    def __init__(self, session: aiohttp.ClientSession, simulator: SimulatorServer, client: redis.Redis) -> None:
+        self.session, self.simulator, self.client = session, simulator, client
         self.clock = test_clock()
         self.workers: list[tuple[TrackedOutbox, asyncio.Task[None]]] = []
         self.misread: list[str] = []
@@ -303,10 +303,14 @@ class WorkerFleet:
             await claim_schema(Keyspace(self.client, "fleet"), schema)
         except OutdatedVersion:
             return False
-        events, slack = EventEmitter(), self.stage.world.slack
+        events, slack = EventEmitter(), self.simulator.world.slack
         notifier = SlackClient(
             SlackCalls(
-                self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", events=events, clock=self.clock
+                self.session,
+                token=slack.bot_token,
+                api_url=f"{self.simulator.url}/api/",
+                events=events,
+                clock=self.clock,
             )
         )
         outbox = self.make_outbox(schema)
@@ -346,16 +350,16 @@ class WorkerFleet:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valkey: str) -> None:
+async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, store_url: str) -> None:
     random, world = Random(seed), World(test_clock())
     fill_world(world)
     world.slack.paced = False
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     try:
-        async with redis.from_url(valkey) as client, aiohttp.ClientSession() as session:
+        async with redis.from_url(store_url) as client, aiohttp.ClientSession() as session:
             await client.flushall()
-            fleet = WorkerFleet(session, stage, client)
+            fleet = WorkerFleet(session, simulator, client)
             await fleet.start_worker(OLD)
             await fleet.start_worker(OLD)
             for number in range(90):
@@ -383,4 +387,4 @@ async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valke
             while fleet.workers:
                 await fleet.stop_worker(0)
     finally:
-        await stage.stop()
+        await simulator.stop()

@@ -41,10 +41,10 @@ class SecretFiles:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, SecretFiles]]:
+async def there(store_url: str) -> AsyncIterator[tuple[RunningBot, SecretFiles]]:
     files = SecretFiles()
     async with running_bot(
-        valkey, works=True, read_settings=files.read_settings, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
+        store_url, workers=True, read_settings=files.read_settings, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
     ) as bot:
         files.now = bot.settings
         yield bot, files
@@ -86,14 +86,14 @@ async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_m
     assert await post_webhook(bot, webhook_event(run["id"], "evt_1"), secret="another-webhook-secret") == 200
 
 
-async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(valkey: str) -> None:
+async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(store_url: str) -> None:
     files = SecretFiles()
-    async with running_bot(valkey, socket=True, read_settings=files.read_settings) as bot:
+    async with running_bot(store_url, socket=True, read_settings=files.read_settings) as bot:
         files.now = bot.settings
         bot.world.slack.app_token = "xapp-another-token"
         files.write_files(slack_app_token="xapp-another-token")
         assert await bot.app.rotation.reload_once() == ["SLACK_APP_TOKEN"]
-        await bot.stage.sockets.refresh_connections()
+        await bot.simulator.sockets.refresh_connections()
         await wait_until(lambda: bool(bot.world.slack.lines))
         assert "Voucher" in await bot.answer_text("/zof res_4821")
 

@@ -33,10 +33,10 @@ def put_back() -> Iterator[None]:
     structlog.configure(**config)
 
 
-async def test_no_secret_that_was_planted_is_found_anywhere(valkey: str) -> None:
+async def test_no_secret_that_was_planted_is_found_anywhere(store_url: str) -> None:
     stream = io.StringIO()
     async with running_bot(
-        valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret="planted-webhook-secret"
+        store_url, workers=True, zofbot_poll_interval=1, zof_webhook_secret="planted-webhook-secret"
     ) as bot:
         configure_logging("json", "debug", bot.settings.all_secrets(), stream)
         result = bot.world.zof.results["res_4821"]
@@ -52,7 +52,7 @@ async def test_no_secret_that_was_planted_is_found_anywhere(valkey: str) -> None
         await bot.type_text("/zof res_4821")
         async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/metrics") as reply:
             metrics = await reply.text()
-        async with redis.from_url(valkey) as client:
+        async with redis.from_url(store_url) as client:
             stored = await dump_redis(client)
         told = " ".join(text_of(item) for channel in bot.world.slack.messages.values() for item in channel.values())
     assert "Voucher marker" in told, "what was planted has arrived"

@@ -14,8 +14,8 @@ RESULT = "res_4821"
 
 
 @pytest.fixture
-async def bot(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey) as bot:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url) as bot:
         yield bot
 
 

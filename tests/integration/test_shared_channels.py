@@ -82,9 +82,9 @@ def test_however_deep_it_stands_it_goes_and_nothing_else_does(kept: Any) -> None
 
 
 @pytest.fixture
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     details = bool(getattr(request, "param", False))
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_shared_details=details) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         for channel in (PARTNERS, "C0QA"):
@@ -99,77 +99,73 @@ def alerts_by_channel(bot: RunningBot) -> dict[str, PostedMessage]:
     return {item.channel: item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")}
 
 
-async def test_only_our_own_channel_sees_what_the_failure_says(there: RunningBot) -> None:
-    found = alerts_by_channel(there)
+async def test_only_our_own_channel_sees_what_the_failure_says(bot: RunningBot) -> None:
+    found = alerts_by_channel(bot)
     assert "boom" in text_of(found["C0QA"])
     assert "Case 0" in text_of(found[PARTNERS])
     assert "boom" not in text_of(found[PARTNERS])
-    await press_button(there, "U0ANA", found[PARTNERS], button_of(found[PARTNERS], "zof_triage_acknowledge"))
-    await wait_until(lambda: "Acknowledged" in text_of(alerts_by_channel(there)[PARTNERS]))
-    assert "boom" not in text_of(alerts_by_channel(there)[PARTNERS])
+    await press_button(bot, "U0ANA", found[PARTNERS], button_of(found[PARTNERS], "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(alerts_by_channel(bot)[PARTNERS]))
+    assert "boom" not in text_of(alerts_by_channel(bot)[PARTNERS])
 
 
-@pytest.mark.parametrize("there", [True], indirect=True)
-async def test_an_operator_may_show_everything(there: RunningBot) -> None:
-    assert "boom" in text_of(alerts_by_channel(there)[PARTNERS])
+@pytest.mark.parametrize("bot", [True], indirect=True)
+async def test_an_operator_may_show_everything(bot: RunningBot) -> None:
+    assert "boom" in text_of(alerts_by_channel(bot)[PARTNERS])
 
 
-async def test_a_card_that_is_shared_there_says_as_little(there: RunningBot) -> None:
+async def test_a_card_that_is_shared_there_says_as_little(bot: RunningBot) -> None:
     for channel, seen in ((PARTNERS, False), ("C0QA", True)):
-        await there.answer_text("/zof result res_4821 share", channel=channel)
-        await wait_until(
-            lambda c=channel: any("Voucher can be removed" in text_of(m) for m in there.public_messages(c))
-        )
-        [card] = [message for message in there.public_messages(channel) if "Voucher can be removed" in text_of(message)]
+        await bot.answer_text("/zof result res_4821 share", channel=channel)
+        await wait_until(lambda c=channel: any("Voucher can be removed" in text_of(m) for m in bot.public_messages(c)))
+        [card] = [message for message in bot.public_messages(channel) if "Voucher can be removed" in text_of(message)]
         assert ("order total is wrong" in text_of(card)) is seen
 
 
-async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(there: RunningBot) -> None:
+async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(bot: RunningBot) -> None:
     for channel in (PARTNERS, "C0QA"):
-        await there.type_text("/zof subscribe project:other", channel=channel)
-        await wait_until(
-            lambda channel=channel: "last 7 days this would" in text_of(there.private_messages(channel)[-1])
-        )
-    assert "shared with another organization" in text_of(there.private_messages(PARTNERS)[-1])
-    assert "another organization" not in text_of(there.private_messages("C0QA")[-1])
+        await bot.type_text("/zof subscribe project:other", channel=channel)
+        await wait_until(lambda channel=channel: "last 7 days this would" in text_of(bot.private_messages(channel)[-1]))
+    assert "shared with another organization" in text_of(bot.private_messages(PARTNERS)[-1])
+    assert "another organization" not in text_of(bot.private_messages("C0QA")[-1])
 
 
-async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(there: RunningBot) -> None:
-    alert = alerts_by_channel(there)[PARTNERS]
-    await there.press_button(alert, "zof_result", user="U0EXT")
+async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(bot: RunningBot) -> None:
+    alert = alerts_by_channel(bot)[PARTNERS]
+    await bot.press_button(alert, "zof_result", user="U0EXT")
     await wait_until(
-        lambda: any("Only members of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, "U0EXT"))
+        lambda: any("Only members of this workspace" in text_of(m) for m in bot.private_messages(PARTNERS, "U0EXT"))
     )
-    assert not any("boom" in text_of(message) for message in there.private_messages(PARTNERS, "U0EXT"))
-    await there.press_button(alert, "zof_result", user="U0ANA")
-    await wait_until(lambda: any("boom" in text_of(message) for message in there.private_messages(PARTNERS)))
+    assert not any("boom" in text_of(message) for message in bot.private_messages(PARTNERS, "U0EXT"))
+    await bot.press_button(alert, "zof_result", user="U0ANA")
+    await wait_until(lambda: any("boom" in text_of(message) for message in bot.private_messages(PARTNERS)))
 
 
-async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: RunningBot) -> None:
-    alert = alerts_by_channel(there)[PARTNERS]
+async def test_nor_by_the_menu_nor_by_words_in_the_thread(bot: RunningBot) -> None:
+    alert = alerts_by_channel(bot)[PARTNERS]
 
     def count_refusals(user: str) -> int:
-        return sum("Only members of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, user))
+        return sum("Only members of this workspace" in text_of(m) for m in bot.private_messages(PARTNERS, user))
 
     for number, word in enumerate(("why", "run"), start=1):
         await press_button(
-            there, "U0EXT", alert, button_of(alert, "zof_triage_more") | {"selected_option": {"value": word}}
+            bot, "U0EXT", alert, button_of(alert, "zof_triage_more") | {"selected_option": {"value": word}}
         )
         await wait_until(lambda number=number: count_refusals("U0EXT") == number)
     for number, words in enumerate(("why", "result res_4821", "run run_2038"), start=3):
-        assert (await mention_bot(there, alert, words, "U0EXT")).is_accepted
+        assert (await mention_bot(bot, alert, words, "U0EXT")).is_accepted
         await wait_until(lambda number=number: count_refusals("U0EXT") == number)
-    assert len(there.private_messages(PARTNERS, "U0EXT")) == 5, "and nothing else"
-    assert (await mention_bot(there, alert, "help", "U0EXT")).is_accepted
-    await wait_until(lambda: "Commands in an alert's thread" in text_of(there.private_messages(PARTNERS, "U0EXT")[-1]))
-    assert (await mention_bot(there, alert, "result res_4821")).is_accepted
-    await wait_until(lambda: any("order total is wrong" in text_of(m) for m in there.private_messages(PARTNERS)))
+    assert len(bot.private_messages(PARTNERS, "U0EXT")) == 5, "and nothing else"
+    assert (await mention_bot(bot, alert, "help", "U0EXT")).is_accepted
+    await wait_until(lambda: "Commands in an alert's thread" in text_of(bot.private_messages(PARTNERS, "U0EXT")[-1]))
+    assert (await mention_bot(bot, alert, "result res_4821")).is_accepted
+    await wait_until(lambda: any("order total is wrong" in text_of(m) for m in bot.private_messages(PARTNERS)))
 
 
-async def test_nor_do_they_work_on_it_by_words(there: RunningBot) -> None:
-    alert = alerts_by_channel(there)[PARTNERS]
-    assert (await mention_bot(there, alert, "ack", "U0EXT")).is_accepted
+async def test_nor_do_they_work_on_it_by_words(bot: RunningBot) -> None:
+    alert = alerts_by_channel(bot)[PARTNERS]
+    assert (await mention_bot(bot, alert, "ack", "U0EXT")).is_accepted
     await wait_until(
-        lambda: any("People of other organizations" in text_of(m) for m in there.private_messages(PARTNERS, "U0EXT"))
+        lambda: any("People of other organizations" in text_of(m) for m in bot.private_messages(PARTNERS, "U0EXT"))
     )
     assert "Acknowledged" not in text_of(alert)

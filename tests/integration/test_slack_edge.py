@@ -89,7 +89,7 @@ async def spoiler() -> AsyncIterator[tuple[SlackSpoiler, str]]:
 
 async def ask_for_everything(bot: RunningBot, number: int) -> None:
     """Do what makes the bot call Slack in every way; answers may not come."""
-    people = bot.stage.people
+    people = bot.simulator.people
     for text in ("result res_4821 share", "subscriptions", "triage mine", "subscribe"):
         await bot.type_text(f"/zof {text}")
     await people.open_home("U0ANA")
@@ -107,21 +107,21 @@ async def ask_for_everything(bot: RunningBot, number: int) -> None:
 
 
 async def test_nothing_that_slack_says_breaks_anything(
-    spoiler: tuple[SlackSpoiler, str], stage: SimulatorServer, clock: MovableClock, valkey: str
+    spoiler: tuple[SlackSpoiler, str], simulator: SimulatorServer, clock: MovableClock, store_url: str
 ) -> None:
     slack, url = spoiler
-    slack.target = stage.url
-    stage.world.slack.events |= {"link_shared"}
-    stage.world.slack.unfurl_domains = {"app.zof.ai"}
-    async with connect_redis(valkey, "zofbot", clock) as client:
+    slack.target = simulator.url
+    simulator.world.slack.events |= {"link_shared"}
+    simulator.world.slack.unfurl_domains = {"app.zof.ai"}
+    async with connect_redis(store_url, "zofbot", clock) as client:
         await client.flushall()
     more = {"slack_api_url": url, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET,
             "zof_result_url_template": "https://app.zof.ai/results/{result_id}"}  # fmt: skip
-    settings = bot_settings(stage, valkey, **more)
+    settings = bot_settings(simulator, store_url, **more)
     with capture_logs() as logs:
         async with run_bot(settings, clock, workers=True) as app:
-            stage.world.slack.request_url = f"{app.url}/slack/events"
-            bot = RunningBot(stage.world, stage, app, settings)
+            simulator.world.slack.request_url = f"{app.url}/slack/events"
+            bot = RunningBot(simulator.world, simulator, app, settings)
             await wait_until(readiness_check(app))
             await bot.type_text("/zof subscribe group:run layout:flat")
             await wait_until(lambda: bool(bot.public_messages()))
@@ -131,8 +131,10 @@ async def test_nothing_that_slack_says_breaks_anything(
             slack.spoils = False
             last = fail_run(bot, 1)
             await post_webhook(bot, webhook_event(last["id"], "evt_last"))
-            await wait_until(lambda: bool(stage.world.slack.messages_with_key(f"run:{last['id']}:failed:C0QA")), 300)
-    assert stage.world.slack.duplicate_keys() == []
+            await wait_until(
+                lambda: bool(simulator.world.slack.messages_with_key(f"run:{last['id']}:failed:C0QA")), 300
+            )
+    assert simulator.world.slack.duplicate_keys() == []
     assert slack.spoilt >= {"chat.postMessage", "users.info", "conversations.info", "views.publish", "views.open"}
     assert [line for line in logs if line.get("exc_info")] == []
 
@@ -145,22 +147,24 @@ def readiness_check(app: Zofbot) -> Callable[[], Awaitable[bool]]:
 
 
 @pytest.fixture
-async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
+async def notifier(simulator: SimulatorServer) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
         yield SlackClient(
             SlackCalls(
                 session,
-                token=stage.world.slack.bot_token,
-                api_url=f"{stage.url}/api/",
+                token=simulator.world.slack.bot_token,
+                api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
                 clock=Clock(),
             )
         )
 
 
-async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackClient, stage: SimulatorServer) -> None:
+async def test_a_compressed_bomb_takes_no_more_than_its_limit(
+    notifier: SlackClient, simulator: SimulatorServer
+) -> None:
     broken_replies.gzip_bomb()
-    stage.world.slack.faults.set_fault("bomb")
+    simulator.world.slack.faults.set_fault("bomb")
     tracemalloc.start()
     try:
         with pytest.raises(SlackUnknown):
@@ -171,11 +175,11 @@ async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackCli
     assert most < 4 * MAX_REPLY_BYTES < broken_replies.FLOOD_BYTES
 
 
-async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, stage: SimulatorServer) -> None:
-    stage.world.slack.faults.set_fault("redirect", 1)
+async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, simulator: SimulatorServer) -> None:
+    simulator.world.slack.faults.set_fault("redirect", 1)
     with pytest.raises(SlackUnknown) as unknown:
         await notifier.post_message("C0QA", Message("here"), {})
-    assert (unknown.value.reason, len(stage.world.slack.calls)) == ("http_302", 1)
+    assert (unknown.value.reason, len(simulator.world.slack.calls)) == ("http_302", 1)
 
 
 @pytest.mark.parametrize(

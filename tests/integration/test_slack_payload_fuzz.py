@@ -56,7 +56,7 @@ async def test_nothing_that_slack_signs_breaks_anything(triage_bot: RunningBot, 
         "block_actions", "view_submission", "message_action", "event_callback", None
     }  # fmt: skip
     assert [find_malformed(body) for _, body in kept] == [""] * len(kept)
-    random, delivery, tried = Random(5), triage_bot.stage.people.delivery, 0
+    random, delivery, tried = Random(5), triage_bot.simulator.people.delivery, 0
     delivery.within = 2.0
     wrong: list[Any] = []
     with capture_logs() as logs:
@@ -87,9 +87,9 @@ async def test_nothing_that_slack_signs_breaks_anything(triage_bot: RunningBot, 
 @pytest.mark.parametrize("triage_bot", ["http", "socket"], indirect=True)
 async def test_what_bolt_stumbles_over_is_told_from_what_was_answered(triage_bot: RunningBot) -> None:
     odd = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "reaction_added", "item": {"channel": 7}}}
-    triage_bot.stage.people.delivery.within = 0.5
+    triage_bot.simulator.people.delivery.within = 0.5
     with capture_logs() as logs:
-        outcome = await triage_bot.stage.people.delivery.send_payload("events_api", odd)
+        outcome = await triage_bot.simulator.people.delivery.send_payload("events_api", odd)
     assert outcome.status == (None if triage_bot.world.slack.lines else 400)
     [line] = [line for line in logs if line["log_level"] == "error"]
     assert line["event"] == "request not understood"

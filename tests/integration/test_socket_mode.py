@@ -17,8 +17,8 @@ from zofbot.simulator.slack.socket_mode import SocketConnection
 
 
 @pytest.fixture
-async def bot(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, socket=True) as bot:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, socket=True) as bot:
         await wait_until(lambda: len(bot.world.slack.lines) == 2)
         yield bot
 
@@ -55,42 +55,42 @@ async def slack_up(bot: RunningBot) -> str:
 
 
 async def test_refused_handshakes_do_not_leave_the_bot_deaf(bot: RunningBot) -> None:
-    bot.stage.sockets.refusals = 5
+    bot.simulator.sockets.refusals = 5
     await drop_connections(bot)
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     assert "Voucher" in await bot.answer_text("/zof res_4821")
 
 
 async def test_every_handshake_has_a_ticket_of_its_own(bot: RunningBot) -> None:
-    bot.stage.sockets.refusals = 3
+    bot.simulator.sockets.refusals = 3
     await drop_connections(bot)
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
-    tried = bot.stage.sockets.handshakes
+    tried = bot.simulator.sockets.handshakes
     assert len(tried) == len(set(tried)) == 2 + 3 + 2
 
 
 async def test_no_ticket_stands_in_the_log(bot: RunningBot, log: io.StringIO) -> None:
-    bot.stage.sockets.refusals = 2
+    bot.simulator.sockets.refusals = 2
     await drop_connections(bot)
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
-    await bot.stage.sockets.refresh_connections()
+    await bot.simulator.sockets.refresh_connections()
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     written = log.getvalue()
     assert "socket" in written
-    assert [ticket for ticket in bot.stage.sockets.handshakes if ticket in written] == []
+    assert [ticket for ticket in bot.simulator.sockets.handshakes if ticket in written] == []
 
 
 async def test_readiness_and_metrics_say_how_the_connections_stand(bot: RunningBot) -> None:
     assert (await read_readiness(bot))[0] == 200
     assert await slack_up(bot) == "zofbot_slack_up 1.0"
-    bot.stage.sockets.refusals = 1_000_000
+    bot.simulator.sockets.refusals = 1_000_000
     await drop_connections(bot)
-    await wait_until(lambda: bool(bot.stage.sockets.refusals < 1_000_000))
+    await wait_until(lambda: bool(bot.simulator.sockets.refusals < 1_000_000))
     status, said = await read_readiness(bot)
     assert status == 503
     assert "slack's socket is not connected (HTTP 503)" in said
     assert await slack_up(bot) == "zofbot_slack_up 0.0"
-    bot.stage.sockets.refusals = 0
+    bot.simulator.sockets.refusals = 0
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     assert (await read_readiness(bot))[0] == 200
     assert await slack_up(bot) == "zofbot_slack_up 1.0"
@@ -157,5 +157,5 @@ async def test_too_many_connections_are_waited_out(bot: RunningBot) -> None:
 
 async def take_ticket(bot: RunningBot, session: aiohttp.ClientSession) -> str:
     headers = {"Authorization": f"Bearer {bot.world.slack.app_token}"}
-    async with session.post(f"{bot.stage.url}/api/apps.connections.open", headers=headers) as reply:
+    async with session.post(f"{bot.simulator.url}/api/apps.connections.open", headers=headers) as reply:
         return str((await reply.json())["url"])

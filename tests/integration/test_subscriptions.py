@@ -36,16 +36,16 @@ NOON = datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture(params=["http", "socket"])
-async def desk(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+async def working_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers and polls too seldom to matter."""
-    async with running_bot(valkey, works=True, socket=request.param == "socket", zofbot_poll_interval=3600) as bot:
+    async with running_bot(store_url, workers=True, socket=request.param == "socket", zofbot_poll_interval=3600) as bot:
         yield bot
 
 
 @pytest.fixture
-async def one(valkey: str) -> AsyncIterator[RunningBot]:
+async def http_bot(store_url: str) -> AsyncIterator[RunningBot]:
     """The same over HTTP alone."""
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
         yield bot
 
 
@@ -312,39 +312,43 @@ async def wait_for_line(bot: RunningBot, words: str, channel: str = "C0QA") -> N
     await wait_until(lambda: any(words in text_of(message) for message in bot.public_messages(channel)))
 
 
-async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(desk: RunningBot) -> None:
-    view = await open_form(desk)
-    assert not desk.private_messages()
+async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    assert not working_bot.private_messages()
     labels = [block["label"]["text"] for block in view.payload["blocks"] if block["type"] == "input"]
     assert labels == ["Projects", "Add projects", "Environments", "Notify on", "Mention people", "Mention user groups",
                       "Quiet hours"]  # fmt: skip
-    await press_in(desk, view, modal.MORE_ACTION_ID, text_value("project", "checkout"))
+    await press_in(working_bot, view, modal.MORE_ACTION_ID, text_value("project", "checkout"))
     await wait_until(lambda: "Escalate" in shown_text(view))
     values = text_value("case", "-flaky")
-    outcome = await desk.stage.people.submit_view("U0ANA", view.id, values)
-    assert (outcome.status, desk.world.slack.modals["U0ANA"]) == (200, [])
-    await wait_for_answer(desk, "Subscribed: matching failures will be posted here")
-    await wait_for_line(desk, "ana subscribed this channel to project:checkout case:-flaky.")
-    previewed = await wait_for_answer(desk, "Over the last 7 days this would have posted")
+    outcome = await working_bot.simulator.people.submit_view("U0ANA", view.id, values)
+    assert (outcome.status, working_bot.world.slack.modals["U0ANA"]) == (200, [])
+    await wait_for_answer(working_bot, "Subscribed: matching failures will be posted here")
+    await wait_for_line(working_bot, "ana subscribed this channel to project:checkout case:-flaky.")
+    previewed = await wait_for_answer(working_bot, "Over the last 7 days this would have posted")
     assert "Subscribed: matching failures will be posted here" not in text_of(previewed), "it adds only what is new"
-    assert len(desk.private_messages()) == 2
-    assert "project:checkout case:-flaky" in await desk.answer_text("/zof subscriptions")
+    assert len(working_bot.private_messages()) == 2
+    assert "project:checkout case:-flaky" in await working_bot.answer_text("/zof subscriptions")
 
 
-async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk: RunningBot) -> None:
-    view = await open_form(desk)
-    await desk.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "late") | text_value("env", "-"))
-    assert top_modal(desk).errors is not None
-    assert {block: words.split(".")[0] for block, words in (top_modal(desk).errors or {}).items()} == {
+async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    await working_bot.simulator.people.submit_view(
+        "U0ANA", view.id, text_value("quiet", "late") | text_value("env", "-")
+    )
+    assert top_modal(working_bot).errors is not None
+    assert {block: words.split(".")[0] for block, words in (top_modal(working_bot).errors or {}).items()} == {
         "quiet": "late isn't a time range",
         "env": "A value of this field is empty",
     }
-    await desk.stage.people.submit_view("U0ANA", view.id, text_value("quiet", "22-7") | text_value("env", "production"))
-    await wait_for_line(desk, "to env:production quiet:22:00-07:00,Europe/Berlin.")
+    await working_bot.simulator.people.submit_view(
+        "U0ANA", view.id, text_value("quiet", "22-7") | text_value("env", "production")
+    )
+    await wait_for_line(working_bot, "to env:production quiet:22:00-07:00,Europe/Berlin.")
 
 
 async def press_in(bot: RunningBot, view: View, action: str, values: dict[str, Any] | None = None) -> None:
-    outcome = await bot.stage.people.press_element("U0ANA", {"action_id": action}, view_id=view.id, values=values)
+    outcome = await bot.simulator.people.press_element("U0ANA", {"action_id": action}, view_id=view.id, values=values)
     assert outcome.status == 200
 
 
@@ -352,62 +356,62 @@ def shown_text(view: View) -> str:
     return json.dumps(view.payload, ensure_ascii=False)
 
 
-async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: RunningBot) -> None:
-    view = await open_form(desk)
-    await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", "nothing-of-that-name"))
+async def test_the_form_previews_itself_and_keeps_what_was_typed(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID, text_value("project", "nothing-of-that-name"))
     await wait_until(lambda: "would have posted nothing" in shown_text(view))
-    await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", "checkout"))
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID, text_value("project", "checkout"))
     await wait_until(lambda: "messages*" in shown_text(view))
-    await press_in(desk, view, modal.PREVIEW_ACTION_ID, text_value("project", '"'))
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID, text_value("project", '"'))
     await wait_until(lambda: "A quote isn't closed" in shown_text(view))
-    await desk.stage.people.submit_view(
+    await working_bot.simulator.people.submit_view(
         "U0ANA", view.id, text_value("env", "staging") | text_value("project", "checkout")
     )
-    await wait_for_line(desk, "to project:checkout env:staging.")
+    await wait_for_line(working_bot, "to project:checkout env:staging.")
 
 
-async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: RunningBot) -> None:
-    view = await open_form(one)
-    one.world.zof.faults.delays["slow"] = 0.3
-    one.world.zof.faults.set_fault("slow", 1)
-    await press_in(one, view, modal.PREVIEW_ACTION_ID)
+async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    http_bot.world.zof.faults.delays["slow"] = 0.3
+    http_bot.world.zof.faults.set_fault("slow", 1)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Checking the last" in shown_text(view))
-    await one.stage.people.dismiss_view("U0ANA", view.id)
-    await wait_until(lambda: any(call.error == "not_found" for call in one.world.slack.calls))
-    assert "No subscriptions in this channel yet" in await one.answer_text("/zof subscriptions")
+    await http_bot.simulator.people.dismiss_view("U0ANA", view.id)
+    await wait_until(lambda: any(call.error == "not_found" for call in http_bot.world.slack.calls))
+    assert "No subscriptions in this channel yet" in await http_bot.answer_text("/zof subscriptions")
 
 
-async def test_the_typed_line_answers_first_and_previews_later(desk: RunningBot) -> None:
-    assert "Subscribed: matching failures will be posted here" in await desk.answer_text(
+async def test_the_typed_line_answers_first_and_previews_later(working_bot: RunningBot) -> None:
+    assert "Subscribed: matching failures will be posted here" in await working_bot.answer_text(
         "/zof subscribe project:checkout"
     )
-    await wait_for_answer(desk, "Over the last 7 days this would have posted")
-    assert len(desk.private_messages()) == 2
+    await wait_for_answer(working_bot, "Over the last 7 days this would have posted")
+    assert len(working_bot.private_messages()) == 2
 
 
-async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(one: RunningBot) -> None:
-    one.world.zof.key = "zof_live_another"
-    assert "Subscribed: matching failures will be posted here" in await one.answer_text(
+async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(http_bot: RunningBot) -> None:
+    http_bot.world.zof.key = "zof_live_another"
+    assert "Subscribed: matching failures will be posted here" in await http_bot.answer_text(
         "/zof subscribe project:checkout"
     )
-    message = await wait_for_answer(one, "No preview")
+    message = await wait_for_answer(http_bot, "No preview")
     assert "Request ID: `" in text_of(message)
-    assert "project:checkout" in await one.answer_text("/zof subscriptions")
+    assert "project:checkout" in await http_bot.answer_text("/zof subscriptions")
 
 
-async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(desk: RunningBot) -> None:
-    await desk.answer_text("/zof subscribe project:checkout mention:@ben quiet:22:00-07:00,critical")
-    await wait_for_answer(desk, "Over the last 7 days")
-    [before] = await saved_subscriptions(desk)
-    await desk.answer_text("/zof subscriptions")
-    await desk.press_button(last_message(desk), "zof_edit", user="U0ANA")
-    await wait_until(lambda: bool(desk.world.slack.modals.get("U0ANA")))
-    view = top_modal(desk)
+async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(working_bot: RunningBot) -> None:
+    await working_bot.answer_text("/zof subscribe project:checkout mention:@ben quiet:22:00-07:00,critical")
+    await wait_for_answer(working_bot, "Over the last 7 days")
+    [before] = await saved_subscriptions(working_bot)
+    await working_bot.answer_text("/zof subscriptions")
+    await working_bot.press_button(last_message(working_bot), "zof_edit", user="U0ANA")
+    await wait_until(lambda: bool(working_bot.world.slack.modals.get("U0ANA")))
+    view = top_modal(working_bot)
     assert "Edit subscription" in shown_text(view)
-    await desk.stage.people.submit_view("U0ANA", view.id, text_value("project", "search"))
-    await wait_for_line(desk, "ana changed this channel's subscription from project:checkout")
-    await wait_for_answer(desk, "Subscription updated")
-    [after] = await saved_subscriptions(desk)
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
+    await wait_for_line(working_bot, "ana changed this channel's subscription from project:checkout")
+    await wait_for_answer(working_bot, "Subscription updated")
+    [after] = await saved_subscriptions(working_bot)
     assert after == before.model_copy(update={"project": ("search",)})
     assert after.created > 0
 
@@ -417,222 +421,224 @@ async def saved_subscriptions(bot: RunningBot) -> list[Subscription]:
     return [Subscription.model_validate_json(record) for record in records.values()]
 
 
-async def test_what_ended_while_its_form_was_open_does_not_come_back(one: RunningBot) -> None:
-    await one.answer_text("/zof subscribe project:checkout")
-    await one.answer_text("/zof subscriptions")
-    await one.press_button(last_message(one), "zof_edit")
-    await wait_until(lambda: bool(one.world.slack.modals.get("U0ANA")))
-    view = top_modal(one)
-    await one.answer_text("/zof unsubscribe all", user="U0BEN")
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "search"))
-    assert "was already removed" in (top_modal(one).errors or {})["project"]
-    assert await saved_subscriptions(one) == []
+async def test_what_ended_while_its_form_was_open_does_not_come_back(http_bot: RunningBot) -> None:
+    await http_bot.answer_text("/zof subscribe project:checkout")
+    await http_bot.answer_text("/zof subscriptions")
+    await http_bot.press_button(last_message(http_bot), "zof_edit")
+    await wait_until(lambda: bool(http_bot.world.slack.modals.get("U0ANA")))
+    view = top_modal(http_bot)
+    await http_bot.answer_text("/zof unsubscribe all", user="U0BEN")
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
+    assert "was already removed" in (top_modal(http_bot).errors or {})["project"]
+    assert await saved_subscriptions(http_bot) == []
 
 
 @pytest.mark.parametrize("by", ["words", "form"])
-async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: RunningBot, by: str) -> None:
-    kept, slack = Subscriptions(one.app.store.keyspace), one.world.slack
+async def test_what_ends_while_slack_is_asked_for_names_has_ended(http_bot: RunningBot, by: str) -> None:
+    kept, slack = Subscriptions(http_bot.app.store.keyspace), http_bot.world.slack
     first = parse_filters("project:checkout").model_copy(update={"id": "s1", "channel": "C0QA"})
     await kept.add(first)
     if by == "form":
-        await one.answer_text("/zof subscriptions")
-        await one.press_button(last_message(one), "zof_edit")
+        await http_bot.answer_text("/zof subscriptions")
+        await http_bot.press_button(last_message(http_bot), "zof_edit")
         await wait_until(lambda: bool(slack.modals.get("U0ANA")))
     await kept.replace(first.model_copy(update={"mention": ("U0BEN",)}))
     slack.faults.delays["slow"] = 0.5
     slack.faults.set_fault("slow", only="users.info")
     if by == "form":
         acting = asyncio.create_task(
-            one.stage.people.submit_view("U0ANA", top_modal(one).id, text_value("project", "search"))
+            http_bot.simulator.people.submit_view("U0ANA", top_modal(http_bot).id, text_value("project", "search"))
         )
     else:
-        acting = asyncio.create_task(one.type_text("/zof unsubscribe 1"))
+        acting = asyncio.create_task(http_bot.type_text("/zof unsubscribe 1"))
     await wait_until(lambda: any(call.arguments.get("user") == "U0BEN" for call in slack.calls))
     assert await kept.remove("s1") == 1
     await acting
-    told = str(top_modal(one).errors) if by == "form" else text_of(last_message(one))
+    told = str(top_modal(http_bot).errors) if by == "form" else text_of(last_message(http_bot))
     assert "That subscription was already removed" in told
-    assert await saved_subscriptions(one) == []
-    assert one.public_messages() == []
+    assert await saved_subscriptions(http_bot) == []
+    assert http_bot.public_messages() == []
 
 
-async def test_one_form_submitted_twice_is_one_subscription(one: RunningBot) -> None:
-    view = await open_form(one)
-    one.world.slack.request_url, real = "http://127.0.0.1:9/nobody", one.world.slack.request_url
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    assert top_modal(one) is view, "the client keeps a form whose answer was lost"
-    one.world.slack.request_url = real
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    one.world.slack.modals["U0ANA"] = [view]
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "search"))
-    [kept] = await saved_subscriptions(one)
+async def test_one_form_submitted_twice_is_one_subscription(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    http_bot.world.slack.request_url, real = "http://127.0.0.1:9/nobody", http_bot.world.slack.request_url
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    assert top_modal(http_bot) is view, "the client keeps a form whose answer was lost"
+    http_bot.world.slack.request_url = real
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    http_bot.world.slack.modals["U0ANA"] = [view]
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
+    [kept] = await saved_subscriptions(http_bot)
     assert format_filters(kept) == "project:search"
 
 
-async def test_a_subscription_is_removed_by_its_button(desk: RunningBot) -> None:
-    await desk.answer_text("/zof subscribe project:checkout")
-    await desk.answer_text("/zof subscribe project:search")
-    await desk.answer_text("/zof subscriptions")
-    message = last_message(desk)
-    [first, second] = await saved_subscriptions(desk)
+async def test_a_subscription_is_removed_by_its_button(working_bot: RunningBot) -> None:
+    await working_bot.answer_text("/zof subscribe project:checkout")
+    await working_bot.answer_text("/zof subscribe project:search")
+    await working_bot.answer_text("/zof subscriptions")
+    message = last_message(working_bot)
+    [first, second] = await saved_subscriptions(working_bot)
     checkout = first if first.project == ("checkout",) else second
-    await desk.press_button(message, "zof_remove", label=checkout.id)
+    await working_bot.press_button(message, "zof_remove", label=checkout.id)
     await wait_until(lambda: "Removed" in text_of(message))
     assert "project:search" in text_of(message)
-    await wait_for_line(desk, "ana removed this channel's subscription to project:checkout.")
-    assert [subscription.project for subscription in await saved_subscriptions(desk)] == [("search",)]
+    await wait_for_line(working_bot, "ana removed this channel's subscription to project:checkout.")
+    assert [subscription.project for subscription in await saved_subscriptions(working_bot)] == [("search",)]
 
 
-async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(one: RunningBot) -> None:
+async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(http_bot: RunningBot) -> None:
     for number in range(12):
-        await one.answer_text(f"/zof subscribe project:p{number}")
-    assert "and 2 more subscriptions" in await one.answer_text("/zof subscriptions")
-    message = last_message(one)
-    await one.press_button(message, "zof_subscriptions_page")
+        await http_bot.answer_text(f"/zof subscribe project:p{number}")
+    assert "and 2 more subscriptions" in await http_bot.answer_text("/zof subscriptions")
+    message = last_message(http_bot)
+    await http_bot.press_button(message, "zof_subscriptions_page")
     await wait_until(lambda: "*12.*" in text_of(message))
     assert len([button for button in buttons_of(message) if button["action_id"] == "zof_remove"]) == 2
 
 
-async def test_a_channel_takes_no_more_than_it_may_have(one: RunningBot) -> None:
-    kept = Subscriptions(one.app.store.keyspace)
+async def test_a_channel_takes_no_more_than_it_may_have(http_bot: RunningBot) -> None:
+    kept = Subscriptions(http_bot.app.store.keyspace)
     for number in range(MAX_SUBSCRIPTIONS):
         wish = parse_filters(f"env:e{number}")
         await kept.add(wish.model_copy(update={"id": f"s{number}", "channel": "C0QA", "created": float(number)}))
-    answer = await one.answer_text("/zof subscribe env:other")
+    answer = await http_bot.answer_text("/zof subscribe env:other")
     assert f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions." in answer
     assert "/zof subscriptions" in answer
     assert len(await kept.list_all()) == MAX_SUBSCRIPTIONS
-    assert "Subscribed: matching failures will be posted here" in await one.answer_text(
+    assert "Subscribed: matching failures will be posted here" in await http_bot.answer_text(
         "/zof subscribe env:other", channel="C0SEARCH"
     )
 
 
-async def test_what_nobody_subscribed_cannot_be_ended(one: RunningBot) -> None:
+async def test_what_nobody_subscribed_cannot_be_ended(http_bot: RunningBot) -> None:
     for which in ("1", "all"):
-        assert "No subscriptions in this channel." in await one.answer_text(f"/zof unsubscribe {which}")
+        assert "No subscriptions in this channel." in await http_bot.answer_text(f"/zof unsubscribe {which}")
 
 
-async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: RunningBot) -> None:
+async def test_what_is_too_long_for_a_form_is_not_edited_in_one(http_bot: RunningBot) -> None:
     """What is typed may be no longer than a form takes, but records of older versions may."""
     long = Subscription(id="s1", channel="C0QA", case=tuple(f"{number}".rjust(190, "x") for number in range(20)))
-    await Subscriptions(one.app.store.keyspace).add(long)
-    await one.answer_text("/zof subscriptions")
-    await one.press_button(last_message(one), "zof_edit")
+    await Subscriptions(http_bot.app.store.keyspace).add(long)
+    await http_bot.answer_text("/zof subscriptions")
+    await http_bot.press_button(last_message(http_bot), "zof_edit")
     assert "Remove it and type a new one." in text_of(
-        await wait_for_answer(one, "This subscription is too long for the form.")
+        await wait_for_answer(http_bot, "This subscription is too long for the form.")
     )
-    assert not one.world.slack.modals.get("U0ANA")
+    assert not http_bot.world.slack.modals.get("U0ANA")
 
 
-async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(desk: RunningBot) -> None:
-    await desk.answer_text("/zof subscribe project:checkout env:nightly group:case mention:@ben")
-    message = last_message(desk)
-    await desk.press_button(message, "zof_test_alert")
-    await wait_for_answer(desk, "Test alert sent")
-    await wait_for_line(desk, "Test alert. Nothing failed.")
-    alert = next(message for message in desk.public_messages() if "Test alert" in text_of(message))
+async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(working_bot: RunningBot) -> None:
+    await working_bot.answer_text("/zof subscribe project:checkout env:nightly group:case mention:@ben")
+    message = last_message(working_bot)
+    await working_bot.press_button(message, "zof_test_alert")
+    await wait_for_answer(working_bot, "Test alert sent")
+    await wait_for_line(working_bot, "Test alert. Nothing failed.")
+    alert = next(message for message in working_bot.public_messages() if "Test alert" in text_of(message))
     for words in ("Requested by ana", "checkout", "nightly", "would mention 1 person or group"):
         assert words in text_of(alert)
     assert "U0BEN" not in text_of(alert)
     assert buttons_of(alert) == []
-    await desk.press_button(message, "zof_test_alert")
-    await wait_until(lambda: sum("Test alert" in text_of(message) for message in desk.public_messages()) == 2)
-    names = [name async for name in desk.app.store.client.scan_iter("*")]
+    await working_bot.press_button(message, "zof_test_alert")
+    await wait_until(lambda: sum("Test alert" in text_of(message) for message in working_bot.public_messages()) == 2)
+    names = [name async for name in working_bot.app.store.client.scan_iter("*")]
     assert not [name for name in names if any(word in str(name) for word in (":open:", ":seen:", ":storm:"))]
 
 
 @pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*"])
-async def test_a_test_alert_looks_like_what_the_subscription_asks_for(one: RunningBot, typed: str) -> None:
-    await one.answer_text(f"/zof subscribe {typed}")
-    await one.press_button(last_message(one), "zof_test_alert")
-    await wait_for_line(one, "Test alert. Nothing failed.")
+async def test_a_test_alert_looks_like_what_the_subscription_asks_for(http_bot: RunningBot, typed: str) -> None:
+    await http_bot.answer_text(f"/zof subscribe {typed}")
+    await http_bot.press_button(last_message(http_bot), "zof_test_alert")
+    await wait_for_line(http_bot, "Test alert. Nothing failed.")
     words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}[typed]
-    assert words in text_of(next(message for message in one.public_messages() if "Test alert" in text_of(message)))
+    assert words in text_of(next(message for message in http_bot.public_messages() if "Test alert" in text_of(message)))
 
 
-async def test_a_test_alert_of_what_has_ended_says_so(one: RunningBot) -> None:
-    await one.answer_text("/zof subscribe project:checkout")
-    message = last_message(one)
-    await one.answer_text("/zof unsubscribe 1")
-    await one.press_button(message, "zof_test_alert")
-    await wait_for_answer(one, "was already removed")
+async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:
+    await http_bot.answer_text("/zof subscribe project:checkout")
+    message = last_message(http_bot)
+    await http_bot.answer_text("/zof unsubscribe 1")
+    await http_bot.press_button(message, "zof_test_alert")
+    await wait_for_answer(http_bot, "was already removed")
 
 
-async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(one: RunningBot) -> None:
-    one.world.slack.faults.set_fault("500", 1, only="views.open")
-    await one.type_text("/zof subscribe")
-    message = await wait_for_answer(one, "The form did not open")
+async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(http_bot: RunningBot) -> None:
+    http_bot.world.slack.faults.set_fault("500", 1, only="views.open")
+    await http_bot.type_text("/zof subscribe")
+    message = await wait_for_answer(http_bot, "The form did not open")
     assert "/zof subscribe project:checkout env:production" in text_of(message)
 
 
-async def test_a_form_whose_three_seconds_are_over_says_so(one: RunningBot) -> None:
-    slack = one.world.slack
+async def test_a_form_whose_three_seconds_are_over_says_so(http_bot: RunningBot) -> None:
+    slack = http_bot.world.slack
     url = slack.new_response_url("U0ANA", "C0QA")
     payload = payloads.command_payload(slack, slack.users["U0ANA"], slack.channels["C0QA"], "/zof subscribe", url)
     slack.triggers[payload["trigger_id"]].at -= 4
-    await one.stage.people.deliver_payload("slash_commands", payload)
-    await wait_for_answer(one, "It took too long for Slack")
+    await http_bot.simulator.people.deliver_payload("slash_commands", payload)
+    await wait_for_answer(http_bot, "It took too long for Slack")
 
 
-async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(one: RunningBot) -> None:
-    view = await open_form(one, channel="C0INCIDENT")
+async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot, channel="C0INCIDENT")
     assert "/invite @zofbot" in shown_text(view)
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    await wait_for_answer(one, "Subscribed: matching failures will be posted here", channel="C0INCIDENT")
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    await wait_for_answer(http_bot, "Subscribed: matching failures will be posted here", channel="C0INCIDENT")
     await wait_until(
-        lambda: any("can't see this channel" in text_of(message) for message in one.public_messages("D0ANA"))
+        lambda: any("can't see this channel" in text_of(message) for message in http_bot.public_messages("D0ANA"))
     )
 
 
-async def test_a_form_in_a_direct_message_subscribes_that(one: RunningBot) -> None:
-    view = await open_form(one, channel="D0ANA")
+async def test_a_form_in_a_direct_message_subscribes_that(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot, channel="D0ANA")
     assert "this conversation" in shown_text(view)
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    await wait_for_line(one, "ana subscribed this channel to project:checkout.", channel="D0ANA")
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    await wait_for_line(http_bot, "ana subscribed this channel to project:checkout.", channel="D0ANA")
 
 
-async def test_a_form_of_another_version_says_so_and_stays(one: RunningBot) -> None:
-    view = await open_form(one)
+async def test_a_form_of_another_version_says_so_and_stays(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
     view.payload["private_metadata"] = '{"of": "another version"}'
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
     assert "This form is from another version of zofbot. Close it, and open it again." in str(view.errors)
 
 
-async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(one: RunningBot) -> None:
-    view = await open_form(one)
+async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(
+    http_bot: RunningBot,
+) -> None:
+    view = await open_form(http_bot)
     meant = parse_private_metadata(SubscriptionFormState, view.payload)
     view.payload["private_metadata"] = replace(meant, at=meant.at - 1800).dump_metadata()
-    await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    assert "Subscribed: matching failures will be posted here" in shown_text(top_modal(one))
-    assert not one.private_messages()
+    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    assert "Subscribed: matching failures will be posted here" in shown_text(top_modal(http_bot))
+    assert not http_bot.private_messages()
 
 
-async def test_a_preview_of_more_than_is_read_says_at_least(one: RunningBot) -> None:
-    zof = one.world.zof
+async def test_a_preview_of_more_than_is_read_says_at_least(http_bot: RunningBot) -> None:
+    zof = http_bot.world.zof
     run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly cart"})
     for number in range(1001):
         zof.add_result(run["id"], status="failed", name=f"Case {number}", test_case_id=f"tc_{number}")
     zof.finish_run(run["id"])
-    await one.answer_text("/zof subscribe project:proj_checkout")
-    message = await wait_for_answer(one, "Over the last 7 days")
+    await http_bot.answer_text("/zof subscribe project:proj_checkout")
+    message = await wait_for_answer(http_bot, "Over the last 7 days")
     assert "posted at least *" in text_of(message)
     assert "Incomplete: Zof has more runs" in text_of(message)
 
 
-async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: RunningBot) -> None:
-    zof = one.world.zof
+async def test_a_preview_reads_what_passed_for_it_counts_recoveries(http_bot: RunningBot) -> None:
+    zof = http_bot.world.zof
     for status in ("failed", "passed"):
         run = zof.start_run({"project_id": "proj_checkout", "environment": "canary", "name": "nightly cart"})
         zof.add_result(run["id"], status=status, name="Case", test_case_id="tc_1")
         zof.finish_run(run["id"])
         await asyncio.sleep(0.01)  # a run that passed in the same moment would not be known to be later
-    await one.answer_text("/zof subscribe env:canary")
-    message = await wait_for_answer(one, "Over the last 7 days")
+    await http_bot.answer_text("/zof subscribe env:canary")
+    message = await wait_for_answer(http_bot, "Over the last 7 days")
     assert "*1 message*, and 2 replies in threads." in text_of(message)
 
 
-async def test_only_what_stands_is_replaced(one: RunningBot) -> None:
-    kept = Subscriptions(one.app.store.keyspace)
+async def test_only_what_stands_is_replaced(http_bot: RunningBot) -> None:
+    kept = Subscriptions(http_bot.app.store.keyspace)
     subscription = Subscription(id="s1", channel="C0QA", project=("checkout",))
     assert not await kept.replace(subscription)
     assert await kept.list_all() == []
@@ -642,16 +648,16 @@ async def test_only_what_stands_is_replaced(one: RunningBot) -> None:
     assert found.project == ("search",)
 
 
-async def test_without_redis_the_form_stays_open_and_says_so(one: RunningBot) -> None:
-    view = await open_form(one)
-    await one.app.store.client.config_set("maxmemory", "1")
+async def test_without_redis_the_form_stays_open_and_says_so(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    await http_bot.app.store.client.config_set("maxmemory", "1")
     try:
-        await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+        await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
     finally:
-        await one.app.store.client.config_set("maxmemory", "0")
-    assert modal.FIRST_BLOCK_ID in (top_modal(one).errors or {})
+        await http_bot.app.store.client.config_set("maxmemory", "0")
+    assert modal.FIRST_BLOCK_ID in (top_modal(http_bot).errors or {})
 
 
-async def test_help_lists_every_filter(one: RunningBot) -> None:
-    answer = await one.answer_text("/zof help subscribe")
+async def test_help_lists_every_filter(http_bot: RunningBot) -> None:
+    answer = await http_bot.answer_text("/zof help subscribe")
     assert all(f"`{name}:" in answer for name in ("project", "env", "case", "on", "after", "mention", "quiet"))

@@ -243,40 +243,40 @@ def test_deep_nesting_is_a_sentence() -> None:
 
 
 @pytest.fixture
-async def store(valkey: str) -> AsyncIterator[redis.Redis]:
-    async with redis.from_url(valkey) as client:
+async def store(store_url: str) -> AsyncIterator[redis.Redis]:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
         yield client
 
 
-async def run_zofbot(valkey: str, *arguments: str, **settings: str) -> CommandResult:
-    return await run_command("subscriptions", *arguments, REDIS_URL=valkey, **settings)
+async def run_zofbot(store_url: str, *arguments: str, **settings: str) -> CommandResult:
+    return await run_command("subscriptions", *arguments, REDIS_URL=store_url, **settings)
 
 
 async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
-    valkey: str, store: redis.Redis, tmp_path: Path
+    store_url: str, store: redis.Redis, tmp_path: Path
 ) -> None:
     subscriptions, file = Subscriptions(Keyspace(store, "zofbot")), tmp_path / "rules.yml"
     await subscriptions.add(make_subscription("project:a", "s1"))
     await subscriptions.add(make_subscription("project:b", "s2", "C0B"))
-    assert (await run_zofbot(valkey, "export", "-o", str(file))).code == 0
+    assert (await run_zofbot(store_url, "export", "-o", str(file))).code == 0
     before = await store.hgetall("{zofbot}:subscriptions")
     version = await store.hgetall("{zofbot}:subscriptions:version")
 
     edited = file.read_text().replace("project:a", "project:a env:x").replace("  C0B:", "  C0B:\n    - filters: env:y")
     file.write_text(edited)
-    shown = await run_zofbot(valkey, "import", str(file), "--plan")
+    shown = await run_zofbot(store_url, "import", str(file), "--plan")
     assert (shown.code, shown.err) == (0, "")
     assert "+ env:y" in shown.out
     assert "~ project:a → project:a env:x" in shown.out
     assert await store.hgetall("{zofbot}:subscriptions") == before, "a plan changes nothing"
 
-    unasked = await run_zofbot(valkey, "import", str(file))
+    unasked = await run_zofbot(store_url, "import", str(file))
     assert unasked.code == 2
     assert "--yes" in unasked.err
     assert await store.hgetall("{zofbot}:subscriptions") == before, "nor does a question nobody answers"
 
-    done = await run_zofbot(valkey, "import", str(file), "--yes")
+    done = await run_zofbot(store_url, "import", str(file), "--yes")
     assert done.out.endswith("Done.\n"), done
     assert await store.hgetall("{zofbot}:subscriptions:version") != version, "the poller reads them anew"
     assert [item.env for item in await subscriptions.list_for_channel("C0QA")] == [("x",)]
@@ -291,38 +291,38 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
         "C0QA": f"{getpass.getuser()}, an operator, changed its subscription from project:a to project:a env:x.",
         "C0B": f"{getpass.getuser()}, an operator, subscribed it to env:y.",
     }
-    again = await run_zofbot(valkey, "import", str(file), "--yes")
+    again = await run_zofbot(store_url, "import", str(file), "--yes")
     assert "0 to add, 0 to change, 0 to remove, 3 unchanged." in again.out, "an import twice is an import once"
 
 
-async def test_a_file_that_cannot_be_written_is_a_sentence(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
-    ended = await run_zofbot(valkey, "export", "-o", str(tmp_path))
+async def test_a_file_that_cannot_be_written_is_a_sentence(store_url: str, store: redis.Redis, tmp_path: Path) -> None:
+    ended = await run_zofbot(store_url, "export", "-o", str(tmp_path))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"zofbot: Cannot write {tmp_path} (Is a directory). Choose another file.\n"
 
 
-async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: str, store: redis.Redis) -> None:
+async def test_what_would_not_be_read_back_as_the_same_is_not_exported(store_url: str, store: redis.Redis) -> None:
     one = make_subscription("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
     turned = one.model_copy(update={"escalate": one.escalate[::-1]})  # an order that nobody can type
     await Subscriptions(Keyspace(store, "zofbot")).add(turned)
-    ended = await run_zofbot(valkey, "export")
+    ended = await run_zofbot(store_url, "export")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "zofbot: Subscription s1 cannot be exported without loss. Edit it in Slack.\n"
 
 
-async def test_what_the_file_lacks_is_removed(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
+async def test_what_the_file_lacks_is_removed(store_url: str, store: redis.Redis, tmp_path: Path) -> None:
     await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     (tmp_path / "none.yml").write_text("version: 1\nchannels: {}\n")
-    ended = await run_zofbot(valkey, "import", str(tmp_path / "none.yml"), "--yes")
+    ended = await run_zofbot(store_url, "import", str(tmp_path / "none.yml"), "--yes")
     assert "- project:a" in ended.out
     assert await Subscriptions(Keyspace(store, "zofbot")).list_all() == []
 
 
-async def test_one_wrong_entry_and_nothing_is_applied(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
+async def test_one_wrong_entry_and_nothing_is_applied(store_url: str, store: redis.Redis, tmp_path: Path) -> None:
     await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     file = tmp_path / "wrong.yml"
     file.write_text(file_text("filters: project:b", "filters: nope:b"))
-    ended = await run_zofbot(valkey, "import", str(file), "--yes")
+    ended = await run_zofbot(store_url, "import", str(file), "--yes")
     assert ended.code == 2
     assert f"{file}, line 5, filters: Unknown filter `nope:`" in ended.err
     assert [item.project for item in await Subscriptions(Keyspace(store, "zofbot")).list_all()] == [("a",)]
@@ -331,13 +331,13 @@ async def test_one_wrong_entry_and_nothing_is_applied(valkey: str, store: redis.
 
 @pytest.mark.parametrize(("answer", "ends"), [(b"n\n", (1, "a")), (b"y\n", (0, "b"))])
 async def test_on_a_terminal_it_asks_first(
-    valkey: str, store: redis.Redis, tmp_path: Path, answer: bytes, ends: tuple[int, str]
+    store_url: str, store: redis.Redis, tmp_path: Path, answer: bytes, ends: tuple[int, str]
 ) -> None:
     await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     (tmp_path / "b.yml").write_text(file_text("filters: project:b"))
     person, terminal = pty.openpty()
     os.write(person, answer)
-    ended = await run_command_reading(terminal, "subscriptions", "import", str(tmp_path / "b.yml"), REDIS_URL=valkey)
+    ended = await run_command_reading(terminal, "subscriptions", "import", str(tmp_path / "b.yml"), REDIS_URL=store_url)
     os.close(person)
     os.close(terminal)
     [left] = await Subscriptions(Keyspace(store, "zofbot")).list_all()
@@ -345,8 +345,8 @@ async def test_on_a_terminal_it_asks_first(
     assert (ended.code, left.project[0]) == ends
 
 
-async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:
-    async with open_stored_data(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
+async def test_what_changed_since_the_plan_was_shown_is_left_alone(store_url: str, store: redis.Redis) -> None:
+    async with open_stored_data(Settings.model_validate({"redis_url": store_url}), Clock()) as books:
         await books.subscriptions.add(make_subscription("project:a"))
         records = await books.subscriptions.read_records()
         made = plan_changes(
@@ -360,29 +360,29 @@ async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, 
         assert await books.outbox.list_records(NotificationState.PENDING) == []
 
 
-async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis.Redis) -> None:
+async def test_channels_are_called_as_slack_calls_them(store_url: str, store: redis.Redis) -> None:
     world = World(test_clock())
     seed_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     try:
         await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
         await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a", "s2", "C0NOWHERE"))
-        slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
-        named = await run_zofbot(valkey, "export", **slack)
+        slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{simulator.url}/api/"}
+        named = await run_zofbot(store_url, "export", **slack)
         world.slack.faults.set_fault("invalid_auth")
-        nameless = await run_zofbot(valkey, "export", **slack)
+        nameless = await run_zofbot(store_url, "export", **slack)
     finally:
-        await stage.stop()
+        await simulator.stop()
     assert "  C0QA:  # qa-alerts\n" in named.out
     assert "  C0NOWHERE:\n" in named.out
     assert "  C0QA:\n" in nameless.out
     assert yaml.safe_load(named.out) == yaml.safe_load(nameless.out)
 
 
-async def test_it_can_be_had_as_json(valkey: str, store: redis.Redis) -> None:
+async def test_it_can_be_had_as_json(store_url: str, store: redis.Redis) -> None:
     await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
-    told = json.loads((await run_zofbot(valkey, "export", "--json")).out)
+    told = json.loads((await run_zofbot(store_url, "export", "--json")).out)
     assert told["channels"]["C0QA"][0] == {
         "filters": "project:a", "id": "s1", "by": "U0ANA", "by_name": "Ana", "created": "2025-11-23T09:30:00.250000Z"
     }  # fmt: skip

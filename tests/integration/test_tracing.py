@@ -178,12 +178,12 @@ async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: Ru
     assert made.reference in plain.text
 
 
-async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_an_act_that_redis_did_not_take_is_found(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
-        async with stopped_server(valkey):
+        async with stopped_server(store_url):
             await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
             await wait_until(lambda: "Reference: " in private_text(bot, "U0ANA"))
         answer = next(
@@ -257,8 +257,8 @@ async def wait_for_traces(bot: RunningBot, stream: str, kind: str) -> list[Trace
     return [trace for trace in await read_traces(bot, stream) if trace.kind == kind]
 
 
-async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
         await wait_until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 4)
         await bot.type_text("/zof subscribe")
         await bot.type_text("/zof subscribe group:case")
@@ -285,11 +285,11 @@ async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str)
         assert "500 unavailable" in told
 
 
-async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(valkey: str) -> None:
-    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(store_url: str) -> None:
+    async with running_bot(store_url, zof_webhook_secret=SECRET) as bot:
         ended = fail_run(bot, 1)
         assert await post_webhook(bot, webhook_event(ended["id"], "evt_well")) == 200
-        async with stopped_server(valkey):
+        async with stopped_server(store_url):
             assert await post_webhook(bot, webhook_event(ended["id"], "evt_unwell")) == 503
         [kept] = await wait_for_traces(bot, "work", "webhook")
         assert "evt_unwell" in kept.ids
@@ -323,8 +323,8 @@ async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
 # --- nothing foreign
 
 
-async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
         zof = bot.world.zof
         words = f"planted words {MAIL} {TOKEN}"
         zof.results[RESULT] |= {"name": words, "failure_summary": words}
@@ -338,7 +338,7 @@ async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(v
             await bot.type_text(f"/zof {RESULT}")
         pressed = {"type": "block_actions", "user": {"id": "U0ANA", "name": MAIL}, "trigger_id": MAIL,
                    "actions": [{"action_id": words, "value": words}], "channel": {"id": MAIL}}  # fmt: skip
-        await bot.stage.people.deliver_payload("interactive", pressed)
+        await bot.simulator.people.deliver_payload("interactive", pressed)
         await wait_until(lambda: any(call.status == 500 for call in zof.calls))
         await wait_until(lambda: any("internal error" in text_of(message) for message in bot.private_messages()))
         bot.world.slack.channels["C0QA"].archived = True
@@ -346,7 +346,7 @@ async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(v
         ended["name"] = words
         await post_webhook(bot, webhook_event(ended["id"], MAIL))
         await asyncio.sleep(1.5)
-        async with redis.from_url(valkey) as client:
+        async with redis.from_url(store_url) as client:
             streams = [key.decode() async for key in client.scan_iter("*traces*")]
             kept = str([await client.xrange(key) for key in streams])
             assert TOKEN not in await dump_redis(client)
@@ -442,61 +442,64 @@ def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
     assert f"… {fitted.left_out} steps omitted" in "".join(traces.step_lines(fitted, 100))
 
 
-async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(client: redis.Redis) -> None:
-    store = TraceStore(Keyspace(client, "a"))
+async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(store: redis.Redis) -> None:
+    trace_store = TraceStore(Keyspace(store, "a"))
     made = [a_trace(number).build_trace() for number in range(3)]
-    await store.write_traces(made)
+    await trace_store.write_traces(made)
     for item in made:
         for name in item.ids:
-            assert await store.find_traces(name) == [item]
+            assert await trace_store.find_traces(name) == [item]
     assert (
-        await store.find_traces("id") == await store.find_traces("") == await store.find_traces("id_0\nstep_0_0") == []
+        await trace_store.find_traces("id")
+        == await trace_store.find_traces("")
+        == await trace_store.find_traces("id_0\nstep_0_0")
+        == []
     )
-    assert await TraceStore(Keyspace(client, "b")).find_traces("id_0") == []
+    assert await TraceStore(Keyspace(store, "b")).find_traces("id_0") == []
 
 
-async def test_of_many_under_one_id_the_latest_are_found_from_both_streams_oldest_first(client: redis.Redis) -> None:
-    store = TraceStore(Keyspace(client, "a"))
+async def test_of_many_under_one_id_the_latest_are_found_from_both_streams_oldest_first(store: redis.Redis) -> None:
+    trace_store = TraceStore(Keyspace(store, "a"))
     made = [a_trace(number, ("request", "delivery")[number % 2], 1, "key").build_trace() for number in range(9)]
-    await store.write_traces(made)
-    assert [trace.at for trace in await store.find_traces("key")] == [4, 5, 6, 7, 8]
+    await trace_store.write_traces(made)
+    assert [trace.at for trace in await trace_store.find_traces("key")] == [4, 5, 6, 7, 8]
 
 
-async def test_the_streams_are_capped_apart_and_kept_for_seven_days(client: redis.Redis) -> None:
-    store = TraceStore(Keyspace(client, "a"), {"requests": 300, "work": 100})
-    await store.write_traces([a_trace(0, "request", 1, "somebody").build_trace()])
+async def test_the_streams_are_capped_apart_and_kept_for_seven_days(store: redis.Redis) -> None:
+    trace_store = TraceStore(Keyspace(store, "a"), {"requests": 300, "work": 100})
+    await trace_store.write_traces([a_trace(0, "request", 1, "somebody").build_trace()])
     for _ in range(4):
-        await store.write_traces([a_trace(number, "poll").build_trace() for number in range(100)])
-    assert 100 <= await client.xlen("{a}:traces:work") <= 200
-    assert await store.find_traces("somebody"), "a bad night of the poller pushes out no request"
+        await trace_store.write_traces([a_trace(number, "poll").build_trace() for number in range(100)])
+    assert 100 <= await store.xlen("{a}:traces:work") <= 200
+    assert await trace_store.find_traces("somebody"), "a bad night of the poller pushes out no request"
     for stream in ("requests", "work"):
-        assert 0 < await client.ttl(f"{{a}}:traces:{stream}") <= TRACE_TTL_SECONDS == 7 * 24 * 3600
+        assert 0 < await store.ttl(f"{{a}}:traces:{stream}") <= TRACE_TTL_SECONDS == 7 * 24 * 3600
 
 
-async def test_what_is_older_than_seven_days_is_neither_found_nor_kept(client: redis.Redis) -> None:
-    store = TraceStore(Keyspace(client, "a"))
-    seconds, _ = await client.time()
+async def test_what_is_older_than_seven_days_is_neither_found_nor_kept(store: redis.Redis) -> None:
+    trace_store = TraceStore(Keyspace(store, "a"))
+    seconds, _ = await store.time()
     old, fresh = a_trace(1, "request", 1, "key").build_trace(), a_trace(2, "request", 1, "key").build_trace()
     for item, age in ((old, TRACE_TTL_SECONDS + 5), (fresh, TRACE_TTL_SECONDS - 60)):
         fields: Any = {"ids": "\n".join(item.ids), "trace": item.to_bounded_json(MAX_TRACE_BYTES)}
-        await client.xadd("{a}:traces:requests", fields, id=f"{(seconds - age) * 1000}-0")
-    assert await store.find_traces("key") == [fresh]
-    assert await client.xlen("{a}:traces:requests") == 2
-    await store.delete_expired()
-    assert await client.xlen("{a}:traces:requests") == 1
+        await store.xadd("{a}:traces:requests", fields, id=f"{(seconds - age) * 1000}-0")
+    assert await trace_store.find_traces("key") == [fresh]
+    assert await store.xlen("{a}:traces:requests") == 2
+    await trace_store.delete_expired()
+    assert await store.xlen("{a}:traces:requests") == 1
 
 
-async def test_one_that_cannot_be_read_hides_no_other(client: redis.Redis) -> None:
-    store = TraceStore(Keyspace(client, "a"))
-    await client.xadd("{a}:traces:requests", {"ids": "key", "trace": "{"})
+async def test_one_that_cannot_be_read_hides_no_other(store: redis.Redis) -> None:
+    trace_store = TraceStore(Keyspace(store, "a"))
+    await store.xadd("{a}:traces:requests", {"ids": "key", "trace": "{"})
     newer = a_trace(1, "request", 1, "key").build_trace()
-    await store.write_traces([newer])
-    await client.xadd("{a}:traces:requests", {"other": "x"})
+    await trace_store.write_traces([newer])
+    await store.xadd("{a}:traces:requests", {"other": "x"})
     text = json.dumps(
         json.loads(newer.to_bounded_json(MAX_TRACE_BYTES)) | {"field of a newer version": 1, "reference": "ref_2"}
     )
-    await client.xadd("{a}:traces:requests", {"ids": "ref_2\nkey", "trace": text})
-    assert {trace.reference for trace in await store.find_traces("key")} == {newer.reference, "ref_2"}
+    await store.xadd("{a}:traces:requests", {"ids": "ref_2\nkey", "trace": text})
+    assert {trace.reference for trace in await trace_store.find_traces("key")} == {newer.reference, "ref_2"}
 
 
 # --- nobody waits
@@ -542,12 +545,12 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
     assert (outcome_count(metrics, "kept"), outcome_count(metrics, "dropped")) == (3, 1)
 
 
-async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_nothing_waits_for_a_redis_that_hangs(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         await bot.type_text("/zof help")
         writer = TraceWriter(TraceStore(bot.app.store.keyspace), EventEmitter(), Clock(), most=5)
         task = asyncio.create_task(writer.run())
-        async with stopped_server(valkey):
+        async with stopped_server(store_url):
             hangs = asyncio.create_task(bot.app.store.ping())
             await asyncio.sleep(0)
             for number in range(1000):
@@ -561,41 +564,41 @@ async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
                 await hangs
 
 
-async def test_what_is_written_while_the_bot_stops_is_there(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_what_is_written_while_the_bot_stops_is_there(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         answer = await bot.answer_text("/zof result res_nowhere")
-    ended = await run_command("trace", shown_id(answer), "--json", REDIS_URL=valkey)
+    ended = await run_command("trace", shown_id(answer), "--json", REDIS_URL=store_url)
     assert ended.code == 0, ended.err
 
 
-async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_what_is_cut_short_when_the_bot_stops_is_found(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         bot.world.zof.faults.set_fault("hang")
         line = await bot.answer_text(f"/zof result {RESULT}")
     assert "Waiting for Zof" in line
-    ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=valkey)
+    ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=store_url)
     assert "canceled: the bot was told to stop" in ended.out, ended.err
 
 
 # --- on the terminal, and the odd ends
 
 
-async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
-    async with running_bot(valkey) as bot:
+async def test_the_terminal_draws_a_table_or_prints_json(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
         bot.world.zof.faults.set_fault("500")
         answer = await bot.answer_text(f"/zof {RESULT}")
     name = shown_id(answer)
-    drawn = await run_command("trace", name, REDIS_URL=valkey)
+    drawn = await run_command("trace", name, REDIS_URL=store_url)
     assert drawn.code == 0, drawn.err
     for part in ("Slack request command", "U0ANA", "C0QA", "GET /results/{id}", "500 unavailable", name):
         assert part in drawn.out
-    printed = await run_command("trace", name, "--json", REDIS_URL=valkey)
+    printed = await run_command("trace", name, "--json", REDIS_URL=store_url)
     [line] = printed.out.splitlines()
     assert name in Trace.model_validate_json(line).ids
-    unknown = await run_command("trace", "ref_unknown", REDIS_URL=valkey)
+    unknown = await run_command("trace", "ref_unknown", REDIS_URL=store_url)
     assert (unknown.code, unknown.out) == (1, "")
     assert "No trace found: the ID may be mistyped, older than 7 days" in unknown.err
-    other = await run_command("trace", name, REDIS_URL=valkey, ZOFBOT_NAMESPACE="other")
+    other = await run_command("trace", name, REDIS_URL=store_url, ZOFBOT_NAMESPACE="other")
     assert other.code == 1
 
 

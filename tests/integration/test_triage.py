@@ -198,9 +198,9 @@ async def test_it_is_snoozed_by_a_form_in_ones_own_words(triage_bot: RunningBot)
     root = await raise_alert(triage_bot)
     view = await open_form(triage_bot, "U0ANA", root, "snooze")
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "rubbish"}}}
-    await triage_bot.stage.people.submit_view("U0ANA", view, words)
+    await triage_bot.simulator.people.submit_view("U0ANA", view, words)
     assert triage_bot.world.slack.modals["U0ANA"], "the form stays with its error"
-    await triage_bot.stage.people.submit_view(
+    await triage_bot.simulator.people.submit_view(
         "U0ANA", view, {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     )
     await wait_until(lambda: "Snoozed" in text_of(root))
@@ -211,7 +211,7 @@ async def test_it_is_assigned_and_whom_it_was_assigned_to_is_told_once(triage_bo
     root = await raise_alert(triage_bot)
     view = await open_form(triage_bot, "U0ANA", root, "assign")
     chosen = {"owner": {"owner": {"type": "users_select", "selected_user": "U0BEN"}}}
-    await triage_bot.stage.people.submit_view("U0ANA", view, chosen)
+    await triage_bot.simulator.people.submit_view("U0ANA", view, chosen)
     await wait_until(lambda: any("assigned this to" in line for line in thread_of(triage_bot, root)))
     await wait_until(lambda: sum("assigned you" in item.text for item in triage_bot.world.slack.ledger) == 1)
 
@@ -222,7 +222,7 @@ async def test_it_is_resolved_for_a_reason_and_reopened(triage_bot: RunningBot) 
     await wait_until(lambda: "Acknowledged" in text_of(root))
     view = await open_form(triage_bot, "U0ANA", root, "resolve")
     option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
-    await triage_bot.stage.people.submit_view(
+    await triage_bot.simulator.people.submit_view(
         "U0ANA", view, {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
     )
     await wait_until(lambda: "Resolved" in text_of(root))
@@ -250,8 +250,8 @@ async def test_an_acknowledgement_stops_the_escalation(triage_bot: RunningBot) -
     assert count_mentions(triage_bot, root) == 0
 
 
-async def test_failed_cases_are_run_again_once_however_often_the_button_is_pressed(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+async def test_failed_cases_are_run_again_once_however_often_the_button_is_pressed(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")

@@ -80,7 +80,7 @@ async def test_a_forgotten_alert_is_known_again_by_words_in_its_thread_and_by_a_
     await wait_until(lambda: "Acknowledged: Case 0" in text_of(root))
     await forget_alert(triage_bot, root)
     view = await open_form(triage_bot, ANA, root, "resolve")
-    await triage_bot.stage.people.submit_view(ANA, view, flaky_resolution())
+    await triage_bot.simulator.people.submit_view(ANA, view, flaky_resolution())
     await wait_until(lambda: "Resolved: Case 0" in text_of(root))
 
 
@@ -150,7 +150,7 @@ async def test_a_record_that_this_version_cannot_read_is_left_as_it_is_and_hides
     await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Something went wrong in zofbot. Try again" in private_text(triage_bot, ANA))
     chosen = {"owner": {"owner": {"type": "users_select", "selected_user": BEN}}}
-    await triage_bot.stage.people.submit_view(ANA, view, chosen)
+    await triage_bot.simulator.people.submit_view(ANA, view, chosen)
     [form] = triage_bot.world.slack.modals[ANA]
     assert "Something went wrong in zofbot" in (form.errors or {})["owner"], "what was filled in stays"
     assert (await client.hgetall(name))[(root.idempotency_key or "").encode()] == later.encode()
@@ -207,7 +207,7 @@ async def test_a_form_that_the_table_does_not_allow_any_more_is_not_opened(triag
     [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     assert "Do it anyway" not in text_of(answer), "what has been resolved cannot be snoozed"
     assert not triage_bot.world.slack.modals.get(ANA)
-    await triage_bot.stage.people.submit_view(
+    await triage_bot.simulator.people.submit_view(
         BEN, view, {"owner": {"owner": {"type": "users_select", "selected_user": ANA}}}
     )
     await wait_until(lambda: "Nothing changed" in private_text(triage_bot, BEN))
@@ -219,7 +219,7 @@ async def test_what_was_filled_in_is_not_lost_to_somebody_faster(triage_bot: Run
     await press_button(triage_bot, BEN, root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
-    await triage_bot.stage.people.submit_view(ANA, view, words)
+    await triage_bot.simulator.people.submit_view(ANA, view, words)
     await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
     [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_snooze")
@@ -235,7 +235,7 @@ async def test_so_is_a_note(triage_bot: RunningBot) -> None:
     view = await open_form(triage_bot, ANA, root, "resolve")
     assert (await mention_bot(triage_bot, root, "assign <@U0CHIOMA>", BEN)).is_accepted
     await wait_until(lambda: "chioma" in " ".join(thread_of(triage_bot, root)))
-    await triage_bot.stage.people.submit_view(ANA, view, flaky_resolution('It said "<boom>"\nand passed'))
+    await triage_bot.simulator.people.submit_view(ANA, view, flaky_resolution('It said "<boom>"\nand passed'))
     await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
     [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_resolve")
@@ -255,11 +255,11 @@ async def test_a_form_that_is_sent_twice_acts_once_and_answers_alike(triage_bot:
     owner = {"owner": {"owner": {"type": "users_select", "selected_user": BEN}}}
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     filled = {"assign": owner, "snooze": words, "resolve": flaky_resolution("retried")}[name]
-    await triage_bot.stage.people.submit_view(ANA, view, filled)
+    await triage_bot.simulator.people.submit_view(ANA, view, filled)
     await wait_until(lambda: f"You {name}" in private_text(triage_bot, ANA))
     triage_bot.world.slack.modals[ANA].append(again)
     before = len(triage_bot.private_messages(user=ANA))
-    await triage_bot.stage.people.submit_view(ANA, view, filled)
+    await triage_bot.simulator.people.submit_view(ANA, view, filled)
     await wait_until(lambda: len(triage_bot.private_messages(user=ANA)) > before)
     assert f"You {name}" in text_of(triage_bot.private_messages(user=ANA)[-1])
     assert "Nothing changed" not in private_text(triage_bot, ANA)
@@ -317,8 +317,8 @@ async def test_nobody_is_escalated_to_where_the_subscription_names_nobody(triage
 # --- a compulsory note
 
 
-async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_resolve_note=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
@@ -329,12 +329,12 @@ async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(valkey
         await wait_until(lambda: "Acknowledged" in text_of(root))
         view = await open_form(bot, ANA, root, "resolve")
         form = bot.world.slack.modals[ANA][-1]
-        await bot.stage.people.submit_view(ANA, view, flaky_resolution())
+        await bot.simulator.people.submit_view(ANA, view, flaky_resolution())
         assert set(form.errors or {}) == {"note"}, "Slack itself asks for it"
-        await bot.stage.people.submit_view(ANA, view, flaky_resolution("  "))
+        await bot.simulator.people.submit_view(ANA, view, flaky_resolution("  "))
         assert "A note is required" in (form.errors or {})["note"]
         assert await triage_deeds(bot, root) == ["acknowledge"]
-        await bot.stage.people.submit_view(ANA, view, flaky_resolution("retried, and it passed"))
+        await bot.simulator.people.submit_view(ANA, view, flaky_resolution("retried, and it passed"))
         await wait_until(lambda: "Resolved" in text_of(root))
         await wait_until(lambda: any("resolved this: Flaky" in line for line in thread_of(bot, root)))
         assert "retried, and it passed" in text_of(root)
@@ -370,8 +370,8 @@ def test_a_record_from_before_that_was_kept_names_who_acted_last() -> None:
     assert "*Snoozed* by Ana" in str(drawn(old))
 
 
-async def test_whoever_escalates_is_not_mentioned_by_their_own_click(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_whoever_escalates_is_not_mentioned_by_their_own_click(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case escalate:15m-><@U0ANA>,45m-><@U0BEN>")
         root = await raise_alert(bot)
@@ -397,9 +397,9 @@ async def snooze_alert(bot: RunningBot, root: PostedMessage, label: str, value: 
     view = await open_form(bot, ANA, root, "snooze")
     option = {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": value}
     chosen = {"action_id": "zof_wakes", "block_id": "choice", "selected_option": option}
-    await bot.stage.people.press_element(ANA, chosen, view_id=view)
+    await bot.simulator.people.press_element(ANA, chosen, view_id=view)
     await wait_until(lambda: preview in str(bot.world.slack.modals[ANA][-1].payload["blocks"]))
-    await bot.stage.people.submit_view(ANA, view)
+    await bot.simulator.people.submit_view(ANA, view)
     await wait_until(lambda: f"*Snoozed* by ana {label}" in text_of(root))
     await wait_until(lambda: any(f"snoozed this {label}" in line for line in thread_of(bot, root)))
 
@@ -440,8 +440,8 @@ async def test_what_sleeps_until_it_fails_more_often_wakes_by_the_last_of_those_
     await wait_until(lambda: count_mentions(triage_bot, root) == 1, 15)
 
 
-async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(valkey: str) -> None:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:run layout:flat")
         ended = fail_run(bot, 1)

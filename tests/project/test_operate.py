@@ -63,15 +63,15 @@ def test_every_metric_named_is_one() -> None:
 async def bot_on(url: str) -> AsyncIterator[tuple[SimulatorServer, Zofbot]]:
     world = World(test_clock())
     seed_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
-    settings = bot_settings(stage, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
+    simulator = SimulatorServer(world)
+    await simulator.start()
+    settings = bot_settings(simulator, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
     try:
         async with run_bot(settings, world.clock) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
-            yield stage, bot
+            yield simulator, bot
     finally:
-        await stage.stop()
+        await simulator.stop()
 
 
 def rule_lines() -> list[str]:
@@ -90,12 +90,12 @@ async def follow_the_acl(url: str) -> None:
     async with redis.from_url(url) as admin:
         await admin.execute_command(*rule_lines())  # type: ignore[no-untyped-call]  # redis-py does not annotate it
         own = url.replace("unix://", "unix://zofbot@") + "?password=PASSWORD"
-        async with bot_on(own) as (stage, bot):
-            slack = stage.world.slack
-            await stage.people.type_text("U0ANA", "C0QA", "/zof subscribe project:*")
-            await stage.people.type_text("U0ANA", "C0QA", "/zof result res_4821 share")
+        async with bot_on(own) as (simulator, bot):
+            slack = simulator.world.slack
+            await simulator.people.type_text("U0ANA", "C0QA", "/zof subscribe project:*")
+            await simulator.people.type_text("U0ANA", "C0QA", "/zof result res_4821 share")
             await wait_until(lambda: any("subscribed this channel" in item.text for item in slack.ledger))
-            await wait_until(lambda: stage.world.zof.asked > 5)  # it polls
+            await wait_until(lambda: simulator.world.zof.asked > 5)  # it polls
             async with redis.from_url(own) as client:
                 assert find_problems(await read_redis_info(client)) == []
                 with pytest.raises(redis.ResponseError, match="permissions"):

@@ -49,19 +49,19 @@ class RunningBot:
     """One bot running against the simulator."""
 
     world: World
-    stage: SimulatorServer
+    simulator: SimulatorServer
     app: Zofbot
     settings: Settings
 
     async def type_text(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> Acknowledgement:
-        return await self.stage.people.type_text(user, channel, text)
+        return await self.simulator.people.type_text(user, channel, text)
 
     async def press_button(
         self, message: PostedMessage, action_id: str, *, user: str = "U0ANA", label: str = ""
     ) -> Acknowledgement:
         """Press a button of a message: the first with this action, or the one whose value holds ``label``."""
         button = next(b for b in buttons_of(message) if b["action_id"] == action_id and label in b.get("value", ""))
-        return await self.stage.people.press_element(user, button, channel=message.channel, ts=message.ts)
+        return await self.simulator.people.press_element(user, button, channel=message.channel, ts=message.ts)
 
     def visible_messages(self, channel: str = "C0QA", user: str = "U0ANA") -> list[PostedMessage]:
         """Return the bot's messages that the person sees in the channel, oldest first."""
@@ -104,15 +104,15 @@ def buttons_of(message: PostedMessage) -> list[dict[str, Any]]:
     return [element for element in elements if element.get("type") == "button"]
 
 
-def bot_settings(stage: SimulatorServer, redis_url: str, **more: Any) -> Settings:
+def bot_settings(simulator: SimulatorServer, redis_url: str, **more: Any) -> Settings:
     """Build settings of a bot for the simulator, over HTTP."""
-    slack, zof = stage.world.slack, stage.world.zof
+    slack, zof = simulator.world.slack, simulator.world.zof
     there = {
         "slack_bot_token": slack.bot_token,
         "slack_signing_secret": slack.signing_secret,
-        "slack_api_url": f"{stage.url}/api/",
+        "slack_api_url": f"{simulator.url}/api/",
         "zof_api_key": zof.key,
-        "zof_base_url": f"{stage.url}/zof/v1",
+        "zof_base_url": f"{simulator.url}/zof/v1",
         "redis_url": redis_url,
         "port": 0,
     }
@@ -121,37 +121,37 @@ def bot_settings(stage: SimulatorServer, redis_url: str, **more: Any) -> Setting
 
 @asynccontextmanager
 async def running_bot(
-    valkey: str,
+    store_url: str,
     *,
     socket: bool = False,
-    works: bool = False,
+    workers: bool = False,
     read_settings: ReadSettings | None = None,
     clock: MovableClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
-    """Start a simulator and a bot; ``settings`` override the defaults; ``works``: poll and deliver too."""
+    """Start a simulator and a bot; ``settings`` override the defaults; ``workers``: poll and deliver too."""
     clock = clock or test_clock()
     world = World(clock)
     fill_world(world)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
-    stage = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time
-    await stage.start()
-    async with connect_redis(valkey, "zofbot", clock) as client:
+    simulator = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time
+    await simulator.start()
+    async with connect_redis(store_url, "zofbot", clock) as client:
         await client.flushall()
     own = {
         "slack_app_token": world.slack.app_token if socket else "",
         "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
     }
-    chosen = bot_settings(stage, valkey, **own | settings)
+    chosen = bot_settings(simulator, store_url, **own | settings)
     try:
-        async with run_bot(chosen, clock, workers=works, read_settings=read_settings) as bot:
+        async with run_bot(chosen, clock, workers=workers, read_settings=read_settings) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await wait_until(lambda: _is_ready(bot))
-            started.append(RunningBot(world, stage, bot, chosen))
+            started.append(RunningBot(world, simulator, bot, chosen))
             yield started[-1]
     finally:
-        await stage.stop()
+        await simulator.stop()
         web_app._cached_build_middleware.cache_clear()  # this cache would keep the bots in memory
     assert not opinion.problems, opinion.problems[:5]
 

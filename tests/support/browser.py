@@ -59,26 +59,28 @@ async def take_screenshot(page: Page, name: str) -> None:
         await page.screenshot(path=Path(SCREENSHOT_FOLDER) / f"{name}.png")
 
 
-async def end_run(page: Page, stage: SimulatorServer, what: str, environment: str = "staging") -> str:
+async def end_run(page: Page, simulator: SimulatorServer, what: str, environment: str = "staging") -> str:
     """Press the button that ends a run of checkout; returns the id of the last run."""
-    known = set(stage.world.zof.runs)
+    known = set(simulator.world.zof.runs)
     await page.get_by_test_id("panel-tab-runs").click()
     await page.get_by_test_id("run-environment").select_option(environment)
     await page.get_by_test_id(f"run-{what}").click()
     await wait_until(
-        lambda: bool(set(stage.world.zof.runs) - known) and "completed_at" in [*stage.world.zof.runs.values()][-1]
+        lambda: (
+            bool(set(simulator.world.zof.runs) - known) and "completed_at" in [*simulator.world.zof.runs.values()][-1]
+        )
     )
-    return str([*stage.world.zof.runs][-1])
+    return str([*simulator.world.zof.runs][-1])
 
 
 @asynccontextmanager
-async def fast_clock(stage: SimulatorServer) -> AsyncIterator[None]:
+async def fast_clock(simulator: SimulatorServer) -> AsyncIterator[None]:
     """Run the simulated time ten times as fast, because Slack accepts one message per second."""
 
     async def advance_faster() -> None:
         while True:
             await asyncio.sleep(0.05)
-            stage.world.advance(0.45)
+            simulator.world.advance(0.45)
 
     task = asyncio.create_task(advance_faster())
     try:

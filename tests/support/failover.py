@@ -135,7 +135,7 @@ async def failover_scenario(servers: ServerGroup, **settings: Any) -> AsyncItera
     """Start a bot on ``servers`` with its channels subscribed."""
     clock = test_clock()
     async with running_bot(
-        servers.url, works=True, clock=clock, zofbot_poll_interval=1, zof_webhook_secret=SECRET, **settings
+        servers.url, workers=True, clock=clock, zofbot_poll_interval=1, zof_webhook_secret=SECRET, **settings
     ) as bot:
         walk = FailoverScenario(bot, clock)
         for channel, place in CHANNELS.items():

@@ -93,12 +93,12 @@ ROOTS = ("run", "case", "storm", "catchup", "notice")
 
 @asynccontextmanager
 async def night(
-    valkey: str, typed: str = "", clock: MovableClock | None = None, **more: Any
+    store_url: str, typed: str = "", clock: MovableClock | None = None, **more: Any
 ) -> AsyncIterator[NightBench]:
     """Start a bot that has polled once, in a channel where ``typed`` was entered."""
     time = clock or test_clock()
-    settings: dict[str, Any] = {"works": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
-    async with running_bot(valkey, clock=time, **settings) as bot:
+    settings: dict[str, Any] = {"workers": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
+    async with running_bot(store_url, clock=time, **settings) as bot:
         await wait_for_first_poll(bot)
         made = NightBench(bot, time)
         if typed:

@@ -27,7 +27,7 @@ class RuleBench:
         self.subscriptions = subscriptions
         self.default = default
         self.lookback = lookback
-        self.told: dict[str, Notification] = {}
+        self.notifications: dict[str, Notification] = {}
         self.memory = RuleState()
 
     def decide_finding(self, finding: RunFinding | PlatformEvent, now: float | None = None) -> Decision:
@@ -46,13 +46,15 @@ class RuleBench:
         return [channel for _, channel, where in open_ if where == place]
 
     def commit_decision(self, decision: Decision) -> list[str]:
-        new = [notification.key for notification in decision.notifications if notification.key not in self.told]
+        new = [
+            notification.key for notification in decision.notifications if notification.key not in self.notifications
+        ]
         for notification in decision.notifications:
-            before = self.told.get(notification.key)
+            before = self.notifications.get(notification.key)
             if before is None:
-                self.told[notification.key] = notification
+                self.notifications[notification.key] = notification
             elif notification.kind is NotificationKind.EDIT:
-                self.told[notification.key] = notification.model_copy(update={"not_before": before.not_before})
+                self.notifications[notification.key] = notification.model_copy(update={"not_before": before.not_before})
         self.memory = self.memory.with_changes(decision.changes)
         return new
 
@@ -65,16 +67,17 @@ class RuleBench:
         return [reason.answer for reason in decision.reasons]
 
     def notifications_of(self, kind: NotificationKind) -> list[Notification]:
-        return [item for item in self.told.values() if item.kind is kind]
+        return [item for item in self.notifications.values() if item.kind is kind]
 
     def root_keys(self) -> set[str]:
-        return {item.key for item in self.told.values() if item.kind is not NotificationKind.EDIT}
+        return {item.key for item in self.notifications.values() if item.kind is not NotificationKind.EDIT}
 
     def recovery_replies(self) -> set[tuple[str, str, float, str]]:
         """Return the final recovery replies: key, title, duration, run."""
-        replies = [item for item in self.told.values() if item.key.startswith("recovered:")]
+        replies = [item for item in self.notifications.values() if item.key.startswith("recovered:")]
         shown = [
-            self.told.get(f"recovered-edit:{reply.key.removeprefix('recovered:')}", reply).body for reply in replies
+            self.notifications.get(f"recovered-edit:{reply.key.removeprefix('recovered:')}", reply).body
+            for reply in replies
         ]
         read = [
             (reply.key, thread_payloads.RecoveryPayload.model_validate(body))
@@ -86,7 +89,7 @@ class RuleBench:
         """Return a root's current body, after its last edit."""
         latest = [
             item
-            for item in self.told.values()
+            for item in self.notifications.values()
             if root in (item.key if item.kind is NotificationKind.ROOT else "", item.root)
         ]
         body = payloads.load_payload([item for item in latest if item.kind is not NotificationKind.REPLY][-1].body)

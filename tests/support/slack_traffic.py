@@ -29,7 +29,7 @@ class RecordingSender(PayloadSender):
 
 async def do_everything(there: RunningBot) -> list[SentPayload]:
     """Do everything once: commands, buttons, menus, forms, the shortcut, Home, mentions, links, channel changes."""
-    people, slack = there.stage.people, there.world.slack
+    people, slack = there.simulator.people, there.world.slack
     await people.stop()
     keeping = people.delivery = RecordingSender(people.delivery)
     slack.events |= {"link_shared", "channel_unarchive", "member_joined_channel"}
@@ -45,7 +45,7 @@ async def do_everything(there: RunningBot) -> list[SentPayload]:
 
 
 async def _ask_questions(there: RunningBot) -> None:
-    people = there.stage.people
+    people = there.simulator.people
     for text in ("result res_4821", "runs", "subscriptions", "triage", "help"):
         await there.type_text(f"/zof {text}")
     for action in ("zof_share", "zof_runs_page", "zof_test_alert", "zof_edit"):
@@ -61,7 +61,7 @@ async def _ask_questions(there: RunningBot) -> None:
 
 
 async def _triage_alert(there: RunningBot, root: PostedMessage) -> None:
-    people = there.stage.people
+    people = there.simulator.people
     await there.press_button(root, "zof_triage_assign")
     await people.submit_view("U0ANA", await wait_for_form(there, "zof_act_assign"))
     await wait_until(lambda: "Acknowledged" in text_of(root))
@@ -86,7 +86,7 @@ async def _triage_alert(there: RunningBot, root: PostedMessage) -> None:
 
 
 async def _use_home(there: RunningBot) -> None:
-    people, homes = there.stage.people, there.world.slack.homes
+    people, homes = there.simulator.people, there.world.slack.homes
     await people.open_home("U0ANA")
     await wait_until(lambda: "zof_home_edit" in str(homes.get("U0ANA")))
     await people.press_element("U0ANA", {"action_id": "zof_home_edit"}, view_id=homes["U0ANA"].id)

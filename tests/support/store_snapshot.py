@@ -87,12 +87,12 @@ def _decode_text(value: Any) -> Any:
 class SnapshotScenario:
     """The actions that create the snapshot's data."""
 
-    def __init__(self, world: World, stage: SimulatorServer, url: str) -> None:
-        self.world, self.stage, self.url = world, stage, url
+    def __init__(self, world: World, simulator: SimulatorServer, url: str) -> None:
+        self.world, self.simulator, self.url = world, simulator, url
         self.before = set(world.zof.runs)
 
     async def run_scenario(self) -> None:
-        type_ = self.stage.people.type_text
+        type_ = self.simulator.people.type_text
         await type_("U0ANA", "C0QA", "/zof subscribe project:proj_* env:staging on:failed,error,recovered,gate")
         await type_("U0BEN", "C0CHECKOUT", "/zof subscribe env:production group:case after:2/1h layout:flat")
         await type_("U0BEN", "C0SEARCH", "/zof subscribe env:nightly quiet:00:00-23:59 escalate:15m-><@U0BEN>")
@@ -136,7 +136,7 @@ class SnapshotScenario:
             for blocks in held for block in blocks for element in block.get("elements", [])
             if act in element.get("action_id", "")
         )  # fmt: skip
-        await self.stage.people.press_element("U0ANA", button, channel=alert.channel, ts=alert.ts)
+        await self.simulator.people.press_element("U0ANA", button, channel=alert.channel, ts=alert.ts)
         await wait_until(
             lambda: any((item.idempotency_key or "").startswith("act:") for item in self.world.slack.ledger)
         )
@@ -147,18 +147,18 @@ async def take_snapshot() -> StoreSnapshot:
     world = World(test_clock())
     seed_world(world)
     world.zof.quota = None
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     with tempfile.TemporaryDirectory() as folder:
         async with start_embedded(Path(folder), Clock()) as address, redis.from_url(address) as client:
-            settings = bot_settings(stage, address, zof_webhook_secret=SECRET, zofbot_poll_interval=1)
+            settings = bot_settings(simulator, address, zof_webhook_secret=SECRET, zofbot_poll_interval=1)
             async with run_bot(settings, world.clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 await wait_until(lambda: bot.identity is not None)
-                walk = SnapshotScenario(world, stage, bot.url)
+                walk = SnapshotScenario(world, simulator, bot.url)
                 await walk.run_scenario()
             kept = await dump_store(client)
-    await stage.stop()
+    await simulator.stop()
     runs = {name: run for name, run in world.zof.runs.items() if name not in walk.before}
     return {
         "at": time.time(),

@@ -38,11 +38,11 @@ def record_in_state(state: TriageState) -> TriageRecord:
 
 
 @pytest.fixture
-async def triage_bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+async def triage_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """Start a bot that receives webhooks and delivers, with a subscription that escalates."""
     socket = getattr(request, "param", "http") == "socket"
     async with running_bot(
-        valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+        store_url, workers=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case escalate:4s-><@U0BEN>")
@@ -65,7 +65,7 @@ def button_of(message: PostedMessage, action: str) -> dict[str, Any]:
 
 
 async def press_button(bot: RunningBot, user: str, message: PostedMessage, action: dict[str, Any]) -> None:
-    outcome = await bot.stage.people.press_element(user, action, channel=message.channel, ts=message.ts)
+    outcome = await bot.simulator.people.press_element(user, action, channel=message.channel, ts=message.ts)
     assert outcome.is_accepted
 
 
@@ -108,7 +108,9 @@ async def forget_alert(bot: RunningBot, root: PostedMessage) -> None:
 async def open_triage_form(bot: RunningBot, message: PostedMessage, user: str = "U0ANA") -> str:
     """Open the form; returns its id."""
     bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
-    assert (await bot.stage.people.use_shortcut(user, message.channel, message.ts, SHORTCUT_CALLBACK_ID)).is_accepted
+    assert (
+        await bot.simulator.people.use_shortcut(user, message.channel, message.ts, SHORTCUT_CALLBACK_ID)
+    ).is_accepted
     await wait_until(lambda: bool(bot.world.slack.modals.get(user)))
     return bot.world.slack.modals[user][-1].id
 
@@ -120,7 +122,7 @@ def chosen_act(act: str, label: str) -> dict[str, Any]:
 
 async def mention_bot(bot: RunningBot, root: PostedMessage | None, words: str, user: str = "U0ANA") -> Acknowledgement:
     start = root.ts if root else None
-    return await bot.stage.people.type_text(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
+    return await bot.simulator.people.type_text(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
 
 
 async def audit_entries(bot: RunningBot, act: str) -> list[AuditRecord]:

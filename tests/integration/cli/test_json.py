@@ -34,17 +34,17 @@ def strict_json(text: str) -> Any:
     return json.loads(text)
 
 
-async def test_a_result(stage: SimulatorServer) -> None:
-    record = stage.world.zof.results["res_4821"]
+async def test_a_result(simulator: SimulatorServer) -> None:
+    record = simulator.world.zof.results["res_4821"]
     record.update({"name": HOSTILE, "environment": HOSTILE, "failure_summary": HOSTILE})
-    zof = {"ZOF_API_KEY": stage.world.zof.key, "ZOF_BASE_URL": f"{stage.url}/zof/v1"}
+    zof = {"ZOF_API_KEY": simulator.world.zof.key, "ZOF_BASE_URL": f"{simulator.url}/zof/v1"}
     found = await printed_json("result", "res_4821", "--json", **zof)
     assert found["title"] == found["environment"] == SHOWN
 
 
 @pytest.fixture
-async def filled(valkey: str) -> str:
-    async with redis.from_url(valkey) as client:
+async def filled(store_url: str) -> str:
+    async with redis.from_url(store_url) as client:
         await client.flushall()
         now = Clock().now().timestamp()
         body = {"card": "line", "said": HOSTILE, "token": "hunter2"}
@@ -58,7 +58,7 @@ async def filled(valkey: str) -> str:
         step = TraceStep(at=1, room="zof", did=HOSTILE, facts={"id": HOSTILE})
         trace = Trace(reference="ref_1", kind="request", what=HOSTILE, at=now, steps=(step,), ids=("ref_1",))
         await TraceStore(Keyspace(client, "zofbot")).write_traces([trace])
-    return valkey
+    return store_url
 
 
 async def test_what_is_stored(filled: str) -> None:

@@ -33,32 +33,32 @@ OURS = SigningSecret(SECRET)
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[RunningBot]:
+async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that takes webhooks, at a public address."""
-    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(store_url, zof_webhook_secret=SECRET) as bot:
         bot.world.zof.webhooks.hosts["bot.example"] = bot.app.url
         yield bot
 
 
 @pytest.fixture
-async def client(there: RunningBot) -> AsyncIterator[ZofClient]:
-    made = make_zof_client(there.settings, EventEmitter(), there.world.clock)
+async def client(bot: RunningBot) -> AsyncIterator[ZofClient]:
+    made = make_zof_client(bot.settings, EventEmitter(), bot.world.clock)
     yield made
     await made.aclose()
 
 
-async def install_webhook(there: RunningBot, client: ZofClient, secret: SigningSecret = OURS) -> None:
-    trials = WebhookTrials(there.app.store.keyspace, there.world.clock)
-    await register_endpoint(client, trials, URL, secret, there.world.clock)
+async def install_webhook(bot: RunningBot, client: ZofClient, secret: SigningSecret = OURS) -> None:
+    trials = WebhookTrials(bot.app.store.keyspace, bot.world.clock)
+    await register_endpoint(client, trials, URL, secret, bot.world.clock)
 
 
 @pytest.mark.parametrize(("generation", "envelope"), [("current", "the current"), ("older", "the older")])
 async def test_the_endpoint_is_registered_and_the_sample_that_arrived_is_described(
-    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str], generation: str, envelope: str
+    bot: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str], generation: str, envelope: str
 ) -> None:
-    there.world.zof.webhooks.set_options(generation=generation)
-    await install_webhook(there, client)
-    [endpoint] = there.world.zof.webhooks.endpoints.values()
+    bot.world.zof.webhooks.set_options(generation=generation)
+    await install_webhook(bot, client)
+    [endpoint] = bot.world.zof.webhooks.endpoints.values()
     assert (endpoint.url, endpoint.secret) == (URL, SECRET)
     assert {"run.completed", "run.failed", "release.gate_blocked"} <= set(endpoint.events)
     printed = capsys.readouterr().out
@@ -68,99 +68,99 @@ async def test_the_endpoint_is_registered_and_the_sample_that_arrived_is_describ
 
 
 async def test_a_sample_of_a_type_that_zofbot_ignores_has_arrived_as_well(
-    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
+    bot: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there.world.zof.webhooks.sample = "webhook.test"
-    await install_webhook(there, client)
+    bot.world.zof.webhooks.sample = "webhook.test"
+    await install_webhook(bot, client)
     assert "arrived: `webhook.test`, signed in X-Zof-Signature" in capsys.readouterr().out
 
 
-async def test_what_is_registered_is_sent_what_happens(there: RunningBot, client: ZofClient) -> None:
-    await install_webhook(there, client)
-    run = fail_run(there)
-    sent = there.world.zof.webhooks.sent
+async def test_what_is_registered_is_sent_what_happens(bot: RunningBot, client: ZofClient) -> None:
+    await install_webhook(bot, client)
+    run = fail_run(bot)
+    sent = bot.world.zof.webhooks.sent
     await wait_until(lambda: [each.type for each in sent] == ["run.completed", "run.completed", "run.failed"])
     assert {each.status for each in sent} == {200}
-    assert await there.app.store.client.hexists("{zofbot}:hints", run["id"])
+    assert await bot.app.store.client.hexists("{zofbot}:hints", run["id"])
 
 
 async def test_a_second_install_registers_nothing_twice_and_tries_again(
-    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
+    bot: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await install_webhook(there, client)
-    await install_webhook(there, client)
-    assert len(there.world.zof.webhooks.endpoints) == 1
+    await install_webhook(bot, client)
+    await install_webhook(bot, client)
+    assert len(bot.world.zof.webhooks.endpoints) == 1
     printed = capsys.readouterr().out
     assert printed.count("sample delivery arrived") == 2
     assert "is already registered at Zof" in printed
 
 
-async def test_another_header_is_found_by_its_name(there: RunningBot, client: ZofClient) -> None:
-    there.world.zof.webhooks.header = "X-Zof-Signature-256"
+async def test_another_header_is_found_by_its_name(bot: RunningBot, client: ZofClient) -> None:
+    bot.world.zof.webhooks.header = "X-Zof-Signature-256"
     with pytest.raises(ZofbotError, match="Its headers: X-Zof-Signature-256") as failed:
-        await install_webhook(there, client)
+        await install_webhook(bot, client)
     assert "ZOF_SIGNATURE_HEADER" in failed.value.next_step
 
 
-async def test_another_secret_is_said_and_not_shown(there: RunningBot, client: ZofClient) -> None:
+async def test_another_secret_is_said_and_not_shown(bot: RunningBot, client: ZofClient) -> None:
     with pytest.raises(ZofbotError, match="made with another secret") as failed:
-        await install_webhook(there, client, SigningSecret("quite-another-secret"))
+        await install_webhook(bot, client, SigningSecret("quite-another-secret"))
     assert "quite-another" not in f"{failed.value.sentence} {failed.value.next_step}"
 
 
-async def test_where_nothing_arrives_it_ends_with_what_to_look_at(there: RunningBot, client: ZofClient) -> None:
-    there.world.zof.webhooks.hosts["bot.example"] = "http://127.0.0.1:9"
-    before = there.world.clock.monotonic()
+async def test_where_nothing_arrives_it_ends_with_what_to_look_at(bot: RunningBot, client: ZofClient) -> None:
+    bot.world.zof.webhooks.hosts["bot.example"] = "http://127.0.0.1:9"
+    before = bot.world.clock.monotonic()
     with pytest.raises(ZofbotError, match="did not arrive within 15 s") as failed:
-        await install_webhook(there, client)
-    assert there.world.clock.monotonic() - before < 30
+        await install_webhook(bot, client)
+    assert bot.world.clock.monotonic() - before < 30
     assert "ZOF_WEBHOOK_SECRET" in failed.value.next_step
 
 
 async def test_a_secret_that_zof_chooses_goes_into_the_file_and_nowhere_else(
-    there: RunningBot, client: ZofClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bot: RunningBot, client: ZofClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there.world.zof.webhooks.chooses_secrets = True
+    bot.world.zof.webhooks.chooses_secrets = True
     with pytest.raises(ZofbotError, match="returns only once"):
-        await install_webhook(there, client)
-    there.world.zof.webhooks.endpoints.clear()
+        await install_webhook(bot, client)
+    bot.world.zof.webhooks.endpoints.clear()
     file = tmp_path / "ZOF_WEBHOOK_SECRET"
     with pytest.raises(ZofbotError, match="made with another secret"):
-        await install_webhook(there, client, read_secret(there.settings, file))
-    [endpoint] = there.world.zof.webhooks.endpoints.values()
+        await install_webhook(bot, client, read_secret(bot.settings, file))
+    [endpoint] = bot.world.zof.webhooks.endpoints.values()
     assert file.read_text().strip() == endpoint.secret
     assert file.stat().st_mode & 0o777 == 0o600
     assert endpoint.secret not in capsys.readouterr().out
 
 
 async def test_a_key_that_may_not_manage_webhooks_is_told_which_permission_it_lacks(
-    there: RunningBot, client: ZofClient
+    bot: RunningBot, client: ZofClient
 ) -> None:
-    there.world.zof.forbidden = {"webhooks"}
+    bot.world.zof.forbidden = {"webhooks"}
     with pytest.raises(ZofRejected, match="lacks the permission `webhooks:manage`") as refused:
-        await install_webhook(there, client)
+        await install_webhook(bot, client)
     assert refused.value.request_id
 
 
-async def test_without_a_trial_nothing_of_a_delivery_is_kept(there: RunningBot, client: ZofClient) -> None:
-    await install_webhook(there, client)
-    store = there.app.store.client
+async def test_without_a_trial_nothing_of_a_delivery_is_kept(bot: RunningBot, client: ZofClient) -> None:
+    await install_webhook(bot, client)
+    store = bot.app.store.client
     await store.delete("{zofbot}:webhook_arrived", f"{{zofbot}}:{TRIAL_KEY}")
-    await there.world.clock.sleep(2)
-    fail_run(there)
-    await wait_until(lambda: len(there.world.zof.webhooks.sent) == 3)
+    await bot.world.clock.sleep(2)
+    fail_run(bot)
+    await wait_until(lambda: len(bot.world.zof.webhooks.sent) == 3)
     assert not await store.exists("{zofbot}:webhook_arrived")
 
 
-async def test_endpoints_are_listed_without_their_secrets(there: RunningBot, client: ZofClient) -> None:
-    await install_webhook(there, client)
+async def test_endpoints_are_listed_without_their_secrets(bot: RunningBot, client: ZofClient) -> None:
+    await install_webhook(bot, client)
     [endpoint] = await read_endpoints(client)
     assert (endpoint.url, endpoint.status, endpoint.secret) == (URL, "enabled", None)
     assert "run.failed" in endpoint.events
 
 
-async def test_the_commands_do_it_from_the_terminal(there: RunningBot) -> None:
-    zof, settings = there.world.zof, there.settings
+async def test_the_commands_do_it_from_the_terminal(bot: RunningBot) -> None:
+    zof, settings = bot.world.zof, bot.settings
     env = {"ZOF_API_KEY": zof.key, "ZOF_BASE_URL": settings.zof_base_url, "REDIS_URL": settings.redis_url}
     ended = await run_command("webhook", "install", "--url", "https://bot.example", ZOF_WEBHOOK_SECRET=SECRET, **env)
     assert (ended.code, ended.err) == (0, "")

@@ -107,7 +107,7 @@ def replies(bench: RuleBench) -> list[tuple[str, str, int]]:
     """Return the key of each reply, the title that it shows now, and how many cases it lists."""
     shown = []
     for reply in bench.notifications_of(NotificationKind.REPLY):
-        edit = bench.told.get(f"result-edit:{reply.key.removeprefix('result:')}", reply)
+        edit = bench.notifications.get(f"result-edit:{reply.key.removeprefix('result:')}", reply)
         body = payloads.load_payload(edit.body)
         assert isinstance(body, ResultPayload | CauseReplyPayload)
         shown.append((reply.key, body.case.title, getattr(body, "count", 1)))
@@ -146,7 +146,7 @@ def test_pages_that_are_read_late_give_the_same_card(results: list[Result], data
 
 def shown_causes(bench: RuleBench) -> tuple[object, ...]:
     [root] = bench.notifications_of(NotificationKind.ROOT)
-    edit = bench.told.get(root.key.replace("run:", "run-edit:"), root)
+    edit = bench.notifications.get(root.key.replace("run:", "run-edit:"), root)
     body = payloads.load_payload(edit.body)
     assert isinstance(body, RunAlertPayload)
     return body.causes, body.all_causes, body.grouped, body.bad

@@ -52,7 +52,7 @@ def test_a_run_that_passed_with_failures_ends_a_row_of_runs() -> None:
     house = RuleBench(make_subscription("after:2-in-a-row"))
     quarantined = make_finding("2", NOON + 60, make_result("2_a", case="a"), outcome=Outcome.PASSED)
     house.process_findings(failed_finding("1", NOON, "a"), quarantined, failed_finding("3", NOON + 120, "a"))
-    assert not house.told
+    assert not house.notifications
 
 
 @pytest.mark.parametrize("typed", ["3-in-a-row", "3 in a row", '"3 in a row"', "3/row", "3-IN-A-ROW", "03-in-a-row"])

@@ -60,7 +60,10 @@ def broadcast_keys(house: RuleBench) -> list[str]:
 def flapping_lines(house: RuleBench) -> list[thread_payloads.FlappingPayload]:
     """The lines that say that something flaps, each with its last edit made."""
     names = [item.key for item in house.notifications_of(NotificationKind.REPLY) if item.key.startswith("flapping:")]
-    latest = [house.told.get(name.replace("flapping:", "flapping-edit:"), house.told[name]) for name in names]
+    latest = [
+        house.notifications.get(name.replace("flapping:", "flapping-edit:"), house.notifications[name])
+        for name in names
+    ]
     return [thread_payloads.FlappingPayload.model_validate(item.body) for item in latest]
 
 
@@ -114,13 +117,17 @@ def test_escalation_waits_until_what_flaps_has_calmed_down() -> None:
     house = RuleBench(make_subscription("group:case escalate:15m-><@U1>,45m-><@U2>"))
     run_turns(house, 5, 5)
     relapsed = NOON + 10 * MINUTE
-    assert {item.not_before - relapsed for item in house.told.values() if f":{relapsed * 1000:.0f}:" in item.key} == {
+    assert {
+        item.not_before - relapsed for item in house.notifications.values() if f":{relapsed * 1000:.0f}:" in item.key
+    } == {
         900.0,
         2700.0,
     }
     turns_on = NOON + 20 * MINUTE
     house.process_findings(passed_finding("p", NOON + 15 * MINUTE, "a"), failed_finding("f", turns_on, "a"))
-    promised = {item.not_before - turns_on for item in house.told.values() if f":{turns_on * 1000:.0f}:" in item.key}
+    promised = {
+        item.not_before - turns_on for item in house.notifications.values() if f":{turns_on * 1000:.0f}:" in item.key
+    }
     assert promised == {HOUR_SECONDS, HOUR_SECONDS + 1800.0}
 
 

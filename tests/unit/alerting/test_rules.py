@@ -33,20 +33,20 @@ from zofbot.subscriptions import EventType, PlatformEvent, RunFinding, Subscript
 def test_a_failed_run_is_a_root_with_a_reply_for_each_failure() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a", "b"))
-    assert {item.key: (item.kind, item.root) for item in house.told.values()} == {
+    assert {item.key: (item.kind, item.root) for item in house.notifications.values()} == {
         "run:run_1:failed:C1": (NotificationKind.ROOT, ""),
         "result:res_1_a:failed:C1": (NotificationKind.REPLY, "run:run_1:failed:C1"),
         "result:res_1_b:failed:C1": (NotificationKind.REPLY, "run:run_1:failed:C1"),
     }
-    root = house.told["run:run_1:failed:C1"]
+    root = house.notifications["run:run_1:failed:C1"]
     assert (root.channel, root.happened, root.not_before, root.critical) == ("C1", NOON, 0.0, False)
 
 
 def test_a_thousand_failures_are_twelve_messages_and_all_are_counted() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, *(f"{n:04}" for n in range(1000))))
-    assert len(house.told) == 12
-    rest = payloads.load_payload(house.told["rest:run_1:failed:1000:C1"].body)
+    assert len(house.notifications) == 12
+    rest = payloads.load_payload(house.notifications["rest:run_1:failed:1000:C1"].body)
     assert isinstance(rest, thread_payloads.MoreFailuresPayload)
     assert rest.count == 990
     assert len(rest.titles) + rest.unlisted == 990
@@ -58,7 +58,7 @@ def test_a_thousand_failures_are_twelve_messages_and_all_are_counted() -> None:
 def test_failures_that_nobody_read_are_counted_too() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a", total=50))
-    rest = payloads.load_payload(house.told["rest:run_1:failed:50:C1"].body)
+    rest = payloads.load_payload(house.notifications["rest:run_1:failed:50:C1"].body)
     assert isinstance(rest, thread_payloads.MoreFailuresPayload)
     assert (rest.count, rest.unlisted) == (49, 49)
 
@@ -66,13 +66,13 @@ def test_failures_that_nobody_read_are_counted_too() -> None:
 def test_a_failed_run_of_which_no_case_is_known_is_a_root_alone() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(make_finding("1", NOON, outcome=Outcome.ERROR))
-    assert list(house.told) == ["run:run_1:error:C1"]
+    assert list(house.notifications) == ["run:run_1:error:C1"]
 
 
 def test_a_run_that_passed_by_policy_is_told_only_where_that_is_asked_for() -> None:
     house = RuleBench(make_subscription(), make_subscription("on:passed-with-failures", "C2", 2), default="C0")
     house.process_findings(make_finding("1", NOON, make_result("a"), outcome=Outcome.PASSED))
-    assert set(house.told) == {"run:run_1:passed:C2", "result:res_a:failed:C2"}
+    assert set(house.notifications) == {"run:run_1:passed:C2", "result:res_a:failed:C2"}
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,19 @@ def test_what_did_not_fail_never_alerts(outcome: Outcome, answer: DecisionReason
     bad = (make_result("a"),) if outcome is not Outcome.PASSED else ()
     house = RuleBench(make_subscription(), default="C0")
     assert house.decision_reasons(make_finding("1", NOON, *bad, outcome=outcome)) == [answer]
-    assert not house.told
+    assert not house.notifications
 
 
 def test_failed_and_error_are_told_under_their_own_category() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(make_finding("1", NOON, make_result("a", Outcome.ERROR), outcome=Outcome.ERROR))
-    assert set(house.told) == {"run:run_1:error:C1", "result:res_a:error:C1"}
+    assert set(house.notifications) == {"run:run_1:error:C1", "result:res_a:error:C1"}
 
 
 def test_production_is_critical_by_default() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a", environment="Production"))
-    assert all(item.critical for item in house.told.values())
+    assert all(item.critical for item in house.notifications.values())
 
 
 # Where it goes.
@@ -110,7 +110,7 @@ def test_production_is_critical_by_default() -> None:
 def test_a_failure_that_no_subscription_took_goes_to_the_default_channel() -> None:
     house = RuleBench(make_subscription("project:other"), default="C0")
     house.process_findings(failed_finding("1", NOON, "a"))
-    assert {item.channel for item in house.told.values()} == {"C0"}
+    assert {item.channel for item in house.notifications.values()} == {"C0"}
 
 
 def test_only_the_failures_that_nobody_took_go_to_the_default_channel() -> None:
@@ -126,7 +126,7 @@ def test_only_the_failures_that_nobody_took_go_to_the_default_channel() -> None:
 def test_what_is_taken_and_not_told_yet_does_not_go_to_the_default_channel(filters: str) -> None:
     house = RuleBench(make_subscription(filters), default="C0")
     house.process_findings(failed_finding("1", NOON, "a"))
-    assert "C0" not in {item.channel for item in house.told.values()}
+    assert "C0" not in {item.channel for item in house.notifications.values()}
 
 
 def test_two_subscriptions_of_one_channel_are_told_once() -> None:
@@ -134,14 +134,14 @@ def test_two_subscriptions_of_one_channel_are_told_once() -> None:
         make_subscription("case:a mention:<@U1>"), make_subscription("env:staging mention:<@U2>", number=2)
     )
     house.process_findings(failed_finding("1", NOON, "a", "b"))
-    assert len(house.told) == 3
+    assert len(house.notifications) == 3
     assert house.latest_body("run:run_1:failed:C1").mention == ("U1", "U2")
 
 
 def test_one_failure_is_never_told_twice_in_a_channel_whatever_the_groupings() -> None:
     house = RuleBench(make_subscription("case:a group:case"), make_subscription(number=2))
     house.process_findings(failed_finding("1", NOON, "a", "b"))
-    assert set(house.told) == {"case:res_1_a:failed:C1", "run:run_1:failed:C1", "result:res_1_b:failed:C1"}
+    assert set(house.notifications) == {"case:res_1_a:failed:C1", "run:run_1:failed:C1", "result:res_1_b:failed:C1"}
 
 
 def test_every_subscription_gets_its_reason() -> None:
@@ -180,18 +180,18 @@ def test_what_failed_before_the_look_back_is_noted_and_never_told() -> None:
     house = RuleBench(make_subscription(), default="C0", lookback=HOUR_SECONDS)
     old = failed_finding("1", NOON - 2 * HOUR_SECONDS, "a")
     assert house.decision_reasons(old, NOON) == [DecisionReason.OLD]
-    assert not house.told
+    assert not house.notifications
     house.lookback = 24 * HOUR_SECONDS
     assert house.decision_reasons(old, NOON) == [DecisionReason.OLD], (
         "it was noted, so a longer look-back changes nothing"
     )
-    assert not house.told
+    assert not house.notifications
 
 
 def test_five_thousand_old_failures_at_first_start_are_silent() -> None:
     house = RuleBench(make_subscription(), lookback=HOUR_SECONDS)
     house.process_findings(*(failed_finding(str(n), NOON - 2 * HOUR_SECONDS - n, "a") for n in range(5000)), now=NOON)
-    assert not house.told
+    assert not house.notifications
 
 
 def test_what_was_told_stays_known_when_it_has_become_old() -> None:
@@ -203,7 +203,7 @@ def test_what_was_told_stays_known_when_it_has_become_old() -> None:
 def test_quiet_hours_hold_everything_but_what_is_critical() -> None:
     house = RuleBench(make_subscription("quiet:11:00-13:00,critical"))
     house.process_findings(failed_finding("1", NOON, "a"), failed_finding("2", NOON, "a", environment="production"))
-    held = {item.root or item.key: item.not_before for item in house.told.values()}
+    held = {item.root or item.key: item.not_before for item in house.notifications.values()}
     summary = f"catchup:{NOON + HOUR_SECONDS:.0f}:C1"
     assert held == {
         summary: NOON + HOUR_SECONDS,
@@ -215,16 +215,16 @@ def test_quiet_hours_hold_everything_but_what_is_critical() -> None:
 def test_a_channel_waits_only_as_long_as_all_who_asked_are_quiet() -> None:
     house = RuleBench(make_subscription("quiet:11:00-13:00"), make_subscription("quiet:11:00-12:30", number=2))
     house.process_findings(failed_finding("1", NOON, "a"))
-    assert house.told["run:run_1:failed:C1"].not_before == NOON + HOUR_SECONDS / 2
+    assert house.notifications["run:run_1:failed:C1"].not_before == NOON + HOUR_SECONDS / 2
     house.subscriptions += (make_subscription(number=3),)
     house.process_findings(failed_finding("2", NOON, "a"))
-    assert house.told["run:run_2:failed:C1"].not_before == 0
+    assert house.notifications["run:run_2:failed:C1"].not_before == 0
 
 
 def test_a_recovery_waits_for_the_morning_too() -> None:
     house = RuleBench(make_subscription("quiet:13:00-14:00"))
     house.process_findings(failed_finding("1", NOON, "a"), passed_finding("2", NOON + HOUR_SECONDS + 60, "a"))
-    assert house.told["recovered:run_1:failed:C1"].not_before == NOON + 2 * HOUR_SECONDS
+    assert house.notifications["recovered:run_1:failed:C1"].not_before == NOON + 2 * HOUR_SECONDS
 
 
 def test_after_tells_only_from_the_nth_failure_within_the_window() -> None:
@@ -282,7 +282,7 @@ def test_after_counts_each_case_by_itself_where_cases_are_grouped() -> None:
     house.process_findings(
         failed_finding("1", NOON, "a"), failed_finding("2", NOON + 60, "a", "b"), failed_finding("3", NOON + 120, "b")
     )
-    assert {item.key for item in house.told.values()} == {"case:res_2_a:failed:C1", "case:res_3_b:failed:C1"}
+    assert {item.key for item in house.notifications.values()} == {"case:res_2_a:failed:C1", "case:res_3_b:failed:C1"}
 
 
 def test_after_counts_no_further_than_project_and_environment() -> None:
@@ -321,7 +321,7 @@ def test_the_same_case_of_another_project_or_environment_is_another_case() -> No
 def test_a_case_that_failed_twice_in_one_run_counts_once_and_says_so() -> None:
     house = RuleBench(make_subscription("group:case"))
     house.process_findings(make_finding("1", NOON, make_result("x", case="a"), make_result("y", case="a")))
-    assert set(house.told) == {"case:res_y:failed:C1"}
+    assert set(house.notifications) == {"case:res_y:failed:C1"}
     shown = house.latest_body("case:res_y:failed:C1")
     assert isinstance(shown, alert_payloads.CaseAlertPayload)
     assert (shown.count, shown.case.attempts) == (1, 2)
@@ -357,7 +357,7 @@ def test_a_later_pass_edits_the_root_and_replies(group: str, root: str) -> None:
     assert house.decision_reasons(passed_finding("2", NOON + 60, "a")) == [DecisionReason.RECOVERED]
     assert house.latest_body(root).standing is alert_payloads.AlertStatus.RECOVERED
     assert house.latest_body(root).turner == "run_2"
-    [reply] = [item for item in house.told.values() if item.key.startswith("recovered:")]
+    [reply] = [item for item in house.notifications.values() if item.key.startswith("recovered:")]
     assert (reply.kind, reply.root, reply.happened) == (NotificationKind.REPLY, root, NOON + 60)
     body = payloads.load_payload(reply.body)
     assert isinstance(body, thread_payloads.RecoveryPayload)
@@ -429,14 +429,14 @@ def test_a_channel_that_ended_its_subscription_hears_no_more() -> None:
 def test_the_default_channel_hears_of_recoveries() -> None:
     house = RuleBench(default="C0")
     house.process_findings(failed_finding("1", NOON, "a"), passed_finding("2", NOON + 60, "a"))
-    assert "recovered:run_1:failed:C0" in house.told
+    assert "recovered:run_1:failed:C0" in house.notifications
 
 
 def test_a_pass_heard_of_before_the_failure_recovers_it_at_once() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(passed_finding("2", NOON + 60, "a"), failed_finding("1", NOON, "a"), now=NOON + 90)
     assert house.latest_body("run:run_1:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
-    assert "recovered:run_1:failed:C1" in house.told
+    assert "recovered:run_1:failed:C1" in house.notifications
 
 
 @pytest.mark.parametrize(("group", "root"), [("run", "run:run_1:failed:C1"), ("case", "case:res_1_a:failed:C1")])
@@ -447,10 +447,10 @@ def test_failing_again_within_an_hour_goes_on_in_the_same_thread(group: str, roo
     )
     assert [item.key for item in house.notifications_of(NotificationKind.ROOT)] == [root]
     assert house.latest_body(root).standing is alert_payloads.AlertStatus.AGAIN
-    assert house.told["result:res_3_a:failed:C1"].root == root
+    assert house.notifications["result:res_3_a:failed:C1"].root == root
     house.process_findings(passed_finding("4", NOON + 180, "a"))
     assert house.latest_body(root).standing is alert_payloads.AlertStatus.RECOVERED
-    assert len([name for name in house.told if name.startswith("recovered:")]) == 2
+    assert len([name for name in house.notifications if name.startswith("recovered:")]) == 2
     assert len(house.notifications_of(NotificationKind.EDIT)) == 1
 
 
@@ -465,7 +465,7 @@ def test_another_result_of_a_case_that_was_told_leaves_the_card_as_it_stands(rec
     assert shown.standing is (alert_payloads.AlertStatus.RECOVERED if recovers else alert_payloads.AlertStatus.OPEN)
     assert isinstance(shown, alert_payloads.RunAlertPayload)
     assert shown.bad == 1
-    assert "result:res_1_again:failed:C1" not in house.told
+    assert "result:res_1_again:failed:C1" not in house.notifications
     assert len(house.notifications_of(NotificationKind.ROOT)) == 1
 
 
@@ -491,7 +491,7 @@ def test_a_new_failure_beside_a_recovered_one_is_a_new_story() -> None:
 def test_a_run_without_cases_that_fails_again_says_so_in_the_thread() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(make_finding("1", NOON), passed_finding("2", NOON + 60), make_finding("3", NOON + 120))
-    assert house.told["again:run_3:failed:C1"].root == "run:run_1:failed:C1"
+    assert house.notifications["again:run_3:failed:C1"].root == "run:run_1:failed:C1"
 
 
 @pytest.mark.parametrize(("filters", "seen"), [("", [False, True]), ("broadcast:never", [False, False])])
@@ -563,7 +563,7 @@ def test_what_was_read_later_of_a_run_is_added_to_it() -> None:
 
 def storm_of(house: RuleBench) -> storm_payloads.StormPayload:
     """What the summary says once all of its edits are made."""
-    last = [item for item in house.told.values() if item.body.get("card") == "storm"][-1]
+    last = [item for item in house.notifications.values() if item.body.get("card") == "storm"][-1]
     body = payloads.load_payload(last.body)
     assert isinstance(body, storm_payloads.StormPayload)
     return body
@@ -595,10 +595,10 @@ def test_the_summary_is_edited_every_ten_seconds_at_most_and_closed_when_it_is_c
     house, edits, closings = RuleBench(make_subscription()), set(), []
     times = [NOON + number / 2 for number in range(300)]
     for at in [*times, NOON + HOUR_SECONDS]:
-        waiting = [item for item in house.told.values() if item.key.startswith("storm-close")]
+        waiting = [item for item in house.notifications.values() if item.key.startswith("storm-close")]
         for item in (item for item in waiting if item.not_before <= at):
             over = "Storm over" in render_notification(Claim(item, 1, item.happened), item.not_before).text
-            closings.append((house.told.pop(item.key).not_before, over))
+            closings.append((house.notifications.pop(item.key).not_before, over))
         decision = house.decide_finding(failed_finding(str(at), at, "a"))
         edits |= {
             notification.not_before
@@ -616,8 +616,8 @@ def test_single_roots_return_with_the_calm_and_the_summary_says_that_it_is_over(
     house = RuleBench(make_subscription())
     house.process_findings(*(failed_finding(str(n), NOON, "a") for n in range(30)))
     assert house.decision_reasons(failed_finding("later", NOON + 61, "a")) == [DecisionReason.TOLD]
-    assert "run:run_later:failed:C1" in house.told
-    assert payloads.load_payload(house.told["storm-edit:run_20:failed:C1"].body).model_dump()["closed"] is True
+    assert "run:run_later:failed:C1" in house.notifications
+    assert payloads.load_payload(house.notifications["storm-edit:run_20:failed:C1"].body).model_dump()["closed"] is True
     house.process_findings(*(failed_finding(f"x{n}", NOON + 300, "a") for n in range(30)))
     assert len([item for item in house.notifications_of(NotificationKind.ROOT) if item.key.startswith("storm:")]) == 2
 
@@ -627,8 +627,8 @@ def test_a_storm_of_one_channel_is_none_of_another() -> None:
     house.process_findings(
         *(failed_finding(str(n), NOON, "a") for n in range(30)), failed_finding("x", NOON, "a", environment="dev")
     )
-    assert "run:run_x:failed:C2" in house.told
-    assert "run:run_x:failed:C1" not in house.told
+    assert "run:run_x:failed:C2" in house.notifications
+    assert "run:run_x:failed:C1" not in house.notifications
 
 
 def test_many_failing_cases_of_one_run_are_a_storm_of_their_own() -> None:
@@ -641,11 +641,11 @@ def test_many_failing_cases_of_one_run_are_a_storm_of_their_own() -> None:
 def test_what_quiet_hours_held_comes_as_a_storm_when_they_end_at_once() -> None:
     house = RuleBench(make_subscription("quiet:11:00-13:00,critical"))
     house.process_findings(*(failed_finding(str(n), NOON + n * 60, "a") for n in range(30)))
-    summary = house.told["storm:run_20:failed:C1"]
+    summary = house.notifications["storm:run_20:failed:C1"]
     assert summary.not_before == NOON + HOUR_SECONDS
-    assert all(item.not_before >= NOON + HOUR_SECONDS for item in house.told.values())
+    assert all(item.not_before >= NOON + HOUR_SECONDS for item in house.notifications.values())
     house.process_findings(failed_finding("now", NOON + 1801, "a", environment="production"))
-    assert house.told["run:run_now:failed:C1"].not_before == 0
+    assert house.notifications["run:run_now:failed:C1"].not_before == 0
     house.process_findings(failed_finding("later", NOON + 3 * HOUR_SECONDS, "a"))
     lanes = [field for field in house.memory.hashes["storms:C1"] if field.startswith("lane:")]
     assert all(lane.endswith("@0") for lane in lanes)
@@ -674,9 +674,9 @@ def test_a_notice_is_told_once_to_whom_asked_and_again_another_day() -> None:
     notice = PlatformEvent(EventType.AGENT, "agent_7", NOON, "no heartbeat")
     assert sorted(house.decision_reasons(notice)) == [DecisionReason.MISSED, DecisionReason.TOLD]
     assert sorted(house.decision_reasons(notice)) == [DecisionReason.KNOWN, DecisionReason.MISSED]
-    assert list(house.told) == [f"notice:agent_7:agent:{NOON:.0f}:C1"]
+    assert list(house.notifications) == [f"notice:agent_7:agent:{NOON:.0f}:C1"]
     house.process_findings(PlatformEvent(EventType.AGENT, "agent_7", NOON + 86400))
-    assert len(house.told) == 2
+    assert len(house.notifications) == 2
 
 
 def test_more_notices_than_a_channel_can_read_are_in_the_summary() -> None:
@@ -686,7 +686,7 @@ def test_more_notices_than_a_channel_can_read_are_in_the_summary() -> None:
         for n in range(30)
     ]
     assert answers == [DecisionReason.TOLD] * 20 + [DecisionReason.STORM] * 10
-    assert len([key for key in house.told if key.startswith("notice:")]) == 20
+    assert len([key for key in house.notifications if key.startswith("notice:")]) == 20
     summary = storm_of(house)
     assert (summary.alerts, summary.members, summary.unmentioned) == (10, 0, 28)
     assert sum("U1" in str(item.body.get("mention")) for item in house.notifications_of(NotificationKind.ROOT)) == 2
@@ -725,7 +725,7 @@ def test_whatever_zof_names_its_things_the_bodies_are_drawn(name: str, case: str
         passed_finding(f"{name}x", NOON + 60, case),
         failed_finding(f"{name}y", NOON + 120, case),
     )
-    for item in house.told.values():
+    for item in house.notifications.values():
         assert not find_problems(
             render_notification(Claim(item, 1, item.happened), item.happened).message_fields(), "message"
         )
@@ -756,7 +756,7 @@ STEPS = st.lists(st.tuples(CASES, CASES, st.integers(0, 1)), max_size=8)
 
 def rule_state(house: RuleBench) -> dict[str, Any]:
     """Everything a channel shows in the end."""
-    return {name: (item.kind, item.channel, item.root, item.body) for name, item in house.told.items()}
+    return {name: (item.kind, item.channel, item.root, item.body) for name, item in house.notifications.items()}
 
 
 def replay_all(house: RuleBench, findings: Iterable[RunFinding]) -> RuleBench:
@@ -855,7 +855,7 @@ def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
         1,
     )
     assert house.recovery_replies() == {("recovered:run_1:failed:C1", "Nightly", 120, "run_4")}
-    assert house.told["recovered-edit:run_1:failed:C1"].root == "recovered:run_1:failed:C1"
+    assert house.notifications["recovered-edit:run_1:failed:C1"].root == "recovered:run_1:failed:C1"
 
 
 def test_cases_that_pass_in_several_runs_recover_with_the_last_of_them_in_any_order() -> None:

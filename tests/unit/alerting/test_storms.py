@@ -54,7 +54,7 @@ def test_one_failure_of_another_mention_stands_by_itself_in_the_worst_storm() ->
     rules = RuleBench(make_subscription(f"{MENTION} env:staging"), make_subscription(f"{OTHER} env:qa", number=2))
     raise_alerts(rules, 60)
     raise_alerts(rules, 1, environment="qa")
-    assert rules.told["run:run_qa0:failed:C1"].body["mention"] == ["U2"]
+    assert rules.notifications["run:run_qa0:failed:C1"].body["mention"] == ["U2"]
     assert len(stored_storms(rules)) == 1
 
 
@@ -62,9 +62,9 @@ def test_a_critical_failure_stands_by_itself_in_the_worst_storm() -> None:
     rules = RuleBench(make_subscription(MENTION))
     raise_alerts(rules, 60)
     raise_alerts(rules, 1, NOON + 1, environment="production")
-    assert rules.told["run:run_production0:failed:C1"].critical
+    assert rules.notifications["run:run_production0:failed:C1"].critical
     raise_alerts(rules, 1, NOON + 62, first=1, environment="production")
-    assert rules.told["run:run_production1:failed:C1"].body["mention"] == ["U1"]
+    assert rules.notifications["run:run_production1:failed:C1"].body["mention"] == ["U1"]
 
 
 def test_a_storm_beside_another_keeps_its_own_mention_and_escalation() -> None:
@@ -77,7 +77,9 @@ def test_a_storm_beside_another_keeps_its_own_mention_and_escalation() -> None:
     assert (plain.members, called.members) == (40, 40)
     assert [step.mention for step in called.policy.escalate] == [("U9",)]
     escalations = [
-        item for item in rules.told.values() if item.key.startswith("escalate:") and item.root == called.storm_key
+        item
+        for item in rules.notifications.values()
+        if item.key.startswith("escalate:") and item.root == called.storm_key
     ]
     assert {escalation.not_before for escalation in escalations if escalation.body["at"] == called.opened} == {
         called.opened + 600
@@ -127,7 +129,7 @@ def test_each_member_is_listed_once() -> None:
     raise_alerts(rules, 60)
     pages = [
         item
-        for item in rules.told.values()
+        for item in rules.notifications.values()
         if item.kind is NotificationKind.EDIT and item.body.get("card") == "members"
     ]
     listed = [member.title for page in pages for member in StormMembersPayload.model_validate(page.body).members]
@@ -143,7 +145,7 @@ def test_a_member_without_a_message_of_its_own_is_never_edited_or_replied_to() -
     recover_alerts(rules, 60, NOON + 60)
     raise_alerts(rules, 60, NOON + 120)
     roots = {item.key for item in rules.notifications_of(NotificationKind.ROOT)}
-    assert {item.root for item in rules.told.values() if item.kind is NotificationKind.REPLY} <= roots
+    assert {item.root for item in rules.notifications.values() if item.kind is NotificationKind.REPLY} <= roots
     pages = {item.key for item in rules.notifications_of(NotificationKind.REPLY)}
     assert {item.root for item in rules.notifications_of(NotificationKind.EDIT)} <= roots | pages
 
@@ -155,7 +157,7 @@ def test_a_storm_recovers_with_the_last_of_it_and_opens_again_with_the_first() -
     assert (storm_of(rules).open_members, storm_of(rules).standing) == (1, "open")
     recover_alerts(rules, 1, NOON + 120, first=59)
     assert (storm_of(rules).open_members, storm_of(rules).standing, storm_of(rules).turn) == (0, "recovered", 1)
-    assert f"recovered:{storm_of(rules).id}:failed:C1" in rules.told
+    assert f"recovered:{storm_of(rules).id}:failed:C1" in rules.notifications
     raise_alerts(rules, 1, NOON + 180, first=30)
     rules.process_findings(failed_finding("again", NOON + 180, "staging30"))
     assert (storm_of(rules).open_members, storm_of(rules).standing, storm_of(rules).turn) == (1, "again", 2)
@@ -183,7 +185,9 @@ def test_a_decision_that_was_lost_on_the_way_is_made_again_alike() -> None:
         assert (lost.notifications, lost.changes) == (made.notifications, made.changes)
         new = rules.commit_decision(made)
         again = rules.decide_finding(finding)
-        assert not [notification.key for notification in again.notifications if notification.key not in rules.told], new
+        assert not [
+            notification.key for notification in again.notifications if notification.key not in rules.notifications
+        ], new
 
 
 def test_what_is_over_for_hours_is_let_go_of_when_another_begins() -> None:

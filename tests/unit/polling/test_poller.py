@@ -39,7 +39,7 @@ ORDERS = ("newest", "oldest", "none")
 
 
 @pytest.fixture
-async def zof() -> AsyncIterator[PollerBench]:
+async def bench() -> AsyncIterator[PollerBench]:
     async with poller_bench() as built:
         yield built
 
@@ -62,14 +62,14 @@ def happened_times(built: PollerBench) -> list[float]:
 # --- what a cycle costs
 
 
-async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: PollerBench) -> None:
-    zof.finish_run(ago=60)
-    await zof.poll_until_settled()
-    asked, trips = len(zof.zof.asked), zof.store.trips
-    tick = await zof.run_cycle()
-    assert zof.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results", "/runs"]
-    assert zof.store.trips - trips == 1
-    assert tick.requests == 5 == zof.metric_value("zofbot_poll_requests")
+async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(bench: PollerBench) -> None:
+    bench.finish_run(ago=60)
+    await bench.poll_until_settled()
+    asked, trips = len(bench.zof.asked), bench.store.trips
+    tick = await bench.run_cycle()
+    assert bench.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results", "/runs"]
+    assert bench.store.trips - trips == 1
+    assert tick.requests == 5 == bench.metric_value("zofbot_poll_requests")
 
 
 async def test_a_quiet_cycle_of_a_listing_of_many_pages_stores_nothing_either() -> None:
@@ -83,12 +83,12 @@ async def test_a_quiet_cycle_of_a_listing_of_many_pages_stores_nothing_either() 
         assert built.store.trips - trips == 1
 
 
-async def test_a_lone_failure_is_four_round_trips_at_most(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    zof.finish_run()
-    trips = zof.store.trips
-    assert len((await zof.run_cycle()).committed) == 2
-    assert zof.store.trips - trips <= 3
+async def test_a_lone_failure_is_four_round_trips_at_most(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    bench.finish_run()
+    trips = bench.store.trips
+    assert len((await bench.run_cycle()).committed) == 2
+    assert bench.store.trips - trips <= 3
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -158,41 +158,41 @@ async def test_a_pause_of_hours_is_caught_up_with_whole(order: str) -> None:
             assert happened_times(built) == sorted(happened_times(built))
 
 
-async def test_items_without_any_time_are_not_told_at_first_but_are_later(zof: PollerBench) -> None:
+async def test_items_without_any_time_are_not_told_at_first_but_are_later(bench: PollerBench) -> None:
     def timeless(run: ZofRecord) -> None:
-        for thing in (run, *zof.world.zof.results_of_run(run["id"])):
+        for thing in (run, *bench.world.zof.results_of_run(run["id"])):
             for name in [name for name in thing if name.endswith("_at")]:
                 del thing[name]
 
-    timeless(zof.finish_run())
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == set()
-    run = zof.finish_run()
+    timeless(bench.finish_run())
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == set()
+    run = bench.finish_run()
     timeless(run)
-    await zof.poll_until_settled()
-    assert {key.split(":")[1] for key in await zof.committed_keys() if key.startswith("run:")} == {run["id"]}
+    await bench.poll_until_settled()
+    assert {key.split(":")[1] for key in await bench.committed_keys() if key.startswith("run:")} == {run["id"]}
 
 
-async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(zof: PollerBench) -> None:
+async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(bench: PollerBench) -> None:
     for number in range(50):
-        zof.finish_run(ago=100 * number)
-    await zof.poll_until_settled()
-    await zof.store.flushall()
-    zof.clock.at += 1800
-    began = zof.clock.at
+        bench.finish_run(ago=100 * number)
+    await bench.poll_until_settled()
+    await bench.store.flushall()
+    bench.clock.at += 1800
+    began = bench.clock.at
     with structlog.testing.capture_logs() as lines:
-        await zof.poll_until_settled()
+        await bench.poll_until_settled()
     [line] = log_lines(lines, "the store came back empty")
     assert line["log_level"] == "error"
-    assert await zof.committed_keys() == zof.expected_keys(began + 60 - 3600)
-    assert 0 < len(await zof.committed_keys()) < 100
+    assert await bench.committed_keys() == bench.expected_keys(began + 60 - 3600)
+    assert 0 < len(await bench.committed_keys()) < 100
 
 
-async def test_a_first_start_is_not_said_to_be_a_loss(zof: PollerBench) -> None:
+async def test_a_first_start_is_not_said_to_be_a_loss(bench: PollerBench) -> None:
     with structlog.testing.capture_logs() as lines:
-        await zof.run_cycle()
-        await zof.kill_poller()
-        await zof.run_cycle()
+        await bench.run_cycle()
+        await bench.kill_poller()
+        await bench.run_cycle()
     assert len(log_lines(lines, "first start")) == 1
     assert not log_lines(lines, "the store came back empty")
 
@@ -255,20 +255,20 @@ async def test_a_cursor_that_zof_has_forgotten_loses_nothing() -> None:
         assert await built.committed_keys() == built.expected_keys()
 
 
-async def test_a_cursor_that_goes_round_ends_the_walk(zof: PollerBench) -> None:
-    zof.finish_run()
+async def test_a_cursor_that_goes_round_ends_the_walk(bench: PollerBench) -> None:
+    bench.finish_run()
 
     def round_and_round(path: str, body: Any) -> Any:
         return {**body, "has_more": True, "next_cursor": "again"} if path in ("/runs", "/results") else body
 
-    zof.zof.change, zof.zof.ignored = round_and_round, {"starting_after"}
-    await zof.poll_until_settled(5)
-    assert await zof.committed_keys() == zof.expected_keys()
+    bench.zof.change, bench.zof.ignored = round_and_round, {"starting_after"}
+    await bench.poll_until_settled(5)
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_cursors_that_go_round_by_turns_end_the_walk_too(zof: PollerBench) -> None:
+async def test_cursors_that_go_round_by_turns_end_the_walk_too(bench: PollerBench) -> None:
     for _ in range(3):
-        zof.finish_run()
+        bench.finish_run()
 
     listed: Counter[str] = Counter()
 
@@ -279,39 +279,39 @@ async def test_cursors_that_go_round_by_turns_end_the_walk_too(zof: PollerBench)
         one = body["data"][listed[path] % 3]
         return {**body, "data": [one], "has_more": True, "next_cursor": f"again_{listed[path] % 2}"}
 
-    zof.zof.change, zof.zof.ignored = one_by_one, {"starting_after"}
-    await zof.poll_until_settled(5)
-    assert await zof.committed_keys() == zof.expected_keys()
+    bench.zof.change, bench.zof.ignored = one_by_one, {"starting_after"}
+    await bench.poll_until_settled(5)
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_a_cycle(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    asked = len(zof.zof.asked)
-    zof.zof.spoil = lambda request: httpx.Response(401, json={"error": {"code": "unauthorized"}})
+async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_a_cycle(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    asked = len(bench.zof.asked)
+    bench.zof.spoil = lambda request: httpx.Response(401, json={"error": {"code": "unauthorized"}})
     with structlog.testing.capture_logs() as lines:
         for _ in range(5):
-            tick = await zof.run_cycle()
+            tick = await bench.run_cycle()
             assert (tick.refused, tick.requests) == (1, 1)
-        assert len(zof.zof.asked) - asked == 5
+        assert len(bench.zof.asked) - asked == 5
         [line] = log_lines(lines, "feed not read")
         assert "expired or revoked" in line["cause"]
-        zof.zof.spoil = answer_well
-        await zof.poll_until_settled()
+        bench.zof.spoil = answer_well
+        await bench.poll_until_settled()
         assert [line["feed"] for line in log_lines(lines, "feed read again")] == [line["feed"]]
-        zof.zof.spoil = lambda request: httpx.Response(401)
-        await zof.run_cycle()
+        bench.zof.spoil = lambda request: httpx.Response(401)
+        await bench.run_cycle()
         assert len(log_lines(lines, "feed not read")) == 2
 
 
-async def test_a_feed_that_zof_does_not_list_is_reported_once_for_each_reason(zof: PollerBench) -> None:
+async def test_a_feed_that_zof_does_not_list_is_reported_once_for_each_reason(bench: PollerBench) -> None:
     def spoil(request: httpx.Request) -> httpx.Response | None:
         return httpx.Response(status) if request.url.path.endswith("/results") else None
 
-    await zof.poll_until_settled()
-    zof.zof.spoil = spoil
+    await bench.poll_until_settled()
+    bench.zof.spoil = spoil
     with structlog.testing.capture_logs() as lines:
         for status in (403, 403, 404, 404):  # noqa: B007  # the closure reads it
-            await zof.run_cycle()
+            await bench.run_cycle()
     assert len(log_lines(lines, "feed not read")) == 4  # two feeds, two reasons
 
 
@@ -325,239 +325,239 @@ async def test_a_filter_that_zof_refuses_is_done_without(refused: str) -> None:
         assert await built.committed_keys() == built.expected_keys()
 
 
-async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    strange = zof.finish_run(bad=0)
-    zof.world.zof.runs[strange["id"]] = strange | {"id": "../admin"}
-    good = zof.finish_run(bad=0)
+async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    strange = bench.finish_run(bad=0)
+    bench.world.zof.runs[strange["id"]] = strange | {"id": "../admin"}
+    good = bench.finish_run(bad=0)
     with structlog.testing.capture_logs() as lines:
-        await zof.poll_until_settled()
+        await bench.poll_until_settled()
     assert len(log_lines(lines, "listed under an id that cannot be asked for")) == 1
-    assert await zof.committed_keys() == {f"run:{good['id']}:failed:{CHANNEL}"}
+    assert await bench.committed_keys() == {f"run:{good['id']}:failed:{CHANNEL}"}
 
 
 # --- runs, read whole
 
 
-async def test_results_that_do_not_come_along_are_listed(zof: PollerBench) -> None:
-    zof.zof.change = without_results
-    await zof.poll_until_settled()
-    run = zof.finish_run(bad=5, passed=5)
+async def test_results_that_do_not_come_along_are_listed(bench: PollerBench) -> None:
+    bench.zof.change = without_results
+    await bench.poll_until_settled()
+    run = bench.finish_run(bad=5, passed=5)
     del run["summary"]
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
-    assert len(zof.rules.found) == 1
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
+    assert len(bench.rules.found) == 1
 
 
-async def test_results_of_which_only_some_come_along_are_listed(zof: PollerBench) -> None:
+async def test_results_of_which_only_some_come_along_are_listed(bench: PollerBench) -> None:
     def some(path: str, body: Any) -> Any:
         return {**body, "results": body["results"][:2]} if path.startswith("/runs/") else body
 
-    zof.zof.change = some
-    await zof.poll_until_settled()
-    zof.finish_run(bad=5)
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
+    bench.zof.change = some
+    await bench.poll_until_settled()
+    bench.finish_run(bad=5)
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(zof: PollerBench) -> None:
-    zof.zof.change = without_results
-    await zof.poll_until_settled()
-    zof.finish_run(bad=1200)
-    await zof.poll_until_settled()
-    [finding] = zof.rules.found
+async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(bench: PollerBench) -> None:
+    bench.zof.change = without_results
+    await bench.poll_until_settled()
+    bench.finish_run(bad=1200)
+    await bench.poll_until_settled()
+    [finding] = bench.rules.found
     assert isinstance(finding, RunFinding)
     assert (len(finding.bad), finding.total, finding.is_partial) == (1000, 1200, True)
 
 
-async def test_a_failure_in_a_run_that_passed_by_policy_is_found(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run("passed", bad=1, passed=3)
-    await zof.poll_until_settled()
-    [finding] = zof.rules.found
+async def test_a_failure_in_a_run_that_passed_by_policy_is_found(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run("passed", bad=1, passed=3)
+    await bench.poll_until_settled()
+    [finding] = bench.rules.found
     assert isinstance(finding, RunFinding)
     assert (finding.run.id, finding.run.outcome, len(finding.bad)) == (run["id"], Outcome.PASSED, 1)
-    assert await zof.committed_keys() == zof.expected_keys()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_result_without_a_run_is_a_finding_of_its_own(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run("passed", bad=1)
-    [result] = zof.world.zof.results_of_run(run["id"])
+async def test_a_result_without_a_run_is_a_finding_of_its_own(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run("passed", bad=1)
+    [result] = bench.world.zof.results_of_run(run["id"])
     del result["run_id"]
-    await zof.poll_until_settled()
-    assert f"result:{result['id']}:failed:{CHANNEL}" in await zof.committed_keys()
-    assert len(zof.rules.found) == 1
+    await bench.poll_until_settled()
+    assert f"result:{result['id']}:failed:{CHANNEL}" in await bench.committed_keys()
+    assert len(bench.rules.found) == 1
 
 
-async def test_a_result_that_is_listed_without_its_run_belongs_to_the_one_it_names_itself(zof: PollerBench) -> None:
+async def test_a_result_that_is_listed_without_its_run_belongs_to_the_one_it_names_itself(bench: PollerBench) -> None:
     def listed_alone(path: str, body: Any) -> Any:
         if path != "/results":
             return body
         return {**body, "data": [{k: v for k, v in item.items() if k != "run_id"} for item in body["data"]]}
 
-    zof.zof.change = listed_alone
-    await zof.poll_until_settled()
-    run = zof.finish_run("passed", bad=1)
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
-    assert {found.run.id for found in zof.rules.found if isinstance(found, RunFinding)} == {run["id"]}
+    bench.zof.change = listed_alone
+    await bench.poll_until_settled()
+    run = bench.finish_run("passed", bad=1)
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
+    assert {found.run.id for found in bench.rules.found if isinstance(found, RunFinding)} == {run["id"]}
 
 
-async def test_a_run_is_read_once_however_often_it_is_heard_of(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run(bad=30)
-    await zof.receive_webhook(run["id"], "evt_1", "run.completed")
-    await zof.receive_webhook(run["id"], "evt_2", "run.failed")
-    await zof.poll_until_settled()
-    assert zof.zof.asked.count(f"/runs/{run['id']}") == 1
+async def test_a_run_is_read_once_however_often_it_is_heard_of(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run(bad=30)
+    await bench.receive_webhook(run["id"], "evt_1", "run.completed")
+    await bench.receive_webhook(run["id"], "evt_2", "run.failed")
+    await bench.poll_until_settled()
+    assert bench.zof.asked.count(f"/runs/{run['id']}") == 1
 
 
 # --- hints and watches
 
 
-async def test_a_hint_is_followed_without_reading_any_feed(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run()
-    await zof.receive_webhook(run["id"], "evt_1")
-    asked = len(zof.zof.asked)
-    tick = await zof.poller.poll_once(feeds=False)
-    assert zof.zof.asked[asked:] == [f"/runs/{run['id']}"]
-    assert set(tick.committed) == zof.expected_keys()
-    assert await zof.pending_runs() == {}
+async def test_a_hint_is_followed_without_reading_any_feed(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run()
+    await bench.receive_webhook(run["id"], "evt_1")
+    asked = len(bench.zof.asked)
+    tick = await bench.poller.poll_once(feeds=False)
+    assert bench.zof.asked[asked:] == [f"/runs/{run['id']}"]
+    assert set(tick.committed) == bench.expected_keys()
+    assert await bench.pending_runs() == {}
 
 
-async def test_a_hint_that_came_before_the_first_start_is_followed(zof: PollerBench) -> None:
-    run = zof.finish_run()
-    await zof.receive_webhook(run["id"], "evt_1")
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
-    assert zof.zof.asked.count(f"/runs/{run['id']}") == 1
+async def test_a_hint_that_came_before_the_first_start_is_followed(bench: PollerBench) -> None:
+    run = bench.finish_run()
+    await bench.receive_webhook(run["id"], "evt_1")
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
+    assert bench.zof.asked.count(f"/runs/{run['id']}") == 1
 
 
-async def test_a_run_that_is_still_running_is_watched_until_it_ends(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.world.zof.start_run({"project_id": "proj_x"})
+async def test_a_run_that_is_still_running_is_watched_until_it_ends(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.world.zof.start_run({"project_id": "proj_x"})
     run["status"] = "running"
-    await zof.receive_webhook(run["id"], "evt_1", "run.completed")
+    await bench.receive_webhook(run["id"], "evt_1", "run.completed")
     for _ in range(10):
-        await zof.run_cycle()
-    assert await zof.committed_keys() == set()
-    assert 3 <= zof.zof.asked.count(f"/runs/{run['id']}") <= 7  # less and less often
-    zof.world.zof.add_result(run["id"], status="failed")
-    zof.world.zof.finish_run(run["id"])
-    await zof.run_cycle()
-    assert await zof.committed_keys() == zof.expected_keys()
-    await zof.poll_until_settled()
+        await bench.run_cycle()
+    assert await bench.committed_keys() == set()
+    assert 3 <= bench.zof.asked.count(f"/runs/{run['id']}") <= 7  # less and less often
+    bench.world.zof.add_result(run["id"], status="failed")
+    bench.world.zof.finish_run(run["id"])
+    await bench.run_cycle()
+    assert await bench.committed_keys() == bench.expected_keys()
+    await bench.poll_until_settled()
 
 
-async def test_a_failure_waits_for_the_end_of_its_run(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.world.zof.start_run({"project_id": "proj_x"})
+async def test_a_failure_waits_for_the_end_of_its_run(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.world.zof.start_run({"project_id": "proj_x"})
     run["status"] = "running"
-    zof.world.zof.add_result(run["id"], status="failed")
-    await zof.run_cycle()
-    assert list(await zof.pending_runs()) == [run["id"]]
-    zof.world.zof.finish_run(run["id"], "passed")
-    zof.clock.at += 900
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
+    bench.world.zof.add_result(run["id"], status="failed")
+    await bench.run_cycle()
+    assert list(await bench.pending_runs()) == [run["id"]]
+    bench.world.zof.finish_run(run["id"], "passed")
+    bench.clock.at += 900
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_run_that_never_ends_is_taken_as_it_is_after_a_day(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.world.zof.start_run({"project_id": "proj_x"})
+async def test_a_run_that_never_ends_is_taken_as_it_is_after_a_day(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.world.zof.start_run({"project_id": "proj_x"})
     run["status"] = "running"
-    result = zof.world.zof.add_result(run["id"], status="failed")
+    result = bench.world.zof.add_result(run["id"], status="failed")
     with structlog.testing.capture_logs() as lines:
         for _ in range(200):
-            await zof.run_cycle(600)
-    assert await zof.committed_keys() == {f"result:{result['id']}:failed:{CHANNEL}"}
+            await bench.run_cycle(600)
+    assert await bench.committed_keys() == {f"result:{result['id']}:failed:{CHANNEL}"}
     assert len(log_lines(lines, "run does not end")) == 1
-    assert await zof.pending_runs() == {}
+    assert await bench.pending_runs() == {}
 
 
-async def test_a_run_that_zof_does_not_know_yet_is_asked_for_again(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run()
-    del zof.world.zof.runs[run["id"]]
-    await zof.receive_webhook(run["id"], "evt_1")
-    await zof.poller.poll_once(feeds=False)
-    assert list(await zof.pending_runs()) == [run["id"]]
-    zof.world.zof.runs[run["id"]] = run
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
+async def test_a_run_that_zof_does_not_know_yet_is_asked_for_again(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run()
+    del bench.world.zof.runs[run["id"]]
+    await bench.receive_webhook(run["id"], "evt_1")
+    await bench.poller.poll_once(feeds=False)
+    assert list(await bench.pending_runs()) == [run["id"]]
+    bench.world.zof.runs[run["id"]] = run
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_run_that_zof_never_knows_is_given_up_loudly(zof: PollerBench) -> None:
-    await zof.receive_webhook("run_sample", "evt_1")
+async def test_a_run_that_zof_never_knows_is_given_up_loudly(bench: PollerBench) -> None:
+    await bench.receive_webhook("run_sample", "evt_1")
     with structlog.testing.capture_logs() as lines:
         for _ in range(20):
-            await zof.run_cycle()
+            await bench.run_cycle()
     [line] = log_lines(lines, "given up")
     assert (line["id"], line["log_level"]) == ("run_sample", "error")
-    assert zof.metric_value("zofbot_poll_given_up_total") == 1
-    assert await zof.pending_runs() == {}
+    assert bench.metric_value("zofbot_poll_given_up_total") == 1
+    assert await bench.pending_runs() == {}
 
 
-async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run()
-    await zof.receive_webhook(run["id"], "evt_1")
-    zof.clock.at += 7200
-    del zof.world.zof.runs[run["id"]]
-    await zof.poller.poll_once(feeds=False)
-    assert list(await zof.pending_runs()) == [run["id"]]
-    zof.world.zof.runs[run["id"]] = run
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
+async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run()
+    await bench.receive_webhook(run["id"], "evt_1")
+    bench.clock.at += 7200
+    del bench.world.zof.runs[run["id"]]
+    await bench.poller.poll_once(feeds=False)
+    assert list(await bench.pending_runs()) == [run["id"]]
+    bench.world.zof.runs[run["id"]] = run
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_run_that_cannot_be_read_stops_no_other(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    broken, good = zof.finish_run(), zof.finish_run()
+async def test_a_run_that_cannot_be_read_stops_no_other(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    broken, good = bench.finish_run(), bench.finish_run()
 
     def spoil(request: httpx.Request) -> httpx.Response | None:
         return httpx.Response(200, html="<html>") if request.url.path.endswith(broken["id"]) else None
 
-    zof.zof.spoil = spoil
-    await zof.run_cycle()
-    assert f"run:{good['id']}:failed:{CHANNEL}" in await zof.committed_keys()
-    zof.zof.spoil = answer_well
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
+    bench.zof.spoil = spoil
+    await bench.run_cycle()
+    assert f"run:{good['id']}:failed:{CHANNEL}" in await bench.committed_keys()
+    bench.zof.spoil = answer_well
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_hint_that_nobody_can_read_stops_no_other(zof: PollerBench) -> None:
-    run = zof.finish_run()
-    await zof.store.hset("{test}:hints", "run_x", "{")
-    await zof.receive_webhook(run["id"], "evt_1")
+async def test_a_hint_that_nobody_can_read_stops_no_other(bench: PollerBench) -> None:
+    run = bench.finish_run()
+    await bench.store.hset("{test}:hints", "run_x", "{")
+    await bench.receive_webhook(run["id"], "evt_1")
     with structlog.testing.capture_logs() as lines:
-        await zof.run_cycle()
+        await bench.run_cycle()
     assert log_lines(lines, "hint not understood")
-    assert await zof.committed_keys() == zof.expected_keys()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_notice_is_told_with_the_project_of_the_run_it_names(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run("passed", bad=0)
+async def test_a_notice_is_told_with_the_project_of_the_run_it_names(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run("passed", bad=0)
     for event, kind, named in (("evt_1", "release.gate_blocked", run["id"]), ("evt_2", "agent.offline", "")):
-        await zof.hints.add_pending(event, PendingRun("notice", "obj_5", kind, zof.clock.at, run=named))
-    await zof.poll_until_settled()
-    notices = [found for found in zof.rules.found if isinstance(found, PlatformEvent)]
+        await bench.hints.add_pending(event, PendingRun("notice", "obj_5", kind, bench.clock.at, run=named))
+    await bench.poll_until_settled()
+    notices = [found for found in bench.rules.found if isinstance(found, PlatformEvent)]
     assert {(notice.event, notice.id, notice.projects, notice.environment) for notice in notices} == {
         ("gate", "obj_5", ("proj_x",), "staging"),
         ("agent", "obj_5", (), ""),
     }
 
 
-async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    await zof.hints.add_pending(
-        "evt_1", PendingRun("notice", "obj_5", "release.gate_blocked", zof.clock.at, run="run_gone")
+async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    await bench.hints.add_pending(
+        "evt_1", PendingRun("notice", "obj_5", "release.gate_blocked", bench.clock.at, run="run_gone")
     )
-    await zof.poll_until_settled()
-    [notice] = [found for found in zof.rules.found if isinstance(found, PlatformEvent)]
+    await bench.poll_until_settled()
+    [notice] = [found for found in bench.rules.found if isinstance(found, PlatformEvent)]
     assert (notice.event, notice.id, notice.run_id, notice.projects) == ("gate", "obj_5", "run_gone", ())
 
 
@@ -565,11 +565,11 @@ async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(zof: Poll
 
 
 @pytest.fixture
-async def real(zof: PollerBench) -> PollerBench:
-    zof.poller = zof.start_poller(decide=decide_batch)
+async def real(bench: PollerBench) -> PollerBench:
+    bench.poller = bench.start_poller(decide=decide_batch)
     wish = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START_TIME)
-    await zof.store.hset("{test}:" + SUBSCRIPTIONS, "s1", wish.model_dump_json(by_alias=True))
-    return zof
+    await bench.store.hset("{test}:" + SUBSCRIPTIONS, "s1", wish.model_dump_json(by_alias=True))
+    return bench
 
 
 async def test_passed_runs_are_read_only_while_something_may_recover(real: PollerBench) -> None:
@@ -731,9 +731,9 @@ async def test_an_audit_leaves_the_news_their_requests() -> None:
 # --- what fails
 
 
-async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_back(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    runs = [zof.finish_run(ago=10 - number) for number in range(3)]
+async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_back(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    runs = [bench.finish_run(ago=10 - number) for number in range(3)]
     reads = 0
 
     def spoil(request: httpx.Request) -> httpx.Response | None:
@@ -742,23 +742,23 @@ async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_bac
         headers = {"Retry-After": "120"}
         return httpx.Response(429, headers=headers, json={}) if reads > 1 else None
 
-    zof.zof.spoil = spoil
+    bench.zof.spoil = spoil
     with pytest.raises(ZofUnavailable) as caught:
-        await zof.run_cycle()
-    assert caught.value.retry_at == zof.clock.now() + timedelta(seconds=120)
-    assert f"run:{runs[0]['id']}:failed:{CHANNEL}" in await zof.committed_keys()
-    zof.zof.spoil = answer_well
-    await zof.poll_until_settled()
-    assert await zof.committed_keys() == zof.expected_keys()
+        await bench.run_cycle()
+    assert caught.value.retry_at == bench.clock.now() + timedelta(seconds=120)
+    assert f"run:{runs[0]['id']}:failed:{CHANNEL}" in await bench.committed_keys()
+    bench.zof.spoil = answer_well
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_a_feed_that_the_key_may_not_read_stops_no_other(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    zof.finish_run(bad=2)
+async def test_a_feed_that_the_key_may_not_read_stops_no_other(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    bench.finish_run(bad=2)
     no = httpx.Response(403, json={"error": {"code": "forbidden", "message": "no"}})
-    zof.zof.spoil = lambda request: no if request.url.path == "/v1/results" else None
-    assert (await zof.run_cycle()).refused == 2
-    assert await zof.committed_keys() == zof.expected_keys()
+    bench.zof.spoil = lambda request: no if request.url.path == "/v1/results" else None
+    assert (await bench.run_cycle()).refused == 2
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
 async def play_scenario(built: PollerBench, cycles: int) -> None:
@@ -815,55 +815,55 @@ async def retry_once(built: PollerBench, act: Callable[[], Any], *default: Any) 
     return getattr(found, "committed", found)
 
 
-async def test_one_works_and_another_takes_over_with_all_that_is_known(zof: PollerBench) -> None:
-    other = zof.start_poller()
-    zof.finish_run()
-    assert (await zof.run_cycle()).leads
+async def test_one_works_and_another_takes_over_with_all_that_is_known(bench: PollerBench) -> None:
+    other = bench.start_poller()
+    bench.finish_run()
+    assert (await bench.run_cycle()).leads
     assert not (await other.poll_once()).leads
-    assert zof.metric_value("zofbot_lease_held", lease="poller") == 0
-    await zof.store.delete("{test}:lease:poller")
-    zof.finish_run()
+    assert bench.metric_value("zofbot_lease_held", lease="poller") == 0
+    await bench.store.delete("{test}:lease:poller")
+    bench.finish_run()
     assert len((await other.poll_once()).committed) == 2
-    assert not (await zof.poller.poll_once()).leads
-    assert await zof.committed_keys() == zof.expected_keys()
+    assert not (await bench.poller.poll_once()).leads
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
-async def test_who_was_taken_over_from_in_the_middle_commits_nothing(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run, other = zof.finish_run(), zof.start_poller()
+async def test_who_was_taken_over_from_in_the_middle_commits_nothing(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run, other = bench.finish_run(), bench.start_poller()
 
     taken: list[str] = []
 
     async def take_over(request: httpx.Request) -> None:
         if not taken and request.url.path.endswith(run["id"]):
             taken.append("begun")
-            await zof.store.delete("{test}:lease:poller")
+            await bench.store.delete("{test}:lease:poller")
             taken.extend((await other.poll_once()).committed)
 
-    zof.zof.spoil = take_over
+    bench.zof.spoil = take_over
     with pytest.raises(LeaseLost):
-        await zof.run_cycle()
+        await bench.run_cycle()
     assert len(taken) == 3
-    assert await zof.committed_keys() == zof.expected_keys()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
 # --- the loop
 
 
-async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(zof: PollerBench) -> None:
-    polling = asyncio.create_task(zof.poller.run())
-    await wait_until(lambda: zof.metric_value("zofbot_poll_turns_total", outcome="done") >= 2)
-    run = zof.finish_run()
-    await zof.receive_webhook(run["id"], "evt_1")
+async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(bench: PollerBench) -> None:
+    polling = asyncio.create_task(bench.poller.run())
+    await wait_until(lambda: bench.metric_value("zofbot_poll_turns_total", outcome="done") >= 2)
+    run = bench.finish_run()
+    await bench.receive_webhook(run["id"], "evt_1")
 
     async def is_committed() -> bool:
-        return await zof.committed_keys() == zof.expected_keys()
+        return await bench.committed_keys() == bench.expected_keys()
 
     await wait_until(is_committed)
-    assert zof.zof.asked.count("/runs") == 3
+    assert bench.zof.asked.count("/runs") == 3
     polling.cancel()
     await asyncio.wait({polling})
-    assert not await zof.store.exists("{test}:lease:poller")
+    assert not await bench.store.exists("{test}:lease:poller")
 
 
 async def test_a_flood_of_hints_does_not_keep_a_poller_busy_that_may_ask_no_more() -> None:
@@ -898,36 +898,36 @@ async def test_the_loop_goes_on_whatever_fails() -> None:
         await asyncio.wait({polling})
 
 
-def rare_poller(zof: PollerBench) -> Poller:
+def rare_poller(bench: PollerBench) -> Poller:
     """Poll once an hour, with a lease of half a second."""
-    return zof.start_poller(lease=Lease(Keyspace(zof.store, "test"), "poller", 0.5, zof.clock), interval=3600)
+    return bench.start_poller(lease=Lease(Keyspace(bench.store, "test"), "poller", 0.5, bench.clock), interval=3600)
 
 
-async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: PollerBench) -> None:
+async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(bench: PollerBench) -> None:
     assert lease_seconds(3600) == lease_seconds(60) == 90
-    polling = asyncio.create_task(rare_poller(zof).run())
-    await wait_until(lambda: zof.metric_value("zofbot_poll_turns_total", outcome="done") >= 3)
-    assert zof.metric_value("zofbot_lease_takeovers_total", lease="poller") == 1
-    assert zof.zof.asked.count("/runs") == 3
+    polling = asyncio.create_task(rare_poller(bench).run())
+    await wait_until(lambda: bench.metric_value("zofbot_poll_turns_total", outcome="done") >= 3)
+    assert bench.metric_value("zofbot_lease_takeovers_total", lease="poller") == 1
+    assert bench.zof.asked.count("/runs") == 3
     polling.cancel()
     await asyncio.wait({polling})
 
 
 @pytest.mark.parametrize("gone", ["store", "zof"])
-async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon(zof: PollerBench, gone: str) -> None:
+async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon(bench: PollerBench, gone: str) -> None:
     """Meanwhile no hint is heard, so that a failure would be told an hour late."""
     if gone == "store":
-        zof.store.connected = False
+        bench.store.connected = False
     else:
-        zof.zof.spoil = lambda request: httpx.Response(503)
-    polling = asyncio.create_task(rare_poller(zof).run())
-    await wait_until(lambda: zof.metric_value("zofbot_poll_turns_total", outcome="unavailable") >= 1)
-    zof.store.connected, zof.zof.spoil = True, answer_well
-    run = zof.finish_run()
-    await zof.receive_webhook(run["id"], "evt_1")
+        bench.zof.spoil = lambda request: httpx.Response(503)
+    polling = asyncio.create_task(rare_poller(bench).run())
+    await wait_until(lambda: bench.metric_value("zofbot_poll_turns_total", outcome="unavailable") >= 1)
+    bench.store.connected, bench.zof.spoil = True, answer_well
+    run = bench.finish_run()
+    await bench.receive_webhook(run["id"], "evt_1")
 
     async def is_committed() -> bool:
-        return await zof.committed_keys() == zof.expected_keys()
+        return await bench.committed_keys() == bench.expected_keys()
 
     await wait_until(is_committed)
     polling.cancel()
@@ -961,10 +961,10 @@ async def test_the_loop_outlives_a_process_that_takes_over_and_what_nobody_fores
         await asyncio.wait({polling})
 
 
-async def test_polling_often_is_warned_of(zof: PollerBench) -> None:
+async def test_polling_often_is_warned_of(bench: PollerBench) -> None:
     with structlog.testing.capture_logs() as lines:
         for interval in (29.0, 30.0):
-            polling = asyncio.create_task(zof.start_poller(interval=interval).run())
+            polling = asyncio.create_task(bench.start_poller(interval=interval).run())
             await asyncio.sleep(0)
             polling.cancel()
             await asyncio.wait({polling})
@@ -996,23 +996,23 @@ async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation(
             assert (await poller.poll_once()).leads
 
 
-async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: PollerBench) -> None:
-    await zof.poll_until_settled()
-    run = zof.finish_run()
-    poller = zof.start_poller(lease=Lease(Keyspace(zof.store, "test"), "poller", 0.3, zof.clock))
-    await zof.store.delete("{test}:lease:poller")
+async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(bench: PollerBench) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run()
+    poller = bench.start_poller(lease=Lease(Keyspace(bench.store, "test"), "poller", 0.3, bench.clock))
+    await bench.store.delete("{test}:lease:poller")
 
     async def away(request: httpx.Request) -> None:
         if request.url.path.endswith(run["id"]):
-            zof.store.connected = False
+            bench.store.connected = False
             await wait_until(lambda: bool(log_lines(lines, "lease not renewed")))
-            zof.store.connected = True
+            bench.store.connected = True
 
-    zof.zof.spoil = away
-    zof.clock.at += 60
+    bench.zof.spoil = away
+    bench.clock.at += 60
     with structlog.testing.capture_logs() as lines:
         await poller.poll_once()
-    assert await zof.committed_keys() == zof.expected_keys()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
 # --- what is remembered

@@ -12,46 +12,52 @@ from zofbot.simulator.slack.web_api import answer_call
 QA, INCIDENT = "C0QA", "C0INCIDENT"
 
 
-def call_method(stage: SimulatorServer, method: str, **given: str) -> dict[str, object]:
-    slack = stage.world.slack
+def call_method(simulator: SimulatorServer, method: str, **given: str) -> dict[str, object]:
+    slack = simulator.world.slack
     return answer_call(slack, method, slack.bot_token, dict(given)).body
 
 
-async def test_an_app_sold_outside_of_the_marketplace_reads_15_messages_once_a_minute(stage: SimulatorServer) -> None:
-    slack = stage.world.slack
+async def test_an_app_sold_outside_of_the_marketplace_reads_15_messages_once_a_minute(
+    simulator: SimulatorServer,
+) -> None:
+    slack = simulator.world.slack
     for number in range(20):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"{number}"))
     slack.distributed = True
-    page = call_method(stage, "conversations.history", channel=QA, limit="200")
+    page = call_method(simulator, "conversations.history", channel=QA, limit="200")
     assert isinstance(page["messages"], list)
     assert len(page["messages"]) == 15
-    assert call_method(stage, "conversations.history", channel=QA)["error"] == "ratelimited"
-    stage.world.clock.advance(60)
-    assert call_method(stage, "conversations.history", channel=QA)["ok"]
+    assert call_method(simulator, "conversations.history", channel=QA)["error"] == "ratelimited"
+    simulator.world.clock.advance(60)
+    assert call_method(simulator, "conversations.history", channel=QA)["ok"]
 
 
-async def test_messages_of_other_apps_have_their_own_ids(stage: SimulatorServer) -> None:
-    slack = stage.world.slack
+async def test_messages_of_other_apps_have_their_own_ids(simulator: SimulatorServer) -> None:
+    slack = simulator.world.slack
     slack.users["U0OTHER"] = User("U0OTHER", "other", "Another app", kind="bot")
     for user in (BOT_USER_ID, "U0OTHER", "U0BEN"):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), user, "Hello"))
-    page = call_method(stage, "conversations.history", channel=QA)
+    page = call_method(simulator, "conversations.history", channel=QA)
     assert isinstance(page["messages"], list)
     assert [item.get("app_id") for item in page["messages"][:3]] == [None, "A0OTHER", "A0ZOFBOT"]
 
 
-async def test_a_group_s_direct_messages_need_their_own_scope(stage: SimulatorServer) -> None:
-    slack = stage.world.slack
+async def test_a_group_s_direct_messages_need_their_own_scope(simulator: SimulatorServer) -> None:
+    slack = simulator.world.slack
     slack.channels["G0TALK"] = Channel("G0TALK", "mpdm", {"U0ANA", "U0EXT", BOT_USER_ID}, private=True, group_dm=True)
-    assert call_method(stage, "conversations.members", channel="G0TALK")["members"] == ["U0ANA", "U0EXT", BOT_USER_ID]
+    assert call_method(simulator, "conversations.members", channel="G0TALK")["members"] == [
+        "U0ANA",
+        "U0EXT",
+        BOT_USER_ID,
+    ]
     slack.scopes.discard("mpim:read")
     for method in ("conversations.info", "conversations.members"):
-        assert call_method(stage, method, channel="G0TALK")["needed"] == "mpim:read"
+        assert call_method(simulator, method, channel="G0TALK")["needed"] == "mpim:read"
 
 
 @pytest.mark.parametrize("channel", [QA, INCIDENT])
-async def test_what_becomes_of_a_channel_is_seen_by_whoever_asks(stage: SimulatorServer, channel: str) -> None:
-    slack, people = stage.world.slack, stage.people
+async def test_what_becomes_of_a_channel_is_seen_by_whoever_asks(simulator: SimulatorServer, channel: str) -> None:
+    slack, people = simulator.world.slack, simulator.people
     await channel_changes.share_channel(people, channel)
     await channel_changes.rename_channel(people, channel, "renamed")
     await channel_changes.remove_member(people, "U0BEN", channel)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.support.slack_app import RecordingApp
+from tests.support.recording_app import RecordingApp
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.blockkit.elements import find_option_problems
 from zofbot.simulator.seed import ANA
@@ -24,19 +24,19 @@ def modal_view(**element: Any) -> dict[str, Any]:
     return {"type": "modal", "title": PLAIN, "submit": PLAIN, "blocks": [block]}
 
 
-def open_modal(stage: SimulatorServer, **element: Any) -> str:
-    trigger = stage.world.slack.new_trigger(ANA)
-    view: str = open_view(stage.world.slack, {"trigger_id": trigger, "view": modal_view(**element)})["view"]["id"]
+def open_modal(simulator: SimulatorServer, **element: Any) -> str:
+    trigger = simulator.world.slack.new_trigger(ANA)
+    view: str = open_view(simulator.world.slack, {"trigger_id": trigger, "view": modal_view(**element)})["view"]["id"]
     return view
 
 
 async def test_what_is_typed_arrives_with_the_view_and_without_a_trigger(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
-    slack_app.answers.append(web.json_response({"options": [OPTION]}))
-    view = open_modal(stage, min_query_length=0)
-    assert await stage.people.load_options(ANA, view, "menu", "abc") == [OPTION]
-    sent = slack_app.last_payload
+    recording_app.answers.append(web.json_response({"options": [OPTION]}))
+    view = open_modal(simulator, min_query_length=0)
+    assert await simulator.people.load_options(ANA, view, "menu", "abc") == [OPTION]
+    sent = recording_app.last_payload
     assert (sent["type"], sent["value"], sent["action_id"], sent["block_id"]) == (
         "block_suggestion", "abc", "menu", "menu",
     )  # fmt: skip
@@ -45,13 +45,13 @@ async def test_what_is_typed_arrives_with_the_view_and_without_a_trigger(
 
 
 async def test_slack_asks_from_three_characters_on_unless_the_menu_says_otherwise(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
-    slack_app.answers.append(web.json_response({"options": [OPTION]}))
-    view = open_modal(stage)
-    assert await stage.people.load_options(ANA, view, "menu", "ab") == []
-    assert not slack_app.requests
-    assert await stage.people.load_options(ANA, view, "menu", "abc") == [OPTION]
+    recording_app.answers.append(web.json_response({"options": [OPTION]}))
+    view = open_modal(simulator)
+    assert await simulator.people.load_options(ANA, view, "menu", "ab") == []
+    assert not recording_app.requests
+    assert await simulator.people.load_options(ANA, view, "menu", "abc") == [OPTION]
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ async def test_slack_asks_from_three_characters_on_unless_the_menu_says_otherwis
     ],
 )
 async def test_a_wrong_answer_is_a_menu_that_could_not_load(
-    stage: SimulatorServer, slack_app: RecordingApp, answer: Any
+    simulator: SimulatorServer, recording_app: RecordingApp, answer: Any
 ) -> None:
-    slack_app.answers.append(web.json_response(answer))
+    recording_app.answers.append(web.json_response(answer))
     with pytest.raises(ValueError, match="Could not load options"):
-        await stage.people.load_options(ANA, open_modal(stage, min_query_length=0), "menu")
+        await simulator.people.load_options(ANA, open_modal(simulator, min_query_length=0), "menu")
 
 
 def test_no_options_and_groups_of_them_are_fine() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -13,7 +12,7 @@ from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.simulator.scenarios import SCENARIOS, STORM_RUN_COUNT, run_scenario
-from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, QA_ALERTS, seed_world
+from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.chat_api import add_reaction, post_ephemeral, post_message, update_message
 from zofbot.simulator.slack.state import SlackRefusal
@@ -24,28 +23,18 @@ PACKAGE = ROOT / "zofbot"
 
 
 @pytest.fixture
-def world() -> World:
-    world = World(SetClock(1795467000.0))
-    seed_world(world)
-    return world
+def clock() -> SetClock:
+    return SetClock(1795467000.0)
 
 
-@pytest.fixture
-async def stage(world: World) -> AsyncIterator[SimulatorServer]:
-    stage = SimulatorServer(world)
-    await stage.start()
-    yield stage
-    await stage.stop()
-
-
-async def post_act(stage: SimulatorServer, name: str, **body: Any) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as session, session.post(f"{stage.url}/sim/{name}", json=body) as reply:
+async def post_act(simulator: SimulatorServer, name: str, **body: Any) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.post(f"{simulator.url}/sim/{name}", json=body) as reply:
         answer: dict[str, Any] = await reply.json()
         return answer
 
 
-async def read_state(stage: SimulatorServer) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as session, session.get(f"{stage.url}/sim/state?user={ANA}") as reply:
+async def read_state(simulator: SimulatorServer) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(f"{simulator.url}/sim/state?user={ANA}") as reply:
         answer: dict[str, Any] = await reply.json()
         return answer
 
@@ -135,68 +124,68 @@ def test_three_projects_fail_for_one_reason_until_it_is_gone(world: World) -> No
     assert len({make_signature(text).id for text in texts}) == 1
 
 
-async def test_every_choice_of_the_page_can_be_made(stage: SimulatorServer) -> None:
-    shown = await read_state(stage)
+async def test_every_choice_of_the_page_can_be_made(simulator: SimulatorServer) -> None:
+    shown = await read_state(simulator)
     assert [choice["id"] for choice in shown["scenarios"]] == list(SCENARIOS)
     project = shown["projects"][0]
     for choice in shown["scenarios"]:
         asked = {"what": choice["id"], "project": project["id"], "environment": project["environments"][0]}
-        assert await post_act(stage, "run", **asked) == {"ok": True}
+        assert await post_act(simulator, "run", **asked) == {"ok": True}
 
 
 @pytest.mark.parametrize(
     "wrong", [{"what": "fire"}, {"project": "proj_none"}, {"environment": "moon"}, {"what": ["storm"]}]
 )
-async def test_what_is_not_offered_is_refused_in_a_sentence(stage: SimulatorServer, wrong: dict[str, Any]) -> None:
-    known = len(stage.world.zof.runs)
+async def test_what_is_not_offered_is_refused_in_a_sentence(simulator: SimulatorServer, wrong: dict[str, Any]) -> None:
+    known = len(simulator.world.zof.runs)
     asked = {"what": "failure", "project": CHECKOUT, "environment": "staging"} | wrong
-    assert (await post_act(stage, "run", **asked))["ok"] is False
-    assert len(stage.world.zof.runs) == known
+    assert (await post_act(simulator, "run", **asked))["ok"] is False
+    assert len(simulator.world.zof.runs) == known
 
 
-async def test_the_webhook_can_be_switched(stage: SimulatorServer) -> None:
-    hooks = stage.world.zof.webhooks
+async def test_the_webhook_can_be_switched(simulator: SimulatorServer) -> None:
+    hooks = simulator.world.zof.webhooks
     hooks.url = "http://127.0.0.1:9/nobody"
-    assert await post_act(stage, "webhook", on=False, generation="older") == {"ok": True}
-    run_scenario(stage.world.zof, "failure", CHECKOUT, "staging")
+    assert await post_act(simulator, "webhook", on=False, generation="older") == {"ok": True}
+    run_scenario(simulator.world.zof, "failure", CHECKOUT, "staging")
     assert not hooks.waiting
-    assert (await read_state(stage))["webhook"] == {"on": False, "generation": "older", "last": None}
-    assert await post_act(stage, "webhook", on=True) == {"ok": True}
-    run_scenario(stage.world.zof, "failure", CHECKOUT, "staging")
+    assert (await read_state(simulator))["webhook"] == {"on": False, "generation": "older", "last": None}
+    assert await post_act(simulator, "webhook", on=True) == {"ok": True}
+    run_scenario(simulator.world.zof, "failure", CHECKOUT, "staging")
     assert [each.type for each in hooks.waiting] == ["run.completed", "run.failed"]
     assert b'"event"' in hooks.waiting[0].body
-    assert (await post_act(stage, "webhook", generation="newest"))["ok"] is False
+    assert (await post_act(simulator, "webhook", generation="newest"))["ok"] is False
 
 
-async def test_a_channel_is_archived_and_opened_by_its_people_only(stage: SimulatorServer) -> None:
-    channels = stage.world.slack.channels
+async def test_a_channel_is_archived_and_opened_by_its_people_only(simulator: SimulatorServer) -> None:
+    channels = simulator.world.slack.channels
     assert (
         "not in that channel"
-        in (await post_act(stage, "archive", user=GUEST, channel=QA_ALERTS, archived=True))["error"]
+        in (await post_act(simulator, "archive", user=GUEST, channel=QA_ALERTS, archived=True))["error"]
     )
-    assert await post_act(stage, "archive", user=ANA, channel=QA_ALERTS, archived=True) == {"ok": True}
+    assert await post_act(simulator, "archive", user=ANA, channel=QA_ALERTS, archived=True) == {"ok": True}
     assert channels[QA_ALERTS].archived
-    assert "already" in (await post_act(stage, "archive", user=ANA, channel=QA_ALERTS, archived=True))["error"]
-    assert await post_act(stage, "archive", user=ANA, channel=QA_ALERTS, archived=False) == {"ok": True}
+    assert "already" in (await post_act(simulator, "archive", user=ANA, channel=QA_ALERTS, archived=True))["error"]
+    assert await post_act(simulator, "archive", user=ANA, channel=QA_ALERTS, archived=False) == {"ok": True}
     assert not channels[QA_ALERTS].archived
-    assert (await post_act(stage, "archive", user=ANA, channel="D0ANA", archived=True))["ok"] is False
+    assert (await post_act(simulator, "archive", user=ANA, channel="D0ANA", archived=True))["ok"] is False
 
 
-async def test_an_archived_channel_takes_nothing_from_the_bot(world: World, stage: SimulatorServer) -> None:
+async def test_an_archived_channel_takes_nothing_from_the_bot(world: World, simulator: SimulatorServer) -> None:
     slack = world.slack
     ts = post_message(slack, {"channel": QA_ALERTS, "text": "before"})["ts"]
-    await stage.people.archive_channel(ANA, QA_ALERTS, archived=True)
+    await simulator.people.archive_channel(ANA, QA_ALERTS, archived=True)
     given = {"channel": QA_ALERTS, "ts": ts, "timestamp": ts, "thread_ts": ts, "text": "x", "user": ANA, "name": "eyes"}
     for method in (post_message, post_ephemeral, update_message, add_reaction):
         with pytest.raises(SlackRefusal, match="is_archived"):
             method(slack, given)
     assert [message.text for message in slack.ledger] == ["before"]
-    await stage.people.archive_channel(ANA, QA_ALERTS, archived=False)
+    await simulator.people.archive_channel(ANA, QA_ALERTS, archived=False)
     assert update_message(slack, given)["text"] == "x"
 
 
-async def test_a_bot_that_asked_hears_of_it(stage: SimulatorServer) -> None:
-    slack, heard = stage.world.slack, []
+async def test_a_bot_that_asked_hears_of_it(simulator: SimulatorServer) -> None:
+    slack, heard = simulator.world.slack, []
 
     class Line:
         async def send_envelope(self, envelope: dict[str, Any], within: float) -> dict[str, Any]:
@@ -204,10 +193,10 @@ async def test_a_bot_that_asked_hears_of_it(stage: SimulatorServer) -> None:
             return {}
 
     slack.lines.append(Line())
-    await stage.people.archive_channel(ANA, QA_ALERTS, archived=True)
+    await simulator.people.archive_channel(ANA, QA_ALERTS, archived=True)
     assert heard == []
     slack.events.add("channel_unarchive")
-    await stage.people.archive_channel(ANA, QA_ALERTS, archived=False)
+    await simulator.people.archive_channel(ANA, QA_ALERTS, archived=False)
     assert [(event["type"], event["channel"]) for event in heard] == [("channel_unarchive", QA_ALERTS)]
 
 

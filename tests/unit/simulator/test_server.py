@@ -38,13 +38,8 @@ START = 1795467000.0
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[SimulatorServer]:
-    world = World(SetClock(START))
-    seed_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
-    yield stage
-    await stage.stop()
+def clock() -> SetClock:
+    return SetClock(START)
 
 
 @pytest.fixture
@@ -54,12 +49,14 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def client(stage: SimulatorServer, http: aiohttp.ClientSession) -> AsyncWebClient:
-    return web_client(stage, http)
+async def client(simulator: SimulatorServer, http: aiohttp.ClientSession) -> AsyncWebClient:
+    return web_client(simulator, http)
 
 
-def web_client(stage: SimulatorServer, http: aiohttp.ClientSession, token: str = "xoxb-simulated") -> AsyncWebClient:
-    return AsyncWebClient(token=token, base_url=f"{stage.url}/api/", session=http, retry_handlers=[])
+def web_client(
+    simulator: SimulatorServer, http: aiohttp.ClientSession, token: str = "xoxb-simulated"
+) -> AsyncWebClient:
+    return AsyncWebClient(token=token, base_url=f"{simulator.url}/api/", session=http, retry_handlers=[])
 
 
 async def refusal_of(call: Any) -> str:
@@ -76,10 +73,10 @@ META = {"event_type": "zofbot_notification", "event_payload": {"key": "run:1"}}
 # --- who may call
 
 
-async def test_the_bot_is_told_who_it_is_and_its_scopes(client: AsyncWebClient, stage: SimulatorServer) -> None:
+async def test_the_bot_is_told_who_it_is_and_its_scopes(client: AsyncWebClient, simulator: SimulatorServer) -> None:
     answer = await client.auth_test()
     assert (answer["user_id"], answer["team"]) == (BOT_USER_ID, "Acme")
-    assert set(answer.headers["x-oauth-scopes"].split(",")) == stage.world.slack.scopes
+    assert set(answer.headers["x-oauth-scopes"].split(",")) == simulator.world.slack.scopes
 
 
 @pytest.mark.parametrize(
@@ -87,9 +84,9 @@ async def test_the_bot_is_told_who_it_is_and_its_scopes(client: AsyncWebClient, 
     [("", "not_authed"), ("xoxb-other", "invalid_auth"), ("xapp-simulated", "not_allowed_token_type")],
 )
 async def test_a_wrong_token_is_refused(
-    stage: SimulatorServer, http: aiohttp.ClientSession, token: str, error: str
+    simulator: SimulatorServer, http: aiohttp.ClientSession, token: str, error: str
 ) -> None:
-    async with http.post(f"{stage.url}/api/auth.test", headers={"Authorization": f"Bearer {token}"}) as reply:
+    async with http.post(f"{simulator.url}/api/auth.test", headers={"Authorization": f"Bearer {token}"}) as reply:
         assert await reply.json() == {"ok": False, "error": error}
 
 
@@ -109,9 +106,9 @@ async def test_an_unknown_method_is_said_to_be_one(client: AsyncWebClient) -> No
     ],
 )
 async def test_a_missing_scope_is_named(
-    client: AsyncWebClient, stage: SimulatorServer, method: str, arguments: dict[str, str], needed: str
+    client: AsyncWebClient, simulator: SimulatorServer, method: str, arguments: dict[str, str], needed: str
 ) -> None:
-    stage.world.slack.scopes.discard(needed)
+    simulator.world.slack.scopes.discard(needed)
     with pytest.raises(SlackApiError) as caught:
         await client.api_call(method, params=arguments)
     assert caught.value.response["error"] == "missing_scope"
@@ -132,16 +129,16 @@ def test_every_method_has_a_known_tier_and_a_sentence() -> None:
 
 
 async def test_a_message_stands_in_the_channel_and_in_the_ledger(
-    client: AsyncWebClient, stage: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer
 ) -> None:
     answer = await client.chat_postMessage(channel=QA_ALERTS, text="hello", blocks=[SECTION], metadata=META)
-    kept = stage.world.slack.messages[QA_ALERTS][answer["ts"]]
+    kept = simulator.world.slack.messages[QA_ALERTS][answer["ts"]]
     assert (kept.text, kept.user, kept.idempotency_key) == ("hello", BOT_USER_ID, "run:1")
     assert kept.blocks[0]["text"] == SECTION["text"]
     assert kept.blocks[0]["block_id"]
-    assert stage.world.slack.messages_with_key("run:1") == [kept]
+    assert simulator.world.slack.messages_with_key("run:1") == [kept]
     await client.chat_postMessage(channel=QA_ALERTS, text="hello", metadata=META)
-    assert stage.world.slack.duplicate_keys() == ["run:1"]
+    assert simulator.world.slack.duplicate_keys() == ["run:1"]
 
 
 @pytest.mark.parametrize(
@@ -158,17 +155,19 @@ async def test_posting_where_the_bot_cannot_is_refused(client: AsyncWebClient, c
 
 
 async def test_posting_to_a_public_channel_needs_membership_or_a_scope(
-    client: AsyncWebClient, stage: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer
 ) -> None:
     await client.chat_postMessage(channel=RANDOM_CHANNEL, text="x")
-    stage.world.slack.scopes.discard("chat:write.public")
+    simulator.world.slack.scopes.discard("chat:write.public")
     assert await refusal_of(client.chat_postMessage(channel=RANDOM_CHANNEL, text="x")) == "not_in_channel"
     await client.conversations_join(channel=RANDOM_CHANNEL)
     await client.chat_postMessage(channel=RANDOM_CHANNEL, text="x")
 
 
-async def test_a_restricted_channel_says_how_it_is_restricted(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    stage.world.slack.channels[QA_ALERTS].restricted = "restricted_action_read_only_channel"
+async def test_a_restricted_channel_says_how_it_is_restricted(
+    client: AsyncWebClient, simulator: SimulatorServer
+) -> None:
+    simulator.world.slack.channels[QA_ALERTS].restricted = "restricted_action_read_only_channel"
     call = client.chat_postMessage(channel=QA_ALERTS, text="x")
     assert await refusal_of(call) == "restricted_action_read_only_channel"
 
@@ -195,15 +194,15 @@ async def test_a_restricted_channel_says_how_it_is_restricted(client: AsyncWebCl
     ],
 )
 async def test_a_message_slack_would_not_take_is_refused(
-    client: AsyncWebClient, stage: SimulatorServer, arguments: dict[str, Any], error: str
+    client: AsyncWebClient, simulator: SimulatorServer, arguments: dict[str, Any], error: str
 ) -> None:
     assert await refusal_of(client.api_call("chat.postMessage", json={"channel": QA_ALERTS, **arguments})) == error
-    assert stage.world.slack.ledger == []
+    assert simulator.world.slack.ledger == []
 
 
-async def test_markdown_is_taken_instead_of_text(client: AsyncWebClient, stage: SimulatorServer) -> None:
+async def test_markdown_is_taken_instead_of_text(client: AsyncWebClient, simulator: SimulatorServer) -> None:
     await client.chat_postMessage(channel=QA_ALERTS, markdown_text="# " + "x" * 5000)
-    assert [message.text for message in stage.world.slack.ledger] == ["# " + "x" * 5000]
+    assert [message.text for message in simulator.world.slack.ledger] == ["# " + "x" * 5000]
 
 
 async def test_invalid_blocks_name_the_place(client: AsyncWebClient) -> None:
@@ -217,34 +216,34 @@ async def test_existing_people_groups_and_channels_may_be_mentioned(client: Asyn
     await client.chat_postMessage(channel=QA_ALERTS, text=f"<@{ANA}> <!subteam^{ON_CALL_GROUP}> <#{CHECKOUT_CHANNEL}>")
 
 
-async def test_only_a_parent_can_be_replied_to(client: AsyncWebClient, stage: SimulatorServer) -> None:
+async def test_only_a_parent_can_be_replied_to(client: AsyncWebClient, simulator: SimulatorServer) -> None:
     root = (await client.chat_postMessage(channel=QA_ALERTS, text="root"))["ts"]
     reply = (await client.chat_postMessage(channel=QA_ALERTS, text="reply", thread_ts=root))["ts"]
     call = client.chat_postMessage(channel=QA_ALERTS, text="x", thread_ts=reply)
     assert await refusal_of(call) == "cannot_reply_to_message"
-    stage.world.advance(10)
+    simulator.world.advance(10)
     await client.chat_delete(channel=QA_ALERTS, ts=root)
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x", thread_ts=root)) == "thread_not_found"
 
 
 @pytest.mark.parametrize("metadata", [{"event_type": "x"}, {"event_type": "x", "event_payload": {"deep": {"er": 1}}}])
 async def test_bad_metadata_is_dropped_with_a_warning(
-    client: AsyncWebClient, stage: SimulatorServer, metadata: dict[str, Any]
+    client: AsyncWebClient, simulator: SimulatorServer, metadata: dict[str, Any]
 ) -> None:
     answer = await client.api_call("chat.postMessage", json={"channel": QA_ALERTS, "text": "x", "metadata": metadata})
     assert answer["warning"] == "invalid_metadata_format"
-    assert stage.world.slack.ledger[0].metadata is None
+    assert simulator.world.slack.ledger[0].metadata is None
 
 
 @pytest.mark.parametrize(
     ("metadata", "kept", "warning"), [(json.dumps(META), META, None), ("{", None, "invalid_metadata_format")]
 )
 async def test_a_form_brings_metadata_as_text(
-    client: AsyncWebClient, stage: SimulatorServer, metadata: str, kept: Any, warning: str | None
+    client: AsyncWebClient, simulator: SimulatorServer, metadata: str, kept: Any, warning: str | None
 ) -> None:
     form = {"channel": QA_ALERTS, "text": "x", "metadata": metadata}
     assert (await client.api_call("chat.postMessage", data=form)).get("warning") == warning
-    assert stage.world.slack.ledger[0].metadata == kept
+    assert simulator.world.slack.ledger[0].metadata == kept
 
 
 async def test_blocks_without_text_are_taken_with_a_warning(client: AsyncWebClient) -> None:
@@ -253,7 +252,7 @@ async def test_blocks_without_text_are_taken_with_a_warning(client: AsyncWebClie
 
 
 async def test_more_than_a_short_burst_into_one_channel_is_refused(
-    client: AsyncWebClient, stage: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer
 ) -> None:
     for _ in range(3):
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
@@ -261,41 +260,41 @@ async def test_more_than_a_short_burst_into_one_channel_is_refused(
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
     assert (caught.value.response.status_code, caught.value.response.headers["Retry-After"]) == (429, "1")
     await client.chat_postMessage(channel=CHECKOUT_CHANNEL, text="another channel has its own pace")
-    stage.world.advance(1)
+    simulator.world.advance(1)
     await client.chat_postMessage(channel=QA_ALERTS, text="x")
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x")) == "ratelimited"
 
 
-async def test_what_comes_too_fast_can_be_hidden_instead(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    stage.world.slack.hides_fast_posts = True
+async def test_what_comes_too_fast_can_be_hidden_instead(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+    simulator.world.slack.hides_fast_posts = True
     for _ in range(4):
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
-    assert [message.hidden for message in stage.world.slack.ledger] == [False, False, False, True]
+    assert [message.hidden for message in simulator.world.slack.ledger] == [False, False, False, True]
     assert len((await client.conversations_history(channel=QA_ALERTS))["messages"]) == 3
 
 
 async def test_an_ephemeral_message_needs_its_reader_in_the_channel(
-    client: AsyncWebClient, stage: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer
 ) -> None:
     assert await refusal_of(client.chat_postEphemeral(channel=QA_ALERTS, user=GUEST, text="x")) == "user_not_in_channel"
     await client.chat_postEphemeral(channel=QA_ALERTS, user=ANA, text="psst")
-    assert stage.world.slack.ledger == []
+    assert simulator.world.slack.ledger == []
     assert (await client.conversations_history(channel=QA_ALERTS))["messages"] == []
 
 
 async def test_an_update_replaces_blocks_keeps_metadata_and_touches_only_own_messages(
-    client: AsyncWebClient, stage: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer
 ) -> None:
     posted = await client.chat_postMessage(channel=QA_ALERTS, text="old", blocks=[SECTION], metadata=META)
     await client.chat_update(channel=QA_ALERTS, ts=posted["ts"], text="new")
-    kept = stage.world.slack.ledger[0]
+    kept = simulator.world.slack.ledger[0]
     assert (kept.text, kept.blocks, kept.idempotency_key, kept.edited) == ("new", [], "run:1", True)
-    await stage.people.type_text(ANA, QA_ALERTS, "mine")
-    mine = next(each for each in stage.world.slack.messages[QA_ALERTS].values() if each.user == ANA)
+    await simulator.people.type_text(ANA, QA_ALERTS, "mine")
+    mine = next(each for each in simulator.world.slack.messages[QA_ALERTS].values() if each.user == ANA)
     assert await refusal_of(client.chat_update(channel=QA_ALERTS, ts=mine.ts, text="x")) == "cant_update_message"
     assert await refusal_of(client.chat_delete(channel=QA_ALERTS, ts=mine.ts)) == "cant_delete_message"
     assert await refusal_of(client.chat_update(channel=QA_ALERTS, ts="1.000001", text="x")) == "message_not_found"
-    stage.world.slack.keeps_everything = True
+    simulator.world.slack.keeps_everything = True
     kept_back = client.chat_delete(channel=QA_ALERTS, ts=posted["ts"])
     assert await refusal_of(kept_back) == "compliance_exports_prevent_deletion"
     assert kept.is_visible
@@ -310,9 +309,9 @@ async def test_time_stamps_are_unique_and_rise_while_the_clock_stands_still(clie
 
 
 async def test_history_is_newest_first_paged_and_without_replies(
-    client: AsyncWebClient, stage: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer
 ) -> None:
-    stage.world.slack.paced = False
+    simulator.world.slack.paced = False
     roots = [(await client.chat_postMessage(channel=QA_ALERTS, text=f"{n}", metadata=META))["ts"] for n in range(5)]
     await client.chat_postMessage(channel=QA_ALERTS, text="reply", thread_ts=roots[0])
     await client.chat_postMessage(channel=QA_ALERTS, text="told all", thread_ts=roots[0], reply_broadcast=True)
@@ -361,19 +360,19 @@ async def test_only_members_read_history(client: AsyncWebClient) -> None:
     ],
 )
 async def test_a_question_slack_would_not_answer_is_refused(
-    client: AsyncWebClient, stage: SimulatorServer, method: str, arguments: dict[str, str], error: str
+    client: AsyncWebClient, simulator: SimulatorServer, method: str, arguments: dict[str, str], error: str
 ) -> None:
-    stage.world.slack.add_message(PostedMessage(QA_ALERTS, stage.world.slack.next_timestamp(), ANA, "hello"))
+    simulator.world.slack.add_message(PostedMessage(QA_ALERTS, simulator.world.slack.next_timestamp(), ANA, "hello"))
     assert await refusal_of(client.api_call(method, params={"channel": QA_ALERTS, **arguments})) == error
 
 
 @pytest.mark.parametrize("kind", ["public_channel", "private_channel", "im"])
 async def test_every_kind_of_a_persons_channels_takes_its_own_scope(
-    client: AsyncWebClient, stage: SimulatorServer, kind: str
+    client: AsyncWebClient, simulator: SimulatorServer, kind: str
 ) -> None:
     await client.users_conversations(user=ANA, types=kind)
     needed = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read"}[kind]
-    stage.world.slack.scopes.discard(needed)
+    simulator.world.slack.scopes.discard(needed)
     with pytest.raises(SlackApiError) as caught:
         await client.users_conversations(user=ANA, types=kind)
     assert (caught.value.response["error"], caught.value.response["needed"]) == ("missing_scope", needed)
@@ -386,7 +385,7 @@ async def test_a_persons_channels_come_in_pages(client: AsyncWebClient) -> None:
     assert [room for page in pages for room in page] == everything
 
 
-async def test_channels_and_people_are_described(client: AsyncWebClient, stage: SimulatorServer) -> None:
+async def test_channels_and_people_are_described(client: AsyncWebClient, simulator: SimulatorServer) -> None:
     assert (await client.conversations_info(channel=PARTNERS))["channel"]["is_ext_shared"] is True
     assert (await client.conversations_info(channel=ARCHIVED))["channel"]["is_archived"] is True
     assert (await client.conversations_info(channel=RANDOM_CHANNEL))["channel"]["is_member"] is False
@@ -399,7 +398,7 @@ async def test_channels_and_people_are_described(client: AsyncWebClient, stage: 
     external = (await client.users_info(user=EXTERNAL))["user"]
     assert external["team_id"] == "T0PARCEL"
     assert "is_stranger" not in external, "the bot is in a channel with them"
-    stage.world.slack.channels[PARTNERS].members.discard(BOT_USER_ID)
+    simulator.world.slack.channels[PARTNERS].members.discard(BOT_USER_ID)
     assert (await client.users_info(user=EXTERNAL))["user"]["is_stranger"] is True
     assert await refusal_of(client.users_info(user="U0NOBODY")) == "user_not_found"
 
@@ -421,12 +420,12 @@ async def test_joining_opening_groups_reactions_and_links(client: AsyncWebClient
     assert link.endswith(f"/{dm}/p{posted['ts'].replace('.', '')}")
 
 
-async def test_tiers_are_enforced_when_asked_for(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    stage.world.slack.enforces_tiers = True
+async def test_tiers_are_enforced_when_asked_for(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+    simulator.world.slack.enforces_tiers = True
     for _ in range(20):
         await client.usergroups_list()
     assert await refusal_of(client.usergroups_list()) == "ratelimited"
-    stage.world.advance(60)
+    simulator.world.advance(60)
     await client.usergroups_list()
 
 
@@ -438,14 +437,16 @@ def modal_view(text: str = "x", **more: Any) -> dict[str, Any]:
     return {"type": "modal", "title": title, "blocks": [SECTION | {"block_id": text}], **more}
 
 
-async def test_a_trigger_opens_one_modal_within_three_seconds(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    slack = stage.world.slack
+async def test_a_trigger_opens_one_modal_within_three_seconds(
+    client: AsyncWebClient, simulator: SimulatorServer
+) -> None:
+    slack = simulator.world.slack
     trigger = slack.new_trigger(ANA)
     opened = await client.views_open(trigger_id=trigger, view=modal_view())
     assert slack.top_modal(ANA) is not None
     assert await refusal_of(client.views_open(trigger_id=trigger, view=modal_view())) == "exchanged_trigger_id"
     late = slack.new_trigger(ANA)
-    stage.world.advance(3.1)
+    simulator.world.advance(3.1)
     assert await refusal_of(client.views_open(trigger_id=late, view=modal_view())) == "expired_trigger_id"
     assert await refusal_of(client.views_open(trigger_id="1.2", view=modal_view())) == "invalid_trigger_id"
     for _ in range(2):
@@ -458,32 +459,32 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(client: AsyncWebCl
 @pytest.mark.parametrize("real", [True, False], ids=["a clock that goes on", "a clock that is set"])
 async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: bool) -> None:
     world = World(test_clock() if real else SetClock(1_800_000_000.0))
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     await asyncio.sleep(0.2)  # it looks whether it is held up
     early, late = world.slack.new_trigger(ANA), world.slack.new_trigger(ANA)
     async with aiohttp.ClientSession() as http:
-        client = web_client(stage, http)
+        client = web_client(simulator, http)
         world.advance(2.5)
         stand_still(1.0)
         await asyncio.sleep(0)  # which it notices
         await client.views_open(trigger_id=early, view=modal_view())
         world.advance(0.6)
         assert await refusal_of(client.views_push(trigger_id=late, view=modal_view())) == "expired_trigger_id"
-    await stage.stop()
+    await simulator.stop()
 
 
-async def test_a_view_is_updated_only_with_the_right_hash(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    view = (await client.views_open(trigger_id=stage.world.slack.new_trigger(ANA), view=modal_view()))["view"]
+async def test_a_view_is_updated_only_with_the_right_hash(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+    view = (await client.views_open(trigger_id=simulator.world.slack.new_trigger(ANA), view=modal_view()))["view"]
     await client.views_update(view_id=view["id"], hash=view["hash"], view=modal_view("second"))
     call = client.views_update(view_id=view["id"], hash=view["hash"], view=modal_view("third"))
     assert await refusal_of(call) == "hash_conflict"
     assert await refusal_of(client.views_update(view_id="V0", view=modal_view())) == "not_found"
 
 
-async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, stage: SimulatorServer) -> None:
+async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, simulator: SimulatorServer) -> None:
     def open_view_with(view: dict[str, Any]) -> Any:
-        return client.views_open(trigger_id=stage.world.slack.new_trigger(ANA), view=view)
+        return client.views_open(trigger_id=simulator.world.slack.new_trigger(ANA), view=view)
 
     assert await refusal_of(open_view_with(modal_view(private_metadata="x" * 3001))) == "invalid_arguments"
     long = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3000}}
@@ -493,16 +494,16 @@ async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, st
 
 
 @pytest.mark.parametrize("view", ["{", "[]", '"modal"', "7", ""])
-async def test_a_view_has_to_be_an_object(client: AsyncWebClient, stage: SimulatorServer, view: str) -> None:
-    form = {"trigger_id": stage.world.slack.new_trigger(ANA), "view": view}
+async def test_a_view_has_to_be_an_object(client: AsyncWebClient, simulator: SimulatorServer, view: str) -> None:
+    form = {"trigger_id": simulator.world.slack.new_trigger(ANA), "view": view}
     assert await refusal_of(client.api_call("views.open", data=form)) == "invalid_arguments"
     await client.api_call("views.open", data=form | {"view": json.dumps(modal_view())})
-    assert stage.world.slack.top_modal(ANA) is not None
+    assert simulator.world.slack.top_modal(ANA) is not None
 
 
-async def test_home_is_published_for_one_person(client: AsyncWebClient, stage: SimulatorServer) -> None:
+async def test_home_is_published_for_one_person(client: AsyncWebClient, simulator: SimulatorServer) -> None:
     await client.views_publish(user_id=ANA, view={"type": "home", "blocks": [SECTION]})
-    assert set(stage.world.slack.homes) == {ANA}
+    assert set(simulator.world.slack.homes) == {ANA}
     assert await refusal_of(client.views_publish(user_id="U0", view={"type": "home", "blocks": []})) == "user_not_found"
 
 
@@ -514,14 +515,14 @@ async def test_home_is_published_for_one_person(client: AsyncWebClient, stage: S
     [("500", 0), ("502", 0), ("cut", 0), ("store_then_500", 1), ("store_then_cut", 1), ("invalid_auth", 0), ("429", 0)],
 )
 async def test_a_fault_spoils_as_many_calls_as_told_and_stores_or_not(
-    client: AsyncWebClient, stage: SimulatorServer, fault: str, stored: int
+    client: AsyncWebClient, simulator: SimulatorServer, fault: str, stored: int
 ) -> None:
-    stage.world.slack.faults.set_fault(fault, 1)
+    simulator.world.slack.faults.set_fault(fault, 1)
     with pytest.raises((SlackApiError, aiohttp.ClientError)):
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
-    assert len(stage.world.slack.ledger) == stored
+    assert len(simulator.world.slack.ledger) == stored
     await client.chat_postMessage(channel=QA_ALERTS, text="x")
-    assert [(call.method, call.fault, call.ok) for call in stage.world.slack.calls] == [
+    assert [(call.method, call.fault, call.ok) for call in simulator.world.slack.calls] == [
         ("chat.postMessage", fault, False),
         ("chat.postMessage", None, True),
     ]
@@ -529,25 +530,25 @@ async def test_a_fault_spoils_as_many_calls_as_told_and_stores_or_not(
 
 @pytest.mark.parametrize(("fault", "status", "after"), [("429_fraction", 429, "0.5"), ("ratelimited_200", 200, None)])
 async def test_rate_limits_come_in_several_shapes(
-    stage: SimulatorServer, http: aiohttp.ClientSession, fault: str, status: int, after: str | None
+    simulator: SimulatorServer, http: aiohttp.ClientSession, fault: str, status: int, after: str | None
 ) -> None:
-    stage.world.slack.faults.set_fault(fault)
-    async with http.post(f"{stage.url}/api/auth.test") as reply:
+    simulator.world.slack.faults.set_fault(fault)
+    async with http.post(f"{simulator.url}/api/auth.test") as reply:
         assert (reply.status, reply.headers.get("Retry-After")) == (status, after)
         assert (await reply.json())["error"] == "ratelimited"
 
 
-async def test_a_slow_call_has_stored_before_it_answers(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    stage.world.slack.faults.set_fault("slow")
+async def test_a_slow_call_has_stored_before_it_answers(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+    simulator.world.slack.faults.set_fault("slow")
     task = asyncio.create_task(client.chat_postMessage(channel=QA_ALERTS, text="x"))
-    await wait_for_change(stage.world, lambda: bool(stage.world.slack.ledger))
+    await wait_for_change(simulator.world, lambda: bool(simulator.world.slack.ledger))
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_fault_can_be_kept_to_some_methods(client: AsyncWebClient, stage: SimulatorServer) -> None:
-    stage.world.slack.faults.set_fault("invalid_auth", only="chat.")
+async def test_a_fault_can_be_kept_to_some_methods(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+    simulator.world.slack.faults.set_fault("invalid_auth", only="chat.")
     await client.auth_test()
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x")) == "invalid_auth"
 
@@ -555,23 +556,23 @@ async def test_a_fault_can_be_kept_to_some_methods(client: AsyncWebClient, stage
 # --- the page's door
 
 
-async def read_state(stage: SimulatorServer, http: aiohttp.ClientSession, user: str) -> dict[str, Any]:
-    async with http.get(f"{stage.url}/sim/state", params={"user": user}) as reply:
+async def read_state(simulator: SimulatorServer, http: aiohttp.ClientSession, user: str) -> dict[str, Any]:
+    async with http.get(f"{simulator.url}/sim/state", params={"user": user}) as reply:
         assert reply.status == 200
         return dict(await reply.json())
 
 
-async def post_act(stage: SimulatorServer, http: aiohttp.ClientSession, name: str, body: Any) -> dict[str, Any]:
-    async with http.post(f"{stage.url}/sim/{name}", data=json.dumps(body)) as reply:
+async def post_act(simulator: SimulatorServer, http: aiohttp.ClientSession, name: str, body: Any) -> dict[str, Any]:
+    async with http.post(f"{simulator.url}/sim/{name}", data=json.dumps(body)) as reply:
         assert reply.status == 200
         return dict(await reply.json())
 
 
-async def test_everybody_sees_their_own_channels(stage: SimulatorServer, http: aiohttp.ClientSession) -> None:
+async def test_everybody_sees_their_own_channels(simulator: SimulatorServer, http: aiohttp.ClientSession) -> None:
     def ids(seen: dict[str, Any]) -> set[str]:
         return {channel["id"] for channel in seen["channels"]}
 
-    ana, chioma, guest = [await read_state(stage, http, user) for user in (ANA, CHIOMA, GUEST)]
+    ana, chioma, guest = [await read_state(simulator, http, user) for user in (ANA, CHIOMA, GUEST)]
     assert ids(ana) - ids(chioma) == {INCIDENT_ROOM, "D0ANA"}
     assert ids(guest) == {CHECKOUT_CHANNEL, RANDOM_CHANNEL, "D0GUEST"}
     assert next(each for each in ana["channels"] if each["id"] == "D0ANA") == {
@@ -582,13 +583,13 @@ async def test_everybody_sees_their_own_channels(stage: SimulatorServer, http: a
 
 
 async def test_the_state_shows_messages_calls_and_faults(
-    stage: SimulatorServer, http: aiohttp.ClientSession, client: AsyncWebClient
+    simulator: SimulatorServer, http: aiohttp.ClientSession, client: AsyncWebClient
 ) -> None:
     root = (await client.chat_postMessage(channel=QA_ALERTS, text="root", blocks=[SECTION]))["ts"]
     await client.chat_postMessage(channel=QA_ALERTS, text="reply", thread_ts=root)
     await client.chat_postEphemeral(channel=QA_ALERTS, user=ANA, text="psst")
-    assert (await post_act(stage, http, "faults", {"zof": "429", "zof_times": 2, "slack": "none"})) == {"ok": True}
-    seen = await read_state(stage, http, ANA)
+    assert (await post_act(simulator, http, "faults", {"zof": "429", "zof_times": 2, "slack": "none"})) == {"ok": True}
+    seen = await read_state(simulator, http, ANA)
     shown = seen["messages"][QA_ALERTS]
     assert [(each["text"], each["reply_count"], each["ephemeral"]) for each in shown] == [
         ("root", 1, False),
@@ -597,18 +598,21 @@ async def test_the_state_shows_messages_calls_and_faults(
     ]
     assert shown[0]["blocks"][0]["type"] == "section"
     assert (shown[0]["bot"], shown[0]["username"], shown[1]["thread_ts"]) == (True, "zofbot", root)
-    assert [each["text"] for each in (await read_state(stage, http, BEN))["messages"][QA_ALERTS]] == ["root", "reply"]
+    assert [each["text"] for each in (await read_state(simulator, http, BEN))["messages"][QA_ALERTS]] == [
+        "root",
+        "reply",
+    ]
     assert [call["method"] for call in seen["slack_calls"]][:2] == ["chat.postMessage", "chat.postMessage"]
     assert seen["faults"] == {"zof": "429", "zof_left": 2, "slack": "none", "slack_left": None}
     assert seen["fault_choices"]["zof"][0]["id"] == "none"
 
 
-async def test_the_clock_moves_forward_only(stage: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    assert await post_act(stage, http, "clock", {"advance": 60}) == {"ok": True}
-    assert (await read_state(stage, http, ANA))["clock"] == START + 60
-    assert (await post_act(stage, http, "clock", {"advance": -1}))["ok"] is False
-    assert (await post_act(stage, http, "clock", {"advance": "soon"}))["ok"] is False
-    assert (await post_act(stage, http, "clock", {"advance": None}))["ok"] is False
+async def test_the_clock_moves_forward_only(simulator: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    assert await post_act(simulator, http, "clock", {"advance": 60}) == {"ok": True}
+    assert (await read_state(simulator, http, ANA))["clock"] == START + 60
+    assert (await post_act(simulator, http, "clock", {"advance": -1}))["ok"] is False
+    assert (await post_act(simulator, http, "clock", {"advance": "soon"}))["ok"] is False
+    assert (await post_act(simulator, http, "clock", {"advance": None}))["ok"] is False
 
 
 @pytest.mark.parametrize(
@@ -629,54 +633,60 @@ async def test_the_clock_moves_forward_only(stage: SimulatorServer, http: aiohtt
     ],
 )
 async def test_what_the_client_would_refuse_is_said_in_a_sentence(
-    stage: SimulatorServer, http: aiohttp.ClientSession, name: str, body: Any, word: str
+    simulator: SimulatorServer, http: aiohttp.ClientSession, name: str, body: Any, word: str
 ) -> None:
-    answer = await post_act(stage, http, name, body)
+    answer = await post_act(simulator, http, name, body)
     assert answer["ok"] is False
     assert word in answer["error"]
 
 
-async def test_news_come_at_once_and_after_every_change(stage: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    async with http.get(f"{stage.url}/sim/live", params={"user": ANA}) as stream:
+async def test_news_come_at_once_and_after_every_change(
+    simulator: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    async with http.get(f"{simulator.url}/sim/live", params={"user": ANA}) as stream:
         assert stream.content_type == "text/event-stream"
         first = json.loads((await stream.content.readline()).removeprefix(b"data: "))
         await stream.content.readline()
         for _ in range(100):
-            stage.world.notify_watchers()
+            simulator.world.notify_watchers()
         second = json.loads((await stream.content.readline()).removeprefix(b"data: "))
     assert second["version"] >= first["version"] + 100
 
 
 async def test_more_streams_than_a_browser_opens_are_refused(
-    stage: SimulatorServer, http: aiohttp.ClientSession
+    simulator: SimulatorServer, http: aiohttp.ClientSession
 ) -> None:
     async def status() -> int:
-        async with http.get(f"{stage.url}/sim/live") as reply:
+        async with http.get(f"{simulator.url}/sim/live") as reply:
             return reply.status
 
-    streams = [await http.get(f"{stage.url}/sim/live") for _ in range(64)]
+    streams = [await http.get(f"{simulator.url}/sim/live") for _ in range(64)]
     assert await status() == 503
     streams.pop().close()
     async with asyncio.timeout(5):
         while await status() == 503:
-            stage.world.notify_watchers()  # what is gone shows when something is written to it
+            simulator.world.notify_watchers()  # what is gone shows when something is written to it
             await asyncio.sleep(0.01)
     for stream in streams:
         stream.close()
 
 
-async def test_a_stream_ends_properly_when_the_stage_stops(stage: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    async with http.get(f"{stage.url}/sim/live") as stream:
+async def test_a_stream_ends_properly_when_the_stage_stops(
+    simulator: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    async with http.get(f"{simulator.url}/sim/live") as stream:
         await stream.content.readline()
-        await stage.stop()
+        await simulator.stop()
         assert b"data:" not in await stream.content.read()
 
 
-async def test_the_page_is_served_and_nothing_around_it(stage: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    async with http.get(stage.url) as reply:
+async def test_the_page_is_served_and_nothing_around_it(
+    simulator: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    async with http.get(simulator.url) as reply:
         assert (reply.status, reply.content_type) == (200, "text/html")
     for path in ("/page/nothing.js", "/page/../world.py", "/page/%2e%2e%2fworld.py", "/sim/state?user=U0"):
-        async with http.get(stage.url + path) as reply:
+        async with http.get(simulator.url + path) as reply:
             assert reply.status == 404, path
 
 
@@ -684,18 +694,18 @@ async def test_stopping_is_quick_and_leaves_no_task_behind(http: aiohttp.ClientS
     world = World(test_clock())
     seed_world(world)
     before = asyncio.all_tasks()
-    stage = SimulatorServer(world)
-    await stage.start()
-    app_client = web_client(stage, http, "xapp-simulated")
+    simulator = SimulatorServer(world)
+    await simulator.start()
+    app_client = web_client(simulator, http, "xapp-simulated")
     url = (await app_client.apps_connections_open(app_token="xapp-simulated"))["url"]
     socket = await http.ws_connect(url)
-    stream = await http.get(f"{stage.url}/sim/live")
+    stream = await http.get(f"{simulator.url}/sim/live")
     world.zof.faults.set_fault("hang")
-    hanging = asyncio.create_task(http.get(f"{stage.url}/zof/v1/runs"))
+    hanging = asyncio.create_task(http.get(f"{simulator.url}/zof/v1/runs"))
     await wait_for_change(world, lambda: bool(world.slack.lines and world.zof.calls))
     loop = asyncio.get_running_loop()
     started = loop.time()
-    await stage.stop()
+    await simulator.stop()
     assert loop.time() - started < 2
     stream.close()
     await socket.close()

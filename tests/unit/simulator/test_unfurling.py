@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from tests.support.slack_app import RecordingApp
+from tests.support.recording_app import RecordingApp
 from zofbot.simulator.seed import ANA, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage, SharedLinks
@@ -20,9 +20,9 @@ CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrk
 
 
 @pytest.fixture
-def told(stage: SimulatorServer) -> Workspace:
+def told(simulator: SimulatorServer) -> Workspace:
     """A workspace whose app was told of a link in a message, and answered."""
-    slack = stage.world.slack
+    slack = simulator.world.slack
     slack.unfurl_domains = {"zof.example"}
     slack.add_message(PostedMessage(QA_ALERTS, "1795467000.000001", ANA, f"<{LINK}>"))
     slack.links["id1"] = SharedLinks("conversations_history", QA_ALERTS, "1795467000.000001", [LINK], acknowledged=True)
@@ -99,12 +99,12 @@ async def test_a_message_that_was_deleted_takes_no_cards(told: Workspace) -> Non
 
 
 async def test_a_press_on_a_card_does_not_let_the_app_rewrite_the_message_above_it(
-    stage: SimulatorServer, slack_app: RecordingApp, told: Workspace
+    simulator: SimulatorServer, recording_app: RecordingApp, told: Workspace
 ) -> None:
     button = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
     assert await call_unfurl(told, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
-    await stage.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
-    answered = await AsyncWebhookClient(slack_app.last_payload["response_url"]).send(
+    await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
+    answered = await AsyncWebhookClient(recording_app.last_payload["response_url"]).send(
         text="mine now", replace_original=True
     )
     assert (answered.status_code, answered.body) == (400, "cant_update_message")
@@ -122,19 +122,19 @@ async def test_it_takes_a_scope_of_its_own(told: Workspace) -> None:
 
 
 @pytest.fixture
-def linked(stage: SimulatorServer) -> Workspace:
-    slack = stage.world.slack
+def linked(simulator: SimulatorServer) -> Workspace:
+    slack = simulator.world.slack
     slack.events.add("link_shared")
     slack.unfurl_domains = {"zof.example"}
     return slack
 
 
 async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
-    stage: SimulatorServer, slack_app: RecordingApp, linked: Workspace
+    simulator: SimulatorServer, recording_app: RecordingApp, linked: Workspace
 ) -> None:  # fmt: skip
     typed = f"see {LINK} and https://else.example/ and {LINK} and https://zof.example/x"
-    assert (await stage.people.type_text(ANA, RANDOM_CHANNEL, typed)).is_accepted
-    event = slack_app.last_payload["event"]
+    assert (await simulator.people.type_text(ANA, RANDOM_CHANNEL, typed)).is_accepted
+    event = recording_app.last_payload["event"]
     [(identifier, shared)] = linked.links.items()
     assert event["type"] == "link_shared"
     assert (event["user"], event["channel"], event["is_bot_user_member"]) == (ANA, RANDOM_CHANNEL, False)
@@ -148,10 +148,10 @@ async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
 
 
 async def test_it_hears_of_a_draft_without_its_channel(
-    stage: SimulatorServer, slack_app: RecordingApp, linked: Workspace
+    simulator: SimulatorServer, recording_app: RecordingApp, linked: Workspace
 ) -> None:
-    await stage.people.draft_message(ANA, LINK)
-    event = slack_app.last_payload["event"]
+    await simulator.people.draft_message(ANA, LINK)
+    event = recording_app.last_payload["event"]
     assert (event["channel"], event["source"]) == ("COMPOSER", "composer")
     assert event["message_ts"] == event["unfurl_id"]
     assert linked.messages.get("COMPOSER") is None
@@ -159,10 +159,10 @@ async def test_it_hears_of_a_draft_without_its_channel(
 
 @pytest.mark.parametrize("lacking", ["event", "scope", "domain"])
 async def test_it_hears_of_none_unless_it_asked_and_may(
-    stage: SimulatorServer, slack_app: RecordingApp, linked: Workspace, lacking: str
+    simulator: SimulatorServer, recording_app: RecordingApp, linked: Workspace, lacking: str
 ) -> None:  # fmt: skip
     linked.events -= {"link_shared"} if lacking == "event" else set()
     linked.scopes -= {"links:read"} if lacking == "scope" else set()
     linked.unfurl_domains -= {"zof.example"} if lacking == "domain" else set()
-    await stage.people.type_text(ANA, QA_ALERTS, LINK)
-    assert slack_app.requests == []
+    await simulator.people.type_text(ANA, QA_ALERTS, LINK)
+    assert recording_app.requests == []

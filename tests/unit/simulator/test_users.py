@@ -14,7 +14,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from tests.support.slack_app import Json, RecordingApp, notice_to
+from tests.support.recording_app import Json, RecordingApp, notice_to
 from tests.support.world_changes import wait_for_change
 from zofbot.simulator.seed import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.server import SimulatorServer
@@ -23,26 +23,36 @@ from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.slack.views_api import open_view, publish_view
 
 
-def visible_messages(stage: SimulatorServer, channel: str, user: str = ANA) -> list[PostedMessage]:
-    messages = stage.world.slack.messages.get(channel, {}).values()
+def visible_messages(simulator: SimulatorServer, channel: str, user: str = ANA) -> list[PostedMessage]:
+    messages = simulator.world.slack.messages.get(channel, {}).values()
     return [each for each in messages if not each.deleted and each.only_to in ("", user)]
 
 
-def visible_texts(stage: SimulatorServer, channel: str, user: str = ANA) -> list[str]:
-    return [each.text for each in visible_messages(stage, channel, user)]
+def visible_texts(simulator: SimulatorServer, channel: str, user: str = ANA) -> list[str]:
+    return [each.text for each in visible_messages(simulator, channel, user)]
 
 
 # --- slash commands
 
 
-async def test_a_slash_command_arrives_signed_and_complete(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    outcome = await stage.people.type_text(ANA, QA_ALERTS, "/zof result res_4821 share")
+async def test_a_slash_command_arrives_signed_and_complete(
+    simulator: SimulatorServer, recording_app: RecordingApp
+) -> None:
+    outcome = await simulator.people.type_text(ANA, QA_ALERTS, "/zof result res_4821 share")
     assert (outcome.status, outcome.is_accepted) == (200, True)
-    assert (slack_app.last_payload["command"], slack_app.last_payload["text"]) == ("/zof", "result res_4821 share")
-    assert (slack_app.last_payload["channel_id"], slack_app.last_payload["channel_name"]) == (QA_ALERTS, "qa-alerts")
-    assert (slack_app.last_payload["user_id"], slack_app.last_payload["user_name"]) == (ANA, "ana")
-    assert {"token", "team_id", "team_domain", "api_app_id", "response_url", "trigger_id"} < set(slack_app.last_payload)
-    assert visible_texts(stage, QA_ALERTS) == []
+    assert (recording_app.last_payload["command"], recording_app.last_payload["text"]) == (
+        "/zof",
+        "result res_4821 share",
+    )
+    assert (recording_app.last_payload["channel_id"], recording_app.last_payload["channel_name"]) == (
+        QA_ALERTS,
+        "qa-alerts",
+    )
+    assert (recording_app.last_payload["user_id"], recording_app.last_payload["user_name"]) == (ANA, "ana")
+    assert {"token", "team_id", "team_domain", "api_app_id", "response_url", "trigger_id"} < set(
+        recording_app.last_payload
+    )
+    assert visible_texts(simulator, QA_ALERTS) == []
 
 
 @pytest.mark.parametrize(
@@ -56,33 +66,35 @@ async def test_a_slash_command_arrives_signed_and_complete(stage: SimulatorServe
     ],
 )
 async def test_people_and_channels_are_escaped_as_the_manifest_asks(
-    stage: SimulatorServer, slack_app: RecordingApp, typed: str, arrives: str
+    simulator: SimulatorServer, recording_app: RecordingApp, typed: str, arrives: str
 ) -> None:
-    await stage.people.type_text(ANA, QA_ALERTS, f"/zof {typed}")
-    assert slack_app.last_payload["text"] == arrives
-    stage.world.slack.should_escape = False
-    await stage.people.type_text(ANA, QA_ALERTS, f"/zof {typed}")
-    assert slack_app.last_payload["text"] == typed.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    await simulator.people.type_text(ANA, QA_ALERTS, f"/zof {typed}")
+    assert recording_app.last_payload["text"] == arrives
+    simulator.world.slack.should_escape = False
+    await simulator.people.type_text(ANA, QA_ALERTS, f"/zof {typed}")
+    assert recording_app.last_payload["text"] == typed.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-async def test_an_acknowledgement_is_shown_only_to_who_typed(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    slack_app.answers = [
+async def test_an_acknowledgement_is_shown_only_to_who_typed(
+    simulator: SimulatorServer, recording_app: RecordingApp
+) -> None:
+    recording_app.answers = [
         web.json_response({"text": "a card", "blocks": [{"type": "divider"}]}),
         web.Response(text="plain"),
     ]
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof b")
-    assert visible_texts(stage, QA_ALERTS) == ["a card", "plain"]
-    assert visible_texts(stage, QA_ALERTS, BEN) == []
-    assert stage.world.slack.ledger == []
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof b")
+    assert visible_texts(simulator, QA_ALERTS) == ["a card", "plain"]
+    assert visible_texts(simulator, QA_ALERTS, BEN) == []
+    assert simulator.world.slack.ledger == []
 
 
 async def test_an_acknowledgement_in_channel_shows_the_command_too(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
-    slack_app.answers = [web.json_response({"text": "a card", "response_type": "in_channel"})]
-    await stage.people.type_text(ANA, RANDOM_CHANNEL, "/zof a")
-    assert visible_texts(stage, RANDOM_CHANNEL, BEN) == ["/zof a", "a card"]
+    recording_app.answers = [web.json_response({"text": "a card", "response_type": "in_channel"})]
+    await simulator.people.type_text(ANA, RANDOM_CHANNEL, "/zof a")
+    assert visible_texts(simulator, RANDOM_CHANNEL, BEN) == ["/zof a", "a card"]
 
 
 @pytest.mark.parametrize(
@@ -94,95 +106,99 @@ async def test_an_acknowledgement_in_channel_shows_the_command_too(
     ],
 )
 async def test_an_acknowledgement_slack_cannot_show_is_not_shown(
-    stage: SimulatorServer, slack_app: RecordingApp, answer: Json, error: str
+    simulator: SimulatorServer, recording_app: RecordingApp, answer: Json, error: str
 ) -> None:
-    slack_app.answers = [web.json_response(answer)]
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
-    assert visible_texts(stage, QA_ALERTS) == []
-    assert notice_to(stage) == f'/zof failed with the error "{error}"'
+    recording_app.answers = [web.json_response(answer)]
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
+    assert visible_texts(simulator, QA_ALERTS) == []
+    assert notice_to(simulator) == f'/zof failed with the error "{error}"'
 
 
-async def test_no_acknowledgement_in_time_is_a_timeout(stage: SimulatorServer, slack_app: RecordingApp) -> None:
+async def test_no_acknowledgement_in_time_is_a_timeout(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
     async def late(payload: Json) -> web.Response:
         await asyncio.sleep(5)
         return web.Response()
 
-    stage.people.delivery.within = 0.1
-    slack_app.answers = [late]
-    outcome = await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
+    simulator.people.delivery.within = 0.1
+    recording_app.answers = [late]
+    outcome = await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
     assert (outcome.status, outcome.error) == (None, "operation_timeout")
-    assert notice_to(stage) == '/zof failed with the error "operation_timeout"'
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof b")
-    assert notice_to(stage) == ""
+    assert notice_to(simulator) == '/zof failed with the error "operation_timeout"'
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof b")
+    assert notice_to(simulator) == ""
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-async def test_a_refusal_is_a_failed_dispatch(stage: SimulatorServer, slack_app: RecordingApp, status: int) -> None:
-    slack_app.answers = [web.Response(status=status)]
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
-    assert notice_to(stage) == '/zof failed with the error "dispatch_failed"'
+async def test_a_refusal_is_a_failed_dispatch(
+    simulator: SimulatorServer, recording_app: RecordingApp, status: int
+) -> None:
+    recording_app.answers = [web.Response(status=status)]
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
+    assert notice_to(simulator) == '/zof failed with the error "dispatch_failed"'
 
 
-async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(stage: SimulatorServer) -> None:
+async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(simulator: SimulatorServer) -> None:
     for url in ("", "http://127.0.0.1:9/"):
-        stage.world.slack.request_url = url
-        assert (await stage.people.type_text(ANA, QA_ALERTS, "/zof a")).error == "dispatch_failed"
+        simulator.world.slack.request_url = url
+        assert (await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")).error == "dispatch_failed"
 
 
-async def test_requests_can_be_spoilt_for_a_test(stage: SimulatorServer, slack_app: RecordingApp) -> None:
+async def test_requests_can_be_spoilt_for_a_test(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
     payload = {"command": "/zof"}
-    assert (await stage.people.deliver_payload("slash_commands", payload)).status == 200
-    unsigned = await stage.people.deliver_payload("slash_commands", payload, headers={"X-Slack-Signature": None})
-    old = await stage.people.deliver_payload(
+    assert (await simulator.people.deliver_payload("slash_commands", payload)).status == 200
+    unsigned = await simulator.people.deliver_payload("slash_commands", payload, headers={"X-Slack-Signature": None})
+    old = await simulator.people.deliver_payload(
         "slash_commands", payload, headers={"X-Slack-Request-Timestamp": "1000000000"}
     )
-    swapped = await stage.people.deliver_payload("slash_commands", payload, body=b"other=bytes")
+    swapped = await simulator.people.deliver_payload("slash_commands", payload, body=b"other=bytes")
     assert [unsigned.status, old.status, swapped.status] == [401, 401, 200]
-    assert slack_app.last_payload == {"other": "bytes"}
+    assert recording_app.last_payload == {"other": "bytes"}
 
 
 # --- response URLs
 
 
 async def test_a_response_url_adds_to_the_acknowledgement_and_works_five_times(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
-    slack_app.answers = [web.json_response({"text": "still asking"})]
-    await stage.people.type_text(ANA, INCIDENT_ROOM, "/zof a")
-    hook = AsyncWebhookClient(slack_app.last_payload["response_url"])
+    recording_app.answers = [web.json_response({"text": "still asking"})]
+    await simulator.people.type_text(ANA, INCIDENT_ROOM, "/zof a")
+    hook = AsyncWebhookClient(recording_app.last_payload["response_url"])
     assert (await hook.send(text="done", replace_original=True)).body == "ok"
-    assert visible_texts(stage, INCIDENT_ROOM) == ["still asking", "done"]
+    assert visible_texts(simulator, INCIDENT_ROOM) == ["still asking", "done"]
     await hook.send(text="to all", response_type="in_channel")
-    assert visible_texts(stage, INCIDENT_ROOM, BEN) == ["to all"]
+    assert visible_texts(simulator, INCIDENT_ROOM, BEN) == ["to all"]
     assert (await hook.send(text="x", blocks=[{"type": "ruler"}])).body == "invalid_blocks"
     await hook.send(delete_original=True)
-    assert visible_texts(stage, INCIDENT_ROOM) == ["still asking", "done", "to all"]
+    assert visible_texts(simulator, INCIDENT_ROOM) == ["still asking", "done", "to all"]
     await hook.send(text="fifth")
     late = await hook.send(text="sixth")
     assert (late.status_code, late.body) == (404, "used_url")
-    assert [message.text for message in stage.world.slack.ledger] == ["to all"]
+    assert [message.text for message in simulator.world.slack.ledger] == ["to all"]
 
 
-async def test_a_response_url_expires_after_half_an_hour(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
-    hook = AsyncWebhookClient(slack_app.last_payload["response_url"])
-    stage.world.advance(30 * 60 - 60)
+async def test_a_response_url_expires_after_half_an_hour(
+    simulator: SimulatorServer, recording_app: RecordingApp
+) -> None:
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
+    hook = AsyncWebhookClient(recording_app.last_payload["response_url"])
+    simulator.world.advance(30 * 60 - 60)
     assert (await hook.send(text="x")).status_code == 200
-    stage.world.advance(61)
+    simulator.world.advance(61)
     late = await hook.send(text="x")
     assert (late.status_code, late.body) == (404, "Expired url")
 
 
-async def test_a_response_url_can_answer_into_a_thread(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    root = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "root"})["ts"]
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
+async def test_a_response_url_can_answer_into_a_thread(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+    root = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "root"})["ts"]
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
     async with aiohttp.ClientSession() as session:
         body = {"text": "reply", "thread_ts": root, "response_type": "in_channel"}
-        async with session.post(slack_app.last_payload["response_url"], json=body) as reply:
+        async with session.post(recording_app.last_payload["response_url"], json=body) as reply:
             assert reply.status == 200
-        async with session.post(slack_app.last_payload["response_url"], data="{") as reply:
+        async with session.post(recording_app.last_payload["response_url"], data="{") as reply:
             assert (reply.status, await reply.text()) == (400, "invalid_payload")
-    assert visible_messages(stage, QA_ALERTS)[-1].thread_ts == root
+    assert visible_messages(simulator, QA_ALERTS)[-1].thread_ts == root
 
 
 # --- pressing
@@ -198,67 +214,73 @@ MENU = {
 
 
 async def test_a_press_in_a_message_says_what_where_and_by_whom(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
-    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
-    await stage.people.press_element(BEN, {"action_id": "go", "block_id": "row"}, channel=QA_ALERTS, ts=ts)
-    assert slack_app.last_payload["type"] == "block_actions"
-    assert slack_app.last_payload["user"]["id"] == BEN
-    assert (slack_app.last_payload["container"]["message_ts"], slack_app.last_payload["message"]["ts"]) == (ts, ts)
-    assert slack_app.last_payload["container"]["is_ephemeral"] is False
-    action = slack_app.last_payload["actions"][0]
+    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
+    await simulator.people.press_element(BEN, {"action_id": "go", "block_id": "row"}, channel=QA_ALERTS, ts=ts)
+    assert recording_app.last_payload["type"] == "block_actions"
+    assert recording_app.last_payload["user"]["id"] == BEN
+    assert (recording_app.last_payload["container"]["message_ts"], recording_app.last_payload["message"]["ts"]) == (
+        ts,
+        ts,
+    )
+    assert recording_app.last_payload["container"]["is_ephemeral"] is False
+    action = recording_app.last_payload["actions"][0]
     assert (action["action_id"], action["block_id"], action["value"], action["type"]) == ("go", "row", "7", "button")
-    hook = AsyncWebhookClient(slack_app.last_payload["response_url"])
+    hook = AsyncWebhookClient(recording_app.last_payload["response_url"])
     await hook.send(text="changed", replace_original=True)
-    assert visible_texts(stage, QA_ALERTS) == ["changed"]
+    assert visible_texts(simulator, QA_ALERTS) == ["changed"]
 
 
 async def test_a_press_in_a_private_message_comes_without_the_message(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
     attached = {"text": "card", "attachments": [{"color": "#d0342c", "blocks": CARD}]}
-    slack_app.answers = [web.json_response(attached)]
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
-    ts = visible_messages(stage, QA_ALERTS)[0].ts
-    await stage.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
-    assert "message" not in slack_app.last_payload
-    assert slack_app.last_payload["container"]["is_ephemeral"] is True
+    recording_app.answers = [web.json_response(attached)]
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
+    ts = visible_messages(simulator, QA_ALERTS)[0].ts
+    await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
+    assert "message" not in recording_app.last_payload
+    assert recording_app.last_payload["container"]["is_ephemeral"] is True
     with pytest.raises(ValueError, match="gone"):
-        await stage.people.press_element(BEN, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
+        await simulator.people.press_element(BEN, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
 
 
-async def test_a_choice_has_to_be_offered(stage: SimulatorServer, slack_app: RecordingApp) -> None:
+async def test_a_choice_has_to_be_offered(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
     blocks = [{"type": "actions", "elements": [MENU]}]
-    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
+    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
     chosen = {"action_id": "more", "selected_option": MENU["options"][1]}
-    await stage.people.press_element(ANA, chosen, channel=QA_ALERTS, ts=ts)
-    assert slack_app.last_payload["actions"][0]["selected_option"]["value"] == "two"
+    await simulator.people.press_element(ANA, chosen, channel=QA_ALERTS, ts=ts)
+    assert recording_app.last_payload["actions"][0]["selected_option"]["value"] == "two"
     other = {"action_id": "more", "selected_option": {"value": "three"}}
     with pytest.raises(ValueError, match="not offered"):
-        await stage.people.press_element(ANA, other, channel=QA_ALERTS, ts=ts)
+        await simulator.people.press_element(ANA, other, channel=QA_ALERTS, ts=ts)
     with pytest.raises(ValueError, match="nothing like that"):
-        await stage.people.press_element(ANA, {"action_id": "stop"}, channel=QA_ALERTS, ts=ts)
+        await simulator.people.press_element(ANA, {"action_id": "stop"}, channel=QA_ALERTS, ts=ts)
 
 
-async def test_a_press_nobody_answers_is_noticed(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
-    slack_app.answers = [web.Response(status=500)]
-    await stage.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
-    assert "did not respond" in notice_to(stage)
+async def test_a_press_nobody_answers_is_noticed(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
+    recording_app.answers = [web.Response(status=500)]
+    await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
+    assert "did not respond" in notice_to(simulator)
 
 
-async def test_a_message_shortcut_brings_the_message(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
+async def test_a_message_shortcut_brings_the_message(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
     with pytest.raises(ValueError, match="no such shortcut"):
-        await stage.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
-    stage.world.slack.shortcuts = [{"name": "Triage", "type": "message", "callback_id": "triage"}]
-    await stage.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
-    assert (slack_app.last_payload["type"], slack_app.last_payload["callback_id"]) == ("message_action", "triage")
-    assert slack_app.last_payload["message"]["ts"] == ts
-    assert notice_to(stage) == ""
-    slack_app.answers = [web.Response(status=500)]
-    await stage.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
-    assert "did not respond" in notice_to(stage)
+        await simulator.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
+    simulator.world.slack.shortcuts = [{"name": "Triage", "type": "message", "callback_id": "triage"}]
+    await simulator.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
+    assert (recording_app.last_payload["type"], recording_app.last_payload["callback_id"]) == (
+        "message_action",
+        "triage",
+    )
+    assert recording_app.last_payload["message"]["ts"] == ts
+    assert notice_to(simulator) == ""
+    recording_app.answers = [web.Response(status=500)]
+    await simulator.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
+    assert "did not respond" in notice_to(simulator)
 
 
 # --- modals and Home
@@ -272,8 +294,8 @@ def modal_view(title: str = "Title", **more: Any) -> Json:
 
 
 @pytest.fixture
-def view_id(stage: SimulatorServer) -> str:
-    slack = stage.world.slack
+def view_id(simulator: SimulatorServer) -> str:
+    slack = simulator.world.slack
     return str(
         open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal_view(private_metadata="m")})["view"]["id"]
     )
@@ -284,21 +306,21 @@ def typed_values(text: str) -> Json:
 
 
 async def test_a_submission_carries_what_was_typed_and_closes_the_modal(
-    stage: SimulatorServer, slack_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
 ) -> None:
-    await stage.people.submit_view(ANA, view_id, typed_values("because"))
-    assert slack_app.last_payload["type"] == "view_submission"
-    assert slack_app.last_payload["view"]["private_metadata"] == "m"
-    assert slack_app.last_payload["view"]["state"]["values"]["why"]["text"]["value"] == "because"
-    assert stage.world.slack.top_modal(ANA) is None
+    await simulator.people.submit_view(ANA, view_id, typed_values("because"))
+    assert recording_app.last_payload["type"] == "view_submission"
+    assert recording_app.last_payload["view"]["private_metadata"] == "m"
+    assert recording_app.last_payload["view"]["state"]["values"]["why"]["text"]["value"] == "because"
+    assert simulator.world.slack.top_modal(ANA) is None
 
 
 async def test_a_required_field_is_asked_for_without_the_bot(
-    stage: SimulatorServer, slack_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
 ) -> None:
-    await stage.people.submit_view(ANA, view_id, {})
-    assert slack_app.requests == []
-    view = stage.world.slack.top_modal(ANA)
+    await simulator.people.submit_view(ANA, view_id, {})
+    assert recording_app.requests == []
+    view = simulator.world.slack.top_modal(ANA)
     assert view is not None
     assert view.errors == {"why": "Please complete this required field."}
 
@@ -315,122 +337,124 @@ async def test_a_required_field_is_asked_for_without_the_bot(
     ],
 )
 async def test_a_submission_is_answered_as_slack_does(
-    stage: SimulatorServer,
-    slack_app: RecordingApp,
+    simulator: SimulatorServer,
+    recording_app: RecordingApp,
     view_id: str,
     answer: Json,
     after: tuple[list[str], Json | str | None],
 ) -> None:
     titles, then = after
-    slack_app.answers = [web.json_response(answer)]
-    await stage.people.submit_view(ANA, view_id, typed_values("x"))
-    stack = stage.world.slack.modals[ANA]
+    recording_app.answers = [web.json_response(answer)]
+    await simulator.people.submit_view(ANA, view_id, typed_values("x"))
+    stack = simulator.world.slack.modals[ANA]
     assert [view.payload["title"]["text"] for view in stack] == titles
     assert (stack[0].errors if stack else None) == (then if isinstance(then, dict) else None)
-    assert ("trouble" in notice_to(stage)) is (then == "trouble")
+    assert ("trouble" in notice_to(simulator)) is (then == "trouble")
 
 
 async def test_closing_a_modal_is_told_only_when_asked_for(
-    stage: SimulatorServer, slack_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
 ) -> None:
     with pytest.raises(ValueError, match="closed"):
-        await stage.people.dismiss_view(BEN, view_id)
-    await stage.people.dismiss_view(ANA, view_id)
-    assert (stage.world.slack.top_modal(ANA), slack_app.requests) == (None, [])
-    slack = stage.world.slack
+        await simulator.people.dismiss_view(BEN, view_id)
+    await simulator.people.dismiss_view(ANA, view_id)
+    assert (simulator.world.slack.top_modal(ANA), recording_app.requests) == (None, [])
+    slack = simulator.world.slack
     view = open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal_view(notify_on_close=True)})["view"]
-    await stage.people.dismiss_view(ANA, view["id"])
-    assert (slack_app.last_payload["type"], slack_app.last_payload["is_cleared"]) == ("view_closed", False)
+    await simulator.people.dismiss_view(ANA, view["id"])
+    assert (recording_app.last_payload["type"], recording_app.last_payload["is_cleared"]) == ("view_closed", False)
 
 
 async def test_a_modal_can_take_those_beneath_it_with_it(
-    stage: SimulatorServer, slack_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
 ) -> None:
-    slack = stage.world.slack
-    slack_app.answers = [
+    slack = simulator.world.slack
+    recording_app.answers = [
         web.json_response({"response_action": "push", "view": modal_view(clear_on_close=True, notify_on_close=True)})
     ]
-    await stage.people.submit_view(ANA, view_id, typed_values("x"))
+    await simulator.people.submit_view(ANA, view_id, typed_values("x"))
     assert len(slack.modals[ANA]) == 2
     async with aiohttp.ClientSession() as page:
         dismissal = {"user": ANA, "view_id": slack.modals[ANA][-1].id}
-        async with page.post(f"{stage.url}/sim/dismiss", json=dismissal) as reply:
+        async with page.post(f"{simulator.url}/sim/dismiss", json=dismissal) as reply:
             assert await reply.json() == {"ok": True}
     assert slack.modals[ANA] == []
-    assert (slack_app.last_payload["type"], slack_app.last_payload["is_cleared"]) == ("view_closed", True)
+    assert (recording_app.last_payload["type"], recording_app.last_payload["is_cleared"]) == ("view_closed", True)
 
 
-async def test_home_is_opened_and_pressed(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    await stage.people.open_home(ANA)
-    assert slack_app.last_payload["event"]["type"] == "app_home_opened"
-    home = publish_view(stage.world.slack, {"user_id": ANA, "view": {"type": "home", "blocks": CARD}})["view"]
-    await stage.people.press_element(ANA, {"action_id": "go"}, view_id=home["id"])
-    assert (slack_app.last_payload["container"], slack_app.last_payload["view"]["type"]) == (
+async def test_home_is_opened_and_pressed(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+    await simulator.people.open_home(ANA)
+    assert recording_app.last_payload["event"]["type"] == "app_home_opened"
+    home = publish_view(simulator.world.slack, {"user_id": ANA, "view": {"type": "home", "blocks": CARD}})["view"]
+    await simulator.people.press_element(ANA, {"action_id": "go"}, view_id=home["id"])
+    assert (recording_app.last_payload["container"], recording_app.last_payload["view"]["type"]) == (
         {"type": "view", "view_id": home["id"]},
         "home",
     )
-    assert "response_url" not in slack_app.last_payload
-    stage.world.slack.events.discard("app_home_opened")
-    before = len(slack_app.requests)
-    assert (await stage.people.open_home(ANA)).is_accepted
-    assert len(slack_app.requests) == before, "a bot that did not ask hears nothing"
+    assert "response_url" not in recording_app.last_payload
+    simulator.world.slack.events.discard("app_home_opened")
+    before = len(recording_app.requests)
+    assert (await simulator.people.open_home(ANA)).is_accepted
+    assert len(recording_app.requests) == before, "a bot that did not ask hears nothing"
 
 
 # --- events
 
 
-async def test_a_mention_is_told_where_the_bot_is_a_member(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    await stage.people.type_text(ANA, QA_ALERTS, "nothing for you")
-    await stage.people.type_text(ANA, RANDOM_CHANNEL, "@zofbot are you here?")
-    assert slack_app.requests == []
-    await stage.people.type_text(ANA, CHECKOUT_CHANNEL, "@zofbot ack")
-    root = visible_messages(stage, CHECKOUT_CHANNEL)[0].ts
-    assert (slack_app.last_payload["type"], slack_app.last_payload["event"]["type"]) == (
+async def test_a_mention_is_told_where_the_bot_is_a_member(
+    simulator: SimulatorServer, recording_app: RecordingApp
+) -> None:
+    await simulator.people.type_text(ANA, QA_ALERTS, "nothing for you")
+    await simulator.people.type_text(ANA, RANDOM_CHANNEL, "@zofbot are you here?")
+    assert recording_app.requests == []
+    await simulator.people.type_text(ANA, CHECKOUT_CHANNEL, "@zofbot ack")
+    root = visible_messages(simulator, CHECKOUT_CHANNEL)[0].ts
+    assert (recording_app.last_payload["type"], recording_app.last_payload["event"]["type"]) == (
         "event_callback",
         "app_mention",
     )
-    assert slack_app.last_payload["event"]["text"] == f"<@{BOT_USER_ID}> ack"
-    await stage.people.type_text(ANA, CHECKOUT_CHANNEL, "@zofbot why", thread_ts=root)
-    assert slack_app.last_payload["event"]["thread_ts"] == root
-    await stage.people.type_text(ANA, "D0ANA", "hello")
-    assert (slack_app.last_payload["event"]["type"], slack_app.last_payload["event"]["channel_type"]) == (
+    assert recording_app.last_payload["event"]["text"] == f"<@{BOT_USER_ID}> ack"
+    await simulator.people.type_text(ANA, CHECKOUT_CHANNEL, "@zofbot why", thread_ts=root)
+    assert recording_app.last_payload["event"]["thread_ts"] == root
+    await simulator.people.type_text(ANA, "D0ANA", "hello")
+    assert (recording_app.last_payload["event"]["type"], recording_app.last_payload["event"]["channel_type"]) == (
         "message",
         "im",
     )
 
 
-async def test_an_event_is_repeated_until_it_is_taken(stage: SimulatorServer, slack_app: RecordingApp) -> None:
-    slack_app.answers = [web.Response(status=500), web.Response(status=500)]
-    assert (await stage.people.open_home(ANA)).is_accepted
-    assert [headers.get("X-Slack-Retry-Num") for headers, _ in slack_app.requests] == [None, "1", "2"]
-    assert slack_app.requests[1][0]["X-Slack-Retry-Reason"] == "http_error"
-    assert len({payload["event_id"] for _, payload in slack_app.requests}) == 1
+async def test_an_event_is_repeated_until_it_is_taken(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+    recording_app.answers = [web.Response(status=500), web.Response(status=500)]
+    assert (await simulator.people.open_home(ANA)).is_accepted
+    assert [headers.get("X-Slack-Retry-Num") for headers, _ in recording_app.requests] == [None, "1", "2"]
+    assert recording_app.requests[1][0]["X-Slack-Retry-Reason"] == "http_error"
+    assert len({payload["event_id"] for _, payload in recording_app.requests}) == 1
 
 
 async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(
-    stage: SimulatorServer, slack_app: RecordingApp
+    simulator: SimulatorServer, recording_app: RecordingApp
 ) -> None:
-    slack_app.answers = [web.Response(status=500) for _ in range(5)]
-    await stage.people.open_home(ANA)
-    assert len(slack_app.requests) == 4
-    slack_app.answers = [web.Response(status=500, headers={"X-Slack-No-Retry": "1"})]
-    await stage.people.open_home(ANA)
-    assert len(slack_app.requests) == 5
+    recording_app.answers = [web.Response(status=500) for _ in range(5)]
+    await simulator.people.open_home(ANA)
+    assert len(recording_app.requests) == 4
+    recording_app.answers = [web.Response(status=500, headers={"X-Slack-No-Retry": "1"})]
+    await simulator.people.open_home(ANA)
+    assert len(recording_app.requests) == 5
 
 
 # --- Socket Mode, with Slack's own client at the other end
 
 
 @pytest.fixture
-async def bolt(stage: SimulatorServer) -> AsyncIterator[AsyncApp]:
+async def bolt(simulator: SimulatorServer) -> AsyncIterator[AsyncApp]:
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(
-            token="xoxb-simulated", base_url=f"{stage.url}/api/", session=session, retry_handlers=[]
+            token="xoxb-simulated", base_url=f"{simulator.url}/api/", session=session, retry_handlers=[]
         )
         app = AsyncApp(client=client, process_before_response=True, request_verification_enabled=False)
         handler = AsyncSocketModeHandler(app, "xapp-simulated", web_client=client)
         await handler.connect_async()  # type: ignore[no-untyped-call] # slack_bolt has no types here
-        await wait_for_change(stage.world, lambda: bool(stage.world.slack.lines))
+        await wait_for_change(simulator.world, lambda: bool(simulator.world.slack.lines))
         yield app
         await handler.close_async()  # type: ignore[no-untyped-call] # likewise
         monitor = handler.client.current_session_monitor
@@ -438,7 +462,7 @@ async def bolt(stage: SimulatorServer) -> AsyncIterator[AsyncApp]:
 
 
 async def test_a_command_a_press_a_modal_and_an_event_go_round_over_socket_mode(
-    stage: SimulatorServer, bolt: AsyncApp
+    simulator: SimulatorServer, bolt: AsyncApp
 ) -> None:
     mentions: list[str] = []
 
@@ -460,35 +484,35 @@ async def test_a_command_a_press_a_modal_and_an_event_go_round_over_socket_mode(
     async def mentioned(event: Json) -> None:
         mentions.append(event["text"])
 
-    assert (await stage.people.type_text(ANA, QA_ALERTS, "/zof a")).is_accepted
-    card = visible_messages(stage, QA_ALERTS)[0]
-    assert (await stage.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=card.ts)).is_accepted
+    assert (await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")).is_accepted
+    card = visible_messages(simulator, QA_ALERTS)[0]
+    assert (await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=card.ts)).is_accepted
     assert card.text == "opened"
-    view = stage.world.slack.top_modal(ANA)
+    view = simulator.world.slack.top_modal(ANA)
     assert view is not None
-    await stage.people.submit_view(ANA, view.id, typed_values("x"))
+    await simulator.people.submit_view(ANA, view.id, typed_values("x"))
     assert view.errors == {"why": "Not yet."}
-    await stage.people.type_text(ANA, QA_ALERTS, "@zofbot ack")
+    await simulator.people.type_text(ANA, QA_ALERTS, "@zofbot ack")
     assert mentions == [f"<@{BOT_USER_ID}> ack"]
 
 
 async def test_a_command_nobody_listens_to_is_not_acknowledged_over_socket_mode(
-    stage: SimulatorServer, bolt: AsyncApp
+    simulator: SimulatorServer, bolt: AsyncApp
 ) -> None:
-    stage.people.delivery.within = 0.2
-    assert (await stage.people.type_text(ANA, QA_ALERTS, "/zof a")).error == "operation_timeout"
+    simulator.people.delivery.within = 0.2
+    assert (await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")).error == "operation_timeout"
 
 
-async def socket_address(stage: SimulatorServer, session: aiohttp.ClientSession) -> str:
+async def socket_address(simulator: SimulatorServer, session: aiohttp.ClientSession) -> str:
     """Where Slack's answer says that one more connection may be opened."""
     headers = {"Authorization": "Bearer xapp-simulated"}
-    async with session.post(f"{stage.url}/api/apps.connections.open", headers=headers) as reply:
+    async with session.post(f"{simulator.url}/api/apps.connections.open", headers=headers) as reply:
         return str((await reply.json())["url"])
 
 
-async def test_a_ticket_admits_once(stage: SimulatorServer) -> None:
+async def test_a_ticket_admits_once(simulator: SimulatorServer) -> None:
     async with aiohttp.ClientSession() as session:
-        url = await socket_address(stage, session)
+        url = await socket_address(simulator, session)
         async with session.ws_connect(url) as socket:
             assert (await socket.receive_json())["type"] == "hello"
             with pytest.raises(aiohttp.WSServerHandshakeError):
@@ -499,49 +523,49 @@ Opened = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
 
 @pytest.fixture
-async def opened(stage: SimulatorServer) -> AsyncIterator[Opened]:
+async def opened(simulator: SimulatorServer) -> AsyncIterator[Opened]:
     """Opens one more connection, and sees how it is greeted."""
     async with aiohttp.ClientSession() as session:
 
         async def one(greeting: str = "hello") -> aiohttp.ClientWebSocketResponse:
-            socket = await session.ws_connect(await socket_address(stage, session))
+            socket = await session.ws_connect(await socket_address(simulator, session))
             assert (await socket.receive_json())["type"] == greeting
             return socket
 
         yield one
 
 
-async def test_a_client_that_is_sent_away_comes_back_once(stage: SimulatorServer, bolt: AsyncApp) -> None:
+async def test_a_client_that_is_sent_away_comes_back_once(simulator: SimulatorServer, bolt: AsyncApp) -> None:
     @bolt.command("/zof")
     async def command(ack: Any) -> None:
         await ack("back")
 
-    before = list(stage.world.slack.lines)
-    await stage.sockets.refresh_connections()
-    await wait_for_change(stage.world, lambda: bool(stage.world.slack.lines))
-    assert not set(before) & set(stage.world.slack.lines)
-    await stage.people.type_text(ANA, QA_ALERTS, "/zof a")
-    assert visible_texts(stage, QA_ALERTS) == ["back"]
-    assert [call.method for call in stage.world.slack.calls].count("apps.connections.open") == 2
+    before = list(simulator.world.slack.lines)
+    await simulator.sockets.refresh_connections()
+    await wait_for_change(simulator.world, lambda: bool(simulator.world.slack.lines))
+    assert not set(before) & set(simulator.world.slack.lines)
+    await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
+    assert visible_texts(simulator, QA_ALERTS) == ["back"]
+    assert [call.method for call in simulator.world.slack.calls].count("apps.connections.open") == 2
 
 
 async def test_a_client_that_does_not_leave_is_closed_and_what_it_owes_fails(
-    stage: SimulatorServer, opened: Opened
+    simulator: SimulatorServer, opened: Opened
 ) -> None:
     socket = await opened()
-    command = asyncio.create_task(stage.people.type_text(ANA, QA_ALERTS, "/zof a"))
+    command = asyncio.create_task(simulator.people.type_text(ANA, QA_ALERTS, "/zof a"))
     assert (await socket.receive_json())["type"] == "slash_commands"
-    await stage.sockets.refresh_connections(grace=0)
+    await simulator.sockets.refresh_connections(grace=0)
     assert (await command).error == "operation_timeout"
     goodbye = await socket.receive_json()
     assert (goodbye["type"], goodbye["reason"]) == ("disconnect", "refresh_requested")
     assert (await socket.receive(5)).type is aiohttp.WSMsgType.CLOSE
-    assert stage.world.slack.lines == []
+    assert simulator.world.slack.lines == []
 
 
-async def test_an_eleventh_connection_is_sent_away(stage: SimulatorServer, opened: Opened) -> None:
+async def test_an_eleventh_connection_is_sent_away(simulator: SimulatorServer, opened: Opened) -> None:
     ten = [await opened() for _ in range(10)]
     eleventh = await opened("disconnect")
     assert (await eleventh.receive(5)).type is aiohttp.WSMsgType.CLOSE
     assert [socket.closed for socket in ten] == [False] * 10
-    assert len(stage.world.slack.lines) == 10
+    assert len(simulator.world.slack.lines) == 10

@@ -62,21 +62,21 @@ async def bench() -> AsyncIterator[DirectoryBench]:
     clock = SetClock()
     world = World(clock)
     seed_world(world)
-    stage = SimulatorServer(world)
-    await stage.start()
+    simulator = SimulatorServer(world)
+    await simulator.start()
     async with aiohttp.ClientSession() as session:
         notifier = SlackClient(
             SlackCalls(
                 session,
                 token=world.slack.bot_token,
-                api_url=f"{stage.url}/api/",
+                api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
                 clock=Clock(),
                 deadline=2,
             )
         )
         yield DirectoryBench(world.slack, notifier, clock)
-    await stage.stop()
+    await simulator.stop()
 
 
 async def test_members_guests_strangers_and_bots_are_told_apart(bench: DirectoryBench) -> None:

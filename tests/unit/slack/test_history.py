@@ -21,23 +21,23 @@ QA = "C0QA"
 
 
 @pytest.fixture
-async def notifier(stage: SimulatorServer, clock: MovableClock) -> AsyncIterator[SlackClient]:
+async def notifier(simulator: SimulatorServer, clock: MovableClock) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
-        stage.world.slack.distributed = True
+        simulator.world.slack.distributed = True
         yield SlackClient(
             SlackCalls(
                 session,
-                token=stage.world.slack.bot_token,
-                api_url=f"{stage.url}/api/",
+                token=simulator.world.slack.bot_token,
+                api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
                 clock=clock,
             )
         )
 
 
-def write_messages(stage: SimulatorServer, count: int, key: str = "") -> PostedMessage:
+def write_messages(simulator: SimulatorServer, count: int, key: str = "") -> PostedMessage:
     """Have so many messages written, the last one ours under ``key``; gives it."""
-    slack = stage.world.slack
+    slack = simulator.world.slack
     for number in range(count):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"lunch? {number}"))
     meta = {"event_type": METADATA_EVENT_TYPE, "event_payload": {"key": key}} if key else None
@@ -50,12 +50,12 @@ async def stop_half_way(notifier: SlackClient, since: float) -> None:
 
 
 async def test_what_another_process_sent_while_we_were_stopped_is_found(
-    notifier: SlackClient, stage: SimulatorServer, clock: MovableClock
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
 ) -> None:
     since = clock.time() - 1
-    write_messages(stage, 20)
+    write_messages(simulator, 20)
     await stop_half_way(notifier, since)
-    sent = write_messages(stage, 0, "k")
+    sent = write_messages(simulator, 0, "k")
     clock.advance(60)
     await stop_half_way(notifier, since)  # the first window is read; what came since then takes another page
     clock.advance(60)
@@ -65,10 +65,10 @@ async def test_what_another_process_sent_while_we_were_stopped_is_found(
 
 
 async def test_what_is_not_there_is_settled_as_absent(
-    notifier: SlackClient, stage: SimulatorServer, clock: MovableClock
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
 ) -> None:
     since = clock.time() - 1
-    write_messages(stage, 40)
+    write_messages(simulator, 40)
     calls = 0
     while True:
         calls += 1
@@ -81,13 +81,13 @@ async def test_what_is_not_there_is_settled_as_absent(
 
 
 async def test_a_cursor_that_slack_forgot_begins_the_window_anew(
-    notifier: SlackClient, stage: SimulatorServer, clock: MovableClock
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
 ) -> None:
     since = clock.time() - 1
-    sent = write_messages(stage, 0, "k")
-    write_messages(stage, 20)
+    sent = write_messages(simulator, 0, "k")
+    write_messages(simulator, 20)
     await stop_half_way(notifier, since)
-    kept = stage.world.slack.messages[QA]
+    kept = simulator.world.slack.messages[QA]
     del kept[sorted(kept)[-15]]  # the last one of the page that was read: Slack's cursor leads nowhere
     clock.advance(60)
     with pytest.raises(SlackUnknown):
@@ -101,10 +101,10 @@ async def test_a_cursor_that_slack_forgot_begins_the_window_anew(
 
 
 async def test_a_long_thread_is_read_page_by_page(
-    notifier: SlackClient, stage: SimulatorServer, clock: MovableClock
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
 ) -> None:
-    slack, since = stage.world.slack, clock.time() - 1
-    root = write_messages(stage, 0, "root")
+    slack, since = simulator.world.slack, clock.time() - 1
+    root = write_messages(simulator, 0, "root")
     for number in range(20):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"why? {number}", thread_ts=root.ts))
     sent = await notifier.post_message(QA, Said("Recovered"), message_metadata("k"), thread=root.ts)

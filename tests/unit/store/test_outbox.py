@@ -96,8 +96,8 @@ class OutboxBench:
 
 
 @pytest.fixture(params=["double", "server"])
-async def bench(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[OutboxBench]:
-    client = fakeredis.FakeAsyncRedis() if request.param == "double" else redis.from_url(valkey)
+async def bench(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[OutboxBench]:
+    client = fakeredis.FakeAsyncRedis() if request.param == "double" else redis.from_url(store_url)
     async with client:
         await client.flushall()
         yield OutboxBench(client)
@@ -795,8 +795,8 @@ async def test_nothing_is_left_of_what_was_settled_but_what_has_an_end(bench: Ou
     assert lasting == {f"{{test}}:outbox:{name}" for name in ("pace", "sequence", "recent:sent")}
 
 
-async def test_each_step_is_one_round_trip(bench: OutboxBench, valkey: str) -> None:
-    async with redis.from_url(valkey) as client:
+async def test_each_step_is_one_round_trip(bench: OutboxBench, store_url: str) -> None:
+    async with redis.from_url(store_url) as client:
         outbox = Outbox(Keyspace(client, "trips"), MovableClock(lambda: bench.now))
         told: list[str] = []
         send: Callable[..., Any] = client.execute_command

@@ -68,9 +68,9 @@ def test_of_one_shape_are_what_the_limits_do_not_tell_apart() -> None:
     assert list(find_complaints(SECTION)) == []
 
 
-async def test_a_bot_whose_message_the_models_refuse_fails_its_test(valkey: str) -> None:
+async def test_a_bot_whose_message_the_models_refuse_fails_its_test(store_url: str) -> None:
     async def show() -> None:
-        async with running_bot(valkey) as bot:
+        async with running_bot(store_url) as bot:
             validate_content(bot.world.slack, {"text": "fine", "blocks": [SECTION]})
             bot.world.slack.inspect({"blocks": [SECTION | {"nonsense": 1}]}, "message")
 

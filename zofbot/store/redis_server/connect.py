@@ -22,6 +22,7 @@ from redis.exceptions import ClusterDownError, MovedError
 from zofbot.clock import Clock
 from zofbot.config.redis_url import RedisAddress, parse_redis_url
 from zofbot.store.redis_server.following_connection import make_client
+from zofbot.store.redis_server.lean_connection import LeanConnection
 from zofbot.store.redis_server.primary_locators import (
     MAX_QUERY_SECONDS,
     ClusterNodes,
@@ -32,7 +33,7 @@ from zofbot.store.redis_server.primary_locators import (
 from zofbot.store.redis_server.replicated_client import ReplicatedClient
 
 
-class _PrimaryConnection(SentinelManagedConnection):
+class _PrimaryConnection(LeanConnection, SentinelManagedConnection):
     """Connection that looks up the primary again once its server no longer serves the slot."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:

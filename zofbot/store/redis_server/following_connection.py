@@ -10,10 +10,12 @@ import structlog
 from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from zofbot.store.redis_server.lean_connection import LeanConnection
+
 log = structlog.get_logger()
 
 
-class _FollowingConnection(AbstractConnection):
+class _FollowingConnection(LeanConnection):
     """A connection that reconnects when its server has become a replica.
 
     Managed services move a host name to the new primary; the old one then answers READONLY on open connections. This

@@ -53,7 +53,9 @@ def test_a_flaky_failure_mentions_only_whoever_selects_flaky_ones() -> None:
     roots = [item for item in house.notifications_of(NotificationKind.ROOT) if item.key.startswith("case:res_4_a")]
     assert {item.channel: item.body.get("mention", []) for item in roots} == {"C1": [], "C2": ["U0BEN"]}
     assert not [
-        item for item in house.told.values() if item.root == roots[0].key and item.body.get("sort") == "escalate"
+        item
+        for item in house.notifications.values()
+        if item.root == roots[0].key and item.body.get("sort") == "escalate"
     ]
 
 
@@ -63,7 +65,7 @@ def test_a_quarantined_failure_is_reported_and_mentions_nobody() -> None:
     house.process_findings(make_finding("1", NOON, marked))
     [root] = house.notifications_of(NotificationKind.ROOT)
     assert (root.body.get("mention"), root.body["quarantined"]) == (None, 1)
-    assert not [item for item in house.told.values() if item.body.get("sort") == "escalate"]
+    assert not [item for item in house.notifications.values() if item.body.get("sort") == "escalate"]
     house.process_findings(make_finding("2", NOON + HOUR_SECONDS, marked, make_result("b", case="b")))
     assert house.notifications_of(NotificationKind.ROOT)[-1].body["mention"] == ["U0ANA"]
 

@@ -130,11 +130,11 @@ def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
     about_it = f": {title}" if title else ""
     match body.sort:
         case "escalate":
-            sentence = f"🚨 Not acknowledged since {format_moment(present.opened)}{about_it}"
+            sentence = f"🚨 Not acknowledged{format_moment(present.opened, ' since ')}{about_it}"
             return with_mentions(f"Escalated{about_it}", [section_block(sentence)], "", [], body.mention)
         case "ask":
-            reopens = format_moment(present.until or present.opened)
-            sentence = f"Still on it{about_it}? Reopens {reopens} unless you answer"
+            reopens = format_moment(present.until or present.opened, "Reopens ")
+            sentence = f"Still on it{about_it}? {reopens} unless you answer"
             row = button_row(action_button(Action.CONFIRM, about), action_button(Action.UNACKNOWLEDGE, about))
             return with_mentions(
                 f"Still on it{about_it}?", [section_block(f"⏰ {sentence}."), *row], "", [], (present.owner.id,)

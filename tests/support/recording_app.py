@@ -46,18 +46,18 @@ class RecordingApp:
 
 
 @pytest.fixture
-async def slack_app(stage: SimulatorServer) -> AsyncIterator[RecordingApp]:
-    slack_app = RecordingApp()
+async def recording_app(simulator: SimulatorServer) -> AsyncIterator[RecordingApp]:
+    recording_app = RecordingApp()
     app = web.Application()
-    app.router.add_post("/slack/events", slack_app.handle_request)
+    app.router.add_post("/slack/events", recording_app.handle_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stage.world.slack.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
-    yield slack_app
+    simulator.world.slack.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    yield recording_app
     await runner.cleanup()
 
 
-def notice_to(stage: SimulatorServer, user: str = ANA) -> str:
-    told = stage.world.slack.notices.get(user)
-    return str(told["text"]) if told else ""
+def notice_to(simulator: SimulatorServer, user: str = ANA) -> str:
+    notice = simulator.world.slack.notices.get(user)
+    return str(notice["text"]) if notice else ""
