@@ -33,8 +33,7 @@ BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
     """Hold a context until SIGTERM or Ctrl-C, also while it is entered; ``up`` is called once it is entered.
 
-    Garbage is collected from then on. The signal handlers are set before ``context`` is called, because its imports take
-    long.
+    From then on garbage is collected. Signals are handled before ``context`` is called, because its imports take long.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
