@@ -163,7 +163,8 @@ class PendingRuns:
 
     async def _receive_message(self, deadline: float) -> dict[str, Any] | None:
         while (remaining := deadline - self._clock.monotonic()) > 0:
-            if message := await self._subscriber.get_message(timeout=remaining):
+            message: dict[str, Any] | None = await self._subscriber.get_message(timeout=remaining)
+            if message:
                 return message
         return None
 
