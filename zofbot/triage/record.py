@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.triage.state_machine import Action, TriageState
 
 MAX_KEPT_REQUESTS = 5
 """Slack requests kept in a record, to recognize one that Slack repeats."""
 
 
-class TriageModel(BaseModel):
+class TriageModel(FrozenModel):
     """What is stored as JSON; fields added by newer versions are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Actor(TriageModel):
