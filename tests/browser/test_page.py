@@ -47,6 +47,13 @@ async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
     await take_screenshot(page, "card")
 
 
+async def test_addresses_in_verbatim_text_are_not_linked(page: Page) -> None:
+    text = '{type: "mrkdwn", text: "see https://shop.example", verbatim: %s}'
+    links = 'import("/page/mrkdwn.js").then((m) => m.textObject(%s, {}).filter((node) => node.tagName === "A").length)'
+    assert await page.evaluate(links % text % "false") == 1
+    assert await page.evaluate(links % text % "true") == 0
+
+
 async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page: Page) -> None:
     await type_in(page, "/zof result res_4822")
     await page.locator("[data-action-id=zof_share]").click()

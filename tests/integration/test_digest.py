@@ -350,7 +350,7 @@ def test_what_could_not_be_read_is_said() -> None:
     shown = json.dumps(
         digest_message.digest_message(DigestPayload(back=START_TIME, trouble="Zof is busy.", request_id="req_9")).blocks
     )
-    assert "Incomplete: only runs since" in shown
+    assert "Incomplete: only runs" in shown
     assert "Zof is busy. Request ID: `req_9`" in shown
 
 

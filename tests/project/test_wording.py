@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.paths import ROOT
@@ -34,3 +36,14 @@ def test_an_old_word_is_noticed(tmp_path: object) -> None:
     texts = ["The channel was told.", f"It {source.name} stands here."]
     assert texts
     assert sum(bool(OLD_WORDS.search(text)) for _, text in user_texts(source)) == 2
+
+
+_TIME_IN_A_SENTENCE = re.compile(r"[a-z] \{(?:text\.)?format_(?:moment|local_time)\((?!.*, *[\"'])")
+
+
+def test_a_time_in_the_middle_of_a_sentence_begins_with_a_small_letter() -> None:
+    """Slack writes "Today" where a date token has no words before it, so those belong into the token."""
+    views = sorted((ROOT / "zofbot/slack/views").rglob("*.py"))
+    lines = [f"{path.name}: {line.strip()}" for path in views for line in path.read_text().splitlines()]
+    assert [line for line in lines if _TIME_IN_A_SENTENCE.search(line)] == []
+    assert _TIME_IN_A_SENTENCE.search('f"since {format_moment(body.since)}."')

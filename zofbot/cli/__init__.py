@@ -12,6 +12,7 @@ from zofbot.cli import outbox, subscriptions, webhook
 from zofbot.cli.audit import audit
 from zofbot.cli.causes import causes
 from zofbot.cli.check import check
+from zofbot.cli.command import ArgumentCommand
 from zofbot.cli.manifest import manifest
 from zofbot.cli.result import result
 from zofbot.cli.serve import demo, run, web, worker
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 
 for command in (demo, run, web, worker, check, result, manifest, audit, trace, causes, signature):
-    app.command()(command)
+    app.command(cls=ArgumentCommand)(command)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(webhook.app, name="webhook")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.channel_names import read_channel_names
+from zofbot.cli.command import ArgumentCommand
 from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
@@ -80,7 +81,7 @@ async def _print_records(settings: Settings, entries: list[OutboxRecord], as_jso
         typer.echo(f"No {state} messages." if state else "No queued or failed messages.")
 
 
-@app.command()
+@app.command(cls=ArgumentCommand)
 def show(
     key: KeyArgument, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, which is the default.")] = True
 ) -> None:
@@ -95,7 +96,7 @@ def show(
     run_with_store(prepare_settings(), print_record)
 
 
-@app.command()
+@app.command(cls=ArgumentCommand)
 def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Send a dead or dropped message again, or a pending one now."""
 
@@ -109,7 +110,7 @@ def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
     run_with_store(prepare_settings(), retry_record)
 
 
-@app.command()
+@app.command(cls=ArgumentCommand)
 def drop(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Drop a pending or dead message."""
 

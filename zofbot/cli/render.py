@@ -17,7 +17,7 @@ from zofbot.observability.trace_model import Trace
 from zofbot.services.cause_costs import CauseCost
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import traces
-from zofbot.slack.views.outcomes import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
+from zofbot.slack.views.outcomes import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline, format_place
 from zofbot.store import audit
 from zofbot.store.records import OutboxRecord
 
@@ -25,9 +25,9 @@ from zofbot.store.records import OutboxRecord
 def result_panel(result: Result, links: ZofLinks) -> Panel:
     """Render one result; missing values are left out."""
     logs = links.allowed_url(result.logs) or result.logs
+    headline, place = format_headline(result), format_place(result.project or "", result.environment or "")
     facts = [
-        ("Project", result.project),
-        ("Environment", result.environment),
+        ("Project and environment", "" if place in headline else place),
         ("Run", result.run_id),
         ("Case", result.case_id if result.case_id != result.title else None),
         ("Severity", result.severity),
@@ -49,7 +49,7 @@ def result_panel(result: Result, links: ZofLinks) -> Panel:
         parts.append(Text("\n" + text.clean_literal(result.failure), style="red"))
     return Panel(
         Group(*parts),
-        title=Text(format_headline(result), style="bold"),
+        title=Text(headline, style="bold"),
         subtitle=Text(
             f"{result.id} · Request ID: {result.request_id}" if result.request_id else result.id, style="dim"
         ),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.channel_names import MAX_NAMES_SECONDS, describe_channel, read_channel_names
+from zofbot.cli.command import ArgumentCommand
 from zofbot.cli.input_file import open_input
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
@@ -91,7 +92,7 @@ def _channel_ids(subscriptions: list[Subscription]) -> list[str]:
     return sorted({item.channel for item in subscriptions})
 
 
-@app.command("import")
+@app.command("import", cls=ArgumentCommand)
 def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File from `export`; - for standard input.")],
     plan_only: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,

@@ -197,7 +197,7 @@ def test_why_a_message_waits_is_the_first_reason_that_holds_it() -> None:
     )
     assert "archived" in reasons.waiting_reason(parked="is_archived", quiet=NOON)
     assert "Slack rejects messages (odd_word)" in reasons.waiting_reason(parked="odd_word")
-    assert "quiet hours end <!date" in reasons.waiting_reason(quiet=NOON)
+    assert "quiet hours<!date" in reasons.waiting_reason(quiet=NOON)
     assert "one message per second" in reasons.waiting_reason()
 
 
@@ -216,7 +216,7 @@ def test_who_asked_for_it_is_named_and_comes_before_those_who_did_not() -> None:
         SubscriptionLine("taken", "it is told only", default=True),
     ]
     said = render_text(reasons.why_card(RUN, wishes, [], NOON))
-    assert "💤 `env:staging` (by &lt;!channel&gt;): it waits <!date" in said
+    assert "💤 `env:staging` (by &lt;!channel&gt;): it waits<!date" in said
     assert "✅ `all failures`: it matches" in said
     assert "⏭️ the default channel: it is told only" in said
     assert said.index("env:staging") < said.index("env:production")

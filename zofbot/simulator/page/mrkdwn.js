@@ -15,32 +15,35 @@ export const decode = (text) => text.replace(/&(amp|lt|gt);/g, (entity) => ENTIT
 export function textObject(object, reader) {
   if (!object) return [];
   const text = String(object.text ?? "");
-  return object.type === "mrkdwn" ? mrkdwn(text, reader) : emojify(decode(text));
+  return object.type === "mrkdwn" ? mrkdwn(text, reader, object.verbatim) : emojify(decode(text));
 }
 
 /** A plain_text object as a string, for options and placeholders. */
 export const plain = (object) => emojiText(decode(String(object?.text ?? "")));
 
-/** Nodes for a mrkdwn string: code blocks first, then quotes, then inline markup. */
-export function mrkdwn(text, reader) {
+/**
+ * Nodes for a mrkdwn string: code blocks first, then quotes, then inline markup. In `verbatim` text, addresses are not
+ * linked (https://docs.slack.dev/reference/block-kit/composition-objects/text-object).
+ */
+export function mrkdwn(text, reader, verbatim = false) {
   const nodes = [];
   for (const [index, part] of text.split(/```([\s\S]+?)```/).entries()) {
     if (index % 2) nodes.push(h("pre", {}, code(part.replace(/^\n|\n$/g, ""), reader)));
     // The line break beside a code fence belongs to the fence.
-    else nodes.push(...quotes(index ? part.replace(/^\n/, "") : part, reader));
+    else nodes.push(...quotes(index ? part.replace(/^\n/, "") : part, reader, verbatim));
   }
   return nodes;
 }
 
 const QUOTED = /^(?:&gt;|>) ?/;
 
-function quotes(text, reader) {
+function quotes(text, reader, verbatim) {
   const nodes = [];
   let quote = [];
   let lines = [];
   const flush = () => {
-    if (lines.length) nodes.push(...inline(lines.join("\n"), reader));
-    if (quote.length) nodes.push(h("blockquote", {}, inline(quote.join("\n"), reader)));
+    if (lines.length) nodes.push(...inline(lines.join("\n"), reader, verbatim));
+    if (quote.length) nodes.push(h("blockquote", {}, inline(quote.join("\n"), reader, verbatim)));
     lines = [];
     quote = [];
   };
@@ -71,7 +74,7 @@ const INLINE = new RegExp(
 const MARKS = ["strong", "em", "s"];
 
 /** Nodes for inline markup; also used inside bold, italic and struck text. */
-function inline(text, reader) {
+function inline(text, reader, verbatim) {
   const nodes = [];
   let from = 0;
   for (const match of text.matchAll(INLINE)) {
@@ -80,11 +83,11 @@ function inline(text, reader) {
     from = match.index + whole.length;
     if (angle) nodes.push(reference(angle, reader));
     else if (tick) nodes.push(h("code", {}, code(tick, reader)));
-    else if (url) nodes.push(link(decode(url), decode(url)));
+    else if (url) nodes.push(verbatim ? decode(url) : link(decode(url), decode(url)));
     else {
       const inner = [bold, italic, struck];
       const which = inner.findIndex((content) => content !== undefined);
-      nodes.push(h(MARKS[which], {}, inline(inner[which], reader)));
+      nodes.push(h(MARKS[which], {}, inline(inner[which], reader, verbatim)));
     }
   }
   nodes.push(...emojify(decode(text.slice(from))));

@@ -165,11 +165,11 @@ def _slow_text(case: CaseCount) -> str:
 
 def _digest_notes(body: DigestPayload) -> list[str]:
     notes = [
-        f"{format_moment(body.since)} to {format_moment(body.until)}, "
+        f"{format_moment(body.since)} {format_moment(body.until, 'to ')}, "
         + ("scope: this channel's subscriptions." if body.narrowed else "scope: all runs.")
     ]
     if body.back is not None:
-        notes.append(f"✂️ Incomplete: only runs since {format_moment(body.back)} are counted.")
+        notes.append(f"✂️ Incomplete: only runs{format_moment(body.back, ' since ')} are counted.")
     if body.trouble:
         asked = f"Request ID: {text.inline_code(body.request_id)}" if body.request_id else "Zof returned no request id."
         notes.append(f"⚠️ Incomplete. {text.escape_mrkdwn(body.trouble, 300)} {asked}")

@@ -20,7 +20,7 @@ MAX_ROWS = 10
 def muted(mute: Mute, hint: str = "") -> Message:
     """Reply to the person who muted something; ``hint`` (mrkdwn) says if it matches no project."""
     sentence = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
-    after = f"Matching alerts are paused until {format_moment(mute.until)}, then summed up in one message."
+    after = f"Matching alerts are paused{format_moment(mute.until, ' until ')}, then summed up in one message."
     ends = f"`{SLASH_COMMAND} unmute` ends it early."
     return Message(
         f"{sentence}. {after}",
@@ -61,7 +61,7 @@ def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = 
 def row(mute: Mute) -> str:
     """Describe a mute in one line (mrkdwn)."""
     because = f": {text.escape_line(mute.reason, 200)}" if mute.reason else ""
-    muted_until = f"{text.inline_code(mute.filters, 500)} until {format_moment(mute.until)}"
+    muted_until = f"{text.inline_code(mute.filters, 500)} {format_moment(mute.until, 'until ')}"
     return f"{muted_until}, by {text.escape_line(mute.by_name, 80)}{because}"
 
 

@@ -203,7 +203,7 @@ def handover_card(report: ShiftReport, by: str) -> Message:
     speeds = (("acknowledge", report.answered), ("close", report.ended))
     pace = [f"{what}: {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
     facts = [f"Median time to {' and '.join(pace)}." if pace else "", _people_line(report.deeds)]
-    asked = f"Requested by {person_name(by)}, since {format_moment(report.since)}."
+    asked = f"Requested by {person_name(by)}, {format_moment(report.since, 'since ')}."
     small = context_block(" ".join(fact for fact in (*facts, asked) if fact))
     return Message(title, [section_block(f"📌 *{title}*"), *paragraph_blocks(parts), small])
 
@@ -227,7 +227,7 @@ def _summary_section(
 
 def _open_line(summary: FailureSummary) -> str:
     owner = person_name(summary.present.owner.name) if summary.present.owner.id else "unassigned"
-    return f"{text.escape_line(summary.title, 150)} · since {format_moment(summary.began)} · {owner}"
+    return f"{text.escape_line(summary.title, 150)} · {format_moment(summary.began, 'since ')} · {owner}"
 
 
 def _snoozed_line(summary: FailureSummary) -> str:

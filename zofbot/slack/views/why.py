@@ -122,7 +122,7 @@ def _subscription_lines(decisions: Sequence[SubscriptionLine]) -> list[str]:
 def _subscription_line(decision: SubscriptionLine) -> str:
     named = "the default channel" if decision.default else text.inline_code(decision.typed or "all failures", 300)
     by = f" (by {person_name(decision.by)})" if decision.by else ""
-    ends = f" {format_moment(decision.until)}" if decision.until else ""
+    ends = format_moment(decision.until, " ") if decision.until else ""
     return f"{DECISION_EMOJI.get(decision.answer, '⏭️')} {named}{by}: {text.escape_line(decision.why, 500)}{ends}"
 
 
@@ -172,9 +172,9 @@ def waiting_reason(*, parked: str = "", paused: str = "", muted: float = 0.0, qu
     if parked:
         return _refusal_text(parked)
     if muted:
-        return f"it is muted until {format_moment(muted)}."
+        return f"it is muted{format_moment(muted, ' until ')}."
     if quiet:
-        return f"quiet hours end {format_moment(quiet)}."
+        return f"quiet hours{format_moment(quiet, ' end ')}."
     return "Slack allows about one message per second and channel."
 
 

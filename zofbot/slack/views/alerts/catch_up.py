@@ -48,7 +48,7 @@ def catch_up_message(body: CatchUpPayload) -> Message:
             header_block(f"{'🔔' if body.muted else '🌅'} {sentence}"),
             *([section_block(f"Muted: {text.inline_code(body.muted, 500)}")] if body.muted else []),
             *lists,
-            context_block(f"Held back since {format_moment(body.since)}. {follows}"),
+            context_block(f"Held back{format_moment(body.since, ' since ')}. {follows}"),
         ],
     )
 
@@ -69,4 +69,5 @@ def _line(one: CatchUpLine) -> str:
         if one.since
         else "",
     }.get(one.state, "")
-    return f"{_SIGNS[one.state]} *{text.escape_line(one.title, 150)}*{where} · failed {format_moment(one.at)}{state}"
+    failed = format_moment(one.at, "failed ")
+    return f"{_SIGNS[one.state]} *{text.escape_line(one.title, 150)}*{where} · {failed}{state}"

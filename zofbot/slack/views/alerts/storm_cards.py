@@ -49,7 +49,7 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
             ]
         ),
         *_member_controls(body, context),
-        context_block(f"{kept}, since {format_moment(body.since)}.{_own_messages_text(body)}"),
+        context_block(f"{kept}, {format_moment(body.since, 'since ')}.{_own_messages_text(body)}"),
     ]
     line = f"{shown} · {_open_count_text(body)}" if body.members else shown
     return with_mentions(line, [header_block(text.clean_literal(f"{emoji} {shown}", 150))], colour, below, body.mention)

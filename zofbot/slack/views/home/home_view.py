@@ -45,7 +45,7 @@ def render_home(home: HomeData) -> Block:
         *field_blocks(_stats_fields(home)),
         *(block for part in parts if part for block in ({"type": "divider"}, *part)),
         context_block(
-            f"As of {format_moment(home.now)}. `{SLASH_COMMAND} help` lists commands, "
+            f"As{format_moment(home.now, ' of ')}. `{SLASH_COMMAND} help` lists commands, "
             f"`{SLASH_COMMAND} triage all` open failures in all channels. {CONSOLE_ONLY_NOTE}"
         ),
     ]
