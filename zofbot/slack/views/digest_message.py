@@ -143,7 +143,7 @@ def _cause_blocks(body: DigestPayload) -> list[Block]:
 
 
 def _cause_text(cause: CaseCount) -> str:
-    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(max(cause.seconds, 1))} in all"
+    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(max(cause.seconds, 1))} in total"
 
 
 def _case_name(case: CaseCount) -> str:
