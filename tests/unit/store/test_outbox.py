@@ -770,6 +770,11 @@ async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_ag
     assert (depth.pending, depth.scheduled, depth.oldest) == (601, 600, 5)
 
 
+async def test_what_waits_for_a_time_of_its_own_does_not_expire_before(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k", not_before=bench.now + 30 * 86400))
+    assert await bench.client.ttl("{test}:note:k") == -1
+
+
 async def test_lists_hold_what_was_asked_for(bench: OutboxBench) -> None:
     await bench.commit_notifications(*(root(f"k{n}", f"C{n}") for n in range(30)))
     await bench.claim_batch(10)
