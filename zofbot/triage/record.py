@@ -64,6 +64,8 @@ class TriageRecord(TriageModel):
     hid: int = 0
     steps: int = 0
     requests: tuple[str, ...] = ()
+    line: str = ""
+    """Key of the thread reply that shows the last action; empty in old records."""
     before: TriageRecord | None = None
     """What *undo* restores."""
 
