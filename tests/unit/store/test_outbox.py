@@ -745,6 +745,18 @@ async def test_a_pause_outlives_a_probe_that_did_not_reach_slack(bench: OutboxBe
     assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
 
 
+async def test_a_clock_that_is_set_back_by_a_day_neither_silences_a_channel_nor_prolongs_a_pause(
+    bench: OutboxBench,
+) -> None:
+    await bench.commit_notifications(*(root(f"k{number}") for number in range(4)))
+    assert await bench.claim_keys() == ["k0", "k1"]
+    bench.now -= 86400
+    [claim, _] = await bench.claim_batch()
+    await bench.settle(Halted.for_claim(claim, "invalid_auth"))
+    bench.now -= 86400
+    assert len(await bench.claim_keys()) == 1
+
+
 # --- looking at it
 
 
