@@ -7,7 +7,7 @@ escaped by ``zofbot.notifications.text``; here it is only truncated to what Slac
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -135,18 +135,14 @@ def _rich_cell(leaf: Block) -> Block:
     return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [leaf]}]}
 
 
-def table_block(heads: Sequence[str], rows: Sequence[Sequence[Block]], *, wrapped: Collection[str] = ()) -> Block:
-    """Return a table below ``heads``; columns in ``wrapped`` break long lines.
+def table_block(heads: Sequence[str], rows: Iterable[Sequence[Block]]) -> Block:
+    """Return a table below ``heads``, whose cells are one line each.
 
     100 rows, 20 columns, 10,000 characters and one table in a message
     (https://docs.slack.dev/reference/block-kit/blocks/table-block), which callers stay below. The page names
     ``chat.postMessage`` only; that private messages may have tables is believed, so give the message an ``instead``.
     """
-    return {
-        "type": "table",
-        "rows": [[text_cell(head) for head in heads], *map(list, rows)],
-        "column_settings": [{"is_wrapped": head in wrapped} for head in heads],
-    }
+    return {"type": "table", "rows": [[text_cell(head) for head in heads], *map(list, rows)]}
 
 
 def image_block(url: str, alt: str) -> Block:

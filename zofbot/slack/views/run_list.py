@@ -87,27 +87,22 @@ def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     if not shown:
         return plain
     lines = "\n".join([sentence, *map(format_one_line, shown)])
-    return Message(lines, build_blocks([_runs_table(shown)], _run_menu(shown)), instead=plain)
+    return Message(lines, build_blocks([table_block(_HEADS, map(_table_row, shown))], _run_menu(shown)), instead=plain)
 
 
-_HEADS = ("Outcome", "Run", "Project and environment", "Results", "When", "Took", "ID")
-
-
-def _runs_table(runs: Sequence[Run]) -> Block:
-    return table_block(_HEADS, [_table_row(run) for run in runs], wrapped=_HEADS[:4])
+_HEADS = ("ID", "Run", "When", "Project and environment", "Results")
 
 
 def _table_row(run: Run) -> list[Block]:
-    title, project, environment = run.title or "", run.project or "", run.environment or ""
-    when = run.latest_time
+    """Return a run's cells, each short enough for one line: together they are hardly wider than a channel."""
+    project, environment, when = run.project or "", run.environment or "", run.latest_time
+    name = text.clean_literal(format_name(run.title or "", project, environment), 60)
     return [
-        text_cell(f"{OUTCOME_STYLES[run.outcome].emoji} {outcome_word(run)}"),
-        text_cell(text.clean_literal(format_name(title, project, environment), 100)),
-        text_cell(text.clean_literal(format_place(project, environment, 80), 160)),
-        text_cell(format_counts(run)),
-        time_cell(when.timestamp(), text.format_utc(when)) if when else text_cell(""),
-        text_cell(text.describe_duration(run.duration) if run.duration is not None else ""),
         text_cell(text.clean_literal(run.id, 128), code=True),
+        text_cell(f"{OUTCOME_STYLES[run.outcome].emoji} {outcome_word(run)}{f': {name}' if name else ''}"),
+        time_cell(when.timestamp(), text.format_utc(when)) if when else text_cell(""),
+        text_cell(text.clean_literal(format_place(project, environment, 60), 120)),
+        text_cell(format_counts(run)),
     ]
 
 
