@@ -115,9 +115,9 @@ async def measure_bursts(pairs: int, size: Size) -> AsyncIterator[Found]:
             few = await delivery.burst(bench, 1, remembered=size.burst)
             many = await delivery.burst(bench, 1, remembered=10 * size.burst)
             yield {
-                "rate": (one.rate, rival and rival.rate),
-                "rate-two": (two.rate, rival and rival.rate),
-                "cpu": (one.cpu, rival and rival.cpu),
+                "rate": (one.rate, rival.rate if rival else None),
+                "rate-two": (two.rate, rival.rate if rival else None),
+                "cpu": (one.cpu, rival.cpu if rival else None),
                 "cpu-floor": (one.cpu, floors),
                 "remembered": (many.cpu, few.cpu),
             }
@@ -138,10 +138,10 @@ async def measure_webhooks(pairs: int, size: Size) -> AsyncIterator[Found]:
             async with delivery.hooked_bot(bench, size.many) as (pid, door):
                 many = await delivery.paced_webhooks(bench, pid, door, 5)
             yield {
-                "calm-p50": (calm.p50, rival_calm and rival_calm.p50),
-                "calm-p99": (calm.p99, rival_calm and rival_calm.p99),
-                "busy-p50": (busy.p50, rival_busy and rival_busy.p50),
-                "busy-p99": (busy.p99, rival_busy and rival_busy.p99),
+                "calm-p50": (calm.p50, rival_calm.p50 if rival_calm else None),
+                "calm-p99": (calm.p99, rival_calm.p99 if rival_calm else None),
+                "busy-p50": (busy.p50, rival_busy.p50 if rival_busy else None),
+                "busy-p99": (busy.p99, rival_busy.p99 if rival_busy else None),
                 "event": (calm.cpu, None),
                 "event-many": (many.cpu, calm.cpu),
             }
