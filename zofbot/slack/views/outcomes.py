@@ -76,10 +76,14 @@ def format_title(title: str, project: str, environment: str) -> str:
     Zof's own titles are ``checkout: cart on staging``.
     """
     place = format_place(project, environment, MAX_PLACE_PART_LENGTH)
-    name = title.removeprefix(f"{project}: ").removesuffix(f" on {environment}") or title
     if not place:
-        return text.redact_line(name, MAX_TITLE_LENGTH)
-    return f"{text.redact_line(name, MAX_TITLE_LENGTH - len(place) - 3)} ({place})"
+        return format_name(title, project, environment)
+    return f"{format_name(title, project, environment, MAX_TITLE_LENGTH - len(place) - 3)} ({place})"
+
+
+def format_name(title: str, project: str, environment: str, most: int = MAX_TITLE_LENGTH) -> str:
+    """Return ``cart``: a title without its place, not escaped."""
+    return text.redact_line(title.removeprefix(f"{project}: ").removesuffix(f" on {environment}") or title, most)
 
 
 def format_place(project: str, environment: str, most: int = 300) -> str:

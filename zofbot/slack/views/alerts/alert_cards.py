@@ -140,7 +140,7 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     if not body.owners:
         return with_mentions(line, top, colour, below, body.mention)
     top += paragraph_blocks(owner_line(owner, body.mention) for owner in body.owners)
-    return MentioningMessage(line, top, colour, below, format_mentions(body.mention))
+    return MentioningMessage(line, top, colour, below, mention=format_mentions(body.mention))
 
 
 def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> str:
