@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zofbot.domain.model import Run, is_valid_id
 from zofbot.notifications import text
-from zofbot.notifications.titles import format_name
+from zofbot.notifications.titles import format_name, format_place
 from zofbot.slack.views.blocks import (
     Block,
     Message,
@@ -27,7 +27,6 @@ from zofbot.slack.views.outcomes import (
     OUTCOME_STYLES,
     format_counts,
     format_one_line,
-    format_place,
     outcome_word,
 )
 
