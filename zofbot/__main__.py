@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -44,6 +45,7 @@ def _run_command_line() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"zofbot {__version__}\n")
         return
+    gc.disable()  # nearly all that is imported stays; collections begin once a command serves
     from zofbot.cli import app  # noqa: PLC0415  (importing typer would slow down --version)
 
     app()

@@ -95,7 +95,7 @@ async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, roo
     await press_button(private_answer(page, "You acknowledged"), "Undo")
     await expect(root).to_contain_text(FAILED_CHECKOUT)
     await open_thread(page, root)
-    await expect(in_thread(page).last).to_contain_text("ana undid the last action")
+    await expect(in_thread(page).last).to_contain_text("ana acknowledged this · ↩️ ana undid this today at")
 
 
 async def test_ben_assigns_it_to_chioma_who_is_told_in_person(page: Page, root: Locator) -> None:

@@ -122,7 +122,7 @@ async def test_words_in_the_thread_do_what_the_buttons_do(subscribed_bot: Runnin
     await mention_bot(subscribed_bot, root, "reopen")
     await wait_until(lambda: "Reopened" in text_of(root))
     await mention_bot(subscribed_bot, root, "undo")
-    await wait_until(lambda: any("undid the last action" in line for line in thread_of(subscribed_bot, root)))
+    await wait_until(lambda: any(" undid this " in line for line in thread_of(subscribed_bot, root)))
     assert sorted(await actions_done(subscribed_bot)) == sorted(
         ["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"]
     )

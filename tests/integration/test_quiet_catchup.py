@@ -35,6 +35,13 @@ async def test_one_message_sums_up_and_only_what_is_open_has_one_of_its_own(asle
     assert asleep.message_kinds() == ["catchup", "case"], "and nothing comes again"
 
 
+async def test_the_summary_comes_first_though_slack_fails_at_first(asleep: NightBench) -> None:
+    await asleep.end_run("failed", "Cart", "Pay")
+    asleep.bot.world.slack.faults.set_fault("500", 1, "chat.postMessage")
+    await asleep.pass_time(4 * HOUR_SECONDS)
+    assert asleep.message_kinds() == ["catchup", "case", "case"]
+
+
 async def test_what_recovered_and_fails_again_is_posted_after_all(store_url: str) -> None:
     async with night(store_url) as made:
         await made.pass_time(

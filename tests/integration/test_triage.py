@@ -190,8 +190,9 @@ async def test_an_act_can_be_undone(triage_bot: RunningBot) -> None:
     await wait_until(lambda: "You acknowledged" in private_text(triage_bot, "U0ANA"))
     [answer] = [message for message in triage_bot.private_messages() if "You acknowledged" in text_of(message)]
     await triage_bot.press_button(answer, "zof_do_undo")
-    await wait_until(lambda: any("undid the last action" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: any(" undid this " in line for line in thread_of(triage_bot, root)))
     await wait_until(lambda: "Acknowledged" not in text_of(root) and answer.deleted)
+    assert sum("acknowledged this" in line for line in thread_of(triage_bot, root)) == 1
 
 
 async def test_it_is_snoozed_by_a_form_in_ones_own_words(triage_bot: RunningBot) -> None:

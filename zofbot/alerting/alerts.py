@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.subscriptions import Grouping
 
 FLAP_WINDOW_SECONDS = 3600.0
@@ -15,13 +14,11 @@ CALM_SECONDS = 3600.0
 """Seconds without a relapse after which a flapping failure posts recoveries and relapses again."""
 
 
-class PassingRun(BaseModel):
+class PassingRun(FrozenModel):
     """A run in which failed cases of an alert passed; ``at`` is Unix seconds.
 
     ``same``: the whole run passed and has the alert's title, or the alert has no title.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     run: str
     at: float
@@ -29,7 +26,7 @@ class PassingRun(BaseModel):
     same: bool = False
 
 
-class Alert(BaseModel):
+class Alert(FrozenModel):
     """A failure that was reported to a channel, and its current state. Times are Unix seconds.
 
     ``id`` is the run or result that ``key`` was made from; ``takers`` are ids of the subscriptions it was made for.
@@ -40,8 +37,6 @@ class Alert(BaseModel):
     ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands for all cases with that
     cause in its scope.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: str
     group: Grouping

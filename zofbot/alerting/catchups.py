@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
 from zofbot.alerting.holds import Hold, record_held_notifications
 from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_hash, failure_hash
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.notifications import payloads
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
@@ -23,13 +22,11 @@ ENTRY_RETENTION_SECONDS = 40 * 86400.0
 _MAX_ENTRIES_BEFORE_PRUNE = 64
 
 
-class CatchUpEntry(BaseModel):
+class CatchUpEntry(FrozenModel):
     """A failure to list in the summary with the key ``key``; times are Unix seconds.
 
     ``unposted``: its own message waits too. If not ``listed``, it is no failure and is only sent after the summary.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: str
     at: float

@@ -33,7 +33,7 @@ BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
     """Hold a context until SIGTERM or Ctrl-C, also while it is entered; ``up`` is called once it is entered.
 
-    The signal handlers are set before ``context`` is called, because its imports take long.
+    From then on garbage is collected. Signals are handled before ``context`` is called, because its imports take long.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -45,6 +45,7 @@ async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]]
         nonlocal entered
         async with context() as entered_context:
             entered = True
+            tune_garbage_collector()
             up(entered_context)
             await stop.wait()
 
@@ -67,6 +68,7 @@ def tune_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 def find_fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -92,7 +94,7 @@ async def _serve_until_signal(
 
         return run_bot(settings, Clock(), endpoints=endpoints, workers=workers, read_settings=read_settings)
 
-    await run_until_signal(open_bot, lambda _: tune_garbage_collector())
+    await run_until_signal(open_bot, lambda _: None)
 
 
 def demo(

@@ -6,8 +6,6 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
 from zofbot.domain.extra_fields import (
     DEFAULT_EXTRA_FIELDS,
     KNOWN_FIELDS,
@@ -39,6 +37,8 @@ def load_extra_fields(path: str) -> ExtraFields:
 
 
 def _read_mapping(path: str) -> dict[object, object]:
+    import yaml  # noqa: PLC0415  (importing it takes as long as reading all settings)
+
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

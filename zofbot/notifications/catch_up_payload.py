@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.triage import TriageState
 
 
-class _CatchUpModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class CatchUpLine(_CatchUpModel):
+class CatchUpLine(FrozenModel):
     """One failure: its time (``at``), and its state and owner ``since`` (Unix seconds)."""
 
     title: str
@@ -24,7 +19,7 @@ class CatchUpLine(_CatchUpModel):
     owner: str = ""
 
 
-class CatchUpPayload(_CatchUpModel):
+class CatchUpPayload(FrozenModel):
     """Payload of the message: nothing was posted ``since`` (Unix seconds).
 
     ``muted`` has the mute's filters, empty for quiet hours. ``failures`` are filled in when the message is sent.

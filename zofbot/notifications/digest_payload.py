@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from zofbot.domain.frozen_model import FrozenModel
 
 
-class _DigestModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TrendPoint(_DigestModel):
+class TrendPoint(FrozenModel):
     """One part of the period: how many runs ended, and how many of them passed."""
 
     label: str
@@ -23,7 +21,7 @@ class TrendPoint(_DigestModel):
         return self.passed / self.ended if self.ended else None
 
 
-class CaseCount(_DigestModel):
+class CaseCount(FrozenModel):
     """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``)."""
 
     title: str
@@ -33,7 +31,7 @@ class CaseCount(_DigestModel):
     seconds: float = 0.0
 
 
-class DigestPayload(_DigestModel):
+class DigestPayload(FrozenModel):
     """Stored payload of a digest: text is stripped, redacted and clipped; times are Unix seconds.
 
     ``rhythm`` and ``zone`` are the schedule it was made for. ``answered`` and ``ended`` are median seconds until a

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from zofbot.domain.extra_fields import ExtraValue, FieldType
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.domain.redaction import redact
 from zofbot.notifications import text
 
@@ -16,10 +15,8 @@ MAX_LINK_CHARACTERS = 1000
 MAX_TEXT_CHARACTERS = 300
 
 
-class ExtraSummary(BaseModel):
+class ExtraSummary(FrozenModel):
     """One label with its values; a ``type`` that this version does not know is shown as text."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     label: str
     type: str = FieldType.TEXT.value

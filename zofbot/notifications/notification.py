@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.subscriptions.digest_schedule import DigestSetting
 
 NOTIFICATION_SCHEMA = 1
@@ -35,10 +36,8 @@ class NotificationState(StrEnum):
     DROPPED = "dropped"
 
 
-class Notification(BaseModel):
+class Notification(FrozenModel):
     """A notification for one channel. ``key`` is its idempotency key: only one notification per key is sent."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: str
     kind: NotificationKind

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from zofbot.domain.frozen_model import FrozenModel
 
 MAX_PAST_CAUSES = 3
 """Causes of one alert whose past is shown."""
 
 
-class _PastModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Resolution(_PastModel):
+class Resolution(FrozenModel):
     """How a person resolved a failure before it failed again; ``at`` is Unix seconds, ``by`` the person's name.
 
     ``alert`` is the key of the alert on which it was resolved, and ``link`` that message's permalink, filled in when
@@ -39,7 +35,7 @@ class Resolution(_PastModel):
         return self.model_copy(update={"note": note, "before": None})
 
 
-class PastCause(_PastModel):
+class PastCause(FrozenModel):
     """In how many runs of a project a signature was seen, this one included, and its last resolution.
 
     ``first`` and ``last`` are Unix seconds; ``count`` is 0 where only the resolution is remembered.

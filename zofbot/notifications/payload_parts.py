@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.domain.redaction import redact
 from zofbot.notifications import text
@@ -15,10 +14,8 @@ from zofbot.notifications.past_causes import Resolution as Resolution  # noqa: P
 from zofbot.subscriptions.case_history import CasePast
 
 
-class PayloadModel(BaseModel):
+class PayloadModel(FrozenModel):
     """What is stored as JSON; fields added by newer versions are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class RunSummary(PayloadModel):

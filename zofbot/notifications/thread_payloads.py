@@ -115,7 +115,8 @@ class ReminderPayload(PayloadModel):
 class ActionPayload(PayloadModel):
     """What somebody did about a failure: a reply in its thread, or a direct message to the assignee.
 
-    People are given by name; ``until`` is in Unix seconds.
+    People are given by name; ``until`` and ``undone_at`` are in Unix seconds. ``state`` is that after the action, or
+    after ``undone_by`` undid it.
     """
 
     card: Literal["act"] = "act"
@@ -133,6 +134,8 @@ class ActionPayload(PayloadModel):
     title: str = ""
     channel: str = ""
     run_id: str = ""
+    undone_by: str = ""
+    undone_at: float = 0.0
 
 
 class RerunResultPayload(PayloadModel):

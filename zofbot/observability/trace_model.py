@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from zofbot.domain.frozen_model import FrozenModel
 
 
-class TraceStep(BaseModel):
+class TraceStep(FrozenModel):
     """One step: the component (``room``), its action (``did``) and result (``came``), without user or vendor text."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: int
     """End of the step, in milliseconds since the start of the trace."""
@@ -20,10 +20,8 @@ class TraceStep(BaseModel):
     """Such as its duration (``ms``), the wait before it (``waited``, also ms), the ``id`` of the request."""
 
 
-class Trace(BaseModel):
+class Trace(FrozenModel):
     """A finished request or background job."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     reference: str
     """Id shown to people in errors, ``ref_…``."""

@@ -56,11 +56,22 @@ class PollCheckpoint:
         }
         self.watches: dict[str, PendingRun] = {}
         self._waiting: set[str] = set()
+        self._touched: set[str] = set()
+        """Hash fields of pending runs changed or removed since they were last loaded."""
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
         self.watches = {field: watch for field, text in hints.items() if (watch := _parse_pending(field, text))}
         self._waiting = {field for watch in self.watches.values() for field in watch.seen}
+        self._touched.clear()
+
+    def add_hints(self, hints: Iterable[PendingRun]) -> bool:
+        """Add hints that were just stored; False if the store may know more, as one's run was read meanwhile."""
+        added = {hint.hash_field: hint for hint in hints}
+        if not self._touched.isdisjoint(added):
+            return False
+        self.watches |= added
+        return True
 
     def is_known(self, field: str) -> bool:
         """Whether an item was handled or is waiting to be read."""
@@ -85,12 +96,14 @@ class PollCheckpoint:
     def add_pending(self, watch: PendingRun) -> None:
         """Add or update a run to read."""
         self.watches[watch.hash_field] = watch
+        self._touched.add(watch.hash_field)
         self._waiting.update(watch.seen)
         self._add_change(HINTS, watch.hash_field, watch.dump())
 
     def remove_pending(self, watch: PendingRun) -> None:
         """Remove a run that needs no further reading."""
         self.watches.pop(watch.hash_field, None)
+        self._touched.add(watch.hash_field)
         self._add_change(HINTS, watch.hash_field, None)
 
     def due_runs(self, now: float) -> list[PendingRun]:

@@ -40,6 +40,9 @@ MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
 
 _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 
+MAX_CONCURRENT_READS = 4
+"""Runs read from Zof at the same time; httpx slows down with more."""
+
 COMMIT_INTERVAL_SECONDS = 1.0
 """Seconds for which findings are collected before a commit."""
 
@@ -72,23 +75,33 @@ class PollCycle:
         return self.stats
 
     async def _read_due(self, spare: int = 0) -> None:
-        for watch in self._checkpoint.due_runs(self._context.unix_time()):
-            if self._context.reader.left <= spare:
-                return
-            await self._read_pending(watch)
+        due = self._checkpoint.due_runs(self._context.unix_time())
+        while due and (left := self._context.reader.left - spare) > 0:
+            count = min(left, MAX_CONCURRENT_READS)
+            await self._read_pending(due[:count])
+            due = due[count:]
             if self._context.unix_time() - self._committed >= COMMIT_INTERVAL_SECONDS:
                 await self._commit_findings()
 
-    async def _read_pending(self, watch: PendingRun) -> None:
-        try:
-            found = await self._fetch_pending(watch)
-        except (ZofRejected, ZofUnreadable) as error:
-            self._handle_unreadable(watch, error)
-            return
-        except ZofUnavailable:
-            now = self._context.unix_time()
-            self._reschedule_pending(replace(watch, failed=now), now)
-            raise
+    async def _read_pending(self, watches: Sequence[PendingRun]) -> None:
+        """Read pending runs at the same time, and process them in order. Raises ZofUnavailable after that."""
+        unavailable: ZofUnavailable | None = None
+        for watch, found in zip(watches, await self._context.reader.read_pending(watches), strict=True):
+            match found:
+                case ZofUnavailable():
+                    now = self._context.unix_time()
+                    self._reschedule_pending(replace(watch, failed=now), now)
+                    unavailable = unavailable or found
+                case ZofRejected() | ZofUnreadable():
+                    self._handle_unreadable(watch, found)
+                case Exception():
+                    raise found
+                case _:
+                    self._process_read(watch, found)
+        if unavailable:
+            raise unavailable
+
+    def _process_read(self, watch: PendingRun, found: RunFinding | PlatformEvent) -> None:
         self.stats.read += 1
         if isinstance(found, PlatformEvent):
             self._finish_pending(watch, found, ())
@@ -102,15 +115,6 @@ class PollCycle:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
             self._finish_pending(watch, replace(found, run=found.run.model_copy(update=over)), _bad_result_keys(found))
-
-    async def _fetch_pending(self, watch: PendingRun) -> RunFinding | PlatformEvent:
-        match watch.kind:
-            case "run":
-                return await self._context.reader.read_run(watch)
-            case "result":
-                return await self._context.reader.read_result(watch)
-            case _:
-                return await self._context.reader.read_platform_event(watch)
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)

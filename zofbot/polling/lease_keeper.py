@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,10 +28,18 @@ class LeaseKeeper:
         self._lease = lease
         self._events = events
         self._clock = clock
+        self._held_at = -math.inf
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the lease was taken or renewed so recently that a cycle can begin without renewing it."""
+        return self._clock.monotonic() - self._held_at < self._lease.seconds / 3
 
     async def hold(self, *hashes: str) -> HeldLease | None:
         """Take or renew the lease, and read these hashes; None if another process has it. Raises StoreUnavailable."""
+        began = self._clock.monotonic()
         held = await self._lease.hold(*hashes, note=self.note)
+        self._held_at = -math.inf if held is None else began
         self.note = {}
         self._events.emit(LeaseChecked(POLLER_LEASE, held is not None))
         return held

@@ -113,26 +113,21 @@ class Poller:
     async def poll_once(self, *, feeds: bool = True) -> CycleStats:
         """Run one cycle if the lease is free: read pending runs and, with ``feeds``, scan all feeds.
 
+        For hints that were just received the lease is not renewed if it was shortly before: commits are fenced.
         Raises StoreUnavailable, LeaseLost if another process has taken over, and ZofUnavailable after committing what
         was found.
         """
-        own = self._digester.HASHES if self._digester else ()
-        # once an interval all subscriptions are read: earlier versions change them without a new version
-        held = await self._lease.hold(HINTS, *self._subscriptions.hashes(whole=feeds), *own)
-        if held is None:
-            self._checkpoint = None
-            if self._digester:
-                self._digester.reset_batch()
+        held = None if self._take_hints(feeds=feeds) else await self._hold_lease(whole=feeds)
+        if held is None and self._checkpoint is None:
             return CycleStats()
         if feeds:
             self._context.reader.start_interval()
         watched: int | None = None
         try:
             async with self._lease.keep_renewed():
-                checkpoint = await self._open_checkpoint(held)
-                self._subscriptions.update(held.hashes)
-                stats = await PollCycle(self._context, checkpoint, self._subscriptions, held.fence).run(feeds=feeds)
-                if feeds and self._digester:
+                checkpoint, fence = await self._open_checkpoint(held)
+                stats = await PollCycle(self._context, checkpoint, self._subscriptions, fence).run(feeds=feeds)
+                if feeds and held and self._digester:
                     await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all)
             watched = len(checkpoint.watches)
         except ZofUnavailable:
@@ -144,6 +139,24 @@ class Poller:
             self._context.events.emit(PollProgress(self._context.reader.spent, watched))
         stats.requests, stats.walking, stats.watched = self._context.reader.spent, checkpoint.active_scans, watched
         return stats
+
+    def _take_hints(self, *, feeds: bool) -> bool:
+        """Add the hints just received, if nothing else needs to be read and the lease need not be renewed."""
+        hints = self._hints.take_received()
+        if feeds or not hints or self._checkpoint is None or not self._lease.is_fresh:
+            return False
+        return self._checkpoint.add_hints(hints)
+
+    async def _hold_lease(self, *, whole: bool) -> HeldLease | None:
+        """Take or renew the lease, and read pending runs with it; None if another process has it."""
+        own = self._digester.HASHES if self._digester else ()
+        # once an interval all subscriptions are read: earlier versions change them without a new version
+        held = await self._lease.hold(HINTS, *self._subscriptions.hashes(whole=whole), *own)
+        if held is None:
+            self._checkpoint = None
+            if self._digester:
+                self._digester.reset_batch()
+        return held
 
     async def _run_traced_cycle(self, *, feeds: bool) -> tuple[str, float]:
         """Run one cycle and emit how it ended. Return its outcome, and the seconds to pause unless that is "done"."""
@@ -203,8 +216,15 @@ class Poller:
         except StoreUnavailable:
             await self._context.clock.sleep(min(max(seconds, 0), MAX_STORE_RETRY_SECONDS))
 
-    async def _open_checkpoint(self, held: HeldLease) -> PollCheckpoint:
-        """Load the checkpoint, unless this process has already loaded it under its current lease."""
+    async def _open_checkpoint(self, held: HeldLease | None) -> tuple[PollCheckpoint, Fence]:
+        """Load the checkpoint, unless this process has already loaded it under its current lease.
+
+        ``held`` is what was read when the lease was renewed; None if it was not.
+        """
+        if held is None:
+            assert self._checkpoint is not None
+            assert self._fence is not None
+            return self._checkpoint, self._fence
         if held.fence != self._fence:
             self._context.events.emit(LeaseTaken(POLLER_LEASE))
         if self._checkpoint is None or held.fence != self._fence:
@@ -216,7 +236,8 @@ class Poller:
             self._fence = held.fence
             self._log_first_start(self._checkpoint)
         self._checkpoint.load_pending(held.hashes[HINTS])
-        return self._checkpoint
+        self._subscriptions.update(held.hashes)
+        return self._checkpoint, held.fence
 
     def _log_first_start(self, checkpoint: PollCheckpoint) -> None:
         posting_since = utc_datetime(checkpoint.floor).isoformat(timespec="seconds")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,6 +57,24 @@ class RunReader:
             except ZofError:
                 self._count_request()  # a failed request counts too
                 raise
+
+    async def read_pending(self, watches: Sequence[PendingRun]) -> list[RunFinding | PlatformEvent | Exception]:
+        """Read pending runs at the same time; an error is returned, so that it does not cancel other reads."""
+        async with asyncio.TaskGroup() as group:
+            reads = [group.create_task(self._read_or_return_error(watch)) for watch in watches]
+        return [read.result() for read in reads]
+
+    async def _read_or_return_error(self, watch: PendingRun) -> RunFinding | PlatformEvent | Exception:
+        try:
+            match watch.kind:
+                case "run":
+                    return await self.read_run(watch)
+                case "result":
+                    return await self.read_result(watch)
+                case _:
+                    return await self.read_platform_event(watch)
+        except Exception as error:
+            return error
 
     async def read_run(self, watch: PendingRun) -> RunFinding:
         """Read a run with its failures, and with passed results if they may matter. Raises ZofError."""

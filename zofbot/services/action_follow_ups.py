@@ -12,15 +12,33 @@ from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.notifications.thread_payloads import ActionPayload
 from zofbot.services.failures import Failure
 from zofbot.store.audit import AuditRecord
-from zofbot.triage import (
-    Action,
-    ActionRequest,
-)
-from zofbot.triage.actions import next_step
+from zofbot.triage import Action, ActionRequest, TriageRecord
+
+MERGE_SECONDS = 60.0
+"""Seconds in which an action that the same person repeats changes the thread line of the first."""
+
+_MERGED_ACTIONS = frozenset({Action.SNOOZE, Action.CONFIRM})
+"""Actions that can be repeated and call nobody: an edited message does not notify."""
+
+
+def with_thread_line(before: Failure, present: TriageRecord, request: ActionRequest) -> TriageRecord:
+    """Return the record after an action with the key of the thread line that shows it."""
+    last = before.present
+    repeated = last.did is request.act in _MERGED_ACTIONS and last.by.id == request.who.id
+    if repeated and request.at - last.at <= MERGE_SECONDS and _shows_own_thread(before):
+        return present.model_copy(update={"line": last.line})
+    if request.act is Action.UNDO:
+        return present
+    return present.model_copy(update={"line": f"act:{present.rev}:{before.key}"})
+
+
+def _shows_own_thread(failure: Failure) -> bool:
+    """Whether the last action has a line in the failure's own thread, not only in that of its storm."""
+    return failure.present.line.endswith(f":{failure.key}")
 
 
 def follow_up_notifications(before: Failure, after: Failure, request: ActionRequest) -> Iterator[Notification]:
-    """Yield an action's notifications: updated cards, a thread reply, a message to the assignee, reminders."""
+    """Yield an action's notifications: updated cards, a thread line, a message to the assignee, reminders."""
     present, at = after.present, request.at
 
     def build_notification(
@@ -37,31 +55,53 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
             schema=NOTIFICATION_SCHEMA,
         )
 
-    mention = tuple(item for item in _called_people(before, request) if item != request.who.id)
-    payload = ActionPayload(
-        act=request.act, who=request.who.name or request.who.id, owner=present.owner.name, state=present.state,
-        until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
-        mention=mention, title=payload_parts.clean_text(after.title, 150),
-        channel=after.channel, run_id=after.body.run.id,
-    )  # fmt: skip
+    def edit_message(root: str, body: ActionPayload | None, channel: str = "") -> Notification:
+        return build_notification(NotificationKind.EDIT, edit_key(root), body, channel, root)
+
     cards = after.body.cards if isinstance(after.body, StormPayload) else ()
-    yield from (
-        build_notification(NotificationKind.EDIT, edit_key(card), None, root=card) for card in (after.key, *cards)
-    )
-    yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", payload)
-    if request.act is Action.ASSIGN and present.owner.id not in ("", request.who.id):
-        yield build_notification(
-            NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", payload, present.owner.id
+    yield from (edit_message(card, None) for card in (after.key, *cards))
+    last = before.present
+    if request.act is Action.UNDO and _shows_own_thread(before):
+        undone = _action_payload(before, last.before or TriageRecord(), last).model_copy(
+            update={"undone_by": request.who.name or request.who.id, "undone_at": at, "state": present.state}
         )
+        yield edit_message(last.line, undone)
+        if _notifies_assignee(last):
+            yield edit_message(last.line.replace("act:", "assigned:", 1), undone, last.owner.id)
+    else:
+        payload = _action_payload(after, last, present)
+        if request.act is not Action.UNDO and present.line == last.line:
+            yield edit_message(present.line, payload)
+        else:
+            yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", payload)
+        if _notifies_assignee(present):
+            yield build_notification(
+                NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", payload, present.owner.id
+            )
     yield from schedule_reminders(after.key, after.channel, present, after.body.policy)
 
 
-def _called_people(before: Failure, request: ActionRequest) -> tuple[str, ...]:
-    """Return whom an action calls: the next step of an escalation, or whoever had snoozed."""
-    policy = before.body.policy
-    if request.act is Action.ESCALATE and policy.escalate:
-        return policy.escalate[next_step(before.present, policy, request.at)].mention
-    return tuple(filter(None, (before.present.moved_by.id,))) if request.act is Action.WAKE else ()
+def _notifies_assignee(done: TriageRecord) -> bool:
+    """Whether the last action assigned the failure to somebody else, who gets a direct message."""
+    return done.did is Action.ASSIGN and done.owner.id not in ("", done.by.id)
+
+
+def _action_payload(failure: Failure, last: TriageRecord, done: TriageRecord) -> ActionPayload:
+    """Describe the action that turned the record ``last`` into ``done``."""
+    return ActionPayload(
+        act=done.did or Action.UNDO, who=done.by.name or done.by.id, owner=done.owner.name, state=done.state,
+        until=done.until, more=done.more, hid=done.hid, reason=done.reason, note=done.note,
+        mention=tuple(item for item in _called_people(failure, last, done) if item != done.by.id),
+        title=payload_parts.clean_text(failure.title, 150), channel=failure.channel, run_id=failure.body.run.id,
+    )  # fmt: skip
+
+
+def _called_people(failure: Failure, last: TriageRecord, done: TriageRecord) -> tuple[str, ...]:
+    """Return whom an action calls: the people of an escalation's step, or whoever had snoozed."""
+    steps = failure.body.policy.escalate
+    if done.did is Action.ESCALATE and 0 < done.steps <= len(steps):
+        return steps[done.steps - 1].mention
+    return tuple(filter(None, (last.moved_by.id,))) if done.did is Action.WAKE else ()
 
 
 def build_audit_record(before: Failure, after: Failure, request: ActionRequest) -> AuditRecord:

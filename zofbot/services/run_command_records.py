@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from zofbot.alerting.reruns import refresh_card
 from zofbot.alerting.state import RERUN_FIELD, failure_hash, rerun_hash
 from zofbot.domain.errors import BadInput, ZofError
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.domain.model import is_valid_id
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.slack.views import channel_notes
@@ -23,20 +24,18 @@ RERUN_PHRASE, CANCEL_PHRASE = "re-run failed cases", "cancel a run"
 """Descriptions of the commands, to follow "You cannot"."""
 
 
-class RunCommand(BaseModel):
+class RunCommand(FrozenModel):
     """A command: to rerun the cases in ``body`` for the failure ``key``, or to cancel ``run``.
 
     ``by``, ``request`` (Slack's id) and ``at`` (Unix seconds) describe the confirmation, and are empty until then.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     sort: Literal["rerun", "cancel"]
     channel: str
     key: str = ""
     title: str = ""
     run: str = ""
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = Field(default_factory=dict)
     cases: tuple[tuple[str, str], ...] = ()
     """Id and title of each case to rerun."""
     by: Actor = Actor()

@@ -25,7 +25,7 @@ from zofbot.notifications.payloads import FailurePayload
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import TriageAct, TriageRefused
-from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications
+from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications, with_thread_line
 from zofbot.services.cause_resolutions import resolution_changes
 from zofbot.services.double_clicks import is_double_click
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
@@ -117,7 +117,7 @@ class TriageService:
             except IllegalAction as error:
                 self._events.emit(TriageRefused(request.act.value, key, f"not allowed from {present.state.value}"))
                 raise ActionNotAllowed(failure, error.act) from error
-            done = replace(failure, present=after)
+            done = replace(failure, present=with_thread_line(failure, after, request))
             try:
                 await self._commit_action(failure, done, request, stored)
             except CommitConflict:

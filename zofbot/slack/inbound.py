@@ -36,7 +36,7 @@ _Id = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] | None
 
 
 class _InboundModel(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(defer_build=True, extra="ignore", strict=True)
 
 
 class _UserRef(_InboundModel):

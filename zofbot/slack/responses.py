@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import StringConstraints, ValidationError, model_validator
 
 from zofbot.domain.errors import SlackUnknown
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.slack.errors import UNREADABLE_REASON_PREFIX
 
 METADATA_EVENT_TYPE = "zofbot_notification"
 """``event_type`` of the metadata on every channel message."""
 
-SlackTimestamp = Annotated[str, StringConstraints(pattern=r"^\d{1,12}\.\d{1,9}$")]
+SlackTimestamp = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}\.[0-9]{1,9}$")]
 SlackId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class SlackReply(BaseModel):
+class SlackReply(FrozenModel):
     """Base of replies. Unknown fields are ignored; known fields must have the right type."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class AuthTestReply(SlackReply):
@@ -42,7 +41,7 @@ class PostMessageReply(SlackReply):
 class PermalinkReply(SlackReply):
     """``chat.getPermalink``."""
 
-    permalink: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>|]{1,2000}$")]
+    permalink: Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>|]+$", max_length=2_000)]
 
 
 class ResponseMetadata(SlackReply):
@@ -117,7 +116,7 @@ class OpenConversationReply(SlackReply):
 class SocketUrlReply(SlackReply):
     """``apps.connections.open``."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^(wss?|https?)://[^\s<>|]{1,4000}$")]
+    url: Annotated[str, StringConstraints(pattern=r"^(wss?|https?)://[^\s<>|]+$", max_length=4_000)]
 
 
 class ViewReply(SlackReply):

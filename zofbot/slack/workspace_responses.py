@@ -39,7 +39,7 @@ class GroupListReply(SlackReply):
 class _SlackObject(BaseModel):
     """Base of Slack's objects: declared fields are validated, others are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
 
 class UserProfile(_SlackObject):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.observability import trace_recorder
 from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.records import decode_hash, decode_text
@@ -26,10 +27,8 @@ MAX_DISORDER_SECONDS = 300.0
 """Records may be out of order by this much, because each process writes its own clock's time."""
 
 
-class AuditRecord(BaseModel):
+class AuditRecord(FrozenModel):
     """One action; unknown fields are empty."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: float
     """Unix seconds."""

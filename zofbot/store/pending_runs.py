@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from redis.exceptions import RedisError
 
@@ -43,7 +44,7 @@ if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
   redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[2])
+redis.call('PUBLISH', ARGV[4], ARGV[3])
 record_arrival()
 return 1
 """
@@ -105,6 +106,7 @@ class PendingRuns:
         self._add_pending = keyspace.register_script(_ADD_SCRIPT)
         self._subscriber = keyspace.client.pubsub(ignore_subscribe_messages=True)
         self._noted_at = -math.inf
+        self._received: list[PendingRun] | None = None
 
     async def add_pending(self, event: str, watch: PendingRun, arrival: str = "") -> bool:
         """Store a pending run and wake the poller, in one step; False if ``event`` was delivered before.
@@ -140,24 +142,40 @@ class PendingRuns:
 
         The first call returns True at once, because hints may have been stored before it subscribed.
         """
+        self._received = None
         try:
             if not self._subscriber.subscribed:
                 await self._subscriber.subscribe(self._channel)
                 return True
-            received = await self._receive_hint(self._clock.monotonic() + seconds)
-            while received and await self._subscriber.get_message(timeout=0):
-                pass  # one wake-up serves all hints stored so far
+            messages = [await self._receive_message(self._clock.monotonic() + seconds)]
+            while messages[-1]:  # one wake-up serves all hints stored so far
+                messages.append(await self._subscriber.get_message(timeout=0))
         except (RedisError, OSError) as error:
             await self.aclose()
             raise StoreUnavailable("zofbot's store (Redis) isn't responding.") from error
+        self._received = _parse_messages(messages[:-1])
+        return len(messages) > 1
+
+    def take_received(self) -> Sequence[PendingRun] | None:
+        """Return all hints stored during the last wait, once; None if that is not known."""
+        received, self._received = self._received, None
         return received
 
-    async def _receive_hint(self, deadline: float) -> bool:
+    async def _receive_message(self, deadline: float) -> dict[str, Any] | None:
         while (remaining := deadline - self._clock.monotonic()) > 0:
-            if await self._subscriber.get_message(timeout=remaining):
-                return True
-        return False
+            message: dict[str, Any] | None = await self._subscriber.get_message(timeout=remaining)
+            if message:
+                return message
+        return None
 
     async def aclose(self) -> None:
         """Close the subscription."""
         await self._subscriber.aclose()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+
+
+def _parse_messages(messages: Iterable[Mapping[str, Any] | None]) -> list[PendingRun] | None:
+    """Parse what was published with hints; None if an earlier version published one, which names only its field."""
+    try:
+        return [PendingRun.load(message["data"]) for message in messages if message]
+    except (ValueError, TypeError, AttributeError):
+        return None

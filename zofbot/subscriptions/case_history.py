@@ -12,7 +12,9 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
+
+from zofbot.domain.frozen_model import FrozenModel
 
 MAX_OUTCOMES = 30
 """Outcomes kept for each case."""
@@ -51,14 +53,12 @@ class CaseOutcome(NamedTuple):
         return self.letter == "f"
 
 
-class CasePast(BaseModel):
+class CasePast(FrozenModel):
     """A case's earlier outcomes, for a failure of it. Times are Unix seconds.
 
     It last passed in ``passed_run`` at ``passed_at``; this failure is number ``row`` in a row, which began at
     ``since``. Of the latest ``seen`` outcomes, this one included, ``failed`` failed and ``retried`` passed in a retry.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     standing: CaseStanding = CaseStanding.NEW
     passed_run: str = ""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from zofbot.domain.errors import BadInput
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.subscriptions.quiet_hours import find_zone
 from zofbot.triage.wake_times import DAY_NAMES, DEFAULT_TIME, parse_time_of_day, parse_weekday
 
@@ -16,11 +17,7 @@ TREND_PARTS = {"daily": 8, "weekly": 7}
 """Number of parts into which the period of a digest is divided for its trend."""
 
 
-class _ScheduleModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class DigestSchedule(_ScheduleModel):
+class DigestSchedule(FrozenModel):
     """When a digest is due: ``day`` is 0 for Monday (weekly only), ``minute`` of the day; ``zone`` is an IANA name."""
 
     every: Literal["daily", "weekly"]
@@ -34,7 +31,7 @@ class DigestSchedule(_ScheduleModel):
         return 1 if self.every == "daily" else 7
 
 
-class DigestSetting(_ScheduleModel):
+class DigestSetting(FrozenModel):
     """A channel's digest: its schedule, who set it up and when (Unix seconds)."""
 
     channel: str

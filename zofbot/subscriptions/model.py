@@ -64,7 +64,7 @@ class MentionRole(StrEnum):
 
 
 class _SubscriptionModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", populate_by_name=True)
 
 
 class Threshold(_SubscriptionModel):

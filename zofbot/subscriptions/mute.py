@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.subscriptions.filters import format_filters
 from zofbot.subscriptions.model import Subscription
 from zofbot.subscriptions.patterns import matches_patterns
@@ -17,13 +18,11 @@ FILTERS = ("project", "env", "case")
 """Filters that a mute may have."""
 
 
-class Mute(BaseModel):
+class Mute(FrozenModel):
     """A mute of ``channel`` ``until`` some time, who set it and why; times are Unix seconds.
 
     Patterns are as for a subscription.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
     channel: str

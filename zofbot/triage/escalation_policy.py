@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from zofbot.domain.frozen_model import FrozenModel
 
 REACK_ANSWER_SECONDS = 900.0
 """Seconds to answer "still on it?" before an acknowledgement lapses."""
 
 
-class _PolicyModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class EscalationStep(_PolicyModel):
+class EscalationStep(FrozenModel):
     """Mention people and user groups (ids in ``mention``) ``after`` so many seconds without an acknowledgement."""
 
     after: int = Field(ge=1, le=7 * 86400)
     mention: tuple[str, ...]
 
 
-class EscalationPolicy(_PolicyModel):
+class EscalationPolicy(FrozenModel):
     """The escalation steps in order, and the seconds after which an acknowledged failure asks "still on it?".
 
     Zero ``reack`` seconds: never.

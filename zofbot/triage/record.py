@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.triage.state_machine import Action, TriageState
 
 MAX_KEPT_REQUESTS = 5
 """Slack requests kept in a record, to recognize one that Slack repeats."""
 
 
-class TriageModel(BaseModel):
+class TriageModel(FrozenModel):
     """What is stored as JSON; fields added by newer versions are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Actor(TriageModel):
@@ -67,6 +64,8 @@ class TriageRecord(TriageModel):
     hid: int = 0
     steps: int = 0
     requests: tuple[str, ...] = ()
+    line: str = ""
+    """Key of the thread reply that shows the last action; empty in old records."""
     before: TriageRecord | None = None
     """What *undo* restores."""
 

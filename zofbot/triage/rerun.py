@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.triage.record import Actor
 
 RERUN_SECONDS = 25 * 3600.0
 """Seconds after which a re-run without a known end counts as over: an hour longer than the poller watches a run."""
 
 
-class Rerun(BaseModel):
+class Rerun(FrozenModel):
     """A re-run of the failed cases that was requested ``at`` (Unix seconds) and has not ended.
 
     ``order`` is the name of the run command; ``run`` is the run's id in Zof, empty until it has started.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     order: str
     run: str = ""

@@ -51,6 +51,13 @@ def test_a_reminder_is_wanted_while_its_failure_stands_as_it_did() -> None:
     assert not is_wanted(ESCALATION.model_copy(update={"at": NOW - 900}), reply, failure=failure)
 
 
+def test_a_step_that_a_person_took_early_is_not_taken_again_when_it_is_due() -> None:
+    reply, failure = NotificationKind.REPLY, dump_payload(ALERT)
+    escalated = TriageRecord(opened=NOW - 600, steps=1).model_dump_json()
+    assert not is_wanted(ESCALATION, reply, failure=failure, triage=escalated)
+    assert is_wanted(ESCALATION.model_copy(update={"step": 1}), reply, failure=failure, triage=escalated)
+
+
 def test_a_storm_is_escalated_instead_of_its_members() -> None:
     reply, failure, storm = NotificationKind.REPLY, dump_payload(ALERT), dump_payload(STORM)
     assert not is_wanted(ESCALATION, reply, failure=failure, storm=storm)

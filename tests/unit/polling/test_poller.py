@@ -898,6 +898,19 @@ async def test_the_loop_goes_on_whatever_fails() -> None:
         await asyncio.wait({polling})
 
 
+async def test_the_loop_asks_nothing_of_a_zof_that_said_when_it_is_back() -> None:
+    async with poller_bench(interval=1) as built:
+        built.zof.spoil = lambda request: httpx.Response(503, headers={"Retry-After": "100"})
+        polling = asyncio.create_task(built.poller.run())
+        await wait_until(lambda: bool(built.zof.asked))
+        await asyncio.sleep(90)
+        asked = len(built.zof.asked)
+        await asyncio.sleep(20)
+        polling.cancel()
+        await asyncio.wait({polling})
+        assert (asked, len(built.zof.asked)) == (1, 2)
+
+
 def rare_poller(bench: PollerBench) -> Poller:
     """Poll once an hour, with a lease of half a second."""
     return bench.start_poller(lease=Lease(Keyspace(bench.store, "test"), "poller", 0.5, bench.clock), interval=3600)

@@ -736,6 +736,15 @@ async def test_a_pause_outlives_a_probe_whose_worker_died(bench: OutboxBench) ->
     assert len(await bench.claim_keys(after=1)) == 1
 
 
+async def test_a_pause_outlives_a_probe_that_did_not_reach_slack(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("l", "C2"))
+    claims = await bench.claim_batch()
+    await bench.settle(*(Halted.for_claim(claim, "invalid_auth") for claim in claims))
+    await bench.settle(Deferred.for_claim(await bench.one(after=1), 0.5, False, "unreachable"))
+    assert (await bench.outbox.read_stats()).paused == "invalid_auth"
+    assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
+
+
 # --- looking at it
 
 

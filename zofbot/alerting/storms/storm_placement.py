@@ -24,6 +24,7 @@ from zofbot.alerting.storms.storm_record import (
     prune_storms,
     save_storm,
 )
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.payload_parts import RunSummary
@@ -39,14 +40,12 @@ MAX_BESIDE = 5
 LANE_RETENTION_SECONDS = 3600.0
 
 
-class StormLane(BaseModel):
+class StormLane(FrozenModel):
     """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
 
     ``alone`` are the latest posted separately, each with its due time and the number of mentions left out;
     ``storm`` is the key of the current storm, or empty.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     times: tuple[float, ...] = ()
     alone: tuple[tuple[float, StormMember, int], ...] = ()
@@ -69,7 +68,7 @@ class StormCandidate(BaseModel):
     quiet hours, are Unix seconds; ``category`` is part of the key of a storm that starts with it.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     channel: str
     member: StormMember

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
+from zofbot.domain.frozen_model import FrozenModel
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import idempotency_key
@@ -48,7 +49,7 @@ OPEN_RETENTION_SECONDS, RECOVERED_RETENTION_SECONDS = 14 * 86400.0, 6 * 3600.0
 """Seconds after its last change for which a storm is kept."""
 
 
-class Storm(BaseModel):
+class Storm(FrozenModel):
     """A storm as stored. Its key is made from the ``id`` and ``category`` of the alert that started it.
 
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
@@ -56,8 +57,6 @@ class Storm(BaseModel):
     project and environment; ``flat``: they are not listed in its thread. ``causes`` and ``uncaused`` are as in
     ``StormPayload``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
     category: str
@@ -68,7 +67,7 @@ class Storm(BaseModel):
     edit_at: float = 0.0
     alerts: int = 0
     failures: int = 0
-    places: dict[str, dict[str, int]] = {}
+    places: dict[str, dict[str, int]] = Field(default_factory=dict)
     elsewhere: int = 0
     members: int = 0
     followed: int = 0

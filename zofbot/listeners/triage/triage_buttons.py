@@ -96,8 +96,10 @@ async def _dispatch_press(
 async def _show_outcome(context: ListenerContext, requester: Requester, reply: ListenerReply) -> None:
     """Reply to a click; one in a private reply replaces that, or deletes it if the card says everything.
 
-    A private reply that was not clicked stays until Slack forgets it: only a click in it has the URL that can change it
-    (https://docs.slack.dev/interactivity/handling-user-interaction).
+    A private reply that was not clicked stays until Slack forgets it. A ``response_url`` changes only the message that
+    was clicked, which for a click on a card is the card, not a reply that it posted itself
+    (https://github.com/slackapi/bolt-python/issues/1268, Slack's staff); ``chat.update`` and ``chat.delete`` do not take
+    private messages (https://docs.slack.dev/messaging/modifying-messages).
     """
     in_reply = bool(requester.response_url) and not requester.message and not reply.failed
     if reply.message.text:

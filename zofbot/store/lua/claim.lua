@@ -28,7 +28,7 @@ local function root_receipt(key, f)
   if place then return place end
   local state = redis.call('HGET', note(root), 'state')
   local lost = not state or state == 'sent'
-  if lost and not is_thread_reply(root) and root == f.root then
+  if lost and not stays_deleted(root) and root == f.root then
     post_again(f.root, root, f)
     state = 'pending'
   end

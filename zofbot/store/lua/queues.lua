@@ -59,8 +59,9 @@ local function place_of(root)
   return found, root
 end
 
--- True if the message is a reply in a thread, which is not reposted when people delete it.
-local function is_thread_reply(name) return string.match(name, '^recovered:') ~= nil end
+-- True if the message is not reposted when people delete it: a line in a thread, or what tells an assignee.
+local STAYS_DELETED = {recovered = true, act = true, assigned = true}
+local function stays_deleted(name) return STAYS_DELETED[string.match(name, '^(%a+):')] end
 
 -- Extend the lifetime of a root's receipt when something happens to it.
 local function keep_root(root)

@@ -101,7 +101,7 @@ end
 
 function verbs.gone(key, f, place, reason)
   redis.call('DEL', PAUSE)
-  if is_thread_reply(f.root) then
+  if stays_deleted(f.root) then
     drop(key, GONE)
     return 'dropped'
   end

@@ -171,14 +171,30 @@ def action_message(body: ActionPayload, context: RenderContext) -> Message:
         Action.REOPEN: f"↩️ {actor} reopened this",
         Action.UNDO: f"↩️ {actor} undid the last action: {body.state.value} again",
     }.get(body.act, f"{actor}: {body.act.value}")
+    did += _undone_text(body)
     note = f"\n> {text.escape_line(body.note, 1500)}" if body.act is Action.RESOLVE and body.note else ""
     if body.mention:
         return with_mentions(did, [section_block(did)], "", [], body.mention)
     return Message(did, [context_block(did + note)])
 
 
+def _undone_text(body: ActionPayload) -> str:
+    """Say who undid the action, and when; empty if nobody did."""
+    if not body.undone_by:
+        return ""
+    return (
+        f" · ↩️ {person_name(body.undone_by)}{format_moment(body.undone_at, ' undid this ')}: {body.state.value} again"
+    )
+
+
 def _assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
     """Render the direct message to the new assignee of a failure."""
     sentence = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
     where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
-    return Message(sentence, [section_block(f"👤 {sentence}{where}."), *run_buttons(RunSummary(id=body.run_id), links)])
+    return Message(
+        sentence,
+        [
+            section_block(f"👤 {sentence}{where}{_undone_text(body) or '.'}"),
+            *run_buttons(RunSummary(id=body.run_id), links),
+        ],
+    )
