@@ -161,6 +161,23 @@ def silent_redis() -> Iterator[None]:
         loop.redis_answers = True
 
 
+class ReplyFromOutside:
+    """Stops virtual time while a test itself waits for a reply of another process."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._loop, self._expected = loop, False
+
+    def expect(self) -> None:
+        self._loop.outside += not self._expected
+        self._expected = True
+
+    def receive(self) -> None:
+        self._loop.outside -= self._expected
+        self._expected = False
+
+
 class StoppedClock(SetClock):
     """A set clock with a set monotonic time, for code without an event loop."""
 
