@@ -1036,3 +1036,18 @@ def test_a_backoff_grows_and_is_spread_over_all_that_it_may_be() -> None:
         MAX_BACKOFF_SECONDS,
     ]
     assert retry_delay(5, 0.5) == 8
+
+
+async def test_a_commit_beside_a_running_dispatcher_claims_for_it(rig: DispatcherBench) -> None:
+    running = asyncio.create_task(rig.dispatcher.run())
+    await wait_until(lambda: rig.outbox.claim_terms()[0] > 0)
+    await rig.commit_notifications(root_notification("a"))
+    assert [claim.notification.key for batch in rig.outbox.claimed for claim in batch] == ["a"]
+    await wait_until(lambda: len(rig.visible_messages()) == 1)
+    await wait_until(lambda: rig.outbox.claim_terms()[0] > 0)
+    await rig.commit_notifications(root_notification("b"))
+    rig.dispatcher.stop()  # before it has started what was claimed
+    await running
+    assert await rig.state_of("b") is NotificationState.PENDING
+    await rig.commit_notifications(root_notification("c"))
+    assert not rig.outbox.claimed

@@ -26,7 +26,7 @@ from zofbot.observability.events.delivery import (
     NotificationDropped,
 )
 from zofbot.store.attempt_results import AttemptResult, Refused, Sent, Snoozed, Unknown
-from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
+from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, ClockReading, Outbox, claim_nothing, read_clocks
 
 log = structlog.get_logger()
 
@@ -42,9 +42,6 @@ MAX_START_DELAY_SECONDS = 1.0
 
 POLL_SECONDS = 0.5
 """Seconds between checks for notifications committed by other processes."""
-
-ClockReading = tuple[float, float]
-"""Readings of the monotonic clock and of the wall clock (Unix), in seconds."""
 
 
 class Dispatcher:
@@ -102,21 +99,35 @@ class Dispatcher:
 
     async def deliver_batch(self) -> int:
         """Claim, deliver and settle one batch; returns the number claimed. Raises StoreUnavailable."""
-        claimed_at, batch = await self._claim_batch()
+        batch = await self._claim_batch()
         async with asyncio.TaskGroup() as group:
-            self._start_attempts(group, batch, claimed_at)
+            self._start_attempts(group, batch)
         await self._settler.settle_results()
         return len(batch)
 
     async def _claim_loop(self, group: asyncio.TaskGroup) -> None:
+        self._outbox.claim_terms = self._claim_terms
+        try:
+            await self._claim_until_stopped(group)
+        finally:
+            self._outbox.claim_terms = claim_nothing
+        while self._outbox.claimed:  # these are returned
+            self._start_attempts(group, self._outbox.claimed.pop(0))
+
+    def _claim_terms(self) -> tuple[int, float]:
+        """Return how many notifications a commit of this process claims for it, and for how many seconds."""
+        is_free = len(self._tasks) < MAX_CONCURRENT_SENDS and not self._outbox.claimed and not self._stopping
+        return (MAX_BATCH_SIZE, self._lease) if is_free else claim_nothing()
+
+    async def _claim_until_stopped(self, group: asyncio.TaskGroup) -> None:
         failures = 0
         while not self._stopping:
             self._outbox.news.clear()
             wait = POLL_SECONDS
             try:
-                if len(self._tasks) < MAX_CONCURRENT_SENDS:
-                    claimed_at, batch = await self._claim_batch()
-                    self._start_attempts(group, batch, claimed_at)
+                if self._outbox.claimed or len(self._tasks) < MAX_CONCURRENT_SENDS:
+                    batch = await self._claim_batch()
+                    self._start_attempts(group, batch)
                     wait = self._idle_seconds(batch)
                 else:
                     self._more = True
@@ -127,19 +138,19 @@ class Dispatcher:
                 log.warning("outbox out of reach", error=error.sentence, again_in=round(wait, 2))
             await wait_for_event(self._outbox.news, wait)
 
-    async def _claim_batch(self) -> tuple[ClockReading, ClaimBatch]:
-        """Claim a batch; also returns the clock readings at which its leases began."""
-        claimed_at = self._read_clocks()
-        batch = await self._outbox.claim(MAX_BATCH_SIZE, self._lease)
+    async def _claim_batch(self) -> ClaimBatch:
+        """Take the batch that a commit of this process has claimed, or claim one."""
+        claimed = self._outbox.claimed
+        batch = claimed.pop(0) if claimed else await self._outbox.claim(MAX_BATCH_SIZE, self._lease)
         for key, kind, channel, reason in batch.dropped:
             cause = outcome_labels.classify_cause("dropped", reason)
             self._events.emit(NotificationDropped(key, kind, channel, reason, cause))
         self._more = len(batch) >= MAX_BATCH_SIZE
-        return claimed_at, batch
+        return batch
 
-    def _start_attempts(self, group: asyncio.TaskGroup, batch: ClaimBatch, claimed_at: ClockReading) -> None:
+    def _start_attempts(self, group: asyncio.TaskGroup, batch: ClaimBatch) -> None:
         for claim in batch:
-            task = group.create_task(self._deliver_claim(claim, claimed_at))
+            task = group.create_task(self._deliver_claim(claim, batch.claimed_at))
             self._tasks.add(task)
             task.add_done_callback(self._on_attempt_done)
 
@@ -185,15 +196,12 @@ class Dispatcher:
             claim, lambda: self._elapsed_since(claimed_at) + self._deadline < self._lease
         )
 
-    def _read_clocks(self) -> ClockReading:
-        return self._clock.monotonic(), self._clock.time()
-
     def _elapsed_since(self, claimed_at: ClockReading) -> float:
         """Return the longer of two measurements, in seconds.
 
         The monotonic clock is never set back; the wall clock advances while the machine is suspended.
         """
-        return max(now - then for now, then in zip(self._read_clocks(), claimed_at, strict=True))
+        return max(now - then for now, then in zip(read_clocks(self._clock), claimed_at, strict=True))
 
     def _emit_attempt(self, claim: Claim, result: AttemptResult, seconds: float) -> None:
         notification, outcome = claim.notification, type(result).__name__.lower()

@@ -29,6 +29,10 @@ class CommitRequest:
     expect: FieldsByHash
     acts: Sequence[str]
     due: Mapping[str, float]
+    claim_limit: int
+    """How many of the notifications due then to claim in the same step."""
+    lease_ms: int
+    """How long these are claimed for."""
 
     def list_keys(self, keyspace: Keyspace) -> list[str]:
         """Return the full names of all keys that the script may touch, those it finds by position first."""
@@ -46,6 +50,7 @@ class CommitRequest:
             for field, value in fields.items()
         ]
         args: ScriptArguments = [self.fence.number if self.fence else "", len(expected), len(self.notifications)]
+        args += [self.claim_limit, self.lease_ms]
         args += [part or "" for item in expected for part in item]
         args += [part for notification in self.notifications for part in flatten_notification(notification)]
         for name, fields in self.changes.items():

@@ -41,7 +41,8 @@ the difference between the lease and the deadline of a call to Slack.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
@@ -61,6 +62,10 @@ LEASE_SECONDS = 20.0
 """Time a worker has to settle a claim: enough for two calls to Slack that run into their deadline."""
 
 
+ClockReading = tuple[float, float]
+"""Readings of the monotonic clock and of the wall clock (Unix), in seconds."""
+
+
 class LeaseLost(ZofbotError):
     """Another process holds the lease now: nothing was committed."""
 
@@ -72,20 +77,26 @@ class CommitConflict(ZofbotError):
 class ClaimBatch(list[Claim]):
     """Claims to send. ``next_due`` (Unix seconds) is when to claim again; None means after the next commit.
 
-    ``dropped`` lists notifications dropped because their root is gone: key, kind, channel, reason.
+    ``dropped`` lists notifications dropped because their root is gone: key, kind, channel, reason. ``claimed_at`` are
+    the clock readings at which the leases began, or shortly before.
     """
 
-    def __init__(self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]]) -> None:
+    def __init__(
+        self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]], claimed_at: ClockReading
+    ) -> None:
         super().__init__(claims)
         self.next_due = next_due
         self.dropped = dropped
+        self.claimed_at = claimed_at
 
 
 class Outbox(OutboxReader):
     """The outbox in one Redis; any number of processes may use it. Every method raises StoreUnavailable.
 
-    ``news`` is set by each commit of this process. ``pace`` is the interval between messages in seconds. If the store's
-    schema is newer than ``schema``, every write except ``settle`` raises OutdatedVersion.
+    ``news`` is set by each commit of this process. In the same step a commit claims as many notifications, for as many
+    seconds, as ``claim_terms`` returns, and appends them to ``claimed``: this process's dispatcher starts at once.
+    ``pace`` is the interval between messages in seconds. If the store's schema is newer than ``schema``, every write
+    except ``settle`` raises OutdatedVersion.
     """
 
     def __init__(
@@ -99,6 +110,8 @@ class Outbox(OutboxReader):
         super().__init__(keyspace, clock)
         self._scripts = OutboxScripts(keyspace, clock, pace, schema)
         self.news = asyncio.Event()
+        self.claim_terms: Callable[[], tuple[int, float]] = claim_nothing
+        self.claimed: list[ClaimBatch] = []
 
     async def commit(  # noqa: PLR0913  (everything that one atomic step may change)
         self,
@@ -117,7 +130,11 @@ class Outbox(OutboxReader):
         ``fence`` is not the lease's current number, and CommitConflict if a field differs from ``expect`` (None:
         missing).
         """
-        request = CommitRequest(notifications, changes or {}, fence, expect or {}, acts, due or {})
+        claimed_at = read_clocks(self._clock)
+        limit, lease = self.claim_terms() if notifications else claim_nothing()
+        request = CommitRequest(
+            notifications, changes or {}, fence, expect or {}, acts, due or {}, limit, to_milliseconds(lease)
+        )
         found = await self._scripts.run("commit", request.list_keys(self._keyspace), request.flatten(self._keyspace))
         if found == b"fenced":
             trace_recorder.record_step("redis", "commit", "fenced", bad=True)
@@ -125,9 +142,11 @@ class Outbox(OutboxReader):
         if found == b"changed":
             trace_recorder.record_step("redis", "commit", "changed meanwhile")
             raise CommitConflict("Someone else was faster.")
+        added, *claims = found
+        self.claimed += [_parse_claims(batch, claimed_at) for batch in claims]
         if notifications or due:
             self.news.set()
-        new = decode_texts(found)
+        new = decode_texts(added)
         trace_recorder.record_step(
             "redis", "commit", f"{len(new)} new of {len(notifications)} notifications", ids=tuple(new[:10])
         )
@@ -135,11 +154,8 @@ class Outbox(OutboxReader):
 
     async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
         """Claim up to ``limit`` notifications due now, to be settled within ``lease`` seconds: one round trip."""
-        found, due, dropped = await self._scripts.run("claim", [], [limit, to_milliseconds(lease)])
-        next_due = int(due) / 1000 if due else None
-        return ClaimBatch(
-            (parse_claim(fields) for fields in found), next_due, [decode_texts(fields) for fields in dropped]
-        )
+        claimed_at = read_clocks(self._clock)
+        return _parse_claims(await self._scripts.run("claim", [], [limit, to_milliseconds(lease)]), claimed_at)
 
     async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
         """Store the results of attempts: one round trip, idempotent.
@@ -195,3 +211,20 @@ class Outbox(OutboxReader):
     async def _change_record(self, verb: str, name: str, *keys: str, act: str = "") -> int:
         audit, args = ([AUDIT_KEY], (verb, name, act)) if act else ([], (verb, name))
         return int(await self._scripts.run("repair", [self._keyspace.key(key) for key in (*keys, *audit)], [*args]))
+
+
+def claim_nothing() -> tuple[int, float]:
+    """Claim nothing at a commit: this process has no dispatcher."""
+    return 0, 0.0
+
+
+def read_clocks(clock: Clock) -> ClockReading:
+    """Return the time by both clocks."""
+    return clock.monotonic(), clock.time()
+
+
+def _parse_claims(found: Sequence[Any], claimed_at: ClockReading) -> ClaimBatch:
+    """Parse what ``claims.lua`` returns."""
+    claims, due, dropped = found
+    next_due = int(due) / 1000 if due else None
+    return ClaimBatch(map(parse_claim, claims), next_due, [decode_texts(fields) for fields in dropped], claimed_at)

@@ -60,7 +60,9 @@ class OutboxScripts:
 @cache
 def _load_script(name: str) -> str:
     folder = resources.files("zofbot.store") / "lua"
-    return "\n".join((folder / f"{part}.lua").read_text() for part in ("keys", "channel_pace", "queues", name))
+    claims = ("claims",) if name in ("commit", "claim") else ()
+    parts = ("keys", "channel_pace", "queues", *claims, name)
+    return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
 
 
 def to_milliseconds(seconds: float) -> int:

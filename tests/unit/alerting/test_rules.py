@@ -863,7 +863,7 @@ def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
         "run_4",
         1,
     )
-    assert house.recovery_replies() == {("recovered:run_1:failed:C1", "Nightly", 120, "run_4")}
+    assert house.recovery_replies() == {("recovered:run_1:failed:C1", "Nightly (proj_1, staging)", 120, "run_4")}
     assert house.notifications["recovered-edit:run_1:failed:C1"].root == "recovered:run_1:failed:C1"
 
 
@@ -940,7 +940,9 @@ def test_a_run_of_which_not_all_was_read_recovers_by_the_first_whole_one_of_its_
     house.process_findings(*heard, now=NOON + 400)
     ideal.process_findings(failure, *passes)
     assert (
-        house.recovery_replies() == ideal.recovery_replies() == {("recovered:run_0:failed:C1", "Nightly", 180, "run_3")}
+        house.recovery_replies()
+        == ideal.recovery_replies()
+        == {("recovered:run_0:failed:C1", "Nightly (proj_1, staging)", 180, "run_3")}
     )
 
 

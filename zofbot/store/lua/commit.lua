@@ -1,14 +1,16 @@
 -- Add notifications and apply the caller's changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or '',
--- number of expectations, number of notifications; (hash, field, value or '' if missing) per expectation; nine values
+-- number of expectations, number of notifications, how many to claim at once, their lease in milliseconds; (hash, field, value or '' if missing) per expectation; nine values
 -- per notification; (name, verb, field, value) per change: '=' sets a field, '~' sets one and renews the hash's TTL,
 -- '-' deletes it, '+' adds to a capped stream, '@' reschedules a waiting notification.
--- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new.
+-- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new, and with a number
+-- to claim what `claim_ready` returns.
 local FENCE, EXPECTED, COUNT = ARGV[SHARED_ARGS + 1], tonumber(ARGV[SHARED_ARGS + 2]), tonumber(ARGV[SHARED_ARGS + 3])
+local LIMIT, LEASE = tonumber(ARGV[SHARED_ARGS + 4]), tonumber(ARGV[SHARED_ARGS + 5])
 local MAX_STREAM_LENGTH = 100000
 local EXTRA_TTL = 8 * 86400 -- seconds: a failure snoozed for KEEP can still be escalated afterwards
 if outdated() then return 'outdated' end
 if FENCE ~= '' and redis.call('GET', KEYS[14]) ~= FENCE then return 'fenced' end
-local at = SHARED_ARGS + 4
+local at = SHARED_ARGS + 6
 for _ = 1, EXPECTED do
   if (redis.call('HGET', ARGV[at], ARGV[at + 1]) or '') ~= ARGV[at + 2] then return 'changed' end
   at = at + 3
@@ -91,4 +93,5 @@ while at < #ARGV do
   changes[ARGV[at + 1]](ARGV[at], ARGV[at + 2], ARGV[at + 3])
   at = at + 4
 end
-return new
+if LIMIT > 0 then return {new, claim_ready(LIMIT, LEASE)} end
+return {new}

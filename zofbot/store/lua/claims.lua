@@ -1,0 +1,132 @@
+-- Claim up to LIMIT notifications that may be sent now, each for LEASE milliseconds.
+-- Returns the claims, when to claim again ('' for never), and the notifications that were dropped.
+local function claim_ready(LIMIT, LEASE)
+  local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
+  local claimed, dropped, checks = {}, {}, 0
+
+  -- Requeue notifications whose time has come, and those whose lease has expired.
+  local function requeue_ready()
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', NOW, 'LIMIT', 0, MAX_READY)) do
+      redis.call('ZREM', LEASES, key)
+      local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'started')
+      if f.state == 'sending' then
+        redis.call('HSET', note(key), 'state', 'pending', 'since', f.since or f.started)
+        enqueue(key, f)
+      end
+    end
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', LATER, '-inf', NOW, 'LIMIT', 0, MAX_READY)) do
+      redis.call('ZREM', LATER, key)
+      local f = read(key, 'state', 'kind', 'channel', 'rank')
+      if f.state == 'pending' then enqueue(key, f) end
+    end
+  end
+
+  -- Queues that wait by a clock that was set back since wait by the present one.
+  local function reschedule_queues()
+    local last = redis.call('ZRANGE', DUE, -1, -1, 'WITHSCORES')
+    if not last[2] or not is_from_other_clock(tonumber(last[2])) then return end
+    for _, name in ipairs(redis.call('ZRANGE', DUE, 0, -1)) do
+      redis.call('ZADD', DUE, format_integer(free_at(name)), name)
+    end
+  end
+
+  -- Return the receipt of the root; false if the root is not sent yet, or never will be.
+  local function root_receipt(key, f)
+    local place, root = place_of(f.root)
+    if place then return place end
+    local state = redis.call('HGET', note(root), 'state')
+    local lost = not state or state == 'sent'
+    if lost and not stays_deleted(root) and root == f.root then
+      post_again(f.root, root, f)
+      state = 'pending'
+    end
+    if state == 'pending' or state == 'sending' then
+      redis.call('ZADD', LATER, format_integer(NOW + RETRY_MS), key)
+    else
+      local reason = lost and GONE or 'its root is ' .. state
+      drop(key, reason)
+      dropped[#dropped + 1] = {key, f.kind, f.channel, reason}
+    end
+    return false
+  end
+
+  -- Return the state of the failure that a message is about: body, triage state, rerun; then body and triage state of the
+  -- storm that it is part of.
+  local function failure_state(key, f)
+    if f.kind == 'reply' and tonumber(f.not_before) == 0 then return '', '', '', '', '' end
+    local root = f.again_for or (f.root ~= '' and f.root or key)
+    local shown, rerun, storm = unpack(redis.call('HMGET', PREFIX .. 'failure:' .. root, 'body', 'rerun', 'storm'))
+    if not shown then return '', '', '', '', '' end
+    local function triage(name) return redis.call('HGET', PREFIX .. 'triage:' .. f.channel, name) or '' end
+    if not storm then return shown, triage(root), rerun or '', '', '' end
+    local whole = redis.call('HGET', PREFIX .. 'failure:' .. storm, 'body') or ''
+    return shown, triage(root), rerun or '', whole, triage(storm)
+  end
+
+  local function take(key)
+    local f = read(key, 'state', 'kind', 'channel', 'root', 'happened', 'critical', 'not_before', 'schema', 'body', 'rank',
+      'attempt', 'committed', 'since', 'again_for')
+    if not f.state then redis.call('ZREM', OPEN, key) end
+    if f.state ~= 'pending' then return false end
+    if redis.call('HEXISTS', PARKED, f.channel) == 1 then -- an edit: their queue is shared by all channels
+      enqueue(key, f)
+      return false
+    end
+    if tonumber(f.schema) > SCHEMA then -- left to workers of a newer version
+      redis.call('ZADD', LATER, format_integer(NOW + RETRY_MS), key)
+      return false
+    end
+    local place = ''
+    if f.root ~= '' then
+      place = root_receipt(key, f)
+      if not place then return false end
+    end
+    local attempt = format_integer(f.attempt + 1)
+    redis.call('HSET', note(key), 'state', 'sending', 'attempt', attempt, 'started', format_integer(NOW))
+    redis.call('HSETNX', note(key), 'first', format_integer(NOW))
+    redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
+    local shown, triage, rerun, storm, storm_triage = failure_state(key, f)
+    claimed[#claimed + 1] = {key, f.kind, f.channel, f.again_for or f.root, f.happened, f.critical, f.not_before, f.schema, f.body,
+      attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
+    return true
+  end
+
+  local function serve_queue(name)
+    while #claimed < LIMIT and checks < MAX_CHECKS do
+      local free = free_at(name)
+      if free > NOW then
+        redis.call('ZADD', DUE, format_integer(free), name)
+        return
+      end
+      local first = redis.call('ZPOPMIN', queue(name))
+      if not first[1] then
+        redis.call('ZREM', DUE, name)
+        return
+      end
+      checks = checks + 1
+      if take(first[1]) and name ~= EDITS then spend(name) end
+    end
+  end
+
+  local function next_due()
+    local first = math.huge
+    for _, index in ipairs({DUE, LATER, LEASES}) do
+      local found = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
+      if found[2] then first = math.min(first, tonumber(found[2])) end
+    end
+    return first < math.huge and format_integer(first) or ''
+  end
+
+  local paused = redis.call('HGET', PAUSE, 'until')
+  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused)) then return {{}, paused, {}} end
+  if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
+
+  reschedule_queues()
+  requeue_ready()
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do
+    if name ~= EDITS then serve_queue(name) end
+  end
+  if tonumber(redis.call('ZSCORE', DUE, EDITS) or math.huge) <= NOW then serve_queue(EDITS) end
+  if paused and #claimed > 0 then redis.call('HSET', PAUSE, 'until', format_integer(NOW + LEASE), 'probe', claimed[1][1]) end
+  return {claimed, next_due(), dropped}
+end
