@@ -781,6 +781,15 @@ def test_hearing_of_things_again_changes_nothing(
     assert rule_state(house) == rule_state(replay_all(house, findings))
 
 
+def test_a_pass_that_is_read_again_after_it_was_forgotten_changes_nothing() -> None:
+    findings = build_history([(set(), {"a"}, 0), *[(set(), set(), 0)] * 5, ({"a"}, set(), 0), ({"a"}, set(), 0)], 7200)
+    house = RuleBench(default="C0")
+    house.process_findings(*findings[:-1])
+    house.process_findings(findings[0], now=findings[-2].happened)
+    house.process_findings(findings[-1])
+    assert rule_state(house) == rule_state(replay_all(house, findings))
+
+
 @given(SUBSCRIPTIONS, STEPS, st.sampled_from([60.0, 2 * HOUR_SECONDS]))
 def test_two_pollers_at_once_come_to_the_same_keys(
     subscriptions: tuple[Subscription, ...], steps: list[tuple[set[str], set[str], int]], pause: float
