@@ -1,8 +1,8 @@
 """Alertmanager, the rival that goals on telling failures are measured against: one message an alert, the same counter.
 
-It is taken where its program is installed (Debian: ``prometheus-alertmanager``), and left out where it is not. Nothing
-of it is tuned but what it waits for: no grouping, and no wait before a group's first message. Alerts come to it in the
-same pages as notifications come to zofbot's outbox, by its own HTTP API (v2). It keeps nothing on disk before it sends.
+It is taken where its program is installed, and left out where it is not; ``INSTALLATION`` says how. Nothing of it is
+tuned but what it waits for: no grouping, and no wait before a group's first message. Alerts come to it in the same
+pages as notifications come to zofbot's outbox, by its own HTTP API (v2). It keeps nothing on disk before it sends.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ import aiohttp
 
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager") or ""
 """Empty where there is none."""
+
+INSTALLATION = """Alertmanager is not installed, so its rows are empty. Debian has it:
+  apt-get install -y --no-install-recommends prometheus-alertmanager
+or only its program and its templates, without a server that starts by itself:
+  apt-get download prometheus-alertmanager && dpkg-deb -x prometheus-alertmanager_*.deb rival
+  cp -r rival/usr/share/prometheus /usr/share/ && install rival/usr/bin/prometheus-alertmanager /usr/local/bin/"""
 
 
 @asynccontextmanager

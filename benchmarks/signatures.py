@@ -1,6 +1,6 @@
 """Measures signatures: precision and recall over labelled failure texts, and what they cost.
 
-``make bench`` or ``.venv/bin/python benchmarks/signatures.py [--export | --errors]``; some seconds, no network.
+``make bench-more`` or ``.venv/bin/python benchmarks/signatures.py [--export | --errors]``; some seconds, no network.
 
 Each pair of texts that get the same signature is right or wrong by the labels: precision is the share of joined pairs
 that belong together, recall the share of pairs of one cause that are joined. The files of templates that are measured

@@ -1,6 +1,6 @@
 """Measures what zofbot costs beside bare Bolt and bare Python: acknowledging, starting, resting, drawing a card.
 
-``make bench`` or ``.venv/bin/python benchmarks/slash.py [--rounds N]``; about a minute and a half, loopback alone.
+``.venv/bin/python benchmarks/slash.py [--rounds N]``; about a minute and a half, loopback alone.
 
 Everything is measured in one run, side by side: each round takes every contender in turn, a ratio is made within its
 round, and what is printed is the median over the rounds. Machines drift; ratios taken within a minute do not. A word
@@ -93,7 +93,7 @@ IN_FLIGHT = 8
 RATED = 400
 """Requests of a round, ``IN_FLIGHT`` at once."""
 
-SURE = {"help": "What /zof can do", f"result {ASSERTION_RESULT}": ASSERTION_RESULT}
+SURE = {"help": "/zof commands:", f"result {ASSERTION_RESULT}": ASSERTION_RESULT}
 """What is asked, and what stands in the text of a real answer."""
 
 ASKED_OF_ZOF = f"/results/{ASSERTION_RESULT}"

@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
@@ -41,14 +40,14 @@ SECRET = "webhook-secret"
 PATIENCE = 60.0
 
 
-async def seen(true: Callable[[], bool | Awaitable[bool]], pause: float = 0.0) -> None:
-    """Wait; without a ``pause``, for it would be measured."""
+async def seen(true: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait until it is true."""
     async with asyncio.timeout(PATIENCE):
         while True:
             found = true()
             if found if isinstance(found, bool) else await found:
                 return
-            await asyncio.sleep(pause)
+            await asyncio.sleep(0.1)
 
 
 class Bot(NamedTuple):
@@ -79,7 +78,7 @@ async def bot(simulator: SimulatorServer, folder: Path) -> AsyncIterator[Bot]:
     url = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as session:
-            await seen(lambda: _ready(session, url), 0.1)
+            await seen(lambda: _ready(session, url))
         slack.request_url = f"{url}/slack/events"
         yield Bot(url, process.pid)
     finally:
@@ -114,7 +113,7 @@ async def alerts(simulator: SimulatorServer, url: str, count: int) -> list[Poste
     def roots() -> list[PostedMessage]:
         return [item for item in world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
 
-    await seen(lambda: len(roots()) == count, 0.1)
+    await seen(lambda: len(roots()) == count)
     await asyncio.sleep(4)  # every channel may take a burst again
     return roots()
 
@@ -127,6 +126,17 @@ def acknowledge(message: PostedMessage) -> dict[str, Any]:
     return {name: found[name] for name in ("type", "action_id", "block_id", "value")}
 
 
+async def edited(simulator: SimulatorServer, message: PostedMessage) -> None:
+    """Wait for it without asking again and again, which would take a core from the bot."""
+    changed = asyncio.Event()
+    unwatch = simulator.world.add_watcher(changed.set)
+    async with asyncio.timeout(PATIENCE):
+        while not message.edited:
+            changed.clear()
+            await changed.wait()
+    unwatch()
+
+
 async def measured(simulator: SimulatorServer, roots: list[PostedMessage]) -> dict[str, list[float]]:
     """Milliseconds of each click and, beside it, of a bare update."""
     times: dict[str, list[float]] = {"answered": [], "card": [], "bare": []}
@@ -137,7 +147,7 @@ async def measured(simulator: SimulatorServer, roots: list[PostedMessage]) -> di
             pressed = asyncio.create_task(
                 simulator.people.press_element(ANA, acknowledge(root), channel=root.channel, ts=root.ts)
             )
-            await seen(partial(getattr, root, "edited"))
+            await edited(simulator, root)
             times["card"].append((time.perf_counter() - began) * 1000)
             times["answered"].append((await pressed).ms)
             card: dict[str, Any] = {"text": root.text, "blocks": root.blocks, "attachments": root.attachments}
@@ -161,7 +171,9 @@ def table(times: dict[str, list[float]]) -> Table:
     return drawn
 
 
-async def main(clicks: int) -> None:
+@asynccontextmanager
+async def clicked_bot(clicks: int) -> AsyncIterator[tuple[SimulatorServer, list[PostedMessage]]]:
+    """Run a bot that has posted so many alerts; its Slack, and their messages."""
     world = World(MovableClock())
     seed_world(world)
     world.zof.quota, world.slack.paced, world.zof.webhooks.on = None, False, False
@@ -170,9 +182,14 @@ async def main(clicks: int) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="click-") as folder:
             async with bot(simulator, Path(folder)) as up:
-                Console().print(table(await measured(simulator, await alerts(simulator, up.url, clicks))))
+                yield simulator, await alerts(simulator, up.url, clicks)
     finally:
         await simulator.stop()
+
+
+async def main(clicks: int) -> None:
+    async with clicked_bot(clicks) as (simulator, roots):
+        Console().print(table(await measured(simulator, roots)))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from tests.support.bot import RunningBot, running_bot
 from tests.support.cli import run_command
-from tests.support.virtual_time import silent_redis, test_clock
+from tests.support.virtual_time import ReplyFromOutside, silent_redis, test_clock
 from zofbot.clock import Clock, MovableClock
 from zofbot.config.manifest import LINK_SCOPES, SCOPES
 from zofbot.config.settings import Settings
@@ -305,22 +305,31 @@ async def slow_proxy(socket: str, *seconds: float) -> AsyncIterator[str]:
     """A way to the server at ``socket`` on which replies are late: by so much on each connection, the last for all."""
     left = list(seconds)
 
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late: float) -> None:
-        while chunk := await reader.read(1 << 16):
-            await asyncio.sleep(late)
-            writer.write(chunk)
-            await writer.drain()
-        writer.close()
-
     async def serve_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
         serving.add(task)
         its_reader, its_writer = await asyncio.open_unix_connection(socket)
         late = left.pop(0) if len(left) > 1 else left[0]
+        reply = ReplyFromOutside()
+
+        async def send_requests() -> None:
+            while chunk := await reader.read(1 << 16):
+                its_writer.write(chunk)
+                reply.expect()
+            its_writer.close()
+
+        async def return_replies() -> None:
+            while chunk := await its_reader.read(1 << 16):
+                reply.receive()
+                await asyncio.sleep(late)
+                writer.write(chunk)
+            writer.close()
+
         try:
-            await asyncio.gather(pass_on(reader, its_writer, 0), pass_on(its_reader, writer, late))
+            await asyncio.gather(send_requests(), return_replies())
         finally:
+            reply.receive()
             for end in (writer, its_writer):
                 end.close()
 

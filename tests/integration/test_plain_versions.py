@@ -23,7 +23,7 @@ async def test_an_alert_in_a_channel_whose_blocks_are_refused_goes_out_as_text(t
 
 
 async def test_a_private_digest_preview_loses_its_chart_first_and_all_blocks_if_need_be(bot: RunningBot) -> None:
-    bot.world.slack.draws_charts = False
+    bot.world.slack.unknown_blocks.add("data_visualization")
     await bot.type_text("/zof digest")
     await wait_until(lambda: len(bot.private_messages()) == 2)
     assert bot.private_messages()[1].blocks

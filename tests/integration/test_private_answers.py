@@ -55,7 +55,7 @@ async def test_the_preview_of_a_digest_adds_only_the_preview(bot: RunningBot) ->
 
 
 async def test_turning_a_page_still_replaces_the_page(bot: RunningBot) -> None:
-    await bot.type_text("/zof runs")
+    await bot.answer_text("/zof runs")
     [page] = bot.private_messages()
     first = text_of(page)
     await bot.press_button(page, "zof_runs_page")

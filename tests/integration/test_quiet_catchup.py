@@ -28,7 +28,9 @@ async def test_one_message_sums_up_and_only_what_is_open_has_one_of_its_own(asle
     assert asleep.message_kinds() == ["catchup", "case"]
     summary, root = map(text_of, asleep.root_messages())
     assert "Quiet hours ended: 2 failures (1 still open, 1 recovered)" in summary
-    assert summary.index("Still open") < summary.index("*Pay*") < summary.index("*Recovered*") < summary.index("*Cart*")
+    assert (
+        summary.index("Still open") < summary.index("*Pay (") < summary.index("*Recovered*") < summary.index("*Cart (")
+    )
     assert "recovered after 10 min" in summary
     assert "Pay" in root
     await asleep.pass_time(4 * HOUR_SECONDS)

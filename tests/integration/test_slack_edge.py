@@ -23,6 +23,8 @@ from zofbot.domain.errors import SlackUnknown
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import broken_replies
+from zofbot.simulator.slack.state import Workspace
+from zofbot.simulator.world import World
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.http_replies import MAX_REPLY_BYTES
@@ -107,7 +109,7 @@ async def ask_for_everything(bot: RunningBot, number: int) -> None:
 
 
 async def test_nothing_that_slack_says_breaks_anything(
-    spoiler: tuple[SlackSpoiler, str], simulator: SimulatorServer, clock: MovableClock, store_url: str
+    spoiler: tuple[SlackSpoiler, str], simulator: SimulatorServer, world: World, clock: MovableClock, store_url: str
 ) -> None:
     slack, url = spoiler
     slack.target = simulator.url
@@ -121,7 +123,7 @@ async def test_nothing_that_slack_says_breaks_anything(
     with capture_logs() as logs:
         async with run_bot(settings, clock, workers=True) as app:
             simulator.world.slack.request_url = f"{app.url}/slack/events"
-            bot = RunningBot(simulator.world, simulator, app, settings)
+            bot = RunningBot(world, simulator, app, settings)
             await wait_until(readiness_check(app))
             await bot.type_text("/zof subscribe group:run layout:flat")
             await wait_until(lambda: bool(bot.public_messages()))
@@ -147,12 +149,12 @@ def readiness_check(app: Zofbot) -> Callable[[], Awaitable[bool]]:
 
 
 @pytest.fixture
-async def notifier(simulator: SimulatorServer) -> AsyncIterator[SlackClient]:
+async def notifier(simulator: SimulatorServer, slack: Workspace) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
         yield SlackClient(
             SlackCalls(
                 session,
-                token=simulator.world.slack.bot_token,
+                token=slack.bot_token,
                 api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
                 clock=Clock(),
@@ -160,11 +162,9 @@ async def notifier(simulator: SimulatorServer) -> AsyncIterator[SlackClient]:
         )
 
 
-async def test_a_compressed_bomb_takes_no_more_than_its_limit(
-    notifier: SlackClient, simulator: SimulatorServer
-) -> None:
+async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackClient, slack: Workspace) -> None:
     broken_replies.gzip_bomb()
-    simulator.world.slack.faults.set_fault("bomb")
+    slack.faults.set_fault("bomb")
     tracemalloc.start()
     try:
         with pytest.raises(SlackUnknown):
@@ -175,11 +175,11 @@ async def test_a_compressed_bomb_takes_no_more_than_its_limit(
     assert most < 4 * MAX_REPLY_BYTES < broken_replies.FLOOD_BYTES
 
 
-async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, simulator: SimulatorServer) -> None:
-    simulator.world.slack.faults.set_fault("redirect", 1)
+async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, slack: Workspace) -> None:
+    slack.faults.set_fault("redirect", 1)
     with pytest.raises(SlackUnknown) as unknown:
         await notifier.post_message("C0QA", Message("here"), {})
-    assert (unknown.value.reason, len(simulator.world.slack.calls)) == ("http_302", 1)
+    assert (unknown.value.reason, len(slack.calls)) == ("http_302", 1)
 
 
 @pytest.mark.parametrize(

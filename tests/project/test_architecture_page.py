@@ -138,7 +138,7 @@ def test_the_walk_names_few_files_in_the_order_of_the_folders() -> None:
     assert len(set(files)) == len(files) <= MAX_WALK_FILES
     assert all((PACKAGE / file).is_file() for file in files)
     assert set(files) == {word for item in walk_items() for word in code_words(item) if is_path(word)}
-    assert tuple(simulator for simulator, _ in groupby(file.split("/")[0] for file in files)) == WALK_STAGES
+    assert tuple(folder for folder, _ in groupby(file.split("/")[0] for file in files)) == WALK_STAGES
 
 
 @pytest.mark.parametrize("item", walk_items(), ids=lambda item: item.split("`")[1])

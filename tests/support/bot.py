@@ -76,8 +76,10 @@ class RunningBot:
 
     async def answer_text(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> str:
         """Type something and return the last ephemeral answer as JSON text."""
+        known = len(self.private_messages(channel, user))
         outcome = await self.type_text(text, user=user, channel=channel)
         assert outcome.status == 200, outcome
+        await wait_until(lambda: len(self.private_messages(channel, user)) > known)
         return text_of(self.private_messages(channel, user)[-1])
 
 

@@ -6,8 +6,10 @@ and a socket that the exit code is written to. The process ends with its parent.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
@@ -16,6 +18,7 @@ import traceback
 import rich.console
 import rich.table  # noqa: F401  (imported lazily by commands)
 
+import zofbot
 from zofbot import __main__ as entry_point
 
 
@@ -52,6 +55,8 @@ def _serve_request(asked: bytes, standard: list[int], reply: int) -> None:
 
 def serve_requests() -> None:
     """Serve requests from the socket on standard input."""
+    for module in pkgutil.walk_packages(zofbot.__path__, "zofbot."):
+        importlib.import_module(module.name)  # commands import what they need when they run: once for all of them
     control = socket.socket(fileno=0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:

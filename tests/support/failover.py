@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,10 +138,12 @@ async def failover_scenario(servers: ServerGroup, **settings: Any) -> AsyncItera
         servers.url, workers=True, clock=clock, zofbot_poll_interval=1, zof_webhook_secret=SECRET, **settings
     ) as bot:
         walk = FailoverScenario(bot, clock)
-        for channel, place in CHANNELS.items():
-            await bot.type_text(f"/zof subscribe env:{place} layout:flat on:failed", channel=channel)
-        await bot.type_text("/zof subscribe on:agent", channel="C0RANDOM")
-        await wait_until(lambda: len(bot.world.slack.ledger) == 4, 20)
+        filters = {channel: f"env:{place} layout:flat on:failed" for channel, place in CHANNELS.items()}
+        for channel, text in (filters | {"C0RANDOM": "on:agent"}).items():
+            while not bot.public_messages(channel):
+                await bot.type_text(f"/zof subscribe {text}", channel=channel)
+                with suppress(TimeoutError):  # the bot said that the store was too slow
+                    await wait_until(lambda channel=channel: bool(bot.public_messages(channel)), 10)
         yield walk
 
 

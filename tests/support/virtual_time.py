@@ -19,8 +19,8 @@ from redis.asyncio.connection import AbstractConnection
 
 from zofbot.clock import MovableClock
 
-EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
-"""Unix seconds at which every test begins, to reproduce a failure that printed them; 0: now."""
+EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0")) or float(int(time.time()))
+"""Unix seconds at which every test of this process begins; set, to reproduce a failure that printed them."""
 
 START_SECONDS = 10_000.0
 """Initial value of the loop's clock; not 0, so that no code relies on that."""
@@ -60,13 +60,10 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The event loop; counts pending replies of other processes and threads."""
 
-    latest_epoch = EPOCH_SECONDS
-
     def __init__(self) -> None:
         self.outside = 0
         self.redis_replies = 0
         self.redis_answers = True
-        self.epoch = VirtualLoop.latest_epoch = EPOCH_SECONDS or time.time()
         self._now = START_SECONDS
         selector = _Selector()
         selector.loop = self
@@ -118,11 +115,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return transport, protocol
 
 
-def loop_epoch() -> float:
-    """Return the Unix seconds at which the latest test on a virtual loop began."""
-    return VirtualLoop.latest_epoch
-
-
 def stand_still(seconds: float) -> None:
     """Advance the time while the process does nothing, as when it is suspended."""
     loop = asyncio.get_running_loop()
@@ -135,7 +127,7 @@ def test_clock() -> MovableClock:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         return MovableClock()
-    return MovableClock(lambda: loop.epoch + loop.time() - START_SECONDS)
+    return MovableClock(lambda: EPOCH_SECONDS + loop.time() - START_SECONDS)
 
 
 test_clock.__test__ = False  # type: ignore[attr-defined]  # not a test
@@ -167,6 +159,23 @@ def silent_redis() -> Iterator[None]:
         yield
     finally:
         loop.redis_answers = True
+
+
+class ReplyFromOutside:
+    """Stops virtual time while a test itself waits for a reply of another process."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._loop, self._expected = loop, False
+
+    def expect(self) -> None:
+        self._loop.outside += not self._expected
+        self._expected = True
+
+    def receive(self) -> None:
+        self._loop.outside -= self._expected
+        self._expected = False
 
 
 class StoppedClock(SetClock):

@@ -25,6 +25,7 @@ from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification,
 from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.notifications.thread_payloads import RecoveryPayload
+from zofbot.notifications.titles import format_title
 from zofbot.subscriptions import Broadcast, EventType, RunFinding, Subscription
 
 NO_HOLD = Hold()
@@ -152,6 +153,8 @@ def _with_recovery(before: Alert, alert: Alert, by: PassingRun, at: float) -> Al
 
 
 def _alert_title(alert: Alert) -> str:
-    """Return the title of the case or run as the alert's message shows it."""
+    """Return the title of the case or run, with its place, as the alert's message shows it."""
     body = payloads.load_payload(alert.body)
-    return body.title if isinstance(body, alert_payloads.RunAlertPayload | alert_payloads.CaseAlertPayload) else ""
+    if not isinstance(body, alert_payloads.RunAlertPayload | alert_payloads.CaseAlertPayload):
+        return ""
+    return format_title(body.title, body.run.project, body.run.environment) if body.title else ""

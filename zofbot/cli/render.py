@@ -13,11 +13,12 @@ from zofbot.cli.channel_names import describe_channel
 from zofbot.domain.model import Result, utc_datetime
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
+from zofbot.notifications.titles import format_place
 from zofbot.observability.trace_model import Trace
 from zofbot.services.cause_costs import CauseCost
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import traces
-from zofbot.slack.views.outcomes import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline, format_place
+from zofbot.slack.views.outcomes import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
 from zofbot.store import audit
 from zofbot.store.records import OutboxRecord
 

@@ -166,10 +166,11 @@ async def _run_handler(
 
 
 def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:
-    """Parse a button's JSON value; empty if it is malformed."""
+    """Parse the JSON value of a button, or of the option selected in a menu; empty if it is malformed."""
+    option = action.get("selected_option")
     try:
-        value = json.loads(action.get("value") or "{}")
-    except ValueError:
+        value = json.loads(action.get("value") or (option.get("value") if isinstance(option, dict) else "") or "{}")
+    except (TypeError, ValueError):
         log.warning("unreadable button", action=action.get("action_id"))
         return {}
     return value if isinstance(value, dict) else {}

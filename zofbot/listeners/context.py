@@ -102,7 +102,8 @@ class ListenerContext:
     ) -> None:
         """Acknowledge with the reply itself if it is ready in time, else with a notice, and reply in a second message.
 
-        The wait ends 2.2 s after the request arrived, because Slack gives up after three.
+        The wait ends 2.2 s after the request arrived, because Slack gives up after three. A reply with a newer block is
+        always a second message: Slack does not say whether it rejects an acknowledgement.
         """
         task = self.background_tasks.start(self.run_safely(work))
         left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
@@ -111,8 +112,8 @@ class ListenerContext:
             task.result().message if done else request_replies.still_working_reply(trace_recorder.current_reference())
         )
         # One dict: with separate arguments, Bolt drops the blocks if there are attachments.
-        await ack(message.message_fields() | {"response_type": "ephemeral"})
-        if not done:
+        await ack(*(() if message.instead else (message.message_fields() | {"response_type": "ephemeral"},)))
+        if not done or message.instead:
             self.background_tasks.start(self._send_follow_up(task, requester))
 
     async def _send_follow_up(self, task: asyncio.Task[ListenerReply], requester: Requester) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.titles import format_title
 from zofbot.triage import (
     Action,
     ActionRequest,
@@ -29,8 +30,9 @@ class Failure:
 
     @property
     def title(self) -> str:
-        """Title shown in the channel, or the run's id."""
-        return self.body.title or self.body.run.id
+        """What messages call it: the title with its place, or the run's id."""
+        run = self.body.run
+        return format_title(self.body.title or run.id, run.project, run.environment)
 
     def allows_action(self, request: ActionRequest) -> bool:
         """Return whether the action is allowed in the current state."""

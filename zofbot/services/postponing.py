@@ -118,9 +118,8 @@ class Postponing:
 
 def _line(failure: Failure, item: CatchUpEntry) -> CatchUpLine:
     body, present = failure.body, failure.present
-    where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
     recovered = present.state is TriageState.RECOVERED
     return CatchUpLine(
-        title=failure.title, where=where, at=item.at, state=present.state,
+        title=failure.title, at=item.at, state=present.state,
         since=(body.turned or 0.0) if recovered else present.since, owner=present.owner.name,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from zofbot.domain.errors import SlackRefused
+from zofbot.domain.errors import SlackRefused, SlackUnknown
 from zofbot.slack.errors import RefusalHandling, handling_for
 from zofbot.slack.views.blocks import Block, Message
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Message, reference: str = "") -> T:
     """Send a message; while Slack rejects its layout, send the next plainer version.
 
+    An error of Slack's own counts as a rejection of a newer block: a private message that arrives twice does no harm.
     ``reference`` appears in the plain version. Raises SlackError.
     """
     while True:
@@ -29,6 +30,11 @@ async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Mes
                 raise
             log.error("card refused", reason=error.reason, text=message.text)
             message = message.simpler_version(reference)
+        except SlackUnknown as error:
+            if not message.instead:
+                raise
+            log.warning("card not confirmed", reason=error.reason, text=message.text)
+            message = message.instead
 
 
 CLASSIC_BLOCK_TYPES = frozenset({"section", "divider", "image", "actions", "context", "input", "header", "rich_text"})

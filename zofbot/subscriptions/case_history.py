@@ -101,6 +101,11 @@ class CaseHistory:
         return " ".join([*row, *(f"{letter}{at}:{run_id}" for at, run_id, letter in self.outcomes)])
 
     @property
+    def first_at(self) -> int:
+        """The time of the earliest outcome, 0 if there is none."""
+        return self.outcomes[0].at if self.outcomes else 0
+
+    @property
     def last_at(self) -> int:
         """The time of the latest outcome, 0 if there is none."""
         return self.outcomes[-1].at if self.outcomes else 0

@@ -781,6 +781,15 @@ def test_hearing_of_things_again_changes_nothing(
     assert rule_state(house) == rule_state(replay_all(house, findings))
 
 
+def test_a_pass_that_is_read_again_after_it_was_forgotten_changes_nothing() -> None:
+    findings = build_history([(set(), {"a"}, 0), *[(set(), set(), 0)] * 5, ({"a"}, set(), 0), ({"a"}, set(), 0)], 7200)
+    house = RuleBench(default="C0")
+    house.process_findings(*findings[:-1])
+    house.process_findings(findings[0], now=findings[-2].happened)
+    house.process_findings(findings[-1])
+    assert rule_state(house) == rule_state(replay_all(house, findings))
+
+
 @given(SUBSCRIPTIONS, STEPS, st.sampled_from([60.0, 2 * HOUR_SECONDS]))
 def test_two_pollers_at_once_come_to_the_same_keys(
     subscriptions: tuple[Subscription, ...], steps: list[tuple[set[str], set[str], int]], pause: float
@@ -854,7 +863,7 @@ def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
         "run_4",
         1,
     )
-    assert house.recovery_replies() == {("recovered:run_1:failed:C1", "Nightly", 120, "run_4")}
+    assert house.recovery_replies() == {("recovered:run_1:failed:C1", "Nightly (proj_1, staging)", 120, "run_4")}
     assert house.notifications["recovered-edit:run_1:failed:C1"].root == "recovered:run_1:failed:C1"
 
 
@@ -931,7 +940,9 @@ def test_a_run_of_which_not_all_was_read_recovers_by_the_first_whole_one_of_its_
     house.process_findings(*heard, now=NOON + 400)
     ideal.process_findings(failure, *passes)
     assert (
-        house.recovery_replies() == ideal.recovery_replies() == {("recovered:run_0:failed:C1", "Nightly", 180, "run_3")}
+        house.recovery_replies()
+        == ideal.recovery_replies()
+        == {("recovered:run_0:failed:C1", "Nightly (proj_1, staging)", 180, "run_3")}
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import fakeredis
+
 from tests.support.virtual_time import test_clock
 from zofbot.concurrency import cancel_tasks
 from zofbot.delivery.dispatcher import Dispatcher
@@ -15,28 +17,25 @@ from zofbot.domain.errors import StoreUnavailable
 from zofbot.observability.emitter import EventEmitter
 from zofbot.slack.views.blocks import Message
 from zofbot.store.attempt_results import AttemptResult, Refused
-from zofbot.store.outbox import ClaimBatch
-from zofbot.store.records import OutboxStats
+from zofbot.store.keyspace import Keyspace
+from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
 
 
-class UnreachableOutbox:
+class UnreachableOutbox(Outbox):
     """An outbox whose store answers only the calls numbered in ``answered``; records when it was called."""
 
     def __init__(self, *answered: int) -> None:
-        self.news = asyncio.Event()
+        super().__init__(Keyspace(fakeredis.FakeAsyncRedis(), "test"), test_clock())
         self.called_at: list[float] = []
         self._answered = answered
 
-    async def claim(self, limit: int, lease: float) -> ClaimBatch:
+    async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
         self._record_call()
-        return ClaimBatch((), None, [])
+        return await super().claim(limit, lease)
 
-    async def settle(self, results: Sequence[AttemptResult]) -> list[str]:
+    async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
         self._record_call()
-        return ["lost" for _ in results]
-
-    async def read_stats(self) -> OutboxStats:
-        raise StoreUnavailable("The store is not responding.")
+        return await super().settle(settlements)
 
     def _record_call(self) -> None:
         self.called_at.append(asyncio.get_running_loop().time())
@@ -53,7 +52,7 @@ def render_nothing(*_: object) -> Message:
 
 
 async def test_claiming_waits_longer_after_each_failure_and_starts_anew_after_a_success() -> None:
-    outbox: Any = UnreachableOutbox(6)
+    outbox = UnreachableOutbox(6)
     notifier: Any = SimpleNamespace(deadline=8.0)
     dispatcher = Dispatcher(outbox, notifier, render_nothing, EventEmitter(), test_clock(), random=lambda: 1.0)
     running = asyncio.create_task(dispatcher.run())
@@ -63,7 +62,7 @@ async def test_claiming_waits_longer_after_each_failure_and_starts_anew_after_a_
 
 
 async def test_settling_waits_longer_after_each_failure() -> None:
-    outbox: Any = UnreachableOutbox()
+    outbox = UnreachableOutbox()
     settler = ResultSettler(outbox, EventEmitter(), random=lambda: 1.0, on_trouble=lambda: None)
     running = asyncio.create_task(settler.run())
     settler.add_result(Refused("key", 1, "no_text"))

@@ -15,8 +15,9 @@ from zofbot.simulator.scenarios import SCENARIOS, STORM_RUN_COUNT, run_scenario
 from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.chat_api import add_reaction, post_ephemeral, post_message, update_message
-from zofbot.simulator.slack.state import SlackRefusal
+from zofbot.simulator.slack.state import SlackRefusal, Workspace
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.state import Organization
 from zofbot.zof.parsing import parse_result, parse_run
 
 PACKAGE = ROOT / "zofbot"
@@ -136,29 +137,33 @@ async def test_every_choice_of_the_page_can_be_made(simulator: SimulatorServer) 
 @pytest.mark.parametrize(
     "wrong", [{"what": "fire"}, {"project": "proj_none"}, {"environment": "moon"}, {"what": ["storm"]}]
 )
-async def test_what_is_not_offered_is_refused_in_a_sentence(simulator: SimulatorServer, wrong: dict[str, Any]) -> None:
-    known = len(simulator.world.zof.runs)
+async def test_what_is_not_offered_is_refused_in_a_sentence(
+    simulator: SimulatorServer, zof: Organization, wrong: dict[str, Any]
+) -> None:
+    known = len(zof.runs)
     asked = {"what": "failure", "project": CHECKOUT, "environment": "staging"} | wrong
     assert (await post_act(simulator, "run", **asked))["ok"] is False
-    assert len(simulator.world.zof.runs) == known
+    assert len(zof.runs) == known
 
 
-async def test_the_webhook_can_be_switched(simulator: SimulatorServer) -> None:
-    hooks = simulator.world.zof.webhooks
+async def test_the_webhook_can_be_switched(simulator: SimulatorServer, zof: Organization) -> None:
+    hooks = zof.webhooks
     hooks.url = "http://127.0.0.1:9/nobody"
     assert await post_act(simulator, "webhook", on=False, generation="older") == {"ok": True}
-    run_scenario(simulator.world.zof, "failure", CHECKOUT, "staging")
+    run_scenario(zof, "failure", CHECKOUT, "staging")
     assert not hooks.waiting
     assert (await read_state(simulator))["webhook"] == {"on": False, "generation": "older", "last": None}
     assert await post_act(simulator, "webhook", on=True) == {"ok": True}
-    run_scenario(simulator.world.zof, "failure", CHECKOUT, "staging")
+    run_scenario(zof, "failure", CHECKOUT, "staging")
     assert [each.type for each in hooks.waiting] == ["run.completed", "run.failed"]
     assert b'"event"' in hooks.waiting[0].body
     assert (await post_act(simulator, "webhook", generation="newest"))["ok"] is False
 
 
-async def test_a_channel_is_archived_and_opened_by_its_people_only(simulator: SimulatorServer) -> None:
-    channels = simulator.world.slack.channels
+async def test_a_channel_is_archived_and_opened_by_its_people_only(
+    simulator: SimulatorServer, slack: Workspace
+) -> None:
+    channels = slack.channels
     assert (
         "not in that channel"
         in (await post_act(simulator, "archive", user=GUEST, channel=QA_ALERTS, archived=True))["error"]

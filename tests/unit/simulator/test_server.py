@@ -32,6 +32,7 @@ from zofbot.simulator.seed import (
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import web_api as slack_api
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 
 START = 1795467000.0
@@ -73,10 +74,10 @@ META = {"event_type": "zofbot_notification", "event_payload": {"key": "run:1"}}
 # --- who may call
 
 
-async def test_the_bot_is_told_who_it_is_and_its_scopes(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+async def test_the_bot_is_told_who_it_is_and_its_scopes(client: AsyncWebClient, slack: Workspace) -> None:
     answer = await client.auth_test()
     assert (answer["user_id"], answer["team"]) == (BOT_USER_ID, "Acme")
-    assert set(answer.headers["x-oauth-scopes"].split(",")) == simulator.world.slack.scopes
+    assert set(answer.headers["x-oauth-scopes"].split(",")) == slack.scopes
 
 
 @pytest.mark.parametrize(
@@ -106,9 +107,9 @@ async def test_an_unknown_method_is_said_to_be_one(client: AsyncWebClient) -> No
     ],
 )
 async def test_a_missing_scope_is_named(
-    client: AsyncWebClient, simulator: SimulatorServer, method: str, arguments: dict[str, str], needed: str
+    client: AsyncWebClient, slack: Workspace, method: str, arguments: dict[str, str], needed: str
 ) -> None:
-    simulator.world.slack.scopes.discard(needed)
+    slack.scopes.discard(needed)
     with pytest.raises(SlackApiError) as caught:
         await client.api_call(method, params=arguments)
     assert caught.value.response["error"] == "missing_scope"
@@ -128,17 +129,15 @@ def test_every_method_has_a_known_tier_and_a_sentence() -> None:
 # --- posting
 
 
-async def test_a_message_stands_in_the_channel_and_in_the_ledger(
-    client: AsyncWebClient, simulator: SimulatorServer
-) -> None:
+async def test_a_message_stands_in_the_channel_and_in_the_ledger(client: AsyncWebClient, slack: Workspace) -> None:
     answer = await client.chat_postMessage(channel=QA_ALERTS, text="hello", blocks=[SECTION], metadata=META)
-    kept = simulator.world.slack.messages[QA_ALERTS][answer["ts"]]
+    kept = slack.messages[QA_ALERTS][answer["ts"]]
     assert (kept.text, kept.user, kept.idempotency_key) == ("hello", BOT_USER_ID, "run:1")
     assert kept.blocks[0]["text"] == SECTION["text"]
     assert kept.blocks[0]["block_id"]
-    assert simulator.world.slack.messages_with_key("run:1") == [kept]
+    assert slack.messages_with_key("run:1") == [kept]
     await client.chat_postMessage(channel=QA_ALERTS, text="hello", metadata=META)
-    assert simulator.world.slack.duplicate_keys() == ["run:1"]
+    assert slack.duplicate_keys() == ["run:1"]
 
 
 @pytest.mark.parametrize(
@@ -155,19 +154,17 @@ async def test_posting_where_the_bot_cannot_is_refused(client: AsyncWebClient, c
 
 
 async def test_posting_to_a_public_channel_needs_membership_or_a_scope(
-    client: AsyncWebClient, simulator: SimulatorServer
+    client: AsyncWebClient, slack: Workspace
 ) -> None:
     await client.chat_postMessage(channel=RANDOM_CHANNEL, text="x")
-    simulator.world.slack.scopes.discard("chat:write.public")
+    slack.scopes.discard("chat:write.public")
     assert await refusal_of(client.chat_postMessage(channel=RANDOM_CHANNEL, text="x")) == "not_in_channel"
     await client.conversations_join(channel=RANDOM_CHANNEL)
     await client.chat_postMessage(channel=RANDOM_CHANNEL, text="x")
 
 
-async def test_a_restricted_channel_says_how_it_is_restricted(
-    client: AsyncWebClient, simulator: SimulatorServer
-) -> None:
-    simulator.world.slack.channels[QA_ALERTS].restricted = "restricted_action_read_only_channel"
+async def test_a_restricted_channel_says_how_it_is_restricted(client: AsyncWebClient, slack: Workspace) -> None:
+    slack.channels[QA_ALERTS].restricted = "restricted_action_read_only_channel"
     call = client.chat_postMessage(channel=QA_ALERTS, text="x")
     assert await refusal_of(call) == "restricted_action_read_only_channel"
 
@@ -194,15 +191,15 @@ async def test_a_restricted_channel_says_how_it_is_restricted(
     ],
 )
 async def test_a_message_slack_would_not_take_is_refused(
-    client: AsyncWebClient, simulator: SimulatorServer, arguments: dict[str, Any], error: str
+    client: AsyncWebClient, slack: Workspace, arguments: dict[str, Any], error: str
 ) -> None:
     assert await refusal_of(client.api_call("chat.postMessage", json={"channel": QA_ALERTS, **arguments})) == error
-    assert simulator.world.slack.ledger == []
+    assert slack.ledger == []
 
 
-async def test_markdown_is_taken_instead_of_text(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+async def test_markdown_is_taken_instead_of_text(client: AsyncWebClient, slack: Workspace) -> None:
     await client.chat_postMessage(channel=QA_ALERTS, markdown_text="# " + "x" * 5000)
-    assert [message.text for message in simulator.world.slack.ledger] == ["# " + "x" * 5000]
+    assert [message.text for message in slack.ledger] == ["# " + "x" * 5000]
 
 
 async def test_invalid_blocks_name_the_place(client: AsyncWebClient) -> None:
@@ -216,34 +213,34 @@ async def test_existing_people_groups_and_channels_may_be_mentioned(client: Asyn
     await client.chat_postMessage(channel=QA_ALERTS, text=f"<@{ANA}> <!subteam^{ON_CALL_GROUP}> <#{CHECKOUT_CHANNEL}>")
 
 
-async def test_only_a_parent_can_be_replied_to(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+async def test_only_a_parent_can_be_replied_to(client: AsyncWebClient, world: World) -> None:
     root = (await client.chat_postMessage(channel=QA_ALERTS, text="root"))["ts"]
     reply = (await client.chat_postMessage(channel=QA_ALERTS, text="reply", thread_ts=root))["ts"]
     call = client.chat_postMessage(channel=QA_ALERTS, text="x", thread_ts=reply)
     assert await refusal_of(call) == "cannot_reply_to_message"
-    simulator.world.advance(10)
+    world.advance(10)
     await client.chat_delete(channel=QA_ALERTS, ts=root)
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x", thread_ts=root)) == "thread_not_found"
 
 
 @pytest.mark.parametrize("metadata", [{"event_type": "x"}, {"event_type": "x", "event_payload": {"deep": {"er": 1}}}])
 async def test_bad_metadata_is_dropped_with_a_warning(
-    client: AsyncWebClient, simulator: SimulatorServer, metadata: dict[str, Any]
+    client: AsyncWebClient, slack: Workspace, metadata: dict[str, Any]
 ) -> None:
     answer = await client.api_call("chat.postMessage", json={"channel": QA_ALERTS, "text": "x", "metadata": metadata})
     assert answer["warning"] == "invalid_metadata_format"
-    assert simulator.world.slack.ledger[0].metadata is None
+    assert slack.ledger[0].metadata is None
 
 
 @pytest.mark.parametrize(
     ("metadata", "kept", "warning"), [(json.dumps(META), META, None), ("{", None, "invalid_metadata_format")]
 )
 async def test_a_form_brings_metadata_as_text(
-    client: AsyncWebClient, simulator: SimulatorServer, metadata: str, kept: Any, warning: str | None
+    client: AsyncWebClient, slack: Workspace, metadata: str, kept: Any, warning: str | None
 ) -> None:
     form = {"channel": QA_ALERTS, "text": "x", "metadata": metadata}
     assert (await client.api_call("chat.postMessage", data=form)).get("warning") == warning
-    assert simulator.world.slack.ledger[0].metadata == kept
+    assert slack.ledger[0].metadata == kept
 
 
 async def test_blocks_without_text_are_taken_with_a_warning(client: AsyncWebClient) -> None:
@@ -251,50 +248,46 @@ async def test_blocks_without_text_are_taken_with_a_warning(client: AsyncWebClie
     assert answer["warning"] == "missing_text_in_message"
 
 
-async def test_more_than_a_short_burst_into_one_channel_is_refused(
-    client: AsyncWebClient, simulator: SimulatorServer
-) -> None:
+async def test_more_than_a_short_burst_into_one_channel_is_refused(client: AsyncWebClient, world: World) -> None:
     for _ in range(3):
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
     with pytest.raises(SlackApiError) as caught:
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
     assert (caught.value.response.status_code, caught.value.response.headers["Retry-After"]) == (429, "1")
     await client.chat_postMessage(channel=CHECKOUT_CHANNEL, text="another channel has its own pace")
-    simulator.world.advance(1)
+    world.advance(1)
     await client.chat_postMessage(channel=QA_ALERTS, text="x")
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x")) == "ratelimited"
 
 
-async def test_what_comes_too_fast_can_be_hidden_instead(client: AsyncWebClient, simulator: SimulatorServer) -> None:
-    simulator.world.slack.hides_fast_posts = True
+async def test_what_comes_too_fast_can_be_hidden_instead(client: AsyncWebClient, slack: Workspace) -> None:
+    slack.hides_fast_posts = True
     for _ in range(4):
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
-    assert [message.hidden for message in simulator.world.slack.ledger] == [False, False, False, True]
+    assert [message.hidden for message in slack.ledger] == [False, False, False, True]
     assert len((await client.conversations_history(channel=QA_ALERTS))["messages"]) == 3
 
 
-async def test_an_ephemeral_message_needs_its_reader_in_the_channel(
-    client: AsyncWebClient, simulator: SimulatorServer
-) -> None:
+async def test_an_ephemeral_message_needs_its_reader_in_the_channel(client: AsyncWebClient, slack: Workspace) -> None:
     assert await refusal_of(client.chat_postEphemeral(channel=QA_ALERTS, user=GUEST, text="x")) == "user_not_in_channel"
     await client.chat_postEphemeral(channel=QA_ALERTS, user=ANA, text="psst")
-    assert simulator.world.slack.ledger == []
+    assert slack.ledger == []
     assert (await client.conversations_history(channel=QA_ALERTS))["messages"] == []
 
 
 async def test_an_update_replaces_blocks_keeps_metadata_and_touches_only_own_messages(
-    client: AsyncWebClient, simulator: SimulatorServer
+    client: AsyncWebClient, simulator: SimulatorServer, slack: Workspace
 ) -> None:
     posted = await client.chat_postMessage(channel=QA_ALERTS, text="old", blocks=[SECTION], metadata=META)
     await client.chat_update(channel=QA_ALERTS, ts=posted["ts"], text="new")
-    kept = simulator.world.slack.ledger[0]
+    kept = slack.ledger[0]
     assert (kept.text, kept.blocks, kept.idempotency_key, kept.edited) == ("new", [], "run:1", True)
     await simulator.people.type_text(ANA, QA_ALERTS, "mine")
-    mine = next(each for each in simulator.world.slack.messages[QA_ALERTS].values() if each.user == ANA)
+    mine = next(each for each in slack.messages[QA_ALERTS].values() if each.user == ANA)
     assert await refusal_of(client.chat_update(channel=QA_ALERTS, ts=mine.ts, text="x")) == "cant_update_message"
     assert await refusal_of(client.chat_delete(channel=QA_ALERTS, ts=mine.ts)) == "cant_delete_message"
     assert await refusal_of(client.chat_update(channel=QA_ALERTS, ts="1.000001", text="x")) == "message_not_found"
-    simulator.world.slack.keeps_everything = True
+    slack.keeps_everything = True
     kept_back = client.chat_delete(channel=QA_ALERTS, ts=posted["ts"])
     assert await refusal_of(kept_back) == "compliance_exports_prevent_deletion"
     assert kept.is_visible
@@ -308,10 +301,8 @@ async def test_time_stamps_are_unique_and_rise_while_the_clock_stands_still(clie
 # --- reading
 
 
-async def test_history_is_newest_first_paged_and_without_replies(
-    client: AsyncWebClient, simulator: SimulatorServer
-) -> None:
-    simulator.world.slack.paced = False
+async def test_history_is_newest_first_paged_and_without_replies(client: AsyncWebClient, slack: Workspace) -> None:
+    slack.paced = False
     roots = [(await client.chat_postMessage(channel=QA_ALERTS, text=f"{n}", metadata=META))["ts"] for n in range(5)]
     await client.chat_postMessage(channel=QA_ALERTS, text="reply", thread_ts=roots[0])
     await client.chat_postMessage(channel=QA_ALERTS, text="told all", thread_ts=roots[0], reply_broadcast=True)
@@ -360,19 +351,19 @@ async def test_only_members_read_history(client: AsyncWebClient) -> None:
     ],
 )
 async def test_a_question_slack_would_not_answer_is_refused(
-    client: AsyncWebClient, simulator: SimulatorServer, method: str, arguments: dict[str, str], error: str
+    client: AsyncWebClient, slack: Workspace, method: str, arguments: dict[str, str], error: str
 ) -> None:
-    simulator.world.slack.add_message(PostedMessage(QA_ALERTS, simulator.world.slack.next_timestamp(), ANA, "hello"))
+    slack.add_message(PostedMessage(QA_ALERTS, slack.next_timestamp(), ANA, "hello"))
     assert await refusal_of(client.api_call(method, params={"channel": QA_ALERTS, **arguments})) == error
 
 
 @pytest.mark.parametrize("kind", ["public_channel", "private_channel", "im"])
 async def test_every_kind_of_a_persons_channels_takes_its_own_scope(
-    client: AsyncWebClient, simulator: SimulatorServer, kind: str
+    client: AsyncWebClient, slack: Workspace, kind: str
 ) -> None:
     await client.users_conversations(user=ANA, types=kind)
     needed = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read"}[kind]
-    simulator.world.slack.scopes.discard(needed)
+    slack.scopes.discard(needed)
     with pytest.raises(SlackApiError) as caught:
         await client.users_conversations(user=ANA, types=kind)
     assert (caught.value.response["error"], caught.value.response["needed"]) == ("missing_scope", needed)
@@ -385,7 +376,7 @@ async def test_a_persons_channels_come_in_pages(client: AsyncWebClient) -> None:
     assert [room for page in pages for room in page] == everything
 
 
-async def test_channels_and_people_are_described(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+async def test_channels_and_people_are_described(client: AsyncWebClient, slack: Workspace) -> None:
     assert (await client.conversations_info(channel=PARTNERS))["channel"]["is_ext_shared"] is True
     assert (await client.conversations_info(channel=ARCHIVED))["channel"]["is_archived"] is True
     assert (await client.conversations_info(channel=RANDOM_CHANNEL))["channel"]["is_member"] is False
@@ -398,7 +389,7 @@ async def test_channels_and_people_are_described(client: AsyncWebClient, simulat
     external = (await client.users_info(user=EXTERNAL))["user"]
     assert external["team_id"] == "T0PARCEL"
     assert "is_stranger" not in external, "the bot is in a channel with them"
-    simulator.world.slack.channels[PARTNERS].members.discard(BOT_USER_ID)
+    slack.channels[PARTNERS].members.discard(BOT_USER_ID)
     assert (await client.users_info(user=EXTERNAL))["user"]["is_stranger"] is True
     assert await refusal_of(client.users_info(user="U0NOBODY")) == "user_not_found"
 
@@ -420,12 +411,12 @@ async def test_joining_opening_groups_reactions_and_links(client: AsyncWebClient
     assert link.endswith(f"/{dm}/p{posted['ts'].replace('.', '')}")
 
 
-async def test_tiers_are_enforced_when_asked_for(client: AsyncWebClient, simulator: SimulatorServer) -> None:
-    simulator.world.slack.enforces_tiers = True
+async def test_tiers_are_enforced_when_asked_for(client: AsyncWebClient, slack: Workspace, world: World) -> None:
+    slack.enforces_tiers = True
     for _ in range(20):
         await client.usergroups_list()
     assert await refusal_of(client.usergroups_list()) == "ratelimited"
-    simulator.world.advance(60)
+    world.advance(60)
     await client.usergroups_list()
 
 
@@ -438,15 +429,14 @@ def modal_view(text: str = "x", **more: Any) -> dict[str, Any]:
 
 
 async def test_a_trigger_opens_one_modal_within_three_seconds(
-    client: AsyncWebClient, simulator: SimulatorServer
+    client: AsyncWebClient, slack: Workspace, world: World
 ) -> None:
-    slack = simulator.world.slack
     trigger = slack.new_trigger(ANA)
     opened = await client.views_open(trigger_id=trigger, view=modal_view())
     assert slack.top_modal(ANA) is not None
     assert await refusal_of(client.views_open(trigger_id=trigger, view=modal_view())) == "exchanged_trigger_id"
     late = slack.new_trigger(ANA)
-    simulator.world.advance(3.1)
+    world.advance(3.1)
     assert await refusal_of(client.views_open(trigger_id=late, view=modal_view())) == "expired_trigger_id"
     assert await refusal_of(client.views_open(trigger_id="1.2", view=modal_view())) == "invalid_trigger_id"
     for _ in range(2):
@@ -474,17 +464,17 @@ async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: 
     await simulator.stop()
 
 
-async def test_a_view_is_updated_only_with_the_right_hash(client: AsyncWebClient, simulator: SimulatorServer) -> None:
-    view = (await client.views_open(trigger_id=simulator.world.slack.new_trigger(ANA), view=modal_view()))["view"]
+async def test_a_view_is_updated_only_with_the_right_hash(client: AsyncWebClient, slack: Workspace) -> None:
+    view = (await client.views_open(trigger_id=slack.new_trigger(ANA), view=modal_view()))["view"]
     await client.views_update(view_id=view["id"], hash=view["hash"], view=modal_view("second"))
     call = client.views_update(view_id=view["id"], hash=view["hash"], view=modal_view("third"))
     assert await refusal_of(call) == "hash_conflict"
     assert await refusal_of(client.views_update(view_id="V0", view=modal_view())) == "not_found"
 
 
-async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, slack: Workspace) -> None:
     def open_view_with(view: dict[str, Any]) -> Any:
-        return client.views_open(trigger_id=simulator.world.slack.new_trigger(ANA), view=view)
+        return client.views_open(trigger_id=slack.new_trigger(ANA), view=view)
 
     assert await refusal_of(open_view_with(modal_view(private_metadata="x" * 3001))) == "invalid_arguments"
     long = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3000}}
@@ -494,16 +484,16 @@ async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, si
 
 
 @pytest.mark.parametrize("view", ["{", "[]", '"modal"', "7", ""])
-async def test_a_view_has_to_be_an_object(client: AsyncWebClient, simulator: SimulatorServer, view: str) -> None:
-    form = {"trigger_id": simulator.world.slack.new_trigger(ANA), "view": view}
+async def test_a_view_has_to_be_an_object(client: AsyncWebClient, slack: Workspace, view: str) -> None:
+    form = {"trigger_id": slack.new_trigger(ANA), "view": view}
     assert await refusal_of(client.api_call("views.open", data=form)) == "invalid_arguments"
     await client.api_call("views.open", data=form | {"view": json.dumps(modal_view())})
-    assert simulator.world.slack.top_modal(ANA) is not None
+    assert slack.top_modal(ANA) is not None
 
 
-async def test_home_is_published_for_one_person(client: AsyncWebClient, simulator: SimulatorServer) -> None:
+async def test_home_is_published_for_one_person(client: AsyncWebClient, slack: Workspace) -> None:
     await client.views_publish(user_id=ANA, view={"type": "home", "blocks": [SECTION]})
-    assert set(simulator.world.slack.homes) == {ANA}
+    assert set(slack.homes) == {ANA}
     assert await refusal_of(client.views_publish(user_id="U0", view={"type": "home", "blocks": []})) == "user_not_found"
 
 
@@ -515,14 +505,14 @@ async def test_home_is_published_for_one_person(client: AsyncWebClient, simulato
     [("500", 0), ("502", 0), ("cut", 0), ("store_then_500", 1), ("store_then_cut", 1), ("invalid_auth", 0), ("429", 0)],
 )
 async def test_a_fault_spoils_as_many_calls_as_told_and_stores_or_not(
-    client: AsyncWebClient, simulator: SimulatorServer, fault: str, stored: int
+    client: AsyncWebClient, slack: Workspace, fault: str, stored: int
 ) -> None:
-    simulator.world.slack.faults.set_fault(fault, 1)
+    slack.faults.set_fault(fault, 1)
     with pytest.raises((SlackApiError, aiohttp.ClientError)):
         await client.chat_postMessage(channel=QA_ALERTS, text="x")
-    assert len(simulator.world.slack.ledger) == stored
+    assert len(slack.ledger) == stored
     await client.chat_postMessage(channel=QA_ALERTS, text="x")
-    assert [(call.method, call.fault, call.ok) for call in simulator.world.slack.calls] == [
+    assert [(call.method, call.fault, call.ok) for call in slack.calls] == [
         ("chat.postMessage", fault, False),
         ("chat.postMessage", None, True),
     ]
@@ -530,7 +520,11 @@ async def test_a_fault_spoils_as_many_calls_as_told_and_stores_or_not(
 
 @pytest.mark.parametrize(("fault", "status", "after"), [("429_fraction", 429, "0.5"), ("ratelimited_200", 200, None)])
 async def test_rate_limits_come_in_several_shapes(
-    simulator: SimulatorServer, http: aiohttp.ClientSession, fault: str, status: int, after: str | None
+    simulator: SimulatorServer,
+    http: aiohttp.ClientSession,
+    fault: str,
+    status: int,
+    after: str | None,
 ) -> None:
     simulator.world.slack.faults.set_fault(fault)
     async with http.post(f"{simulator.url}/api/auth.test") as reply:
@@ -538,17 +532,17 @@ async def test_rate_limits_come_in_several_shapes(
         assert (await reply.json())["error"] == "ratelimited"
 
 
-async def test_a_slow_call_has_stored_before_it_answers(client: AsyncWebClient, simulator: SimulatorServer) -> None:
-    simulator.world.slack.faults.set_fault("slow")
+async def test_a_slow_call_has_stored_before_it_answers(client: AsyncWebClient, slack: Workspace, world: World) -> None:
+    slack.faults.set_fault("slow")
     task = asyncio.create_task(client.chat_postMessage(channel=QA_ALERTS, text="x"))
-    await wait_for_change(simulator.world, lambda: bool(simulator.world.slack.ledger))
+    await wait_for_change(world, lambda: bool(slack.ledger))
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_fault_can_be_kept_to_some_methods(client: AsyncWebClient, simulator: SimulatorServer) -> None:
-    simulator.world.slack.faults.set_fault("invalid_auth", only="chat.")
+async def test_a_fault_can_be_kept_to_some_methods(client: AsyncWebClient, slack: Workspace) -> None:
+    slack.faults.set_fault("invalid_auth", only="chat.")
     await client.auth_test()
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x")) == "invalid_auth"
 
@@ -641,20 +635,20 @@ async def test_what_the_client_would_refuse_is_said_in_a_sentence(
 
 
 async def test_news_come_at_once_and_after_every_change(
-    simulator: SimulatorServer, http: aiohttp.ClientSession
+    simulator: SimulatorServer, world: World, http: aiohttp.ClientSession
 ) -> None:
     async with http.get(f"{simulator.url}/sim/live", params={"user": ANA}) as stream:
         assert stream.content_type == "text/event-stream"
         first = json.loads((await stream.content.readline()).removeprefix(b"data: "))
         await stream.content.readline()
         for _ in range(100):
-            simulator.world.notify_watchers()
+            world.notify_watchers()
         second = json.loads((await stream.content.readline()).removeprefix(b"data: "))
     assert second["version"] >= first["version"] + 100
 
 
 async def test_more_streams_than_a_browser_opens_are_refused(
-    simulator: SimulatorServer, http: aiohttp.ClientSession
+    simulator: SimulatorServer, world: World, http: aiohttp.ClientSession
 ) -> None:
     async def status() -> int:
         async with http.get(f"{simulator.url}/sim/live") as reply:
@@ -665,7 +659,7 @@ async def test_more_streams_than_a_browser_opens_are_refused(
     streams.pop().close()
     async with asyncio.timeout(5):
         while await status() == 503:
-            simulator.world.notify_watchers()  # what is gone shows when something is written to it
+            world.notify_watchers()  # what is gone shows when something is written to it
             await asyncio.sleep(0.01)
     for stream in streams:
         stream.close()

@@ -14,15 +14,16 @@ from zofbot.domain.errors import SlackError
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.seed import QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.state import Workspace
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.views.blocks import Message
 
 
 @pytest.fixture
-async def notifier(simulator: SimulatorServer) -> AsyncIterator[SlackClient]:
+async def notifier(simulator: SimulatorServer, slack: Workspace) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
-        token = simulator.world.slack.bot_token
+        token = slack.bot_token
         yield SlackClient(
             SlackCalls(
                 session, token=token, api_url=f"{simulator.url}/api/", events=EventEmitter(), clock=Clock(), deadline=2
@@ -82,12 +83,10 @@ async def test_an_answer_that_all_can_see_is_tried_once(notifier: SlackClient, d
     assert door.heard == ["here"]
 
 
-async def test_what_slack_leaves_out_of_a_message_is_in_the_log(
-    notifier: SlackClient, simulator: SimulatorServer
-) -> None:
+async def test_what_slack_leaves_out_of_a_message_is_in_the_log(notifier: SlackClient, slack: Workspace) -> None:
     deep = {"event_type": "x", "event_payload": {"deep": {"er": 1}}}
     with capture_logs() as logs:
         receipt = await notifier.post_message(QA_ALERTS, Message("here"), deep)
         await notifier.update_message(receipt, Message("there"), deep)
-    assert [message.text for message in simulator.world.slack.ledger] == ["there"]
+    assert [message.text for message in slack.ledger] == ["there"]
     assert [line["warning"] for line in logs if line["event"] == "slack warned"] == ["invalid_metadata_format"] * 2

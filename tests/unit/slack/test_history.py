@@ -12,6 +12,7 @@ from zofbot.domain.errors import SlackDeferred, SlackUnknown
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.simulator.slack.state import Workspace
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.responses import METADATA_EVENT_TYPE
@@ -21,13 +22,13 @@ QA = "C0QA"
 
 
 @pytest.fixture
-async def notifier(simulator: SimulatorServer, clock: MovableClock) -> AsyncIterator[SlackClient]:
+async def notifier(simulator: SimulatorServer, slack: Workspace, clock: MovableClock) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
-        simulator.world.slack.distributed = True
+        slack.distributed = True
         yield SlackClient(
             SlackCalls(
                 session,
-                token=simulator.world.slack.bot_token,
+                token=slack.bot_token,
                 api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
                 clock=clock,
@@ -81,13 +82,13 @@ async def test_what_is_not_there_is_settled_as_absent(
 
 
 async def test_a_cursor_that_slack_forgot_begins_the_window_anew(
-    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
+    notifier: SlackClient, simulator: SimulatorServer, slack: Workspace, clock: MovableClock
 ) -> None:
     since = clock.time() - 1
     sent = write_messages(simulator, 0, "k")
     write_messages(simulator, 20)
     await stop_half_way(notifier, since)
-    kept = simulator.world.slack.messages[QA]
+    kept = slack.messages[QA]
     del kept[sorted(kept)[-15]]  # the last one of the page that was read: Slack's cursor leads nowhere
     clock.advance(60)
     with pytest.raises(SlackUnknown):

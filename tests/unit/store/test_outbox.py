@@ -745,6 +745,18 @@ async def test_a_pause_outlives_a_probe_that_did_not_reach_slack(bench: OutboxBe
     assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
 
 
+async def test_a_clock_that_is_set_back_by_a_day_neither_silences_a_channel_nor_prolongs_a_pause(
+    bench: OutboxBench,
+) -> None:
+    await bench.commit_notifications(*(root(f"k{number}") for number in range(4)))
+    assert await bench.claim_keys() == ["k0", "k1"]
+    bench.now -= 86400
+    [claim, _] = await bench.claim_batch()
+    await bench.settle(Halted.for_claim(claim, "invalid_auth"))
+    bench.now -= 86400
+    assert len(await bench.claim_keys()) == 1
+
+
 # --- looking at it
 
 
@@ -768,6 +780,11 @@ async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_ag
     bench.now += 5
     depth = await bench.outbox.read_stats()
     assert (depth.pending, depth.scheduled, depth.oldest) == (601, 600, 5)
+
+
+async def test_what_waits_for_a_time_of_its_own_does_not_expire_before(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k", not_before=bench.now + 30 * 86400))
+    assert await bench.client.ttl("{test}:note:k") == -1
 
 
 async def test_lists_hold_what_was_asked_for(bench: OutboxBench) -> None:

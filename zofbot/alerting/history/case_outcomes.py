@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
+from zofbot.alerting.alerts_in_scope import RECOVERED_RETENTION_SECONDS
 from zofbot.alerting.passes import PassedCases, known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, history_hash, scope_key, short_hash
 from zofbot.domain.model import is_valid_id
@@ -28,7 +29,12 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
     """
     name = history_hash(scope_key(finding))
     at, run_id = int(draft.clamp_to_now(finding.happened)), _kept_id(finding.run.id)
-    passing_runs = [each for each in known_passes(draft, scope_key(finding)) if each.run_id != finding.run.id]
+    earliest = draft.now - RECOVERED_RETENTION_SECONDS
+    passing_runs = [
+        each
+        for each in known_passes(draft, scope_key(finding))
+        if each.run_id != finding.run.id and each.at >= earliest
+    ]
     past: dict[str, CasePast] = {}
     for case in dict.fromkeys(map(case_key, finding.bad)):
         history = CaseHistory.load(draft.read_hash(name).get(short_hash(case), ""))
@@ -59,6 +65,8 @@ def _record_passes(draft: DecisionBuilder, name: str, finding: RunFinding, passe
         if stored is None and case not in retried:
             continue
         known = CaseHistory.load(stored or "")
+        if passed.at < min(known.first_at, draft.now - RECOVERED_RETENTION_SECONDS):
+            continue  # it may be one that was forgotten before the case failed for the first time
         changed = known.with_outcome(passed._replace(letter="r" if case in retried else "p"))
         if changed != known:
             draft.set_field(name, field, changed.dump())

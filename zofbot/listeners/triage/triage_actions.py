@@ -46,8 +46,7 @@ async def apply_action(
 ) -> Message:
     """Apply an action to the version in ``about`` (empty: any); returns the reply. Raises ZofbotError."""
     try:
-        failure = await context.failures.get(about.key)
-        if request.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
+        if request.act is Action.ESCALATE and await _lacks_escalation(context, about.key):
             return thread_help.no_escalation_reply()
         failure = await context.failures.perform_action(about.key, request, version=about.version)
     except FailureExpired:
@@ -78,6 +77,12 @@ async def apply_action(
     return triage_replies.action_done_reply(
         request.act, failure.title, FailureRef(failure.key, failure.present.card_version), failure.present
     )
+
+
+async def _lacks_escalation(context: ListenerContext, key: str) -> bool:
+    """Return whether a stored failure names nobody to escalate to."""
+    failure = await context.failures.get(key)
+    return failure is not None and not failure.body.policy.escalate
 
 
 def build_stale_reply(failure: Failure, request: ActionRequest) -> Message:

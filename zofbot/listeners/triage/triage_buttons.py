@@ -98,7 +98,7 @@ async def _show_outcome(context: ListenerContext, requester: Requester, reply: L
 
     A private reply that was not clicked stays until Slack forgets it. A ``response_url`` changes only the message that
     was clicked, which for a click on a card is the card, not a reply that it posted itself
-    (https://github.com/slackapi/bolt-python/issues/1268, Slack's staff); ``chat.update`` and ``chat.delete`` do not take
+    (https://github.com/slackapi/bolt-python/issues/1268, Slack's staff). ``chat.update`` and ``chat.delete`` take no
     private messages (https://docs.slack.dev/messaging/modifying-messages).
     """
     in_reply = bool(requester.response_url) and not requester.message and not reply.failed

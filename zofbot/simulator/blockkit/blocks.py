@@ -32,6 +32,7 @@ from zofbot.simulator.blockkit.rules import (
     typed_rule,
     url_rule,
 )
+from zofbot.simulator.blockkit.tables import MAX_TABLE_CHARACTERS, TABLE_FIELDS, count_characters
 
 Surface = Literal["message", "modal", "home"]
 
@@ -65,10 +66,6 @@ def _block_rule(
     return ObjectRule(needs, {"block_id": string_rule(255), **(may or {})}, also)
 
 
-_RAW_TEXT = ObjectRule({"text": string_rule(3000)})
-_CELL = typed_rule({"raw_text": _RAW_TEXT, "rich_text": ObjectRule({"elements": list_rule(RICH_TEXT, 100)})}, "cell")
-_COLUMN = ObjectRule(may={"align": string_rule(10), "is_wrapped": check_boolean})
-
 _COMMON_BLOCKS: dict[str, Rule] = {
     "actions": _block_rule({"elements": list_rule(ACTIONS_ELEMENT, 25)}, also=_check_action_ids),
     "context": _block_rule({"elements": list_rule(CONTEXT_ELEMENT, 10)}),
@@ -90,7 +87,7 @@ _COMMON_BLOCKS: dict[str, Rule] = {
 _MESSAGE_BLOCKS: dict[str, Rule] = {
     "data_visualization": _block_rule({"title": string_rule(MAX_TITLE_CHARACTERS), "chart": CHART}),
     "markdown": _block_rule({"text": string_rule(MAX_MARKDOWN_CHARACTERS)}),
-    "table": _block_rule({"rows": list_rule(list_rule(_CELL, 20), 100)}, {"column_settings": list_rule(_COLUMN, 20)}),
+    "table": _block_rule(*TABLE_FIELDS),
 }
 _MODAL_BLOCKS: dict[str, Rule] = {
     "input": _block_rule(
@@ -156,6 +153,8 @@ def _check_totals(placed: list[tuple[str, Any]]) -> Iterator[str]:
         yield format_problem("/blocks", f"no more than {MAX_BLOCKS['message']} blocks allowed, attachments included")
     for where, _ in _blocks_of_type(placed, "table")[1:]:
         yield format_problem(where, "only one table allowed")
+    if sum(count_characters(table) for _, table in _blocks_of_type(placed, "table")) > MAX_TABLE_CHARACTERS:
+        yield format_problem("/blocks", f"tables hold more than {MAX_TABLE_CHARACTERS} characters together")
     for where, _ in _blocks_of_type(placed, "data_visualization")[MAX_CHARTS:]:
         yield format_problem(where, f"no more than {MAX_CHARTS} data_visualization blocks allowed")
     markdown = [block.get("text") for _, block in _blocks_of_type(placed, "markdown")]

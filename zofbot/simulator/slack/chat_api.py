@@ -57,8 +57,8 @@ def validate_content(
     if len(text) > (blocks.MAX_MARKDOWN_CHARACTERS if "markdown_text" in given else MAX_TEXT_CHARACTERS):
         raise SlackRefusal("msg_too_long")
     found = [] if slack.takes_blocks or not any(payload.values()) else ["this workspace takes no blocks"]
-    if not slack.draws_charts and "data_visualization" in blocks.block_types(payload):
-        found = ["unsupported type of block in a message: data_visualization"]
+    newer = blocks.block_types(payload) & slack.unknown_blocks
+    found += [f"unsupported type of block in a message: {kind}" for kind in sorted(newer)]
     found = found or blocks.find_problems(payload, "message")
     if found := found or [
         f"downloading image failed: {url}" for url in _image_urls(payload) & slack.unreachable_images

@@ -120,8 +120,8 @@ class Workspace:
     """Seconds for which messages may be edited; ``None``: forever."""
     edit_refusal: str = "edit_window_closed"
     """Error code of an edit after the window; ``cant_update_message`` has been seen too."""
-    draws_charts: bool = True
-    """Whether ``data_visualization`` blocks are accepted; Slack rolls them out in phases."""
+    unknown_blocks: set[str] = field(default_factory=set)
+    """Newer types of blocks that this workspace does not have yet."""
     refuses_answers: Literal["text", "json", "json_200"] = "text"
     """Form of a refusal on a response_url: plain text or JSON with 4xx, or JSON with 200."""
     enforces_tiers: bool = False

@@ -72,7 +72,7 @@ def validate_view(slack: Workspace, given: Any, surface: blocks.Surface) -> dict
         raise SlackRefusal("invalid_arguments", response_metadata={"messages": ["[ERROR] view has to be an object"]})
     if len(json.dumps(given)) > MAX_VIEW_BYTES:
         raise SlackRefusal("view_too_large")
-    newer = not slack.draws_charts and "data_visualization" in blocks.block_types(given)
+    newer = blocks.block_types(given) & slack.unknown_blocks
     if found := ["unsupported type of block: data_visualization"] if newer else blocks.find_problems(given, surface):
         raise SlackRefusal("invalid_arguments", response_metadata={"messages": found})
     if found := mentions.find_unescaped(given, slack.mentionable_ids()):

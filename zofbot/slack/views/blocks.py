@@ -7,6 +7,7 @@ escaped by ``zofbot.notifications.text``; here it is only truncated to what Slac
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +30,8 @@ class Message:
     blocks: list[Block] = field(default_factory=list)
     colour: str = ""
     body: list[Block] = field(default_factory=list)
+    instead: Message | None = None
+    """The message without a block that not every workspace supports, such as a chart or a table."""
 
     @property
     def has_blocks(self) -> bool:
@@ -61,7 +64,9 @@ class Message:
         return self.plain_version(reference) if simpler is self else simpler
 
     def plain_version(self, reference: str = "") -> Message:
-        """Return a fallback for a message whose blocks Slack rejects: three lines without blocks."""
+        """Return a fallback for a message whose blocks Slack rejects: ``instead``, else three lines without blocks."""
+        if self.instead:
+            return self.instead
         where = f", reference {reference}" if reference else ""
         return Message(
             f"{clip_text(self.text, 2000)}\n_Slack rejected the full card._\n_The reason is in the log{where}._"
@@ -108,6 +113,36 @@ def preformatted_block(text: str) -> Block:
     """Return preformatted text; rich text is not parsed, so a log excerpt cannot inject formatting."""
     leaf = {"type": "text", "text": clip_text(text, 3000)}
     return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [leaf]}]}
+
+
+def text_cell(text: str, *, code: bool = False) -> Block:
+    """Return a table's cell with literal text.
+
+    Slack rejects empty cells (https://github.com/getnao/nao/issues/1143), and answered plain ``raw_text`` cells with
+    errors of its own (https://github.com/soxtoby/SlackNet/issues/246), so it is always rich text.
+    """
+    style = {"style": {"code": True}} if code else {}
+    return _rich_cell({"type": "text", "text": clip_text(text, 300) or "–"} | style)
+
+
+def time_cell(at: float, fallback: str) -> Block:
+    """Return a table's cell with a time (Unix seconds) in the reader's own zone."""
+    shape = "{date_short_pretty} at {time}"
+    return _rich_cell({"type": "date", "timestamp": int(at), "format": shape, "fallback": clip_text(fallback, 255)})
+
+
+def _rich_cell(leaf: Block) -> Block:
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [leaf]}]}
+
+
+def table_block(heads: Sequence[str], rows: Iterable[Sequence[Block]]) -> Block:
+    """Return a table below ``heads``, whose cells are one line each.
+
+    100 rows, 20 columns, 10,000 characters and one table in a message
+    (https://docs.slack.dev/reference/block-kit/blocks/table-block), which callers stay below. The page names
+    ``chat.postMessage`` only; that private messages may have tables is believed, so give the message an ``instead``.
+    """
+    return {"type": "table", "rows": [[text_cell(head) for head in heads], *map(list, rows)]}
 
 
 def image_block(url: str, alt: str) -> Block:

@@ -76,7 +76,7 @@ def cause_list(rows: Sequence[CauseRow], window: tuple[int, int], period: int) -
 def cause_text(row: CauseRow) -> str:
     """Describe a cause in two lines: the failure text, and what it costs."""
     why = text.escape_line(row.example.why.partition("\n")[0], 150) or text.escape_line(row.example.title, 150)
-    opened = f"open {text.describe_duration(max(row.seconds, 1))} in all"
+    opened = f"open {text.describe_duration(max(row.seconds, 1))} in total"
     state = f"{count_noun(row.alerts, 'alert')}, {row.open} open" if row.open else count_noun(row.alerts, "alert")
     projects = text.escape_line(", ".join(row.projects), 100)
     place = f"<#{row.channel}>" if row.channel.isalnum() else ""
@@ -91,7 +91,7 @@ def _details_button(row: CauseRow) -> Block | None:
 def cause_card(history: CauseHistory, now: float) -> Message:
     """Render one cause: its failure text and cost, its history by project, its alerts, the latest one's controls."""
     row = history.row
-    past = [f"🗂️ *{text.escape_line(name, 60)}*: {_uncapitalize(past_cause_text(item))}" for name, item in history.past]
+    past = [f"🗂️ *{text.escape_line(name, 60)}*: {past_cause_text(item)}" for name, item in history.past]
     example = text.escape_line(row.example.title or row.example.id, 150)
     facts = [f"For example *{example}*", case_past_text(row.example)]
     controls = control_blocks(history.about, history.alerts[0].present, history.offers) if history.about else []
@@ -99,14 +99,14 @@ def cause_card(history: CauseHistory, now: float) -> Message:
         f"Cause {row.signature}",
         [
             section_block(cause_text(row)),
-            *failure_blocks(row.example),
+            *(failure_blocks(row.example) if "\n" in row.example.why.strip() else ()),
             section_block(
                 " · ".join(filter(None, facts)),
                 lookup_button("View details", "zof_result", row.example.id, "View one of these results"),
             ),
             *(section_block(line) for line in past),
             *(section_block(failure_row_text(alert, now)) for alert in history.alerts[:MAX_ALERTS_SHOWN]),
-            *([context_block("The buttons are for the latest open alert, the first one above.")] if controls else []),
+            *([context_block("The buttons act on the first alert above.")] if controls else []),
             *controls,
             context_block(f"Cause {text.inline_code(row.signature)}"),
         ],
@@ -118,7 +118,3 @@ def cause_unknown_reply(typed: str) -> Message:
     sentence = f"No cause of this channel has the ID {text.inline_code(typed)}, or several match it."
     step = f"`{SLASH_COMMAND} causes` lists them; *Details* shows one."
     return Message(sentence, [section_block(f"{sentence}\n{step}"), *button_row()])
-
-
-def _uncapitalize(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]

@@ -47,7 +47,7 @@ def with_mentions(
 ) -> Message:
     """Build a message that mentions people and user groups (ids) above the color bar."""
     named = format_mentions(mention)
-    return MentioningMessage(sentence, [*top, *([section_block(named)] if named else [])], colour, below, named)
+    return MentioningMessage(sentence, [*top, *([section_block(named)] if named else [])], colour, below, mention=named)
 
 
 def owner_line(owner: Owner, mention: Collection[str]) -> str:

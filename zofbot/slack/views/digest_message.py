@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from zofbot.domain.commands import SLASH_COMMAND
@@ -18,17 +17,6 @@ from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
 SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"
 MAX_CHART_LABEL_CHARS = 20
 """Maximum length of a label (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
-
-
-@dataclass(frozen=True)
-class ChartMessage(Message):
-    """A message with a chart; workspaces without chart blocks get ``instead``, which has a text sparkline."""
-
-    instead: Message | None = None
-
-    def plain_version(self, reference: str = "") -> Message:
-        """Return the message without its chart."""
-        return self.instead or super().plain_version(reference)
 
 
 PREVIEW_NOTE = "Preview of the next digest. Only you see this."
@@ -49,7 +37,7 @@ def digest_message(body: DigestPayload, above: str = "") -> Message:
     ]
     bare = Message(sentence, [*top, *_sparkline_blocks(body), *below])
     chart = _chart_block(body)
-    return ChartMessage(sentence, [*top, chart, *below], instead=bare) if chart else bare
+    return Message(sentence, [*top, chart, *below], instead=bare) if chart else bare
 
 
 def _runs_text(body: DigestPayload) -> str:
@@ -143,7 +131,7 @@ def _cause_blocks(body: DigestPayload) -> list[Block]:
 
 
 def _cause_text(cause: CaseCount) -> str:
-    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(max(cause.seconds, 1))} in all"
+    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(max(cause.seconds, 1))} in total"
 
 
 def _case_name(case: CaseCount) -> str:

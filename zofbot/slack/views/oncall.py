@@ -124,20 +124,19 @@ def _hidden_note(hidden: int) -> str:
 
 
 def failure_row_text(failure: FailureRow, now: float) -> str:
-    """Describe a failure in two lines: title, location, age, owner and last action."""
+    """Describe a failure in two lines: title with its place; channel, run, age, owner and last action."""
     state, present = STATES.get(failure.present.state), failure.present
     emoji = state.emoji if state else OUTCOME_STYLES[failure.body.outcome].emoji
     title = text.escape_line(failure.title, 150)
     shown = (
         f"<{failure.link}|{title}>" if failure.link and "|" not in failure.link and ">" not in failure.link else title
     )
-    where = [text.escape_line(failure.body.run.project, 60), text.escape_line(failure.body.run.environment, 60)]
     place = f"<#{failure.channel}>" if failure.channel.isalnum() else ""
     age = f"open {text.describe_duration(max(now - (failure.body.opened or present.opened or now), 1))}"
     owner = person_name(present.owner.name) if present.owner.id else "unassigned"
     storm = "🌩️ in a storm" if failure.storm else ""
     run = text.inline_code(failure.body.run.id)
-    parts = [part for part in (*where, place, run, age, owner, _last_action(present, now), storm) if part]
+    parts = [part for part in (place, run, age, owner, _last_action(present, now), storm) if part]
     return f"{emoji} *{shown}*\n{' · '.join(parts)}"
 
 

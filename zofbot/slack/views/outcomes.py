@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import text
+from zofbot.notifications.titles import MAX_PLACE_PART_LENGTH, format_place, format_title
 
 
 class OutcomeStyle(NamedTuple):
@@ -35,9 +36,6 @@ OUTCOME_EXPLANATIONS = {
 COUNT_WORDS = {Outcome.FAILED: "failed", Outcome.ERROR: "errored", Outcome.PASSED: "passed", Outcome.SKIPPED: "skipped"}
 """Words for the numbers of cases, the worst first."""
 
-MAX_TITLE_LENGTH, MAX_PLACE_PART_LENGTH = 118, 24
-"""Length of a title with its place, and of a project's or environment's name in it."""
-
 
 def style_with_failures(cases: int) -> OutcomeStyle:
     """Return the style of a passed run with ``cases`` failed cases, which are quarantined in Zof."""
@@ -65,26 +63,14 @@ def format_headline(thing: Result | Run, look: OutcomeStyle | None = None) -> st
     return f"{look.emoji} {look.word or outcome_word(thing)}: {text.clean_literal(_title_of(thing))}"
 
 
+def title_line(thing: Result | Run) -> str:
+    """Return the title with its place, escaped for a sentence (mrkdwn)."""
+    return text.escape_line(_title_of(thing), 200)
+
+
 def _title_of(thing: Result | Run) -> str:
     title = text.redact_line(thing.title or "", 150) or f"{'Run' if isinstance(thing, Run) else 'Result'} {thing.id}"
     return format_title(title, thing.project or "", thing.environment or "")
-
-
-def format_title(title: str, project: str, environment: str) -> str:
-    """Return ``cart (checkout, staging)``, not escaped; a title that contains its place says it once.
-
-    Zof's own titles are ``checkout: cart on staging``.
-    """
-    place = format_place(project, environment, MAX_PLACE_PART_LENGTH)
-    name = title.removeprefix(f"{project}: ").removesuffix(f" on {environment}") or title
-    if not place:
-        return text.redact_line(name, MAX_TITLE_LENGTH)
-    return f"{text.redact_line(name, MAX_TITLE_LENGTH - len(place) - 3)} ({place})"
-
-
-def format_place(project: str, environment: str, most: int = 300) -> str:
-    """Return project and environment with at most ``most`` characters each, not escaped."""
-    return ", ".join(filter(None, (text.redact_line(part, most) for part in (project, environment))))
 
 
 def format_long_place(project: str, environment: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from zofbot.domain.model import Run
+from zofbot.domain.model import Run, is_valid_id
 from zofbot.notifications import text
+from zofbot.notifications.titles import format_name, format_place
 from zofbot.slack.views.blocks import (
     Block,
     Message,
@@ -14,10 +16,22 @@ from zofbot.slack.views.blocks import (
     button_row,
     context_block,
     header_block,
+    plain_text,
     section_block,
+    table_block,
+    text_cell,
+    time_cell,
 )
 from zofbot.slack.views.components import lookup_button
-from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_counts, outcome_word
+from zofbot.slack.views.outcomes import (
+    OUTCOME_STYLES,
+    format_counts,
+    format_one_line,
+    outcome_word,
+)
+
+MAX_OPTION_VALUE_CHARS = 150
+"""https://docs.slack.dev/reference/block-kit/composition-objects/option-object"""
 
 ROWS_PER_PAGE = 10
 """Rows per page of a list."""
@@ -60,13 +74,51 @@ def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     if not runs:
         sentence = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "No runs in Zof yet."
         return Message(sentence, [section_block(sentence)])
-    blocks = [
-        header_block(text.clean_literal(title, 150)),
-        *(_list_row(run) for run in shown),
-        *page_controls(PageWindow(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
-        *([context_block("Zof has more runs. Add filters to narrow the list.")] if partial else []),
+    head = header_block(text.clean_literal(title, 150))
+    window = PageWindow(start, len(shown), len(runs), "runs")
+    note = [context_block("Zof has more runs. Add filters to narrow the list.")] if partial else []
+    sentence = f"{text.escape_mrkdwn(title, 200)}: {len(runs)}"
+
+    def build_blocks(rows: Sequence[Block], *below: Block | None) -> list[Block]:
+        return [head, *rows, *page_controls(window, "zof_runs_page", {"filters": filters}, *below), *note]
+
+    plain = Message(sentence, build_blocks([_list_row(run) for run in shown]))
+    if not shown:
+        return plain
+    lines = "\n".join([sentence, *map(format_one_line, shown)])
+    return Message(lines, build_blocks([table_block(_HEADS, map(_table_row, shown))], _run_menu(shown)), instead=plain)
+
+
+_HEADS = ("ID", "Run", "When", "Project and environment", "Results")
+
+
+def _table_row(run: Run) -> list[Block]:
+    """Return a run's cells, each short enough for one line: together they are hardly wider than a channel."""
+    project, environment, when = run.project or "", run.environment or "", run.latest_time
+    name = text.clean_literal(format_name(run.title or "", project, environment), 60)
+    return [
+        text_cell(text.clean_literal(run.id, 128), code=True),
+        text_cell(f"{OUTCOME_STYLES[run.outcome].emoji} {outcome_word(run)}{f': {name}' if name else ''}"),
+        time_cell(when.timestamp(), text.format_utc(when)) if when else text_cell(""),
+        text_cell(text.clean_literal(format_place(project, environment, 60), 120)),
+        text_cell(format_counts(run)),
     ]
-    return Message(f"{text.escape_mrkdwn(title, 200)}: {len(runs)}", blocks)
+
+
+def _run_menu(runs: Sequence[Run]) -> Block | None:
+    """Return a menu of the runs to view: a table's cells hold no buttons."""
+    options = [
+        {"text": plain_text(text.clean_literal(f"{run.id}: {run.title or outcome_word(run)}", 75)), "value": value}
+        for run in {run.id: run for run in runs}.values()
+        if is_valid_id(run.id) and len(value := json.dumps({"id": run.id})) <= MAX_OPTION_VALUE_CHARS
+    ]
+    menu = {
+        "type": "static_select",
+        "action_id": "zof_run",
+        "placeholder": plain_text("View a run"),
+        "options": options,
+    }
+    return menu if options else None
 
 
 def _list_row(run: Run) -> Block:

@@ -15,7 +15,7 @@ from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block, section_block
 from zofbot.slack.views.components import format_moment, paragraph_blocks
-from zofbot.slack.views.outcomes import format_one_line
+from zofbot.slack.views.outcomes import outcome_word, title_line
 from zofbot.slack.views.replies.error_replies import request_id_line
 from zofbot.slack.views.triage.triage_replies import last_action_text
 from zofbot.slack.views.triage.triage_status import person_name, snooze_end_text
@@ -81,11 +81,12 @@ def why_card(
     run: Run, decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], now: float, then: str = ""
 ) -> Message:
     """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
-    title = f"Why {text.escape_line(run.title or run.id, 120)} {_posted_text(decisions, statuses)}"
+    title = f"Why {title_line(run)} {_posted_text(decisions, statuses)}"
     lines = [*_subscription_lines(decisions), *(_message_line(status, now) for status in statuses)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
-    top = section_block(f"*{title}*\n{format_one_line(run)}")
-    return Message(title, [top, *paragraph_blocks(lines), *notes, context_block(text.inline_code(run.id))])
+    ran = f" · {text.describe_duration(run.duration)}" if run.duration is not None else ""
+    small = context_block(f"{text.inline_code(run.id)} · {outcome_word(run)}{ran}")
+    return Message(title, [section_block(f"*{title}*"), *paragraph_blocks(lines), *notes, small])
 
 
 def _posted_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus]) -> str:

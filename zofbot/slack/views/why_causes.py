@@ -1,4 +1,4 @@
-"""What made failures of a run join: the text that those of one cause have in common, and their cases."""
+"""The causes of a run's failures: the text that those of one cause have in common, and their cases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Block, Message, context_block, preformatted_block, section_block
+from zofbot.slack.views.components import paragraph_blocks
 
 MAX_CAUSES_EXPLAINED = 5
 """Causes whose text is shown."""
@@ -18,6 +19,11 @@ MAX_NORMALIZED_CHARACTERS = 600
 
 MAX_TITLES_CHARACTERS = 400
 """Characters of the titles of a cause's cases that are shown."""
+
+PLACEHOLDER = "<*>"
+"""Stands in a normalized text for what differs between failures (``VARIABLE`` of ``alerting.failure_signature``)."""
+
+PLACEHOLDER_NOTE = f"{text.inline_code(PLACEHOLDER)}: a part that may differ, such as an ID, a number or a time."
 
 
 class CauseExplanation(NamedTuple):
@@ -34,24 +40,35 @@ class CauseExplanation(NamedTuple):
 
 
 def with_causes(card: Message, causes: Sequence[CauseExplanation]) -> Message:
-    """Return the card with what made the failures join, above its last line."""
+    """Return the card with the causes of the run's failures, above its last line."""
     if not causes:
         return card
-    blocks = [block for cause in causes[:MAX_CAUSES_EXPLAINED] for block in _cause_blocks(cause)]
-    left = len(causes) - MAX_CAUSES_EXPLAINED
-    more = [context_block(f"and {count_noun(left, 'more cause')}")] if left > 0 else []
-    return replace(card, blocks=[*card.blocks[:-1], *blocks, *more, card.blocks[-1]])
+    shown = causes[:MAX_CAUSES_EXPLAINED]
+    blocks = [block for cause in shown if cause.failures > 1 for block in _shared_cause_blocks(cause)]
+    blocks += paragraph_blocks(_single_cause_line(cause) for cause in shown if cause.failures == 1)
+    left = len(causes) - len(shown)
+    notes = [
+        f"and {count_noun(left, 'more cause')}" if left > 0 else "",
+        PLACEHOLDER_NOTE if any(PLACEHOLDER in cause.normalized for cause in shown) else "",
+    ]
+    small = [context_block(*filter(None, notes))] if any(notes) else []
+    return replace(card, blocks=[*card.blocks[:-1], *blocks, *small, card.blocks[-1]])
 
 
-def _cause_blocks(cause: CauseExplanation) -> list[Block]:
-    """Return a cause in two or three blocks."""
-    name = text.inline_code(cause.signature)
+def _shared_cause_blocks(cause: CauseExplanation) -> list[Block]:
+    """Return a cause of several failures: how many, their common text, and their titles."""
     titles = text.escape_line(", ".join(cause.titles), MAX_TITLES_CHARACTERS)
     more = f" and {cause.unlisted} more" if cause.unlisted else ""
-    head = (
-        f"*{cause.failures} failures joined* as cause {name}. Their texts have this in common:"
-        if cause.failures > 1
-        else f"*1 failure* has cause {name}, and no other failure of this run joined it. This counts of its text:"
-    )
     normalized = text.clean_literal(cause.normalized, MAX_NORMALIZED_CHARACTERS)
-    return [section_block(head), preformatted_block(normalized or " "), context_block(f"{titles}{more}")]
+    return [
+        section_block(f"*{cause.failures} failures with the same cause*, {text.inline_code(cause.signature)}"),
+        preformatted_block(normalized or " "),
+        context_block(f"{titles}{more}"),
+    ]
+
+
+def _single_cause_line(cause: CauseExplanation) -> str:
+    """Return a cause of one failure in a line: its title, the first line of its text, and the cause."""
+    title = text.escape_line(", ".join(cause.titles), 80)
+    why = text.inline_code(cause.normalized.partition("\n")[0], 120)
+    return " · ".join(filter(None, (f"*{title}*", why, f"cause {text.inline_code(cause.signature)}")))

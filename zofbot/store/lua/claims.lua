@@ -21,6 +21,15 @@ local function claim_ready(LIMIT, LEASE)
     end
   end
 
+  -- Queues that wait by a clock that was set back since wait by the present one.
+  local function reschedule_queues()
+    local last = redis.call('ZRANGE', DUE, -1, -1, 'WITHSCORES')
+    if not last[2] or not is_from_other_clock(tonumber(last[2])) then return end
+    for _, name in ipairs(redis.call('ZRANGE', DUE, 0, -1)) do
+      redis.call('ZADD', DUE, format_integer(free_at(name)), name)
+    end
+  end
+
   -- Return the receipt of the root; false if the root is not sent yet, or never will be.
   local function root_receipt(key, f)
     local place, root = place_of(f.root)
@@ -109,9 +118,10 @@ local function claim_ready(LIMIT, LEASE)
   end
 
   local paused = redis.call('HGET', PAUSE, 'until')
-  if paused and tonumber(paused) > NOW then return {{}, paused, {}} end
+  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused)) then return {{}, paused, {}} end
   if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
 
+  reschedule_queues()
   requeue_ready()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do
     if name ~= EDITS then serve_queue(name) end

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import redis.asyncio as redis
+from redis import __version__ as REDIS_PY_VERSION  # noqa: N812
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
@@ -56,7 +57,7 @@ async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator
         "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may have been closed by a restarted server
         "health_check_interval": 30,
         "client_name": f"zofbot-{os.getpid()}",
-        "driver_info": DriverInfo(),  # otherwise each connection looks up the library's version
+        "driver_info": DriverInfo(lib_version=REDIS_PY_VERSION),  # otherwise it is looked up among all packages
     }
     if address.kind == "server":
         async with make_client(address.url, common) as client:

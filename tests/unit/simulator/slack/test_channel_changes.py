@@ -7,7 +7,9 @@ import pytest
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import channel_changes
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage, User
+from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.slack.web_api import answer_call
+from zofbot.simulator.world import World
 
 QA, INCIDENT = "C0QA", "C0INCIDENT"
 
@@ -19,8 +21,9 @@ def call_method(simulator: SimulatorServer, method: str, **given: str) -> dict[s
 
 async def test_an_app_sold_outside_of_the_marketplace_reads_15_messages_once_a_minute(
     simulator: SimulatorServer,
+    slack: Workspace,
+    world: World,
 ) -> None:
-    slack = simulator.world.slack
     for number in range(20):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"{number}"))
     slack.distributed = True
@@ -28,12 +31,11 @@ async def test_an_app_sold_outside_of_the_marketplace_reads_15_messages_once_a_m
     assert isinstance(page["messages"], list)
     assert len(page["messages"]) == 15
     assert call_method(simulator, "conversations.history", channel=QA)["error"] == "ratelimited"
-    simulator.world.clock.advance(60)
+    world.clock.advance(60)
     assert call_method(simulator, "conversations.history", channel=QA)["ok"]
 
 
-async def test_messages_of_other_apps_have_their_own_ids(simulator: SimulatorServer) -> None:
-    slack = simulator.world.slack
+async def test_messages_of_other_apps_have_their_own_ids(simulator: SimulatorServer, slack: Workspace) -> None:
     slack.users["U0OTHER"] = User("U0OTHER", "other", "Another app", kind="bot")
     for user in (BOT_USER_ID, "U0OTHER", "U0BEN"):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), user, "Hello"))
@@ -42,8 +44,7 @@ async def test_messages_of_other_apps_have_their_own_ids(simulator: SimulatorSer
     assert [item.get("app_id") for item in page["messages"][:3]] == [None, "A0OTHER", "A0ZOFBOT"]
 
 
-async def test_a_group_s_direct_messages_need_their_own_scope(simulator: SimulatorServer) -> None:
-    slack = simulator.world.slack
+async def test_a_group_s_direct_messages_need_their_own_scope(simulator: SimulatorServer, slack: Workspace) -> None:
     slack.channels["G0TALK"] = Channel("G0TALK", "mpdm", {"U0ANA", "U0EXT", BOT_USER_ID}, private=True, group_dm=True)
     assert call_method(simulator, "conversations.members", channel="G0TALK")["members"] == [
         "U0ANA",

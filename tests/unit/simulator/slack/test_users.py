@@ -20,7 +20,9 @@ from zofbot.simulator.seed import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.chat_api import post_message
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.slack.views_api import open_view, publish_view
+from zofbot.simulator.world import World
 
 
 def visible_messages(simulator: SimulatorServer, channel: str, user: str = ANA) -> list[PostedMessage]:
@@ -66,17 +68,17 @@ async def test_a_slash_command_arrives_signed_and_complete(
     ],
 )
 async def test_people_and_channels_are_escaped_as_the_manifest_asks(
-    simulator: SimulatorServer, recording_app: RecordingApp, typed: str, arrives: str
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp, typed: str, arrives: str
 ) -> None:
     await simulator.people.type_text(ANA, QA_ALERTS, f"/zof {typed}")
     assert recording_app.last_payload["text"] == arrives
-    simulator.world.slack.should_escape = False
+    slack.should_escape = False
     await simulator.people.type_text(ANA, QA_ALERTS, f"/zof {typed}")
     assert recording_app.last_payload["text"] == typed.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 async def test_an_acknowledgement_is_shown_only_to_who_typed(
-    simulator: SimulatorServer, recording_app: RecordingApp
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
 ) -> None:
     recording_app.answers = [
         web.json_response({"text": "a card", "blocks": [{"type": "divider"}]}),
@@ -86,7 +88,7 @@ async def test_an_acknowledgement_is_shown_only_to_who_typed(
     await simulator.people.type_text(ANA, QA_ALERTS, "/zof b")
     assert visible_texts(simulator, QA_ALERTS) == ["a card", "plain"]
     assert visible_texts(simulator, QA_ALERTS, BEN) == []
-    assert simulator.world.slack.ledger == []
+    assert slack.ledger == []
 
 
 async def test_an_acknowledgement_in_channel_shows_the_command_too(
@@ -137,9 +139,9 @@ async def test_a_refusal_is_a_failed_dispatch(
     assert notice_to(simulator) == '/zof failed with the error "dispatch_failed"'
 
 
-async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(simulator: SimulatorServer) -> None:
+async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(simulator: SimulatorServer, slack: Workspace) -> None:
     for url in ("", "http://127.0.0.1:9/"):
-        simulator.world.slack.request_url = url
+        slack.request_url = url
         assert (await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")).error == "dispatch_failed"
 
 
@@ -159,7 +161,7 @@ async def test_requests_can_be_spoilt_for_a_test(simulator: SimulatorServer, rec
 
 
 async def test_a_response_url_adds_to_the_acknowledgement_and_works_five_times(
-    simulator: SimulatorServer, recording_app: RecordingApp
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
 ) -> None:
     recording_app.answers = [web.json_response({"text": "still asking"})]
     await simulator.people.type_text(ANA, INCIDENT_ROOM, "/zof a")
@@ -174,23 +176,25 @@ async def test_a_response_url_adds_to_the_acknowledgement_and_works_five_times(
     await hook.send(text="fifth")
     late = await hook.send(text="sixth")
     assert (late.status_code, late.body) == (404, "used_url")
-    assert [message.text for message in simulator.world.slack.ledger] == ["to all"]
+    assert [message.text for message in slack.ledger] == ["to all"]
 
 
 async def test_a_response_url_expires_after_half_an_hour(
-    simulator: SimulatorServer, recording_app: RecordingApp
+    simulator: SimulatorServer, world: World, recording_app: RecordingApp
 ) -> None:
     await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
     hook = AsyncWebhookClient(recording_app.last_payload["response_url"])
-    simulator.world.advance(30 * 60 - 60)
+    world.advance(30 * 60 - 60)
     assert (await hook.send(text="x")).status_code == 200
-    simulator.world.advance(61)
+    world.advance(61)
     late = await hook.send(text="x")
     assert (late.status_code, late.body) == (404, "Expired url")
 
 
-async def test_a_response_url_can_answer_into_a_thread(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
-    root = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "root"})["ts"]
+async def test_a_response_url_can_answer_into_a_thread(
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
+) -> None:
+    root = post_message(slack, {"channel": QA_ALERTS, "text": "root"})["ts"]
     await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
     async with aiohttp.ClientSession() as session:
         body = {"text": "reply", "thread_ts": root, "response_type": "in_channel"}
@@ -214,9 +218,9 @@ MENU = {
 
 
 async def test_a_press_in_a_message_says_what_where_and_by_whom(
-    simulator: SimulatorServer, recording_app: RecordingApp
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
 ) -> None:
-    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
+    ts = post_message(slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
     await simulator.people.press_element(BEN, {"action_id": "go", "block_id": "row"}, channel=QA_ALERTS, ts=ts)
     assert recording_app.last_payload["type"] == "block_actions"
     assert recording_app.last_payload["user"]["id"] == BEN
@@ -246,9 +250,11 @@ async def test_a_press_in_a_private_message_comes_without_the_message(
         await simulator.people.press_element(BEN, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
 
 
-async def test_a_choice_has_to_be_offered(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+async def test_a_choice_has_to_be_offered(
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
+) -> None:
     blocks = [{"type": "actions", "elements": [MENU]}]
-    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
+    ts = post_message(slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
     chosen = {"action_id": "more", "selected_option": MENU["options"][1]}
     await simulator.people.press_element(ANA, chosen, channel=QA_ALERTS, ts=ts)
     assert recording_app.last_payload["actions"][0]["selected_option"]["value"] == "two"
@@ -259,18 +265,22 @@ async def test_a_choice_has_to_be_offered(simulator: SimulatorServer, recording_
         await simulator.people.press_element(ANA, {"action_id": "stop"}, channel=QA_ALERTS, ts=ts)
 
 
-async def test_a_press_nobody_answers_is_noticed(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
-    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
+async def test_a_press_nobody_answers_is_noticed(
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
+) -> None:
+    ts = post_message(slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
     recording_app.answers = [web.Response(status=500)]
     await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
     assert "did not respond" in notice_to(simulator)
 
 
-async def test_a_message_shortcut_brings_the_message(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
-    ts = post_message(simulator.world.slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
+async def test_a_message_shortcut_brings_the_message(
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
+) -> None:
+    ts = post_message(slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
     with pytest.raises(ValueError, match="no such shortcut"):
         await simulator.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
-    simulator.world.slack.shortcuts = [{"name": "Triage", "type": "message", "callback_id": "triage"}]
+    slack.shortcuts = [{"name": "Triage", "type": "message", "callback_id": "triage"}]
     await simulator.people.use_shortcut(ANA, QA_ALERTS, ts, "triage")
     assert (recording_app.last_payload["type"], recording_app.last_payload["callback_id"]) == (
         "message_action",
@@ -294,8 +304,7 @@ def modal_view(title: str = "Title", **more: Any) -> Json:
 
 
 @pytest.fixture
-def view_id(simulator: SimulatorServer) -> str:
-    slack = simulator.world.slack
+def view_id(slack: Workspace) -> str:
     return str(
         open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal_view(private_metadata="m")})["view"]["id"]
     )
@@ -306,21 +315,21 @@ def typed_values(text: str) -> Json:
 
 
 async def test_a_submission_carries_what_was_typed_and_closes_the_modal(
-    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp, view_id: str
 ) -> None:
     await simulator.people.submit_view(ANA, view_id, typed_values("because"))
     assert recording_app.last_payload["type"] == "view_submission"
     assert recording_app.last_payload["view"]["private_metadata"] == "m"
     assert recording_app.last_payload["view"]["state"]["values"]["why"]["text"]["value"] == "because"
-    assert simulator.world.slack.top_modal(ANA) is None
+    assert slack.top_modal(ANA) is None
 
 
 async def test_a_required_field_is_asked_for_without_the_bot(
-    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp, view_id: str
 ) -> None:
     await simulator.people.submit_view(ANA, view_id, {})
     assert recording_app.requests == []
-    view = simulator.world.slack.top_modal(ANA)
+    view = slack.top_modal(ANA)
     assert view is not None
     assert view.errors == {"why": "Please complete this required field."}
 
@@ -353,22 +362,20 @@ async def test_a_submission_is_answered_as_slack_does(
 
 
 async def test_closing_a_modal_is_told_only_when_asked_for(
-    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp, view_id: str
 ) -> None:
     with pytest.raises(ValueError, match="closed"):
         await simulator.people.dismiss_view(BEN, view_id)
     await simulator.people.dismiss_view(ANA, view_id)
     assert (simulator.world.slack.top_modal(ANA), recording_app.requests) == (None, [])
-    slack = simulator.world.slack
     view = open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal_view(notify_on_close=True)})["view"]
     await simulator.people.dismiss_view(ANA, view["id"])
     assert (recording_app.last_payload["type"], recording_app.last_payload["is_cleared"]) == ("view_closed", False)
 
 
 async def test_a_modal_can_take_those_beneath_it_with_it(
-    simulator: SimulatorServer, recording_app: RecordingApp, view_id: str
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp, view_id: str
 ) -> None:
-    slack = simulator.world.slack
     recording_app.answers = [
         web.json_response({"response_action": "push", "view": modal_view(clear_on_close=True, notify_on_close=True)})
     ]
@@ -382,17 +389,19 @@ async def test_a_modal_can_take_those_beneath_it_with_it(
     assert (recording_app.last_payload["type"], recording_app.last_payload["is_cleared"]) == ("view_closed", True)
 
 
-async def test_home_is_opened_and_pressed(simulator: SimulatorServer, recording_app: RecordingApp) -> None:
+async def test_home_is_opened_and_pressed(
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
+) -> None:
     await simulator.people.open_home(ANA)
     assert recording_app.last_payload["event"]["type"] == "app_home_opened"
-    home = publish_view(simulator.world.slack, {"user_id": ANA, "view": {"type": "home", "blocks": CARD}})["view"]
+    home = publish_view(slack, {"user_id": ANA, "view": {"type": "home", "blocks": CARD}})["view"]
     await simulator.people.press_element(ANA, {"action_id": "go"}, view_id=home["id"])
     assert (recording_app.last_payload["container"], recording_app.last_payload["view"]["type"]) == (
         {"type": "view", "view_id": home["id"]},
         "home",
     )
     assert "response_url" not in recording_app.last_payload
-    simulator.world.slack.events.discard("app_home_opened")
+    slack.events.discard("app_home_opened")
     before = len(recording_app.requests)
     assert (await simulator.people.open_home(ANA)).is_accepted
     assert len(recording_app.requests) == before, "a bot that did not ask hears nothing"
@@ -446,7 +455,7 @@ async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(
 
 
 @pytest.fixture
-async def bolt(simulator: SimulatorServer) -> AsyncIterator[AsyncApp]:
+async def bolt(simulator: SimulatorServer, slack: Workspace, world: World) -> AsyncIterator[AsyncApp]:
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(
             token="xoxb-simulated", base_url=f"{simulator.url}/api/", session=session, retry_handlers=[]
@@ -454,7 +463,7 @@ async def bolt(simulator: SimulatorServer) -> AsyncIterator[AsyncApp]:
         app = AsyncApp(client=client, process_before_response=True, request_verification_enabled=False)
         handler = AsyncSocketModeHandler(app, "xapp-simulated", web_client=client)
         await handler.connect_async()  # type: ignore[no-untyped-call] # slack_bolt has no types here
-        await wait_for_change(simulator.world, lambda: bool(simulator.world.slack.lines))
+        await wait_for_change(world, lambda: bool(slack.lines))
         yield app
         await handler.close_async()  # type: ignore[no-untyped-call] # likewise
         monitor = handler.client.current_session_monitor
@@ -462,7 +471,7 @@ async def bolt(simulator: SimulatorServer) -> AsyncIterator[AsyncApp]:
 
 
 async def test_a_command_a_press_a_modal_and_an_event_go_round_over_socket_mode(
-    simulator: SimulatorServer, bolt: AsyncApp
+    simulator: SimulatorServer, slack: Workspace, bolt: AsyncApp
 ) -> None:
     mentions: list[str] = []
 
@@ -488,7 +497,7 @@ async def test_a_command_a_press_a_modal_and_an_event_go_round_over_socket_mode(
     card = visible_messages(simulator, QA_ALERTS)[0]
     assert (await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=card.ts)).is_accepted
     assert card.text == "opened"
-    view = simulator.world.slack.top_modal(ANA)
+    view = slack.top_modal(ANA)
     assert view is not None
     await simulator.people.submit_view(ANA, view.id, typed_values("x"))
     assert view.errors == {"why": "Not yet."}
@@ -535,22 +544,24 @@ async def opened(simulator: SimulatorServer) -> AsyncIterator[Opened]:
         yield one
 
 
-async def test_a_client_that_is_sent_away_comes_back_once(simulator: SimulatorServer, bolt: AsyncApp) -> None:
+async def test_a_client_that_is_sent_away_comes_back_once(
+    simulator: SimulatorServer, slack: Workspace, world: World, bolt: AsyncApp
+) -> None:
     @bolt.command("/zof")
     async def command(ack: Any) -> None:
         await ack("back")
 
-    before = list(simulator.world.slack.lines)
+    before = list(slack.lines)
     await simulator.sockets.refresh_connections()
-    await wait_for_change(simulator.world, lambda: bool(simulator.world.slack.lines))
-    assert not set(before) & set(simulator.world.slack.lines)
+    await wait_for_change(world, lambda: bool(slack.lines))
+    assert not set(before) & set(slack.lines)
     await simulator.people.type_text(ANA, QA_ALERTS, "/zof a")
     assert visible_texts(simulator, QA_ALERTS) == ["back"]
-    assert [call.method for call in simulator.world.slack.calls].count("apps.connections.open") == 2
+    assert [call.method for call in slack.calls].count("apps.connections.open") == 2
 
 
 async def test_a_client_that_does_not_leave_is_closed_and_what_it_owes_fails(
-    simulator: SimulatorServer, opened: Opened
+    simulator: SimulatorServer, slack: Workspace, opened: Opened
 ) -> None:
     socket = await opened()
     command = asyncio.create_task(simulator.people.type_text(ANA, QA_ALERTS, "/zof a"))
@@ -560,12 +571,12 @@ async def test_a_client_that_does_not_leave_is_closed_and_what_it_owes_fails(
     goodbye = await socket.receive_json()
     assert (goodbye["type"], goodbye["reason"]) == ("disconnect", "refresh_requested")
     assert (await socket.receive(5)).type is aiohttp.WSMsgType.CLOSE
-    assert simulator.world.slack.lines == []
+    assert slack.lines == []
 
 
-async def test_an_eleventh_connection_is_sent_away(simulator: SimulatorServer, opened: Opened) -> None:
+async def test_an_eleventh_connection_is_sent_away(slack: Workspace, opened: Opened) -> None:
     ten = [await opened() for _ in range(10)]
     eleventh = await opened("disconnect")
     assert (await eleventh.receive(5)).type is aiohttp.WSMsgType.CLOSE
     assert [socket.closed for socket in ten] == [False] * 10
-    assert len(simulator.world.slack.lines) == 10
+    assert len(slack.lines) == 10

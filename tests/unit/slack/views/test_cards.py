@@ -14,6 +14,7 @@ from zofbot.domain.command_parser import parse_command
 from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import BadInput, ZofRejected, ZofUnavailable
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
+from zofbot.notifications import titles
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.blockkit.mentions import find_unescaped
 from zofbot.slack.links import ZofLinks
@@ -179,7 +180,7 @@ def test_totals_are_numbers_worst_first(counts: CaseCounts, said: str) -> None:
     ],
 )
 def test_a_title_says_its_place_once(title: str, project: str, environment: str, shown: str) -> None:
-    assert outcomes.format_title(title, project, environment) == shown
+    assert titles.format_title(title, project, environment) == shown
     assert (project[:50] in outcomes.format_long_place(project, environment)) is (len(project) > 24 or not project)
 
 

@@ -11,6 +11,7 @@ from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, R
 from zofbot.notifications.extra_summaries import merge_summaries
 from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.titles import format_title
 from zofbot.slack.views.alerts.cause_views import causes_text, failure_lines
 from zofbot.slack.views.alerts.past_causes import past_cause_lines
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block
@@ -35,7 +36,6 @@ from zofbot.slack.views.outcomes import (
     OutcomeStyle,
     format_counts,
     format_long_place,
-    format_title,
     style_of_run,
 )
 from zofbot.slack.views.render_context import RenderContext
@@ -140,7 +140,7 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     if not body.owners:
         return with_mentions(line, top, colour, below, body.mention)
     top += paragraph_blocks(owner_line(owner, body.mention) for owner in body.owners)
-    return MentioningMessage(line, top, colour, below, format_mentions(body.mention))
+    return MentioningMessage(line, top, colour, below, mention=format_mentions(body.mention))
 
 
 def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> str:
