@@ -13,11 +13,18 @@ from zofbot.notifications.payloads import Payload
 from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
 
+_CARDS_THAT_EXPIRE = {kind.model_fields["card"].default for kind in (ReminderPayload, DigestPayload, CatchUpPayload)}
+"""The ``card`` fields of the payloads that ``is_still_wanted`` looks at, besides alerts that were not posted."""
+
 
 def is_claim_wanted(claim: Claim, now: float) -> bool:
     """Whether a claimed notification is to be sent at ``now`` (Unix seconds)."""
-    if claim.notification.kind is not NotificationKind.REPLY and not (claim.failure or claim.notification.body):
+    body = claim.notification.body
+    shown = body if claim.notification.kind is NotificationKind.REPLY else claim.failure or body
+    if not shown and claim.notification.kind is not NotificationKind.REPLY:
         return False  # an edit of a failure that has expired
+    if shown.get("card") not in _CARDS_THAT_EXPIRE and not shown.get("unposted"):
+        return True  # most of them; parsing it takes longer
     try:
         payload, state = read_claim(claim, now)
     except ValidationError:  # of another version: sent as one plain line

@@ -50,14 +50,28 @@ _AUTOLINK_DOTS = re.compile(
 """Characters that make text an address, a domain, or a channel or person name for Slack's automatic linking."""
 
 
+MAX_CACHED_CHARACTERS, MAX_CACHED_TEXTS = 1_000, 1_000
+"""Texts up to this length are cleaned once and remembered; how many of them."""
+
+
 def sanitize_text(text: str) -> str:
-    """Remove invisible characters, and those that hide or reorder text, and redact secrets."""
+    """Remove invisible characters, and those that hide or reorder text, and redact secrets.
+
+    The same text is cleaned when it is stored and whenever it is rendered, since an older version may have stored it.
+    """
+    return _sanitize_short(text) if len(text) <= MAX_CACHED_CHARACTERS else _sanitize(text)
+
+
+def _sanitize(text: str) -> str:
     if not (text.isascii() and text.isprintable()):  # else there is nothing to remove, as for most names
         text = _TERMINAL_CODES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
         text = _INVISIBLE_PATTERN.sub("", text)
         if not text.isascii():
             text = _IDLE_JOINER.sub("", _IDLE_SELECTOR.sub("", _REPEATED_JOINERS.sub("", text)))
     return redact(text)
+
+
+_sanitize_short = lru_cache(MAX_CACHED_TEXTS)(_sanitize)
 
 
 def redact_line(text: str, limit: int) -> str:

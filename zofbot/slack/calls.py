@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar, overload
 from urllib.parse import urljoin
 
@@ -103,7 +104,7 @@ class SlackCalls:
             reply = await send_request(
                 self.session,
                 "POST",
-                urljoin(self.client.base_url, method),
+                _method_url(self.client.base_url, method),
                 data=json.dumps(body, separators=(",", ":")).encode(),
                 headers={"Authorization": f"Bearer {self.client.token}"} | _JSON_HEADERS,
                 proxy=self.client.proxy,
@@ -147,6 +148,12 @@ class SlackCalls:
             http_replies.check_response_url_reply(reply)
 
         await self.run_call("response_url", post_once)
+
+
+@cache
+def _method_url(base: str, method: str) -> str:
+    """Return the URL of a method of the Web API."""
+    return urljoin(base, method)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -91,3 +91,12 @@ def test_a_digest_is_wanted_as_long_as_the_channel_has_that_one(
 def test_of_an_unknown_version_it_is_wanted_and_so_is_everything_else() -> None:
     assert is_wanted({"card": "hologram"})
     assert is_wanted(other_payloads.NotePayload(said="hello"))
+
+
+@pytest.mark.parametrize("kind", list(NotificationKind))
+def test_an_alert_is_wanted_without_being_parsed_unless_it_recovered_unposted(kind: NotificationKind) -> None:
+    unreadable = {"card": "run", "run": "not a run"}
+    assert is_wanted(unreadable, kind)
+    assert is_wanted({}, kind, failure=unreadable)
+    unposted = dump_payload(ALERT.model_copy(update={"unposted": True}))
+    assert is_wanted({}, kind, failure=unposted) is (kind is not NotificationKind.ROOT)

@@ -164,3 +164,9 @@ def test_moments_are_shown_in_the_readers_own_zone() -> None:
     assert text.format_local_time(at, ", ") == (
         "<!date^1780301730^, {date_short_pretty} at {time}|, 2026-06-01 08:15:30 UTC>"
     )
+
+
+@pytest.mark.parametrize("length", [0, text.MAX_CACHED_CHARACTERS])
+def test_a_text_that_comes_again_is_redacted_again(length: int) -> None:
+    said = "x" * length + " password=hunter2swordfish \x1b[31m"
+    assert [text.sanitize_text(said) for _ in range(2)] == ["x" * length + f" password={MASK} "] * 2

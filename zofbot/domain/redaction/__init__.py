@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -38,6 +39,9 @@ SECRET_RULES = (
     ),
 )
 
+_RULES_WITHOUT_HINT = tuple(rule for rule in SECRET_RULES if "" in rule.hints)
+_HINT_PATTERN = re.compile("|".join(sorted({re.escape(hint) for rule in SECRET_RULES for hint in rule.hints if hint})))
+
 
 def redact(text: str, *known: str) -> str:
     """Replace what looks like a secret, and each of the ``known`` ones, by ``[redacted]``.
@@ -51,7 +55,9 @@ def redact(text: str, *known: str) -> str:
             text = text.replace(secret, MASK)
     # Most texts are titles and names, so check the hints first, at a tenth of the cost.
     folded = text.casefold()
-    for rule in SECRET_RULES:
-        if any(hint in folded for hint in rule.hints):
-            text = rule.mask(text)
+    for rule in SECRET_RULES if _HINT_PATTERN.search(folded) else _RULES_WITHOUT_HINT:
+        for hint in rule.hints:
+            if hint in folded:
+                text = rule.mask(text)
+                break
     return text
