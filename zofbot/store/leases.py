@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from zofbot.clock import Clock
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_hash
+from zofbot.store.records import decode_hash, decode_pairs
 from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 
 # KEYS: holder, number, schema, note, hashes to be read. ARGV: the caller's id, lease (ms), its last number, now (ms),
@@ -112,7 +112,7 @@ class Lease:
         self._number = int(found[0])
         return HeldLease(
             Fence(self._fence, self._number),
-            {name: _decode_pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
+            {name: decode_pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
         )
 
     async def release(self, note: LeaseNote = MappingProxyType({})) -> None:
@@ -130,8 +130,3 @@ class Lease:
 
 def _flatten_note(note: LeaseNote) -> list[str]:
     return [part for pair in note.items() for part in pair]
-
-
-def _decode_pairs(flat: list[bytes]) -> dict[str, str]:
-    parts = iter(part.decode() for part in flat)
-    return dict(zip(parts, parts, strict=True))

@@ -158,5 +158,11 @@ def decode_hash(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     return {decode_text(name): decode_text(value) for name, value in fields.items()}
 
 
+def decode_pairs(flat: Iterable[bytes | str]) -> dict[str, str]:
+    """Decode a hash as scripts return it: fields and values in turn."""
+    parts = map(decode_text, flat)
+    return dict(zip(parts, parts, strict=True))
+
+
 def _to_seconds(milliseconds: str | None) -> float | None:
     return int(milliseconds) / 1000 if milliseconds else None
