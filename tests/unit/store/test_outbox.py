@@ -691,6 +691,15 @@ async def test_a_channel_that_refuses_is_parked_with_all_that_waits_until_it_is_
     assert paced == [["urgent", "k", "e", "e2"], ["l"], ["p"], []]
 
 
+async def test_a_channel_that_is_mended_at_once_keeps_its_pace(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("l"), root("m"))
+    claims = await bench.claim_batch()
+    await bench.settle(*(Refused.for_claim(claim, "is_archived", True) for claim in claims))
+    await bench.outbox.unpark_channel("C1")
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
 async def test_what_waited_for_a_parked_channel_is_not_too_old_when_it_is_mended(bench: OutboxBench) -> None:
     await bench.commit_notifications(root("k"))
     await bench.settle(Refused.for_claim(await bench.one(), "is_archived", True))
