@@ -126,6 +126,6 @@ async def test_tables_are_paged_and_scroll_on_a_phone(page: Page, simulator: Sim
     await expect(page.get_by_text("6 to 7 of 7")).to_be_visible()
     await expect(latest.get_by_role("rowheader").last).to_have_text("run_6")
     await page.set_viewport_size({"width": 390, "height": 844})
-    assert await page.evaluate(OVERFLOW) == []
+    await page.wait_for_function(f"({OVERFLOW})().length === 0")
     found = await Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
     assert not found.response["violations"], found.generate_report()

@@ -140,7 +140,7 @@ async def test_so_does_one_that_somebody_ends(triage_bot: RunningBot) -> None:
     assert (await mention_bot(triage_bot, root, "wake")).is_accepted
     hid = "2 failures since it was snoozed"
     await wait_until(lambda: any(f"ana unsnoozed this · {hid}" in line for line in thread_of(triage_bot, root)))
-    assert f"You unsnoozed Case 0: {hid}" in private_text(triage_bot, ANA)
+    assert f"You unsnoozed Case 0 (proj_checkout, staging): {hid}" in private_text(triage_bot, ANA)
     await wait_until(lambda: f"· {hid}" in text_of(root))
 
 

@@ -19,9 +19,13 @@ ANA, CHANNEL = "U0ANA", "C0QA"
 
 
 async def open_subscription_form(bot: RunningBot) -> View:
+    """Open the form with all its fields."""
     await bot.type_text("/zof subscribe")
     await wait_until(lambda: bool(bot.world.slack.modals.get(ANA)))
-    return bot.world.slack.modals[ANA][-1]
+    view = bot.world.slack.modals[ANA][-1]
+    await bot.simulator.people.press_element(ANA, {"action_id": modal.MORE_ACTION_ID}, view_id=view.id)
+    await wait_until(lambda: "Add projects" in str(view.payload))
+    return view
 
 
 async def offered_options(bot: RunningBot, view: View, menu: str, typed: str = "") -> list[str]:
@@ -44,6 +48,7 @@ async def test_projects_and_groups_are_offered_as_somebody_types(bot: RunningBot
     assert await offered_options(bot, view, "projects", "proj_sea") == ["search"], "an id finds its project, too"
     assert await offered_options(bot, view, "projects", "nothing like that") == []
     assert await offered_options(bot, view, "groups", "@onc") == ["@oncall-checkout"]
+    assert await offered_options(bot, view, "escalate_groups_2") == ["@oncall-checkout"]
 
 
 async def test_the_same_question_is_answered_again_and_zof_and_slack_are_asked_once(bot: RunningBot) -> None:

@@ -460,7 +460,7 @@ async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(workin
     await fail_delivery(working_bot)
     await wait_until(lambda: "1 unacknowledged failure" in shown_home(working_bot), 20)
     assert "Unacknowledged in your channels" in shown_home(working_bot)
-    assert "|nightly cart>" in shown_home(working_bot), "its alert is a click away"
+    assert "|nightly cart (" in shown_home(working_bot), "its alert is a click away"
     assert shown_home(working_bot, BEN) == "", "nobody is shown a Home that they did not open"
 
 
@@ -483,7 +483,7 @@ async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(wo
     view = await home_text(working_bot)
     assert "1 unacknowledged failure" in view
     assert "nightly cart" in view
-    assert "|nightly cart>" not in view
+    assert "|nightly cart (" not in view
 
 
 async def test_private_channels_are_shown_to_their_members_only(working_bot: RunningBot) -> None:

@@ -125,9 +125,25 @@ def picked_people(*users: str) -> dict[str, Any]:
     return {"people": {"people": {"type": "multi_users_select", "selected_users": list(users)}}}
 
 
+def picked_times(*times: str) -> dict[str, Any]:
+    """The pickers of quiet hours, from and until."""
+    pickers = zip(("quiet_from", "quiet_until"), times, strict=False)
+    return {"quiet_hours": {action: {"type": "timepicker", "selected_time": at} for action, at in pickers}}
+
+
+def picked_step(number: int, after: str, *users: str) -> dict[str, Any]:
+    block, people = f"escalate_after_{number}", f"escalate_people_{number}"
+    chosen = {"type": "static_select", "selected_option": {"value": after} if after else None}
+    return {block: {block: chosen}, people: {people: {"type": "multi_users_select", "selected_users": list(users)}}}
+
+
 @pytest.mark.parametrize(
     ("values", "typed"),
     [
+        (picked_times("22:00", "07:00"), "quiet:22:00-07:00"),
+        (picked_times("08:00", "08:00"), ""),
+        (picked_times("22:00", "07:00") | text_value("zone", "Europe/Berlin"), "quiet:22-7,Europe/Berlin"),
+        (picked_step(1, "15m", "U1", "U2") | picked_step(2, "1h", "U3"), "escalate:15m-><@U1>,<@U2>,1h-><@U3>"),
         (text_value("project", "checkout, shop-*"), "project:checkout,shop-*"),
         (text_value("case", "cart total*\n-*flaky one*"), 'case:"cart total*","-*flaky one*"'),
         (text_value("case", "R&D"), "case:R&D"),
@@ -186,6 +202,21 @@ def test_a_group_that_is_no_id_says_where_to_find_one() -> None:
         "groups": "@oncall isn't a person or user group in Slack. "
         + form_parser.field_error_text(BadInput(""), "groups")
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "block", "said"),
+    [
+        (picked_times("22:00"), "quiet_hours", "Quiet hours need two times. Choose both"),
+        (picked_times("22:00", "07:00") | text_value("zone", "Berlin"), "zone", "Enter a name such as Europe/Berlin."),
+        (picked_step(2, "15m"), "escalate_after_2", "Escalation 2 needs a time and someone to mention."),
+        (picked_step(1, "", "U1"), "escalate_after_1", "Choose both, or neither."),
+    ],
+)
+def test_half_a_choice_is_said_in_words_of_the_form(values: dict[str, Any], block: str, said: str) -> None:
+    errors = form_parser.parse_form(view_values(form_values(Subscription())) | values).errors
+    assert list(errors) == [block]
+    assert said in errors[block]
 
 
 def test_several_wrong_fields_are_said_at_once_and_the_rest_is_understood() -> None:
@@ -274,9 +305,9 @@ def test_a_preview_leaves_out_what_is_older_or_has_no_time() -> None:
         (PreviewResult(), "posted nothing."),
         (PreviewResult(1, 1, datetime(2026, 6, 9, tzinfo=UTC).date()), "posted *1 message*."),
         (PreviewResult(21, 6, datetime(2026, 6, 9, tzinfo=UTC).date(), 1),
-         "posted *21 messages*, 6 on the worst day (Tuesday, 09 June), and 1 reply in threads."),
+         "posted *21 messages*, 6 on the worst day (Tuesday, June 9), and 1 reply in threads."),
         (PreviewResult(2, 2, datetime(2026, 6, 9, tzinfo=UTC).date(), partial=True),
-         "at least *2 messages*, at least 2 on the worst day (Tuesday, 09 June). Incomplete: Zof has more"),
+         "at least *2 messages*, 2 on the worst day (Tuesday, June 9). Incomplete: Zof has more"),
         (PreviewResult(partial=True), "posted nothing so far. Incomplete: Zof has more"),
         (PreviewResult(unlisted=True), "aren't counted"),
     ],
@@ -316,10 +347,10 @@ async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(working_
     view = await open_form(working_bot)
     assert not working_bot.private_messages()
     labels = [block["label"]["text"] for block in view.payload["blocks"] if block["type"] == "input"]
-    assert labels == ["Projects", "Add projects", "Environments", "Notify on", "Mention people", "Mention user groups",
-                      "Quiet hours"]  # fmt: skip
+    assert labels == ["Projects", "Environments", "Notify on", "Mention people", "Mention user groups"]
+    assert "*Quiet hours*" in shown_text(view)
     await press_in(working_bot, view, modal.MORE_ACTION_ID, text_value("project", "checkout"))
-    await wait_until(lambda: "Escalate" in shown_text(view))
+    await wait_until(lambda: "Escalation 2" in shown_text(view))
     values = text_value("case", "-flaky")
     outcome = await working_bot.simulator.people.submit_view("U0ANA", view.id, values)
     assert (outcome.status, working_bot.world.slack.modals["U0ANA"]) == (200, [])
@@ -333,17 +364,13 @@ async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(working_
 
 async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(working_bot: RunningBot) -> None:
     view = await open_form(working_bot)
-    await working_bot.simulator.people.submit_view(
-        "U0ANA", view.id, text_value("quiet", "late") | text_value("env", "-")
-    )
-    assert top_modal(working_bot).errors is not None
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, picked_times("22:00") | text_value("env", "-"))
     assert {block: words.split(".")[0] for block, words in (top_modal(working_bot).errors or {}).items()} == {
-        "quiet": "late isn't a time range",
         "env": "A value of this field is empty",
     }
-    await working_bot.simulator.people.submit_view(
-        "U0ANA", view.id, text_value("quiet", "22-7") | text_value("env", "production")
-    )
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("env", "production"))
+    assert "• Quiet hours need two times. Choose both" in shown_text(top_modal(working_bot)), "a row shows no error"
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, picked_times("22:00", "07:00"))
     await wait_for_line(working_bot, "to env:production quiet:22:00-07:00,Europe/Berlin.")
 
 

@@ -26,8 +26,13 @@ QUIET_HOURS = st.builds(
 IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1, max_size=3, unique=True).map(tuple)
 
 
+def _people_first(mention: tuple[str, ...]) -> tuple[str, ...]:
+    """Order them as a form does, which has a field for people and one for user groups."""
+    return tuple(sorted(mention, key=lambda each: each.startswith("S")))
+
+
 STEPS = st.dictionaries(st.integers(1, 7 * 86400), IDS, max_size=3).map(
-    lambda steps: tuple(EscalationStep(after=after, mention=steps[after]) for after in sorted(steps))
+    lambda steps: tuple(EscalationStep(after=after, mention=_people_first(steps[after])) for after in sorted(steps))
 )
 
 

@@ -91,7 +91,7 @@ def _parse_cause_id(words: list[str]) -> str:
     name = _strip_quoting(words[0]).lower() if len(words) == 1 else ""
     if not is_valid_id(name):
         raise BadInput(
-            "Which cause? Its id is missing." if not words else "That is not the id of a cause.",
+            "The cause ID is missing." if not words else "That isn't a cause ID.",
             f"`{SLASH_COMMAND} causes` lists them.",
             example=_example_command("cause"),
             verb="cause",

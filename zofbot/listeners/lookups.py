@@ -36,7 +36,12 @@ async def show_result(context: ListenerContext, identifier: str) -> Message:
 
 async def show_run(context: ListenerContext, identifier: str, start: int = 0) -> Message:
     """Return a run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
-    found = await context.zof.get_run(identifier)
+    try:
+        found = await context.zof.get_run(identifier)
+    except ZofRejected as error:
+        if error.status == 404 and identifier.startswith("res_"):
+            error.next_step = f"That's a result ID. Try `{SLASH_COMMAND} result {identifier}`."
+        raise
     (bad, more), found = await asyncio.gather(failed_results(context, found), _with_schedule(context, found))
     return cards.run_card(found, bad, context.links, start=start, more=more)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -27,6 +28,7 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
 
     app.options(menu_options.PROJECTS_ACTION_ID)(load_project_options)
     app.options(menu_options.GROUPS_ACTION_ID)(load_group_options)
+    app.options(re.compile(f"^{menu_options.STEP_GROUPS_ACTION_PREFIX}"))(load_group_options)
 
 
 async def _project_options(context: ListenerContext, typed: str) -> list[Block]:

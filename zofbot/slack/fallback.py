@@ -44,6 +44,7 @@ CLASSIC_FIELD_TYPES = frozenset(
     {
         *("plain_text_input", "static_select", "multi_static_select", "users_select", "multi_users_select"),
         *("conversations_select", "multi_conversations_select", "channels_select", "multi_channels_select"),
+        *("external_select", "multi_external_select"),
         *("radio_buttons", "checkboxes", "datepicker", "timepicker"),
     }
 )

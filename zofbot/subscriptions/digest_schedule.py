@@ -59,7 +59,7 @@ def parse_schedule(words: str, zone: str) -> DigestSchedule:
         return DigestSchedule(every="weekly", day=day, minute=_parse_minute(" ".join(rest[1:])), zone=zone)
     raise BadInput(
         "Unknown schedule.",
-        "Use `daily` and a time, `weekly`, a day and a time, or `off`.",
+        "Use `daily 09:00`, `weekly mon 09:00` or `off`.",
         example="/zof digest weekly mon 09:00" if every == "weekly" else "/zof digest daily 09:00",
     )
 

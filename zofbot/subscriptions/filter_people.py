@@ -68,7 +68,7 @@ def parse_escalation(values: list[str], author: AuthorContext) -> tuple[Escalati
         if (not found and not steps) or (found and not 1 <= after <= 7 * 86400):
             raise filter_error(
                 "escalate",
-                f"`{clip_input(value)}` isn't a time and a name.",
+                f"`escalate:` needs a time and a person or group, not `{clip_input(value)}`.",
                 "`escalate:15m->@oncall` mentions them after 15 minutes unless acknowledged; at most `7d`.",
             )
         if found:

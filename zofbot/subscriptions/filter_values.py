@@ -98,8 +98,8 @@ def parse_threshold(values: list[str], author: AuthorContext) -> Threshold:
     if len(values) > 1 or not 2 <= count <= 100 or not 1 <= window <= 7 * 86400:
         raise filter_error(
             "after",
-            f"`{clip_input(','.join(values))}` isn't a count and a window.",
-            "`after:3/1h` means from the third failure within an hour, `after:3-in-a-row` from the third in a row;"
+            f"`after:` needs a count and a time, not `{clip_input(','.join(values))}`.",
+            "Use `after:3/1h` for the third failure within an hour, `after:3-in-a-row` for the third in a row;"
             " 2 to 100, at most `7d`.",
         )
     return Threshold(count=count, window=window)

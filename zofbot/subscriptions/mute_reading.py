@@ -41,9 +41,8 @@ def read_mute(text: str) -> MuteRequest:
     if not typed:
         raise _mute_error("Nothing to mute.", "Give a project, an environment or a case; `project:*` mutes everything.")
     if not seconds:
-        raise _mute_error(
-            "The duration is missing.", "Put it after the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h"
-        )
+        missing = f"`{_clip_input(rest[0])}` isn't a duration." if rest else "The duration is missing."
+        raise _mute_error(missing, "Put it after the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
     if not MIN_MUTE_SECONDS <= seconds <= MAX_MUTE_SECONDS:
         raise _mute_error("A mute lasts from one minute to 30 days.", "Choose a duration in between.")
     return MuteRequest(read_filters(typed), seconds, " ".join(rest))

@@ -54,7 +54,8 @@ def _minute_of_day(hours: str, minutes: str | None) -> int:
     return int(hours) * 60 + int(minutes or 0) if int(minutes or 0) < 60 else 1440
 
 
-def _format_clock(minute: int) -> str:
+def format_clock(minute: int) -> str:
+    """Format a minute of the day: ``07:00``."""
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
@@ -65,5 +66,5 @@ def format_quiet_hours(quiet: QuietHours) -> str:
 
 def format_hours(quiet: QuietHours) -> str:
     """Return only hours and days: ``22:00-07:00,sat,sun``."""
-    hours = [f"{_format_clock(quiet.start)}-{_format_clock(quiet.end)}"] if quiet.start != quiet.end else []
+    hours = [f"{format_clock(quiet.start)}-{format_clock(quiet.end)}"] if quiet.start != quiet.end else []
     return ",".join([*hours, *(DAY_NAMES[day][:3].lower() for day in quiet.days)])

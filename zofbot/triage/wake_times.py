@@ -162,4 +162,4 @@ def parse_start_time(words: str, now: float, zone: tzinfo) -> float:
         today = datetime.fromtimestamp(now, zone).date()
         past = (datetime.combine(day, clock, zone).timestamp() for day in (today, today - timedelta(days=1)))
         return next((at for at in past if at < now), now - 86400)
-    raise BadInput("Unknown start time.", "Use a duration, such as `8h`, or a time.", example="/zof handover 8h")
+    raise BadInput("Unknown start time.", "Use a duration or a time: `8h`, `22:00`.", example="/zof handover 8h")

@@ -411,7 +411,7 @@ def standing_alerts(walk: PollerWalk) -> list[Any]:
     for message in slack.ledger:
         top = slack.messages[message.channel].get(message.thread_ts or "")
         drawn = str([message.blocks, message.attachments])
-        by = re.findall(r"✅ Recovered [^']*|Passed in run [^']*", drawn)
+        by = re.findall(r"✅ Recovered [^']*|Passed in [^']*", drawn)
         found.append((message.channel, message.idempotency_key, top.idempotency_key if top else "", message.text, by))
     return sorted(found)
 

@@ -35,7 +35,7 @@ def test_filters_duration_and_reason_are_told_apart(
         ("", "Nothing to mute.", "project:checkout 2h release"),
         ("2h", "Nothing to mute.", "project:checkout 2h release"),
         ("project:checkout", "The duration is missing.", "project:checkout 2h"),
-        ("project:checkout soon", "The duration is missing.", "project:checkout 2h"),
+        ("project:checkout soon", "`soon` isn't a duration.", "project:checkout 2h"),
         ("project:checkout 0m", "The duration is missing.", "project:checkout 2h"),
         ("project:checkout 20s", "from one minute", ""),
         ("project:checkout 31d", "to 30 days", ""),

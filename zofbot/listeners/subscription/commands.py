@@ -72,7 +72,9 @@ async def unsubscribe_channel(context: ListenerContext, requester: Requester, wh
         raise BadInput("No subscriptions in this channel.", "Subscribe first.", example="/zof subscribe")
     if which != "all" and int(which) > len(found):
         raise BadInput(
-            f"No subscription {which} in this channel.", f"The last one is {len(found)}.", example="/zof subscriptions"
+            f"No subscription {which} in this channel.",
+            f"The last one is {len(found)}. `/zof subscriptions` lists them.",
+            example=f"/zof unsubscribe {len(found)}",
         )
     ended = found if which == "all" else [found[int(which) - 1]]
     await _end_subscriptions(context, replace(requester, name=person.name or requester.name), ended)

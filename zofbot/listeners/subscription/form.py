@@ -22,6 +22,7 @@ from zofbot.slack.views import preview
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import request_replies
 from zofbot.slack.views.subscription_form import form_parser, modal
+from zofbot.slack.views.subscription_form.fields import QUIET_ACTION_IDS
 from zofbot.slack.views.subscription_form.modal import SubscriptionFormState
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.digest_schedule import iana_name
@@ -56,6 +57,12 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submit_form(context, requester_of(body), view))
 
+    async def acknowledge_time(ack: Any) -> None:
+        """Acknowledge a chosen time: it is read when the form is submitted."""
+        await ack()
+
+    for action in QUIET_ACTION_IDS:
+        app.action(action)(acknowledge_time)
     app.action("zof_edit")(handle_edit)
     app.action(modal.PREVIEW_ACTION_ID)(handle_preview)
     app.action(modal.MORE_ACTION_ID)(handle_more)
@@ -82,7 +89,7 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
         form = SubscriptionFormState(
             requester.channel, requester.response_url, context.clock.time(), identifier, requester.thread
         )
-        groups = any(each.startswith("S") for each in start.mention)
+        groups = any(each.startswith("S") for each in start.mention_ids)
         handles = await menu_options.handles_in_time(context, HANDLES_TIMEOUT_SECONDS) if groups else {}
         await context.open_modal(
             requester, modal.build_modal(form, requester.room, start, iana_name(person.zone), handles)
@@ -144,13 +151,23 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
     try:
         parsed = await _parse_submission(context, requester, view)
         if parsed.errors:
-            return {"response_action": "errors", "errors": parsed.errors}
+            return _show_errors(view, parsed)
         return await _save_submission(context, requester, view, parsed.subscription)
     except ZofbotError as error:
         said = error_handling.field_error(error)
     except Exception as error:
         said = f"Something went wrong in zofbot. Reference: {error_handling.log_unexpected(error)}"
     return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: said}}
+
+
+def _show_errors(view: Mapping[str, Any], parsed: form_parser.ParsedForm) -> dict[str, Any]:
+    """Show errors below their fields; one of a row of pickers, below which Slack shows none, as the preview."""
+    inputs = {block.get("block_id") for block in view.get("blocks") or () if block.get("type") == "input"}
+    if shown := {block: said for block, said in parsed.errors.items() if block in inputs}:
+        return {"response_action": "errors", "errors": shown}
+    return {
+        "response_action": "update", "view": modal.with_preview(view, form_parser.invalid_form_text(parsed)),
+    }  # fmt: skip
 
 
 async def _save_submission(

@@ -76,7 +76,7 @@ def cause_list(rows: Sequence[CauseRow], window: tuple[int, int], period: int) -
 def cause_text(row: CauseRow) -> str:
     """Describe a cause in two lines: the failure text, and what it costs."""
     why = text.escape_line(row.example.why.partition("\n")[0], 150) or text.escape_line(row.example.title, 150)
-    opened = f"open {text.describe_duration(max(row.seconds, 1))} in total"
+    opened = f"open {text.describe_duration(round(max(row.seconds, 1)))} in total"
     state = f"{count_noun(row.alerts, 'alert')}, {row.open} open" if row.open else count_noun(row.alerts, "alert")
     projects = text.escape_line(", ".join(row.projects), 100)
     place = f"<#{row.channel}>" if row.channel.isalnum() else ""

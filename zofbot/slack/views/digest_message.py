@@ -131,7 +131,7 @@ def _cause_blocks(body: DigestPayload) -> list[Block]:
 
 
 def _cause_text(cause: CaseCount) -> str:
-    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(max(cause.seconds, 1))} in total"
+    return f"{count_noun(cause.times, 'failure')}, open {text.describe_duration(round(max(cause.seconds, 1)))} in total"
 
 
 def _case_name(case: CaseCount) -> str:
@@ -157,7 +157,8 @@ def _digest_notes(body: DigestPayload) -> list[str]:
         + ("scope: this channel's subscriptions." if body.narrowed else "scope: all runs.")
     ]
     if body.back is not None:
-        notes.append(f"✂️ Incomplete: only runs{format_moment(body.back, ' since ')} are counted.")
+        counted = f"only runs{format_moment(body.back, ' since ')} are counted."
+        notes.append(f"✂️ Incomplete: {counted if body.back > body.since else 'Zof has more runs than were read.'}")
     if body.trouble:
         asked = f"Request ID: {text.inline_code(body.request_id)}" if body.request_id else "Zof returned no request id."
         notes.append(f"⚠️ Incomplete. {text.escape_mrkdwn(body.trouble, 300)} {asked}")

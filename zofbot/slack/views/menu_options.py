@@ -17,6 +17,8 @@ from zofbot.subscriptions.patterns import is_glob, to_literal_pattern
 
 PROJECTS_ACTION_ID, GROUPS_ACTION_ID = "projects", "groups"
 """``action_id`` and ``block_id`` of the menus."""
+STEP_GROUPS_ACTION_PREFIX = "escalate_groups_"
+"""The same of an escalation step's menu of user groups, before the step's number."""
 
 MAX_OPTIONS = 100
 """Maximum options (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""

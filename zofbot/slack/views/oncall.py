@@ -88,7 +88,10 @@ NOTHING_OPEN_TEXTS = {
 def open_failures_card(
     rows: Sequence[FailureRow], scope: str, window: tuple[int, int], now: float, hidden: int = 0
 ) -> Message:
-    """Render one page of open failures, oldest first; ``window`` is (index of the first, total number)."""
+    """Render one page of open failures, oldest first; ``window`` is (index of the first, total number).
+
+    It is no table: each row has a button, which a table's cells cannot hold.
+    """
     start, total = window
     if not rows:
         sentence = NOTHING_OPEN_TEXTS[scope]
@@ -132,7 +135,7 @@ def failure_row_text(failure: FailureRow, now: float) -> str:
         f"<{failure.link}|{title}>" if failure.link and "|" not in failure.link and ">" not in failure.link else title
     )
     place = f"<#{failure.channel}>" if failure.channel.isalnum() else ""
-    age = f"open {text.describe_duration(max(now - (failure.body.opened or present.opened or now), 1))}"
+    age = f"open {text.describe_duration(round(max(now - (failure.body.opened or present.opened or now), 1)))}"
     owner = person_name(present.owner.name) if present.owner.id else "unassigned"
     storm = "🌩️ in a storm" if failure.storm else ""
     run = text.inline_code(failure.body.run.id)
@@ -144,7 +147,7 @@ def _last_action(present: TriageRecord, now: float) -> str:
     """Describe the last action, how long ago it was, and the end of a snooze."""
     if present.did is None:
         return ""
-    ago = f"{LAST_ACTION_WORDS[present.did]} {text.describe_duration(max(now - present.at, 1))} ago"
+    ago = f"{LAST_ACTION_WORDS[present.did]} {text.describe_duration(round(max(now - present.at, 1)))} ago"
     return f"{ago}, {snooze_end_text(present.until, present.more)}" if present.state is TriageState.SNOOZED else ago
 
 
@@ -200,8 +203,8 @@ def handover_card(report: ShiftReport, by: str) -> Message:
         *_summary_section("Resolved", report.resolved, _resolved_line),
     ]
     speeds = (("acknowledge", report.answered), ("close", report.ended))
-    pace = [f"{what}: {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
-    facts = [f"Median time to {' and '.join(pace)}." if pace else "", _people_line(report.deeds)]
+    pace = [f"to {what} {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
+    facts = [f"Median time {', '.join(pace)}." if pace else "", _people_line(report.deeds)]
     asked = f"Requested by {person_name(by)}, {format_moment(report.since, 'since ')}."
     small = context_block(" ".join(fact for fact in (*facts, asked) if fact))
     return Message(title, [section_block(f"📌 *{title}*"), *paragraph_blocks(parts), small])

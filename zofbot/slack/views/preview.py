@@ -56,8 +56,8 @@ def preview_text(seen: PreviewResult) -> str:
         posted = "nothing so far"
     replies = _count_noun(seen.replies, "reply", "replies")
     more = [
-        f", {least}{seen.worst} on the worst day ({seen.day:%A, %d %B})" if seen.day and seen.messages > 1 else "",
-        f", and {least}{replies} in threads" if seen.replies else "",
+        f", {seen.worst} on the worst day ({seen.day:%A, %B} {seen.day.day})" if seen.day and seen.messages > 1 else "",
+        f", and {replies} in threads" if seen.replies else "",
         ".",
         " Incomplete: Zof has more runs." if seen.partial else "",
         " Events of gates, agents, integrations and plans aren't counted." if seen.unlisted else "",

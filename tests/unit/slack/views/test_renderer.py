@@ -312,7 +312,7 @@ def test_a_recovery_says_after_how_long() -> None:
         )
     )
     assert "✅ Recovered after 2 h 5 min: Cart total" in said
-    assert "Passed in run `run_2`" in said
+    assert "Passed in `run_2`" in said
 
 
 def storm_body(**more: Any) -> StormPayload:

@@ -166,7 +166,7 @@ def _status_change(body: FailurePayload) -> str:
     if body.turned is None:
         return ""
     what = "✅ Recovered" if body.standing is AlertStatus.RECOVERED else "🔁 Failing again"
-    by = f", run {text.inline_code(body.turner)}" if body.turner else ""
+    by = f" in {text.inline_code(body.turner)}" if body.turner else ""
     return f"{what}{format_moment(body.turned, ' ')}{by}"
 
 

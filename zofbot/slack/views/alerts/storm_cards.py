@@ -56,8 +56,11 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
 
 
 def _storm_headline(body: StormPayload, *, over: bool) -> str:
-    failures, lasted = count_noun(body.failures, "failure"), text.describe_duration(max(body.last - body.since, 1.0))
-    return f"Storm over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
+    """Count the alerts that actions on the storm apply to, or the failures where not all of them are remembered."""
+    most = body.members >= body.failures
+    number = count_noun(body.members, "alert") if most else count_noun(body.failures, "failure")
+    lasted = text.describe_duration(max(body.last - body.since, 1.0))
+    return f"Storm over: {number} in {lasted}" if over else f"Storm: {number} so far"
 
 
 def _cause_lines(body: StormPayload) -> list[str]:

@@ -30,7 +30,7 @@ from zofbot.slack.views.components import (
     with_mentions,
 )
 from zofbot.slack.views.extras import extra_blocks
-from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_one_line
+from zofbot.slack.views.outcomes import OUTCOME_STYLES, format_one_line, title_line
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import action_button
 from zofbot.slack.views.triage.triage_status import (
@@ -74,7 +74,7 @@ def more_failures_reply(body: MoreFailuresPayload, context: RenderContext) -> Me
 
 def failing_again_reply(body: FailingAgainPayload, context: RenderContext) -> Message:
     """Render another failed run that names no cases."""
-    sentence = f"Failing again: {format_one_line(as_run(body.run))}"
+    sentence = f"Failing again: {title_line(as_run(body.run))} · {text.escape_line(body.run.id, 128)}"
     blocks = [section_block(f"🔁 {sentence}"), *run_buttons(body.run, context.links)]
     return with_mentions(sentence, blocks, "", [], body.mention)
 
@@ -91,13 +91,13 @@ def flapping_reply(body: FlappingPayload, context: RenderContext) -> Message:
 
 def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
     """Render a recovery."""
-    after = f" after {text.describe_duration(body.after)}" if body.after > 0 else ""
+    after = f" after {text.describe_duration(round(max(body.after, 1)))}" if body.after > 0 else ""
     sentence = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
     blocks = [
         section_block(f"✅ {sentence}"),
         *_title_list("✅ Re-run and passed", body.cases),
         *run_buttons(body.run, context.links),
-        context_block(f"Passed in run {text.inline_code(body.run.id)}"),
+        context_block(f"Passed in {text.inline_code(body.run.id)}"),
     ]
     return Message(sentence, blocks)
 

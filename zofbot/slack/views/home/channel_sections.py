@@ -32,7 +32,7 @@ def failure_section(title: str, part: FailureList, now: float) -> list[Block]:
     return [
         list_heading(title, part.total),
         *rows,
-        *([context_block(f"and {more} more. `{SLASH_COMMAND} triage` lists them.")] if more > 0 else []),
+        *([context_block(f"and {more} more. `{SLASH_COMMAND} triage all` lists them.")] if more > 0 else []),
     ]
 
 

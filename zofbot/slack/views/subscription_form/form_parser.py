@@ -12,8 +12,10 @@ from zofbot.domain.errors import BadInput, ZofbotError, ZofError
 from zofbot.domain.text import format_mention, read_input
 from zofbot.notifications import text
 from zofbot.slack.views import menu_options
-from zofbot.slack.views.subscription_form.fields import DEFAULT_WINDOW, GROUPS_HINT, STEPS_HINT
+from zofbot.slack.views.subscription_form.fields import GROUPS_HINT, QUIET_ACTION_IDS, QUIET_BLOCK_ID
+from zofbot.slack.views.subscription_form.labels import DEFAULT_WINDOW
 from zofbot.subscriptions import Broadcast, Subscription, parse_filters
+from zofbot.subscriptions.filter_people import MAX_ESCALATION_STEPS
 from zofbot.subscriptions.filter_values import NO_IDS
 from zofbot.subscriptions.tokenizer import parse_form_list, quote_list
 
@@ -27,7 +29,7 @@ _FIELD_STEPS = {
     "zone": "Enter a name such as Europe/Berlin.",
     "people": "Choose someone else.",
     "groups": GROUPS_HINT,
-    "escalate": STEPS_HINT,
+    "escalate": "Enter groups by handle, such as 15m->@oncall, and people by member ID.",
     "reack": "Enter a duration from 1m to 30d, such as 4h.",
 }
 """What to enter in a field, where the command line's advice would name filters."""
@@ -121,8 +123,36 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
     roles = ",".join(_selected_options(state, "roles"))
     yield "people", "mention", lambda: ",".join(filter(None, (people, _typed_groups(state), roles)))
     yield from _typed_quiet_hours(state)
-    yield "escalate", "escalate", lambda: ",".join(map(_typed_step, parse_form_list(_field_text(state, "escalate"))))
+    yield from _typed_escalation(state)
     yield "reack", "reack", partial(_typed_list, state, "reack")
+
+
+def _typed_escalation(state: FormState) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Yield the steps up to each one; or those typed into an earlier version's form."""
+    if entered := _field_text(state, "escalate"):
+        yield "escalate", "escalate", lambda: ",".join(map(_typed_step, parse_form_list(entered)))
+        return
+    for number in range(1, MAX_ESCALATION_STEPS + 1):
+        yield f"escalate_after_{number}", "escalate", partial(_chosen_steps, state, number)
+
+
+def _chosen_steps(state: FormState, last: int) -> str:
+    """Return the typed form of the steps up to ``last``. Raises BadInput for half a step."""
+    typed: list[str] = []
+    for number in range(1, last + 1):
+        after = "".join(_selected_options(state, f"escalate_after_{number}"))
+        mentions = _chosen_mentions(
+            state, f"escalate_people_{number}", f"{menu_options.STEP_GROUPS_ACTION_PREFIX}{number}"
+        )
+        if bool(after) != bool(mentions):
+            raise BadInput(f"Escalation {number} needs a time and someone to mention.", "Choose both, or neither.")
+        typed += [f"{after}->{mentions}"] if after else []
+    return ",".join(typed)
+
+
+def _chosen_mentions(state: FormState, people: str, groups: str) -> str:
+    users = map(format_mention, _field_state(state, people).get("selected_users") or [])
+    return ",".join(filter(None, (*users, _typed_groups(state, groups))))
 
 
 def _typed_step(entered: str) -> str:
@@ -134,23 +164,36 @@ def _typed_step(entered: str) -> str:
 
 
 def _typed_quiet_hours(state: FormState) -> Iterator[tuple[str, str, Callable[[], str]]]:
-    if _field_text(state, "quiet"):
-        zone = _field_text(state, "zone")
-        more = [*_selected_options(state, "critical"), *([quote_list([zone])] if zone else [])]
-        yield "quiet", "quiet", partial(_typed_list, state, "quiet")
-        yield "zone", "quiet", lambda: ",".join([_typed_list(state, "quiet"), *more])
+    """Yield hours, hours with days, and all; or what was typed into an earlier version's form."""
+    entered, days = _typed_list(state, "quiet"), ",".join(_selected_options(state, "days"))
+    zone = _field_text(state, "zone")
+    more = [*_selected_options(state, "critical"), *([quote_list([zone])] if zone else [])]
+
+    def type_hours(*others: str) -> str:
+        hours = ",".join(filter(None, (entered or _chosen_hours(state), days)))
+        return ",".join([hours, *others]) if hours else ""
+
+    yield "quiet" if entered else QUIET_BLOCK_ID, "quiet", lambda: entered or _chosen_hours(state)
+    yield "days", "quiet", type_hours
+    yield "zone", "quiet", partial(type_hours, *more)
+
+
+def _chosen_hours(state: FormState) -> str:
+    """Return the hours of both pickers; empty if there are none. Raises BadInput for a single time."""
+    row = state.get(QUIET_BLOCK_ID) or {}
+    start, end = (str((row.get(action) or {}).get("selected_time") or "") for action in QUIET_ACTION_IDS)
+    if bool(start) != bool(end):
+        raise BadInput("Quiet hours need two times.", "Choose both, or the same time twice for none.")
+    return f"{start}-{end}" if start != end else ""
 
 
 def _typed_list(state: FormState, block: str) -> str:
     return quote_list(parse_form_list(_field_text(state, block)))
 
 
-def _typed_groups(state: FormState) -> str:
+def _typed_groups(state: FormState, block: str = menu_options.GROUPS_ACTION_ID) -> str:
     """Return the selected groups, and those typed into an earlier version's form."""
-    groups = [
-        *_selected_options(state, menu_options.GROUPS_ACTION_ID),
-        *parse_form_list(_field_text(state, menu_options.GROUPS_ACTION_ID)),
-    ]
+    groups = [*_selected_options(state, block), *parse_form_list(_field_text(state, block))]
     return ",".join(format_mention(group) if _ID_PATTERN.fullmatch(group) else quote_list([group]) for group in groups)
 
 

@@ -19,8 +19,11 @@ PREVIEW_ACTION_ID = "zof_preview"
 """``action_id`` of the preview button."""
 MORE_ACTION_ID = "zof_more_options"
 """``action_id`` and ``block_id`` of the button that shows the further fields."""
+
+
 FIRST_BLOCK_ID = "project"
 """Block that shows errors which concern no single field."""
+NOTHING_FILLED = Subscription()
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,10 @@ def build_modal(
         section_block(f"Alerts go to {_channel_reference(form.channel)}."),
         *([context_block(hint)] if hint else []),
         *basic_inputs(start, handles),
-        *(more_inputs(start, zone) if needs_more_inputs(start, zone) else _more_button(zone)),
+        *_more_button(zone),
         *_preview_blocks("*Preview* shows what this would have posted in the last 7 days."),
     ]
-    return {
+    view = {
         "type": "modal",
         "callback_id": FORM_CALLBACK_ID,
         "title": plain_text("Edit subscription" if form.id else "Subscribe to failures"),
@@ -66,12 +69,15 @@ def build_modal(
         "private_metadata": form.dump_metadata(),
         "blocks": blocks,
     }
+    return with_more_inputs(view, zone, start, handles) if needs_more_inputs(start, zone) else view
 
 
-def with_more_inputs(view: Mapping[str, Any], zone: str) -> Block:
+def with_more_inputs(
+    view: Mapping[str, Any], zone: str, start: Subscription = NOTHING_FILLED, handles: Mapping[str, str] = NO_IDS
+) -> Block:
     """Return the form with its further fields; Slack keeps what is in the others, whose ids stay."""
-    more = more_inputs(Subscription(), zone)
     shown = view.get("blocks") or ()
+    more = more_inputs(start, zone, handles)
     blocks = [part for block in shown for part in (more if block.get("block_id") == MORE_ACTION_ID else [block])]
     return with_blocks(view, blocks)
 

@@ -10,7 +10,7 @@ THREAD_COMMAND_HELP = (
     ("unack", "give it back"),
     ("assign @ben", "assign it to someone"),
     ("snooze 2h", "also `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
-    ("resolve flaky: retried", "reasons: product bug, test bug, flaky, environment, infra, other; then a note"),
+    ("resolve flaky: retried", "reasons: product, test, flaky, environment, platform, other; then a note"),
     ("reopen", "open it again"),
     ("escalate", "mention whoever is next in the escalation policy"),
     ("undo", "undo the last action, within a minute"),
