@@ -87,7 +87,8 @@ class Zofbot:
                 self.identity = await self.notifier.identity.fetch()
                 log.info("slack connected", team=self.identity.team, bot=self.identity.user)
             except SlackError as error:
-                log.error("slack not connected", reason=error.reason, fix=error.next_step)
+                fix = "Run zofbot check" if error.reason == "unreachable" else error.next_step
+                log.error("slack not connected", reason=error.reason, fix=fix)
                 await self.clock.sleep(IDENTIFY_RETRY_SECONDS)
 
 

@@ -180,6 +180,21 @@ def test_a_port_that_cannot_be_is_said_in_a_sentence(monkeypatch: pytest.MonkeyP
     assert problem.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ZOFBOT_POLL_INTERVAL", "often", "it must be a number."),
+        ("PORT", "http", "it must be a whole number."),
+        ("ZOFBOT_ALLOW_RUNS", "perhaps", "it must be true or false."),
+        ("ZOFBOT_LOG_LEVEL", "loud", "it must be 'debug', 'info', 'warning' or 'error'."),
+    ],
+)
+def test_a_value_of_the_wrong_kind_says_what_it_must_be(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    assert start_problems(monkeypatch, **{name: value}) == [f"{name} is wrong: {says}"]
+
+
 async def test_a_port_of_the_demo_that_cannot_be_is_said() -> None:
     ended = await run_command("demo", "--port", "99999", "--no-browser")
     assert ended.code == 2

@@ -41,13 +41,24 @@ def valkey_server(folder: Path) -> Iterator[str]:
     path.unlink(missing_ok=True)
     process = subprocess.Popen(server_command(folder, path), stdin=subprocess.DEVNULL)
     try:
-        while not path.exists():
+        while not _answers_ping(path):
             assert process.poll() is None, (folder / "valkey.log").read_text()
             time.sleep(0.01)
         yield f"unix://{path}"
     finally:
         process.kill()
         process.wait()
+
+
+def _answers_ping(path: Path) -> bool:
+    """Return whether the server accepts commands: it first loads the data that a killed one left."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(path))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+        except OSError:  # not listening yet
+            return False
 
 
 @functools.cache

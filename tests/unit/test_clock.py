@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.support.virtual_time import stand_still
+from tests.support.virtual_time import stand_still, test_clock
 from zofbot.clock import timeout
 
 
@@ -49,6 +49,16 @@ async def _stand_still_and_wait() -> None:
     async with timeout(0.2):
         stand_still(0.6)
         await asyncio.Event().wait()
+
+
+async def test_a_clock_that_is_advanced_ends_the_sleeps_that_are_over_by_then() -> None:
+    clock = test_clock()
+    naps = [asyncio.create_task(clock.sleep(seconds)) for seconds in (60, 90)]
+    await asyncio.sleep(0)
+    clock.advance(60)
+    done, _ = await asyncio.wait(naps, timeout=1)
+    assert done == {naps[0]}
+    await naps[1]
 
 
 async def test_a_cancellation_and_an_error_of_the_body_stay_what_they_are() -> None:

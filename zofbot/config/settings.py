@@ -165,6 +165,15 @@ class Settings(BaseSettings):
         return tuple(value for value in values if len(value) >= 8)
 
 
+VALUE_KINDS = {
+    "bool_parsing": "it must be true or false",
+    "float_parsing": "it must be a number",
+    "int_parsing": "it must be a whole number",
+    "literal_error": "it must be {expected}",
+}
+"""What a value must be, by pydantic's type of error (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
+
+
 def _secret_dirs() -> tuple[Path, ...]:
     candidates = (Path("/run/secrets"), Path(os.environ.get("ZOFBOT_SECRETS_DIR") or "/run/secrets"))
     return tuple(path for path in dict.fromkeys(candidates) if path.is_dir())
@@ -172,8 +181,9 @@ def _secret_dirs() -> tuple[Path, ...]:
 
 def _problem_sentence(problem: Any) -> str:
     name = str(problem["loc"][0]).upper()
-    cause = problem.get("ctx", {}).get("error")
-    return f"{name} is wrong: {cause or problem['msg'][:1].lower() + problem['msg'][1:]}."
+    context = problem.get("ctx", {})
+    wanted = VALUE_KINDS.get(problem["type"], "").format(**context)
+    return f"{name} is wrong: {context.get('error') or wanted or problem['msg'][:1].lower() + problem['msg'][1:]}."
 
 
 def _read_settings(**given: Any) -> Settings:

@@ -71,9 +71,8 @@ def slack_unreachable(reply: SlackError) -> Finding:
         return warning_finding(
             "slack", "Slack limits the rate of calls, so not everything was checked.", "Try again in a minute."
         )
-    return error_finding(
-        "slack", "Slack does not answer correctly.", "Check the network, the proxy, and SLACK_API_URL."
-    )
+    found = "cannot be reached" if isinstance(reply, SlackDeferred) else "does not answer correctly"
+    return error_finding("slack", f"Slack {found}.", "Check the network, the proxy, and SLACK_API_URL.")
 
 
 def check_app_token(reply: SlackError | None) -> Finding:

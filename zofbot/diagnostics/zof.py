@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
-from zofbot.domain.errors import ZofError, ZofRejected, ZofUnreadable
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 
 KEY_SETTING, URL_SETTING = "ZOF_API_KEY", "ZOF_BASE_URL"
 _NO_PATH_STATUSES = frozenset((404, 405, 410, 421))
@@ -67,9 +67,9 @@ def _refused_finding(what: str, error: ZofError) -> Finding:
         return error_finding(f"zof: {what}", f"The key cannot read {what}{lacking}{request}.", fix)
     if isinstance(error, ZofRejected) and error.status:
         return error_finding(f"zof: {what}", f"{error.sentence}{request}", error.next_step)
-    return error_finding(
-        "zof", "Zof does not answer correctly.", "Check ZOF_BASE_URL, the proxy and https://status.zof.ai."
-    )
+    unreachable = isinstance(error, ZofUnavailable) and not error.status
+    found = "cannot be reached" if unreachable else "does not answer correctly"
+    return error_finding("zof", f"Zof {found}.", "Check ZOF_BASE_URL, the proxy and https://status.zof.ai.")
 
 
 def runs_not_checked(may_run: bool) -> Finding:

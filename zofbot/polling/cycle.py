@@ -43,7 +43,7 @@ _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 MAX_CONCURRENT_READS = 4
 """Runs read from Zof at the same time; httpx slows down with more."""
 
-COMMIT_INTERVAL_SECONDS = 1.0
+COMMIT_INTERVAL_SECONDS = 0.1
 """Seconds for which findings are collected before a commit."""
 
 

@@ -129,7 +129,7 @@ class SlackCalls:
             return result
         except aiohttp.ClientConnectorError as error:
             outcome, status, reason = "deferred", None, "unreachable"
-            raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
+            raise SlackDeferred("unreachable", "Slack couldn't be reached.", "Try again in a moment.") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             outcome, status, reason = "unknown", None, type(error).__name__
             raise classify_error(None, type(error).__name__, {}) from error

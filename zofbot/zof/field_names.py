@@ -98,7 +98,8 @@ FIELD_PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for mean
 def first_value(data: JsonObject, meaning: str, kind: Callable[[object], T | None]) -> T | None:
     """Return the first valid value under the names of a ``meaning``; ``kind`` returns None for an invalid one."""
     for path in FIELD_PATHS[meaning]:
-        if (value := kind(value_at(data, path))) is not None:
+        found = data.get(path[0])
+        if found is not None and (value := kind(value_at(found, path[1:]) if len(path) > 1 else found)) is not None:
             return value
     return None
 

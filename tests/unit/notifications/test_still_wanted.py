@@ -49,6 +49,7 @@ def test_a_reminder_is_wanted_while_its_failure_stands_as_it_did() -> None:
     assert is_wanted(ESCALATION, reply, failure=failure)
     assert not is_wanted(ESCALATION, reply), "the failure has expired"
     assert not is_wanted(ESCALATION.model_copy(update={"at": NOW - 900}), reply, failure=failure)
+    assert not is_wanted(ESCALATION.model_copy(update={"turn": 1}), reply, failure=failure), "of another relapse"
 
 
 def test_a_step_that_a_person_took_early_is_not_taken_again_when_it_is_due() -> None:

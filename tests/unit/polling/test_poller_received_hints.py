@@ -37,6 +37,16 @@ async def test_a_hint_that_was_heard_costs_one_round_trip_less(bench: PollerBenc
     assert not await bench.pending_runs()
 
 
+async def test_a_lease_that_was_renewed_long_ago_is_renewed_before_a_hint_is_read(bench: PollerBench) -> None:
+    run = bench.finish_run()
+    await hear(bench, run["id"], "evt_1")
+    await asyncio.sleep(31)  # a third of the lease
+    before = bench.store.trips
+    await bench.poller.poll_once(feeds=False)
+    assert bench.store.trips - before == 3
+    assert await bench.committed_keys() == bench.expected_keys()
+
+
 async def test_a_hint_heard_after_its_run_was_read_causes_no_further_read(bench: PollerBench) -> None:
     run = bench.finish_run()
     await bench.receive_webhook(run["id"], "evt_1")

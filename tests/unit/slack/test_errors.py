@@ -16,6 +16,7 @@ from zofbot.slack.errors import (
     classify_error,
     handling_for,
     is_known_reason,
+    parse_retry_after,
 )
 
 
@@ -60,6 +61,13 @@ def test_no_word_has_two_remedies() -> None:
 )
 def test_each_word_has_its_remedy(word: str, helps: RefusalHandling) -> None:
     assert handling_for(word) is helps
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("30", 30), ("0.5", 0.5), ("0", 0.1), ("99999", 3600), ("", 1), ("soon", 1), ("inf", 1)]
+)
+def test_retry_after_is_believed_up_to_an_hour(header: str, seconds: float) -> None:
+    assert parse_retry_after(header) == seconds
 
 
 def test_a_channel_that_is_being_moved_is_waited_for() -> None:

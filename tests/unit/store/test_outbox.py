@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zofbot.clock import MovableClock
+from zofbot.delivery.failed_calls import UNWANTED_REASON
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications.notification import (
     NOTIFICATION_SCHEMA,
@@ -686,8 +687,17 @@ async def test_a_channel_that_refuses_is_parked_with_all_that_waits_until_it_is_
     assert await bench.outbox.unpark_channel("C1") == 6
     assert await bench.outbox.unpark_channel("C1") == 0
     assert await bench.outbox.parked_channels() == []
-    order = [key for _ in range(4) for key in await bench.claim_keys(after=1)]
-    assert order == ["urgent", "k", "e", "e2", "l", "p"]
+    paced = [await bench.claim_keys(after=1) for _ in range(4)]
+    assert paced == [["urgent", "k", "e", "e2"], ["l"], ["p"], []]
+
+
+async def test_a_channel_that_is_mended_at_once_keeps_its_pace(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("l"), root("m"))
+    claims = await bench.claim_batch()
+    await bench.settle(*(Refused.for_claim(claim, "is_archived", True) for claim in claims))
+    await bench.outbox.unpark_channel("C1")
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=1) == ["k"]
 
 
 async def test_what_waited_for_a_parked_channel_is_not_too_old_when_it_is_mended(bench: OutboxBench) -> None:
@@ -780,6 +790,18 @@ async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_ag
     bench.now += 5
     depth = await bench.outbox.read_stats()
     assert (depth.pending, depth.scheduled, depth.oldest) == (601, 600, 5)
+
+
+async def test_a_reminder_that_was_not_wanted_waits_again_when_it_is_committed_again(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    reminder = reply("p", "r").model_copy(update={"not_before": bench.now + 60})
+    for _ in range(2):  # as when an acknowledgement is undone
+        await bench.commit_notifications(reminder)
+        await bench.settle(Dropped.for_claim(await bench.one(after=60), UNWANTED_REASON))
+    await bench.commit_notifications(reminder)
+    await bench.settle(Dropped.for_claim(await bench.one(), "dropped by an operator"))
+    await bench.commit_notifications(reminder)
+    assert await bench.claim_keys(after=60) == []
 
 
 async def test_what_waits_for_a_time_of_its_own_does_not_expire_before(bench: OutboxBench) -> None:

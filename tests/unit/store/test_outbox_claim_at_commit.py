@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 
 import fakeredis
@@ -37,6 +38,17 @@ async def test_what_is_due_is_claimed_with_the_commit_and_not_again(outbox: Outb
     assert batch.claimed_at[1] == NOW
     assert batch.next_due == NOW + 20  # the end of the lease
     assert not await outbox.claim(10)
+
+
+async def test_the_lease_counts_from_before_the_commit() -> None:
+    times = itertools.count(NOW)
+    async with fakeredis.FakeAsyncRedis() as client:
+        outbox = Outbox(Keyspace(client, "test"), MovableClock(lambda: next(times)))
+        outbox.claim_terms = lambda: (10, 20.0)
+        await outbox.commit([root("a")])
+        [batch] = outbox.claimed
+        assert batch.next_due is not None
+        assert batch.claimed_at[1] <= batch.next_due - 20
 
 
 async def test_without_a_free_dispatcher_a_commit_claims_nothing(outbox: Outbox) -> None:

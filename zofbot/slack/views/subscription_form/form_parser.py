@@ -12,12 +12,8 @@ from zofbot.domain.errors import BadInput, ZofbotError, ZofError
 from zofbot.domain.text import format_mention, read_input
 from zofbot.notifications import text
 from zofbot.slack.views import menu_options
-from zofbot.slack.views.subscription_form.fields import (
-    DEFAULT_WINDOW,
-    GROUPS_HINT,
-    QUIET_ACTION_IDS,
-    QUIET_BLOCK_ID,
-)
+from zofbot.slack.views.subscription_form.fields import GROUPS_HINT, QUIET_ACTION_IDS, QUIET_BLOCK_ID
+from zofbot.slack.views.subscription_form.labels import DEFAULT_WINDOW
 from zofbot.subscriptions import Broadcast, Subscription, parse_filters
 from zofbot.subscriptions.filter_people import MAX_ESCALATION_STEPS
 from zofbot.subscriptions.filter_values import NO_IDS

@@ -19,7 +19,6 @@ from zofbot.triage.actions import UNDO_SECONDS
 ACTION_CONFIRMATIONS = {
     Action.ACKNOWLEDGE: "You acknowledged",
     Action.UNACKNOWLEDGE: "You unacknowledged",
-    Action.CONFIRM: "You are still on",
     Action.ASSIGN: "You assigned",
     Action.SNOOZE: "You snoozed",
     Action.WAKE: "You unsnoozed",
@@ -77,8 +76,8 @@ REQUIRED_FIRST_STEPS = {
 
 
 def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
-    """Confirm an action, with an *Undo* button; empty for an undo itself, which the card and its thread show."""
-    if act is Action.UNDO:
+    """Confirm an action, with an *Undo* button; empty where the card or its thread says it and nobody would undo it."""
+    if act in (Action.UNDO, Action.CONFIRM):
         return Message("")
     sentence = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
     if act is Action.ASSIGN:

@@ -1,0 +1,52 @@
+"""Limits of one dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import fakeredis
+
+from tests.support.bot import wait_until
+from tests.support.virtual_time import test_clock
+from zofbot.concurrency import cancel_tasks
+from zofbot.delivery.dispatcher import MAX_CONCURRENT_SENDS, Dispatcher
+from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.observability.emitter import EventEmitter
+from zofbot.slack.calls import CALL_DEADLINE_SECONDS
+from zofbot.slack.views.blocks import Message
+from zofbot.store.keyspace import Keyspace
+from zofbot.store.outbox import LEASE_SECONDS, Outbox
+
+
+def test_a_lease_outlasts_two_calls_that_run_into_their_deadline() -> None:
+    assert LEASE_SECONDS > 2 * CALL_DEADLINE_SECONDS
+
+
+async def test_a_commit_claims_nothing_for_a_dispatcher_whose_slots_are_taken() -> None:
+    clock, sending = test_clock(), 0
+
+    async def post_message(*_: object, **__: object) -> None:
+        nonlocal sending
+        sending += 1
+        await asyncio.Event().wait()
+
+    notifier: Any = SimpleNamespace(deadline=CALL_DEADLINE_SECONDS, post_message=post_message)
+    async with fakeredis.FakeAsyncRedis() as client:
+        outbox = Outbox(Keyspace(client, "test"), clock)
+        dispatcher = Dispatcher(outbox, notifier, lambda *_: Message("text"), EventEmitter(), clock, random=lambda: 1.0)
+        running = asyncio.create_task(dispatcher.run())
+        await outbox.commit([root_in(channel) for channel in range(MAX_CONCURRENT_SENDS)])
+        await wait_until(lambda: sending == MAX_CONCURRENT_SENDS)
+        await outbox.commit([root_in(MAX_CONCURRENT_SENDS)])
+        record = await outbox.get_record(f"k{MAX_CONCURRENT_SENDS}")
+        await cancel_tasks(running)
+    assert record is not None
+    assert record.state is NotificationState.PENDING, "left to another process that is free"
+
+
+def root_in(channel: int) -> Notification:
+    return Notification(
+        key=f"k{channel}", kind=NotificationKind.ROOT, channel=f"C{channel}", happened=0.0, body={"of": "text"}
+    )
