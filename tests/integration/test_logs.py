@@ -98,7 +98,7 @@ async def test_one_line_a_call_to_zof_says_how_it_went(bot: RunningBot) -> None:
 
 
 @pytest.fixture
-async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
+async def listener_context(bot: RunningBot) -> AsyncIterator[ListenerContext]:
     app, clock = bot.app, bot.world.clock
     zof = make_zof_client(bot.settings, app.events, clock)
     services = Services(bot.settings, Clients(app.store, zof, app.notifier), app.events, clock)
@@ -106,14 +106,16 @@ async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
     await zof.aclose()
 
 
-async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(desk: ListenerContext) -> None:
+async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(
+    listener_context: ListenerContext,
+) -> None:
     stream = io.StringIO()
     configure_logging("json", "info", (), stream)
 
     async def raise_unexpected() -> Message:
         raise ZeroDivisionError("of ours")
 
-    told = await desk.run_safely(raise_unexpected())
+    told = await listener_context.run_safely(raise_unexpected())
     [line] = written_lines(stream)
     assert told.failed
     assert str(line["reference"]).startswith("ref_")
@@ -121,9 +123,9 @@ async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(d
     assert "ZeroDivisionError: of ours" in str(line["exception"])
 
 
-async def test_what_zof_refused_is_told_without_a_reference(desk: ListenerContext) -> None:
+async def test_what_zof_refused_is_told_without_a_reference(listener_context: ListenerContext) -> None:
     async def raise_refusal() -> Message:
         raise ZofRejected("No.", "Do that.", request_id="req_1")
 
-    told = await desk.run_safely(raise_refusal())
+    told = await listener_context.run_safely(raise_refusal())
     assert told.message.text == "No. Do that. Request ID: req_1"

@@ -201,7 +201,7 @@ async def ignore_arrival(arrival: TrialArrival) -> None:
 
 
 @pytest.fixture
-async def door(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
+async def endpoint(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis(server=server) as store:
         hints = PendingRuns(Keyspace(store, "test"), Clock())
@@ -222,94 +222,98 @@ async def door(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
         await hints.aclose()
 
 
-async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(door: WebhookEndpoint) -> None:
-    assert await door.post_body(webhook_body()) == 200
+async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(endpoint: WebhookEndpoint) -> None:
+    assert await endpoint.post_body(webhook_body()) == 200
     happened = datetime(2026, 6, 1, 8, 15, tzinfo=UTC).timestamp()
-    assert await door.stored_hints() == {
+    assert await endpoint.stored_hints() == {
         "run_1001": PendingRun("run", "run_1001", "run.failed", NOW.timestamp(), happened, run="run_1001")
     }
-    assert door.counted_answers("stored") == 1
+    assert endpoint.counted_answers("stored") == 1
 
 
-async def test_a_repeated_delivery_is_acknowledged_and_stored_once(door: WebhookEndpoint) -> None:
-    assert await door.post_body(webhook_body()) == 200
-    await door.store.delete("{test}:hints")
-    assert await door.post_body(webhook_body()) == 200
-    assert await door.stored_hints() == {}
-    assert door.counted_answers("repeated") == 1
-    assert 0 < await door.store.ttl("{test}:event:evt_77") <= EVENT_TTL_SECONDS
+async def test_a_repeated_delivery_is_acknowledged_and_stored_once(endpoint: WebhookEndpoint) -> None:
+    assert await endpoint.post_body(webhook_body()) == 200
+    await endpoint.store.delete("{test}:hints")
+    assert await endpoint.post_body(webhook_body()) == 200
+    assert await endpoint.stored_hints() == {}
+    assert endpoint.counted_answers("repeated") == 1
+    assert 0 < await endpoint.store.ttl("{test}:event:evt_77") <= EVENT_TTL_SECONDS
 
 
-async def test_two_events_of_one_run_are_one_hint(door: WebhookEndpoint) -> None:
+async def test_two_events_of_one_run_are_one_hint(endpoint: WebhookEndpoint) -> None:
     for event, kind in (("evt_1", "run.completed"), ("evt_2", "run.failed")):
-        assert await door.post_body(webhook_body(id=event, type=kind)) == 200
-    assert list(await door.stored_hints()) == ["run_1001"]
+        assert await endpoint.post_body(webhook_body(id=event, type=kind)) == 200
+    assert list(await endpoint.stored_hints()) == ["run_1001"]
 
 
-async def test_a_notice_is_kept_beside_runs(door: WebhookEndpoint) -> None:
-    assert await door.post_body(webhook_body(type="release.gate_blocked")) == 200
-    [(field, watch)] = (await door.stored_hints()).items()
+async def test_a_notice_is_kept_beside_runs(endpoint: WebhookEndpoint) -> None:
+    assert await endpoint.post_body(webhook_body(type="release.gate_blocked")) == 200
+    [(field, watch)] = (await endpoint.stored_hints()).items()
     assert field == "release.gate_blocked:obj_5"
     assert (watch.kind, watch.subject, watch.run) == ("notice", "obj_5", "run_1001")
 
 
 @pytest.mark.parametrize("kind", ["run.started", "remediation.approved", "issue.detected", "something.new", "", None])
 async def test_what_means_nothing_here_is_acknowledged_counted_and_ignored(
-    door: WebhookEndpoint, kind: str | None
+    endpoint: WebhookEndpoint, kind: str | None
 ) -> None:
-    assert await door.post_body(webhook_body(type=kind)) == 200
-    assert await door.stored_hints() == {}
-    assert door.counted_answers("ignored") == 1
+    assert await endpoint.post_body(webhook_body(type=kind)) == 200
+    assert await endpoint.stored_hints() == {}
+    assert endpoint.counted_answers("ignored") == 1
 
 
 @pytest.mark.parametrize("given_", ["", "0" * 64, "é" * 64])
-async def test_what_zof_did_not_sign_is_401_without_a_word(door: WebhookEndpoint, given_: str) -> None:
-    assert await door.post_body(webhook_body(), given_) == 401
-    assert await door.stored_hints() == {}
+async def test_what_zof_did_not_sign_is_401_without_a_word(endpoint: WebhookEndpoint, given_: str) -> None:
+    assert await endpoint.post_body(webhook_body(), given_) == 401
+    assert await endpoint.stored_hints() == {}
 
 
-async def test_the_signature_comes_before_the_json(door: WebhookEndpoint) -> None:
-    assert await door.post_body(b"{", "0" * 64) == 401
-    assert await door.post_body(b"{") == 400
+async def test_the_signature_comes_before_the_json(endpoint: WebhookEndpoint) -> None:
+    assert await endpoint.post_body(b"{", "0" * 64) == 401
+    assert await endpoint.post_body(b"{") == 400
 
 
-async def test_a_signature_under_another_header_is_none(door: WebhookEndpoint) -> None:
-    assert await door.post_body(webhook_body(), sign_webhook(webhook_body()), "X-Signature") == 401
+async def test_a_signature_under_another_header_is_none(endpoint: WebhookEndpoint) -> None:
+    assert await endpoint.post_body(webhook_body(), sign_webhook(webhook_body()), "X-Signature") == 401
 
 
-async def test_a_body_of_a_mebibyte_is_the_largest(door: WebhookEndpoint) -> None:
+async def test_a_body_of_a_mebibyte_is_the_largest(endpoint: WebhookEndpoint) -> None:
     filled = webhook_body(filler="x" * (MAX_BODY_BYTES - len(webhook_body(filler=""))))
     assert len(filled) == MAX_BODY_BYTES
-    assert await door.post_body(filled) == 200
-    assert await door.post_body(filled + b" ") == 413
+    assert await endpoint.post_body(filled) == 200
+    assert await endpoint.post_body(filled + b" ") == 413
 
 
 async def test_without_a_store_it_is_503_and_taken_when_it_comes_again(
-    door: WebhookEndpoint, server: fakeredis.FakeServer
+    endpoint: WebhookEndpoint, server: fakeredis.FakeServer
 ) -> None:
     server.connected = False
-    assert await door.post_body(webhook_body()) == 503
+    assert await endpoint.post_body(webhook_body()) == 503
     server.connected = True
-    assert await door.post_body(webhook_body()) == 200
-    assert list(await door.stored_hints()) == ["run_1001"]
+    assert await endpoint.post_body(webhook_body()) == 200
+    assert list(await endpoint.stored_hints()) == ["run_1001"]
 
 
-async def test_no_more_hints_wait_than_may_and_those_that_wait_are_renewed(door: WebhookEndpoint) -> None:
-    await door.store.hset("{test}:hints", mapping={f"held_{number}": "{}" for number in range(MAX_PENDING_RUNS - 1)})
-    assert await door.post_body(webhook_body()) == 200
-    assert await door.post_body(webhook_body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 503
-    assert door.counted_answers("full") == 1
-    assert await door.post_body(webhook_body(id="evt_3")) == 200
-    await door.store.hdel("{test}:hints", "held_1")
-    assert await door.post_body(webhook_body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 200
-    assert await door.store.hlen("{test}:hints") == MAX_PENDING_RUNS
+async def test_no_more_hints_wait_than_may_and_those_that_wait_are_renewed(endpoint: WebhookEndpoint) -> None:
+    await endpoint.store.hset(
+        "{test}:hints", mapping={f"held_{number}": "{}" for number in range(MAX_PENDING_RUNS - 1)}
+    )
+    assert await endpoint.post_body(webhook_body()) == 200
+    assert await endpoint.post_body(webhook_body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 503
+    assert endpoint.counted_answers("full") == 1
+    assert await endpoint.post_body(webhook_body(id="evt_3")) == 200
+    await endpoint.store.hdel("{test}:hints", "held_1")
+    assert await endpoint.post_body(webhook_body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 200
+    assert await endpoint.store.hlen("{test}:hints") == MAX_PENDING_RUNS
 
 
-async def test_a_thousand_events_about_what_waits_already_are_not_remembered_one_by_one(door: WebhookEndpoint) -> None:
+async def test_a_thousand_events_about_what_waits_already_are_not_remembered_one_by_one(
+    endpoint: WebhookEndpoint,
+) -> None:
     for number in range(50):
-        assert await door.post_body(webhook_body(id=f"evt_{number}")) == 200
-    assert len([key async for key in door.store.scan_iter("{test}:event:*")]) == 1
-    assert list(await door.stored_hints()) == ["run_1001"]
+        assert await endpoint.post_body(webhook_body(id=f"evt_{number}")) == 200
+    assert len([key async for key in endpoint.store.scan_iter("{test}:event:*")]) == 1
+    assert list(await endpoint.stored_hints()) == ["run_1001"]
 
 
 async def test_without_a_secret_there_is_no_door() -> None:
@@ -346,17 +350,17 @@ def test_a_watch_comes_back_as_it_was_stored() -> None:
 
 
 @pytest.mark.parametrize("generation", ["current", "older"])
-async def test_the_pretend_zof_announces_a_failed_run_twice(door: WebhookEndpoint, generation: Any) -> None:
+async def test_the_pretend_zof_announces_a_failed_run_twice(endpoint: WebhookEndpoint, generation: Any) -> None:
     world = World(SetClock(NOW.timestamp()))
-    world.zof.webhooks = Webhooks(str(door.client.make_url("/zof/webhook")), SECRET, generation=generation)
+    world.zof.webhooks = Webhooks(str(endpoint.client.make_url("/zof/webhook")), SECRET, generation=generation)
     simulator = SimulatorServer(world)
     await simulator.start()
     run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
     sent = world.zof.webhooks.sent
     await wait_until(lambda: len(sent) == 2)
     assert [(item.type, item.status) for item in sent] == [("run.completed", 200), ("run.failed", 200)]
-    assert list(await door.stored_hints()) == [run["id"]]
-    assert door.counted_answers("stored") == 2
+    assert list(await endpoint.stored_hints()) == [run["id"]]
+    assert endpoint.counted_answers("stored") == 2
     await simulator.stop()
 
 

@@ -30,6 +30,7 @@ from zofbot.listeners import (
 from zofbot.listeners.context import ListenerContext, requester_of
 from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.subscription import form
 from zofbot.listeners.triage import several_failures, triage_buttons, triage_shortcut
 from zofbot.observability import trace_recorder
@@ -71,8 +72,9 @@ class SlackApp(AsyncApp):
         )
         self._context = context
         self.home_updater = HomeUpdater(context)
+        commands.register_listeners(self, context)
+        table = ListenerTable()
         for listener_module in (
-            commands,
             form,
             menu_options,
             triage_buttons,
@@ -82,10 +84,11 @@ class SlackApp(AsyncApp):
             several_failures,
             run_commands,
         ):
-            listener_module.register_listeners(self, context)
-        channel_events.register_listeners(self, context, self.home_updater)
-        events.register_listeners(self, context, self.home_updater)
-        buttons.register_listeners(self, context)
+            listener_module.register_listeners(table, context)
+        channel_events.register_listeners(table, context, self.home_updater)
+        events.register_listeners(table, context, self.home_updater)
+        buttons.register_listeners(table, context)
+        table.add_to(self)
         self.error(_build_error_handler(context))
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:

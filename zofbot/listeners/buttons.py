@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.model import is_valid_id
@@ -16,6 +14,7 @@ from zofbot.listeners import causes, lookups, oncall, share
 from zofbot.listeners import mutes as muting
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.subscription import commands
 from zofbot.slack.views import mutes
 from zofbot.slack.views.blocks import Message
@@ -132,7 +131,7 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
 """Descriptions of the buttons, to follow "You cannot"."""
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register handlers for known buttons, for link buttons (acknowledged only), and for unknown ones (refused)."""
 
     def build_listener(press: ButtonHandler, replace: bool) -> Callable[..., Coroutine[Any, Any, None]]:
@@ -144,7 +143,7 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
 
         return handle_press
 
-    async def acknowledge_link(ack: Any) -> None:
+    async def acknowledge_link(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Acknowledge a link button: Slack opens the link itself."""
         await ack()
 
@@ -152,9 +151,9 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
         raise BadInput("This button is from another version of zofbot.", "Type the command again.")
 
     for name, (press, replace) in BUTTON_HANDLERS.items():
-        app.action(name)(build_listener(press, replace))
-    app.action(re.compile("^zof_(open|logs)$"))(acknowledge_link)
-    app.action(re.compile(""))(build_listener(refuse_unknown_button, False))
+        table.actions[name] = build_listener(press, replace)
+    table.actions["zof_open"] = table.actions["zof_logs"] = acknowledge_link
+    table.unknown_action = build_listener(refuse_unknown_button, False)
 
 
 async def _run_handler(

@@ -9,30 +9,30 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.home_tab.updater import HomeUpdater
+from zofbot.listeners.listener_table import ListenerTable
 
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: HomeUpdater) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext, home_updater: HomeUpdater) -> None:
     """Register handlers for the events that change who may see what."""
 
-    async def handle_change(ack: Any, event: dict[str, Any]) -> None:
+    async def handle_change(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         await _record_change(context, event)  # before the acknowledgement: the channel's readers may have changed
         await ack()
 
-    async def handle_reopened_channel(ack: Any, event: dict[str, Any]) -> None:
+    async def handle_reopened_channel(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         """Send what waits for a channel, which may accept messages again."""
         await _record_change(context, event)
         await ack()
         if channel := _channel_id(event):
             context.background_tasks.start(_unblock_channel(context, channel))
 
-    async def handle_departure(ack: Any, event: dict[str, Any]) -> None:
+    async def handle_departure(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         """Refresh the Home of somebody who left a channel, so that it no longer shows that channel."""
         await _record_change(context, event)
         await ack()
@@ -40,18 +40,18 @@ def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: Ho
             _refresh_home(context, home_updater, str(event.get("user") or ""), _channel_id(event))
         )
 
-    app.event("channel_shared")(handle_change)
-    app.event("channel_unshared")(handle_change)
-    app.event("channel_rename")(handle_change)
-    app.event("group_rename")(handle_change)
-    app.event("channel_archive")(handle_change)
-    app.event("group_archive")(handle_change)
-    app.event("channel_left")(handle_change)
-    app.event("group_left")(handle_change)
-    app.event("channel_unarchive")(handle_reopened_channel)
-    app.event("group_unarchive")(handle_reopened_channel)
-    app.event("member_joined_channel")(handle_reopened_channel)
-    app.event("member_left_channel")(handle_departure)
+    table.events["channel_shared"] = handle_change
+    table.events["channel_unshared"] = handle_change
+    table.events["channel_rename"] = handle_change
+    table.events["group_rename"] = handle_change
+    table.events["channel_archive"] = handle_change
+    table.events["group_archive"] = handle_change
+    table.events["channel_left"] = handle_change
+    table.events["group_left"] = handle_change
+    table.events["channel_unarchive"] = handle_reopened_channel
+    table.events["group_unarchive"] = handle_reopened_channel
+    table.events["member_joined_channel"] = handle_reopened_channel
+    table.events["member_left_channel"] = handle_departure
 
 
 async def _record_change(context: ListenerContext, event: Mapping[str, Any]) -> None:

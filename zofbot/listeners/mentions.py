@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.command_parser import parse_command
 from zofbot.domain.commands import SLASH_COMMAND
@@ -15,6 +14,7 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import lookups, mutes, why
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.triage import snooze_form, triage_actions
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_replies
@@ -28,7 +28,7 @@ MUTING = {"mute": mutes.mute, "unmute": mutes.unmute}
 """Handlers of commands that work in any thread and outside of threads."""
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register handlers for mentions of the bot and for its direct messages.
 
     https://docs.slack.dev/reference/events/app_mention , https://docs.slack.dev/reference/events/message.im
@@ -46,8 +46,8 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
             await ack()
             context.background_tasks.start(_send_answer(context, requester, thread, body))
 
-    app.event("app_mention")(handle_message)
-    app.event("message")(handle_message)
+    table.events["app_mention"] = handle_message
+    table.events["message"] = handle_message
 
 
 def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:

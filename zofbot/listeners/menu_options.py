@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from typing import Any
 
-from slack_bolt.async_app import AsyncApp
-
 from zofbot.listeners.context import ListenerContext
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block
+from zofbot.subscriptions.filter_people import MAX_ESCALATION_STEPS
 
 OPTIONS_TIMEOUT_SECONDS = 2.0
 """Seconds to wait for options: Slack gives up after three, and then the menu looks broken."""
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register the menus (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
 
-    async def load_project_options(ack: Any, body: dict[str, Any]) -> None:
+    async def load_project_options(ack: Any, body: dict[str, Any], options: dict[str, Any]) -> None:
         await ack(options=await _project_options(context, str(body.get("value") or "")))
 
-    async def load_group_options(ack: Any, body: dict[str, Any]) -> None:
+    async def load_group_options(ack: Any, body: dict[str, Any], options: dict[str, Any]) -> None:
         await ack(options=await _group_options(context, str(body.get("value") or "")))
 
-    app.options(menu_options.PROJECTS_ACTION_ID)(load_project_options)
-    app.options(menu_options.GROUPS_ACTION_ID)(load_group_options)
-    app.options(re.compile(f"^{menu_options.STEP_GROUPS_ACTION_PREFIX}"))(load_group_options)
+    table.options[menu_options.PROJECTS_ACTION_ID] = load_project_options
+    table.options[menu_options.GROUPS_ACTION_ID] = load_group_options
+    for number in range(1, MAX_ESCALATION_STEPS + 2):  # the form offers one more than there are
+        table.options[f"{menu_options.STEP_GROUPS_ACTION_PREFIX}{number}"] = load_group_options
 
 
 async def _project_options(context: ListenerContext, typed: str) -> list[Block]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from slack_bolt.async_app import AsyncApp
-
 from zofbot.domain.errors import BadInput, ZofError
 from zofbot.domain.permissions import Role
 from zofbot.listeners import lookups
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import load_failure, require_role
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.notifications import payload_parts
 from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.services.failures import Failure, FailureExpired
@@ -25,7 +24,7 @@ from zofbot.triage import Actor
 RERUN_ACTION_ID, CANCEL_ACTION_ID = "zof_rerun", "zof_cancel"
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register the confirmation buttons."""
 
     async def handle_confirmation(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -40,8 +39,8 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
         else:
             context.reply_in_background(requester, _execute_command(context, name), replace=True)
 
-    app.action(RERUN_ACTION_ID)(handle_confirmation)
-    app.action(CANCEL_ACTION_ID)(handle_confirmation)
+    table.actions[RERUN_ACTION_ID] = handle_confirmation
+    table.actions[CANCEL_ACTION_ID] = handle_confirmation
 
 
 async def propose_rerun(context: ListenerContext, requester: Requester, about: FailureRef) -> Message:

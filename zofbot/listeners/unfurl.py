@@ -9,11 +9,11 @@ from typing import Any
 
 import stamina
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, ZofError
 from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.slack.directory import Readers
 from zofbot.slack.links import LinkTarget, ZofLinks
 from zofbot.slack.views.unfurl import unfurl_card
@@ -41,16 +41,16 @@ class PastedLinks:
     links: Mapping[LinkTarget, str]
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register the link event (https://docs.slack.dev/reference/events/link_shared); acknowledged before unfurling."""
 
-    async def handle_links(ack: Any, body: dict[str, Any]) -> None:
+    async def handle_links(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         await ack()
         found = parse_links(body, context.links)
         if found:
             context.background_tasks.start(_unfurl_links(context, found))
 
-    app.event("link_shared")(handle_links)
+    table.events["link_shared"] = handle_links
 
 
 def parse_links(body: Mapping[str, Any], links: ZofLinks) -> PastedLinks | None:

@@ -47,40 +47,46 @@ class ResponseUrlServer:
 
 
 @pytest.fixture
-async def door(request: pytest.FixtureRequest) -> AsyncIterator[ResponseUrlServer]:
-    door = ResponseUrlServer(request.param)
+async def response_url_server(request: pytest.FixtureRequest) -> AsyncIterator[ResponseUrlServer]:
+    response_url_server = ResponseUrlServer(request.param)
     app = web.Application()
-    app.router.add_post("/", door.answer_request)
+    app.router.add_post("/", response_url_server.answer_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    door.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    yield door
+    response_url_server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield response_url_server
     await runner.cleanup()
 
 
-@pytest.mark.parametrize(("door", "times"), [([429], 2), ([500], 2), ([429, 500], 3)], indirect=["door"])
+@pytest.mark.parametrize(
+    ("response_url_server", "times"), [([429], 2), ([500], 2), ([429, 500], 3)], indirect=["response_url_server"]
+)
 async def test_a_private_answer_is_tried_until_slack_takes_it(
-    notifier: SlackClient, door: ResponseUrlServer, times: int
+    notifier: SlackClient, response_url_server: ResponseUrlServer, times: int
 ) -> None:
-    await notifier.respond_by_url(door.url, Message("here"))
-    assert door.heard == ["here"] * times
+    await notifier.respond_by_url(response_url_server.url, Message("here"))
+    assert response_url_server.heard == ["here"] * times
 
 
-@pytest.mark.parametrize(("door", "times"), [([429] * 5, 3), ([404], 1)], indirect=["door"])
+@pytest.mark.parametrize(
+    ("response_url_server", "times"), [([429] * 5, 3), ([404], 1)], indirect=["response_url_server"]
+)
 async def test_a_private_answer_is_tried_three_times_and_not_where_that_cannot_help(
-    notifier: SlackClient, door: ResponseUrlServer, times: int
+    notifier: SlackClient, response_url_server: ResponseUrlServer, times: int
 ) -> None:
     with pytest.raises(SlackError):
-        await notifier.respond_by_url(door.url, Message("here"))
-    assert door.heard == ["here"] * times
+        await notifier.respond_by_url(response_url_server.url, Message("here"))
+    assert response_url_server.heard == ["here"] * times
 
 
-@pytest.mark.parametrize("door", [[429], [500]], indirect=True)
-async def test_an_answer_that_all_can_see_is_tried_once(notifier: SlackClient, door: ResponseUrlServer) -> None:
+@pytest.mark.parametrize("response_url_server", [[429], [500]], indirect=True)
+async def test_an_answer_that_all_can_see_is_tried_once(
+    notifier: SlackClient, response_url_server: ResponseUrlServer
+) -> None:
     with pytest.raises(SlackError):
-        await notifier.respond_in_channel(door.url, Message("here"), message_metadata("key"))
-    assert door.heard == ["here"]
+        await notifier.respond_in_channel(response_url_server.url, Message("here"), message_metadata("key"))
+    assert response_url_server.heard == ["here"]
 
 
 async def test_what_slack_leaves_out_of_a_message_is_in_the_log(notifier: SlackClient, slack: Workspace) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
@@ -17,6 +15,7 @@ from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.home_tab.updater import HomeUpdater
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.subscription import form
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.home import channel_sections, health_section
@@ -26,10 +25,10 @@ from zofbot.store.audit import AuditRecord
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: HomeUpdater) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext, home_updater: HomeUpdater) -> None:
     """Register App Home and its buttons; all other events are acknowledged, because Slack would resend them."""
 
-    async def handle_home_opened(ack: Any, event: dict[str, Any]) -> None:
+    async def handle_home_opened(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         await ack()
         if event.get("tab", "home") == "home":
             version = str((event.get("view") or {}).get("hash") or "")
@@ -49,14 +48,14 @@ def register_listeners(app: AsyncApp, context: ListenerContext, home_updater: Ho
             )
         )
 
-    async def ignore_event(ack: Any, event: dict[str, Any]) -> None:
+    async def ignore_event(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         await ack()
         log.info("event ignored", type=event.get("type"))
 
-    app.event("app_home_opened")(handle_home_opened)
-    app.action(channel_sections.EDIT_ACTION_ID)(handle_edit)
-    app.action(health_section.RETRY_ACTION_ID)(handle_retry)
-    app.event(re.compile(""))(ignore_event)
+    table.events["app_home_opened"] = handle_home_opened
+    table.actions[channel_sections.EDIT_ACTION_ID] = handle_edit
+    table.actions[health_section.RETRY_ACTION_ID] = handle_retry
+    table.unknown_event = ignore_event
 
 
 async def _open_edit_form(

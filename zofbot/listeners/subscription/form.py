@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import SlackError, ZofbotError
 from zofbot.domain.permissions import Role
@@ -15,6 +14,7 @@ from zofbot.listeners import error_handling, menu_options
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.subscription import commands, notes, saving
 from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.inbound import form_values, parse_private_metadata
@@ -36,7 +36,7 @@ RESPONSE_URL_SECONDS = 29 * 60.0
 """Seconds that a form's ``response_url`` is used; Slack accepts it for 30 minutes."""
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register *Edit* and the form's buttons; ``/zof subscribe`` also opens the form."""
 
     async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
             _open_or_reply(context, requester_of(body), str(parse_button_value(action).get("id") or ""))
         )
 
-    async def handle_preview(ack: Any, body: dict[str, Any]) -> None:
+    async def handle_preview(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
         context.background_tasks.start(_show_preview(context, requester_of(body), body.get("view") or {}))
 
@@ -57,16 +57,16 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submit_form(context, requester_of(body), view))
 
-    async def acknowledge_time(ack: Any) -> None:
+    async def acknowledge_time(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Acknowledge a chosen time: it is read when the form is submitted."""
         await ack()
 
     for action in QUIET_ACTION_IDS:
-        app.action(action)(acknowledge_time)
-    app.action("zof_edit")(handle_edit)
-    app.action(modal.PREVIEW_ACTION_ID)(handle_preview)
-    app.action(modal.MORE_ACTION_ID)(handle_more)
-    app.view(modal.FORM_CALLBACK_ID)(handle_submission)
+        table.actions[action] = acknowledge_time
+    table.actions["zof_edit"] = handle_edit
+    table.actions[modal.PREVIEW_ACTION_ID] = handle_preview
+    table.actions[modal.MORE_ACTION_ID] = handle_more
+    table.views[modal.FORM_CALLBACK_ID] = handle_submission
 
 
 async def open_new_form(context: ListenerContext, requester: Requester) -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
 from zofbot.listeners import error_handling, oncall
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import check_channel
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.triage.triage_actions import perform_action
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.triage import several_failures
@@ -24,7 +24,7 @@ from zofbot.triage import Action, TriageState
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register *Select several* and its form."""
 
     async def handle_select(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -34,8 +34,8 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _acknowledge_selected(context, requester_of(body), view))
 
-    app.action(several_failures.SELECT_ACTION_ID)(handle_select)
-    app.view(several_failures.CALLBACK_ID)(handle_submission)
+    table.actions[several_failures.SELECT_ACTION_ID] = handle_select
+    table.views[several_failures.CALLBACK_ID] = handle_submission
 
 
 async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> None:

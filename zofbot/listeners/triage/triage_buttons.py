@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from slack_bolt.async_app import AsyncApp
-
 from zofbot.domain.errors import BadInput
 from zofbot.listeners import lookups, run_commands, why
 from zofbot.listeners.context import ListenerContext, ListenerReply, Requester, requester_of
@@ -14,6 +12,7 @@ from zofbot.listeners.failure_lookup import (
     require_reader,
     require_visible,
 )
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.triage import snooze_form
 from zofbot.listeners.triage.snooze_form import SnoozeInput
 from zofbot.listeners.triage.triage_actions import FORM_ACTIONS, current_time, perform_action
@@ -30,7 +29,7 @@ _MENU_ITEMS = ("why", "rerun", "run", "open")
 """Menu items of a card that are not triage actions."""
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register the controls of cards, the buttons in replies, and the triage forms."""
     previews = snooze_form.WakePreviews(context)
 
@@ -62,12 +61,12 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
         )
 
     for act in HUMAN_ACTIONS:
-        app.action(f"zof_triage_{act}")(handle_control)
-        app.action(f"zof_do_{act}")(handle_reply_button)
+        table.actions[f"zof_triage_{act}"] = handle_control
+        table.actions[f"zof_do_{act}"] = handle_reply_button
     for act in FORM_ACTIONS:
-        app.view(f"{triage_modals.FORM_CALLBACK_PREFIX}_{act}")(handle_submission)
-    app.action(MENU_ACTION_ID)(handle_control)
-    app.action(triage_modals.WAKE_ACTION_ID)(handle_snooze_input)
+        table.views[f"{triage_modals.FORM_CALLBACK_PREFIX}_{act}"] = handle_submission
+    table.actions[MENU_ACTION_ID] = handle_control
+    table.actions[triage_modals.WAKE_ACTION_ID] = handle_snooze_input
 
 
 async def _dispatch_press(

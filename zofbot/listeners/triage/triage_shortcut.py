@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
@@ -15,6 +14,7 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
+from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.triage import triage_actions, triage_forms
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.failures import Failure, FailureExpired
@@ -28,18 +28,18 @@ from zofbot.triage.state_machine import HUMAN_ACTIONS
 log = structlog.get_logger()
 
 
-def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
+def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register the shortcut (https://docs.slack.dev/interactivity/implementing-shortcuts) and its form."""
 
-    async def handle_shortcut(ack: Any, body: dict[str, Any]) -> None:
+    async def handle_shortcut(ack: Any, body: dict[str, Any], shortcut: dict[str, Any]) -> None:
         await ack()
         context.background_tasks.start(_open_chooser(context, requester_of(body), body.get("message") or {}))
 
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submit_choice(context, requester_of(body), view))
 
-    app.shortcut(SHORTCUT_CALLBACK_ID)(handle_shortcut)
-    app.view(triage_modals.CHOOSER_CALLBACK_ID)(handle_submission)
+    table.shortcuts[SHORTCUT_CALLBACK_ID] = handle_shortcut
+    table.views[triage_modals.CHOOSER_CALLBACK_ID] = handle_submission
 
 
 async def _open_chooser(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> None:

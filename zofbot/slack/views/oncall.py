@@ -88,7 +88,10 @@ NOTHING_OPEN_TEXTS = {
 def open_failures_card(
     rows: Sequence[FailureRow], scope: str, window: tuple[int, int], now: float, hidden: int = 0
 ) -> Message:
-    """Render one page of open failures, oldest first; ``window`` is (index of the first, total number)."""
+    """Render one page of open failures, oldest first; ``window`` is (index of the first, total number).
+
+    It is no table: each row has a button, which a table's cells cannot hold.
+    """
     start, total = window
     if not rows:
         sentence = NOTHING_OPEN_TEXTS[scope]

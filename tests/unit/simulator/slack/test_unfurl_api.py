@@ -20,7 +20,7 @@ CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrk
 
 
 @pytest.fixture
-def told(simulator: SimulatorServer) -> Workspace:
+def workspace(simulator: SimulatorServer) -> Workspace:
     """A workspace whose app was told of a link in a message, and answered."""
     slack = simulator.world.slack
     slack.unfurl_domains = {"zof.example"}
@@ -46,22 +46,22 @@ def unfurled_cards(slack: Workspace) -> list[dict[str, Any]]:
     return slack.messages[QA_ALERTS]["1795467000.000001"].attachments
 
 
-async def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(told: Workspace) -> None:
-    assert await call_unfurl(told) == ""
-    assert await call_unfurl(told, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
-    [card] = unfurled_cards(told)
+async def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(workspace: Workspace) -> None:
+    assert await call_unfurl(workspace) == ""
+    assert await call_unfurl(workspace, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
+    [card] = unfurled_cards(workspace)
     assert (card["color"], card["app_unfurl_url"], card["is_app_unfurl"]) == ("#000000", LINK, True)
 
 
-async def test_channel_and_time_stamp_name_the_message_too(told: Workspace) -> None:
+async def test_channel_and_time_stamp_name_the_message_too(workspace: Workspace) -> None:
     place = {"unfurl_id": None, "source": None, "channel": QA_ALERTS, "ts": "1795467000.000001"}
-    assert await call_unfurl(told, **place) == ""
-    assert len(unfurled_cards(told)) == 1
+    assert await call_unfurl(workspace, **place) == ""
+    assert len(unfurled_cards(workspace)) == 1
 
 
-async def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(told: Workspace) -> None:
-    assert await call_unfurl(told, unfurl_id="id2", source="composer") == ""
-    assert unfurled_cards(told) == []
+async def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(workspace: Workspace) -> None:
+    assert await call_unfurl(workspace, unfurl_id="id2", source="composer") == ""
+    assert unfurled_cards(workspace) == []
 
 
 @pytest.mark.parametrize(
@@ -88,37 +88,37 @@ async def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(tol
         ({"unfurls": {"https://[": CARD}}, "cannot_unfurl_url"),
     ],
 )
-async def test_it_refuses_what_slack_refuses(told: Workspace, given: dict[str, Any], error: str) -> None:
-    assert await call_unfurl(told, **given) == error
-    assert unfurled_cards(told) == []
+async def test_it_refuses_what_slack_refuses(workspace: Workspace, given: dict[str, Any], error: str) -> None:
+    assert await call_unfurl(workspace, **given) == error
+    assert unfurled_cards(workspace) == []
 
 
-async def test_a_message_that_was_deleted_takes_no_cards(told: Workspace) -> None:
-    told.messages[QA_ALERTS]["1795467000.000001"].deleted = True
-    assert await call_unfurl(told) == "cannot_find_message"
+async def test_a_message_that_was_deleted_takes_no_cards(workspace: Workspace) -> None:
+    workspace.messages[QA_ALERTS]["1795467000.000001"].deleted = True
+    assert await call_unfurl(workspace) == "cannot_find_message"
 
 
 async def test_a_press_on_a_card_does_not_let_the_app_rewrite_the_message_above_it(
-    simulator: SimulatorServer, recording_app: RecordingApp, told: Workspace
+    simulator: SimulatorServer, recording_app: RecordingApp, workspace: Workspace
 ) -> None:
     button = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
-    assert await call_unfurl(told, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
+    assert await call_unfurl(workspace, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
     await simulator.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
     answered = await AsyncWebhookClient(recording_app.last_payload["response_url"]).send(
         text="mine now", replace_original=True
     )
     assert (answered.status_code, answered.body) == (400, "cant_update_message")
-    assert told.messages[QA_ALERTS]["1795467000.000001"].text == f"<{LINK}>"
+    assert workspace.messages[QA_ALERTS]["1795467000.000001"].text == f"<{LINK}>"
 
 
-async def test_before_the_event_is_acknowledged_nothing_unfurls(told: Workspace) -> None:
-    told.links["id1"].acknowledged = False
-    assert await call_unfurl(told) == "cannot_unfurl_url"
+async def test_before_the_event_is_acknowledged_nothing_unfurls(workspace: Workspace) -> None:
+    workspace.links["id1"].acknowledged = False
+    assert await call_unfurl(workspace) == "cannot_unfurl_url"
 
 
-async def test_it_takes_a_scope_of_its_own(told: Workspace) -> None:
-    told.scopes.discard("links:write")
-    assert await call_unfurl(told) == "missing_scope"
+async def test_it_takes_a_scope_of_its_own(workspace: Workspace) -> None:
+    workspace.scopes.discard("links:write")
+    assert await call_unfurl(workspace) == "missing_scope"
 
 
 @pytest.fixture
