@@ -73,7 +73,7 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
     await take_screenshot(page, "demo")
     run = await end_run(page, simulator, "failures")
     root = in_channel(page, run)
-    await expect(root).to_contain_text("Failed: everything (checkout, staging)")
+    await expect(root).to_contain_text("Failed: full suite (checkout, staging)")
     failed = [item for item in simulator.world.zof.results_of_run(run) if item["status"] != "passed"]
     causes = {make_signature(item["failure_summary"]).id for item in failed}
     errors = sum(item["status"] == "error" for item in failed)

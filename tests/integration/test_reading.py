@@ -81,6 +81,12 @@ async def test_a_link_to_a_run_is_as_good_as_its_id(bot: RunningBot) -> None:
     assert shown in await bot.answer_text(f"/zof run \u200b{run}\u2060")
 
 
+async def test_an_id_of_the_other_kind_is_answered_with_the_right_command(bot: RunningBot) -> None:
+    assert "That's a result ID. Try `/zof result res_nope`." in await bot.answer_text("/zof run res_nope")
+    assert "That's a run ID. Try `/zof run run_nope`." in await bot.answer_text("/zof result run_nope")
+    assert "Zof has no result" in await bot.answer_text("/zof why res_nope")
+
+
 async def test_a_filter_that_stands_twice_is_refused(bot: RunningBot) -> None:
     assert "is given twice" in await bot.answer_text("/zof subscribe quiet:22:00-07:00 quiet:12:00-13:00")
 
@@ -90,6 +96,7 @@ async def test_a_subscription_that_means_nothing_says_what_it_may_have_meant(bot
     told = text_of(await wait_for_reply(bot, "would have posted nothing"))
     assert "No project named `chekout`; did you mean `checkout`?" in told
     assert "`project:` excluded all " in told
+    assert "`/zof subscriptions` edits or removes it." in told
     assert count_requests(bot, "/projects") == 1
     await bot.answer_text("/zof subscribe project:checkout env:prodution")
     assert "did you mean `production`?" in text_of(await wait_for_reply(bot, "environment `prodution`"))

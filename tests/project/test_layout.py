@@ -1,7 +1,8 @@
-"""Unit tests are found where the module that they test is."""
+"""Unit tests are found where the module that they test is; what tests share is in tests/support."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.support.paths import ROOT
@@ -29,3 +30,8 @@ def test_a_file_that_is_named_after_no_module_is_found() -> None:
     assert module_of(UNIT_TESTS / "store" / "test_leases.py") == PACKAGE / "store" / "leases.py"
     assert module_of(UNIT_TESTS / "subscriptions" / "test_filters_extra.py") == PACKAGE / "subscriptions/filters.py"
     assert module_of(UNIT_TESTS / "triage" / "test_snooze_counts.py") is None
+
+
+def test_no_test_file_imports_from_another() -> None:
+    imported = re.compile(r"^(?:from|import) tests\.(?!support\b)", re.MULTILINE)
+    assert [str(file) for file in (ROOT / "tests").rglob("*.py") if imported.search(file.read_text())] == []

@@ -114,7 +114,7 @@ async def _find_run(context: ListenerContext, identifier: str) -> Run:
     try:
         result = await context.zof.get_result(identifier)
     except ZofRejected as error:
-        if error.status != 404:
+        if error.status != 404 or identifier.startswith("res_"):
             raise
         return await context.zof.get_run(identifier)
     if result.run_id:

@@ -34,9 +34,6 @@ _TERMINAL_CODES = re.compile(
 _MAX_CHARS_READ = 20_000
 """Characters processed, so that megabytes of text cost no more than what could be shown."""
 
-_MAX_CHARS_NAME = 120
-"""Longest text whose sanitized form is kept for the next time."""
-
 
 _OPENING_MARKS = re.compile(r"(?<!\w)([*_~])(?=\S)")
 _EMOJI_PATTERN = re.compile(r"(?<!:):(?=(?:(?![\d+'_-]*:)[\w+'-]{1,100}|100|1234|[+-]1):(?!:))")
@@ -80,13 +77,7 @@ def redact_line(text: str, limit: int) -> str:
 
 
 def _sanitize_clipped(text: str) -> str:
-    return _sanitize_name(text) if len(text) <= _MAX_CHARS_NAME else sanitize_text(text[:_MAX_CHARS_READ]).strip()
-
-
-@lru_cache(maxsize=4096)
-def _sanitize_name(text: str) -> str:
-    """Sanitize a short text; names of projects, tests and people come again with each alert and each message."""
-    return sanitize_text(text).strip()
+    return sanitize_text(text[:_MAX_CHARS_READ]).strip()
 
 
 def escape_mrkdwn(text: str, limit: int = 3000) -> str:

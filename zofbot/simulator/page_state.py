@@ -51,7 +51,8 @@ def build_page_state(world: World, user: str) -> dict[str, Any]:
 
 def _dump_user(user: User, now: float) -> dict[str, Any]:
     names = {"id": user.id, "name": user.name, "real_name": user.real_name}
-    return {**names, "tz": user.tz, "tz_offset": tz_offset(user, now), "kind": user.kind, "color": user.color}
+    kind = "admin" if user.admin else user.kind
+    return {**names, "tz": user.tz, "tz_offset": tz_offset(user, now), "kind": kind, "color": user.color}
 
 
 def _dump_channel(channel: Channel) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class _PlannedRun:
 
     @property
     def run_name(self) -> str:
-        return f"{self.project.name}: {self.suite.removeprefix('suite_') or 'everything'} on {self.environment}"
+        return f"{self.project.name}: {self.suite.removeprefix('suite_') or 'full suite'} on {self.environment}"
 
     @property
     def case_names(self) -> list[str]:

@@ -63,12 +63,23 @@ async def show_or_simplify(show: Callable[[Block], Awaitable[T]], view: Block, p
 
 
 def plain_modal(view: Block) -> Block:
-    """Return the modal without newer block types and without optional inputs of newer types."""
-    return view | {"blocks": [block for block in view.get("blocks") or () if _is_classic(block)]}
+    """Return the modal without newer block types and without optional inputs of newer types.
+
+    A number is typed as text instead, so that saving the plain form keeps it.
+    """
+    return view | {"blocks": [_with_typed_number(block) for block in view.get("blocks") or () if _is_classic(block)]}
 
 
 def _is_classic(block: Block) -> bool:
     kind = block.get("type")
     if kind == "input" and block.get("optional"):
-        return (block.get("element") or {}).get("type") in CLASSIC_FIELD_TYPES
+        return (block.get("element") or {}).get("type") in {*CLASSIC_FIELD_TYPES, "number_input"}
     return kind in CLASSIC_BLOCK_TYPES
+
+
+def _with_typed_number(block: Block) -> Block:
+    element = block.get("element") or {}
+    if element.get("type") != "number_input":
+        return block
+    kept = {name: element[name] for name in ("action_id", "initial_value", "placeholder") if name in element}
+    return block | {"element": {"type": "plain_text_input", **kept}}

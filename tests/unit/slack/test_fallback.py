@@ -70,3 +70,9 @@ async def test_a_form_that_is_plain_already_is_not_shown_twice() -> None:
 def test_a_field_that_has_to_be_filled_in_is_never_left_out() -> None:
     needed = WHEN | {"optional": False}
     assert plain_modal({"blocks": [needed]})["blocks"] == [needed]
+
+
+def test_a_number_is_typed_as_text_so_that_saving_the_plain_form_keeps_it() -> None:
+    field = {"action_id": "after", "initial_value": "3"}
+    number = TEXT | {"element": {"type": "number_input", "is_decimal_allowed": False, **field}}
+    assert plain_modal({"blocks": [number]})["blocks"] == [number | {"element": {"type": "plain_text_input", **field}}]

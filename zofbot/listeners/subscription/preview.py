@@ -47,10 +47,10 @@ class _PreviewListings:
     cut: bool = False
 
 
-async def describe_preview(context: ListenerContext, subscription: Subscription) -> str:
+async def describe_preview(context: ListenerContext, subscription: Subscription, *, saved: bool = False) -> str:
     """Return the preview as a sentence (mrkdwn), or why there is none; never fails, because it is optional."""
     try:
-        return preview.preview_text(await _compute_preview(context, subscription))
+        return preview.preview_text(await _compute_preview(context, subscription), saved=saved)
     except ZofError as error:
         return preview.preview_error_text(error, error_handling.trace_error(error))
     except Exception as error:

@@ -134,7 +134,7 @@ async def send_preview(
     """Send the preview after the reply, at the earliest ``after`` so many seconds."""
     if saved.standing:
         said, readers, _ = await asyncio.gather(
-            subscription_preview.describe_preview(context, saved.standing),
+            subscription_preview.describe_preview(context, saved.standing, saved=True),
             context.people.readers_of(requester.channel),
             context.clock.sleep(after),
         )

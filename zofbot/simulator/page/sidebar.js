@@ -3,7 +3,7 @@ import { wallTime } from "./dates.js";
 import { h, icon, reconcile } from "./dom.js";
 import { avatar } from "./avatar.js";
 
-const KINDS = { member: "Member", guest: "Guest", external: "External" };
+const KINDS = { admin: "Workspace admin", member: "Member", guest: "Guest", external: "External" };
 
 /** The symbol before a channel's name: # for public, a lock for private. */
 export const channelIcon = (channel) => icon(channel.archived ? "archive" : channel.private ? "lock" : "hash");

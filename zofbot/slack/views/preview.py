@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import ZofError
 from zofbot.notifications import text
 from zofbot.notifications.preview_result import PreviewResult
@@ -48,8 +49,8 @@ def pending_text() -> str:
     return f"⏳ Checking the last {PREVIEW_DAYS} days…"
 
 
-def preview_text(seen: PreviewResult) -> str:
-    """Describe a preview result (mrkdwn)."""
+def preview_text(seen: PreviewResult, *, saved: bool = False) -> str:
+    """Describe a preview result (mrkdwn), and how to change a ``saved`` subscription that would have posted nothing."""
     least = "at least " if seen.partial else ""
     posted = f"{least}*{_count_noun(seen.messages, 'message')}*" if seen.messages else "nothing"
     if seen.partial and not seen.messages:
@@ -62,6 +63,7 @@ def preview_text(seen: PreviewResult) -> str:
         " Incomplete: Zof has more runs." if seen.partial else "",
         " Events of gates, agents, integrations and plans aren't counted." if seen.unlisted else "",
         f"\n{seen.silence}" if seen.silence else "",
+        f" `{SLASH_COMMAND} subscriptions` edits or removes it." if seen.silence and saved else "",
     ]
     return f"📈 Over the last {PREVIEW_DAYS} days this would have posted {posted}{''.join(more)}"
 
