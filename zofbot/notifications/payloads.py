@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.catch_up_payload import CatchUpPayload
@@ -67,7 +67,10 @@ def causes_of(body: FailurePayload) -> list[tuple[str, str]]:
     return [(body.run.project_id or body.run.project, each) for each in dict.fromkeys(signatures) if each]
 
 
-_PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="card")])
+_PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(
+    Annotated[Payload, Field(discriminator="card")],
+    config=ConfigDict(defer_build=True),  # until the first payload is parsed
+)
 
 
 def load_payload(stored: dict[str, Any]) -> Payload:
