@@ -66,7 +66,8 @@ def test_links_are_heard_of_only_where_the_operator_says_whose_they_are() -> Non
 
 def test_events_and_commands_are_the_listeners_registered() -> None:
     sources = "".join(path.read_text() for path in (PACKAGE / "listeners").rglob("*.py"))
-    assert set(re.findall(r'table\.events\["(\w+)"\]', sources)) == {event.partition(".")[0] for event in SCOPES_BY_EVENT}
+    heard = set(re.findall(r'table\.events\["(\w+)"\]', sources))
+    assert heard == {event.partition(".")[0] for event in SCOPES_BY_EVENT}
     assert "app.command(commands.ANY_COMMAND_PATTERN)" in sources
     assert [command["command"] for command in build_manifest()["features"]["slash_commands"]] == [SLASH_COMMAND]
 
