@@ -16,7 +16,7 @@ from tests.support.recording_app import recording_app
 from tests.support.sample_world import fill_world
 from tests.support.triage import triage_bot
 from tests.support.valkey_servers import folder_in_memory, shared_valkey
-from tests.support.virtual_time import EPOCH_SECONDS, VirtualLoop, count_redis_replies, test_clock
+from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.state import Workspace
@@ -125,7 +125,7 @@ def pytest_runtest_makereport(
 def how_to_reproduce(item: pytest.Item) -> str:
     """Return the command that repeats a failed test at the same time, and the messages of its bots."""
     epochs = [f"{bot.world.clock.time():.0f}" for bot in started]
-    lines = [f"ZOFBOT_TEST_EPOCH={EPOCH_SECONDS:.0f} make test ARGS='-n0 {item.nodeid}'"]
+    lines = [f"ZOFBOT_TEST_EPOCH={loop_epoch():.0f} make test ARGS='-n0 {item.nodeid}'"]
     for bot, now in zip(started, epochs, strict=True):
         lines.append(f"a bot whose clock shows {now}, and its messages:")
         lines += [

@@ -213,7 +213,7 @@ async def test_killed_at_any_step_of_an_act_it_is_done_once(store_url: str, name
             return sum((item.idempotency_key or "").startswith("assigned:") for item in bot.world.slack.ledger)
 
         await wait_until(lambda: personal() == (step if name == "assign" else 0), 30)
-    assert killed >= 5, "an act says several things to Redis and to Slack"
+    assert killed >= 4, "an act says several things to Redis and to Slack"
     assert killed < STEPS, "the last steps lie beyond the act"
     assert bool(kept) == (when == "after"), "storing it is the last that is said, and then Slack hears of it"
 

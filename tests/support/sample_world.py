@@ -15,6 +15,7 @@ def fill_world(world: World) -> None:
     """Fill an empty world as ``seed_world`` does."""
     now = world.unix_time()
     if now not in _copies:
+        _copies.clear()
         seed_world(world)
         zof, slack = world.zof, world.slack
         kept = (zof.projects, zof.schedules, zof.runs, zof.results, slack.users, slack.groups, slack.channels)

@@ -19,8 +19,11 @@ from redis.asyncio.connection import AbstractConnection
 
 from zofbot.clock import MovableClock
 
-EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0")) or float(int(time.time()))
-"""Unix seconds at which every test of this process begins; set, to reproduce a failure that printed them."""
+EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
+"""Unix seconds at which every test begins, to reproduce a failure that printed them; 0: now."""
+
+EPOCH_STEP_SECONDS = 10.0
+"""Tests begin at a multiple of it, so that most have the same sample world; less than a clock may be wrong unnoticed."""
 
 START_SECONDS = 10_000.0
 """Initial value of the loop's clock; not 0, so that no code relies on that."""
@@ -60,7 +63,10 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The event loop; counts pending replies of other processes and threads."""
 
+    latest_epoch = EPOCH_SECONDS
+
     def __init__(self) -> None:
+        self.epoch = VirtualLoop.latest_epoch = EPOCH_SECONDS or time.time() // EPOCH_STEP_SECONDS * EPOCH_STEP_SECONDS
         self.outside = 0
         self.redis_replies = 0
         self.redis_answers = True
@@ -115,6 +121,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return transport, protocol
 
 
+def loop_epoch() -> float:
+    """Return the Unix seconds at which the latest test on a virtual loop began."""
+    return VirtualLoop.latest_epoch
+
+
 def stand_still(seconds: float) -> None:
     """Advance the time while the process does nothing, as when it is suspended."""
     loop = asyncio.get_running_loop()
@@ -127,7 +138,7 @@ def test_clock() -> MovableClock:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         return MovableClock()
-    return MovableClock(lambda: EPOCH_SECONDS + loop.time() - START_SECONDS)
+    return MovableClock(lambda: loop.epoch + loop.time() - START_SECONDS)
 
 
 test_clock.__test__ = False  # type: ignore[attr-defined]  # not a test

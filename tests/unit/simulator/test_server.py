@@ -573,7 +573,7 @@ async def test_everybody_sees_their_own_channels(simulator: SimulatorServer, htt
         "id": "D0ANA", "im": True, "name": "zofbot",
     }  # fmt: skip
     assert next(each for each in ana["channels"] if each["id"] == RANDOM_CHANNEL)["bot_is_member"] is False
-    assert {user["kind"] for user in ana["users"]} == {"member", "guest", "external", "bot"}
+    assert {user["kind"] for user in ana["users"]} == {"admin", "member", "guest", "external", "bot"}
 
 
 async def test_the_state_shows_messages_calls_and_faults(
