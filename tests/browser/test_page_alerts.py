@@ -207,8 +207,8 @@ async def test_a_storm_becomes_one_summary(browser: Browser, alone: SimulatorSer
             )
         await expect(summary).to_be_visible(timeout=15_000)
         storms = [item for item in alone.world.slack.ledger if (item.idempotency_key or "").startswith("storm:")]
-        await wait_until(lambda: "nightly" in text_of(storms[0]), 30)  # it is edited every ten seconds
-        await expect(summary).to_contain_text("search · nightly")
+        await wait_until(lambda: "· nightly" in text_of(storms[0]), 30)  # it is edited every ten seconds
+        await expect(summary).to_contain_text("· nightly")
         await take_screenshot(page, "storm")
         async with fast_clock(alone):
             await page.get_by_test_id("panel-tab-clock").click()
