@@ -128,7 +128,8 @@ async def test_a_snooze_that_ends_by_the_clock_says_how_much_it_hid(triage_bot: 
     triage_bot.world.clock.advance(7201)
     await wait_until(
         lambda: any(
-            "Snooze ended: Case 0 · 2 failures since it was snoozed" in line for line in thread_of(triage_bot, root)
+            "Snooze ended: Case 0 (proj_checkout, staging) · 2 failures since it was snoozed" in line
+            for line in thread_of(triage_bot, root)
         )
     )
     await wait_until(lambda: "*Snooze ended*" in text_of(root))
@@ -160,6 +161,6 @@ async def test_one_that_ends_after_so_many_failures_says_how_many_it_hid(triage_
     for count in (2, 3):
         await fails_again(triage_bot)
         await wait_until(lambda count=count: f"{count} failures" in text_of(root))
-    said = "Snooze ended: Case 0 · 2 failures since it was snoozed"
+    said = "Snooze ended: Case 0 (proj_checkout, staging) · 2 failures since it was snoozed"
     await wait_until(lambda: any(said in line for line in thread_of(triage_bot, root)))
     await wait_until(lambda: "*Snooze ended*" in text_of(root))

@@ -23,7 +23,7 @@ EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
 """Unix seconds at which every test begins, to reproduce a failure that printed them; 0: now."""
 
 EPOCH_STEP_SECONDS = 10.0
-"""Tests begin at a multiple of it, so that most have the same sample world; less than a clock may be wrong unnoticed."""
+"""Tests begin at a multiple of it, so that most have the same sample world; less than the tolerated clock skew."""
 
 START_SECONDS = 10_000.0
 """Initial value of the loop's clock; not 0, so that no code relies on that."""

@@ -16,6 +16,7 @@ from zofbot.notifications.thread_payloads import (
     RerunResultPayload,
     ResultPayload,
 )
+from zofbot.notifications.titles import format_title
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
 from zofbot.slack.views.case_history import case_past_text
@@ -126,8 +127,7 @@ def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
 def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
     """Render a reminder in a failure's thread."""
     present, about = context.present, context.failure_ref
-    title = text.escape_line(context.failure.title, 150) if context.failure else ""
-    about_it = f": {title}" if title else ""
+    about_it = f": {text.escape_line(name, 200)}" if (name := _failure_name(context)) else ""
     match body.sort:
         case "escalate":
             sentence = f"🚨 Not acknowledged{format_moment(present.opened, ' since ')}{about_it}"
@@ -144,6 +144,13 @@ def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
         case _:
             sentence = f"Open again: no answer from the owner{about_it}"
     return with_mentions(sentence, [section_block(f"⏰ {sentence}")], "", [], body.mention)
+
+
+def _failure_name(context: RenderContext) -> str:
+    failure = context.failure
+    return (
+        format_title(failure.title, failure.run.project, failure.run.environment) if failure and failure.title else ""
+    )
 
 
 def is_assignment(body: Payload, context: RenderContext) -> bool:
