@@ -25,9 +25,9 @@ def forge_message(bot: RunningBot, key: str) -> PostedMessage:
 async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(store_url: str) -> None:
     async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        await bot.type_text("/zof subscribe group:case")
         slack = bot.world.slack
         slack.faults.set_fault("cut", 1, "chat.postMessage")
+        await bot.type_text("/zof subscribe group:case")
         await wait_until(lambda: slack.faults.current == "none")  # the line that says who subscribed
         slack.faults.set_fault("cut", 1, "chat.postMessage")
         run = fail_run(bot, 1)
