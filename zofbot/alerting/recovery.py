@@ -25,7 +25,6 @@ from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification,
 from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.notifications.thread_payloads import RecoveryPayload
-from zofbot.notifications.titles import format_title
 from zofbot.subscriptions import Broadcast, EventType, RunFinding, Subscription
 
 NO_HOLD = Hold()
@@ -157,4 +156,4 @@ def _alert_title(alert: Alert) -> str:
     body = payloads.load_payload(alert.body)
     if not isinstance(body, alert_payloads.RunAlertPayload | alert_payloads.CaseAlertPayload):
         return ""
-    return format_title(body.title, body.run.project, body.run.environment) if body.title else ""
+    return payloads.failure_title(body)

@@ -27,6 +27,7 @@ from zofbot.notifications.thread_payloads import (
     RerunResultPayload,
     ResultPayload,
 )
+from zofbot.notifications.titles import format_title
 
 Payload = (
     RunAlertPayload
@@ -53,6 +54,11 @@ STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayl
 """Payloads that are rendered on their own, without the current state of a failure."""
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """Payloads of failures open to triage."""
+
+
+def failure_title(body: FailurePayload) -> str:
+    """Return what messages call a failure: its title with its place, not escaped; empty if it has no title."""
+    return format_title(body.title, body.run.project, body.run.environment) if body.title else ""
 
 
 def causes_of(body: FailurePayload) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.payloads import FailurePayload, failure_title
 from zofbot.notifications.titles import format_title
 from zofbot.triage import (
     Action,
@@ -32,7 +32,7 @@ class Failure:
     def title(self) -> str:
         """What messages call it: the title with its place, or the run's id."""
         run = self.body.run
-        return format_title(self.body.title or run.id, run.project, run.environment)
+        return failure_title(self.body) or format_title(run.id, run.project, run.environment)
 
     def allows_action(self, request: ActionRequest) -> bool:
         """Return whether the action is allowed in the current state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.payload_parts import RunSummary
-from zofbot.notifications.payloads import Payload
+from zofbot.notifications.payloads import Payload, failure_title
 from zofbot.notifications.thread_payloads import (
     ActionPayload,
     FailingAgainPayload,
@@ -16,7 +16,6 @@ from zofbot.notifications.thread_payloads import (
     RerunResultPayload,
     ResultPayload,
 )
-from zofbot.notifications.titles import format_title
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
 from zofbot.slack.views.case_history import case_past_text
@@ -127,7 +126,8 @@ def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
 def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
     """Render a reminder in a failure's thread."""
     present, about = context.present, context.failure_ref
-    about_it = f": {text.escape_line(name, 200)}" if (name := _failure_name(context)) else ""
+    name = failure_title(context.failure) if context.failure else ""
+    about_it = f": {text.escape_line(name, 200)}" if name else ""
     match body.sort:
         case "escalate":
             sentence = f"🚨 Not acknowledged{format_moment(present.opened, ' since ')}{about_it}"
@@ -144,13 +144,6 @@ def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
         case _:
             sentence = f"Open again: no answer from the owner{about_it}"
     return with_mentions(sentence, [section_block(f"⏰ {sentence}")], "", [], body.mention)
-
-
-def _failure_name(context: RenderContext) -> str:
-    failure = context.failure
-    return (
-        format_title(failure.title, failure.run.project, failure.run.environment) if failure and failure.title else ""
-    )
 
 
 def is_assignment(body: Payload, context: RenderContext) -> bool:
