@@ -790,6 +790,16 @@ def test_a_pass_that_is_read_again_after_it_was_forgotten_changes_nothing() -> N
     assert rule_state(house) == rule_state(replay_all(house, findings))
 
 
+def test_a_failure_that_is_read_again_does_not_look_for_passes_again() -> None:
+    passes: list[tuple[set[str], set[str], int]] = [(set(), set(), 0)] * 4
+    findings = build_history([*passes[:2], ({"a"}, set(), 0), *passes, ({"a"}, set(), 0)], 7200)
+    house = RuleBench(default="C0")
+    house.process_findings(*findings[:-1])
+    house.process_findings(findings[2], now=findings[-2].happened)
+    house.process_findings(findings[-1])
+    assert rule_state(house) == rule_state(replay_all(house, findings))
+
+
 @given(SUBSCRIPTIONS, STEPS, st.sampled_from([60.0, 2 * HOUR_SECONDS]))
 def test_two_pollers_at_once_come_to_the_same_keys(
     subscriptions: tuple[Subscription, ...], steps: list[tuple[set[str], set[str], int]], pause: float

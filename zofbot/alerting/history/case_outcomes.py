@@ -25,7 +25,7 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
     """Record a run's outcomes, and return the finding with the past of each case that failed in it.
 
     Doing so again changes nothing: the past of a failure is what was before its run. Only cases that failed at some
-    time are followed; at its first failure, a case's passes are looked for in the latest passing runs.
+    time are followed; when a failure is read for the first time, passes are looked for in the latest passing runs.
     """
     name = history_hash(scope_key(finding))
     at, run_id = int(draft.clamp_to_now(finding.happened)), _kept_id(finding.run.id)
@@ -38,11 +38,13 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
     past: dict[str, CasePast] = {}
     for case in dict.fromkeys(map(case_key, finding.bad)):
         history = CaseHistory.load(draft.read_hash(name).get(short_hash(case), ""))
-        passes = [_as_outcome(draft, each) for each in passing_runs if _has_passed(each, case, finding)]
-        changed = reduce(CaseHistory.with_outcome, (*passes, CaseOutcome(at, run_id, "f")), history)
-        past[case] = changed.past_of(run_id, at)
-        if changed != history and len(past) <= MAX_CASES:
-            draft.set_field(name, short_hash(case), changed.dump())
+        failure = CaseOutcome(at, run_id, "f")
+        if history.with_outcome(failure) != history:
+            passes = [_as_outcome(draft, each) for each in passing_runs if _has_passed(each, case, finding)]
+            history = reduce(CaseHistory.with_outcome, (*passes, failure), history)
+            if len(past) < MAX_CASES:
+                draft.set_field(name, short_hash(case), history.dump())
+        past[case] = history.past_of(run_id, at)
     _record_passes(draft, name, finding, CaseOutcome(at, run_id, "p"))
     _prune_cases(draft, name)
     return replace(finding, past=past)
