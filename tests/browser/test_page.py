@@ -76,7 +76,7 @@ async def test_when_zof_misbehaves_the_reply_shows_the_request_id(
     await page.get_by_test_id(f"fault-zof-{fault}").click()
     await type_in(page, "/zof result res_4821")
     reply = page.get_by_test_id("message").last
-    await expect(reply).to_contain_text(re.compile("Request ID: req_"), timeout=20_000)
+    await expect(reply).to_contain_text(re.compile("Request ID: req_"))
     asked = [call for call in simulator.world.zof.calls if call.path == "/results/res_4821"]  # the poller asks, too
     assert asked[-1].request_id in await reply.inner_text()
     await take_screenshot(page, f"trouble-{fault}")
@@ -87,13 +87,13 @@ async def test_what_led_to_an_error_is_traced_by_the_id_that_it_shows(page: Page
     await page.get_by_test_id("fault-zof-500").click()
     await type_in(page, "/zof result res_4821")
     reply = page.get_by_test_id("message").last
-    await expect(reply).to_contain_text(re.compile("Request ID: req_"), timeout=20_000)
+    await expect(reply).to_contain_text(re.compile("Request ID: req_"))
     shown = re.search(r"Request ID: (req_\w+)", await reply.inner_text())
     assert shown
     await page.get_by_test_id("fault-zof-none").click()
     await type_in(page, f"/zof trace {shown[1]}")
     trace = page.get_by_test_id("message").filter(has_text="Only visible to you").last
-    await expect(trace).to_contain_text("GET /results/{id}", timeout=10_000)
+    await expect(trace).to_contain_text("GET /results/{id}")
     await expect(trace).to_contain_text(re.compile("(500.*){4}", re.DOTALL))
     await take_screenshot(page, "trace")
 
@@ -132,9 +132,9 @@ async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, simu
     await page.get_by_test_id("channel-zofbot").click()
     await page.get_by_test_id("tab-home").click()
     home = page.get_by_test_id("home")
-    await expect(home).to_contain_text(re.compile("unacknowledged failures?"), timeout=20_000)
+    await expect(home).to_contain_text(re.compile("unacknowledged failures?"))
     for told in ("Runs in 24 h", "Pass rate", "Runs in progress", "Your channels' subscriptions", "OK"):
-        await expect(home).to_contain_text(told, timeout=20_000)
+        await expect(home).to_contain_text(told)
     await page.mouse.move(5, 5)
     await take_screenshot(page, "home")
     await page.locator("[data-action-id=zof_home_edit]").first.click()
@@ -149,13 +149,13 @@ async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, sim
     await type_in(page, "/zof digest")
     preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
     await expect(preview).to_contain_text("No digest in this channel")
-    await expect(preview).to_contain_text("Daily digest", timeout=15_000)
+    await expect(preview).to_contain_text("Daily digest")
     then = datetime.fromtimestamp(simulator.world.unix_time() + 120, ZoneInfo("Europe/Berlin"))
     await type_in(page, f"/zof digest weekly {then:%a} {then:%H:%M}")
     await expect(page.get_by_text("ana scheduled this channel's digest: weekly")).to_be_visible()
     simulator.world.advance(150)
     told = page.get_by_test_id("message").filter(has_text="Weekly digest").last
-    await expect(told).to_contain_text("Most failing", timeout=20_000)
+    await expect(told).to_contain_text("Most failing")
     await expect(told).to_contain_text(re.compile(r"Open here\s*1, the oldest for"))
     await expect(told.locator("figure.chart")).to_contain_text("Pass rate by day")
     await told.scroll_into_view_if_needed()

@@ -81,7 +81,7 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
     await expect(root).to_contain_text(f"of 14 · {len(causes)} causes")
     await expect(page.get_by_test_id("webhook-last")).to_contain_text("answered 200")
     async with fast_clock(simulator):
-        await expect(root.get_by_test_id("thread-summary")).to_contain_text(f"{len(causes)} replies", timeout=15_000)
+        await expect(root.get_by_test_id("thread-summary")).to_contain_text(f"{len(causes)} replies")
     await root.get_by_test_id("thread-summary").click()
     await expect(in_thread(page)).to_have_count(1 + len(causes))
     await expect(in_thread(page).nth(1)).to_contain_text("with the same cause")
@@ -108,7 +108,7 @@ async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, simu
     await expect(page.get_by_text("zofbot polls Zof every")).to_be_visible()
     delivered = len(simulator.world.zof.webhooks.sent)
     run = await end_run(page, simulator, "error")
-    await expect(in_channel(page, run)).to_contain_text(re.compile(r"Error: [^()]+ \(checkout, "), timeout=15_000)
+    await expect(in_channel(page, run)).to_contain_text(re.compile(r"Error: [^()]+ \(checkout, "))
     await expect(in_channel(page, run)).to_contain_text("The platform failed, not necessarily the product")
     assert len(simulator.world.zof.webhooks.sent) == delivered
     await take_screenshot(page, "alert-error")
@@ -122,7 +122,7 @@ async def test_whatever_slack_answers_it_is_told_once(page: Page, simulator: Sim
     await expect(page.get_by_test_id("health")).to_contain_text("3 more calls")
     run = await end_run(page, simulator, "failure")
     async with fast_clock(simulator):
-        await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=20_000)
+        await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("1 reply")
     assert simulator.world.slack.faults.current == "none", "all three calls were hit"
     await expect(in_channel(page, run)).to_have_count(1)
     assert len(roots_of_run(simulator, run)) == 1
@@ -136,8 +136,8 @@ async def test_what_passes_again_is_marked_as_recovered(page: Page, simulator: S
         await expect(root).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("1 reply")
         await end_run(page, simulator, "pass", "nightly")
-        await expect(root).to_contain_text(re.compile(r"Recovered: [^()]+ \(checkout, "), timeout=15_000)
-        await expect(root.get_by_test_id("thread-summary")).to_contain_text("2 replies", timeout=15_000)
+        await expect(root).to_contain_text(re.compile(r"Recovered: [^()]+ \(checkout, "))
+        await expect(root.get_by_test_id("thread-summary")).to_contain_text("2 replies")
     await expect(root).to_contain_text("(edited)")
     await root.get_by_test_id("thread-summary").click()
     await expect(in_thread(page).last).to_contain_text("Recovered")
@@ -188,7 +188,7 @@ async def test_what_waits_for_an_archived_channel_comes_when_it_is_open_again(
         await wait_until(lambda: any(message.channel == "D0ANA" for message in alone.world.slack.ledger))
         await archive_channel(page)
         async with fast_clock(alone):
-            await expect(in_channel(page, run)).to_have_count(1, timeout=10_000)
+            await expect(in_channel(page, run)).to_have_count(1)
         assert alone.world.slack.duplicate_keys() == []
 
 
@@ -196,28 +196,27 @@ async def test_a_storm_becomes_one_summary(browser: Browser, alone: SimulatorSer
     async with open_page(browser, alone.url) as page:
         await end_run(page, alone, "storm")
         runs = [*alone.world.zof.runs][-STORM_RUN_COUNT:]
-        await wait_until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in alone.world.zof.calls}, 30)
+        await wait_until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in alone.world.zof.calls})
         summary = in_channel(page, re.compile("Storm: |Storm over: "))
         async with fast_clock(alone):  # a minute of quiet ends it, which is six seconds here: it may be over at once
             await wait_until(
                 lambda: any(
                     (message.idempotency_key or "").startswith("storm:") for message in alone.world.slack.ledger
-                ),
-                30,
+                )
             )
-        await expect(summary).to_be_visible(timeout=15_000)
+        await expect(summary).to_be_visible()
         storms = [item for item in alone.world.slack.ledger if (item.idempotency_key or "").startswith("storm:")]
-        await wait_until(lambda: "· nightly" in text_of(storms[0]), 30)  # it is edited every ten seconds
+        await wait_until(lambda: "· nightly" in text_of(storms[0]))  # it is edited every ten seconds
         await expect(summary).to_contain_text("· nightly")
         await take_screenshot(page, "storm")
         async with fast_clock(alone):
             await page.get_by_test_id("panel-tab-clock").click()
             await page.get_by_test_id("clock-1m").click()
             await page.get_by_test_id("clock-1m").click()
-            await expect(summary).to_contain_text("Storm over: ", timeout=25_000)
+            await expect(summary).to_contain_text("Storm over: ")
             [counted] = re.findall(r"(\d+) alerts summed up", await summary.inner_text())
             await wait_until(
-                lambda: sum(len(roots_of_run(alone, run)) for run in runs) == STORM_RUN_COUNT - int(counted), 30
+                lambda: sum(len(roots_of_run(alone, run)) for run in runs) == STORM_RUN_COUNT - int(counted)
             )
         await expect(summary).to_have_count(1)
         await take_screenshot(page, "storm-over")

@@ -55,7 +55,7 @@ async def root(page: Page, simulator: SimulatorServer) -> Locator:
     simulator.world.advance(3700)  # or it might go on in the thread of what has just recovered
     found = in_channel(page, await end_run(page, simulator, "failure"))
     await expect(found).to_contain_text(FAILED_CHECKOUT)
-    await expect(found.get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=15_000)
+    await expect(found.get_by_test_id("thread-summary")).to_contain_text("1 reply")
     return found
 
 
@@ -132,7 +132,7 @@ async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(
     await page.get_by_test_id("panel-tab-clock").click()
     await page.get_by_test_id("clock-15m").click()
     await page.get_by_test_id("clock-15m").click()
-    await expect(root).to_contain_text(FAILED_CHECKOUT, timeout=15_000)
+    await expect(root).to_contain_text(FAILED_CHECKOUT)
     await open_thread(page, root)
     await expect(in_thread(page).filter(has_text="Snooze ended")).to_have_count(2)  # the card and a reply
 
@@ -202,7 +202,7 @@ async def test_where_nobody_answers_the_clock_calls_and_why_it_came_is_explained
     await page.get_by_test_id("clock-15m").click()
     await open_thread(page, root)
     called = in_thread(page).filter(has_text="Not acknowledged since")
-    await expect(called).to_have_count(1, timeout=15_000)
+    await expect(called).to_have_count(1)
     await expect(called.locator(".mention")).to_have_text("@oncall-checkout")
     await page.mouse.move(5, 5)
     await take_screenshot(page, "escalated")
@@ -217,7 +217,7 @@ async def test_where_nobody_answers_the_clock_calls_and_why_it_came_is_explained
 async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, root: Locator) -> None:
     await choose_option(page, root, "Re-run failed cases")
     await press_button(private_answer(page, "Re-run the failed cases"), "Re-run failed cases")
-    await expect(root).to_contain_text(re.compile(r"Recovered: [^()]+ \(checkout, "), timeout=20_000)
+    await expect(root).to_contain_text(re.compile(r"Recovered: [^()]+ \(checkout, "))
     await open_thread(page, root)
     await expect(in_thread(page).filter(has_text="started a re-run of the failed cases")).to_have_count(1)
     await expect(in_thread(page).filter(has_text="Recovered after")).to_have_count(1)
@@ -283,9 +283,9 @@ async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowled
         storm = in_channel(page, re.compile("Storm: |Storm over: "))
         async with fast_clock(simulator):
             await press_button(storm, "Acknowledge")
-            await expect(storm).to_contain_text("Acknowledged by ana", timeout=15_000)
+            await expect(storm).to_contain_text("Acknowledged by ana")
             member = in_channel(page, "Part of a storm").last
-            await expect(member).to_contain_text("Acknowledged by ana", timeout=15_000)
+            await expect(member).to_contain_text("Acknowledged by ana")
             await expect(in_channel(page, re.compile(r"Resolved: [^()]+ \(checkout, "))).to_have_count(
                 1
             )  # not opened by it

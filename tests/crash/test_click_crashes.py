@@ -17,6 +17,7 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.crash_proxy import ProxyFuse, crash_proxy
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.limits import HANG_SECONDS
 from tests.support.paths import ROOT
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
 from zofbot.clients import make_zof_client
@@ -51,7 +52,7 @@ class CrashProxies:
         secret = {name: getattr(self.bot.settings, name).get_secret_value() for name in SECRETS}
         self.fuse.start_counting(0, "before", 0)
         self.server.stdin.write(f"{json.dumps(own | secret)}\n".encode())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_SECONDS):
             url, pid = (await self.server.stdout.readline()).decode().split()
         self.pid = int(pid)
         self.bot.world.slack.request_url = f"{url}/slack/events"
@@ -106,7 +107,7 @@ async def wait_for_alerts(bot: RunningBot, channels: list[str]) -> dict[str, Pos
             item.channel: item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")
         }
 
-    await wait_until(lambda: len(roots_by_channel()) == len(channels), 20)
+    await wait_until(lambda: len(roots_by_channel()) == len(channels))
     return roots_by_channel()
 
 
@@ -204,7 +205,7 @@ async def test_killed_at_any_step_of_an_act_it_is_done_once(store_url: str, name
         done = list(roots.values())[:step]
         for root in done:
             await wait_until(
-                lambda root=root: deed.shown in text_of(root) and len(lines_containing(bot, root, deed.line)) == 1, 20
+                lambda root=root: deed.shown in text_of(root) and len(lines_containing(bot, root, deed.line)) == 1
             )
         await asyncio.sleep(0.5)
         assert [len(lines_containing(bot, root, deed.line)) for root in done] == [1] * step
@@ -212,7 +213,7 @@ async def test_killed_at_any_step_of_an_act_it_is_done_once(store_url: str, name
         def personal() -> int:
             return sum((item.idempotency_key or "").startswith("assigned:") for item in bot.world.slack.ledger)
 
-        await wait_until(lambda: personal() == (step if name == "assign" else 0), 30)
+        await wait_until(lambda: personal() == (step if name == "assign" else 0))
     assert killed >= 4, "an act says several things to Redis and to Slack"
     assert killed < STEPS, "the last steps lie beyond the act"
     assert bool(kept) == (when == "after"), "storing it is the last that is said, and then Slack hears of it"
@@ -257,7 +258,7 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(store_url: str, 
         await zof.aclose()
         for root in list(roots.values())[:step]:
             await wait_until(
-                lambda root=root: len(lines_containing(bot, root, "started a re-run of the failed cases")) == 1, 20
+                lambda root=root: len(lines_containing(bot, root, "started a re-run of the failed cases")) == 1
             )
             assert [item.act for item in await audit_entries_of(bot, root)] == ["rerun"]
         assert len(bot.world.zof.runs) - runs == step

@@ -40,7 +40,7 @@ async def test_what_no_replica_has_is_not_sent_so_a_lost_primary_cannot_make_it_
         assert walk.missing_alerts() == walk.wanted
         await primary.kill_process()  # and all that only it has heard
         replica.send_signal(signal.SIGCONT)
-        await wait_until(lambda: is_ready(walk), 20)
+        await wait_until(lambda: is_ready(walk))
         await walk.wait_for_delivery()
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tests.support.bot import wait_until
 from tests.support.cli import CommandResult, command_environment, run_command, run_new_process, start_command
+from tests.support.limits import HANG_SECONDS
 from zofbot import __version__
 from zofbot.cli.render import outbox_table
 from zofbot.clock import Clock
@@ -240,12 +241,12 @@ async def test_it_finishes_what_it_began_and_ends_with_nought(
         "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT=str(unused_port)))
     )
     simulator.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
-    await wait_until(lambda: is_answering(unused_port), 20)
+    await wait_until(lambda: is_answering(unused_port))
     simulator.world.zof.faults.delays["slow"] = 3.5
     simulator.world.zof.faults.set_fault("slow", 1)
     await simulator.people.type_text("U0ANA", "C0QA", "/zof result res_4821")
     process.send_signal(sign)
-    _, err = await asyncio.wait_for(process.communicate(), 10)
+    _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 0, err.decode()
     *_, answer = [m for m in simulator.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
     assert "Voucher can be removed again" in str(answer.blocks)
@@ -276,7 +277,7 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
         ] != []
 
     web = await start_command("web", env=command_environment(**own))
-    await wait_until(lambda: is_answering(unused_port), 20)
+    await wait_until(lambda: is_answering(unused_port))
     await simulator.people.type_text("U0ANA", "C0QA", "/zof subscribe env:staging")
     async with redis.from_url(store_url) as client:
         assert len(await Outbox(Keyspace(client, "zofbot"), Clock()).list_records(NotificationState.PENDING)) == 1, (
@@ -284,14 +285,14 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
         )
     assert not is_told("subscribed:")
     worker = await start_command("worker", env=command_environment(**own))
-    await wait_until(lambda: is_told("subscribed:"), 20)
+    await wait_until(lambda: is_told("subscribed:"))
     run_record = zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
     zof.add_result(run_record["id"], status="failed", name="Voucher", test_case_id="tc_1")
     zof.finish_run(run_record["id"])
-    await wait_until(lambda: is_told(f"run:{run_record['id']}:failed:C0QA"), 20)
+    await wait_until(lambda: is_told(f"run:{run_record['id']}:failed:C0QA"))
     for process in (web, worker):
         process.terminate()
-        _, err = await asyncio.wait_for(process.communicate(), 10)
+        _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
         assert process.returncode == 0, err.decode()
 
 
@@ -308,9 +309,9 @@ async def test_it_may_be_told_to_stop_while_it_starts(simulator: SimulatorServer
     process = await start_command(
         "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT="0", REDIS_URL=address))
     )
-    await asyncio.wait_for(heard.wait(), 20)
+    await asyncio.wait_for(heard.wait(), HANG_SECONDS)
     process.terminate()
-    _, err = await asyncio.wait_for(process.communicate(), 5)
+    _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 0, err.decode()
     server.close()
 
@@ -319,12 +320,12 @@ async def test_the_store_that_comes_along_may_die(simulator: SimulatorServer, tm
     process = await start_command(
         "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT=str(unused_port)))
     )
-    await wait_until(lambda: is_answering(unused_port), 20)
+    await wait_until(lambda: is_answering(unused_port))
     async with redis.from_url(f"unix://{tmp_path}/valkey.sock") as client:
         os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
-    await wait_until(lambda: is_answering(unused_port), 10)
+    await wait_until(lambda: is_answering(unused_port))
     process.terminate()
-    _, err = await asyncio.wait_for(process.communicate(), 10)
+    _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 0, err.decode()
     assert "store died" in err.decode()
 
@@ -341,12 +342,12 @@ async def unused_port() -> int:
 async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: int) -> None:
     process = await start_command("demo", "--no-browser", "--port", str(unused_port), env=command_environment())
     assert process.stdout
-    line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), HANG_SECONDS)).decode()
     assert f"http://127.0.0.1:{unused_port}" in line
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{unused_port}/") as reply:
         assert "zofbot demo" in await reply.text()
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 10)
+    _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 0
     assert err == b""
 
@@ -359,10 +360,10 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
     process = await start_command("demo", "--port", "0", env=command_environment(PATH=path))
     assert process.stdout
-    line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), HANG_SECONDS)).decode()
     await wait_until(opened.exists)
     process.terminate()
-    await asyncio.wait_for(process.communicate(), 10)
+    await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert f"Demo running at {opened.read_text().strip()} " in line
 
 

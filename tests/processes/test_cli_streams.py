@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.cli import command_environment
+from tests.support.limits import HANG_SECONDS
 
 COMMAND = f"{shlex.quote(sys.executable)} -m zofbot"
 
@@ -25,7 +26,12 @@ COMMAND = f"{shlex.quote(sys.executable)} -m zofbot"
 )
 def test_a_stream_that_is_closed_or_full_gives_no_traceback(typed: str, code: int | None, says: str) -> None:
     ended = subprocess.run(
-        ["bash", "-c", typed], env=command_environment(), capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", typed],
+        env=command_environment(),
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
     )
     assert ended.stderr == says
     assert ended.returncode in ((0, 1) if code is None else (code,))  # what reads may be quicker or slower

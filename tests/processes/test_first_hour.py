@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tests.support.bot import buttons_of, text_of, wait_until
 from tests.support.cli import command_environment, start_command
+from tests.support.limits import HANG_SECONDS
 from tests.support.paths import ROOT
 from tests.support.virtual_time import test_clock
 from zofbot.simulator.seed import ANA, QA_ALERTS, seed_world
@@ -21,7 +22,6 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof.state import Organization
 
 PAGE = (ROOT / "docs" / "first-hour.md").read_text()
-SECONDS = 20.0
 
 
 class GuideStep(NamedTuple):
@@ -63,7 +63,7 @@ async def test_every_step_of_the_page_comes_out_as_it_says() -> None:
         assert bot
         await a_run_fails(simulator)
         bot.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(bot.wait(), 10) == 0
+        assert await asyncio.wait_for(bot.wait(), HANG_SECONDS) == 0
     assert walked == [
         "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt .", ".venv/bin/zofbot result res_4821",
         ".venv/bin/zofbot check", ".venv/bin/zofbot run", "/zof subscribe project:checkout", "/zof why run_2037",
@@ -103,7 +103,7 @@ async def pretend_servers() -> AsyncIterator[tuple[SimulatorServer, dict[str, st
 async def run_to_end(command: list[str], step: GuideStep, env: dict[str, str]) -> None:
     """A command that ends by itself, well, and prints all that the page shows."""
     process = await start_command(*command, env=env)
-    out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    out, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 0, err
     for line in step.answer:
         assert squeeze_spaces(line) in squeeze_spaces(out.decode()), (command, line, out.decode())
@@ -114,7 +114,7 @@ async def start_process(step: GuideStep, env: dict[str, str]) -> asyncio.subproc
     process = await start_command("run", env=env)
     assert process.stderr
     logged = ""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(HANG_SECONDS):
         while not all(line in logged for line in step.answer):
             logged += (await process.stderr.readline()).decode()
     return process
@@ -132,8 +132,7 @@ async def type_step(simulator: SimulatorServer, step: GuideStep) -> None:
     await wait_until(
         lambda: all(
             any(line in text_of(message) for message in private_messages(simulator)[before:]) for line in step.answer
-        ),
-        SECONDS,
+        )
     )
     if "subscribe" not in step.typed[0]:
         return
@@ -141,15 +140,14 @@ async def type_step(simulator: SimulatorServer, step: GuideStep) -> None:
     button = next(item for item in buttons_of(answer) if item["text"]["text"] == "Send a test alert")
     await simulator.people.press_element(ANA, button, channel=QA_ALERTS, ts=answer.ts)
     shown = re.findall(r"^Test alert.*$", PAGE, re.MULTILINE)[0]
-    await wait_until(lambda: any(shown in text_of(message) for message in simulator.world.slack.ledger), SECONDS)
+    await wait_until(lambda: any(shown in text_of(message) for message in simulator.world.slack.ledger))
 
 
 async def a_run_fails(simulator: SimulatorServer) -> None:
     """The first alert, by polling: once."""
     run = failed_result(simulator.world.zof)
     await wait_until(
-        lambda: any((item.idempotency_key or "").startswith(f"run:{run}:") for item in simulator.world.slack.ledger),
-        SECONDS,
+        lambda: any((item.idempotency_key or "").startswith(f"run:{run}:") for item in simulator.world.slack.ledger)
     )
     assert sum((item.idempotency_key or "").startswith(f"run:{run}:") for item in simulator.world.slack.ledger) == 1
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web_app
 
+from tests.support.limits import HANG_SECONDS
 from tests.support.sample_world import fill_world
 from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
@@ -26,7 +27,7 @@ from zofbot.simulator.world import World
 from zofbot.store.redis_server.connect import connect_redis
 
 
-async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
+async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = HANG_SECONDS) -> None:
     """Wait until a condition holds; raises TimeoutError with notes on what every task was waiting for."""
     waited, pause = 0.0, 0.01
     try:

@@ -10,14 +10,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from tests.support.bot import wait_until
+from tests.support.limits import HANG_SECONDS
 from zofbot.simulator.server import SimulatorServer
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOT_FOLDER = os.environ.get("ZOFBOT_SCREENSHOTS", "")
 """Folder for screenshots, such as ``docs``; empty: none are taken."""
+
+expect.set_options(timeout=HANG_SECONDS * 1000)
 
 needs_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium")
 
@@ -35,7 +38,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def open_page(browser: Browser, url: str) -> AsyncIterator[Page]:
     """Open the page, in #qa-alerts; any error in the browser fails the test."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(HANG_SECONDS * 1000)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

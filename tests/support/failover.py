@@ -114,13 +114,13 @@ class FailoverScenario:
     def missing_alerts(self) -> set[str]:
         return self.wanted - {message.idempotency_key for message in self.bot.world.slack.ledger}
 
-    async def wait_for_delivery(self, seconds: float = 30) -> None:
+    async def wait_for_delivery(self) -> None:
         """Wait until everything is in Slack, then check that nothing is given twice and nothing else."""
         try:
             await wait_until(lambda: not self.missing_alerts(), 5)
         except TimeoutError:
             self.expire_leases()
-            await wait_until(lambda: not self.missing_alerts(), seconds)
+            await wait_until(lambda: not self.missing_alerts())
         self.expire_leases()  # duplicates would be sent now
         await asyncio.sleep(1.5)
         keys = {message.idempotency_key or "" for message in self.bot.world.slack.ledger}

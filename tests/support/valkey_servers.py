@@ -132,6 +132,9 @@ class ValkeyServer:
         await self.process.wait()
 
 
+TILT_MILLISECONDS = 1000
+"""Time for which Sentinels do not act after a standstill of their own: enough to hear from the others again."""
+
 PERSISTENCE_OPTIONS = (
     "--appendonly",
     "yes",
@@ -248,8 +251,8 @@ async def valkey_cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[Val
         await wait_until(have_met)
         identity = await bot.node_id(primary)
         await wait_until(_until_done(lambda: servers[3].run_command("CLUSTER", "REPLICATE", identity)))
-        await wait_until(bot.is_healthy, 20)
-        await wait_until(bot.is_replica_synced, 20)
+        await wait_until(bot.is_healthy)
+        await wait_until(bot.is_replica_synced)
         yield bot
 
 
@@ -275,7 +278,7 @@ async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncItera
         data = await stack.enter_async_context(running_servers(first, second))
         ports = [free_port() for _ in range(3)]
         bot = ServerGroup("redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + "/mymaster/0", data)
-        await wait_until(bot.is_replica_synced, 20)
+        await wait_until(bot.is_replica_synced)
         watchers = []
         for port in ports:
             own = folder / f"sentinel{port}"
@@ -287,10 +290,12 @@ async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncItera
             )
             watchers.append(ValkeyServer(port, own, (str(own / "conf"), "--sentinel")))
         await stack.enter_async_context(running_servers(*watchers))
+        for watcher in watchers:  # for 30 s after a standstill of two they would not act
+            await watcher.run_command("SENTINEL", "DEBUG", "tilt-period", TILT_MILLISECONDS)
 
         async def are_ready() -> bool:
             info = [(await watcher.run_command("SENTINEL MASTERS"))["mymaster"] for watcher in watchers]
             return all(item["num-slaves"] == 1 and item["num-other-sentinels"] == 2 for item in info)
 
-        await wait_until(are_ready, 20)
+        await wait_until(are_ready)
         yield bot
