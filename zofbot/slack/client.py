@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import stamina
+import stamina.instrumentation
 
 from zofbot.domain.errors import SlackDeferred, SlackUnknown
 from zofbot.notifications.notification import Receipt
@@ -36,6 +37,8 @@ class SlackClient:
         self.search = MessageSearch(calls, self.identity)
         self.workspace = WorkspaceReader(calls)
         self.views = ViewCalls(calls)
+        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
+        stamina.instrumentation.set_on_retry_hooks([])
 
     def use_token(self, token: str) -> None:
         """Use another token from the next call on, and reread the identity."""
