@@ -41,7 +41,7 @@ MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
 _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 
 MAX_CONCURRENT_READS = 4
-"""Runs read from Zof at the same time; httpx slows down with more."""
+"""Runs read from Zof at the same time: as many as its client has connections."""
 
 COMMIT_INTERVAL_SECONDS = 0.1
 """Seconds for which findings are collected before a commit."""

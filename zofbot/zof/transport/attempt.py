@@ -17,10 +17,10 @@ from zofbot.zof.errors import build_error
 from zofbot.zof.quota import QuotaGate
 from zofbot.zof.request import CallState
 from zofbot.zof.transport.http_client import (
+    ZofHttpClient,
     check_base_url,
     check_key,
-    make_http_client,
-    redirect_location,
+    make_transport,
     redirect_target,
 )
 from zofbot.zof.transport.reply_body import read_body, read_error_body
@@ -49,12 +49,12 @@ class ZofTransport:
         self._clock = clock
         self._quota_gate = quota_gate
         self._logged_sunsets: set[str] = set()
-        self._http = make_http_client(self._base, self._key, transport)
+        self._http = ZofHttpClient(self._key, transport or make_transport(self._base))
 
     def use_key(self, key: str) -> None:
         """Use another key from the next request on. Raises SettingsError if it is invalid."""
         self._key = check_key(key)
-        self._http.headers["Authorization"] = f"Bearer {self._key}"
+        self._http.use_key(self._key)
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
@@ -75,13 +75,12 @@ class ZofTransport:
         url = httpx.URL(self._base + protocol.fill_path(request.template, request.item))
         if request.query:
             url = url.copy_merge_params(request.query)
-        headers = {} if request.idempotency_key is None else {"Idempotency-Key": request.idempotency_key}
         for _ in range(1 + MAX_REDIRECTS):
-            async with self._http.stream(request.method, url, json=request.body, headers=headers) as reply:
+            async with self._http.open_reply(url, request) as reply:
                 await self._read_headers(call, reply)
-                if (location := redirect_location(reply)) is None:
+                if not reply.has_redirect_location:
                     return await self._read_reply(call, reply)
-                url = redirect_target(request, url, location)
+                url = redirect_target(request, url, reply.headers["location"])
         raise ZofUnreadable("Zof redirects in a loop.", "An operator must check ZOF_BASE_URL.")
 
     async def _read_headers(self, call: CallState, reply: httpx.Response) -> None:

@@ -1,6 +1,9 @@
-"""The HTTP client for Zof: address, key, proxy, certificates, and which redirects it follows."""
+"""The HTTP client for Zof: address, key, proxy, certificates, and which redirects are followed."""
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -8,13 +11,13 @@ from zofbot import __version__
 from zofbot.domain.errors import SettingsError, ZofUnreadable
 from zofbot.zof import protocol
 from zofbot.zof.request import ZofRequest
+from zofbot.zof.transport.aiohttp_transport import AiohttpTransport
 from zofbot.zof.transport.proxy import proxy_for
 
 # httpx's pool scans every connection per request: four measured fastest, and Zof's quota needs no more.
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
 # Limits of one attempt, so that a hanging connection leaves time for another. Waiting for the pool has the deadline.
-_TIMEOUT = httpx.Timeout(10, connect=5, pool=None)
-_LOCATION_EXTENSION = "zofbot.location"
+_TIMEOUT = httpx.Timeout(10, connect=5, pool=None).as_dict()
 
 
 def check_key(key: str) -> str:
@@ -36,40 +39,56 @@ def check_base_url(base_url: str) -> str:
     return str(url).rstrip("/")
 
 
-def make_http_client(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
-    """Make the pooled client, with the environment's proxies and certificates. Raises SettingsError.
+class ZofHttpClient:
+    """Sends single requests through ``transport``, without what httpx's own client adds to each: cookies, hooks."""
 
-    httpx's own parsing of NO_PROXY raises for a range of IPv6 addresses. Loading the certificates takes 40 ms and is
-    skipped for plain HTTP.
+    def __init__(self, key: str, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self.use_key(key)
+
+    def use_key(self, key: str) -> None:
+        """Use another key from the next request on."""
+        self._headers = {
+            "Authorization": f"Bearer {key}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"zofbot/{__version__}",
+        }
+
+    @asynccontextmanager
+    async def open_reply(self, url: httpx.URL, request: ZofRequest) -> AsyncIterator[httpx.Response]:
+        """Send ``request`` to an address; the reply's body is read through ``stream``."""
+        headers = self._headers
+        if request.idempotency_key is not None:
+            headers = headers | {"Idempotency-Key": request.idempotency_key}
+        sent = httpx.Request(request.method, url, headers=headers, json=request.body, extensions={"timeout": _TIMEOUT})
+        reply = await self._transport.handle_async_request(sent)
+        try:
+            yield reply
+        finally:
+            await reply.aclose()
+
+    async def aclose(self) -> None:
+        """Close the pooled connections."""
+        await self._transport.aclose()
+
+
+def make_transport(base: str) -> httpx.AsyncBaseTransport:
+    """Make the pool of connections, with the environment's proxies and certificates. Raises SettingsError.
+
+    A proxy is left to httpx, which also reaches one by TLS. httpx's own parsing of NO_PROXY raises for a range of IPv6
+    addresses. Loading the certificates takes 40 ms and is skipped for plain HTTP.
     """
-    proxy = None if transport else proxy_for(base)
-    is_encrypted = bool(proxy) or (base.startswith("https:") and not transport)
+    proxy = proxy_for(base)
     try:
-        return httpx.AsyncClient(
-            headers={
-                "Authorization": f"Bearer {key}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-                "User-Agent": f"zofbot/{__version__}",
-            },
-            proxy=proxy,
-            verify=httpx.create_ssl_context(trust_env=True) if is_encrypted else False,
-            limits=_LIMITS,
-            timeout=_TIMEOUT,
-            transport=transport,
-            follow_redirects=False,
-            event_hooks={"response": [_hide_location]},
-            trust_env=False,
-        )
+        if proxy:
+            context = httpx.create_ssl_context(trust_env=True)
+            return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=_LIMITS, trust_env=False)
+        is_encrypted = base.startswith("https:")
+        return AiohttpTransport(httpx.create_ssl_context(trust_env=True) if is_encrypted else None)
     except (ImportError, ValueError, httpx.InvalidURL):
         # Not quoted: a proxy's URL may hold a password.
         raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is invalid. Write it as http://…"]) from None
-
-
-def redirect_location(reply: httpx.Response) -> str | None:
-    """Return where a reply redirects to, if it does."""
-    location: str | None = reply.extensions.get(_LOCATION_EXTENSION)
-    return location
 
 
 def redirect_target(request: ZofRequest, origin: httpx.URL, location: str) -> httpx.URL:
@@ -85,9 +104,3 @@ def redirect_target(request: ZofRequest, origin: httpx.URL, location: str) -> ht
         "Zof's address redirects elsewhere. zofbot doesn't follow, to protect its API key.",
         "An operator must check ZOF_BASE_URL.",
     )
-
-
-async def _hide_location(reply: httpx.Response) -> None:
-    """Hide a redirect from httpx, which parses the target even without following it, and may raise."""
-    if reply.has_redirect_location:
-        reply.extensions[_LOCATION_EXTENSION] = reply.headers.pop("location")
