@@ -31,14 +31,14 @@ class SlackClient:
     """Client for one workspace, through ``calls``; ``deadline`` is the timeout of one call, in seconds."""
 
     def __init__(self, calls: SlackCalls) -> None:
+        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
+        stamina.instrumentation.set_on_retry_hooks([])
         self._calls = calls
         self.client, self.deadline = calls.client, calls.deadline
         self.identity = IdentityReader(calls)
         self.search = MessageSearch(calls, self.identity)
         self.workspace = WorkspaceReader(calls)
         self.views = ViewCalls(calls)
-        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
-        stamina.instrumentation.set_on_retry_hooks([])
 
     def use_token(self, token: str) -> None:
         """Use another token from the next call on, and reread the identity."""

@@ -96,10 +96,10 @@ class ZofCalls:
                     found = await self._transport.send_once(call)
                     return await run_off_loop(call.bytes, read, found, call.request_id)
             except ZofUnavailable as error:
-                delay = self._retry_delay(call, error)
-                if delay is None:
+                wait = self._retry_delay(call, error)
+                if wait is None:
                     raise
-            await self._clock.sleep(delay)
+            await self._clock.sleep(wait)
 
     @contextmanager
     def _emit_try(self, call: CallState) -> Iterator[None]:
@@ -123,8 +123,8 @@ class ZofCalls:
             call.idle = ended
 
     def _retry_delay(self, call: CallState, error: ZofUnavailable) -> float | None:
-        """Return the seconds until the next attempt; None for no more."""
-        if not call.request.is_repeatable or call.tries >= MAX_ATTEMPTS:
+        """Return the seconds until the next attempt, or None for no more."""
+        if call.tries == MAX_ATTEMPTS or not call.request.is_repeatable:
             return None
         wait = protocol.retry_delay(call.tries, self._random(), error.retry_at, self._clock.now())
         fits = wait <= MAX_WAIT_SECONDS and self._clock.monotonic() + wait < call.deadline
