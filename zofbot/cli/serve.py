@@ -63,8 +63,8 @@ async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]]
 def tune_garbage_collector() -> None:
     """Collect cyclic garbage only every 5,000 objects, and never among those present at the start.
 
-    Few objects are cyclic here, and with the defaults a tenth of the CPU time of a burst went into collections. With
-    50,000 one collection delayed everything by 30 ms or more.
+    Few objects are cyclic here, and with the defaults a tenth of the CPU time of a burst went into collections. A
+    larger number makes each collection, during which nothing else happens, longer.
     """
     gc.collect()
     gc.freeze()
