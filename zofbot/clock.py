@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import TracebackType
 
 MAX_TIMER_DELAY_SECONDS = 0.1
 """A timer that fires later than this shows that the process was suspended or throttled."""
@@ -80,31 +80,36 @@ class MovableClock(Clock):
             self._sleeping.discard(sleeper)
 
 
-@asynccontextmanager
-async def timeout(seconds: float) -> AsyncIterator[asyncio.Timeout]:
+class timeout:  # noqa: N801  (used like asyncio.timeout)
     """Limit a wait like ``asyncio.timeout``, but ignore time during which this process was suspended.
 
     Uses the event loop's clock only. After a suspension (a throttled container, a migrated machine) the timer is due
     before the reply already waiting in the socket is read; the wait is then extended. Raises TimeoutError.
     """
-    loop = asyncio.get_running_loop()
-    alarm: asyncio.TimerHandle | None = None
 
-    def set_alarm(due: float) -> None:
-        nonlocal alarm
-        alarm = loop.call_at(due, fire_alarm, due)
+    __slots__ = ("_alarm", "_limit", "_loop", "_seconds")
 
-    def fire_alarm(due: float) -> None:
-        late = loop.time() - due
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        self._loop = asyncio.get_running_loop()
+        self._limit = await asyncio.Timeout(None).__aenter__()
+        self._set_alarm(self._loop.time() + self._seconds)
+        return self._limit
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._alarm.cancel()
+        await self._limit.__aexit__(kind, error, traceback)
+
+    def _set_alarm(self, due: float) -> None:
+        self._alarm = self._loop.call_at(due, self._fire_alarm, due)
+
+    def _fire_alarm(self, due: float) -> None:
+        late = self._loop.time() - due
         if late < MAX_TIMER_DELAY_SECONDS:
-            limit.reschedule(due)
+            self._limit.reschedule(due)
         else:
-            set_alarm(loop.time() + min(late, seconds))
-
-    async with asyncio.timeout(None) as limit:
-        set_alarm(loop.time() + seconds)
-        try:
-            yield limit
-        finally:
-            if alarm is not None:
-                alarm.cancel()
+            self._set_alarm(self._loop.time() + min(late, self._seconds))
