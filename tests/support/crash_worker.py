@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ import structlog
 
 from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
 from zofbot.observability.emitter import EventEmitter
 from zofbot.slack.calls import SlackCalls
@@ -105,7 +107,7 @@ async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: Step
     """Commit the thread and send it; the clock advances by itself when nothing is due."""
     FusedRedis.fuse = fuse
     async with (
-        FusedRedis.from_url(redis_url) as client,
+        FusedRedis.from_url(redis_url, socket_timeout=None, socket_connect_timeout=None) as client,
         aiohttp.ClientSession(trace_configs=[trace_config_with_fuse(fuse)]) as session,
     ):
         moment = [now]
@@ -116,10 +118,13 @@ async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: Step
         outbox = Outbox(Keyspace(client, "crash"), clock)
         notifier = SlackClient(SlackCalls(session, token=token, api_url=slack_url, events=events, clock=clock))
         dispatcher = Dispatcher(outbox, notifier, render_message, events, clock, random=Random(1).random)
-        await outbox.commit(sample_thread(now))
-        while (depth := await outbox.read_stats()).pending + depth.sending:
-            if not await dispatcher.deliver_batch():
-                moment[0] += 0.5
+        while True:
+            with suppress(StoreUnavailable):  # as a bot does, it goes on when the store answers again
+                await outbox.commit(sample_thread(now))
+                while (depth := await outbox.read_stats()).pending + depth.sending:
+                    if not await dispatcher.deliver_batch():
+                        moment[0] += 0.5
+                return
 
 
 def main(redis_url: str, slack_url: str, token: str) -> None:

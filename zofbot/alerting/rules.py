@@ -14,10 +14,12 @@ from zofbot.alerting.audience import (
     match_subscriptions,
     unclaimed_failures,
 )
-from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
-from zofbot.alerting.cause_alerts import CauseAlertBuilder
 from zofbot.alerting.causes import signatures_of
+from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.case_alerts import CaseAlertBuilder
+from zofbot.alerting.channel_alerts.cause_alerts import CauseAlertBuilder
+from zofbot.alerting.channel_alerts.run_alerts import RunAlertBuilder
 from zofbot.alerting.counting import end_rows
 from zofbot.alerting.history.case_outcomes import with_case_history
 from zofbot.alerting.history.cause_memory import record_causes
@@ -51,6 +53,12 @@ __all__ = [
     "idempotency_key",
     "skip_reason",
 ]  # fmt: skip
+
+ALERT_BUILDERS: Mapping[Grouping, type[AlertBuilder]] = {
+    Grouping.RUN: RunAlertBuilder,
+    Grouping.CASE: CaseAlertBuilder,
+    Grouping.CAUSE: CauseAlertBuilder,
+}
 
 
 @dataclass(frozen=True)
@@ -205,7 +213,7 @@ def _decide_channel(
     for audience, mutes in parts:
         hold = compute_hold(draft.now, audience.takers, mutes, critical=critical)
         alerts, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
-        builder = CauseAlertBuilder if audience.group is Grouping.CAUSE else AlertBuilder
+        builder = ALERT_BUILDERS[audience.group]
         in_storm = builder(draft, finding, audience, alerts, hold, critical).build_alerts()
         schedule_catch_up(draft, channel, hold, before)
         how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD

@@ -62,8 +62,10 @@ class BodyReader:
     async def read_body(self, request: web.Request) -> bytes:
         """Return the whole body. Raises RejectedRequest: 408, 413 or 400."""
         try:
+            self._stop_longest_read()
+            if request.content.is_eof():
+                return await _read_whole_body(request)  # it came with its headers, and does not wait
             async with timeout(MAX_BODY_SECONDS) as read_timeout:
-                self._stop_longest_read()
                 self._reading[read_timeout] = None
                 try:
                     return await _read_whole_body(request)

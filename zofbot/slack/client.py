@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import stamina
+import stamina.instrumentation
 
 from zofbot.domain.errors import SlackDeferred, SlackUnknown
 from zofbot.notifications.notification import Receipt
@@ -30,6 +31,8 @@ class SlackClient:
     """Client for one workspace, through ``calls``; ``deadline`` is the timeout of one call, in seconds."""
 
     def __init__(self, calls: SlackCalls) -> None:
+        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
+        stamina.instrumentation.set_on_retry_hooks([])
         self._calls = calls
         self.client, self.deadline = calls.client, calls.deadline
         self.identity = IdentityReader(calls)

@@ -83,8 +83,8 @@ class Directory:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return Person(identifier, Membership.UNKNOWN, doubt=_doubt_hint(error))
         person = parse_user(identifier, user, home)
-        if person.standing is not Membership.MEMBER:
-            return person
+        if person.standing is not Membership.MEMBER or not self._groups:
+            return person  # gathering nothing would cost a turn of the event loop
         belongs = await asyncio.gather(*(self._check_membership(identifier, group) for group in self._groups))
         doubt = next((belong for belong in belongs if isinstance(belong, str)), "")
         groups = frozenset(group for group, each_group in zip(self._groups, belongs, strict=True) if each_group is True)

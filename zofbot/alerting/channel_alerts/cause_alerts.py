@@ -11,7 +11,6 @@ from typing import Any
 
 from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import cause_field
-from zofbot.alerting.builder import AlertBuilder
 from zofbot.alerting.causes import (
     MAX_DESCRIBED_CHARACTERS,
     Cause,
@@ -20,6 +19,8 @@ from zofbot.alerting.causes import (
     signature_of_text,
     summarize_case,
 )
+from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.storms.storm_members import add_member, update_standing
@@ -34,7 +35,6 @@ from zofbot.alerting.storms.storm_record import (
     prune_storms,
     save_storm,
 )
-from zofbot.alerting.thread_replies import ReplyStyle
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
 from zofbot.notifications.idempotency import idempotency_key
@@ -234,22 +234,11 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers."""
-        at, before = self.finding.happened, _body_of(alert)
+        at = self.finding.happened
         again = alert.recovered is not None and at > alert.recovered
         cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
-        latest = self._place_body(cause, cases) if at >= alert.last else before
-        body = latest.model_copy(
-            update={
-                "cases": len(cases),
-                "count": before.count + (self.finding.run.id not in alert.runs),
-                "first": min(before.first, self._seen_at),
-                "last": max(before.last, self._seen_at),
-                "standing": AlertStatus.AGAIN if again else before.standing,
-                "turned": self._seen_at if again else before.turned,
-                "turner": self.finding.run.id if again else before.turner,
-                **self._reopened_fields(alert, again),
-            }
-        )
+        body = self._counted_body(alert, self._place_body(cause, cases), again=again)
+        body = body.model_copy(update={"cases": len(cases)})
         left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
         counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
         changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})

@@ -1,0 +1,241 @@
+"""What the alerts of one channel about a failed run have in common, whatever they are grouped by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from zofbot.alerting.alerts import CALM_SECONDS, Alert
+from zofbot.alerting.alerts_in_scope import AlertsInScope
+from zofbot.alerting.audience import ChannelAudience
+from zofbot.alerting.causes import describe_case, member_causes, signature_of, with_past
+from zofbot.alerting.channel_alerts.thread_replies import ThreadReplies
+from zofbot.alerting.counting import Count
+from zofbot.alerting.escalation_reminders import schedule_reminders
+from zofbot.alerting.history.cause_memory import recall_causes
+from zofbot.alerting.holds import Hold
+from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.storms.storm_members import storm_key_of
+from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm
+from zofbot.domain.extra_fields import common_extras, merge_extras
+from zofbot.domain.model import Result
+from zofbot.notifications import payload_parts, payloads
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.past_causes import PastCause, Resolution
+from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
+from zofbot.notifications.storm_payloads import StormMember
+from zofbot.subscriptions import Grouping, RunFinding
+from zofbot.triage import EscalationPolicy, TriageRecord
+
+
+@dataclass(frozen=True)
+class AlertBuilder(ABC):
+    """Builds one channel's alerts for a run; ``hold`` says until when they wait."""
+
+    draft: DecisionBuilder
+    finding: RunFinding
+    audience: ChannelAudience
+    alerts: AlertsInScope
+    hold: Hold
+    critical: bool
+
+    @abstractmethod
+    def build_alerts(self) -> bool:
+        """Add the notifications to the draft. Return whether all failures went into a storm summary."""
+
+    @property
+    def held(self) -> float:
+        """When the notifications may be sent (Unix seconds), 0 for at once."""
+        return self.hold.until
+
+    @property
+    def _notify_time(self) -> float:
+        """When the channel is notified (Unix seconds); mutes are ignored because they may be ended early."""
+        return max(self.draft.now, 0.0 if self.hold.mutes else self.held)
+
+    @property
+    def _seen_at(self) -> float:
+        """When it happened, no later than now: shown to people and compared with the times of their actions."""
+        return self.draft.clamp_to_now(self.finding.happened)
+
+    @property
+    def _thread(self) -> ThreadReplies:
+        return ThreadReplies(self.draft, self.finding, self.audience, self.held, self._notify_time, self.critical)
+
+    def _add_alert(  # noqa: PLR0913, PLR0917  (the last two are the storm's)
+        self,
+        kind: str,
+        identifier: str,
+        category: str,
+        cases: Iterable[str],
+        body: RunAlertPayload | CaseAlertPayload,
+        failures: int = 1,
+        burst: bool = False,
+    ) -> Alert:
+        """Create an alert and add its notification: its own message, or a line in a storm summary."""
+        name = idempotency_key(kind, identifier, str(category), self.audience.channel)
+        member = self._storm_member(name, identifier, body, failures)
+        absorbed = self._place_in_storm(member, str(category), failures, burst=burst)
+        left_out = len(self.audience.mention_ids) - len(absorbed.mention)
+        body = body.model_copy(update={"mention": absorbed.mention, "unmentioned": left_out})
+        made = Alert(
+            key=name,
+            storm=absorbed.storm,
+            group=self.audience.group,
+            id=identifier,
+            category=str(category),
+            takers=tuple(taker.id for taker in self.audience.takers),
+            threaded=self.audience.is_threaded,
+            title=self.finding.run.title or "",
+            cases=tuple(dict.fromkeys(cases)),
+            left=tuple(dict.fromkeys(cases)),
+            partial=self.finding.is_partial and self.audience.group is Grouping.RUN,
+            runs=(self.finding.run.id,),
+            first=self.finding.happened,
+            last=self.finding.happened,
+            critical=self.critical,
+            body=payloads.dump_payload(body),
+        )
+        if not made.storm:
+            self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, made.key, made.body))
+        self._schedule_escalations(made)
+        return made
+
+    def _storm_member(
+        self, name: str, identifier: str, body: RunAlertPayload | CaseAlertPayload, failures: int
+    ) -> StormMember:
+        """Return the line about an alert with the key ``name`` in a storm."""
+        run, url = self.finding.run, payload_parts.storable_link(self.finding.run.url)
+        return StormMember(
+            key=name,
+            id=identifier[:128],
+            title=body.title,
+            project=payload_parts.clean_text(run.project, 80),
+            environment=payload_parts.clean_text(run.environment, 80),
+            url=url if len(url) <= MAX_LINK_LENGTH else "",
+            cases=body.cases if isinstance(body, CaseAlertPayload) else 1,
+            causes=member_causes(body, failures),
+        )
+
+    def _place_in_storm(
+        self, member: StormMember, category: str, failures: int, *, burst: bool, apart: bool = False
+    ) -> StormPlacement:
+        candidate = StormCandidate(
+            channel=self.audience.channel,
+            member=member,
+            category=category,
+            happened=self._seen_at,
+            held=self.held,
+            failures=failures,
+            mention=self.audience.mention_ids,
+            policy=self.audience.escalation_policy,
+            takers=tuple(taker.id for taker in self.audience.takers),
+            critical=self.critical,
+            run=self._thread.place,
+            burst=burst,
+            apart=apart,
+        )
+        return absorb_into_storm(self.draft, candidate)
+
+    def _schedule_escalations(self, alert: Alert, *, again: bool = True) -> None:
+        """Schedule escalations. Ones made obsolete by an action are dropped when due.
+
+        A further failure reopens an alert that people had resolved or snoozed, as of when it happened.
+        """
+        body = payloads.load_payload(alert.body)
+        if not isinstance(body, RunAlertPayload | CaseAlertPayload) or not body.policy.escalate:
+            return
+        if storm_key_of(self.draft, self.audience.channel, alert.key):
+            return  # the storm is escalated as a whole
+        opened = body.opened if again else self._seen_at
+        present = TriageRecord(turn=body.turn, opened=opened)
+        flaps = alert.relapsed is not None and alert.is_flapping(self.finding.happened)
+        calm = self.draft.clamp_to_now(alert.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
+        notified_at = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
+        self.draft.add_notifications(
+            *schedule_reminders(alert.key, self.audience.channel, present, body.policy, notified_at=notified_at)
+        )
+
+    def _update_message(self, before: Alert, alert: Alert) -> None:
+        """Edit the alert's message to its latest state.
+
+        If it recovered before it was posted and has failed again, post it after all.
+        """
+        if before.body.get("unposted") and not alert.body.get("unposted"):
+            self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, alert.key, alert.body))
+        self._thread.edit(alert)
+
+    def _find_snoozer(self, alert: Alert) -> tuple[str, ...]:
+        """Return the id of the person whose snooze was active when it recovered, if any."""
+        snoozer = self.alerts.records.snoozer_before_relapse(alert.key, alert.body, alert.body.get("turned") or 0.0)
+        return (snoozer,) if snoozer else ()
+
+    def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
+        count = self.audience.counted.get(case, Count(1, self.finding.happened))
+        return CaseAlertPayload(
+            run=self._thread.place,
+            mention=self.audience.mention_ids,
+            owners=self.audience.card_owners,
+            extras=self._extras,
+            opened=self._notify_time,
+            policy=self.audience.escalation_policy,
+            takers=tuple(taker.id for taker in self.audience.takers),
+            case=with_past(describe_case(result), self.finding.past.get(case)),
+            past=self._recall_causes([signature_of(result)]),
+            case_id=payload_parts.clean_text(result.case_id, 128),
+            count=count.failures,
+            first=self.draft.clamp_to_now(count.first),
+            last=self._seen_at,
+        )
+
+    def _counted_body(self, alert: Alert, latest: CaseAlertPayload, *, again: bool) -> CaseAlertPayload:
+        """Return the payload of a case's alert in which this run's failure counts; ``latest`` is built from it."""
+        before = CaseAlertPayload.model_validate(alert.body)
+        latest = latest if self.finding.happened >= alert.last else before
+        return latest.model_copy(
+            update={
+                "count": before.count + (self.finding.run.id not in alert.runs),
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
+                "standing": AlertStatus.AGAIN if again else before.standing,
+                "turned": self._seen_at if again else before.turned,
+                "turner": self.finding.run.id if again else before.turner,
+                **self._reopened_fields(alert, again),
+            }
+        )
+
+    def _reopened_fields(self, alert: Alert, again: bool) -> dict[str, Any]:
+        """Return the payload fields that carry over from the alert or change when it is reopened."""
+        turn, opened, policy = (alert.body.get(name) for name in ("turn", "opened", "policy"))
+        reopened = again and alert.recovered is not None
+        return {
+            "turn": (turn or 0) + reopened,
+            "opened": self._notify_time if reopened else opened or alert.first,
+            "policy": EscalationPolicy.model_validate(policy or {}),
+            "mention": tuple(alert.body.get("mention", ())),
+            "unmentioned": alert.body.get("unmentioned", 0),
+            "takers": tuple(alert.body.get("takers", ())),
+            "unposted": bool(alert.body.get("unposted")) and not again,
+            "resolved": Resolution.model_validate(resolved) if (resolved := alert.body.get("resolved")) else None,
+        }
+
+    def _run_counts(self, alert: Alert) -> dict[str, Any]:
+        """Return the alert's run fields with this run counted."""
+        at, run_id = self.finding.happened, self.finding.run.id
+        runs = tuple(dict.fromkeys((*alert.runs, run_id)))[-10:]
+        return {"runs": runs, "first": min(alert.first, at), "last": max(alert.last, at)}
+
+    def _recall_causes(self, signatures: Iterable[str]) -> tuple[PastCause, ...]:
+        return recall_causes(self.draft, self.finding, filter(None, signatures), self.audience.channel)
+
+    @property
+    def _extras(self) -> tuple[ExtraSummary, ...]:
+        """What the run says besides its result, and what all its failures say alike."""
+        return summarize_extras(
+            merge_extras(self.finding.run.extras, common_extras([result.extras for result in self.audience.results]))
+        )

@@ -1,0 +1,94 @@
+"""Build one alert for each failed case, which later runs of it update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from zofbot.alerting.alerts import Alert
+from zofbot.alerting.alerts_in_scope import case_field
+from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
+from zofbot.alerting.escalation_reminders import build_wake_up
+from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.domain.model import Result
+from zofbot.notifications import payloads
+from zofbot.subscriptions import Broadcast
+from zofbot.subscriptions.events import case_key
+
+WORSE_AFTER_SECONDS = 6 * 3600.0
+"""Seconds without a failure after which the next one counts as worse."""
+
+
+@dataclass(frozen=True)
+class CaseAlertBuilder(AlertBuilder):
+    """Builds or updates the alerts of a run's cases."""
+
+    def build_alerts(self) -> bool:
+        """Add the notifications to the draft. Return whether all failures went into a storm summary."""
+        grouped: dict[str, list[Result]] = {}
+        for result in self.audience.results:
+            grouped.setdefault(case_key(result), []).append(result)
+        relapsed = [case for case in sorted(grouped) if self._has_relapse(case)]
+        burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
+        own = {case: replace(self, audience=self.audience.for_results(results)) for case, results in grouped.items()}
+        absorbed = [own[case]._build_case_alert(case, grouped[case], relapsed, burst=burst) for case in sorted(grouped)]
+        return all(absorbed)
+
+    def _has_relapse(self, case: str) -> bool:
+        known, at = self.alerts.get(case_field(case)), self.finding.happened
+        return known is not None and known.is_relapse(at) and not self.alerts.resolution_of(known, at)
+
+    def _continued_alert(self, case: str) -> Alert | None:
+        """Return the case's alert if this failure continues it; None if a new alert is due."""
+        known, at = self.alerts.get(case_field(case)), self.finding.happened
+        if known is None or known.is_over(at):
+            return None
+        counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
+        return known if counted or not self.alerts.resolution_of(known, at) else None
+
+    def _build_case_alert(self, case: str, results: Sequence[Result], relapsed: Sequence[str], *, burst: bool) -> bool:
+        """Build or update one case's alert. Only the first of ``relapsed`` is broadcast, with the number of others.
+
+        Return whether it went into a storm summary.
+        """
+        field, at = case_field(case), self.finding.happened
+        known = self._continued_alert(case)
+        if known:
+            self._update_case_alert(field, known, results, others=len(relapsed) - 1 if case in relapsed[:1] else None)
+            return False
+        first = results[0]
+        before = self.alerts.get(field)
+        resolved = self.alerts.resolution_of(before, at) if before else None
+        body = self._case_body(case, first).model_copy(update={"resolved": resolved})
+        alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
+        self.alerts.put_alert(field, alert)
+        self._thread.add_result_replies(alert, results, ReplyStyle())
+        return bool(alert.storm)
+
+    def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
+        at = self.finding.happened
+        again = alert.is_relapse(at)
+        snoozer = self._find_snoozer(alert) if again else ()
+        updated = self._counted_body(alert, self._case_body(case_key(results[0]), results[0]), again=again)
+        changed = alert.model_copy(update={**self._run_counts(alert), "body": payloads.dump_payload(updated)})
+        changed = changed.with_relapse(at).model_copy(update={"left": alert.cases}) if again else changed
+        worse = Broadcast.RELAPSE if again else Broadcast.WORSE
+        loud = (
+            others is not None if again else at - alert.last > WORSE_AFTER_SECONDS
+        ) and self.audience.wants_broadcast(worse)
+        if again and changed.is_flapping(at):
+            changed = self._thread.add_flapping_reply(changed, updated.case.title, loud=loud)
+        else:
+            how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
+            self._thread.add_result_replies(changed, results, how)
+        self.alerts.put_alert(field, changed, self.held)
+        self._update_message(alert, changed)
+        self._schedule_escalations(changed, again=again)
+        self._report_wake_up(alert, changed)
+
+    def _report_wake_up(self, before: Alert, alert: Alert) -> None:
+        """Notify the person whose snooze ends because of this failure."""
+        asleep = self.alerts.records.woken_snooze(alert.key, before.body, alert.body)
+        if asleep:
+            self.draft.add_notifications(build_wake_up(alert.key, self.audience.channel, asleep, alert.body["last"]))

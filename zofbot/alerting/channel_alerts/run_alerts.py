@@ -1,0 +1,106 @@
+"""Build one alert for each failed run, which lists its worst failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from zofbot.alerting.alerts import Alert
+from zofbot.alerting.alerts_in_scope import run_field
+from zofbot.alerting.audience import WHOLE_RUN
+from zofbot.alerting.causes import group_by_cause, summarize_case, summarize_causes, with_past
+from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
+from zofbot.alerting.counting import Count
+from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus, RunAlertPayload
+from zofbot.subscriptions import Broadcast
+from zofbot.subscriptions.events import case_key
+
+MAX_TOP_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class RunAlertBuilder(AlertBuilder):
+    """Builds or updates the alert of a run."""
+
+    def build_alerts(self) -> bool:
+        """Add the notifications to the draft. Return whether all failures went into a storm summary."""
+        run, at = self.finding.run, self.finding.happened
+        cases = [case_key(result) for result in self.audience.results]
+        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run.title or "", at)
+        if known:
+            self._update_run_alert(*known)
+            return False
+        resolved = self.alerts.find_resolution(cases, run.title or "", at)
+        body = self._run_body().model_copy(update={"resolved": resolved})
+        alert = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
+        alert = self._thread.add_run_replies(alert, self.audience.results, ReplyStyle())
+        self.alerts.put_alert(run_field(run.id), alert)
+        return bool(alert.storm)
+
+    def _update_run_alert(self, field: str, alert: Alert) -> None:
+        """Update the alert of a run of which more was read, or that fails again after a recovery."""
+        at = self.finding.happened
+        again = alert.is_relapse(at)
+        snoozer = self._find_snoozer(alert) if again else ()
+        more = [case for case in map(case_key, self.audience.results) if case not in alert.cases]
+        reopened = again or bool(more)
+        status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
+        body = self._run_body(status).model_copy(update=self._reopened_fields(alert, reopened))
+        left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
+        changed = alert.model_copy(
+            update={
+                "cases": (*alert.cases, *more),
+                "left": tuple(dict.fromkeys(left)),
+                "partial": alert.partial or self.finding.is_partial,
+                "recovered": None if reopened else alert.recovered,
+                **self._run_counts(alert),
+                "body": payloads.dump_payload(body),
+            }
+        )
+        changed = changed.with_relapse(at) if again else changed
+        loud = again and self.audience.wants_broadcast(Broadcast.RELAPSE)
+        if again and changed.is_flapping(at):
+            changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
+        else:
+            changed = self._thread.add_run_replies(
+                changed, self.audience.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
+            )
+        self.alerts.put_alert(field, changed, self.held)
+        self._update_message(alert, changed)
+        self._schedule_escalations(changed, again=again)
+
+    def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
+        turned, causes = status is AlertStatus.AGAIN, group_by_cause(self.audience.results)
+        count = self.audience.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
+        return RunAlertPayload(
+            run=self._thread.place,
+            standing=status,
+            turned=self._seen_at if turned else None,
+            turner=self.finding.run.id if turned else "",
+            mention=self.audience.mention_ids,
+            owners=self.audience.card_owners,
+            extras=self._extras,
+            opened=self._notify_time,
+            policy=self.audience.escalation_policy,
+            takers=tuple(taker.id for taker in self.audience.takers),
+            bad=self._thread.bad,
+            top=tuple(
+                with_past(summarize_case(result), self.finding.past.get(case_key(result)))
+                for result in self.audience.results[:MAX_TOP_FAILURES]
+            ),
+            causes=summarize_causes(causes, self.finding.past),
+            past=self._recall_causes(cause.signature for cause in causes),
+            standings=Counter(str(self.finding.standing_of(result)) for result in self.audience.results),
+            quarantined=sum(result.quarantined for result in self.audience.results),
+            all_causes=sum(bool(cause.signature) for cause in causes),
+            grouped=len(self.audience.results),
+            count=count.failures,
+            first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
+            last=self._seen_at,
+        )
+
+
+def _status_of(alert: Alert) -> str:
+    return str(alert.body.get("standing", AlertStatus.OPEN))
