@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from zofbot.alerting.history.cause_memory import (
     MAX_CAUSES_PER_HASH,
     MAX_REMEMBERED_RUNS,
-    load_resolution,
     CauseCount,
+    load_resolution,
     recall_cause,
     record_causes,
     resolution_field,
