@@ -20,6 +20,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import edit_key
 from zofbot.simulator.seed import ON_CALL_GROUP
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.audit import AuditLog
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
 from zofbot.triage.shift_report import ActionRecord, FailureSummary, build_shift_report
@@ -188,6 +189,32 @@ async def test_long_lists_are_paged_and_private_channels_are_only_counted(bot: R
     everywhere = await bot.answer_text("/zof triage all")
     assert "12 failures in all channels" in everywhere
     assert "12 failures in channels you can't see not shown" in everywhere
+
+
+async def test_several_are_selected_only_while_slack_opens_the_form_and_one_is_open(bot: RunningBot) -> None:
+    finished = fail_run(bot, 2)
+    assert await post_webhook(bot, webhook_event(finished["id"], "evt_two")) == 200
+
+    async def is_listed() -> bool:
+        return "2 failures" in await bot.answer_text("/zof triage")
+
+    await wait_until(is_listed)
+    listed = bot.private_messages()[-1]
+    bot.world.slack.faults.set_fault("500", only="views.open")
+    await bot.press_button(listed, "zof_do_select_rows")
+    await wait_until(lambda: "Slack couldn't open the form." in text_of(bot.private_messages()[-1]))
+    bot.world.slack.faults.set_fault("none")
+
+    def roots() -> list[PostedMessage]:
+        return [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
+
+    await wait_until(lambda: len(roots()) == 2)
+    for root in roots():
+        await press_button(bot, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: all("Acknowledged" in text_of(root) for root in roots()))
+    await bot.press_button(listed, "zof_do_select_rows")
+    await wait_until(lambda: "Nothing to select." in text_of(bot.private_messages()[-1]))
+    assert not bot.world.slack.modals.get("U0ANA")
 
 
 async def test_on_call_says_who_would_be_called_and_calls_nobody(bot: RunningBot) -> None:
