@@ -42,14 +42,14 @@ def _read_file(path: str) -> str:
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
-        text = content.decode("utf-8")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text in UTF-8") from None
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"{path} is larger than 1 MB")
-    return text
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8") from None
 
 
 def _find_problem(line: str) -> str:

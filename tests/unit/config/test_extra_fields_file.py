@@ -39,6 +39,7 @@ def test_a_file_replaces_known_fields_and_adds_others(tmp_path: Path, monkeypatc
         ("commit: {path: git.sha, type: colour}", "type of `commit` must be one of text, link, image, person"),
         ("commit: {path: git.sha, kind: text}", "must have a path and a type"),
         ("'<b>': {path: git.sha}", "is no label"),
+        ("\n".join(f"label {n}: {{path: git.sha}}" for n in range(200)), "has more than "),
     ],
 )
 def test_a_wrong_file_names_the_setting_and_what_is_wrong(

@@ -53,6 +53,7 @@ def test_results_get_them_from_their_own_project_or_the_runs(tmp_path: Path, mon
         ("checkout/ checkout-team", "line 1 of "),
         ("# fine\n[a-z @ana", "line 2 of "),
         (b"\xff\xfe", "is not text in UTF-8"),
+        (b"# " + "é".encode() * 500_000, "is larger than 1 MB"),  # read to the middle of a character
     ],
 )
 def test_a_wrong_file_names_the_setting_and_what_is_wrong(
@@ -63,3 +64,9 @@ def test_a_wrong_file_names_the_setting_and_what_is_wrong(
         load_settings()
     assert "ZOFBOT_OWNERS_FILE is wrong: " in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_missing_file_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOFBOT_OWNERS_FILE", "/nowhere/OWNERS")
+    with pytest.raises(SettingsError, match=r"ZOFBOT_OWNERS_FILE is wrong: /nowhere/OWNERS cannot be read: No such"):
+        load_settings()

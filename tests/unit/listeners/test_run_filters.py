@@ -37,6 +37,7 @@ def test_filters_are_lists_globs_and_exclusions(typed: str, meant: RunFilters) -
         ("status:", "Put one right after the colon"),
         ("env:-", "Put one right after the colon"),
         ('env:"QA', "Close it"),
+        ("env:" + ",".join("abcdefghijklmnopqrstuvwxyz"), "Use a glob such as `shop*`."),
     ],
 )
 def test_what_there_is_not_is_refused_with_what_there_is(typed: str, says: str) -> None:

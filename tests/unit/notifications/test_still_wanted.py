@@ -101,3 +101,8 @@ def test_an_alert_is_wanted_without_being_parsed_unless_it_recovered_unposted(ki
     assert is_wanted({}, kind, failure=unreadable)
     unposted = dump_payload(ALERT.model_copy(update={"unposted": True}))
     assert is_wanted({}, kind, failure=unposted) is (kind is not NotificationKind.ROOT)
+
+
+def test_what_this_version_cannot_read_or_does_not_judge_is_sent() -> None:
+    assert is_wanted(dump_payload(ESCALATION) | {"at": "of a later version"}, NotificationKind.REPLY)
+    assert is_wanted(dump_payload(STORM) | {"unposted": True})

@@ -15,6 +15,7 @@ from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.slack.state import Workspace
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient, message_metadata
+from zofbot.slack.history import MAX_SEARCHES, HistorySearches
 from zofbot.slack.responses import METADATA_EVENT_TYPE
 from zofbot.slack.views.blocks import Message as Said
 
@@ -113,3 +114,14 @@ async def test_a_long_thread_is_read_page_by_page(
         await notifier.find_message(QA, "k", since, thread=root.ts)
     clock.advance(60)
     assert await notifier.find_message(QA, "k", since, thread=root.ts) == sent
+
+
+def test_of_too_many_unfinished_searches_the_oldest_begins_anew() -> None:
+    searches = HistorySearches()
+    first, second = (searches.resume_search(QA, "", name, 100.0) for name in ("first", "second"))
+    for number in range(MAX_SEARCHES - 2):
+        searches.resume_search(QA, "", str(number), 100.0)
+    assert searches.resume_search(QA, "", "first", 200.0) is first
+    searches.resume_search(QA, "", "one too many", 100.0)
+    assert searches.resume_search(QA, "", "first", 200.0) is first
+    assert searches.resume_search(QA, "", "second", 200.0) is not second

@@ -12,6 +12,7 @@ from zofbot.alerting.history.cause_memory import (
     MAX_CAUSES_PER_HASH,
     MAX_REMEMBERED_RUNS,
     CauseCount,
+    load_resolution,
     recall_cause,
     record_causes,
     resolution_field,
@@ -110,3 +111,9 @@ def test_two_workers_of_different_versions_count_a_run_once_each_under_their_own
     assert recall(memory) is None
     assert recall(memory, "s2-00000000000000aa") is None
     assert recall(record_run(memory, "run_1", NOW)) is None
+
+
+def test_a_resolution_that_this_version_cannot_read_is_none() -> None:
+    stored = Resolution(at=NOW, alert="case:res_1").model_dump_json()
+    assert load_resolution(stored) == Resolution(at=NOW, alert="case:res_1")
+    assert load_resolution('{"at": "of a later version"}') is None
