@@ -9,6 +9,9 @@ COUNT_PACKAGES := awk '/^Collecting/ { printf "\r  %d package%s", ++n, n == 1 ? 
 # Compiled files are kept: every worker and every bot that a test starts would compile all of the code again.
 export PYTHONDONTWRITEBYTECODE =
 
+# Tests wait for each other's servers and browsers, so four workers keep two cores busy.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? cores : 4)))
+
 .PHONY: demo test coverage check lint bench bench-more soak audit deploy-check requirements sbom manifest clean
 
 demo: $(VENV)/ready
@@ -16,14 +19,14 @@ demo: $(VENV)/ready
 
 # All tests, or some: make test ARGS='-k quiet_hours'. CONTRIBUTING.md has more.
 test: $(VENV)/ready-dev
-	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: lint test
 
 # The same tests, traced; the lines that none of them walks are named. Python 3.12 takes no longer for it, 3.11 half as
 # long again: make coverage PYTHON=python3.13 VENV=.venv-3.13
 coverage: $(VENV)/ready-dev
-	$(BIN)/pytest --numprocesses 4 --dist worksteal --cov --cov-report term-missing:skip-covered $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --cov --cov-report term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

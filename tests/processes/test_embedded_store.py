@@ -73,6 +73,17 @@ async def test_a_clean_stop_leaves_no_server_behind(tmp_path: Path) -> None:
     await wait_until(lambda: not is_alive(pid))  # the kernel may need a moment to bury it
 
 
+async def test_a_server_that_is_silent_at_the_end_is_left_running(tmp_path: Path) -> None:
+    async with start_embedded(tmp_path, Clock()) as first:
+        pid = await server_pid(first)
+        with structlog.testing.capture_logs() as logs:
+            async with start_embedded(tmp_path, Clock()):
+                os.kill(pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGCONT)
+        assert [line["cause"] for line in logs if line["event"] == "store left running"] == ["it did not answer"]
+    await wait_until(lambda: not is_alive(pid))
+
+
 async def test_the_server_of_a_killed_bot_is_adopted(tmp_path: Path) -> None:
     killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
     assert await killed.wait() == -signal.SIGKILL

@@ -158,7 +158,7 @@ async def _wait_until_ready(client: redis.Redis, folder: Path, clock: Clock) -> 
     while True:
         try:
             await client.ping()
-        except redis.ConnectionError as error:  # includes BusyLoadingError
+        except (redis.ConnectionError, redis.TimeoutError) as error:  # includes BusyLoadingError
             timed_out = clock.monotonic() > deadline
             if timed_out or not _is_alive(folder):
                 problem = f"did not answer within {MAX_START_SECONDS:.0f} s" if timed_out else "stopped while starting"
@@ -177,5 +177,8 @@ async def _shut_down(client: redis.Redis, folder: Path, clock: Clock) -> None:
         await client.shutdown()
     except redis.ConnectionError:
         log.warning("store was gone before it was shut down", folder=str(folder))
+    except redis.TimeoutError:
+        log.warning("store left running", cause="it did not answer", folder=str(folder))
+        return
     while _is_alive(folder):
         await clock.sleep(0.02)
