@@ -18,6 +18,7 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from zofbot.clock import MovableClock
+from zofbot.store.redis_server.lean_connection import LeanConnection
 
 EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
 """Unix seconds at which every test begins, to reproduce a failure that printed them; 0: now."""
@@ -197,20 +198,27 @@ class StoppedClock(SetClock):
 
 
 def count_redis_replies() -> None:
-    """Stop virtual loops while a reply of a Redis server is pending.
+    """Stop virtual loops while a Redis server reads a command, which can be larger than a socket's buffer, or answers.
 
     Not for messages of a subscription, which may never come.
     """
-    read = AbstractConnection.read_response
+    _stop_time_during(AbstractConnection, "read_response", unless="push_request")
+    for connection in (AbstractConnection, LeanConnection):
+        _stop_time_during(connection, "send_packed_command")
 
-    async def read_counted_response(self: AbstractConnection, *args: Any, **options: Any) -> Any:
+
+def _stop_time_during(connection: type[AbstractConnection], name: str, unless: str = "") -> None:
+    """Count a method of connections as a pending reply while it runs, except with the option ``unless``."""
+    method = getattr(connection, name)
+
+    async def run_counted(self: AbstractConnection, *args: Any, **options: Any) -> Any:
         loop = asyncio.get_running_loop()
-        if not isinstance(loop, VirtualLoop) or options.get("push_request"):
-            return await read(self, *args, **options)
+        if not isinstance(loop, VirtualLoop) or options.get(unless):
+            return await method(self, *args, **options)
         loop.redis_replies += 1
         try:
-            return await read(self, *args, **options)
+            return await method(self, *args, **options)
         finally:
             loop.redis_replies -= 1
 
-    AbstractConnection.read_response = read_counted_response  # type: ignore[method-assign]
+    setattr(connection, name, run_counted)

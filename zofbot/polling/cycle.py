@@ -35,6 +35,9 @@ MAX_WATCH_SECONDS = 24 * 3600.0
 UNKNOWN_RUN_SECONDS = 600.0
 """Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable."""
 
+MIN_REFUSALS = 5
+"""Refusals in a row before a run is given up: after a pause of the poller or of Zof, two may be hours apart."""
+
 MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
 """Seconds until an unfinished run is read again: half the time it was watched so far, within these bounds."""
 
@@ -90,7 +93,7 @@ class PollCycle:
             match found:
                 case ZofUnavailable():
                     now = self._context.unix_time()
-                    self._reschedule_pending(replace(watch, failed=now), now)
+                    self._reschedule_pending(replace(watch, refused=0.0, refusals=0, failed=now), now)
                     unavailable = unavailable or found
                 case ZofRejected() | ZofUnreadable():
                     self._handle_unreadable(watch, found)
@@ -110,7 +113,7 @@ class PollCycle:
             if found.is_partial:
                 self._checkpoint.mark_truncated(found.run.id, found.happened)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
-            self._reschedule_pending(replace(watch, refused=0.0, failed=0.0), watch.since)
+            self._reschedule_pending(replace(watch, refused=0.0, refusals=0, failed=0.0), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
@@ -130,11 +133,12 @@ class PollCycle:
         )
 
     def _handle_unreadable(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
-        """Schedule another read of what Zof refused, or give up after the time limit."""
+        """Schedule another read of what Zof refused, or give up after the time limit and enough refusals."""
         now = self._context.unix_time()
-        first = watch.refused or now
-        if now - first < (UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
-            self._reschedule_pending(replace(watch, refused=first, failed=0.0), first)
+        first, refusals = watch.refused or now, watch.refusals + 1
+        limit = UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS
+        if now - first < limit or refusals < MIN_REFUSALS:
+            self._reschedule_pending(replace(watch, refused=first, refusals=refusals, failed=0.0), first)
             return
         self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
         self._checkpoint.mark_handled(watch.seen, watch.since)

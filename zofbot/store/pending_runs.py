@@ -74,6 +74,8 @@ class PendingRun:
     said: str = ""
     failed: float = 0.0
     """When Zof last failed to return it without refusing to; 0 if it has not."""
+    refusals: int = 0
+    """How often in a row Zof has refused since ``refused``."""
 
     @property
     def hash_field(self) -> str:

@@ -7,6 +7,7 @@ import random
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -506,6 +507,29 @@ async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(benc
     await bench.receive_webhook(run["id"], "evt_1")
     bench.clock.at += 7200
     del bench.world.zof.runs[run["id"]]
+    await bench.poller.poll_once(feeds=False)
+    assert list(await bench.pending_runs()) == [run["id"]]
+    bench.world.zof.runs[run["id"]] = run
+    await bench.poll_until_settled()
+    assert await bench.committed_keys() == bench.expected_keys()
+
+
+@pytest.mark.parametrize("meanwhile", ["no poller", "no Zof"])
+async def test_refusals_hours_apart_do_not_give_a_run_up(bench: PollerBench, meanwhile: str) -> None:
+    await bench.poll_until_settled()
+    run = bench.finish_run()
+    del bench.world.zof.runs[run["id"]]
+    await bench.receive_webhook(run["id"], "evt_1")
+    for _ in range(2):
+        await bench.poller.poll_once(feeds=False)
+    if meanwhile == "no Zof":
+        bench.zof.spoil = lambda request: httpx.Response(500)
+        for _ in range(8):
+            bench.clock.at += 900
+            with suppress(ZofUnavailable):
+                await bench.poller.poll_once(feeds=False)
+        bench.zof.spoil = answer_well
+    bench.clock.at += 7200
     await bench.poller.poll_once(feeds=False)
     assert list(await bench.pending_runs()) == [run["id"]]
     bench.world.zof.runs[run["id"]] = run
@@ -1096,6 +1120,7 @@ def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     steps=st.integers(5, 40),
 )
 @example(seed=792801358, order="none", page=2, steps=37)  # audits got no page, and a failure was lost
+@example(seed=57217463, order="newest", page=2, steps=22)  # given up after two refusals hours apart
 async def test_whatever_happens_on_the_way_a_perfect_sources_keys_are_committed(
     seed: int, order: str, page: int, steps: int
 ) -> None:
