@@ -207,7 +207,7 @@ def count_redis_replies() -> None:
         _stop_time_during(connection, "send_packed_command")
 
 
-def _stop_time_during(connection: type[AbstractConnection], name: str, unless: str = "") -> None:
+def _stop_time_during(connection: type, name: str, unless: str = "") -> None:
     """Count a method of connections as a pending reply while it runs, except with the option ``unless``."""
     method = getattr(connection, name)
 
