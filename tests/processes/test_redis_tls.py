@@ -62,7 +62,7 @@ async def tls_proxy(certificate: Path, port: int, behind: int) -> AsyncIterator[
 
 
 async def repeat_until_available(call: Callable[[], Awaitable[bool]]) -> bool:
-    """Repeat a call as a bot does: on a busy machine a handshake may take longer than a node has to say who is primary."""
+    """Repeat a call as a bot does: a handshake may take longer than a node has to say who is primary."""
     async with asyncio.timeout(HANG_SECONDS):
         while True:
             with suppress(StoreUnavailable):
