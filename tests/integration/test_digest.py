@@ -567,7 +567,7 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(bot: Running
     assert "digest: *daily 09:00* (Europe/Berlin), set by ana" in await bot.answer_text("/zof digest")
     assert "America/New_York" in await bot.answer_text("/zof digest weekly fri 4pm", user="U0BEN")
     assert "Digest stopped" in await bot.answer_text("/zof digest off")
-    await wait_for_text(bot, "ana stopped this channel's digest (weekly fri 16:00")
+    await wait_for_text(bot, "ana stopped this channel's digest (weekly fri 16:00).")
     assert "Nothing to stop" in await bot.answer_text("/zof digest off")
     acts = [record for record in await AuditLog(bot.app.store.keyspace).read_records() if record.act == "digest"]
     assert [(act.name, act.before, act.after) for act in acts] == [

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
 import structlog
+from slack_bolt.async_app import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 
 from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.triage import BOT
 from zofbot.clients import Clients, make_zof_client
 from zofbot.concurrency import BackgroundTasks
 from zofbot.container import Services
 from zofbot.domain.errors import ZofRejected
+from zofbot.listeners import SlackApp
 from zofbot.listeners.context import ListenerContext
 from zofbot.observability.log_config import configure_logging
+from zofbot.simulator.slack import payloads
+from zofbot.simulator.slack.model import PostedMessage, View
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.triage import several_failures
+from zofbot.slack.views.triage.several_failures import SeveralFormState
+
+T = TypeVar("T")
 
 KNOWN = "correct-horse-battery"
 PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
@@ -121,6 +134,50 @@ async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(
     assert str(line["reference"]).startswith("ref_")
     assert str(line["reference"]) in told.message.text
     assert "ZeroDivisionError: of ours" in str(line["exception"])
+
+
+class BrokenTasks(BackgroundTasks):
+    """Background tasks that fail once, as soon as the first has started."""
+
+    is_broken = True
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = super().start(work)
+        if self.is_broken:
+            self.is_broken = False
+            raise ZeroDivisionError("of ours")
+        return task
+
+
+async def test_what_a_listener_did_not_foresee_is_said_to_who_asked(
+    bot: RunningBot, listener_context: ListenerContext
+) -> None:
+    slack = bot.world.slack
+    ana, place = slack.users["U0ANA"], slack.channels["C0QA"]
+    url = slack.new_response_url("U0ANA", "C0QA")
+
+    async def dispatch(body: dict[str, Any]) -> BoltResponse:
+        app = SlackApp(
+            replace(listener_context, background_tasks=BrokenTasks(bot.app.events)), listener_context.notifier.client
+        )
+        return await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+
+    reply = await dispatch(payloads.command_payload(slack, ana, place, "/zof help", url))
+    assert json.loads(reply.body)["response_type"] == "ephemeral"
+    assert "Something went wrong in zofbot. Try again." in json.loads(reply.body)["text"]
+
+    button = {"type": "button", "action_id": "zof_run", "block_id": "row", "value": "{}", "action_ts": "1.2"}
+    message = PostedMessage("C0QA", "1.1", BOT, "a card")
+    reply = await dispatch(payloads.message_action_payload(slack, ana, message, button, url))
+    assert (reply.status, reply.body) == (200, "")
+    await wait_until(lambda: "Reference: `ref_" in "".join(map(text_of, bot.private_messages())))
+
+    form = several_failures.several_modal(SeveralFormState("C0QA", url, "", "", 0, ()), [])
+    form["blocks"].insert(0, {"type": "divider", "block_id": "line"})
+    reply = await dispatch(payloads.submission_payload(slack, ana, View("V1", "U0ANA", form, "h")))
+    said = json.loads(reply.body)
+    assert said["response_action"] == "errors", "the form stays open"
+    assert "Reference: ref_" in said["errors"]["rows"]
 
 
 async def test_what_zof_refused_is_told_without_a_reference(listener_context: ListenerContext) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
 from tests.support.nights import HOUR_SECONDS, NightBench, night
 from tests.support.triage import BOT, audit_entries, thread_of
+from zofbot.listeners.mutes import MAX_MUTES
+from zofbot.subscriptions.mute import Mute
 
 
 @pytest.fixture
@@ -124,6 +127,48 @@ async def test_of_several_unmute_asks_which(day: NightBench) -> None:
     assert "Unmuted: `env:staging`" in await day.bot.answer_text("/zof unmute 2")
     await day.end_run("failed", "Cart")
     assert day.root_messages() == [], "the other one still matches"
+
+
+async def test_the_buttons_of_two_mutes_pressed_at_once_end_those_two(bot: RunningBot) -> None:
+    for name in ("checkout", "search", "billing"):
+        await bot.answer_text(f"/zof mute project:{name} 2h")
+    replies = bot.private_messages()
+    [ended] = [button["value"] for button in buttons_of(replies[0])]
+    await bot.type_text("/zof subscriptions")
+    listed = bot.private_messages()[-1]
+    await asyncio.gather(*(bot.press_button(reply, "zof_unmute") for reply in replies[:2]))
+    await wait_until(lambda: all("*Muted:*" not in text_of(reply) for reply in replies[:2]))
+    assert [reply.text.partition(".")[0] for reply in replies[:2]] == [
+        "Unmuted: `project:checkout`",
+        "Unmuted: `project:search`",
+    ]
+    assert "*Muted* (1)" in await bot.answer_text("/zof subscriptions")
+    await bot.press_button(listed, "zof_unmute", label=ended)
+    await wait_until(lambda: "That mute has already ended." in text_of(bot.private_messages()[-1]))
+    assert "Unmuted: `project:billing`" in await bot.answer_text("/zof unmute")
+
+
+async def test_a_mute_that_two_people_change_or_end_at_once_stays_one_and_ends_once(bot: RunningBot) -> None:
+    for user in ("U0ANA", "U0BEN"):
+        await bot.answer_text("/zof mute project:checkout 1h", user=user)
+    both = await asyncio.gather(
+        *(bot.answer_text("/zof mute project:checkout 2h", user=user) for user in ("U0ANA", "U0BEN"))
+    )
+    assert all("*Muted:*" in answer for answer in both)
+    assert len(await audit_entries(bot, "mute")) == 4
+    assert "*Muted* (1)" in await bot.answer_text("/zof subscriptions")
+    both = await asyncio.gather(*(bot.answer_text("/zof unmute", user=user) for user in ("U0ANA", "U0BEN")))
+    assert sorted("Unmuted" in answer for answer in both) == [False, True]
+    assert any("No mutes in this channel" in answer for answer in both)
+    assert len(await audit_entries(bot, "unmute")) == 1
+
+
+async def test_a_channel_has_no_more_than_so_many_mutes(bot: RunningBot) -> None:
+    until = bot.world.clock.time() + 3600
+    kept = [Mute(id=f"m{number}", channel="C0QA", until=until, case=(f"c{number}",)) for number in range(MAX_MUTES)]
+    await bot.app.store.client.hset("{zofbot}:mutes", mapping={each.id: each.model_dump_json() for each in kept})
+    assert "already has 20 mutes. Remove one first." in await bot.answer_text("/zof mute case:cart 2h")
+    assert "*Muted:*" in await bot.answer_text("/zof mute case:c1 3h"), "a muted case can get another end"
 
 
 async def test_what_two_mutes_hold_comes_when_both_are_over(day: NightBench) -> None:

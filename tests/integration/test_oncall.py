@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -191,7 +192,8 @@ async def test_long_lists_are_paged_and_private_channels_are_only_counted(bot: R
     assert "12 failures in channels you can't see not shown" in everywhere
 
 
-async def test_several_are_selected_only_while_slack_opens_the_form_and_one_is_open(bot: RunningBot) -> None:
+async def list_two_failures(bot: RunningBot) -> PostedMessage:
+    """Fail two cases and return the list of them."""
     finished = fail_run(bot, 2)
     assert await post_webhook(bot, webhook_event(finished["id"], "evt_two")) == 200
 
@@ -199,7 +201,11 @@ async def test_several_are_selected_only_while_slack_opens_the_form_and_one_is_o
         return "2 failures" in await bot.answer_text("/zof triage")
 
     await wait_until(is_listed)
-    listed = bot.private_messages()[-1]
+    return bot.private_messages()[-1]
+
+
+async def test_several_are_selected_only_while_slack_opens_the_form_and_one_is_open(bot: RunningBot) -> None:
+    listed = await list_two_failures(bot)
     bot.world.slack.faults.set_fault("500", only="views.open")
     await bot.press_button(listed, "zof_do_select_rows")
     await wait_until(lambda: "Slack couldn't open the form." in text_of(bot.private_messages()[-1]))
@@ -215,6 +221,34 @@ async def test_several_are_selected_only_while_slack_opens_the_form_and_one_is_o
     await bot.press_button(listed, "zof_do_select_rows")
     await wait_until(lambda: "Nothing to select." in text_of(bot.private_messages()[-1]))
     assert not bot.world.slack.modals.get("U0ANA")
+
+
+async def test_a_selection_that_cannot_be_acknowledged_keeps_the_form_open_and_says_why(bot: RunningBot) -> None:
+    listed = await list_two_failures(bot)
+    client, index = bot.app.store.client, "{zofbot}:failures"
+    times: dict[Any, Any] = await client.hgetall(index)
+    await client.hset(index, mapping=dict.fromkeys(times, "soon"))  # a record that nobody foresaw
+    await bot.press_button(listed, "zof_do_select_rows")
+    await wait_until(lambda: "Something went wrong in zofbot" in text_of(bot.private_messages()[-1]))
+    await client.hset(index, mapping=times)
+    await bot.press_button(listed, "zof_do_select_rows")
+    await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+    [view] = bot.world.slack.modals["U0ANA"]
+    chosen = {"rows": {"rows": {"type": "checkboxes", "selected_options": [{"value": "0"}]}}}
+    offered = view.payload["private_metadata"]
+    view.payload["private_metadata"] = offered.replace("C0QA", "C0SEARCH", 1)
+    await bot.simulator.people.submit_view("U0ANA", view.id, chosen)
+    assert "is in another channel" in (view.errors or {})["rows"]
+    view.payload["private_metadata"] = offered
+    await client.config_set("maxmemory", "1")
+    try:
+        await bot.simulator.people.submit_view("U0ANA", view.id, chosen)
+    finally:
+        await client.config_set("maxmemory", "0")
+    assert "store (Redis) rejects commands" in (view.errors or {})["rows"]
+    await bot.simulator.people.submit_view("U0ANA", view.id, chosen)
+    await wait_until(lambda: any("ana · acknowledged" in text_of(message) for message in bot.private_messages()))
+    assert not bot.world.slack.modals["U0ANA"]
 
 
 async def test_on_call_says_who_would_be_called_and_calls_nobody(bot: RunningBot) -> None:

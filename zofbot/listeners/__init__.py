@@ -186,12 +186,20 @@ def request_name(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _first_field(body: Mapping[str, Any]) -> str:
+    """Return the block id of the first field of a submitted form; empty for other requests."""
+    blocks = body["view"].get("blocks") or () if body.get("type") == "view_submission" else ()
+    return next((str(block.get("block_id") or "") for block in blocks if block.get("type") == "input"), "")
+
+
 def _build_error_handler(context: ListenerContext) -> Callable[..., Awaitable[BoltResponse]]:
     async def handle_error(error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Reply with a reference id; a 500 would only make Slack retry a request that is claimed already."""
         message = error_handling.unexpected_error_reply(error)
         if request_kind(body) == "command":
             return BoltResponse(status=200, body=message.message_fields() | {"response_type": "ephemeral"})
+        if field := _first_field(body):  # an empty answer would close the form as if its input was accepted
+            return BoltResponse(status=200, body={"response_action": "errors", "errors": {field: message.text}})
         requester = requester_of(body)
         if requester.response_url:
             context.background_tasks.start(context.send_reply(requester, message))

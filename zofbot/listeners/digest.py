@@ -74,7 +74,7 @@ async def _end_digest(context: ListenerContext, requester: Requester, setting: D
     await _save_setting(
         context,
         requester,
-        f"{requester.name} stopped this channel's digest ({format_schedule(setting.rhythm)}.",
+        f"{requester.name} stopped this channel's digest ({format_schedule(setting.rhythm)}).",
         setting,
         None,
     )

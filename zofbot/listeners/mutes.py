@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -76,12 +76,24 @@ async def unmute(context: ListenerContext, requester: Requester, which: str) -> 
 
     Alerts that they held back are sent at once, unless something else holds them back. Raises ZofbotError.
     """
+    return await _end_mutes(context, requester, lambda own: _meant(own, which))
+
+
+async def end_one(context: ListenerContext, requester: Requester, identifier: str) -> Message:
+    """End one mute of the channel, by its id. Raises ZofbotError."""
+    return await _end_mutes(context, requester, lambda own: _with_id(own, identifier))
+
+
+async def _end_mutes(
+    context: ListenerContext, requester: Requester, choose: Callable[[Sequence[Mute]], list[Mute]]
+) -> Message:
+    """End those of the channel's active mutes that ``choose`` returns. Raises ZofbotError."""
     person = await require_role(context, requester, Role.RESPONDER, UNMUTE)
     while True:
         if await context.outbox.get_record(_key(requester, "unmute")):
             return mutes.done_before()
         known = await _records(context)
-        ended = _meant(active(read_mutes(known), requester.channel, context.clock.time()), which)
+        ended = choose(active(read_mutes(known), requester.channel, context.clock.time()))
         said = "; ".join(each.filters for each in ended[:5])
         line = f"{person.name or requester.name} unmuted {said} in this channel."
         try:
@@ -92,15 +104,14 @@ async def unmute(context: ListenerContext, requester: Requester, which: str) -> 
         return mutes.unmuted(ended)
 
 
-async def end_one(context: ListenerContext, requester: Requester, identifier: str) -> Message:
-    """End one mute of the channel, by its id. Raises ZofbotError."""
-    own = active(read_mutes(await _records(context)), requester.channel, context.clock.time())
-    number = next((number for number, each in enumerate(own, start=1) if each.id == identifier), 0)
-    if not number:
+def _with_id(own: Sequence[Mute], identifier: str) -> list[Mute]:
+    """Return the mute with the id. Raises BadInput if it has ended."""
+    found = [each for each in own if each.id == identifier]
+    if not found:
         raise BadInput(
             "That mute has already ended.", "List the current ones.", example=f"{SLASH_COMMAND} subscriptions"
         )
-    return await unmute(context, requester, str(number))
+    return found
 
 
 def _meant(own: Sequence[Mute], which: str) -> list[Mute]:

@@ -16,6 +16,7 @@ from zofbot.listeners.failure_lookup import check_channel
 from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.triage.triage_actions import perform_action
 from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import several_failures
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.several_failures import MAX_METADATA_CHARS, SeveralFormState
@@ -29,7 +30,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 
     async def handle_select(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
-        context.background_tasks.start(_open_form(context, requester_of(body), parse_button_value(action)))
+        requester = requester_of(body)
+        context.reply_in_background(requester, _open_form(context, requester, parse_button_value(action)))
 
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _acknowledge_selected(context, requester_of(body), view))
@@ -38,8 +40,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     table.views[several_failures.CALLBACK_ID] = handle_submission
 
 
-async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> None:
-    """Open the form with the open failures of the channel that are on the page, or reply why not."""
+async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:
+    """Open the form with the open failures of the channel that are on the page. Raises ZofbotError."""
     start, scope = value.get("from"), oncall.page_scope(value)
     try:
         listed, _ = await oncall.find_open_failures(context, requester, scope)
@@ -56,10 +58,8 @@ async def _open_form(context: ListenerContext, requester: Requester, value: Mapp
         await context.open_modal(requester, several_failures.several_modal(form_state, titles))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
-        again = BadInput("Slack couldn't open the form.", "Try again.")
-        await context.send_reply(requester, error_handling.error_reply(again))
-    except ZofbotError as error:
-        await context.send_reply(requester, error_handling.error_reply(error))
+        raise BadInput("Slack couldn't open the form.", "Try again.") from error
+    return Message("")
 
 
 async def _acknowledge_selected(

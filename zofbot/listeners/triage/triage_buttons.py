@@ -83,7 +83,7 @@ async def _dispatch_press(
     else:
         await ack()
         if word in HUMAN_ACTIONS:
-            context.background_tasks.start(open_triage_form(context, requester, about, Action(word)))
+            context.reply_in_background(requester, open_triage_form(context, requester, about, Action(word)))
         elif word == "why":
             context.reply_in_background(requester, why.explain_alert(context, requester, about.key))
         elif word == "rerun":

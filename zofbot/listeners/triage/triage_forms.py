@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from zofbot.domain.errors import BadInput, NotAllowed, SlackError, ZofbotError
+from zofbot.domain.errors import BadInput, NotAllowed, SlackError
 from zofbot.domain.permissions import Person, Role
 from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester
@@ -48,8 +48,8 @@ _TYPED_EXAMPLES = {
 """Example of the thread command for each form."""
 
 
-async def open_triage_form(context: ListenerContext, requester: Requester, about: FailureRef, act: Action) -> None:
-    """Open an action's form, or reply why the action is not possible."""
+async def open_triage_form(context: ListenerContext, requester: Requester, about: FailureRef, act: Action) -> Message:
+    """Open an action's form; returns a reply if the action is not possible, else an empty one. Raises ZofbotError."""
     try:
         person = await require_role(context, requester, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
         failure = await context.failures.get(about.key)
@@ -66,23 +66,18 @@ async def open_triage_form(context: ListenerContext, requester: Requester, about
                 "overtaken before its form was opened",
                 about.key,
             )
-            await context.send_reply(requester, refused)
-            return
+            return refused
         form_state = TriageFormState(
             about.key, failure.present.card_version, requester.channel, requester.response_url, requester.thread
         )
         await context.open_modal(requester, build_triage_form(context, act, form_state, failure, person))
     except FailureExpired:
-        await context.send_reply(requester, triage_replies.unknown_alert_reply(about.key))
+        return triage_replies.unknown_alert_reply(about.key)
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=requester.user)
         step = "Click the button again, or type it in the alert's thread."
-        await context.send_reply(
-            requester,
-            error_handling.error_reply(BadInput("Slack couldn't open the form.", step, example=_TYPED_EXAMPLES[act])),
-        )
-    except ZofbotError as error:
-        await context.send_reply(requester, error_handling.error_reply(error))
+        raise BadInput("Slack couldn't open the form.", step, example=_TYPED_EXAMPLES[act]) from error
+    return Message("")
 
 
 def _overtaken_reply(failure: Failure, request: ActionRequest, version: str) -> Message | None:

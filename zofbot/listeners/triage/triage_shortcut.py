@@ -19,6 +19,7 @@ from zofbot.listeners.triage import triage_actions, triage_forms
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.failures import Failure, FailureExpired
 from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import triage_modals, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_modals import TriageFormState
@@ -33,7 +34,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 
     async def handle_shortcut(ack: Any, body: dict[str, Any], shortcut: dict[str, Any]) -> None:
         await ack()
-        context.background_tasks.start(_open_chooser(context, requester_of(body), body.get("message") or {}))
+        requester = requester_of(body)
+        context.reply_in_background(requester, _open_chooser(context, requester, body.get("message") or {}))
 
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submit_choice(context, requester_of(body), view))
@@ -42,8 +44,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     table.views[triage_modals.CHOOSER_CALLBACK_ID] = handle_submission
 
 
-async def _open_chooser(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> None:
-    """Open the action chooser for a message's failure, or reply why not; Slack allows three seconds."""
+async def _open_chooser(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> Message:
+    """Open the action chooser for a message's failure; Slack allows three seconds. Raises ZofbotError."""
     try:
         await require_role(context, requester, Role.RESPONDER, "triage this failure")
         failure = await _find_failure(context, requester, message)
@@ -57,14 +59,11 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
             triage_modals.action_chooser_modal(form_state, failure.title, last_action, _offered_actions(failure)),
         )
     except FailureExpired as error:
-        await context.send_reply(requester, triage_replies.unknown_alert_reply(str(error)))
+        return triage_replies.unknown_alert_reply(str(error))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
-        await context.send_reply(
-            requester, error_handling.error_reply(BadInput("Slack couldn't open the form.", "Try again."))
-        )
-    except ZofbotError as error:
-        await context.send_reply(requester, error_handling.error_reply(error))
+        raise BadInput("Slack couldn't open the form.", "Try again.") from error
+    return Message("")
 
 
 async def _find_failure(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> Failure:
