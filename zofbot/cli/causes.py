@@ -25,14 +25,16 @@ def causes(
 ) -> None:
     """List the causes of failures, most failures first."""
     from zofbot.domain.durations import try_parse_duration  # noqa: PLC0415
+    from zofbot.services.cause_costs import MAX_PERIOD_SECONDS, compute_costs  # noqa: PLC0415
 
     span = try_parse_duration(since)
     if not span:
         exit_with(2, f"--since {since} is not a duration. Write 24h or 7d.")
+    if span > MAX_PERIOD_SECONDS:
+        exit_with(2, f"--since {since} is too long: failures are kept for 38 days. Write at most 38d.")
 
     async def print_causes(store: StoredData) -> None:
         from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415
-        from zofbot.services.cause_costs import compute_costs  # noqa: PLC0415
         from zofbot.services.triage import TriageService  # noqa: PLC0415
 
         clock = Clock()
