@@ -112,3 +112,11 @@ def test_causes_of_a_time_that_zofbot_does_not_know_are_refused(since: str, said
 
 def test_causes_of_the_longest_time_are_looked_up() -> None:
     assert invoke("causes", "--since", "38d").exit_code == 1, "no store answers"
+
+
+def test_the_url_of_a_run_is_no_result() -> None:
+    refused = invoke("result", "https://app.zof.ai/runs/run_1", columns=WIDE)
+    assert (refused.exit_code, refused.output) == (
+        2,
+        "zofbot: That is not a result. Use the ID or URL of a result.\n",
+    )

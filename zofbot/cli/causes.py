@@ -39,12 +39,13 @@ def causes(
 
         clock = Clock()
         failures = await TriageService(store.outbox, clock, EventEmitter()).list_failures(channel)
-        _print_costs(compute_costs(failures, clock.time() - span, clock.time()), as_json or not sys.stdout.isatty())
+        print_costs(compute_costs(failures, clock.time() - span, clock.time()), as_json or not sys.stdout.isatty())
 
     run_with_store(prepare_settings(), print_causes)
 
 
-def _print_costs(costs: list[CauseCost], as_json: bool) -> None:
+def print_costs(costs: list[CauseCost], as_json: bool) -> None:
+    """Print causes as JSON lines or as a table."""
     from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
     from zofbot.cli.render import cause_table  # noqa: PLC0415
