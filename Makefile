@@ -37,11 +37,14 @@ lint: $(VENV)/ready-dev
 bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/table.py $(ARGS)
 
-# What the table leaves out: growth, signatures, polling, memory of a key, pace.
+# What the table leaves out: growth, signatures, polling, memory of a key, pace, commands, clicks, floods.
 bench-more: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/signatures.py
+	$(BIN)/python benchmarks/slash.py
+	$(BIN)/python benchmarks/triage.py
+	$(BIN)/python benchmarks/flood.py
 
 soak: $(VENV)/ready-dev
 	$(BIN)/python -m tests.crash.soak $(ARGS)

@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
-from triage import SECRET, bot
+from triage import SECRET, run_bot
 
 from zofbot.clock import MovableClock
 from zofbot.simulator.seed import ASSERTION_RESULT, QA_ALERTS, seed_world
@@ -45,40 +45,40 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 
 FLOODS = ("unsigned", "distinct", "repeats", "hasty", "heavy", "strangers")
-FLOODERS = 2
-EACH = 0.1
+FLOOD_PROCESSES = 2
+COMMAND_INTERVAL_SECONDS = 0.1
 """Seconds between two commands."""
 
-TICK = 0.01
+TICK_SECONDS = 0.01
 
 
 # --- the flood: each of these is a process of its own
 
 
-def webhook(number: int, *, signed: bool) -> bytes:
+def build_webhook(number: int, *, signed: bool) -> bytes:
     """A whole request."""
     named = current_envelope("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{number}", f"run_{number}")
     body = json.dumps(named).encode()
     given = sign_body(SECRET, body) if signed else "0" * 64
-    return _request("/zof/webhook", f"X-Zof-Signature: {given}\r\n", body)
+    return _build_request("/zof/webhook", f"X-Zof-Signature: {given}\r\n", body)
 
 
-def _request(path: str, headers: str, body: bytes) -> bytes:
+def _build_request(path: str, headers: str, body: bytes) -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: flood\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def requests_of(kind: str, first: int) -> Callable[[], bytes]:
+def choose_request_maker(kind: str, first: int) -> Callable[[], bytes]:
     """What makes the next request of a flood; ``first`` is where its numbers begin."""
     if kind == "distinct":
         numbers = iter(range(first, first + 10**9))
-        return lambda: webhook(next(numbers), signed=True)
+        return lambda: build_webhook(next(numbers), signed=True)
     if kind == "strangers":
         stamp = f"X-Slack-Request-Timestamp: {time.time():.0f}\r\nX-Slack-Signature: v0={'0' * 64}\r\n"
-        same = _request("/slack/events", stamp, b"command=%2Fzof&text=help&user_id=U0ANA")
+        same = _build_request("/slack/events", stamp, b"command=%2Fzof&text=help&user_id=U0ANA")
     elif kind == "heavy":
-        same = _request("/zof/webhook", f"X-Zof-Signature: {'0' * 64}\r\n", b"x" * (1 << 20))
+        same = _build_request("/zof/webhook", f"X-Zof-Signature: {'0' * 64}\r\n", b"x" * (1 << 20))
     else:
-        same = webhook(0, signed=kind == "repeats")
+        same = build_webhook(0, signed=kind == "repeats")
     return lambda: same
 
 
@@ -116,30 +116,30 @@ class Flood:
     def __init__(self, url: str, kind: str, lines: int, first: int) -> None:
         where = urlsplit(url)
         self.host, self.port = where.hostname or "", where.port or 0
-        self.made, self.lines, self.hasty = requests_of(kind, first), lines, kind == "hasty"
+        self.made, self.lines, self.hasty = choose_request_maker(kind, first), lines, kind == "hasty"
         self.free: list[Line] = []
         self.answers: Counter[str] = Counter()
         self.sent = self.dialling = self.open = 0
 
-    async def go(self, rate: float, seconds: float) -> dict[str, Any]:
+    async def send_requests(self, rate: float, seconds: float) -> dict[str, Any]:
         """Flood for so long; what was sent and answered."""
         began, tasks = time.monotonic(), set[asyncio.Task[None]]()
         due = 0.0
         while (passed := time.monotonic() - began) < seconds:
-            while due < passed * rate and self._sent():
+            while due < passed * rate and self._send_next():
                 due += 1
             due = passed * rate
             for _ in range(self.lines - self.open - self.dialling):
                 self.dialling += 1
-                task = asyncio.create_task(self._dial())
+                task = asyncio.create_task(self._open_line())
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(TICK_SECONDS)
         for task in tasks:
             task.cancel()
         return {"sent": self.sent, **self.answers}
 
-    def _sent(self) -> bool:
+    def _send_next(self) -> bool:
         while self.free:
             line = self.free.pop()
             if line.transport and not line.transport.is_closing():
@@ -148,7 +148,7 @@ class Flood:
                 return True
         return False
 
-    async def _dial(self) -> None:
+    async def _open_line(self) -> None:
         try:
             await asyncio.get_running_loop().create_connection(lambda: Line(self), self.host, self.port)
         except OSError:
@@ -168,14 +168,14 @@ class People:
         self.waits: list[float] = []
         self.failed: Counter[str] = Counter()
 
-    async def type(self, seconds: float) -> None:
+    async def type_commands(self, seconds: float) -> None:
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            for number in range(int(seconds / EACH)):
-                await asyncio.sleep(max(0.0, began + number * EACH - time.monotonic()))
-                group.create_task(self._one("help" if number % 2 else f"result {ASSERTION_RESULT}"))
+            for number in range(int(seconds / COMMAND_INTERVAL_SECONDS)):
+                await asyncio.sleep(max(0.0, began + number * COMMAND_INTERVAL_SECONDS - time.monotonic()))
+                group.create_task(self._type_command("help" if number % 2 else f"result {ASSERTION_RESULT}"))
 
-    async def _one(self, text: str) -> None:
+    async def _type_command(self, text: str) -> None:
         slack = self.simulator.world.slack
         person, place = slack.users["U0ANA"], slack.channels[QA_ALERTS]
         command = payloads.command_payload(slack, person, place, f"/zof {text}", f"{self.simulator.url}/respond/nobody")
@@ -185,33 +185,33 @@ class People:
             self.failed[str(outcome.status or outcome.error)] += 1
 
 
-async def flooded(url: str, kind: str, size: argparse.Namespace) -> list[dict[str, Any]]:
+async def run_floods(url: str, kind: str, size: argparse.Namespace) -> list[dict[str, Any]]:
     """Let the flooders work, and give what each of them counted."""
-    given = [str(size.rate / FLOODERS), str(size.seconds), str(size.connections // FLOODERS)]
+    given = [str(size.rate / FLOOD_PROCESSES), str(size.seconds), str(size.connections // FLOOD_PROCESSES)]
     ran = [
         await asyncio.create_subprocess_exec(
             sys.executable, __file__, "--flood", url, kind, str(number * 10**8 + int(time.time() * 10) % 10**7), *given,
             stdout=asyncio.subprocess.PIPE,
         )
-        for number in range(FLOODERS)
+        for number in range(FLOOD_PROCESSES)
     ]  # fmt: skip
     said = await asyncio.gather(*(process.communicate() for process in ran))
     return [json.loads(out) for out, _ in said]
 
 
-async def measured(
+async def measure_flood(
     simulator: SimulatorServer, url: str, kind: str, size: argparse.Namespace
 ) -> tuple[People, Counter[str]]:
     people, counted = People(simulator), Counter[str]()
-    typing = asyncio.create_task(people.type(size.seconds))
+    typing = asyncio.create_task(people.type_commands(size.seconds))
     if kind != "quiet":
-        for item in await flooded(url, kind, size):
+        for item in await run_floods(url, kind, size):
             counted.update(item)
     await typing
     return people, counted
 
 
-def highest(pid: int) -> float:
+def read_peak_memory(pid: int) -> float:
     """The most memory that a process has had, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
@@ -228,19 +228,21 @@ async def main(size: argparse.Namespace) -> Table:
                   title=f"{size.rate} a second attempted")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="flood-") as folder:
         log = Path(folder) / "log"
-        async with bot(simulator, Path(folder)) as up:
-            await People(simulator).type(2)  # the first ones connect, compile and fill caches
+        async with run_bot(simulator, Path(folder)) as up:
+            await People(simulator).type_commands(2)  # the first ones connect, compile and fill caches
             for kind in ("quiet", *size.floods):
                 before = log.stat().st_size
-                people, counted = await measured(simulator, up.url, kind, size)
+                people, counted = await measure_flood(simulator, up.url, kind, size)
                 written = (log.stat().st_size - before) / 1024
-                table.add_row(kind, *row(people, counted, size), f"{highest(up.pid):.0f}", f"{written:.0f}")
+                table.add_row(
+                    kind, *format_row(people, counted, size), f"{read_peak_memory(up.pid):.0f}", f"{written:.0f}"
+                )
                 await asyncio.sleep(2)
     await simulator.stop()
     return table
 
 
-def row(people: People, counted: Counter[str], size: argparse.Namespace) -> list[str]:
+def format_row(people: People, counted: Counter[str], size: argparse.Namespace) -> list[str]:
     """One line of the table."""
     sent = counted.pop("sent", 0) / size.seconds
     answers = ", ".join(f"{count / size.seconds:.0f} × {status}" for status, count in sorted(counted.items()))
@@ -253,7 +255,7 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--flood"]:
         address, sort, begin, rate, seconds, lines = sys.argv[2:]
         flood = Flood(address, sort, int(lines), int(begin))
-        print(json.dumps(asyncio.run(flood.go(float(rate), float(seconds)))))
+        print(json.dumps(asyncio.run(flood.send_requests(float(rate), float(seconds)))))
     else:
         parser = argparse.ArgumentParser(description="Measure acknowledgements under floods.")
         parser.add_argument("--seconds", type=float, default=6, help="of each flood (default: %(default)s)")

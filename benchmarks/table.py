@@ -184,9 +184,9 @@ async def measure_socket(pairs: int, size: Size) -> AsyncIterator[Found]:
 
 
 async def measure_clicks(pairs: int, size: Size) -> AsyncIterator[Found]:
-    async with triage.clicked_bot(pairs * size.clicks) as (simulator, roots):
+    async with triage.run_bot_with_alerts(pairs * size.clicks) as (simulator, roots):
         for number in range(pairs):
-            times = await triage.measured(simulator, roots[number * size.clicks : (number + 1) * size.clicks])
+            times = await triage.measure_clicks(simulator, roots[number * size.clicks : (number + 1) * size.clicks])
             yield {"click": (median(times["card"]), median(times["bare"]))}
 
 

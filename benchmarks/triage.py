@@ -37,12 +37,12 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 
 SECRET = "webhook-secret"
-PATIENCE = 60.0
+MAX_WAIT_SECONDS = 60.0
 
 
-async def seen(true: Callable[[], bool | Awaitable[bool]]) -> None:
+async def wait_until(true: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait until it is true."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         while True:
             found = true()
             if found if isinstance(found, bool) else await found:
@@ -50,7 +50,7 @@ async def seen(true: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0.1)
 
 
-class Bot(NamedTuple):
+class RunningBot(NamedTuple):
     """A bot that is up."""
 
     url: str
@@ -58,7 +58,7 @@ class Bot(NamedTuple):
 
 
 @asynccontextmanager
-async def bot(simulator: SimulatorServer, folder: Path) -> AsyncIterator[Bot]:
+async def run_bot(simulator: SimulatorServer, folder: Path) -> AsyncIterator[RunningBot]:
     """Run ``zofbot run`` while the context lasts."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -78,15 +78,15 @@ async def bot(simulator: SimulatorServer, folder: Path) -> AsyncIterator[Bot]:
     url = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as session:
-            await seen(lambda: _ready(session, url))
+            await wait_until(lambda: _is_ready(session, url))
         slack.request_url = f"{url}/slack/events"
-        yield Bot(url, process.pid)
+        yield RunningBot(url, process.pid)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
+async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with session.get(f"{url}/readyz") as reply:
             return reply.status == 200
@@ -94,7 +94,7 @@ async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def alerts(simulator: SimulatorServer, url: str, count: int) -> list[PostedMessage]:
+async def post_alerts(simulator: SimulatorServer, url: str, count: int) -> list[PostedMessage]:
     """As many alerts, each in a channel of its own."""
     world = simulator.world
     for number in range(count):
@@ -113,12 +113,12 @@ async def alerts(simulator: SimulatorServer, url: str, count: int) -> list[Poste
     def roots() -> list[PostedMessage]:
         return [item for item in world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
 
-    await seen(lambda: len(roots()) == count)
+    await wait_until(lambda: len(roots()) == count)
     await asyncio.sleep(4)  # every channel may take a burst again
     return roots()
 
 
-def acknowledge(message: PostedMessage) -> dict[str, Any]:
+def find_acknowledge_button(message: PostedMessage) -> dict[str, Any]:
     """The button, as Slack sends it."""
     rows = [block for part in message.attachments for block in part["blocks"] if block["type"] == "actions"]
     [found] = [item | {"block_id": row["block_id"]} for row in rows for item in row["elements"]
@@ -126,18 +126,18 @@ def acknowledge(message: PostedMessage) -> dict[str, Any]:
     return {name: found[name] for name in ("type", "action_id", "block_id", "value")}
 
 
-async def edited(simulator: SimulatorServer, message: PostedMessage) -> None:
+async def wait_for_edit(simulator: SimulatorServer, message: PostedMessage) -> None:
     """Wait for it without asking again and again, which would take a core from the bot."""
     changed = asyncio.Event()
     unwatch = simulator.world.add_watcher(changed.set)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT_SECONDS):
         while not message.edited:
             changed.clear()
             await changed.wait()
     unwatch()
 
 
-async def measured(simulator: SimulatorServer, roots: list[PostedMessage]) -> dict[str, list[float]]:
+async def measure_clicks(simulator: SimulatorServer, roots: list[PostedMessage]) -> dict[str, list[float]]:
     """Milliseconds of each click and, beside it, of a bare update."""
     times: dict[str, list[float]] = {"answered": [], "card": [], "bare": []}
     async with aiohttp.ClientSession() as session:
@@ -145,9 +145,9 @@ async def measured(simulator: SimulatorServer, roots: list[PostedMessage]) -> di
         for root in roots:
             began = time.perf_counter()
             pressed = asyncio.create_task(
-                simulator.people.press_element(ANA, acknowledge(root), channel=root.channel, ts=root.ts)
+                simulator.people.press_element(ANA, find_acknowledge_button(root), channel=root.channel, ts=root.ts)
             )
-            await edited(simulator, root)
+            await wait_for_edit(simulator, root)
             times["card"].append((time.perf_counter() - began) * 1000)
             times["answered"].append((await pressed).ms)
             card: dict[str, Any] = {"text": root.text, "blocks": root.blocks, "attachments": root.attachments}
@@ -158,7 +158,7 @@ async def measured(simulator: SimulatorServer, roots: list[PostedMessage]) -> di
     return times
 
 
-def table(times: dict[str, list[float]]) -> Table:
+def build_table(times: dict[str, list[float]]) -> Table:
     drawn = Table(title="A click on an alert, in milliseconds")
     for name in ("what", "p50", "p99", "p50 : a bare chat.update"):
         drawn.add_column(name, justify="left" if name == "what" else "right")
@@ -172,7 +172,7 @@ def table(times: dict[str, list[float]]) -> Table:
 
 
 @asynccontextmanager
-async def clicked_bot(clicks: int) -> AsyncIterator[tuple[SimulatorServer, list[PostedMessage]]]:
+async def run_bot_with_alerts(clicks: int) -> AsyncIterator[tuple[SimulatorServer, list[PostedMessage]]]:
     """Run a bot that has posted so many alerts; its Slack, and their messages."""
     world = World(MovableClock())
     seed_world(world)
@@ -181,15 +181,15 @@ async def clicked_bot(clicks: int) -> AsyncIterator[tuple[SimulatorServer, list[
     await simulator.start()
     try:
         with tempfile.TemporaryDirectory(prefix="click-") as folder:
-            async with bot(simulator, Path(folder)) as up:
-                yield simulator, await alerts(simulator, up.url, clicks)
+            async with run_bot(simulator, Path(folder)) as up:
+                yield simulator, await post_alerts(simulator, up.url, clicks)
     finally:
         await simulator.stop()
 
 
 async def main(clicks: int) -> None:
-    async with clicked_bot(clicks) as (simulator, roots):
-        Console().print(table(await measured(simulator, roots)))
+    async with run_bot_with_alerts(clicks) as (simulator, roots):
+        Console().print(build_table(await measure_clicks(simulator, roots)))
 
 
 if __name__ == "__main__":

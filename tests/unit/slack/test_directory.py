@@ -167,6 +167,18 @@ async def test_whom_a_subscription_mentions_is_called_by_name(bench: DirectoryBe
     assert await bench.make_directory().names.with_names(wish) == told.replace("oncall-checkout", ON_CALL_GROUP)
 
 
+async def test_whom_a_mention_cannot_reach_is_named_only_if_slack_says_so(bench: DirectoryBench) -> None:
+    names = bench.make_directory().names
+    bench.slack.users[BEN].deleted = True
+    assert await names.describe_unreachable([ANA, BEN]) == "The account of ben is deactivated."
+    assert await names.describe_unreachable(["U0GONE"]) == "Slack knows nobody with the id `U0GONE`."
+    assert "no user group `S0GONE`" in await names.describe_unreachable(["S0GONE", ON_CALL_GROUP])
+    bench.slack.faults.set_fault("500", only="users.info")
+    assert await bench.make_directory().names.describe_unreachable([BEN]) == "", (
+        "a subscription need not wait for Slack"
+    )
+
+
 async def test_slack_is_asked_once_a_minute_and_of_groups_once_in_five_however_many_wait(bench: DirectoryBench) -> None:
     people = bench.make_directory(ON_CALL_GROUP)
     await asyncio.gather(*(people.load_person(ANA) for _ in range(20)))
