@@ -64,4 +64,7 @@ async def test_without_a_link_from_slack_the_message_is_sent_without_it(fetch: A
 
 
 async def test_an_alert_that_was_not_posted_has_no_link() -> None:
-    assert await linked(make_linker(refuse, receipt=None)) is None
+    async def fetch(receipt: Receipt | None) -> str:
+        return "https://acme.slack.com/archives/C1/p1"
+
+    assert await linked(make_linker(fetch, receipt=None)) is None
