@@ -52,6 +52,12 @@ SAME = {
     ],
     "plurals": ["Got 12 results", "Got 1 result"],
     "money": ["Price was €12,50", "Price was $1,012.50", "Price was 12.50 EUR"],
+    "temporary files": ["cannot open /tmp/tmpab3_x9kq.json", "cannot open /tmp/tmpz81kk2m3.json"],
+    "escaped line breaks": ["cart is empty\nExpected: 3\nReceived: 0", "cart is empty\\nExpected: 3\\nReceived: 0"],
+    "private keys": [
+        f"refused -----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY----- by host"
+        for key in ("MIIab12", "MIIcd34ef")
+    ],
     "paths": ["no /tmp/tmpab3_x9kq/out.json", "no /Users/bob/out.json", r"no C:\Users\bob\AppData\Local\Temp\out.json"],
     "ids in URLs": [
         "500 from https://a.example/v1/orders/7?x=1",
