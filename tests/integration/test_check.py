@@ -21,11 +21,12 @@ from zofbot.config.manifest import LINK_SCOPES, SCOPES
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import Finding, Level, run_checks
 from zofbot.diagnostics import clock as clock_judgement
+from zofbot.diagnostics import people as people_judgement
 from zofbot.diagnostics import slack as slack_judgement
 from zofbot.diagnostics import store as store_judgement
 from zofbot.diagnostics import zof as zof_judgement
 from zofbot.diagnostics.runner import MAX_CHECK_SECONDS
-from zofbot.domain.errors import ZofRejected
+from zofbot.domain.errors import SlackDeferred, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.simulator.slack.model import BOT_USER_ID
 from zofbot.slack.identity import BotIdentity
@@ -470,6 +471,23 @@ def test_zofs_own_words_and_request_id_stand_in_a_finding() -> None:
     said = ZofRejected("Zof did not accept it.", "Change it.", status=400, request_id="req_1")
     [found] = zof_judgement.check_permissions({"the list of runs": said})
     assert found.what == "Zof did not accept it. (Request ID: req_1)"
+
+
+def test_a_list_that_zof_does_not_return_is_a_warning_with_its_consequence() -> None:
+    busy = ZofUnavailable("Zof is busy.", "Try again later.", status=503, request_id="req_1")
+    fine, found = zof_judgement.check_permissions({"the list of runs": None, "the list of schedules": busy})
+    assert fine.level is Level.OK
+    assert (found.level, found.about) == (Level.WARNING, "zof: the list of schedules")
+    assert found.what == "Zof is busy. (Request ID: req_1)"
+    assert found.fix.startswith("App Home shows no scheduled runs")
+    assert found.fix.endswith("Try again later.")
+
+
+def test_people_are_not_called_unknown_where_slack_cannot_be_asked() -> None:
+    silent = SlackDeferred("unreachable", "Slack cannot be reached.")
+    person = people_judgement.check_person("U0ANA", "ZOFBOT_ADMINS", silent)
+    assert people_judgement.check_groups({"S0ONCALL": "ZOFBOT_ADMINS"}, silent) == [person]
+    assert person == slack_judgement.slack_unreachable(silent)
 
 
 @pytest.mark.parametrize("seconds", [[0.001, 0.002, 9.0], [0.05]])

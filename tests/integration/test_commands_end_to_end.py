@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis
+import structlog
 
 from tests.support.bot import RunningBot, buttons_of, each_transport, running_bot, text_of, wait_until
 from tests.support.valkey_servers import valkey_server
+from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.seed import INCIDENT_ROOM, RANDOM_CHANNEL
+from zofbot.simulator.slack import channel_changes
 from zofbot.simulator.zof.state import HttpReply
+from zofbot.slack.views.subscription_form.modal import PREVIEW_ACTION_ID
+from zofbot.zof.protocol import PAGE_SIZE
 
 RESULT = "res_4821"
 
@@ -228,6 +233,15 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
 
 
 # --- runs
+
+
+async def test_of_a_run_of_more_than_a_page_only_failures_are_listed(bot: RunningBot) -> None:
+    zof = bot.world.zof
+    counts = {"total": PAGE_SIZE + 1, "failed": 1, "error": 0, "passed": PAGE_SIZE}
+    zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", "summary": counts}
+    zof.raw["/results"] = {"data": [{"id": "res_x", "run_id": "run_x", "status": "failed", "name": "The odd one"}]}
+    assert "The odd one" in await bot.answer_text("/zof run run_x")
+    assert [call.query.get("status") for call in zof.calls if call.path == "/results"] == ["failed"]
 
 
 @each_transport
@@ -479,6 +493,29 @@ async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp
             await wait_until(lambda: len(bot.private_messages()) == 2)
             assert "store (Redis) isn't responding" in text_of(bot.private_messages()[1])
             assert not bot.public_messages()
+
+
+async def test_forms_home_and_changes_of_channels_are_answered_while_redis_is_gone(tmp_path: Path) -> None:
+    with valkey_server(tmp_path) as store_url, structlog.testing.capture_logs() as lines:
+        async with running_bot(store_url) as bot:
+            people, slack = bot.simulator.people, bot.world.slack
+            slack.events = set(SCOPES_BY_EVENT)
+            async with redis.from_url(store_url) as client:
+                await client.shutdown()
+            await bot.type_text("/zof subscribe")
+            await wait_until(lambda: bool(slack.modals.get("U0ANA")))
+            [form] = slack.modals["U0ANA"]
+            groups = {"groups": {"groups": {"type": "plain_text_input", "value": "oncall-checkout"}}}
+            await people.press_element("U0ANA", {"action_id": PREVIEW_ACTION_ID}, view_id=form.id, values=groups)
+            await wait_until(lambda: "No preview: zofbot's store (Redis) isn't responding" in str(form.payload))
+
+            await people.open_home("U0ANA")
+            await wait_until(lambda: "store (Redis) isn't responding" in str(slack.homes.get("U0ANA")))
+            for archived in (True, False):
+                assert (await people.archive_channel("U0ANA", "C0QA", archived=archived)).is_accepted
+            assert (await channel_changes.remove_member(people, "U0CHIOMA", "C0QA")).is_accepted
+            said = {"change not noted", "channel not mended yet", "home not drawn anew", "home's version not kept"}
+            await wait_until(lambda: said <= {line["event"] for line in lines})
 
 
 @each_transport

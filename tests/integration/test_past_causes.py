@@ -154,6 +154,11 @@ async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_b
     assert "last resolved by ben: _stale fixture_ (Test bug, " in shown
     assert "zof_triage_acknowledge" in shown
     assert f"Cause `{signature}`" in shown
+    assert "Name a time from `1m` to `38d`" in await bot.answer_text("/zof causes 90d")
+    newest = await bot.answer_text("/zof causes 1h")
+    assert "1 cause in" in newest
+    await bot.press_button(bot.private_messages()[-1], "zof_cause")
+    await wait_until(lambda: f"Cause `{signature}`" in text_of(bot.private_messages()[-1]))
     assert "No cause of this channel has the ID" in await bot.answer_text("/zof cause s1-ffff")
     exported = await run_command("causes", "--json", REDIS_URL=store_url)
     assert exported.code == 0, exported.err

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from tests.support.bot import RunningBot, running_bot, wait_until
+from zofbot.http.socket_mode import MAX_CLOSING_SECONDS
 from zofbot.observability.log_config import configure_logging
 from zofbot.simulator.slack.socket_mode import SocketConnection
 
@@ -153,6 +154,53 @@ async def test_too_many_connections_are_waited_out(bot: RunningBot) -> None:
             await other.close()
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     assert (await read_readiness(bot))[0] == 200
+
+
+async def test_a_workspace_with_too_many_connections_is_named_by_readiness(bot: RunningBot) -> None:
+    async with aiohttp.ClientSession() as session:
+        await drop_connections(bot)
+        others = [await session.ws_connect(await take_ticket(bot, session)) for _ in range(10)]
+
+        async def says_reason() -> bool:
+            return "Slack said disconnect too_many_websockets" in (await read_readiness(bot))[1]
+
+        await wait_until(says_reason)
+        for other in others:
+            await other.close()
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
+
+
+async def test_a_connection_that_slack_announced_to_close_and_does_not_is_closed(bot: RunningBot) -> None:
+    old = socket_connections(bot)[0]
+    for _ in range(2):
+        await old.websocket.send_json({"type": "disconnect", "reason": "warning"})
+    await wait_until(lambda: len(socket_connections(bot)) == 3)
+    await wait_until(old.gone.is_set, MAX_CLOSING_SECONDS + 10)
+    assert len(socket_connections(bot)) == 2
+
+
+async def test_a_malformed_request_is_not_acknowledged_and_the_next_one_is(bot: RunningBot) -> None:
+    line = socket_connections(bot)[0]
+    pressed = {"type": "block_actions", "user": {"id": ["U0ANA"]}, "actions": [{"action_id": "zof_run"}]}
+    envelope = {"envelope_id": "E1", "type": "interactive", "payload": pressed}
+    assert await line.send_envelope(envelope, 3) is None
+    envelope["payload"] = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "channel_rename"}}
+    assert await line.send_envelope(envelope, 3) == {"envelope_id": "E1"}
+
+
+async def test_a_connection_lost_before_an_answer_costs_a_line_and_that_answer(
+    bot: RunningBot, log: io.StringIO
+) -> None:
+    zof = bot.world.zof
+    zof.faults.delays["slow"] = 0.5
+    zof.faults.set_fault("slow", 1)
+    asked = asyncio.create_task(bot.type_text("/zof res_4821"))
+    await wait_until(lambda: bool(zof.calls))
+    await drop_connections(bot)
+    assert (await asked).error == "operation_timeout"
+    await wait_until(lambda: "slack socket lost before an answer" in log.getvalue())
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
+    assert "Voucher" in await bot.answer_text("/zof res_4821")
 
 
 async def take_ticket(bot: RunningBot, session: aiohttp.ClientSession) -> str:

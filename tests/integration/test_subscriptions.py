@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -408,6 +409,26 @@ async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(http_b
     assert "No subscriptions in this channel yet" in await http_bot.answer_text("/zof subscriptions")
 
 
+async def test_a_form_that_was_closed_before_its_further_fields_came_stays_closed(http_bot: RunningBot) -> None:
+    view, people, slack = await open_form(http_bot), http_bot.simulator.people, http_bot.world.slack
+    chosen = {"action_id": "quiet_from", "selected_time": "22:00"}
+    assert (await people.press_element("U0ANA", chosen, view_id=view.id)).is_accepted
+    slack.faults.set_fault("error:not_found", 1, only="views.update")
+    with structlog.testing.capture_logs() as lines:
+        await press_in(http_bot, view, modal.MORE_ACTION_ID)
+        await wait_until(lambda: any(line["event"] == "more options not shown" for line in lines))
+    assert not http_bot.private_messages()
+
+
+async def test_a_preview_that_zof_is_too_slow_for_says_what_it_has(http_bot: RunningBot) -> None:
+    zof = http_bot.world.zof
+    zof.faults.delays["slow"] = 9.0
+    zof.faults.set_fault("slow")
+    await http_bot.answer_text("/zof subscribe project:checkout")
+    message = await wait_for_answer(http_bot, "Over the last 7 days")
+    assert "Incomplete: Zof" in text_of(message)
+
+
 async def test_the_typed_line_answers_first_and_previews_later(working_bot: RunningBot) -> None:
     assert "Subscribed: matching failures will be posted here" in await working_bot.answer_text(
         "/zof subscribe project:checkout"
@@ -572,13 +593,15 @@ async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(workin
     assert not [name for name in names if any(word in str(name) for word in (":open:", ":seen:", ":storm:"))]
 
 
-@pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*"])
+@pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*", "group:cause"])
 async def test_a_test_alert_looks_like_what_the_subscription_asks_for(http_bot: RunningBot, typed: str) -> None:
     await http_bot.answer_text(f"/zof subscribe {typed}")
     await http_bot.press_button(last_message(http_bot), "zof_test_alert")
     await wait_for_line(http_bot, "Test alert. Nothing failed.")
-    words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}[typed]
-    assert words in text_of(next(message for message in http_bot.public_messages() if "Test alert" in text_of(message)))
+    words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}
+    assert words.get(typed, "3 failures · 1 cause") in text_of(
+        next(message for message in http_bot.public_messages() if "Test alert" in text_of(message))
+    )
 
 
 async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:

@@ -380,6 +380,29 @@ async def test_channels_are_called_as_slack_calls_them(store_url: str, store: re
     assert yaml.safe_load(named.out) == yaml.safe_load(nameless.out)
 
 
+async def test_user_groups_may_be_written_by_their_handles(store_url: str, store: redis.Redis, tmp_path: Path) -> None:
+    world, file = World(test_clock()), tmp_path / "rules.yml"
+    seed_world(world)
+    group = next(iter(world.slack.groups.values()))
+    file.write_text(file_text(f"filters: project:a mention:@{group.handle}"))
+    simulator = SimulatorServer(world)
+    await simulator.start()
+    try:
+        slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{simulator.url}/api/"}
+        named = await run_zofbot(store_url, "import", str(file), "--yes", **slack)
+        world.slack.faults.set_fault("invalid_auth")
+        refused = await run_zofbot(store_url, "import", str(file), "--yes", **slack)
+        tokenless = await run_zofbot(store_url, "import", str(file), "--yes")
+    finally:
+        await simulator.stop()
+    assert named.out.endswith("Done.\n"), named
+    [stored] = await Subscriptions(Keyspace(store, "zofbot")).list_for_channel("C0QA")
+    assert stored.mention_ids == (group.id,)
+    assert refused.code == tokenless.code == 2
+    assert refused.err.startswith("zofbot: Could not read Slack's user groups: ")
+    assert f"@{group.handle}" in tokenless.err
+
+
 async def test_it_can_be_had_as_json(store_url: str, store: redis.Redis) -> None:
     await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
     told = json.loads((await run_zofbot(store_url, "export", "--json")).out)

@@ -92,3 +92,31 @@ def test_wrong_use_is_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> 
     assert "Traceback" not in ended.output
     last = ended.output.rstrip().splitlines()[-1]
     assert re.match(r"zofbot: [A-Za-z`-].*[.)]$|Error: [A-Z].* ", last) or "Commands:" in ended.output, ended.output
+
+
+@pytest.mark.parametrize(
+    ("since", "said"),
+    [
+        ("90d", "failures are kept for 38 days"),
+        ("38d1s", "at most 38d"),
+        ("x", "not a duration"),
+        ("0d", "not a duration"),
+    ],
+)
+def test_causes_of_a_time_that_zofbot_does_not_know_are_refused(since: str, said: str) -> None:
+    refused = invoke("causes", "--since", since, columns=WIDE)
+    assert refused.exit_code == 2
+    assert f"--since {since}" in refused.output
+    assert said in refused.output
+
+
+def test_causes_of_the_longest_time_are_looked_up() -> None:
+    assert invoke("causes", "--since", "38d").exit_code == 1, "no store answers"
+
+
+def test_the_url_of_a_run_is_no_result() -> None:
+    refused = invoke("result", "https://app.zof.ai/runs/run_1", columns=WIDE)
+    assert (refused.exit_code, refused.output) == (
+        2,
+        "zofbot: That is not a result. Use the ID or URL of a result.\n",
+    )

@@ -25,24 +25,27 @@ def causes(
 ) -> None:
     """List the causes of failures, most failures first."""
     from zofbot.domain.durations import try_parse_duration  # noqa: PLC0415
+    from zofbot.services.cause_costs import MAX_PERIOD_SECONDS, compute_costs  # noqa: PLC0415
 
     span = try_parse_duration(since)
     if not span:
         exit_with(2, f"--since {since} is not a duration. Write 24h or 7d.")
+    if span > MAX_PERIOD_SECONDS:
+        exit_with(2, f"--since {since} is too long: failures are kept for 38 days. Write at most 38d.")
 
     async def print_causes(store: StoredData) -> None:
         from zofbot.observability.emitter import EventEmitter  # noqa: PLC0415
-        from zofbot.services.cause_costs import compute_costs  # noqa: PLC0415
         from zofbot.services.triage import TriageService  # noqa: PLC0415
 
         clock = Clock()
         failures = await TriageService(store.outbox, clock, EventEmitter()).list_failures(channel)
-        _print_costs(compute_costs(failures, clock.time() - span, clock.time()), as_json or not sys.stdout.isatty())
+        print_costs(compute_costs(failures, clock.time() - span, clock.time()), as_json or not sys.stdout.isatty())
 
     run_with_store(prepare_settings(), print_causes)
 
 
-def _print_costs(costs: list[CauseCost], as_json: bool) -> None:
+def print_costs(costs: list[CauseCost], as_json: bool) -> None:
+    """Print causes as JSON lines or as a table."""
     from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
     from zofbot.cli.render import cause_table  # noqa: PLC0415

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
+from zofbot.cli.causes import print_costs
 from zofbot.cli.render import cause_table, result_panel
 from zofbot.domain.model import Result
 from zofbot.notifications.alert_payloads import CaseAlertPayload
@@ -47,3 +49,13 @@ def test_a_cause_is_listed_with_what_it_cost_and_how_many_alerts_are_open() -> N
     first, second = [line.split("│")[1:-1] for line in shown.splitlines() if line.startswith("│")]
     assert [cell.strip() for cell in first] == ["5", "2 h", "2, 1 open", "s1-aa", "refused [b]twice[/b]", "checkout"]
     assert [cell.strip() for cell in second][:4] == ["1", "1 s", "1", "s1-bb"]
+
+
+def test_a_time_without_known_causes_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    print_costs([], as_json=False)
+    assert capsys.readouterr().out == "No failures with a known cause in that time.\n"
+
+
+def test_causes_are_a_table_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_costs([CauseCost("s1-aa", CaseSummary(id="res_1", why="refused"), 5, 7200, ())], as_json=False)
+    assert "│" in capsys.readouterr().out

@@ -72,6 +72,7 @@ def test_a_digest_counts_by_cause_and_by_new_known_and_flaky() -> None:
         make_failure(1, flaky),
         make_failure(2, several),
         make_failure(3, old, TriageState.RESOLVED, NOW - 80 * HOUR),
+        make_failure(4, case_alert("", NOW - HOUR)),
     ]
     body = add_causes(DigestPayload(since=NOW - 24 * HOUR, until=NOW), failures, "C1")
     assert body.standings == {"flaky": 1, "new": 1, "known": 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from zofbot.domain.errors import SlackError, ZofbotError
+from zofbot.domain.errors import BadInput, SlackError, StoreUnavailable, ZofbotError
 from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling, menu_options
 from zofbot.listeners.buttons import parse_button_value
@@ -116,8 +116,13 @@ async def _show_more(context: ListenerContext, view: Mapping[str, Any], zone: st
 
 async def _show_preview(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> None:
     """Show the preview or the errors in the form, unless it was closed meanwhile."""
-    parsed, version = await _parse_submission(context, requester, view), str(view.get("hash") or "")
+    version = str(view.get("hash") or "")
     try:
+        try:
+            parsed = await _parse_submission(context, requester, view)
+        except (BadInput, StoreUnavailable) as error:
+            await _update_preview(context, view, version, preview.no_preview_text(error_handling.field_error(error)))
+            return
         if parsed.errors:
             await _update_preview(context, view, version, form_parser.invalid_form_text(parsed))
             return
@@ -132,7 +137,7 @@ async def _show_preview(context: ListenerContext, requester: Requester, view: Ma
 async def _parse_submission(
     context: ListenerContext, requester: Requester, view: Mapping[str, Any]
 ) -> form_parser.ParsedForm:
-    """Parse the form, resolving names to ids, in the person's time zone. Raises StoreUnavailable."""
+    """Parse the form, resolving names to ids, in the person's time zone. Raises BadInput and StoreUnavailable."""
     state = form_values(view)
     ids = (
         await saving.known_ids(context, parse_private_metadata(SubscriptionFormState, view).channel)

@@ -95,6 +95,11 @@ def preview_error_text(error: ZofError, reference: str = "") -> str:
     return f"No preview: {text.escape_mrkdwn(error.sentence, 600)} {request}"
 
 
+def no_preview_text(reason: str) -> str:
+    """Give another reason for the missing preview (mrkdwn)."""
+    return f"No preview: {text.escape_mrkdwn(reason, 900)}"
+
+
 def unexpected_error_text(reference: str) -> str:
     """Report an internal error instead of a preview; the log has ``reference`` (mrkdwn)."""
     return f"No preview: something went wrong in zofbot. Reference: {text.inline_code(reference)}"

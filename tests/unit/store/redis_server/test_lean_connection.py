@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -34,6 +35,17 @@ async def test_a_connection_that_broke_while_writing_is_closed() -> None:
     assert not connection.is_connected
 
 
+async def test_a_connection_whose_command_may_be_sent_in_part_is_closed() -> None:
+    connection: Any = TcpConnection()
+    connection._reader, connection._writer = object(), FullWriter()
+    sending = asyncio.create_task(connection.send_command("PING"))
+    await asyncio.sleep(0)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert not connection.is_connected
+
+
 class BrokenWriter:
     """A writer of a connection that the other side closed."""
 
@@ -43,3 +55,12 @@ class BrokenWriter:
     def close(self) -> None: ...
 
     async def wait_closed(self) -> None: ...
+
+
+class FullWriter(BrokenWriter):
+    """A writer whose other side reads nothing."""
+
+    def writelines(self, lines: list[bytes]) -> None: ...
+
+    async def drain(self) -> None:
+        await asyncio.Event().wait()
