@@ -33,7 +33,7 @@ import httpx
 import redis.asyncio as redis
 import structlog
 from alertmanager import PROGRAM, alert, alertmanager
-from processes import NAMESPACE, SECRET, Bot
+from processes import NAMESPACE, SECRET, DeliveryBot
 from rich.console import Console
 from rich.table import Table
 
@@ -55,16 +55,16 @@ from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
 
-TICK = os.sysconf("SC_CLK_TCK")
-BATCH = 100
-PROJECTS = 150
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+BATCH_SIZE = 100
+PROJECT_COUNT = 150
 """Projects of the runs that webhooks are about, each subscribed by a channel."""
 
-PATIENCE = 120.0
+MAX_WAIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Size:
+class DeliverySize:
     """How much is measured."""
 
     burst: int
@@ -77,12 +77,12 @@ class Size:
     """Seconds of quiet, to know what a lone event adds to it."""
 
 
-FULL = Size(burst=10_000, rounds=3, seconds=20, pages=100, keys=100_000)
-QUICK = Size(burst=200, rounds=1, seconds=1, pages=5, keys=1_000, calm=1)
+FULL = DeliverySize(burst=10_000, rounds=3, seconds=20, pages=100, keys=100_000)
+QUICK = DeliverySize(burst=200, rounds=1, seconds=1, pages=5, keys=1_000, calm=1)
 
 
 @dataclass(frozen=True)
-class Row:
+class Figure:
     """One figure beside its rival; without a ``hold`` nothing is judged."""
 
     goal: str
@@ -96,20 +96,20 @@ class Row:
 
 
 @dataclass
-class Bench:
+class DeliveryBench:
     """The store, the counter, and what was found so far."""
 
-    size: Size
+    size: DeliverySize
     folder: Path
     store: str
     slack: str
     client: redis.Redis
     session: aiohttp.ClientSession
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Figure] = field(default_factory=list)
 
     def row(self, goal: str, what: str, figure: float, **more: Any) -> None:
         """Keep a figure, and say it."""
-        self.rows.append(Row(goal, what, figure, **more))
+        self.rows.append(Figure(goal, what, figure, **more))
         print(f"  {goal:>3} {what}: {figure:,.2f}", file=sys.stderr, flush=True)
 
     @asynccontextmanager
@@ -142,12 +142,12 @@ class Bench:
 
     async def posted(self, count: int) -> None:
         """Wait until the counter has so many."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while (await self.asked("/count"))["posts"] < count:  # noqa: ASYNC110  (another process counts)
                 await asyncio.sleep(0.02)
 
     async def settled(self, outbox: Outbox) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while (depth := await outbox.read_stats()).pending + depth.sending:  # noqa: ASYNC110  (others settle)
                 await asyncio.sleep(0.05)
 
@@ -167,16 +167,16 @@ class Bench:
 def cpu(pid: int) -> float:
     """Seconds a process has worked."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
-def resident(pid: int) -> float:
+def read_peak_memory(pid: int) -> float:
     """A process's resident memory at its highest, in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
-def example() -> Notification:
+def build_notification() -> Notification:
     """The message of a failed run, as the rules make it."""
     now = time.time()
     case = Result(id="res_1", outcome=Outcome.FAILED, title="Voucher can be removed again", failure="expected 1, got 2")
@@ -189,9 +189,9 @@ def example() -> Notification:
     return next(notification for notification in made.notifications if notification.kind is NotificationKind.ROOT)
 
 
-def many(count: int, channels: int) -> list[Notification]:
+def build_notifications(count: int, channels: int) -> list[Notification]:
     """Notifications of that kind, each with its own key, dealt out to channels."""
-    one = example()
+    one = build_notification()
     made = (
         {"key": f"run:run_{n:06}:failed:C{n % channels:05}", "channel": f"C{n % channels:05}"} for n in range(count)
     )
@@ -211,12 +211,12 @@ class Burst:
     memory: float
 
 
-async def burst(bench: Bench, workers: int, *, remembered: int = 0) -> Burst:
+async def burst(bench: DeliveryBench, workers: int, *, remembered: int = 0) -> Burst:
     """Commit page by page, as the poller does, while workers deliver."""
     size = bench.size.burst
     await bench.begin()
-    await remember(bench, remembered)
-    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), many(size, size // MAX_BURST)
+    await store_receipts(bench, remembered)
+    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), build_notifications(size, size // MAX_BURST)
     async with AsyncExitStack() as stack:
         pids = [
             (await stack.enter_async_context(bench.role("worker", bench.store, bench.slack)))[0] for _ in range(workers)
@@ -224,18 +224,18 @@ async def burst(bench: Bench, workers: int, *, remembered: int = 0) -> Burst:
         paying = [*pids, await bench.store_pid()]
         before, scripts, own = sum(map(cpu, paying)), await bench.scripts(), time.process_time()
         began = time.perf_counter()
-        for at in range(0, size, BATCH):
-            await outbox.commit(waiting[at : at + BATCH])
+        for at in range(0, size, BATCH_SIZE):
+            await outbox.commit(waiting[at : at + BATCH_SIZE])
         own = time.process_time() - own
         await bench.posted(size)
         seconds = time.perf_counter() - began
         await bench.settled(outbox)
         trips = await bench.scripts() - scripts
         spent = sum(map(cpu, paying)) - before + own
-        return Burst(size / seconds, spent * 10_000 / size, trips / size, max(map(resident, pids)))
+        return Burst(size / seconds, spent * 10_000 / size, trips / size, max(map(read_peak_memory, pids)))
 
 
-async def remember(bench: Bench, count: int) -> None:
+async def store_receipts(bench: DeliveryBench, count: int) -> None:
     """Have the store remember so many notifications that were sent."""
     for at in range(0, count, 1000):
         async with bench.client.pipeline(transaction=False) as pipe:
@@ -246,16 +246,16 @@ async def remember(bench: Bench, count: int) -> None:
             await pipe.execute()
 
 
-async def floor(bench: Bench) -> tuple[float, float]:
+async def measure_floor(bench: DeliveryBench) -> tuple[float, float]:
     """CPU seconds per 10,000 of the least that has to be done: in the store with its client, and in posting."""
     size, payload = bench.size.burst, json.dumps({"channel": "C1", "text": "x" * 1500})
     await bench.begin()
     store = await bench.store_pid()
     own, served = time.process_time(), cpu(store)
     for verb in ("commit", "claim", "settle"):
-        for at in range(0, size, BATCH):
+        for at in range(0, size, BATCH_SIZE):
             async with bench.client.pipeline(transaction=False) as pipe:
-                for n in range(at, at + BATCH):
+                for n in range(at, at + BATCH_SIZE):
                     pipe.set(f"{verb}:{n}", payload if verb == "commit" else "1")
                 await pipe.execute()
     stored = time.process_time() - own + cpu(store) - served
@@ -270,42 +270,51 @@ async def floor(bench: Bench) -> tuple[float, float]:
     return stored * 10_000 / size, (time.process_time() - own) * 10_000 / size
 
 
-async def bursts(bench: Bench) -> None:
+async def measure_bursts(bench: DeliveryBench) -> None:
     one, two, floors, rivals = [], [], [], []
     for _ in range(bench.size.rounds):
-        floors.append(await floor(bench))
+        floors.append(await measure_floor(bench))
         one.append(await burst(bench, 1))
         two.append(await burst(bench, 2) if bench.size is FULL else one[-1])
-        rivals += [await rival_burst(bench)] if PROGRAM else []
+        rivals += [await measure_rival_burst(bench)] if PROGRAM else []
     what = f"notifications a second, burst of {bench.size.burst:,}"
     rate = median(found.rate for found in one)
-    beside_rival(bench, "3", f"{what}, one worker", [found.rate for found in one], [its.rate for its in rivals], 1.0)
-    beside_rival(bench, "3", f"{what}, two workers", [found.rate for found in two], [its.rate for its in rivals], 1.0)
+    add_row_beside_rival(
+        bench, "3", f"{what}, one worker", [found.rate for found in one], [its.rate for its in rivals], 1.0
+    )
+    add_row_beside_rival(
+        bench, "3", f"{what}, two workers", [found.rate for found in two], [its.rate for its in rivals], 1.0
+    )
     bench.row("3", "the same, two workers", median(found.rate for found in two), rival="one worker", beside=rate,
               ratio=median(b.rate / a.rate for a, b in zip(one, two, strict=True)))  # fmt: skip
     spent = median(found.cpu for found in one)
     what = "CPU s per 10,000, bot and store"
-    beside_rival(bench, "4", what, [found.cpu for found in one], [its.cpu for its in rivals], -0.65)
+    add_row_beside_rival(bench, "4", what, [found.cpu for found in one], [its.cpu for its in rivals], -0.65)
     ratio = median(found.cpu / sum(least) for found, least in zip(one, floors, strict=True))
     bench.row("5", "CPU s per 10,000, bot and store", spent, rival="sum of the floors", ratio=ratio,
               beside=median(map(sum, floors)), hold="<= 1.6", held=ratio <= 1.6)  # fmt: skip
     what = "memory of a worker at its highest, MiB"
-    beside_rival(bench, "6", what, [found.memory for found in one], [its.memory for its in rivals], -0.35)
+    add_row_beside_rival(bench, "6", what, [found.memory for found in one], [its.memory for its in rivals], -0.35)
     trips = median(found.trips for found in one)
     bench.row("11", "round trips a notification, full batches", trips, hold="<= 0.05", held=trips <= 0.05)
 
 
-ONCE = {"3": "2,091", "4": "8.7", "6": "347", "8 p50": "1.5", "8 p99": "3.9"}
+REFERENCE_FIGURES = {"3": "2,091", "4": "8.7", "6": "347", "8 p50": "1.5", "8 p99": "3.9"}
 """What was once measured of Alertmanager, by goal."""
 
 
-def beside_rival(  # noqa: PLR0913, PLR0917  (a row has so many parts)
-    bench: Bench, goal: str, what: str, ours: Sequence[float], its: Sequence[float], hold: float
+def add_row_beside_rival(  # noqa: PLR0913, PLR0917  (a row has so many parts)
+    bench: DeliveryBench, goal: str, what: str, ours: Sequence[float], its: Sequence[float], hold: float
 ) -> None:
     """Put our figure beside Alertmanager's; ``hold`` is the least ratio, or, negative, the highest one."""
     goal, figure = goal.partition(" ")[0], median(ours)
     if not its:
-        bench.row(goal, what, figure, rival=f"(Alertmanager: {ONCE.get(goal, ONCE.get(f'8 {what[-6:-3]}'))})")
+        bench.row(
+            goal,
+            what,
+            figure,
+            rival=f"(Alertmanager: {REFERENCE_FIGURES.get(goal, REFERENCE_FIGURES.get(f'8 {what[-6:-3]}'))})",
+        )
         return
     ratio = median(mine / other for mine, other in zip(ours, its, strict=True))
     said = f">= {hold:g}" if hold > 0 else f"<= {-hold:g}"
@@ -313,21 +322,21 @@ def beside_rival(  # noqa: PLR0913, PLR0917  (a row has so many parts)
     bench.row(goal, what, figure, rival="Alertmanager", beside=median(its), ratio=ratio, hold=said, held=held)
 
 
-async def rival_burst(bench: Bench) -> Burst:
+async def measure_rival_burst(bench: DeliveryBench) -> Burst:
     """The same number of alerts, in the same pages, for as many channels, through Alertmanager."""
     size = bench.size.burst
     await bench.begin()
     async with alertmanager(bench.slack) as (pid, url):
         before, began = cpu(pid), time.perf_counter()
-        for at in range(0, size, BATCH):
-            named = [(f"run_{n:06}", f"C{n % (size // MAX_BURST):05}") for n in range(at, at + BATCH)]
+        for at in range(0, size, BATCH_SIZE):
+            named = [(f"run_{n:06}", f"C{n % (size // MAX_BURST):05}") for n in range(at, at + BATCH_SIZE)]
             await alert(bench.session, url, named)
         await bench.posted(size)
         seconds = time.perf_counter() - began
-        return Burst(size / seconds, (cpu(pid) - before) * 10_000 / size, 0.0, resident(pid))
+        return Burst(size / seconds, (cpu(pid) - before) * 10_000 / size, 0.0, read_peak_memory(pid))
 
 
-async def growth(bench: Bench) -> None:
+async def measure_growth(bench: DeliveryBench) -> None:
     few = await burst(bench, 1, remembered=bench.size.keys // 10)
     lots = await burst(bench, 1, remembered=bench.size.keys)
     ratio = lots.cpu / few.cpu
@@ -348,7 +357,7 @@ class Pace(NamedTuple):
     cpu: float
 
 
-async def subscribe(bench: Bench, count: int) -> None:
+async def store_subscriptions(bench: DeliveryBench, count: int) -> None:
     """Store so many subscriptions, each of a project and with a channel of its own."""
     for n in range(count):
         wish = Subscription(id=f"s{n}", channel=f"C{n:05}", project=(f"proj_{n}",), layout=Layout.FLAT)
@@ -356,62 +365,66 @@ async def subscribe(bench: Bench, count: int) -> None:
 
 
 @asynccontextmanager
-async def hooked_bot(bench: Bench, subscriptions: int) -> AsyncIterator[tuple[int, str]]:
+async def run_hooked_bot(bench: DeliveryBench, subscriptions: int) -> AsyncIterator[tuple[int, str]]:
     """Run a bot that knows its scripts by now; its pid, and the address for webhooks."""
     await bench.begin()
-    await subscribe(bench, subscriptions)
+    await store_subscriptions(bench, subscriptions)
     async with (
         bench.role("zof", "0", "0") as (_, zof),
         bench.role("bot", bench.store, bench.slack, zof) as (pid, door),
     ):
-        await hook(bench, door, "run_early_0")
+        await post_webhook(bench, door, "run_early_0")
         await bench.posted(1)
         yield pid, door
 
 
-async def webhooks(bench: Bench) -> None:
+async def measure_webhooks(bench: DeliveryBench) -> None:
     """Webhooks at a hundred a second to many channels, each a run that has just failed."""
-    async with hooked_bot(bench, PROJECTS) as (pid, door):
+    async with run_hooked_bot(bench, PROJECT_COUNT) as (pid, door):
         await asyncio.sleep(bench.size.calm)
         quiet = await bench.reads()
         await asyncio.sleep(bench.size.calm)
         quiet = await bench.reads() - quiet
         lone = await bench.reads()
-        await hook(bench, door, "run_lone_1")
+        await post_webhook(bench, door, "run_lone_1")
         await asyncio.sleep(bench.size.calm)
         lone = await bench.reads() - lone - quiet
         bench.row("11", "round trips of a lone webhook, to its message", lone, hold="<= 5", held=lone <= 5)
-        ours = await paced_webhooks(bench, pid, door, 100)
-    its = await rival_webhooks(bench, 100) if PROGRAM else None
+        ours = await measure_paced_webhooks(bench, pid, door, 100)
+    its = await measure_rival_webhooks(bench, 100) if PROGRAM else None
     for name, mine, other, hold in (("p50", ours.p50, its and its.p50, -2.0), ("p99", ours.p99, its and its.p99, -2.0)):
         what = f"webhook to message at 100 a second, {name} ms"
-        beside_rival(bench, "8", what, [mine], [other] if other else [], hold)
+        add_row_beside_rival(bench, "8", what, [mine], [other] if other else [], hold)
 
 
-async def paced_webhooks(bench: Bench, pid: int, door: str, rate: float) -> Pace:
+async def measure_paced_webhooks(bench: DeliveryBench, pid: int, door: str, rate: float) -> Pace:
     """Webhooks of so many a second, each of a run that has just failed, for the seconds of the size."""
 
     def name(n: int) -> str:
-        return f"run_{rate:g}_{n}_{n % PROJECTS}"
+        return f"run_{rate:g}_{n}_{n % PROJECT_COUNT}"
 
     def key(n: int) -> str:
-        return f"run:{name(n)}:failed:C{n % PROJECTS:05}"
+        return f"run:{name(n)}:failed:C{n % PROJECT_COUNT:05}"
 
-    return await paced(bench, pid, rate, key, lambda n: hook(bench, door, name(n)))
+    return await measure_pace(bench, pid, rate, key, lambda n: post_webhook(bench, door, name(n)))
 
 
-async def rival_webhooks(bench: Bench, rate: float) -> Pace:
+async def measure_rival_webhooks(bench: DeliveryBench, rate: float) -> Pace:
     """The same pace through Alertmanager, which keeps nothing on disk before it sends."""
     await bench.begin()
     async with alertmanager(bench.slack) as (pid, url):
-        return await paced(
+        return await measure_pace(
             bench, pid, rate, lambda n: f"late_{n}",
-            lambda n: alert(bench.session, url, [(f"late_{n}", f"C{n % PROJECTS:05}")]),
+            lambda n: alert(bench.session, url, [(f"late_{n}", f"C{n % PROJECT_COUNT:05}")]),
         )  # fmt: skip
 
 
-async def paced(
-    bench: Bench, pid: int, rate: float, key: Callable[[int], str], send: Callable[[int], Coroutine[Any, Any, None]]
+async def measure_pace(
+    bench: DeliveryBench,
+    pid: int,
+    rate: float,
+    key: Callable[[int], str],
+    send: Callable[[int], Coroutine[Any, Any, None]],
 ) -> Pace:
     """Send so many a second; each leads to a message with its key."""
     count, sent, tasks = max(2, int(rate * bench.size.seconds)), {}, []
@@ -428,7 +441,7 @@ async def paced(
     return Pace(cuts[49], cuts[98], (cpu(pid) - spent) * 1000 / count)
 
 
-async def hook(bench: Bench, door: str, run: str) -> None:
+async def post_webhook(bench: DeliveryBench, door: str, run: str) -> None:
     body = json.dumps(
         current_envelope("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{run}", run)
     ).encode()
@@ -440,7 +453,7 @@ async def hook(bench: Bench, door: str, run: str) -> None:
 # --- goals 9 and 10: polling
 
 
-async def polling(bench: Bench) -> None:
+async def measure_polling(bench: DeliveryBench) -> None:
     pages = bench.size.pages
     ours, bare = [], []
     async with bench.role("zof", str(pages), "30") as (_, zof):
@@ -448,12 +461,12 @@ async def polling(bench: Bench) -> None:
             await bench.begin()
             client = ZofClient(base_url=f"{zof}/v1", key="key", clock=Clock(), events=EventEmitter())
             try:
-                bot = Bot(bench.client, bench.session, bench.slack)
+                bot = DeliveryBot(bench.client, bench.session, bench.slack)
                 poller = bot.poller(client, order="oldest")
                 began = time.perf_counter()
                 tick = await poller.poll_once()
                 ours.append(time.perf_counter() - began)
-                bare.append(await one_after_another(zof, tick.requests))
+                bare.append(await request_in_turn(zof, tick.requests))
                 assert tick.requests == pages + 4
                 await poller.poll_once()
                 quiet = await bench.reads()
@@ -481,7 +494,7 @@ async def polling(bench: Bench) -> None:
     bench.row("10", "round trips of a quiet cycle", quiet, hold="<= 1", held=quiet <= 1)
 
 
-async def one_after_another(zof: str, requests: int) -> float:
+async def request_in_turn(zof: str, requests: int) -> float:
     """Seconds that a plain loop takes to read as many pages."""
     cursor: str | None = "0"
     async with httpx.AsyncClient(base_url=f"{zof}/v1") as client:
@@ -495,29 +508,32 @@ async def one_after_another(zof: str, requests: int) -> float:
 # --- goal 12: memory of a key
 
 
-async def remembering(bench: Bench) -> None:
+async def measure_remembering(bench: DeliveryBench) -> None:
     """A root's body goes after two days, its key stays for thirty: by what the server says that each takes."""
     size, prefix = min(1000, bench.size.keys), f"{{{NAMESPACE}}}:"
     await bench.begin()
-    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), many(size, size)
-    for at in range(0, size, BATCH):
-        await outbox.commit(waiting[at : at + BATCH])
-        batch = await outbox.claim(BATCH)
+    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), build_notifications(size, size)
+    for at in range(0, size, BATCH_SIZE):
+        await outbox.commit(waiting[at : at + BATCH_SIZE])
+        batch = await outbox.claim(BATCH_SIZE)
         await outbox.settle(
             [Sent.for_claim(item, Receipt(item.notification.channel, "1790000000.123456")) for item in batch]
         )
     names = [f"{prefix}sent:{item.key}" for item in waiting]
-    ours, bodies = await taken(bench, names), await taken(bench, [f"{prefix}note:{item.key}" for item in waiting])
+    ours, bodies = (
+        await measure_key_bytes(bench, names),
+        await measure_key_bytes(bench, [f"{prefix}note:{item.key}" for item in waiting]),
+    )
     for item, name in zip(waiting, names, strict=True):
         await bench.client.delete(name)
         await bench.client.set(name, f"{item.channel} 1790000000.123456", nx=True, ex=KEY_TTL_SECONDS)
-    plain = await taken(bench, names)
+    plain = await measure_key_bytes(bench, names)
     bench.row("12", "bytes a remembered key", ours, rival="SET NX EX", beside=plain, ratio=ours / plain,
               hold="<= 1.1", held=ours / plain <= 1.1)  # fmt: skip
     bench.row("12", "bytes more of a root in its first two days", bodies)
 
 
-async def taken(bench: Bench, names: Sequence[str]) -> float:
+async def measure_key_bytes(bench: DeliveryBench, names: Sequence[str]) -> float:
     """Bytes that a key takes, on average."""
     found = [await bench.client.memory_usage(name) for name in names]
     return sum(size or 0 for size in found) / len(found)
@@ -526,12 +542,12 @@ async def taken(bench: Bench, names: Sequence[str]) -> float:
 # --- goal 13: pace
 
 
-async def pacing(bench: Bench) -> None:
+async def measure_pacing(bench: DeliveryBench) -> None:
     seconds, channels = bench.size.seconds, 20
     await bench.begin(paced=True)
     outbox = Outbox(Keyspace(bench.client, NAMESPACE), Clock())
     async with bench.role("worker", bench.store, bench.slack):
-        await outbox.commit(many(int(channels * seconds), channels))
+        await outbox.commit(build_notifications(int(channels * seconds), channels))
         await bench.posted(int(channels * seconds))
         times = sorted((await bench.asked("/times"))["all"])
         refused = (await bench.asked("/count"))["refused"]
@@ -543,7 +559,7 @@ async def pacing(bench: Bench) -> None:
     bench.row("13", "refused with 429", refused, hold="0", held=refused == 0)
 
 
-def table(rows: Sequence[Row]) -> Table:
+def build_table(rows: Sequence[Figure]) -> Table:
     drawn = Table(title="Telling failures; in brackets: once measured elsewhere, not in this run")
     for name in ("goal", "what", "figure", "rival", "beside", "ratio", "hold", ""):
         drawn.add_column(name, justify="right" if name in ("figure", "beside", "ratio") else "left")
@@ -556,7 +572,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 @asynccontextmanager
-async def open_bench(size: Size) -> AsyncIterator[Bench]:
+async def open_bench(size: DeliverySize) -> AsyncIterator[DeliveryBench]:
     """Start the store and the counter."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     async with AsyncExitStack() as stack:
@@ -564,15 +580,26 @@ async def open_bench(size: Size) -> AsyncIterator[Bench]:
         store = await stack.enter_async_context(start_embedded(folder / "store", Clock()))
         client = await stack.enter_async_context(connect_redis(store, NAMESPACE, Clock()))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        bench = Bench(size, folder, store, "", client, session)
+        bench = DeliveryBench(size, folder, store, "", client, session)
         _, bench.slack = await stack.enter_async_context(bench.role("counter"))
         yield bench
 
 
-async def everything(size: Size) -> list[Row]:
+async def measure_all(size: DeliverySize) -> list[Figure]:
     async with open_bench(size) as bench:
-        quick = (bursts, webhooks, polling, remembering)
-        for measure in quick if size is QUICK else (bursts, growth, webhooks, polling, remembering, pacing):
+        quick = (measure_bursts, measure_webhooks, measure_polling, measure_remembering)
+        for measure in (
+            quick
+            if size is QUICK
+            else (
+                measure_bursts,
+                measure_growth,
+                measure_webhooks,
+                measure_polling,
+                measure_remembering,
+                measure_pacing,
+            )
+        ):
             await measure(bench)
         return bench.rows
 
@@ -580,8 +607,8 @@ async def everything(size: Size) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what it costs to tell failures.")
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it still works")
-    rows = asyncio.run(everything(QUICK if parser.parse_args().quick else FULL))
-    Console(width=None if sys.stdout.isatty() else 150).print(table(rows))
+    rows = asyncio.run(measure_all(QUICK if parser.parse_args().quick else FULL))
+    Console(width=None if sys.stdout.isatty() else 150).print(build_table(rows))
 
 
 if __name__ == "__main__":

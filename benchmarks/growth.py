@@ -90,7 +90,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Size:
+class GrowthSize:
     """How much is measured."""
 
     curves: Sequence[Curve]
@@ -125,17 +125,17 @@ def build_curves(
     ]
 
 
-FULL = Size(
+FULL = GrowthSize(
     build_curves(
         (15, 150, 1_500), (10, 1_000, 10_000), (10_000, 100_000, 1_000_000), (10, 100, 1_000, 10_000)
     ),
     events=30,
     rounds=3,
 )  # fmt: skip
-QUICK = Size(build_curves((15, 30), (10, 30), (100, 1_000), (10, 20)), events=2, rounds=1)
+QUICK = GrowthSize(build_curves((15, 30), (10, 30), (100, 1_000), (10, 20)), events=2, rounds=1)
 
 
-class Bench:
+class EventBench:
     """One bot over a store that was just emptied."""
 
     def __init__(self, client: redis.Redis, load: Load) -> None:
@@ -251,9 +251,9 @@ class Bench:
         await self.zof.aclose()
 
 
-async def measure_load(client: redis.Redis, load: Load, size: Size) -> Cost:
+async def measure_load(client: redis.Redis, load: Load, size: GrowthSize) -> Cost:
     await client.flushall()
-    bench = Bench(client, load)
+    bench = EventBench(client, load)
     try:
         await bench.fill()
         await bench.process_events()
@@ -283,7 +283,7 @@ def draw_curve(title: str, sizes: Sequence[int], costs: Sequence[Cost]) -> str:
     return "\n".join([*lines, "{:>9}  {:>7}  {:>7}  {:>7}  {:>8}".format("exponent", *slopes), ""])
 
 
-async def main(size: Size) -> None:
+async def main(size: GrowthSize) -> None:
     tune_garbage_collector()
     store_keyspace.MAX_REDIS_SECONDS = 60.0  # a busy machine is no fault
     with tempfile.TemporaryDirectory(prefix="growth-", dir=FOLDER_IN_MEMORY) as folder:

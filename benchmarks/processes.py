@@ -88,7 +88,7 @@ class Counter:
         return web.json_response({"posts": len(self.posts), "refused": self.refused})
 
     async def times(self, request: web.Request) -> web.Response:
-        keyed = {_key(body): at for at, body in self.posts}
+        keyed = {_read_key(body): at for at, body in self.posts}
         return web.json_response({"keys": keyed, "all": [at for at, _ in self.posts]})
 
     def app(self) -> web.Application:
@@ -101,7 +101,7 @@ class Counter:
         return app
 
 
-def _key(body: bytes) -> str:
+def _read_key(body: bytes) -> str:
     """Our key, or the title where Alertmanager posts."""
     said = json.loads(body)
     if "metadata" in said:
@@ -110,7 +110,7 @@ def _key(body: bytes) -> str:
     return str(attachments[0].get("title"))
 
 
-def bare_zof(pages: int, delay: float) -> web.Application:
+def build_bare_zof(pages: int, delay: float) -> web.Application:
     """``GET /results?status=failed`` has so many pages, all else is empty; a run is one that has just failed."""
     old = format_time(time.time() - 30 * 86400)
     result = {"status": "failed", "created_at": old, "project_id": "proj_1", "failure_summary": "x" * 200}
@@ -141,7 +141,7 @@ def bare_zof(pages: int, delay: float) -> web.Application:
     return app
 
 
-class Bot:
+class DeliveryBot:
     """What works by itself, joined as the app joins it."""
 
     def __init__(self, client: redis.Redis, session: aiohttp.ClientSession, slack: str) -> None:
@@ -196,13 +196,13 @@ async def counter(stop: asyncio.Event) -> None:
 
 async def zof(stop: asyncio.Event, pages: str, milliseconds: str) -> None:
     async with AsyncExitStack() as stack:
-        await _serve(bare_zof(int(pages), int(milliseconds) / 1000), stack)
+        await _serve(build_bare_zof(int(pages), int(milliseconds) / 1000), stack)
         await stop.wait()
 
 
 async def worker(stop: asyncio.Event, store: str, slack: str) -> None:
     async with connect_redis(store, NAMESPACE, Clock()) as client, aiohttp.ClientSession() as session:
-        bot = Bot(client, session, slack)
+        bot = DeliveryBot(client, session, slack)
         running = asyncio.create_task(bot.dispatcher.run())
         print("up", flush=True)
         await stop.wait()
@@ -216,7 +216,7 @@ async def bot(stop: asyncio.Event, store: str, slack: str, zof_url: str) -> None
         session = await stack.enter_async_context(aiohttp.ClientSession())
         zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key", clock=Clock(), events=EventEmitter())
         stack.push_async_callback(zof_client.aclose)
-        made = Bot(client, session, slack)
+        made = DeliveryBot(client, session, slack)
         tasks = [asyncio.create_task(made.dispatcher.run()), asyncio.create_task(made.poller(zof_client).run())]
         await asyncio.sleep(0.5)  # the poller listens
         await _serve(made.door(), stack)

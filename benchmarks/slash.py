@@ -102,14 +102,14 @@ LIBRARIES = (
     "slack_bolt.async_app, aiohttp, httpx, redis.asyncio, pydantic, pydantic_settings, stamina, structlog, "
     "prometheus_client"
 )
-PATIENCE = 20.0
+MAX_WAIT_SECONDS = 20.0
 """Seconds a contender may take to start, and again to stop."""
 
 Samples = dict[str, list[float]]
 """One figure a round, by contender."""
 
 
-def example() -> Result:
+def build_result() -> Result:
     """A failed result, as zofbot reads it from the pretend Zof."""
     world = World(MovableClock())
     seed_world(world)
@@ -121,9 +121,9 @@ def card(result: Result) -> dict[str, Any]:
     return cards.result_card(result, links, share=True).message_fields()
 
 
-def bare(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:
+def build_bare_app(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:
     """The bare Bolt app of this kind, with the environment that zofbot has."""
-    ready = {"help": help_replies.all_commands_help().message_fields(), "result": card(example())}
+    ready = {"help": help_replies.all_commands_help().message_fields(), "result": card(build_result())}
 
     async def answer(ack: Any, body: dict[str, Any]) -> None:
         verb = body["text"].partition(" ")[0]
@@ -150,7 +150,7 @@ async def serve_bare(kind: str, env: Mapping[str, str]) -> None:
     """Serve until terminated, the way of Bolt's own adapters."""
     headers = {"Authorization": f"Bearer {env['ZOF_API_KEY']}"}
     async with httpx.AsyncClient(base_url=env["ZOF_BASE_URL"], headers=headers) as zof:
-        app = bare(kind, env, zof)
+        app = build_bare_app(kind, env, zof)
         if env["SLACK_APP_TOKEN"]:
             await AsyncSocketModeHandler(app, env["SLACK_APP_TOKEN"]).connect_async()  # type: ignore[no-untyped-call]
             await asyncio.Event().wait()
@@ -162,12 +162,12 @@ async def serve_bare(kind: str, env: Mapping[str, str]) -> None:
 
 async def serve_zof() -> None:
     """Serve the pretend Zof without its quota until terminated, and print where."""
-    simulator = await pretend()
+    simulator = await start_simulator()
     print(simulator.url, flush=True)
     await asyncio.Event().wait()
 
 
-async def pretend() -> SimulatorServer:
+async def start_simulator() -> SimulatorServer:
     """Start a pretend world."""
     world = World(MovableClock())
     seed_world(world)
@@ -177,7 +177,7 @@ async def pretend() -> SimulatorServer:
     return simulator
 
 
-class Bot(NamedTuple):
+class Contender(NamedTuple):
     """A contender that is up, and the pretend Slack that it belongs to."""
 
     slack: SimulatorServer
@@ -187,13 +187,13 @@ class Bot(NamedTuple):
     """From the start of its process until it answered."""
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
-def environment(slack: SimulatorServer, zof_url: str, data: Path, port: int, transport: str) -> dict[str, str]:
+def build_environment(slack: SimulatorServer, zof_url: str, data: Path, port: int, transport: str) -> dict[str, str]:
     """All that a contender is told; nothing of ours leaks in."""
     world = slack.world
     return {
@@ -212,7 +212,7 @@ def environment(slack: SimulatorServer, zof_url: str, data: Path, port: int, tra
 
 
 @asynccontextmanager
-async def process(*command: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+async def run_process(*command: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a process while the context lasts."""
     started = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, **options)
     try:
@@ -220,18 +220,18 @@ async def process(*command: str, **options: Any) -> AsyncIterator[asyncio.subpro
     finally:
         if started.returncode is None:
             started.terminate()
-        await stopped(started)
+        await wait_for_exit(started)
 
 
-async def said(running: asyncio.subprocess.Process) -> str:
+async def read_first_line(running: asyncio.subprocess.Process) -> str:
     """Wait for the line a process says when it is up."""
     assert running.stdout
-    return (await asyncio.wait_for(running.stdout.readline(), PATIENCE)).decode().strip()
+    return (await asyncio.wait_for(running.stdout.readline(), MAX_WAIT_SECONDS)).decode().strip()
 
 
-async def stopped(ending: asyncio.subprocess.Process) -> None:
+async def wait_for_exit(ending: asyncio.subprocess.Process) -> None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             await ending.wait()
     except TimeoutError:
         ending.kill()
@@ -244,26 +244,26 @@ def console_script() -> str:
 
 
 @asynccontextmanager
-async def contender(kind: str, zof_url: str, transport: str = "http") -> AsyncIterator[Bot]:
+async def run_contender(kind: str, zof_url: str, transport: str = "http") -> AsyncIterator[Contender]:
     """Run a contender while the context lasts."""
     command = [console_script(), "run"] if kind == "zofbot" else [sys.executable, __file__, "--serve", kind]
-    port = free_port()
+    port = find_free_port()
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slash-")))
-        slack = await pretend()
+        slack = await start_simulator()
         stack.push_async_callback(slack.stop)
         slack.world.slack.request_url = f"http://127.0.0.1:{port}/slack/events"
         log = stack.enter_context((data / "stderr.log").open("wb"))
-        env = environment(slack, zof_url, data, port, transport)
+        env = build_environment(slack, zof_url, data, port, transport)
         if kind == "zofbot":  # a killed one leaves its store behind, for the next to adopt; here nobody comes next
             stack.push_async_callback(shut_down_store, data)
         began = time.perf_counter()
-        running = await stack.enter_async_context(process(*command, env=env, stdout=log, stderr=log))
+        running = await stack.enter_async_context(run_process(*command, env=env, stdout=log, stderr=log))
         try:
-            await answering(running, slack, port, transport)
+            await wait_for_answer(running, slack, port, transport)
         except (TimeoutError, RuntimeError) as error:
             raise RuntimeError(f"{kind} did not start:\n{(data / 'stderr.log').read_text()[-2000:]}") from error
-        yield Bot(slack, running.pid, data, time.perf_counter() - began)
+        yield Contender(slack, running.pid, data, time.perf_counter() - began)
 
 
 async def shut_down_store(data: Path) -> None:
@@ -272,9 +272,11 @@ async def shut_down_store(data: Path) -> None:
             pass
 
 
-async def answering(running: asyncio.subprocess.Process, slack: SimulatorServer, port: int, transport: str) -> None:
+async def wait_for_answer(
+    running: asyncio.subprocess.Process, slack: SimulatorServer, port: int, transport: str
+) -> None:
     """Wait until a contender answers: any answer over HTTP will do, for the bare ones have no /healthz."""
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(MAX_WAIT_SECONDS), aiohttp.ClientSession() as session:
         while True:
             if running.returncode is not None:
                 raise RuntimeError("it ended")
@@ -290,10 +292,10 @@ async def answering(running: asyncio.subprocess.Process, slack: SimulatorServer,
 
 
 @asynccontextmanager
-async def pretend_zof() -> AsyncIterator[str]:
+async def run_simulated_zof() -> AsyncIterator[str]:
     """Run the pretend Zof in a process of its own, for whoever asks it pays for the answer otherwise."""
-    async with process(sys.executable, __file__, "--serve", "zof", stdout=asyncio.subprocess.PIPE) as running:
-        yield await said(running)
+    async with run_process(sys.executable, __file__, "--serve", "zof", stdout=asyncio.subprocess.PIPE) as running:
+        yield await read_first_line(running)
 
 
 async def ack(slack: SimulatorServer, text: str) -> float:
@@ -308,7 +310,7 @@ async def ack(slack: SimulatorServer, text: str) -> float:
     return outcome.ms
 
 
-async def one_by_one(slack: SimulatorServer, text: str, requests: int = REQUESTS) -> tuple[float, float]:
+async def measure_in_turn(slack: SimulatorServer, text: str, requests: int = REQUESTS) -> tuple[float, float]:
     """p50 and p99 in milliseconds, one request in flight."""
     cuts = quantiles([await ack(slack, text) for _ in range(requests)], n=100, method="inclusive")
     return cuts[49], cuts[98]
@@ -326,16 +328,16 @@ async def rate(slack: SimulatorServer, text: str) -> float:
     return RATED / (time.perf_counter() - began)
 
 
-async def acknowledging(rounds: int, transport: str, text: str, bots: Mapping[str, Bot]) -> None:
+async def measure_acknowledgements(rounds: int, transport: str, text: str, bots: Mapping[str, Contender]) -> None:
     """Measure one command over one transport and print it."""
     p50: Samples = {kind: [] for kind in bots}
     p99: Samples = {kind: [] for kind in bots}
     rates: Samples = {kind: [] for kind in bots}
     for bot in bots.values():
-        await one_by_one(bot.slack, text, 20)  # the first ones connect, compile and fill caches
+        await measure_in_turn(bot.slack, text, 20)  # the first ones connect, compile and fill caches
     for _ in range(rounds):
         for kind, bot in bots.items():
-            low, high = await one_by_one(bot.slack, text)
+            low, high = await measure_in_turn(bot.slack, text)
             p50[kind].append(low)
             p99[kind].append(high)
             rates[kind].append(await rate(bot.slack, text))
@@ -347,18 +349,20 @@ async def acknowledging(rounds: int, transport: str, text: str, bots: Mapping[st
         show(f"{title}, a second", rates, other)
 
 
-async def all_acknowledging(rounds: int) -> None:
-    async with pretend_zof() as zof_url:
+async def measure_all_acknowledgements(rounds: int) -> None:
+    async with run_simulated_zof() as zof_url:
         for transport, kinds in (
             ("http", ("zofbot", "as written", "lazy", "asking")),
             ("socket", ("zofbot", "as written", "lazy")),
         ):
             async with AsyncExitStack() as stack:
-                bots = {kind: await stack.enter_async_context(contender(kind, zof_url, transport)) for kind in kinds}
+                bots = {
+                    kind: await stack.enter_async_context(run_contender(kind, zof_url, transport)) for kind in kinds
+                }
                 without = {kind: bot for kind, bot in bots.items() if kind != "asking"}
-                await acknowledging(rounds, transport, "help", without)
+                await measure_acknowledgements(rounds, transport, "help", without)
                 if transport == "http":
-                    await acknowledging(rounds, transport, f"result {ASSERTION_RESULT}", bots)
+                    await measure_acknowledgements(rounds, transport, f"result {ASSERTION_RESULT}", bots)
 
 
 def resident(pid: int) -> float:
@@ -372,19 +376,19 @@ async def store_pid(data: Path) -> int:
         return int((await client.info("server"))["process_id"])
 
 
-async def started() -> tuple[float, float, float]:
+async def measure_start() -> tuple[float, float, float]:
     """Seconds until ``zofbot run`` answers for the first time; MiB it and its store then rest at."""
-    async with contender("zofbot", "http://127.0.0.1:9") as bot:
+    async with run_contender("zofbot", "http://127.0.0.1:9") as bot:
         await asyncio.sleep(0.5)
         return bot.seconds, resident(bot.pid), resident(await store_pid(bot.data))
 
 
-async def imported() -> tuple[float, float]:
+async def measure_imports() -> tuple[float, float]:
     """Seconds until a process has imported the libraries, and the MiB it rests at."""
     began = time.perf_counter()
     code = f"import {LIBRARIES}\nprint('up', flush=True)\ninput()"
-    async with process(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE) as running:
-        await said(running)
+    async with run_process(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE) as running:
+        await read_first_line(running)
         return time.perf_counter() - began, resident(running.pid)
 
 
@@ -392,7 +396,7 @@ async def ran(*command: str) -> float:
     """Seconds that a whole process takes."""
     began = time.perf_counter()
     running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-    await stopped(running)
+    await wait_for_exit(running)
     return time.perf_counter() - began
 
 
@@ -402,10 +406,10 @@ async def starting_and_resting(rounds: int) -> None:
     memory: Samples = {"zofbot": [], "libraries": []}
     version: Samples = {"zofbot": [], "python": []}
     for _ in range(rounds):
-        start, bot, store = await started()
+        start, bot, store = await measure_start()
         seconds["zofbot"].append(start)
         memory["zofbot"].append(bot + store)
-        bare_start, bare_memory = await imported()
+        bare_start, bare_memory = await measure_imports()
         seconds["libraries"].append(bare_start)
         memory["libraries"].append(bare_memory)
         for _ in range(3):
@@ -418,7 +422,7 @@ async def starting_and_resting(rounds: int) -> None:
 
 def drawing(rounds: int) -> None:
     """Measure a card and print it."""
-    result = example()
+    result = build_result()
     literal: Callable[[], dict[str, Any]] = eval(f"lambda: {card(result)!r}")
     took: Samples = {"zofbot": [], "a dict literal": []}
     for _ in range(rounds):
@@ -452,7 +456,7 @@ async def everything(rounds: int) -> None:
     print(f"{f'medians of {rounds} rounds':34} {'zofbot':>9} {'beside':>9}  {'what':15} {'ratio':>7}  hold/stretch")
     drawing(rounds)
     await starting_and_resting(rounds)
-    await all_acknowledging(rounds)
+    await measure_all_acknowledgements(rounds)
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ Found = Mapping[str, tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """A row's goal is about its ratio, or, where ``absolute``, about zofbot's figure. ``at_least``: more is better."""
 
     what: str
@@ -69,30 +69,30 @@ class Summary:
 ALERTMANAGER = "Alertmanager"
 
 ROWS = {
-    "rate": Row("notifications/s, burst, one worker", ALERTMANAGER, 1.0, 1.3, at_least=True),
-    "rate-two": Row("the same, two workers", ALERTMANAGER, 1.0, 1.4, at_least=True),
-    "cpu": Row("CPU s per 10,000, bot and store", ALERTMANAGER, 0.8, 0.6),
-    "cpu-floor": Row("the same", "sum of the floors", 2.2, 1.6),
-    "remembered": Row("CPU s per 10,000, 10 times as many remembered", "as many as in the burst", 1.1, 1.03),
-    "calm-p50": Row("webhook to message, 5/s, p50 ms", ALERTMANAGER, 6, 4, absolute=True),
-    "calm-p99": Row("webhook to message, 5/s, p99 ms", ALERTMANAGER, 15, 10, absolute=True),
-    "busy-p50": Row("webhook to message, 100/s, p50 ms", ALERTMANAGER, 10, 6, absolute=True),
-    "busy-p99": Row("webhook to message, 100/s, p99 ms", ALERTMANAGER, 40, 20, absolute=True),
-    "event": Row("CPU ms a webhook event, 150 subscriptions", "", 4, 2.5, absolute=True),
-    "event-many": Row("CPU ms a webhook event, 1,500 subscriptions", "150 subscriptions", 1.2, 1.05),
-    "ack-http": Row("/zof help, ack p99 ms, HTTP", "Bolt as written", 0.15, 0.1),
-    "ack-http-lazy": Row("/zof help, ack p99 ms, HTTP", "lazy Bolt", 2.0, 1.6),
-    "ack-socket": Row("/zof help, ack p99 ms, Socket Mode", "Bolt as written", 0.15, 0.1),
-    "ack-socket-lazy": Row("/zof help, ack p99 ms, Socket Mode", "lazy Bolt", 2.0, 1.6),
-    "result": Row("/zof result a second", "lazy Bolt with the same GET", 1.0, at_least=True),
-    "click": Row("click until the card shows it, p50 ms", "bare chat.update", 4, 3),
-    "start": Row("cold start to answering, s", "importing the libraries", 1.4, 1.2),
-    "memory": Row("resting memory, bot and store, MiB", "the libraries", 1.3),
+    "rate": Comparison("notifications/s, burst, one worker", ALERTMANAGER, 1.0, 1.3, at_least=True),
+    "rate-two": Comparison("the same, two workers", ALERTMANAGER, 1.0, 1.4, at_least=True),
+    "cpu": Comparison("CPU s per 10,000, bot and store", ALERTMANAGER, 0.8, 0.6),
+    "cpu-floor": Comparison("the same", "sum of the floors", 2.2, 1.6),
+    "remembered": Comparison("CPU s per 10,000, 10 times as many remembered", "as many as in the burst", 1.1, 1.03),
+    "calm-p50": Comparison("webhook to message, 5/s, p50 ms", ALERTMANAGER, 6, 4, absolute=True),
+    "calm-p99": Comparison("webhook to message, 5/s, p99 ms", ALERTMANAGER, 15, 10, absolute=True),
+    "busy-p50": Comparison("webhook to message, 100/s, p50 ms", ALERTMANAGER, 10, 6, absolute=True),
+    "busy-p99": Comparison("webhook to message, 100/s, p99 ms", ALERTMANAGER, 40, 20, absolute=True),
+    "event": Comparison("CPU ms a webhook event, 150 subscriptions", "", 4, 2.5, absolute=True),
+    "event-many": Comparison("CPU ms a webhook event, 1,500 subscriptions", "150 subscriptions", 1.2, 1.05),
+    "ack-http": Comparison("/zof help, ack p99 ms, HTTP", "Bolt as written", 0.15, 0.1),
+    "ack-http-lazy": Comparison("/zof help, ack p99 ms, HTTP", "lazy Bolt", 2.0, 1.6),
+    "ack-socket": Comparison("/zof help, ack p99 ms, Socket Mode", "Bolt as written", 0.15, 0.1),
+    "ack-socket-lazy": Comparison("/zof help, ack p99 ms, Socket Mode", "lazy Bolt", 2.0, 1.6),
+    "result": Comparison("/zof result a second", "lazy Bolt with the same GET", 1.0, at_least=True),
+    "click": Comparison("click until the card shows it, p50 ms", "bare chat.update", 4, 3),
+    "start": Comparison("cold start to answering, s", "importing the libraries", 1.4, 1.2),
+    "memory": Comparison("resting memory, bot and store, MiB", "the libraries", 1.3),
 }
 
 
 @dataclass(frozen=True)
-class Size:
+class PairSize:
     """How much one pair measures."""
 
     burst: int = 10_000
@@ -103,15 +103,15 @@ class Size:
     many: int = 1_500
 
 
-QUICK = Size(burst=200, calm_seconds=0.6, busy_seconds=0.2, requests=5, clicks=2, many=200)
+QUICK = PairSize(burst=200, calm_seconds=0.6, busy_seconds=0.2, requests=5, clicks=2, many=200)
 
 
-async def measure_bursts(pairs: int, size: Size) -> AsyncIterator[Found]:
+async def measure_bursts(pairs: int, size: PairSize) -> AsyncIterator[Found]:
     async with delivery.open_bench(_delivery_size(size)) as bench:
         for _ in range(pairs):
-            floors, one = sum(await delivery.floor(bench)), await delivery.burst(bench, 1)
+            floors, one = sum(await delivery.measure_floor(bench)), await delivery.burst(bench, 1)
             two = await delivery.burst(bench, 2)
-            rival = await delivery.rival_burst(bench) if PROGRAM else None
+            rival = await delivery.measure_rival_burst(bench) if PROGRAM else None
             few = await delivery.burst(bench, 1, remembered=size.burst)
             many = await delivery.burst(bench, 1, remembered=10 * size.burst)
             yield {
@@ -123,20 +123,20 @@ async def measure_bursts(pairs: int, size: Size) -> AsyncIterator[Found]:
             }
 
 
-async def measure_webhooks(pairs: int, size: Size) -> AsyncIterator[Found]:
+async def measure_webhooks(pairs: int, size: PairSize) -> AsyncIterator[Found]:
     async with delivery.open_bench(_delivery_size(size)) as bench:
         slow, fast = replace(bench.size, seconds=size.calm_seconds), replace(bench.size, seconds=size.busy_seconds)
         for _ in range(pairs):
-            async with delivery.hooked_bot(bench, delivery.PROJECTS) as (pid, door):
+            async with delivery.run_hooked_bot(bench, delivery.PROJECT_COUNT) as (pid, door):
                 bench.size = slow
-                calm = await delivery.paced_webhooks(bench, pid, door, 5)
+                calm = await delivery.measure_paced_webhooks(bench, pid, door, 5)
                 bench.size = fast
-                busy = await delivery.paced_webhooks(bench, pid, door, 100)
-            rival_busy = await delivery.rival_webhooks(bench, 100) if PROGRAM else None
+                busy = await delivery.measure_paced_webhooks(bench, pid, door, 100)
+            rival_busy = await delivery.measure_rival_webhooks(bench, 100) if PROGRAM else None
             bench.size = slow
-            rival_calm = await delivery.rival_webhooks(bench, 5) if PROGRAM else None
-            async with delivery.hooked_bot(bench, size.many) as (pid, door):
-                many = await delivery.paced_webhooks(bench, pid, door, 5)
+            rival_calm = await delivery.measure_rival_webhooks(bench, 5) if PROGRAM else None
+            async with delivery.run_hooked_bot(bench, size.many) as (pid, door):
+                many = await delivery.measure_paced_webhooks(bench, pid, door, 5)
             yield {
                 "calm-p50": (calm.p50, rival_calm.p50 if rival_calm else None),
                 "calm-p99": (calm.p99, rival_calm.p99 if rival_calm else None),
@@ -147,20 +147,22 @@ async def measure_webhooks(pairs: int, size: Size) -> AsyncIterator[Found]:
             }
 
 
-def _delivery_size(size: Size) -> delivery.Size:
-    return delivery.Size(size.burst, rounds=1, seconds=size.calm_seconds, pages=0, keys=0)
+def _delivery_size(size: PairSize) -> delivery.DeliverySize:
+    return delivery.DeliverySize(size.burst, rounds=1, seconds=size.calm_seconds, pages=0, keys=0)
 
 
-async def measure_http(pairs: int, size: Size) -> AsyncIterator[Found]:
-    async with slash.pretend_zof() as zof, AsyncExitStack() as stack:
+async def measure_http(pairs: int, size: PairSize) -> AsyncIterator[Found]:
+    async with slash.run_simulated_zof() as zof, AsyncExitStack() as stack:
         kinds = ("zofbot", "as written", "lazy", "asking")
-        bots = {kind: await stack.enter_async_context(slash.contender(kind, zof)) for kind in kinds}
+        bots = {kind: await stack.enter_async_context(slash.run_contender(kind, zof)) for kind in kinds}
         asked = f"result {ASSERTION_RESULT}"
         for bot in bots.values():
-            await slash.one_by_one(bot.slack, "help", 20)  # the first ones connect, compile and fill caches
-            await slash.one_by_one(bot.slack, asked, 20)
+            await slash.measure_in_turn(bot.slack, "help", 20)  # the first ones connect, compile and fill caches
+            await slash.measure_in_turn(bot.slack, asked, 20)
         for _ in range(pairs):
-            acks = {kind: (await slash.one_by_one(bots[kind].slack, "help", size.requests))[1] for kind in kinds[:3]}
+            acks = {
+                kind: (await slash.measure_in_turn(bots[kind].slack, "help", size.requests))[1] for kind in kinds[:3]
+            }
             rates = [await slash.rate(bots[kind].slack, asked) for kind in ("zofbot", "asking")]
             yield {
                 "ack-http": (acks["zofbot"], acks["as written"]),
@@ -169,31 +171,31 @@ async def measure_http(pairs: int, size: Size) -> AsyncIterator[Found]:
             }
 
 
-async def measure_socket(pairs: int, size: Size) -> AsyncIterator[Found]:
-    async with slash.pretend_zof() as zof, AsyncExitStack() as stack:
+async def measure_socket(pairs: int, size: PairSize) -> AsyncIterator[Found]:
+    async with slash.run_simulated_zof() as zof, AsyncExitStack() as stack:
         kinds = ("zofbot", "as written", "lazy")
-        bots = {kind: await stack.enter_async_context(slash.contender(kind, zof, "socket")) for kind in kinds}
+        bots = {kind: await stack.enter_async_context(slash.run_contender(kind, zof, "socket")) for kind in kinds}
         for bot in bots.values():
-            await slash.one_by_one(bot.slack, "help", 20)
+            await slash.measure_in_turn(bot.slack, "help", 20)
         for _ in range(pairs):
-            acks = {kind: (await slash.one_by_one(bots[kind].slack, "help", size.requests))[1] for kind in kinds}
+            acks = {kind: (await slash.measure_in_turn(bots[kind].slack, "help", size.requests))[1] for kind in kinds}
             yield {
                 "ack-socket": (acks["zofbot"], acks["as written"]),
                 "ack-socket-lazy": (acks["zofbot"], acks["lazy"]),
             }
 
 
-async def measure_clicks(pairs: int, size: Size) -> AsyncIterator[Found]:
+async def measure_clicks(pairs: int, size: PairSize) -> AsyncIterator[Found]:
     async with triage.run_bot_with_alerts(pairs * size.clicks) as (simulator, roots):
         for number in range(pairs):
             times = await triage.measure_clicks(simulator, roots[number * size.clicks : (number + 1) * size.clicks])
             yield {"click": (median(times["card"]), median(times["bare"]))}
 
 
-async def measure_starts(pairs: int, size: Size) -> AsyncIterator[Found]:
+async def measure_starts(pairs: int, size: PairSize) -> AsyncIterator[Found]:
     for _ in range(pairs):
-        seconds, bot, store = await slash.started()
-        bare_seconds, bare = await slash.imported()
+        seconds, bot, store = await slash.measure_start()
+        bare_seconds, bare = await slash.measure_imports()
         yield {"start": (seconds, bare_seconds), "memory": (bot + store, bare)}
 
 
@@ -208,7 +210,7 @@ MEASUREMENTS = {
 """What measures which rows; rows that share a measurement are measured together."""
 
 
-async def measure_rows(names: set[str], pairs: int, size: Size) -> dict[str, list[tuple[float, float | None]]]:
+async def measure_rows(names: set[str], pairs: int, size: PairSize) -> dict[str, list[tuple[float, float | None]]]:
     """Measure the rows, and say what each pair found."""
     samples: dict[str, list[tuple[float, float | None]]] = {name: [] for name in ROWS if name in names}
     began = time.monotonic()
@@ -263,7 +265,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write medians, goals and all pairs to a file")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
     chosen = parser.parse_args()
-    samples = asyncio.run(measure_rows(set(chosen.rows), chosen.pairs, QUICK if chosen.quick else Size()))
+    samples = asyncio.run(measure_rows(set(chosen.rows), chosen.pairs, QUICK if chosen.quick else PairSize()))
     summaries = [summarize(name, pairs) for name, pairs in samples.items()]
     Console(width=None if sys.stdout.isatty() else 190).print(draw_table(summaries, chosen.pairs))
     if not PROGRAM:

@@ -18,6 +18,7 @@ from zofbot.simulator.seed import INCIDENT_ROOM, RANDOM_CHANNEL
 from zofbot.simulator.slack import channel_changes
 from zofbot.simulator.zof.state import HttpReply
 from zofbot.slack.views.subscription_form.modal import PREVIEW_ACTION_ID
+from zofbot.zof.protocol import PAGE_SIZE
 
 RESULT = "res_4821"
 
@@ -232,6 +233,15 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
 
 
 # --- runs
+
+
+async def test_of_a_run_of_more_than_a_page_only_failures_are_listed(bot: RunningBot) -> None:
+    zof = bot.world.zof
+    counts = {"total": PAGE_SIZE + 1, "failed": 1, "error": 0, "passed": PAGE_SIZE}
+    zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", "summary": counts}
+    zof.raw["/results"] = {"data": [{"id": "res_x", "run_id": "run_x", "status": "failed", "name": "The odd one"}]}
+    assert "The odd one" in await bot.answer_text("/zof run run_x")
+    assert [call.query.get("status") for call in zof.calls if call.path == "/results"] == ["failed"]
 
 
 @each_transport

@@ -22,6 +22,7 @@ from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import edit_key
 from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.simulator.slack.model import PostedMessage
+from zofbot.slack.views.oncall import ACKNOWLEDGE_ACTION_ID
 from zofbot.store.audit import AuditLog
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
 from zofbot.triage.shift_report import ActionRecord, FailureSummary, build_shift_report
@@ -190,6 +191,16 @@ async def test_long_lists_are_paged_and_private_channels_are_only_counted(bot: R
     everywhere = await bot.answer_text("/zof triage all")
     assert "12 failures in all channels" in everywhere
     assert "12 failures in channels you can't see not shown" in everywhere
+
+
+async def test_who_acknowledges_a_listed_failure_too_late_is_told_who_was_faster(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    await bot.answer_text("/zof triage")
+    listed = bot.private_messages()[-1]
+    await press_button(bot, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    await bot.press_button(listed, ACKNOWLEDGE_ACTION_ID)
+    await wait_until(lambda: "Acknowledged by ben" in text_of(bot.private_messages()[-1]))
 
 
 async def list_two_failures(bot: RunningBot) -> PostedMessage:

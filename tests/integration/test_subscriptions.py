@@ -593,13 +593,15 @@ async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(workin
     assert not [name for name in names if any(word in str(name) for word in (":open:", ":seen:", ":storm:"))]
 
 
-@pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*"])
+@pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*", "group:cause"])
 async def test_a_test_alert_looks_like_what_the_subscription_asks_for(http_bot: RunningBot, typed: str) -> None:
     await http_bot.answer_text(f"/zof subscribe {typed}")
     await http_bot.press_button(last_message(http_bot), "zof_test_alert")
     await wait_for_line(http_bot, "Test alert. Nothing failed.")
-    words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}[typed]
-    assert words in text_of(next(message for message in http_bot.public_messages() if "Test alert" in text_of(message)))
+    words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}
+    assert words.get(typed, "3 failures · 1 cause") in text_of(
+        next(message for message in http_bot.public_messages() if "Test alert" in text_of(message))
+    )
 
 
 async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:

@@ -31,7 +31,7 @@ from zofbot.simulator.seed import (
     seed_world,
 )
 from zofbot.simulator.server import SimulatorServer
-from zofbot.simulator.slack.model import BOT_USER_ID
+from zofbot.simulator.slack.model import BOT_USER_ID, Channel
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 from zofbot.slack.cache import FRESH_SECONDS, MAX_CACHE_ENTRIES, MAX_STALE_SECONDS, TtlCache
@@ -165,6 +165,17 @@ async def test_whom_a_subscription_mentions_is_called_by_name(bench: DirectoryBe
     assert bench.count_calls("usergroups.list") == 1
     bench.slack.scopes.discard("usergroups:read")
     assert await bench.make_directory().names.with_names(wish) == told.replace("oncall-checkout", ON_CALL_GROUP)
+
+
+async def test_group_direct_messages_are_seen_by_their_members_and_by_nobody_while_slack_is_silent(
+    bench: DirectoryBench,
+) -> None:
+    people = bench.make_directory()
+    bench.slack.channels["G0TALK"] = Channel("G0TALK", "mpdm-1", {ANA, BOT_USER_ID}, private=True, group_dm=True)
+    ana, ben = await people.load_person(ANA), await people.load_person(BEN)
+    assert [await people.joined_channels(each, ["G0TALK"]) for each in (ana, ben)] == [{"G0TALK"}, frozenset()]
+    bench.slack.faults.set_fault("500", only="conversations.info")
+    assert await bench.make_directory().joined_channels(ben, ["G0TALK"]) == frozenset()
 
 
 async def test_whom_a_mention_cannot_reach_is_named_only_if_slack_says_so(bench: DirectoryBench) -> None:
