@@ -27,7 +27,7 @@ from zofbot.simulator.slack.model import Channel, PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement
 from zofbot.store.audit import AuditLog
 
-STEPS = 20
+STEPS = 14
 """More than an act takes, so that the last ones kill nobody."""
 
 BEYOND = 2

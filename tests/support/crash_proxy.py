@@ -24,6 +24,19 @@ from zofbot.app import run_bot
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 
+BACKGROUND_COMMANDS = frozenset({b"HELLO", b"CLIENT", b"PING", b"INFO", b"CONFIG"})
+"""Commands that open a connection to Redis or check its health: how many are needed depends on the machine's speed."""
+
+BACKGROUND_KEYS = (b":home:", b":traces:", b":probe")
+"""Parts of keys of App Homes, traces and health checks."""
+
+
+def is_background(data: bytes) -> bool:
+    """Whether a request is not made by a click."""
+    if not data.startswith(b"*"):
+        return False
+    return data.split(b"\r\n", 3)[2] in BACKGROUND_COMMANDS or any(key in data for key in BACKGROUND_KEYS)
+
 
 @dataclass
 class ProxyFuse:
@@ -46,9 +59,9 @@ class ProxyFuse:
     def pass_request(self, data: bytes) -> bool:
         """Count a request; returns whether to forward it to the server.
 
-        Updates of App Homes and traces do not count, because they are written independently of the click.
+        What is sent independently of the click does not count, because it comes at any time.
         """
-        if b":home:" in data or b":traces:" in data:
+        if is_background(data):
             return not self.burnt
         self.seen += 1
         if self.seen == self.step and self.when == "before":
