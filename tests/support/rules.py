@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zofbot.alerting.rules import Decision, DecisionReason, decide_finding
-from zofbot.alerting.state import RuleState, scope_key
+from zofbot.alerting.state import RuleState, scope_key, triage_hash
+from zofbot.alerting.triage_records import triage_fields
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import alert_payloads, payloads, thread_payloads
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -33,10 +34,14 @@ class RuleBench:
     def decide_finding(self, finding: RunFinding | PlatformEvent, now: float | None = None) -> Decision:
         """Decide with only the state that the rules requested."""
         names = RuleState.hash_names(finding, self.subscriptions, self.default, self._channels_with_failures(finding))
-        read = RuleState.from_hashes({name: self.memory.hashes.get(name, {}) for name in names})
+        read = {name: dict(self.memory.hashes.get(name, {})) for name in names}
+        channels = {name.removeprefix(triage_hash("")) for name in names if name.startswith(triage_hash(""))}
+        needed = set(triage_fields(channels, read))
+        for name in map(triage_hash, channels):
+            read[name] = {field: value for field, value in read[name].items() if (name, field) in needed}
         at = finding.happened if now is None else now
         return decide_finding(
-            finding, self.subscriptions, read, at, lookback=self.lookback, default_channel=self.default
+            finding, self.subscriptions, RuleState(read), at, lookback=self.lookback, default_channel=self.default
         )
 
     def _channels_with_failures(self, finding: RunFinding | PlatformEvent) -> list[str]:

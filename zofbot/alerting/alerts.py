@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from zofbot.domain.frozen_model import FrozenModel
@@ -12,6 +13,9 @@ FLAP_WINDOW_SECONDS = 3600.0
 
 CALM_SECONDS = 3600.0
 """Seconds without a relapse after which a flapping failure posts recoveries and relapses again."""
+
+MAX_CACHED_ALERTS = 2000
+"""Parsed alerts kept in memory; during a storm the same ones are read for every new alert."""
 
 
 class PassingRun(FrozenModel):
@@ -88,3 +92,9 @@ class Alert(FrozenModel):
     def is_over(self, at: float) -> bool:
         """Whether a failure at that time comes too late for this thread and needs a new alert."""
         return self.recovered is not None and at > self.recovered + FLAP_WINDOW_SECONDS
+
+
+@lru_cache(maxsize=MAX_CACHED_ALERTS)
+def parse_alert(stored: str) -> Alert:
+    """Parse an alert as it is stored."""
+    return Alert.model_validate_json(stored)

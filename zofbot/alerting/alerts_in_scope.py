@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from functools import lru_cache
 from typing import Any
 
-from zofbot.alerting.alerts import Alert
+from zofbot.alerting.alerts import Alert, parse_alert
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
 from zofbot.alerting.storms.storm_members import update_member
 from zofbot.alerting.triage_records import TriageRecords
@@ -18,8 +17,6 @@ MAX_ALERTS = {Grouping.RUN: 20, Grouping.CASE: 500}
 """Alerts kept per channel and scope; beyond that the oldest is dropped."""
 MAX_ALERTS_IN_STORMS = 500
 """Same limit for alerts that are part of a storm."""
-MAX_CACHED_ALERTS = 2000
-"""Parsed alerts kept in memory; during a storm the same ones are read for every new alert."""
 OPEN_RETENTION_SECONDS = 14 * 86400.0
 RECOVERED_RETENTION_SECONDS = 6 * 3600.0
 """Seconds. A resolved failure is kept as long as an open one, so that a relapse can mention who resolved it."""
@@ -47,7 +44,7 @@ class AlertsInScope:
         self._draft, self._channel = draft, channel
         self._name = alerts_hash(channel, place)
         self.records = TriageRecords(draft, channel)
-        self._all = {field: _parse_alert(value) for field, value in sorted(draft.read_hash(self._name).items())}
+        self._all = {field: parse_alert(value) for field, value in sorted(draft.read_hash(self._name).items())}
         self._drop_alerts(field for field, alert in self._all.items() if self._is_stale(alert))
 
     def list_items(self) -> list[tuple[str, Alert]]:
@@ -117,11 +114,6 @@ class AlertsInScope:
         self._draft.delete_fields(self._name, gone)
         for field in gone:
             del self._all[field]
-
-
-@lru_cache(maxsize=MAX_CACHED_ALERTS)
-def _parse_alert(stored: str) -> Alert:
-    return Alert.model_validate_json(stored)
 
 
 def _retention_group(alert: Alert) -> tuple[Grouping, bool]:

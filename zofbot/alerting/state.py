@@ -41,7 +41,7 @@ def platform_event_key(notice: PlatformEvent) -> str:
 
 
 def alerts_hash(channel: str, place: str) -> str:
-    """Name the hash of a channel's alerts that may still change, in one scope."""
+    """Name the hash of a channel's alerts that may still change, in one scope; without a scope, what all begin with."""
     return f"open:{channel}:{place}"
 
 
@@ -100,7 +100,7 @@ FAILURES_HASH = "failures"
 
 
 def triage_hash(channel: str) -> str:
-    """Name the hash of triage records of a channel's failures, by alert key."""
+    """Name the hash of triage records of a channel's failures, by alert key; it keeps those of 38 days."""
     return f"triage:{channel}"
 
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from zofbot.alerting.state import DecisionBuilder, triage_hash
+from zofbot.alerting.alerts import parse_alert
+from zofbot.alerting.state import DecisionBuilder, alerts_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_members import storm_key_of
-from zofbot.alerting.storms.storm_record import load_storm
+from zofbot.alerting.storms.storm_record import load_storm, stored_storm_keys
 from zofbot.notifications import payloads
 from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, effective_record, merge_storm_record
+
+
+def triage_fields(channels: Iterable[str], hashes: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Return the triage records, by hash and field, that a decision may read, given the other hashes it was given.
+
+    They are those of the alerts in its scopes, and of the storms of the channels.
+    """
+    fields = []
+    for channel in channels:
+        scopes = [stored for name, stored in hashes.items() if name.startswith(alerts_hash(channel, ""))]
+        keys = {parse_alert(value).key for stored in scopes for value in stored.values()}
+        keys.update(stored_storm_keys(hashes.get(storms_hash(channel), {})))
+        fields += [(triage_hash(channel), key) for key in sorted(keys)]
+    return fields
 
 
 class TriageRecords:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class DecisionRules(Protocol):
 
 
 class PollOutbox(Protocol):
-    """Where decisions are committed. Both methods raise StoreUnavailable; ``commit`` LeaseLost and CommitConflict."""
+    """Where decisions are committed. All methods raise StoreUnavailable; ``commit`` LeaseLost and CommitConflict."""
 
     async def commit(
         self,
@@ -60,7 +60,9 @@ class PollOutbox(Protocol):
         expect: Mapping[str, Mapping[str, str | None]] | None = None,
     ) -> list[str]: ...
 
-    async def read_hashes(self, *names: str) -> dict[str, dict[str, str]]: ...
+    async def read_hashes(self, *names: str, unless_large: Collection[str] = ()) -> dict[str, dict[str, str]]: ...
+
+    async def read_fields(self, *names: tuple[str, str]) -> Sequence[str | None]: ...
 
 
 @dataclass

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from zofbot.alerting import rules
-from zofbot.alerting.alerts import Alert
+from zofbot.alerting.alerts import parse_alert
 from zofbot.alerting.counting import first_row_time
 from zofbot.alerting.history.case_outcomes import first_failing_time
-from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels
+from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels, triage_hash
+from zofbot.alerting.triage_records import triage_fields
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead, ReadGivenUp
@@ -93,7 +94,7 @@ class PollCycle:
             match found:
                 case ZofUnavailable():
                     now = self._context.unix_time()
-                    self._reschedule_pending(replace(watch, refused=0.0, refusals=0, failed=now), now)
+                    self._reschedule_pending(watch.with_failure(now), now)
                     unavailable = unavailable or found
                 case ZofRejected() | ZofUnreadable():
                     self._handle_unreadable(watch, found)
@@ -113,7 +114,7 @@ class PollCycle:
             if found.is_partial:
                 self._checkpoint.mark_truncated(found.run.id, found.happened)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
-            self._reschedule_pending(replace(watch, refused=0.0, refusals=0, failed=0.0), watch.since)
+            self._reschedule_pending(watch.with_answer(), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
@@ -135,10 +136,10 @@ class PollCycle:
     def _handle_unreadable(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
         """Schedule another read of what Zof refused, or give up after the time limit and enough refusals."""
         now = self._context.unix_time()
-        first, refusals = watch.refused or now, watch.refusals + 1
+        watch = watch.with_refusal(now)
         limit = UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS
-        if now - first < limit or refusals < MIN_REFUSALS:
-            self._reschedule_pending(replace(watch, refused=first, refusals=refusals, failed=0.0), first)
+        if now - watch.refused < limit or watch.refusals < MIN_REFUSALS:
+            self._reschedule_pending(watch, watch.refused)
             return
         self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
         self._checkpoint.mark_handled(watch.seen, watch.since)
@@ -195,9 +196,27 @@ class PollCycle:
                 for found in findings
                 for name in RuleState.hash_names(found, subscriptions, default, self._failing_channels(found))
             }
-            read = await self._context.outbox.read_hashes(*self._subscriptions.hashes(), *sorted(names))
+            channels = subscribed_channels(subscriptions, default)
+            read = await self._context.outbox.read_hashes(
+                *self._subscriptions.hashes(),
+                *sorted(names),
+                unless_large=names.intersection(map(triage_hash, channels)),
+            )
             if not self._subscriptions.update(read):
-                return RuleState.from_hashes(read), subscriptions
+                large = [channel for channel in channels if triage_hash(channel) in names.difference(read)]
+                return RuleState.from_hashes(read | await self._read_triage(large, read)), subscriptions
+
+    async def _read_triage(
+        self, channels: Collection[str], read: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, dict[str, str]]:
+        """Read the triage records that a decision may need, of channels that have many."""
+        fields = triage_fields(channels, read)
+        records: dict[str, dict[str, str]] = {}
+        values = await self._context.outbox.read_fields(*fields) if fields else ()
+        for (name, key), value in zip(fields, values, strict=True):
+            if value is not None:
+                records.setdefault(name, {})[key] = value
+        return records
 
     def _concerned_subscriptions(self, findings: Sequence[RunFinding | PlatformEvent]) -> Sequence[Subscription]:
         """Return the subscriptions that may match, and those of channels where failures of these scopes are open."""
@@ -224,7 +243,7 @@ class PollCycle:
         run_ids = {found.run.id for found in findings if isinstance(found, RunFinding)}
         for place in {scope_key(found) for found in findings if isinstance(found, RunFinding)}:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)
-            read = ((channel, Alert.model_validate_json(value)) for channel, all_ in kept for value in all_.values())
+            read = ((channel, parse_alert(value)) for channel, all_ in kept for value in all_.values())
             news = [
                 (channel, alert)
                 for channel, alert in read

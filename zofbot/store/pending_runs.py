@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -81,6 +81,18 @@ class PendingRun:
     def hash_field(self) -> str:
         """Its field in ``PENDING_RUNS_HASH``."""
         return self.subject if self.kind == "run" else f"{self.why}:{self.subject}"
+
+    def with_answer(self) -> PendingRun:
+        """Return a copy after Zof returned it."""
+        return replace(self, refused=0.0, refusals=0, failed=0.0)
+
+    def with_failure(self, now: float) -> PendingRun:
+        """Return a copy after Zof failed to return it, without refusing to."""
+        return replace(self, refused=0.0, refusals=0, failed=now)
+
+    def with_refusal(self, now: float) -> PendingRun:
+        """Return a copy after Zof refused to return it, once more."""
+        return replace(self, refused=self.refused or now, refusals=self.refusals + 1, failed=0.0)
 
     def dump(self) -> str:
         """Format as stored JSON; empty fields are left out."""

@@ -1,11 +1,18 @@
-"""A listing that the key may not read any more: the other ones go on, and nothing is lost once it is read again."""
+"""A listing that the key may not read any more, and a channel with many triage records."""
 
 from __future__ import annotations
+
+import json
 
 import httpx
 import pytest
 
-from tests.support.poller_bench import poller_bench
+from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
+from zofbot.alerting.rules import decide_batch
+from zofbot.alerting.state import triage_hash
+from zofbot.store.outbox_reader import MAX_WHOLE_FIELDS
+from zofbot.subscriptions import parse_filters
+from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
 NO = httpx.Response(403, json={"error": {"code": "forbidden", "message": "no"}})
 
@@ -32,3 +39,39 @@ async def test_what_other_feeds_find_does_not_wait_for_a_feed_that_was_read_befo
         built.finish_run(bad=1)
         await built.poll_until_settled()
         assert await built.committed_keys() == built.expected_keys()
+
+
+async def _resolve_and_fail_again(built: PollerBench, group: str, records: int) -> list[dict[str, object]]:
+    """Have a person resolve a failure in a channel with that many records; return what its next failure sends."""
+    wish = parse_filters(f"group:{group}").model_copy(
+        update={"id": "s1", "channel": CHANNEL, "created": built.clock.at}
+    )
+    await built.store.hset("{test}:subscriptions", "s1", wish.model_dump_json(by_alias=True))
+    built.poller = built.start_poller(decide=decide_batch)
+    await built.poll_until_settled()
+    built.finish_run()
+    await built.poll_until_settled()
+    [key] = [key for key in await built.committed_keys() if key.startswith(("run:", "case:", "storm:"))]
+    ben = Actor(id="U0BEN", name="ben")
+    record = TriageRecord(
+        rev=1, state=TriageState.RESOLVED, since=built.clock.at, by=ben, mover=ben, did=Action.RESOLVE, reason="product"
+    ).model_dump_json(exclude_defaults=True)
+    other = {f"case:res_{number}:failed:{CHANNEL}": record for number in range(records)}
+    await built.outbox.commit([], changes={triage_hash(CHANNEL): {key: record, **other}})
+    known = await built.committed_keys()
+    built.clock.advance(60)
+    built.finish_run()
+    await built.poll_until_settled()
+    found = await built.outbox.get_records(sorted(await built.committed_keys() - known))
+    return [item.body for item in found]
+
+
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_who_resolved_a_failure_is_known_however_many_records_its_channel_has(group: str) -> None:
+    said = []
+    for records in (0, MAX_WHOLE_FIELDS):
+        async with poller_bench() as built:
+            bodies = await _resolve_and_fail_again(built, group, records)
+            assert any("ben" in json.dumps(body) for body in bodies), bodies
+            said.append(len(bodies))
+    assert said[0] == said[1]

@@ -42,6 +42,7 @@ from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS, MAX_BURST
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, LeaseLost, Outbox
+from zofbot.store.outbox_reader import MAX_WHOLE_FIELDS
 from zofbot.store.outbox_scripts import BODY_TTL_SECONDS, KEY_TTL_SECONDS, MAX_ATTEMPT_AGE_SECONDS
 from zofbot.store.records import decode_text
 
@@ -161,6 +162,16 @@ async def test_changes_are_made_in_the_same_step_and_read_back(bench: OutboxBenc
     await bench.outbox.commit([], changes={"one": {"a": "1", "b": "2"}, "two": {"c": "3"}})
     await bench.outbox.commit([root("k")], changes={"one": {"a": None, "b": ""}, "two": {"c": "4"}})
     assert await bench.outbox.read_hashes("one", "two", "three") == {"one": {"b": ""}, "two": {"c": "4"}, "three": {}}
+
+
+async def test_a_large_hash_is_left_out_if_that_is_asked_for(bench: OutboxBench) -> None:
+    most = {f"f{number}": "1" for number in range(MAX_WHOLE_FIELDS)}
+    await bench.outbox.commit([], changes={"fits": most, "large": {**most, "f": "2"}})
+    assert await bench.outbox.read_hashes("fits", "large", unless_large=["fits", "large"]) == {"fits": most}
+    assert await bench.outbox.read_hashes("fits", "large", unless_large=["fits"]) == {
+        "fits": most,
+        "large": {**most, "f": "2"},
+    }
 
 
 async def test_an_old_fence_lets_nothing_through(bench: OutboxBench) -> None:

@@ -7,7 +7,7 @@ key of the storm that all failures with that signature belong to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -172,6 +172,11 @@ class MemberPointer(NamedTuple):
 @lru_cache(maxsize=MAX_CACHED_STORMS)
 def _parse_storm(stored: str) -> Storm:
     return Storm.model_validate_json(stored)
+
+
+def stored_storm_keys(stored: Mapping[str, str]) -> list[str]:
+    """Return the keys of a channel's storms, from the hash that keeps them."""
+    return [name.removeprefix("storm:") for name in stored if name.startswith("storm:")]
 
 
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
