@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.support.bot import buttons_of, text_of, wait_until
 from tests.support.browser import (
     chromium,
     end_run,
@@ -81,6 +82,20 @@ async def open_thread(page: Page, root: Locator) -> None:
 
 def private_answer(page: Page, text: str) -> Locator:
     return page.get_by_test_id("message").filter(has_text="Only visible to you").filter(has_text=text).last
+
+
+async def test_an_open_menu_stays_while_its_card_changes(page: Page, root: Locator, simulator: SimulatorServer) -> None:
+    await root.get_by_role("button", name="More actions").click()
+    cards = simulator.world.slack.messages["C0QA"].values()
+    found = [(m, b) for m in cards for b in buttons_of(m) if b["action_id"] == "zof_triage_acknowledge"]
+    card, button = max(found, key=lambda each: each[0].ts)
+    await simulator.people.press_element(BEN, button, channel=card.channel, ts=card.ts)
+    await wait_until(lambda: "Acknowledged" in text_of(card))
+    await simulator.people.type_text(BEN, "C0QA", "I'm looking")
+    await expect(in_channel(page, "I'm looking")).to_be_visible()
+    await expect(page.get_by_role("menuitem", name="Resolve…")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(root).to_contain_text(re.compile(r"Acknowledged: [^()]+ \(checkout, "))
 
 
 async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, root: Locator) -> None:

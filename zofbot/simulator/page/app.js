@@ -249,6 +249,7 @@ async function start() {
   addEventListener("hashchange", showRoute);
   addEventListener("click", followPermalink);
   document.addEventListener("visibilitychange", render);
+  addEventListener("toggle", (event) => event.target.popover && event.newState === "closed" && render(), true);
   setInterval(render, 15_000); // updates the clock and relative times
   await world.refresh();
   if (!world.state) return;

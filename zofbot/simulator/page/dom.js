@@ -75,7 +75,8 @@ const remembered = new WeakMap(); // node -> the { key, print } it was built fro
 
 /**
  * Updates the children of `parent` to match `entries`, in order: [{ key, print, build }].
- * A child is rebuilt only if its `print` changed, so focus, open menus and unsent text elsewhere are kept.
+ * A child is rebuilt only if its `print` changed, so focus, open menus and unsent text elsewhere are kept; one with an
+ * open menu is rebuilt by the first call after that has closed.
  */
 export function reconcile(parent, entries) {
   const wanted = new Set(entries.map((entry) => entry.key));
@@ -89,7 +90,7 @@ export function reconcile(parent, entries) {
   let cursor = parent.firstElementChild;
   for (const { key, print, build } of entries) {
     let node = present.get(key);
-    if (!node || remembered.get(node).print !== print) {
+    if (!node || (remembered.get(node).print !== print && !node.querySelector(":popover-open"))) {
       const fresh = build();
       remembered.set(fresh, { key, print });
       if (node === cursor) cursor = fresh;
