@@ -45,7 +45,7 @@ MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
 _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 
 MAX_CONCURRENT_READS = 4
-"""Runs read from Zof at the same time: as many as its client has connections."""
+"""Runs read from Zof at the same time; its client has more connections, for what people look up meanwhile."""
 
 COMMIT_INTERVAL_SECONDS = 0.1
 """Seconds for which findings are collected before a commit."""

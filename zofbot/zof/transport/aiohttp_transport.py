@@ -10,7 +10,10 @@ import aiohttp
 import httpx
 from yarl import URL
 
-_MAX_CONNECTIONS, _KEEPALIVE_SECONDS = 4, 5.0
+MAX_CONNECTIONS = 16
+"""Connections to Zof: a person's lookup finds a free one while the poller reads four runs at a time."""
+
+_KEEPALIVE_SECONDS = 5.0
 # Limits of one attempt, so that a hanging connection leaves time for another. Waiting for the pool has the deadline.
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=10)
 _MAX_HEADER_BYTES = 64 * 1024
@@ -48,7 +51,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _open_session(self) -> aiohttp.ClientSession:
         """Open the session, which needs a running event loop."""
         connector = aiohttp.TCPConnector(
-            limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=self._context or True
+            limit=MAX_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=self._context or True
         )
         return aiohttp.ClientSession(
             connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,

@@ -11,11 +11,10 @@ from zofbot import __version__
 from zofbot.domain.errors import SettingsError, ZofUnreadable
 from zofbot.zof import protocol
 from zofbot.zof.request import ZofRequest
-from zofbot.zof.transport.aiohttp_transport import AiohttpTransport
+from zofbot.zof.transport.aiohttp_transport import MAX_CONNECTIONS, AiohttpTransport
 from zofbot.zof.transport.proxy import proxy_for
 
-# httpx's pool scans every connection per request: four measured fastest, and Zof's quota needs no more.
-_LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
+_LIMITS = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=4)
 # Limits of one attempt, so that a hanging connection leaves time for another. Waiting for the pool has the deadline.
 _TIMEOUT = httpx.Timeout(10, connect=5, pool=None).as_dict()
 

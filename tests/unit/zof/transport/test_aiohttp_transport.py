@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from zofbot.polling.cycle import MAX_CONCURRENT_READS
 from zofbot.zof.transport.aiohttp_transport import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +96,25 @@ async def test_a_broken_reply_is_an_error_of_httpx_that_does_not_hold_the_key(
             await ask(transport, raw.url)
     assert KEY not in repr(raised.value) + repr(raised.value.__cause__)
     assert raised.value.__suppress_context__
+
+
+async def test_a_lookup_is_answered_while_the_pollers_reads_wait() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"/runs/" in head:
+            await waiting.wait()
+        writer.write(COMPLETE)
+        writer.close()
+
+    waiting, transport = asyncio.Event(), AiohttpTransport(None)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, asyncio.TaskGroup() as group:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        reads = [group.create_task(ask(transport, f"{url}/runs/{n}")) for n in range(MAX_CONCURRENT_READS)]
+        await asyncio.sleep(0)
+        assert (await ask(transport, f"{url}/results/1"))[1] == b"ok"
+        assert not any(read.done() for read in reads)
+        waiting.set()
+    await transport.aclose()
 
 
 async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
