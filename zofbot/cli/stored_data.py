@@ -16,6 +16,9 @@ from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import TraceStore
 from zofbot.store.webhook_trials import WebhookTrials
 
+MAX_REDIS_SECONDS = 10.0
+"""Time limit of one call to Redis: nobody in Slack waits for a command line, and it may be far from Redis."""
+
 
 @dataclass(frozen=True)
 class StoredData:
@@ -33,7 +36,9 @@ async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[St
     """Open the store of these settings. Raises SettingsError or StoreUnavailable."""
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
-        store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
+        store = await stack.enter_async_context(
+            open_store(address, settings.zofbot_namespace, clock, MAX_REDIS_SECONDS)
+        )
         await store.ping()
         keyspace = store.keyspace
         yield StoredData(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from zofbot.clock import Clock
 from zofbot.domain.model import Quota
 from zofbot.observability import trace_recorder
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.redis_server.connect import connect_redis
 
 REQUEST_CLAIM_SECONDS = 600
@@ -82,24 +82,24 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless Redis answers."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             await self._redis.ping()
 
     async def try_write(self) -> None:
         """Raise StoreUnavailable unless Redis accepts a write; it answers pings even when full or read-only."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             await self._redis.set(self.keyspace.key("probe"), b"1", ex=PROBE_TTL_SECONDS)
 
     async def read_time(self) -> float:
         """Return the time of Redis' own clock, in Unix seconds."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             seconds, micros = await self._redis.time()
         return seconds + micros / 1e6
 
     async def claim_request(self, request: str) -> bool:
         """Claim a request from Slack, once across all processes; False if it was claimed before."""
         name, token = self.keyspace.key("claim", request), secrets.token_bytes(8)
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             # redis-py repeats SET after a lost connection; the claim found may then be our own.
             claimed = (
                 await self._redis.set(name, token, nx=True, ex=REQUEST_CLAIM_SECONDS)
@@ -120,12 +120,12 @@ class Store:
 
     async def end_share(self, key: str, share: SharedCard) -> None:
         """Store a finished share, with the message's timestamp and link."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             await self._redis.set(self.keyspace.key("share", key), json.dumps(asdict(share)), ex=SHARE_TTL_SECONDS)
 
     async def cancel_share(self, key: str) -> None:
         """Release the claim of a share that certainly posted nothing."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             await self._redis.delete(self.keyspace.key("share", key))
 
     async def note_change(self, identifier: str) -> None:
@@ -137,25 +137,27 @@ class Store:
 
     async def read_change_count(self, identifier: str) -> str:
         """Return the change counter of a channel or user; it differs after each ``note_change``."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             count = await self._redis.get(self.keyspace.key("changed", identifier))
         return count.decode() if isinstance(count, bytes) else count or ""
 
     async def read_quota(self) -> Quota | None:
         """Return Zof's quota as any process last saw it, None if unknown or expired."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             text = await self._redis.get(self.keyspace.key("quota"))
         return Quota.model_validate_json(text) if text else None
 
     async def write_quota(self, quota: Quota) -> None:
         """Share Zof's quota with every process; expires when its window is reset."""
-        async with guard_redis_call():
+        async with self.keyspace.guard_call():
             until = int(quota.reset.timestamp()) + 1
             await self._redis.set(self.keyspace.key("quota"), quota.model_dump_json(), exat=until)
 
 
 @asynccontextmanager
-async def open_store(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, namespace: str, clock: Clock, max_seconds: float = MAX_REDIS_SECONDS
+) -> AsyncIterator[Store]:
     """Open the store at ``url``; it connects on first use. Raises ValueError for an invalid URL."""
     async with connect_redis(url, namespace, clock) as client:
-        yield Store(Keyspace(client, namespace))
+        yield Store(Keyspace(client, namespace, max_seconds))

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.observability import trace_recorder
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
@@ -55,12 +55,12 @@ class AuditLog:
     """The audit log of one bot, with about ``kept`` records. Every method raises StoreUnavailable."""
 
     def __init__(self, keyspace: Keyspace, kept: int = MAX_RECORDS) -> None:
-        self._redis, self._kept = keyspace.client, kept
+        self._keyspace, self._redis, self._kept = keyspace, keyspace.client, kept
         self._name = keyspace.key(AUDIT_STREAM)
 
     async def append(self, entry: AuditRecord) -> None:
         """Append a record of an action that is not recorded by a commit of the outbox."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             await self._redis.xadd(
                 self._name, {AUDIT_FIELD: entry.model_dump_json()}, maxlen=self._kept, approximate=True
             )
@@ -83,7 +83,7 @@ class AuditLog:
         return found[:limit][::-1]
 
     async def _read_page(self, latest: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             page: Any = await self._redis.xrevrange(self._name, max=latest, count=PAGE_SIZE)
         return list(page)
 

@@ -200,7 +200,7 @@ async def find_refused_writes(keyspace: Keyspace) -> list[HealthProblem]:
     ]  # fmt: skip
     refusals: dict[WriteRefusal, None] = {}
     for command in commands:
-        async with guard_redis_call():
+        async with keyspace.guard_call():
             try:
                 await client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py does not annotate it
             except (ResponseError, ReadOnlyError) as error:

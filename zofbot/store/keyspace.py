@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import redis.asyncio as redis
@@ -23,10 +23,14 @@ ScriptArguments = list[str | int]
 
 
 class Keyspace:
-    """All keys that begin with ``{namespace}:``, one hash tag, so that Redis Cluster keeps them in one slot."""
+    """All keys that begin with ``{namespace}:``, one hash tag, so that Redis Cluster keeps them in one slot.
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
+    ``max_seconds`` limits each call.
+    """
+
+    def __init__(self, client: redis.Redis, namespace: str, max_seconds: float = MAX_REDIS_SECONDS) -> None:
         self.client = client
+        self._max_seconds = max_seconds
         self.prefix = "{" + namespace + "}:"
 
     def key(self, *parts: str) -> str:
@@ -35,32 +39,36 @@ class Keyspace:
 
     def register_script(self, text: str) -> RedisScript:
         """Prepare a Lua script to be run many times."""
-        return RedisScript(self.client.register_script(text))
+        return RedisScript(self, self.client.register_script(text))
+
+    def guard_call(self) -> AbstractAsyncContextManager[None]:
+        """Limit the duration of a call to Redis and raise its errors as StoreUnavailable."""
+        return guard_redis_call(self._max_seconds)
 
     @asynccontextmanager
     async def pipeline(self, *, transaction: bool = False) -> AsyncIterator[Pipeline]:
         """Open a pipeline, whose commands are sent in one round trip. Raises StoreUnavailable."""
-        async with guard_redis_call(), self.client.pipeline(transaction=transaction) as pipe:
+        async with self.guard_call(), self.client.pipeline(transaction=transaction) as pipe:
             yield pipe
 
 
 class RedisScript:
     """A Lua script, which Redis runs in one atomic step."""
 
-    def __init__(self, script: AsyncScript) -> None:
-        self._script = script
+    def __init__(self, keyspace: Keyspace, script: AsyncScript) -> None:
+        self._keyspace, self._script = keyspace, script
 
     async def run(self, keys: Sequence[str], args: Sequence[str | int | float | bytes]) -> Any:
         """Run the script: one round trip. ``keys`` are full names. Raises StoreUnavailable."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             return await self._script(keys=keys, args=args)
 
 
 @asynccontextmanager
-async def guard_redis_call() -> AsyncIterator[None]:
+async def guard_redis_call(max_seconds: float = MAX_REDIS_SECONDS) -> AsyncIterator[None]:
     """Limit the duration of a call to Redis and raise its errors as StoreUnavailable."""
     try:
-        async with timeout(MAX_REDIS_SECONDS):
+        async with timeout(max_seconds):
             yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
         trace_recorder.record_step("redis", "no answer", type(error).__name__, bad=True)

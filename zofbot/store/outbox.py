@@ -51,7 +51,7 @@ from zofbot.observability import trace_recorder
 from zofbot.store.attempt_results import AttemptResult, format_receipt
 from zofbot.store.channel_pace import MESSAGE_INTERVAL_SECONDS
 from zofbot.store.commit_request import AUDIT_KEY, CommitRequest, record_keys
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox_reader import OutboxReader
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts, to_milliseconds
@@ -196,7 +196,7 @@ class Outbox(OutboxReader):
 
     async def record_receipt(self, key: str, receipt: Receipt) -> None:
         """Store the receipt of the message under ``key``, unless one is stored."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             name = self._keyspace.key("sent", key)
             await self._redis.set(name, format_receipt(receipt), ex=KEY_TTL_SECONDS, nx=True)
 

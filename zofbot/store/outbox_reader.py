@@ -9,7 +9,7 @@ from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.notifications.notification import NotificationState
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox_scripts import to_milliseconds
 from zofbot.store.records import (
     OutboxRecord,
@@ -48,7 +48,7 @@ class OutboxReader:
 
     async def parked_channels(self) -> list[ParkedChannel]:
         """List the channels that refuse messages."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             found = await self._redis.hgetall(self._index_key("parked"))
             channels = {decode_text(channel): decode_text(kept) for channel, kept in found.items()}
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -61,7 +61,7 @@ class OutboxReader:
 
     async def removed_alerts(self) -> dict[str, str]:
         """Return the roots deleted twice of which nobody was notified yet, each with its channel."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             found = await self._redis.hgetall(self._index_key("removed"))
         return {decode_text(key): decode_text(channel) for key, channel in found.items()}
 
@@ -82,7 +82,7 @@ class OutboxReader:
 
     async def _oldest_commit_time(self, now: int) -> float:
         """Return when the oldest not scheduled after ``now`` (ms) was committed; Unix seconds, infinite if none."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             for start in count(0, OLDEST_PAGE_SIZE):
                 found: Any = await self._redis.zrange(
                     self._index_key("open"), start, start + OLDEST_PAGE_SIZE - 1, withscores=True
@@ -106,7 +106,7 @@ class OutboxReader:
     async def list_records(self, state: NotificationState, limit: int = 100) -> Sequence[OutboxRecord]:
         """Return up to ``limit`` records in ``state``: waiting ones oldest first, settled latest first (last 1,000)."""
         found: Any
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             if state in (NotificationState.SENT, NotificationState.DROPPED):
                 found = await self._redis.lrange(self._index_key(f"recent:{state}"), 0, limit - 1)
             elif state is NotificationState.DEAD:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
-from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace, guard_redis_call
+from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
 PENDING_RUNS_HASH = "hints"
@@ -141,13 +141,13 @@ class PendingRuns:
         """Record that Zof delivered any webhook, for ``zofbot check``. Raises StoreUnavailable."""
         if self._clock.monotonic() - self._noted_at < DELIVERY_NOTE_SECONDS:
             return
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             await self._redis.set(self._keyspace.key(LAST_DELIVERY_KEY), f"{self._clock.time():.0f}")
         self._noted_at = self._clock.monotonic()
 
     async def last_delivery(self) -> float | None:
         """Return the time of Zof's last delivery, within a minute, in Unix seconds. Raises StoreUnavailable."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             found = await self._redis.get(self._keyspace.key(LAST_DELIVERY_KEY))
         return float(found) if found else None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from zofbot.domain.errors import OutdatedVersion
 from zofbot.notifications import notification
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.subscriptions import model
 
 STORE_SCHEMA = max(notification.NOTIFICATION_SCHEMA, model.SUBSCRIPTION_SCHEMA)
@@ -28,7 +28,7 @@ return math.max(stored, tonumber(ARGV[1]))
 
 async def stored_schema(keyspace: Keyspace) -> int:
     """Return the newest schema ever written; 0 if the store is empty or older than schema numbers."""
-    async with guard_redis_call():
+    async with keyspace.guard_call():
         return int(await keyspace.client.get(keyspace.key(SCHEMA_KEY)) or 0)
 
 

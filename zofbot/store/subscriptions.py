@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 from pydantic import ValidationError
 
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.records import decode_text
 from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 from zofbot.subscriptions import Subscription
@@ -68,7 +68,7 @@ class Subscriptions:
     """
 
     def __init__(self, keyspace: Keyspace, *, schema: int = STORE_SCHEMA) -> None:
-        self._redis = keyspace.client
+        self._keyspace, self._redis = keyspace, keyspace.client
         self._name = keyspace.key(SUBSCRIPTIONS_HASH)
         self._keys = [self._name, keyspace.key(SCHEMA_KEY), keyspace.key(SUBSCRIPTIONS_VERSION_HASH)]
         self._schema = schema
@@ -76,7 +76,7 @@ class Subscriptions:
 
     async def read_records(self) -> dict[str, str]:
         """Return every stored record by id, unparsed."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             found = await self._redis.hgetall(self._name)
         return {decode_text(name): decode_text(record) for name, record in found.items()}
 

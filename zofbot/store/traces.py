@@ -21,7 +21,7 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.health import TraceDropped, TracesStored
 from zofbot.observability.trace_model import Trace
 from zofbot.observability.trace_recorder import TraceRecorder
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
@@ -90,7 +90,7 @@ class TraceStore:
         found: list[Trace] = []
         end, more = "+", True
         while more and len(found) < MAX_SHOWN_TRACES:
-            async with guard_redis_call():
+            async with self._keyspace.guard_call():
                 page: Any = await self._redis.xrevrange(stream, max=end, min=oldest, count=PAGE_SIZE)
             entries = [decode_hash(fields) for _, fields in page]
             matching = [entry for entry in entries if name in entry.get("ids", "").split("\n")]
@@ -101,7 +101,7 @@ class TraceStore:
 
     async def _oldest_id(self) -> str:
         """Return the lowest id that has not expired, by Redis' clock, from which the ids are made."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             seconds, _ = await self._redis.time()
         return str((seconds - TRACE_TTL_SECONDS) * 1000)
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from zofbot.clock import Clock
-from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.keyspace import Keyspace
 
 TRIAL_KEY, ARRIVAL_KEY = "webhook_trial", "webhook_arrived"
 """Keys of the active trial and of the latest delivery since it began."""
@@ -63,15 +63,15 @@ class WebhookTrials:
         A signed delivery is not replaced by an unsigned one.
         """
         if self._clock.monotonic() - self._checked_at >= TRIAL_CHECK_SECONDS:
-            async with guard_redis_call():
+            async with self._keyspace.guard_call():
                 self._is_active = bool(await self._redis.exists(self._trial_key))
             self._checked_at = self._clock.monotonic()
         if self._is_active:
-            async with guard_redis_call():
+            async with self._keyspace.guard_call():
                 await self._redis.set(self._arrival_key, arrival.dump(), ex=120, nx=not arrival.signed)
 
     async def latest_arrival(self) -> TrialArrival | None:
         """Return the latest delivery since the trial began."""
-        async with guard_redis_call():
+        async with self._keyspace.guard_call():
             found = await self._redis.get(self._arrival_key)
         return TrialArrival.load(found) if found else None
