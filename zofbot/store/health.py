@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyEr
 
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.store.keyspace import Keyspace, guard_redis_call
+from zofbot.store.redis_server.closing_client import closing_client
 from zofbot.store.redis_server.replicated_client import ReplicatedClient, replica_addresses
 from zofbot.store.write_refusals import WriteRefusal, find_refusal
 
@@ -66,7 +67,7 @@ async def read_redis_info(client: redis.Redis) -> RedisInfo:
 
 async def _read_replica(client: ReplicatedClient, host: str, port: int) -> RedisInfo | None:
     try:
-        async with guard_redis_call(), client.client_for(host, port) as replica:
+        async with guard_redis_call(), closing_client(client.client_for(host, port)) as replica:
             return await _read_server(replica)
     except StoreUnavailable:
         return None

@@ -22,6 +22,7 @@ from redis.exceptions import ClusterDownError, MovedError
 
 from zofbot.clock import Clock
 from zofbot.config.redis_url import RedisAddress, parse_redis_url
+from zofbot.store.redis_server.closing_client import closing_client
 from zofbot.store.redis_server.following_connection import make_client
 from zofbot.store.redis_server.lean_connection import LeanConnection
 from zofbot.store.redis_server.primary_locators import (
@@ -60,7 +61,7 @@ async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator
         "driver_info": DriverInfo(lib_version=REDIS_PY_VERSION),  # otherwise it is looked up among all packages
     }
     if address.kind == "server":
-        async with make_client(address.url, common) as client:
+        async with closing_client(make_client(address.url, common)) as client:
             yield client
         return
     options: dict[str, Any] = dict(parse_url(address.url))
@@ -71,7 +72,7 @@ async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator
     options |= common | {"connection_class": _SecurePrimaryConnection if secure else _PrimaryConnection}
     pool = SentinelConnectionPool(address.service, locator, **options)  # type: ignore[no-untyped-call]
     try:
-        async with ReplicatedClient(pool, clock) as client:
+        async with closing_client(ReplicatedClient(pool, clock)) as client:
             yield client
     finally:
         await locator.aclose()

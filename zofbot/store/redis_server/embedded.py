@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import SettingsError, StoreUnavailable
+from zofbot.store.redis_server.closing_client import closing_client
 from zofbot.store.redis_server.data_folder import LOG_FILE, open_lock, prepare_folder
 
 log = structlog.get_logger()
@@ -67,7 +68,7 @@ async def start_embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
     SettingsError if the folder cannot be used or is not private to this user.
     """
     folder, address = prepare_folder(folder)
-    async with _make_client(address) as client:
+    async with closing_client(_make_client(address)) as client:
         await _ensure_server(client, folder, address, clock)
         try:
             yield f"unix://{address}"
@@ -78,7 +79,7 @@ async def start_embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
 async def supervise_embedded(folder: Path, clock: Clock) -> None:
     """Restart the folder's server whenever it has died; runs until cancelled."""
     folder, address = prepare_folder(folder)
-    async with _make_client(address) as client:
+    async with closing_client(_make_client(address)) as client:
         while True:
             await clock.sleep(CHECK_INTERVAL_SECONDS)
             try:

@@ -16,6 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from zofbot.config.redis_url import RedisAddress
+from zofbot.store.redis_server.closing_client import closing_client
 
 MAX_QUERY_SECONDS = 0.3
 """Time limit for asking one Sentinel or node for the primary; a second one may have to be asked."""
@@ -68,7 +69,7 @@ class ClusterNodes:
         raise MasterNotFoundError(f"No node says who holds slot {self._slot}: {', '.join(reasons)}")
 
     async def _ask_node(self, node: tuple[str, int]) -> tuple[str, int] | None:
-        async with redis.Redis(host=node[0], port=node[1], **self._options) as client:
+        async with closing_client(redis.Redis(host=node[0], port=node[1], **self._options)) as client:
             ranges: Any = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
         slots = [
             (slot_range[0], slot_range[1], [_server_address(server, node) for server in slot_range[2:]])
