@@ -89,9 +89,9 @@ async def test_an_open_menu_stays_while_its_card_changes(page: Page, root: Locat
     cards = simulator.world.slack.messages["C0QA"].values()
     found = [(m, b) for m in cards for b in buttons_of(m) if b["action_id"] == "zof_triage_acknowledge"]
     card, button = max(found, key=lambda each: each[0].ts)
-    await simulator.people.press_element(BEN, button, channel=card.channel, ts=card.ts)
+    await simulator.people.press_element(CHIOMA, button, channel=card.channel, ts=card.ts)
     await wait_until(lambda: "Acknowledged" in text_of(card))
-    await simulator.people.type_text(BEN, "C0QA", "I'm looking")
+    await simulator.people.type_text(CHIOMA, "C0QA", "I'm looking")
     await expect(in_channel(page, "I'm looking")).to_be_visible()
     await expect(page.get_by_role("menuitem", name="Resolve…")).to_be_visible()
     await page.keyboard.press("Escape")

@@ -76,7 +76,11 @@ async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[ZofSpoiler, 
             zof.target = bot.simulator.url
             await bot.type_text("/zof subscribe project:*")
             for number in range(90):
-                answer = await bot.answer_text(f"/zof {ASKED[number % len(ASKED)]}")
+                try:
+                    answer = await bot.answer_text(f"/zof {ASKED[number % len(ASKED)]}")
+                except TimeoutError as error:
+                    error.add_note(f"command {number}, the last log lines: {logs[-60:]}")
+                    raise
                 assert len(answer) > 20
                 assert not NOTHING.search(answer), answer
                 await asyncio.sleep(0.2)  # so that the poller reads what is spoilt as well

@@ -12,10 +12,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import structlog
@@ -50,13 +49,16 @@ class ProxyFuse:
     pid: int = 0
     seen: int = 0
     burnt: bool = False
+    latest: dict[object, int] = field(default_factory=dict)
+    """Number of the latest request by connection: a reply on another connection says nothing about it."""
 
     def start_counting(self, step: int, when: str, pid: int) -> None:
         """Reset the count, and kill ``pid`` at request number ``step``."""
         self.step, self.when, self.pid = step, when, pid
         self.seen, self.burnt = 0, False
+        self.latest.clear()
 
-    def pass_request(self, data: bytes) -> bool:
+    def pass_request(self, connection: object, data: bytes) -> bool:
         """Count a request; returns whether to forward it to the server.
 
         What is sent independently of the click does not count, because it comes at any time.
@@ -64,13 +66,14 @@ class ProxyFuse:
         if is_background(data):
             return not self.burnt
         self.seen += 1
+        self.latest[connection] = self.seen
         if self.seen == self.step and self.when == "before":
             self._kill_process()
         return not self.burnt
 
-    def pass_reply(self, _: bytes) -> bool:
-        """Handle the reply to the latest request; returns whether to forward it to the process."""
-        if self.seen >= self.step > 0 and self.when == "after":
+    def pass_reply(self, connection: object) -> bool:
+        """Handle a reply; returns whether to forward it to the process."""
+        if self.latest.get(connection, 0) >= self.step > 0 and self.when == "after":
             self._kill_process()
         return not self.burnt
 
@@ -86,9 +89,11 @@ async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
     there = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def forward_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: Any) -> None:
+    async def forward_bytes(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_allowed: Callable[[bytes], bool]
+    ) -> None:
         while data := await reader.read(1 << 20):
-            if not allowed(data):
+            if not is_allowed(data):
                 break
             writer.write(data)
             await writer.drain()
@@ -101,8 +106,8 @@ async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
             back, onward = await asyncio.open_connection(there.hostname, there.port)
         else:
             back, onward = await asyncio.open_unix_connection(there.path)
-        ways = {asyncio.create_task(forward_bytes(reader, onward, fuse.pass_request)),
-                asyncio.create_task(forward_bytes(back, writer, fuse.pass_reply))}  # fmt: skip
+        ways = {asyncio.create_task(forward_bytes(reader, onward, lambda data: fuse.pass_request(task, data))),
+                asyncio.create_task(forward_bytes(back, writer, lambda _: fuse.pass_reply(task)))}  # fmt: skip
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
