@@ -15,7 +15,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.ports import free_port
 from zofbot.clock import Clock, MovableClock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import StoreUnavailable
@@ -416,7 +416,7 @@ async def run_soak(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soa
     world.zof.webhooks.on = False
     simulator = SimulatorServer(world)
     await simulator.start()
-    port = _free_port()
+    port = free_port()
     world.slack.calls = deque()
     world.slack.request_url = f"http://127.0.0.1:{port}/slack/events"
     async with AsyncExitStack() as stack:
@@ -432,12 +432,6 @@ async def run_soak(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soa
         soak.ends = time.monotonic() + 60 * minutes
         yield soak
         await soak.stop_processes()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def result_table(soak: SoakTest, verdict: SoakVerdict) -> Table:

@@ -12,7 +12,8 @@ from redis.asyncio.sentinel import MasterNotFoundError
 
 from tests.support.bot import wait_until
 from tests.support.failover import failover_scenario, kill_primary_under_load
-from tests.support.valkey_servers import ValkeyCluster, ValkeyServer, free_port, running_servers, valkey_cluster
+from tests.support.ports import free_port
+from tests.support.valkey_servers import ValkeyCluster, ValkeyServer, running_servers, valkey_cluster
 from zofbot.config.redis_url import parse_redis_url
 from zofbot.store.redis_server.primary_locators import ClusterNodes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
 
 import aiohttp
@@ -11,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.metric_values import metric_value
+from tests.support.ports import free_port
 from zofbot.app import run_bot
 from zofbot.config.manifest import SCOPES_BY_METHOD
 from zofbot.delivery.outcome_labels import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
@@ -37,12 +37,6 @@ async def scrape_metrics(url: str) -> dict[str, dict[frozenset[tuple[str, str]],
     async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as reply:
         assert reply.status == 200
         return parse_series(await reply.text())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(bot: RunningBot) -> None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from tests.support.bot import wait_until
 from tests.support.cli import CommandResult, command_environment, run_command, run_new_process, start_command
 from tests.support.limits import HANG_SECONDS
+from tests.support.ports import free_port
 from zofbot import __version__
 from zofbot.cli.render import outbox_table
 from zofbot.clock import Clock
@@ -321,12 +322,8 @@ async def test_the_store_that_comes_along_may_die(simulator: SimulatorServer, tm
 
 
 @pytest.fixture
-async def unused_port() -> int:
-    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
-    port = int(server.sockets[0].getsockname()[1])
-    server.close()
-    await server.wait_closed()
-    return port
+def unused_port() -> int:
+    return free_port()
 
 
 async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: int) -> None:

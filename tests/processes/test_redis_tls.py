@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.bot import wait_until
 from tests.support.limits import HANG_SECONDS
-from tests.support.valkey_servers import SLOT_COUNT, ValkeyServer, free_port, running_servers
+from tests.support.ports import free_port
+from tests.support.valkey_servers import SLOT_COUNT, ValkeyServer, running_servers
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.store import open_store

@@ -14,7 +14,8 @@ import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
-from tests.support.valkey_servers import ValkeyServer, free_port, running_servers
+from tests.support.ports import free_port
+from tests.support.valkey_servers import ValkeyServer, running_servers
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import Finding, Level, run_checks

@@ -102,19 +102,22 @@ async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
         task = asyncio.current_task()
         assert task
         tasks.add(task)
-        if there.port:
-            back, onward = await asyncio.open_connection(there.hostname, there.port)
-        else:
-            back, onward = await asyncio.open_unix_connection(there.path)
-        ways = {asyncio.create_task(forward_bytes(reader, onward, lambda data: fuse.pass_request(task, data))),
-                asyncio.create_task(forward_bytes(back, writer, lambda _: fuse.pass_reply(task)))}  # fmt: skip
+        ends, ways = [writer], set[asyncio.Task[None]]()
         try:
+            if there.port:
+                back, onward = await asyncio.open_connection(there.hostname, there.port)
+            else:
+                back, onward = await asyncio.open_unix_connection(there.path)
+            ends.append(onward)
+            requests = forward_bytes(reader, onward, lambda data: fuse.pass_request(task, data))
+            replies = forward_bytes(back, writer, lambda _: fuse.pass_reply(task))
+            ways |= {asyncio.create_task(requests), asyncio.create_task(replies)}
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            for end in (onward, writer):
+            for end in ends:
                 end.close()
             tasks.discard(task)
 

@@ -22,6 +22,7 @@ import redis.asyncio as redis
 from redis.crc import key_slot
 
 from tests.support.bot import wait_until
+from tests.support.ports import free_port
 from tests.support.virtual_time import silent_redis
 from zofbot.store.redis_server.embedded import _server_binary, server_command
 
@@ -69,12 +70,6 @@ def shared_valkey() -> str:
     return server.enter_context(
         valkey_server(Path(server.enter_context(tempfile.TemporaryDirectory(dir=folder_in_memory))))
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
