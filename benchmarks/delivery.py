@@ -33,7 +33,7 @@ import httpx
 import redis.asyncio as redis
 import structlog
 from alertmanager import PROGRAM, alert, alertmanager
-from processes import NAMESPACE, SECRET, DeliveryBot
+from processes import NAMESPACE, SECRET, DeliveryBot, open_keyspace
 from rich.console import Console
 from rich.table import Table
 
@@ -47,7 +47,6 @@ from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 from zofbot.store.attempt_results import Sent
 from zofbot.store.channel_pace import MAX_BURST
-from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
 from zofbot.store.redis_server.connect import connect_redis
@@ -216,7 +215,7 @@ async def burst(bench: DeliveryBench, workers: int, *, remembered: int = 0) -> B
     size = bench.size.burst
     await bench.begin()
     await store_receipts(bench, remembered)
-    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), build_notifications(size, size // MAX_BURST)
+    outbox, waiting = Outbox(open_keyspace(bench.client), Clock()), build_notifications(size, size // MAX_BURST)
     async with AsyncExitStack() as stack:
         pids = [
             (await stack.enter_async_context(bench.role("worker", bench.store, bench.slack)))[0] for _ in range(workers)
@@ -512,7 +511,7 @@ async def measure_remembering(bench: DeliveryBench) -> None:
     """A root's body goes after two days, its key stays for thirty: by what the server says that each takes."""
     size, prefix = min(1000, bench.size.keys), f"{{{NAMESPACE}}}:"
     await bench.begin()
-    outbox, waiting = Outbox(Keyspace(bench.client, NAMESPACE), Clock()), build_notifications(size, size)
+    outbox, waiting = Outbox(open_keyspace(bench.client), Clock()), build_notifications(size, size)
     for at in range(0, size, BATCH_SIZE):
         await outbox.commit(waiting[at : at + BATCH_SIZE])
         batch = await outbox.claim(BATCH_SIZE)
@@ -545,7 +544,7 @@ async def measure_key_bytes(bench: DeliveryBench, names: Sequence[str]) -> float
 async def measure_pacing(bench: DeliveryBench) -> None:
     seconds, channels = bench.size.seconds, 20
     await bench.begin(paced=True)
-    outbox = Outbox(Keyspace(bench.client, NAMESPACE), Clock())
+    outbox = Outbox(open_keyspace(bench.client), Clock())
     async with bench.role("worker", bench.store, bench.slack):
         await outbox.commit(build_notifications(int(channels * seconds), channels))
         await bench.posted(int(channels * seconds))

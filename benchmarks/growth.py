@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 import redis.asyncio as redis
 import structlog
-from processes import NAMESPACE
+from processes import NAMESPACE, open_keyspace
 
 from zofbot.alerting.state import decisions_hash, triage_hash
 from zofbot.cli.serve import find_fast_loop, tune_garbage_collector
@@ -41,7 +41,6 @@ from zofbot.polling.poller import Poller
 from zofbot.polling.run_reader import RunReader
 from zofbot.simulator.zof.state import format_time
 from zofbot.store.attempt_results import Sent
-from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
@@ -55,9 +54,6 @@ from zofbot.zof.client import ZofClient
 
 FOLDER_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where the store keeps its files: waiting for a disk would be no CPU time, but time."""
-
-MAX_REDIS_SECONDS = 60.0
-"""Time limit of a call to Redis: a busy machine is no fault."""
 
 BATCH = 15
 """Failures committed at once while the store is filled: more in a minute of one channel would be a storm."""
@@ -142,7 +138,7 @@ class EventBench:
 
     def __init__(self, client: redis.Redis, load: Load) -> None:
         self.client, self.load, self.clock = client, load, MovableClock()
-        keyspace, events = Keyspace(client, NAMESPACE, MAX_REDIS_SECONDS), EventEmitter(Metrics())
+        keyspace, events = open_keyspace(client), EventEmitter(Metrics())
         self.subscriptions = Subscriptions(keyspace)
         self.outbox = Outbox(keyspace, self.clock)
         self.hints = PendingRuns(keyspace, self.clock)

@@ -138,7 +138,8 @@ async def forwarding_proxy(*targets: int) -> AsyncIterator[tuple[int, list[int]]
                 await writer.drain()
         except ConnectionError:
             pass
-        writer.close()
+        finally:
+            writer.close()
 
     async def accept_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         its_reader, its_writer = await asyncio.open_connection("127.0.0.1", leads[0])
@@ -209,6 +210,13 @@ async def test_a_name_that_still_leads_to_the_old_server_is_said_and_asked_again
     old, new = pair
     async with forwarding_proxy(old.port) as (port, leads), running_bot(f"redis://127.0.0.1:{port}") as bot:
         await fail_over(old, new)
-        assert (await read_readiness(bot))[:2] == (503, ["redis rejects commands (READONLY)"])
+
+        async def is_said() -> bool:
+            return (await read_readiness(bot))[:2] == (503, ["redis rejects commands (READONLY)"])
+
+        async def is_ready() -> bool:
+            return (await read_readiness(bot))[0] == 200
+
+        await wait_until(is_said)
         leads[:] = [new.port]
-        assert (await read_readiness(bot))[0] == 200
+        await wait_until(is_ready)
