@@ -81,6 +81,7 @@ async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[ZofSpoiler, 
                 except TimeoutError as error:
                     others = [line for line in logs if line["event"] != "zof call" or "kind" in line]
                     error.add_note(f"command {number}, the last log lines but the poller's: {others[-40:]}")
+                    error.add_note(f"what Slack said of it: {bot.world.slack.notices}")
                     raise
                 assert len(answer) > 20
                 assert not NOTHING.search(answer), answer

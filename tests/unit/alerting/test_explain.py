@@ -21,6 +21,7 @@ from zofbot.alerting.state import RuleState
 from zofbot.domain.errors import ZofUnavailable
 from zofbot.domain.model import Outcome, Run
 from zofbot.notifications.notification import NotificationState
+from zofbot.simulator.blockkit.mentions import find_unescaped
 from zofbot.slack.views import why as reasons
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.why import MessageStatus, SubscriptionLine
@@ -268,3 +269,10 @@ def test_without_zof_it_says_what_is_remembered_and_the_request_id() -> None:
     )
     assert "✅ `env:x` (by Ana): it matches" in known
     assert "Zof returned no request id" in known
+
+
+@pytest.mark.parametrize("status", ["<!channel>", "<@U0EVE>", "<b>"])
+def test_a_status_that_zofbot_does_not_know_is_escaped(status: str) -> None:
+    run = RUN.model_copy(update={"outcome": Outcome.UNKNOWN, "status": status})
+    card = reasons.why_card(run, [], [], NOON).message_fields()
+    assert find_unescaped(card, {"U0ANA"}) == []

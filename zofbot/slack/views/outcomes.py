@@ -49,7 +49,7 @@ def style_of_run(run: Run, failed: int) -> OutcomeStyle:
 
 
 def outcome_word(thing: Result | Run) -> str:
-    """Return the outcome as a word; an unknown one as Zof spells it."""
+    """Return the outcome as a word, not escaped: an unknown one is as Zof spells it."""
     return (
         OUTCOME_STYLES[thing.outcome].word
         or text.clean_literal(" ".join((thing.status or "").split()), 40)

@@ -85,7 +85,7 @@ def why_card(
     lines = [*_subscription_lines(decisions), *(_message_line(status, now) for status in statuses)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
     ran = f" · {text.describe_duration(run.duration)}" if run.duration is not None else ""
-    small = context_block(f"{text.inline_code(run.id)} · {outcome_word(run)}{ran}")
+    small = context_block(f"{text.inline_code(run.id)} · {text.escape_line(outcome_word(run))}{ran}")
     return Message(title, [section_block(f"*{title}*"), *paragraph_blocks(lines), *notes, small])
 
 
