@@ -215,6 +215,8 @@ def _stop_time_during(connection: type, name: str, unless: str = "") -> None:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop) or options.get(unless):
             return await method(self, *args, **options)
+        if name == "send_packed_command" and not self.is_connected:  # with pauses: not counted
+            await self.connect_check_health(check_health=False)
         loop.redis_replies += 1
         try:
             return await method(self, *args, **options)
