@@ -1,4 +1,4 @@
-"""A Redis client that is used for a moment."""
+"""How a Redis client is closed after use."""
 
 from __future__ import annotations
 
