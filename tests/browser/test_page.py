@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import chromium, end_run, needs_browser, open_page, take_screenshot, type_in
-from zofbot.demo import run_demo
+from tests.support.browser import chromium, end_run, needs_browser, open_demo, open_page, take_screenshot, type_in
 from zofbot.simulator.server import SimulatorServer
 
 pytestmark = needs_browser
@@ -25,7 +24,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0, conversation=False) as simulator:
+    async with open_demo() as simulator:
         yield simulator
 
 

@@ -10,8 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.support.bot import wait_until
-from tests.support.browser import chromium, in_channel, needs_browser, open_page, take_screenshot, type_in
-from zofbot.demo import run_demo
+from tests.support.browser import chromium, in_channel, needs_browser, open_demo, open_page, take_screenshot, type_in
 from zofbot.simulator.seed import RANDOM_CHANNEL
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
@@ -30,7 +29,7 @@ OVERFLOW = """() => [...document.querySelectorAll("html, .scroller, .panel-body,
 
 @pytest.fixture(scope="module")
 async def simulator() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0) as simulator:
+    async with open_demo(conversation=True) as simulator:
         yield simulator
 
 

@@ -16,12 +16,12 @@ from tests.support.browser import (
     in_channel,
     in_thread,
     needs_browser,
+    open_demo,
     open_page,
     take_screenshot,
     type_in,
 )
 from zofbot.alerting.failure_signature import make_signature
-from zofbot.demo import run_demo
 from zofbot.simulator.scenarios import STORM_RUN_COUNT
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
@@ -39,14 +39,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def simulator() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0, conversation=False) as simulator:
+    async with open_demo() as simulator:
         yield simulator
 
 
 @pytest.fixture
 async def alone() -> AsyncIterator[SimulatorServer]:
     """A demo for one test, whose channels may be spoilt."""
-    async with run_demo(0, poll_seconds=1, conversation=False) as simulator:
+    async with open_demo(poll_seconds=1) as simulator:
         yield simulator
 
 
@@ -101,6 +101,8 @@ async def test_an_older_webhook_is_understood_as_well(page: Page, simulator: Sim
     run = await end_run(page, simulator, "failure")
     await expect(in_channel(page, run)).to_contain_text(re.compile(r"Failed: [^()]+ \(checkout, "))
     assert simulator.world.zof.webhooks.sent[-1].status == 200
+    async with fast_clock(simulator):
+        await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("1 reply")
 
 
 async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, simulator: SimulatorServer) -> None:
@@ -112,6 +114,8 @@ async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, simu
     await expect(in_channel(page, run)).to_contain_text("The platform failed, not necessarily the product")
     assert len(simulator.world.zof.webhooks.sent) == delivered
     await take_screenshot(page, "alert-error")
+    async with fast_clock(simulator):  # a reply posted later would take a fault that is meant for the next test
+        await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("2 replies")
 
 
 @pytest.mark.parametrize("fault", ["429", "store_then_cut", "cut", "500"])

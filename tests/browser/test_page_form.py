@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import chromium, needs_browser, open_page, take_screenshot, type_in
-from zofbot.demo import run_demo
+from tests.support.browser import chromium, needs_browser, open_demo, open_page, take_screenshot, type_in
 
 pytestmark = needs_browser
 
@@ -21,7 +20,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with run_demo(0, conversation=False) as simulator, open_page(browser, simulator.url) as page:
+    async with open_demo() as simulator, open_page(browser, simulator.url) as page:
         yield page
 
 

@@ -16,11 +16,11 @@ from tests.support.browser import (
     in_channel,
     in_thread,
     needs_browser,
+    open_demo,
     open_page,
     take_screenshot,
     type_in,
 )
-from zofbot.demo import run_demo
 from zofbot.simulator.server import SimulatorServer
 
 pytestmark = needs_browser
@@ -39,7 +39,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def simulator() -> AsyncIterator[SimulatorServer]:
-    async with run_demo(0, conversation=False) as simulator, fast_clock(simulator):
+    async with open_demo() as simulator, fast_clock(simulator):
         yield simulator
 
 
@@ -288,7 +288,7 @@ async def resolve(page: Page, card: Locator, reason: str) -> None:
 
 
 async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowledged_as_one(browser: Browser) -> None:
-    async with run_demo(0, conversation=False) as simulator, open_page(browser, simulator.url) as page:
+    async with open_demo() as simulator, open_page(browser, simulator.url) as page:
         await resolve(page, in_channel(page, await end_run(page, simulator, "failures")), "Test bug")
         again = in_channel(page, await end_run(page, simulator, "failures"))  # the same 12 cases
         await expect(again).to_contain_text(re.compile(r"Failing again: [^()]+ \(checkout, "))

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 
 from tests.support.bot import wait_until
 from tests.support.limits import HANG_SECONDS
+from zofbot.demo import POLL_INTERVAL_SECONDS, run_demo
 from zofbot.simulator.server import SimulatorServer
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -32,6 +33,17 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
         yield browser
         await browser.close()
+
+
+@asynccontextmanager
+async def open_demo(
+    *, conversation: bool = False, poll_seconds: float = POLL_INTERVAL_SECONDS
+) -> AsyncIterator[SimulatorServer]:
+    """Run the demo with limits that a busy machine keeps; Slack's three seconds are tested in virtual time."""
+    async with run_demo(0, poll_seconds, conversation=conversation) as simulator:
+        simulator.people.delivery.within = HANG_SECONDS
+        simulator.world.slack.trigger_seconds = HANG_SECONDS
+        yield simulator
 
 
 @asynccontextmanager
@@ -78,17 +90,12 @@ async def end_run(page: Page, simulator: SimulatorServer, what: str, environment
 
 @asynccontextmanager
 async def fast_clock(simulator: SimulatorServer) -> AsyncIterator[None]:
-    """Run the simulated time ten times as fast, because Slack accepts one message per second.
-
-    A trigger stays valid: a tenth of its three seconds is too little for a busy machine to open a form.
-    """
+    """Run the simulated time ten times as fast, because Slack accepts one message per second."""
 
     async def advance_faster() -> None:
         while True:
             await asyncio.sleep(0.05)
             simulator.world.advance(0.45)
-            for trigger in simulator.world.slack.triggers.values():
-                trigger.at = simulator.world.slack.now()
 
     task = asyncio.create_task(advance_faster())
     try:

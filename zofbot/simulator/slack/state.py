@@ -97,6 +97,8 @@ class Workspace:
     links: dict[str, SharedLinks] = field(default_factory=dict)
     """Links reported to the app, by unfurl id."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
+    trigger_seconds: float = 3.0
+    """How long a trigger_id is valid; longer in tests that run in real time."""
     hooks: dict[str, ResponseUrl] = field(default_factory=dict)
     tickets: set[str] = field(default_factory=set)
     lines: list[EnvelopeConnection] = field(default_factory=list)

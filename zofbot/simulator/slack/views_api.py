@@ -13,7 +13,6 @@ from zofbot.simulator.slack.state import SlackRefusal, Workspace
 
 MAX_VIEW_BYTES = 250_000
 MAX_STACKED_VIEWS = 3
-TRIGGER_SECONDS = 3.0
 
 _STATE_FIELDS = {
     "plain_text_input": ("value", "initial_value"),
@@ -107,7 +106,7 @@ def _spend_trigger(slack: Workspace, trigger_id: Any) -> str:
     trigger = slack.triggers.get(str(trigger_id))
     if trigger is None:
         raise SlackRefusal("invalid_trigger_id")
-    if slack.now() - trigger.at > TRIGGER_SECONDS:
+    if slack.now() - trigger.at > slack.trigger_seconds:
         raise SlackRefusal("expired_trigger_id")
     if trigger.used:
         raise SlackRefusal("exchanged_trigger_id")
