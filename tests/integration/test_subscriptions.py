@@ -20,6 +20,7 @@ from tests.support.strategies import SUBSCRIPTIONS
 from zofbot.alerting.preview import PreviewSimulation, assemble_findings
 from zofbot.domain.errors import BadInput
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.listeners.subscription.preview import READ_TIMEOUT_SECONDS
 from zofbot.notifications.preview_result import PreviewResult
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.slack import payloads, views_api
@@ -672,7 +673,16 @@ async def test_a_preview_of_more_than_is_read_says_at_least(http_bot: RunningBot
     await http_bot.answer_text("/zof subscribe project:proj_checkout")
     message = await wait_for_answer(http_bot, "Over the last 7 days")
     assert "posted at least *" in text_of(message)
-    assert "Incomplete: Zof has more runs" in text_of(message)
+    assert "Incomplete: Zof has more runs than were read." in text_of(message)
+
+
+async def test_a_preview_that_zof_is_too_slow_for_says_that_it_is_incomplete(http_bot: RunningBot) -> None:
+    http_bot.world.zof.faults.delays["slow"] = READ_TIMEOUT_SECONDS / 3  # the last of four listings is not read
+    http_bot.world.zof.faults.set_fault("slow")
+    await http_bot.answer_text("/zof subscribe project:proj_checkout")
+    message = await wait_for_answer(http_bot, "Over the last 7 days")
+    assert "posted at least *" in text_of(message)
+    assert "Incomplete: Zof has more runs than were read." in text_of(message)
 
 
 async def test_a_preview_reads_what_passed_for_it_counts_recoveries(http_bot: RunningBot) -> None:

@@ -9,11 +9,11 @@ import pytest
 import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 
-from tests.support.pages import PAGES, anchors, broken_links, read_page, relative_links, table_rows
+from tests.support.pages import PAGES, anchors, broken_links, read_page, relative_links, table_rows, uneven_rows
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.cli import app
-from zofbot.config.manifest import LINK_SCOPES, SCOPES
+from zofbot.config.manifest import EMAIL_SCOPES, LINK_SCOPES, SCOPES
 from zofbot.config.settings import Settings
 from zofbot.domain.command_parser import parse_command
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
@@ -72,6 +72,11 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     assert broken_links(page) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_row_of_a_table_has_as_many_cells_as_its_heading(page: Path) -> None:
+    assert uneven_rows(page.read_text()) == []
+
+
 @pytest.mark.parametrize("name", [*(page.relative_to(ROOT).as_posix() for page in PAGES), *OPERATOR_FILES])
 def test_pages_are_in_plain_english(name: str) -> None:
     text = re.sub(r"`[^`\n]*`", "", read_page(name))  # names of tests and code stay as they are
@@ -108,7 +113,7 @@ def test_every_setting_is_listed_with_its_default() -> None:
 
 
 def test_every_scope_is_listed_with_its_reason() -> None:
-    assert rows_by_first("docs/settings.md", "scope", "for") == SCOPES | LINK_SCOPES
+    assert rows_by_first("docs/settings.md", "scope", "for") == SCOPES | LINK_SCOPES | EMAIL_SCOPES
 
 
 def test_every_command_is_listed() -> None:

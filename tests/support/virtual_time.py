@@ -204,18 +204,21 @@ def count_redis_replies() -> None:
     """
     _stop_time_during(AbstractConnection, "read_response", unless="push_request")
     for connection in (AbstractConnection, LeanConnection):
-        _stop_time_during(connection, "send_packed_command")
+        _stop_time_during(connection, "send_packed_command", connects=True)
 
 
-def _stop_time_during(connection: type, name: str, unless: str = "") -> None:
-    """Count a method of connections as a pending reply while it runs, except with the option ``unless``."""
+def _stop_time_during(connection: type, name: str, *, unless: str = "", connects: bool = False) -> None:
+    """Count a method of connections as a pending reply while it runs, except with the option ``unless``.
+
+    ``connects``: it may open the connection, which is done before and not counted, because it pauses between attempts.
+    """
     method = getattr(connection, name)
 
     async def run_counted(self: AbstractConnection, *args: Any, **options: Any) -> Any:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop) or options.get(unless):
             return await method(self, *args, **options)
-        if name == "send_packed_command" and not self.is_connected:  # with pauses: not counted
+        if connects and not self.is_connected:
             await self.connect_check_health(check_health=False)
         loop.redis_replies += 1
         try:

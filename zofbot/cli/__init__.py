@@ -23,7 +23,7 @@ MAX_HELP_COLUMNS = 110
 """Wider terminals show help in this width, which is still easy to read."""
 
 app = typer.Typer(
-    help="Slack bot for Zof AI: posts test failures, answers questions, helps to triage.",
+    help="Slack bot for Zof AI: posts test failures, answers questions about them, and helps you triage them.",
     epilog="Settings are environment variables: docs/settings.md lists them. `zofbot demo` needs none.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

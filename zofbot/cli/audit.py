@@ -25,7 +25,7 @@ def audit(
         str, typer.Option(metavar="ACTION", help="Only this action, such as acknowledge, resolve or refused.")
     ] = "",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON lines, as whenever the output is not a terminal.")
+        bool, typer.Option("--json", help="Print JSON lines, the default if the output is not a terminal.")
     ] = False,
 ) -> None:
     """Show who did what, oldest first."""

@@ -20,7 +20,7 @@ def causes(
     since: Annotated[str, typer.Option(metavar="DURATION", help="How far back: 24h or 7d, at most 38d.")] = "7d",
     channel: Annotated[str, typer.Option(metavar="CHANNEL_ID", help="Only this channel.")] = "",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON lines, as whenever the output is not a terminal.")
+        bool, typer.Option("--json", help="Print JSON lines, the default if the output is not a terminal.")
     ] = False,
 ) -> None:
     """List the causes of failures, most failures first."""

@@ -17,7 +17,9 @@ def manifest(
 ) -> None:
     """Print the Slack app manifest for this version.
 
-    It asks for links to unfurl if ZOF_RUN_URL_TEMPLATE or ZOF_RESULT_URL_TEMPLATE is set.
+    Adds scopes for links if ZOF_RUN_URL_TEMPLATE or ZOF_RESULT_URL_TEMPLATE is set.
+
+    Adds one for e-mail addresses if ZOF_EXTRA_FIELDS or ZOFBOT_OWNERS_FILE is set.
     """
     from zofbot.config.manifest import render_manifest  # noqa: PLC0415  (only this command needs it)
 

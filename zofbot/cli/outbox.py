@@ -83,7 +83,10 @@ async def _print_records(settings: Settings, entries: list[OutboxRecord], as_jso
 
 @app.command(cls=ArgumentCommand)
 def show(
-    key: KeyArgument, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, which is the default.")] = True
+    key: KeyArgument,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Accepted, as the other commands have it; the output is always JSON.")
+    ] = True,
 ) -> None:
     """Show everything about one message, as JSON."""
 

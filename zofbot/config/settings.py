@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     zofbot_operators: PeopleIds = ""
     """Ids of those who may start and cancel runs if allowed; empty: everybody who may triage failures."""
     zofbot_admins: PeopleIds = ""
-    """Ids of those who may change data of all channels; empty: admins and owners of the workspace."""
+    """Ids of those who may read traces and retry messages; empty: admins and owners of the workspace."""
     zofbot_owners_file: OwnersPath = ""
     """File in CODEOWNERS syntax that says who owns which projects and cases."""
     zofbot_allow_runs: Switch = False

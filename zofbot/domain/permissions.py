@@ -22,7 +22,7 @@ class Role(IntEnum):
     OPERATOR = 2
     """Starts and cancels runs in Zof."""
     ADMIN = 3
-    """Sees and changes data of all channels: subscriptions, outbox, traces."""
+    """Reads traces, and retries undelivered messages of any channel."""
 
 
 class Membership(Enum):
@@ -128,7 +128,7 @@ _ACTIONS_BY_ROLE = {
     Role.READER: "look things up",
     Role.RESPONDER: "work on failures",
     Role.OPERATOR: "start or cancel runs",
-    Role.ADMIN: "see or change what belongs to other channels",
+    Role.ADMIN: "look up traces and retry messages",
 }
 
 

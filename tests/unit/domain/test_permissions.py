@@ -86,11 +86,11 @@ def test_whoever_may_is_not_refused_and_whoever_may_not_is_told_why(
         (
             ANA,
             Role.ADMIN,
-            "You can't see or change what belongs to other channels here. Ask an admin or owner",
+            "You can't look up traces and retry messages here. Ask an admin or owner",
         ),
         (ON_CALL, Role.OPERATOR, "Ask <@U0BEN>. You can also do it in Zof."),
         (Person("U0G", Membership.GUEST), Role.RESPONDER, "Guests of this workspace can't work on failures here"),
-        (Person("U0X", Membership.EXTERNAL), Role.ADMIN, "People of other organizations can't see or change"),
+        (Person("U0X", Membership.EXTERNAL), Role.ADMIN, "People of other organizations can't look up traces"),
         (Person("U0U", Membership.UNKNOWN, doubt="Try again."), Role.RESPONDER, "didn't say who you are. Try again."),
         (Person("U0U", doubt="It needs a scope."), Role.RESPONDER, "didn't say who you are. It needs a scope."),
     ],

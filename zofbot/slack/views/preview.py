@@ -60,7 +60,7 @@ def preview_text(seen: PreviewResult, *, saved: bool = False) -> str:
         f", {seen.worst} on the worst day ({seen.day:%A, %B} {seen.day.day})" if seen.day and seen.messages > 1 else "",
         f", and {replies} in threads" if seen.replies else "",
         ".",
-        " Incomplete: Zof has more runs." if seen.partial else "",
+        " Incomplete: Zof has more runs than were read." if seen.partial else "",
         " Events of gates, agents, integrations and plans aren't counted." if seen.unlisted else "",
         f"\n{seen.silence}" if seen.silence else "",
         f" `{SLASH_COMMAND} subscriptions` edits or removes it." if seen.silence and saved else "",

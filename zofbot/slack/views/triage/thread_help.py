@@ -10,6 +10,8 @@ THREAD_COMMAND_HELP = (
     ("unack", "give it back"),
     ("assign @ben", "assign it to someone"),
     ("snooze 2h", "also `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
+    ("wake", "end a snooze"),
+    ("still on it", "confirm that you are working on it"),
     ("resolve flaky: retried", "reasons: product, test, flaky, environment, platform, other; then a note"),
     ("reopen", "open it again"),
     ("escalate", "mention whoever is next in the escalation policy"),
