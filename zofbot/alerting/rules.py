@@ -187,11 +187,12 @@ def _decide_failures(
     for channel, matching in by_channel.items():
         count = len({result.id for _, verdict in matching for result in verdict.results})
         before = known.get(channel)
-        if before and (before.how not in (DecisionKind.TOLD, DecisionKind.STORM) or count <= before.failures):
+        if before and count <= before.failures:
             reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in matching]
             continue
         matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
         how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
+        how = before.how if before and how is DecisionKind.BELOW else how  # what was told stays told
         record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
         reasons += decisions
     return reasons
