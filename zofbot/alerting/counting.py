@@ -12,7 +12,7 @@ from zofbot.alerting.passes import known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
 from zofbot.domain.model import Outcome
 from zofbot.domain.text import fold_name
-from zofbot.subscriptions import RunFinding, Subscription, Threshold
+from zofbot.subscriptions import MatchResult, RunFinding, Subscription, Threshold
 
 MAX_COUNTED_FIELDS = 500
 """Entries per subscription above which entries too old to count are deleted."""
@@ -48,15 +48,15 @@ def count_case(
     return _update_count(draft, finding, subscription, field, ends)
 
 
-def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterable[Subscription]) -> None:
-    """End the rows of failures of all that passed in a run."""
-    fields = [_case_row_field(finding, case) for case in sorted(finding.passed)]
-    if finding.run.outcome is Outcome.PASSED:
-        fields.append(_run_row_field(finding))
-    for subscription in subscriptions:
+def end_rows(draft: DecisionBuilder, finding: RunFinding, answers: Iterable[tuple[Subscription, MatchResult]]) -> None:
+    """End the rows of failures of all that passed in a run; a run that passed with failures counts where it matches."""
+    cases = [_case_row_field(finding, case) for case in sorted(finding.passed)]
+    runs = [_run_row_field(finding)] if finding.run.outcome is Outcome.PASSED else []
+    for subscription, verdict in answers:
         name = threshold_hash(subscription)
         if subscription.after is None or not subscription.after.in_a_row or not (counted := draft.read_hash(name)):
             continue
+        fields = cases if verdict.matched else [*cases, *runs]
         for field in [field for field in fields if field in counted]:
             later = [(run, at) for run, at in json.loads(counted[field]) if at > finding.happened]
             _save_count(draft, name, field, later)

@@ -106,7 +106,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     rest = unclaimed_failures(finding, answers, default_channel)
     reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
     remember_passes(draft, finding)
-    end_rows(draft, finding, subscriptions)
+    end_rows(draft, finding, answers)
     for channel in sorted(subscribed_channels(subscriptions, default_channel)):
         if not draft.read_hash(alerts_hash(channel, scope_key(finding))):
             continue  # most channels have no open alert in this scope

@@ -19,7 +19,7 @@ from tests.support.rules import (
 from zofbot.alerting.rules import DecisionReason
 from zofbot.domain.model import Outcome
 from zofbot.notifications.alert_payloads import CaseAlertPayload
-from zofbot.subscriptions import Threshold, parse_filters
+from zofbot.subscriptions import RunFinding, Threshold, parse_filters
 from zofbot.subscriptions.filters import format_filters
 
 
@@ -50,10 +50,34 @@ def test_the_same_run_counts_once() -> None:
     assert house.process_findings(failed_finding("1", NOON, "a"), failed_finding("1", NOON, "a", "b")) == []
 
 
+def _run_that_passed_with_failures(name: str, at: float, case: str) -> RunFinding:
+    return make_finding(name, at, make_result(f"{name}_{case}", case=case), outcome=Outcome.PASSED)
+
+
 def test_a_run_that_passed_with_failures_ends_a_row_of_runs() -> None:
     house = RuleBench(make_subscription("after:2-in-a-row"))
     quarantined = make_finding("2", NOON + 60, make_result("2_a", case="a"), outcome=Outcome.PASSED)
     house.process_findings(failed_finding("1", NOON, "a"), quarantined, failed_finding("3", NOON + 120, "a"))
+    assert not house.notifications
+
+
+@pytest.mark.parametrize("group", ["run", "case"])
+def test_runs_that_passed_with_failures_are_a_row_to_whom_asks_for_them(group: str) -> None:
+    house = RuleBench(make_subscription(f"on:passed-with-failures after:3-in-a-row group:{group}"))
+    runs = [_run_that_passed_with_failures(str(n), NOON + n * 60, "a") for n in range(3)]
+    house.process_findings(*runs[:2], *runs[:2])
+    assert not house.notifications
+    assert house.process_findings(runs[2]) != []
+
+
+@pytest.mark.parametrize(
+    "between",
+    [passed_finding("2", NOON + 60, "a"), make_finding("2", NOON + 60, make_result("b"), outcome=Outcome.PASSED)],
+)
+def test_a_run_that_passed_without_the_failures_asked_for_ends_a_row_of_them(between: RunFinding) -> None:
+    house = RuleBench(make_subscription("on:passed-with-failures case:a after:2-in-a-row"))
+    one, other = (_run_that_passed_with_failures(name, at, "a") for name, at in (("1", NOON), ("3", NOON + 120)))
+    house.process_findings(one, between, other)
     assert not house.notifications
 
 
