@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import get_args
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_p
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, button_of, press_button, private_text, thread_of
 from zofbot.simulator.slack.model import PostedMessage
-from zofbot.simulator.zof.state import ZofRecord
+from zofbot.simulator.zof.state import RecordVariant, ZofRecord
 
 ANA, BEN = "U0ANA", "U0BEN"
 OFFER = "Re-run failed cases"
@@ -92,7 +93,9 @@ async def test_of_two_who_were_both_asked_the_second_is_told_that_the_first_was_
     assert len(await audit_entries(bot, "rerun")) == 1
 
 
-async def test_its_end_names_the_cases(bot: RunningBot) -> None:
+@pytest.mark.parametrize("dialect", get_args(RecordVariant))
+async def test_its_end_names_the_cases(bot: RunningBot, dialect: RecordVariant) -> None:
+    bot.world.zof.dialect = dialect
     root = await failed_run(bot)
     await end_rerun(bot, await start_rerun(bot, root), "failed", "passed")
     await wait_until(lambda: any("Re-run finished: 1 case failed again" in line for line in thread_of(bot, root)))

@@ -13,8 +13,8 @@ from zofbot.alerting.triage_records import TriageRecords
 from zofbot.notifications.past_causes import Resolution
 from zofbot.subscriptions import Grouping
 
-MAX_ALERTS = {Grouping.RUN: 20, Grouping.CASE: 500}
-"""Alerts kept per channel and scope; beyond that the oldest is dropped."""
+MAX_ALERTS = {Grouping.RUN: 200, Grouping.CASE: 500}
+"""Alerts kept per channel and scope; beyond that the oldest is dropped, a recovered one first."""
 MAX_ALERTS_IN_STORMS = 500
 """Same limit for alerts that are part of a storm."""
 OPEN_RETENTION_SECONDS = 14 * 86400.0
@@ -83,7 +83,7 @@ class AlertsInScope:
         return self.records.resolution_before(alert.key, alert.body, self._draft.clamp_to_now(at))
 
     def put_alert(self, field: str, alert: Alert, held: float = 0.0) -> None:
-        """Save an alert, update the storm that lists it, and drop the oldest alert above the limit.
+        """Save an alert, update the storm that lists it, and drop an alert above the limit.
 
         ``held`` is when quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
         """
@@ -98,7 +98,7 @@ class AlertsInScope:
             update_member(self._draft, self._channel, alert.key, alert.body, held)
         alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
         if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
-            self._drop_alerts([min(alike, key=lambda name: self._all[name].last)])
+            self._drop_alerts([min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))])
 
     def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
         found = [(field, alert) for field, alert in self._all.items() if alert.group is Grouping.RUN and wanted(alert)]

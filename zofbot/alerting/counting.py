@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from zofbot.alerting.passes import known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
 from zofbot.domain.model import Outcome
 from zofbot.domain.text import fold_name
-from zofbot.subscriptions import RunFinding, Subscription, Threshold
+from zofbot.subscriptions import MatchResult, RunFinding, Subscription, Threshold
 
 MAX_COUNTED_FIELDS = 500
 """Entries per subscription above which entries too old to count are deleted."""
 
 
 class Count(NamedTuple):
-    """The number of failing runs counted, and when the first happened (Unix seconds)."""
+    """The number of failing runs counted, when the first happened (Unix seconds), and their ids, oldest first."""
 
     failures: int
     first: float
+    runs: tuple[str, ...] = ()
 
 
 def count_run(draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold) -> Count:
@@ -47,15 +48,15 @@ def count_case(
     return _update_count(draft, finding, subscription, field, ends)
 
 
-def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterable[Subscription]) -> None:
-    """End the rows of failures of all that passed in a run."""
-    fields = [_case_row_field(finding, case) for case in sorted(finding.passed)]
-    if finding.run.outcome is Outcome.PASSED:
-        fields.append(_run_row_field(finding))
-    for subscription in subscriptions:
+def end_rows(draft: DecisionBuilder, finding: RunFinding, answers: Iterable[tuple[Subscription, MatchResult]]) -> None:
+    """End the rows of failures of all that passed in a run; a run that passed with failures counts where it matches."""
+    cases = [_case_row_field(finding, case) for case in sorted(finding.passed)]
+    runs = [_run_row_field(finding)] if finding.run.outcome is Outcome.PASSED else []
+    for subscription, verdict in answers:
         name = threshold_hash(subscription)
         if subscription.after is None or not subscription.after.in_a_row or not (counted := draft.read_hash(name)):
             continue
+        fields = cases if verdict.matched else [*cases, *runs]
         for field in [field for field in fields if field in counted]:
             later = [(run, at) for run, at in json.loads(counted[field]) if at > finding.happened]
             _save_count(draft, name, field, later)
@@ -74,22 +75,22 @@ def _update_count(
 ) -> Count:
     after, name, at = subscription.after, threshold_hash(subscription), finding.happened
     assert after
-    seen: Mapping[str, float] = {**dict(json.loads(draft.read_hash(name).get(field, "[]"))), finding.run.id: at}
-    latest = sorted(seen.items(), key=lambda item: (item[1], item[0]))[-2 * after.count :]
-    _save_count(draft, name, field, latest)
+    known = {**dict(json.loads(draft.read_hash(name).get(field, "[]"))), finding.run.id: at}
+    seen: list[tuple[str, float]] = sorted(known.items(), key=lambda item: (item[1], item[0]))
+    _save_count(draft, name, field, seen[-2 * after.count :])
     _prune_counts(draft, name, after)
     if not after.in_a_row:
-        counted = [each for each in seen.values() if abs(each - at) < after.window]
+        counted = [(run, each) for run, each in seen if abs(each - at) < after.window]
     else:
-        counted = _failures_in_row(seen.values(), at, list(ends))
-    return Count(len(counted), min(counted))
+        counted = _failures_in_row(seen, at, list(ends))
+    return Count(len(counted), counted[0][1], tuple(run for run, _ in counted))
 
 
-def _failures_in_row(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:
+def _failures_in_row(seen: Iterable[tuple[str, float]], at: float, ends: Sequence[float]) -> list[tuple[str, float]]:
     """Return the failures in the same row as ``at``: those with no passing run in between."""
     last = max((end for end in ends if end <= at), default=-math.inf)
     following = min((end for end in ends if end > at), default=math.inf)
-    return [each for each in times if last < each < following or each == at]
+    return [(run, each) for run, each in seen if last < each < following or each == at]
 
 
 def _save_count(draft: DecisionBuilder, name: str, field: str, counted: Sequence[tuple[str, float]]) -> None:

@@ -60,7 +60,7 @@ class ChannelRecovery:
             if unposted:
                 changed = changed.model_copy(update={"body": changed.body | {"unposted": True}})
             before = DraftSnapshot.take(self.draft)
-            if changed != alert:
+            if changed is not alert and changed != alert:  # most are the same object, and comparing fields takes long
                 alerts.put_alert(field, changed)
             hold = (
                 self._notify_recovery(changed, by, again=alert.recovered is not None)

@@ -106,7 +106,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     rest = unclaimed_failures(finding, answers, default_channel)
     reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
     remember_passes(draft, finding)
-    end_rows(draft, finding, subscriptions)
+    end_rows(draft, finding, answers)
     for channel in sorted(subscribed_channels(subscriptions, default_channel)):
         if not draft.read_hash(alerts_hash(channel, scope_key(finding))):
             continue  # most channels have no open alert in this scope
@@ -187,11 +187,12 @@ def _decide_failures(
     for channel, matching in by_channel.items():
         count = len({result.id for _, verdict in matching for result in verdict.results})
         before = known.get(channel)
-        if before and (before.how not in (DecisionKind.TOLD, DecisionKind.STORM) or count <= before.failures):
+        if before and count <= before.failures:
             reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in matching]
             continue
         matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
         how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
+        how = before.how if before and how is DecisionKind.BELOW else how  # what was told stays told
         record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
         reasons += decisions
     return reasons

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from zofbot.alerting.reruns import refresh_card
 from zofbot.alerting.state import RERUN_FIELD, failure_hash, rerun_hash
-from zofbot.domain.errors import BadInput, ZofError
+from zofbot.domain.errors import BadInput, ZofError, ZofUnreadable
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.domain.model import is_valid_id
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
@@ -19,6 +19,8 @@ from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRun
 from zofbot.triage import Actor, Rerun
 from zofbot.zof.client import ZofReply
+from zofbot.zof.coerce import as_identifier
+from zofbot.zof.field_names import first_value, unwrap_object
 
 RERUN_PHRASE, CANCEL_PHRASE = "re-run failed cases", "cancel a run"
 """Descriptions of the commands, to follow "You cannot"."""
@@ -57,9 +59,12 @@ def already_running_error(rerun: Rerun) -> BadInput:
 
 def started_run_id(reply: ZofReply) -> str:
     """Return the id of the run that Zof started; empty if the reply has none."""
-    document = reply.document if isinstance(reply.document, dict) else {}
-    found = document.get("id") or document.get("run_id")
-    return found if isinstance(found, str) and is_valid_id(found) else ""
+    try:
+        data = unwrap_object(reply.document, "run")
+    except ZofUnreadable:
+        return ""
+    found = first_value(data, "id", as_identifier) or first_value(data, "run_id", as_identifier) or ""
+    return found if is_valid_id(found) else ""
 
 
 def execution_record(command: RunCommand, run: str, reply: ZofReply, at: float) -> AuditRecord:

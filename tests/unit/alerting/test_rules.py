@@ -984,6 +984,28 @@ def test_a_page_decided_at_once_is_the_same_as_one_by_one(
     assert at_once.memory.hashes == singly.memory.hashes
 
 
+@pytest.mark.parametrize("group", ["run", "case"])
+def test_all_alerts_of_a_night_of_failures_recover(group: str) -> None:
+    house, count = RuleBench(make_subscription(f"group:{group}")), 100
+    for n in range(count):
+        house.process_findings(failed_finding(f"{n:03}", NOON + n * 300, "a" if group == "run" else f"case{n}"))
+    cases = ["a"] if group == "run" else [f"case{n}" for n in range(count)]
+    house.process_findings(passed_finding("p", NOON + count * 300, *cases))
+    roots = [item.key for item in house.notifications_of(NotificationKind.ROOT)]
+    assert len(roots) == count
+    assert {house.latest_body(root).standing for root in roots} == {alert_payloads.AlertStatus.RECOVERED}
+
+
+def test_what_recovered_is_let_go_of_before_what_is_open() -> None:
+    house = RuleBench(make_subscription())
+    house.process_findings(failed_finding("open", NOON, "a"))
+    for n in range(220):
+        at = NOON + 60 + n * 60
+        house.process_findings(failed_finding(str(n), at, f"case{n}"), passed_finding(f"p{n}", at + 1, f"case{n}"))
+    house.process_findings(passed_finding("late", NOON + 5 * HOUR_SECONDS, "a"))
+    assert house.latest_body("run:run_open:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED
+
+
 # What is remembered stays small.
 
 
@@ -994,7 +1016,7 @@ def test_what_is_remembered_is_bounded() -> None:
             failed_finding(str(n), NOON + n * 60, f"case{n}"), passed_finding(f"p{n}", NOON + n * 60 + 1, "other")
         )
     sizes = {name: len(fields) for name, fields in house.memory.hashes.items()}
-    assert max(sizes[name] for name in sizes if name.startswith("open:C1")) == 20
+    assert max(sizes[name] for name in sizes if name.startswith("open:C1")) == 200
     assert max(sizes[name] for name in sizes if name.startswith("passed:")) <= 20
     assert sizes["storms:C1"] == 2
 

@@ -32,6 +32,9 @@ from zofbot.notifications.storm_payloads import StormMember
 from zofbot.subscriptions import Grouping, RunFinding
 from zofbot.triage import EscalationPolicy, TriageRecord
 
+MAX_RUNS_COUNTED = 10
+"""Latest runs remembered of an alert, each of which counts once however often it is read."""
+
 
 @dataclass(frozen=True)
 class AlertBuilder(ABC):
@@ -227,8 +230,12 @@ class AlertBuilder(ABC):
     def _run_counts(self, alert: Alert) -> dict[str, Any]:
         """Return the alert's run fields with this run counted."""
         at, run_id = self.finding.happened, self.finding.run.id
-        runs = tuple(dict.fromkeys((*alert.runs, run_id)))[-10:]
-        return {"runs": runs, "first": min(alert.first, at), "last": max(alert.last, at)}
+        return {"runs": _latest_runs(*alert.runs, run_id), "first": min(alert.first, at), "last": max(alert.last, at)}
+
+    def _counted_runs(self, case: str) -> tuple[str, ...]:
+        """Return the runs that a new alert of the case counts: this one, and those before it for a threshold."""
+        count = self.audience.counted.get(case)
+        return _latest_runs(*(count.runs if count else ()), self.finding.run.id)
 
     def _recall_causes(self, signatures: Iterable[str]) -> tuple[PastCause, ...]:
         return recall_causes(self.draft, self.finding, filter(None, signatures), self.audience.channel)
@@ -239,3 +246,7 @@ class AlertBuilder(ABC):
         return summarize_extras(
             merge_extras(self.finding.run.extras, common_extras([result.extras for result in self.audience.results]))
         )
+
+
+def _latest_runs(*run_ids: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run_ids))[-MAX_RUNS_COUNTED:]

@@ -62,7 +62,7 @@ class CaseAlertBuilder(AlertBuilder):
         resolved = self.alerts.resolution_of(before, at) if before else None
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
         alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
-        self.alerts.put_alert(field, alert)
+        self.alerts.put_alert(field, alert.model_copy(update={"runs": self._counted_runs(case)}))
         self._thread.add_result_replies(alert, results, ReplyStyle())
         return bool(alert.storm)
 

@@ -146,7 +146,7 @@ class CauseAlertBuilder(AlertBuilder):
             cases=cases,
             left=cases,
             signature=cause.signature,
-            runs=(self.finding.run.id,),
+            runs=self._counted_runs(case_key(first)),
             first=at,
             last=at,
             critical=self.critical,
