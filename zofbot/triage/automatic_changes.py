@@ -39,6 +39,11 @@ def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
     return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
 
 
+def split_storm_record(merged: TriageRecord, storm: TriageRecord) -> TriageRecord:
+    """Return what to store of a failure in a storm, from its ``merged`` record: merging it again gives that version."""
+    return merged.model_copy(update={"rev": merged.rev - storm.rev})
+
+
 def count_hidden_failures(record: TriageRecord, facts: RunFacts) -> int:
     """Return how often it has failed since it was snoozed, 0 if unknown."""
     asleep = record.state is TriageState.SNOOZED and record.counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.triage import Action, Actor, TriageRecord, TriageState, merge_storm_record
+from zofbot.triage import Action, Actor, TriageRecord, TriageState, merge_storm_record, split_storm_record
 
 ANA, BEN = Actor(id="U1", name="Ana"), Actor(id="U2", name="Ben")
 OPEN = TriageRecord(opened=100.0)
@@ -39,6 +39,13 @@ def test_each_act_on_either_makes_another_version(own: TriageRecord, whole: Tria
     known = merge_storm_record(own, whole).card_version
     assert merge_storm_record(own.model_copy(update={"rev": own.rev + 1}), whole).card_version != known
     assert merge_storm_record(own, whole.model_copy(update={"rev": whole.rev + 1})).card_version != known
+
+
+@pytest.mark.parametrize(("own", "whole"), [(OPEN, OPEN), (ALONE, WHOLE), (OPEN, WHOLE), (ALONE, OPEN)])
+def test_what_is_stored_after_an_act_on_one_is_read_as_the_same_version(own: TriageRecord, whole: TriageRecord) -> None:
+    acted = merge_storm_record(own, whole)
+    acted = acted.model_copy(update={"rev": acted.rev + 1, "at": 400.0})
+    assert merge_storm_record(split_storm_record(acted, whole), whole).card_version == acted.card_version
 
 
 def test_a_request_that_was_carried_out_on_either_is_known() -> None:
