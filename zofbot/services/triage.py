@@ -246,7 +246,7 @@ class TriageService:
         present = effective_record(record, shown.test_facts, self._clock.time())
         storm = self._build_failure(others[stored.storm], {}) if stored.storm else None
         if storm:
-            present = merge_storm_record(present, storm.present)
+            present = merge_storm_record(present, storm.present, shown.test_facts.failures)
         return Failure(stored.key, _channel_of(stored.key), shown, present, storm.key if storm else "")
 
 

@@ -399,3 +399,32 @@ async def test_an_action_on_an_alert_counts_what_was_just_done_about_its_storm(s
         [refused] = await asyncio.gather(acting, return_exceptions=True)
         entries = [entry.key for entry in await made.audit.read_records()]
         assert entries == ([STORM.storm_key] if isinstance(refused, StaleCard) else [KEY, STORM.storm_key])
+
+
+async def test_undoing_for_one_alert_what_was_done_about_its_storm_restores_what_was_done_about_it() -> None:
+    async with channel_bench() as made:
+        await made.begin_storm()
+        await made.press_action(made.make_request(Action.SNOOZE, 1, 7200.0), "")
+        snoozed = (await made.current_failure()).present
+        made.now[0] += 10
+        await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
+        await made.press_action(made.make_request(Action.UNDO, 1, 0.0).model_copy(update={"at": made.now[0] + 5}), "")
+        present = (await made.current_failure()).present
+        assert (present.state, present.until, present.rev) == (TriageState.SNOOZED, snoozed.until, 3)
+
+
+async def test_an_alert_assigned_in_a_storms_snooze_wakes_after_further_failures_of_its_own() -> None:
+    async with channel_bench() as made:
+        for _ in range(4):
+            made.now[0] += 1
+            await made.finish_run(fails=True)
+        await made.begin_storm()
+        await made.act_on_storm(made.make_request(Action.SNOOZE, 0, 0.0).model_copy(update={"until": None, "more": 2}))
+        made.now[0] += 1
+        await made.press_action(made.make_request(Action.ASSIGN, 1, 0.0), "")
+        states = [(await made.current_failure()).present.state]
+        for _ in range(2):
+            made.now[0] += 1
+            await made.finish_run(fails=True)
+            states.append((await made.current_failure()).present.state)
+        assert states == [TriageState.SNOOZED, TriageState.SNOOZED, TriageState.OPEN]
