@@ -37,6 +37,7 @@ from zofbot.triage import (
     TriageState,
     effective_record,
     merge_storm_record,
+    split_storm_record,
 )
 from zofbot.triage import apply_action as move
 from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
@@ -58,6 +59,32 @@ class _StoredFailure:
     body: str | None = None
     record: str | None = None
     storm: str | None = None
+
+    def parse_record(self) -> TriageRecord:
+        """Parse the triage record; an empty one if there is none. Raises ValidationError."""
+        return TriageRecord.model_validate_json(self.record) if self.record else TriageRecord()
+
+
+@dataclass(frozen=True)
+class _LoadedFailure:
+    """A failure that is about to change, with the stored fields of it and of its ``storm``, if any."""
+
+    failure: Failure
+    stored: _StoredFailure
+    storm: _StoredFailure | None
+
+    @property
+    def expected(self) -> dict[str, dict[str, str | None]]:
+        """The stored fields that the change depends on."""
+        return {
+            failure_hash(self.stored.key): {"body": self.stored.body, "storm": self.stored.storm},
+            triage_hash(self.failure.channel): {each.key: each.record for each in (self.stored, self.storm) if each},
+        }
+
+    def record_changes(self, present: TriageRecord) -> dict[str, dict[str, str | None]]:
+        """Return the change that stores a new triage record."""
+        own = split_storm_record(present, self.storm.parse_record()) if self.storm else present
+        return {triage_hash(self.failure.channel): {self.stored.key: own.model_dump_json(exclude_defaults=True)}}
 
 
 class TriageService:
@@ -105,8 +132,8 @@ class TriageService:
         A request that was carried out before changes nothing.
         """
         for _ in range(MAX_COMMIT_ATTEMPTS):
-            failure, stored = await self._load_stored(key)
-            present = failure.present
+            loaded = await self._load_failure(key)
+            failure, present = loaded.failure, loaded.failure.present
             if (request.request and request.request in present.requests) or is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
@@ -119,7 +146,7 @@ class TriageService:
                 raise ActionNotAllowed(failure, error.act) from error
             done = replace(failure, present=with_thread_line(failure, after, request))
             try:
-                await self._commit_action(failure, done, request, stored)
+                await self._commit_action(loaded, done, request)
             except CommitConflict:
                 continue
             self._events.emit(TriageAct(request.act.value, key, present.state.value, after.state.value, request.who.id))
@@ -131,16 +158,16 @@ class TriageService:
 
         Not an action by a person, so cards that show the failure stay current. Raises FailureExpired.
         """
-        failure, stored = await self._load_stored(key)
+        loaded = await self._load_failure(key)
+        failure = loaded.failure
         if failure.present.asks is None or failure.present.state is not TriageState.ACKNOWLEDGED:
             return
         present = failure.present.model_copy(update={"asks": at, "until": at + REACK_ANSWER_SECONDS})
-        place = triage_hash(failure.channel)
         with suppress(CommitConflict):  # somebody acted meanwhile, which decides
             await self._outbox.commit(
                 list(schedule_reminders(key, failure.channel, present, failure.body.policy)),
-                changes={place: {key: present.model_dump_json(exclude_defaults=True)}},
-                expect={failure_hash(key): {"body": stored.body, "storm": stored.storm}, place: {key: stored.record}},
+                changes=loaded.record_changes(present),
+                expect=loaded.expected,
             )
 
     async def restore_failure(
@@ -164,29 +191,26 @@ class TriageService:
         with suppress(CommitConflict):  # one was restored; the next read prunes the others
             await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None} for key in keys})
 
-    async def _commit_action(
-        self, before: Failure, after: Failure, request: ActionRequest, stored: _StoredFailure
-    ) -> None:
-        place = triage_hash(after.channel)
-        record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
-        changes = {place: {after.key: record}, failure_hash(after.key): {"acted": acted}}  # extends its expiry
+    async def _commit_action(self, loaded: _LoadedFailure, after: Failure, request: ActionRequest) -> None:
+        before, acted = loaded.failure, f"{self._clock.time():.0f}"
         await self._outbox.commit(
             list(follow_up_notifications(before, after, request)),
-            changes={**changes, **await resolution_changes(self._outbox, before, after, request)},
-            expect={
-                failure_hash(after.key): {"body": stored.body, "storm": stored.storm},
-                place: {after.key: stored.record},
+            changes={
+                **loaded.record_changes(after.present),
+                failure_hash(after.key): {"acted": acted},  # extends its expiry
+                **await resolution_changes(self._outbox, before, after, request),
             },
+            expect=loaded.expected,
             acts=[build_audit_record(before, after, request).model_dump_json()],
         )
 
-    async def _load_stored(self, key: str) -> tuple[Failure, _StoredFailure]:
-        """Return a failure and its stored fields. Raises FailureExpired."""
+    async def _load_failure(self, key: str) -> _LoadedFailure:
+        """Load a failure to change it. Raises FailureExpired."""
         [stored], storms = await self._read_with_storms([key])
         failure = self._build_failure(stored, storms)
         if failure is None:
             raise FailureExpired(key)
-        return failure, stored
+        return _LoadedFailure(failure, stored, storms[failure.storm] if failure.storm else None)
 
     async def _read_with_storms(self, keys: list[str]) -> tuple[list[_StoredFailure], dict[str, _StoredFailure]]:
         """Read the stored fields of failures and of their storms; the storms take a second round trip."""
@@ -213,7 +237,7 @@ class TriageService:
             return None
         try:
             shown = payloads.load_payload_json(stored.body)
-            record = TriageRecord.model_validate_json(stored.record) if stored.record else TriageRecord()
+            record = stored.parse_record()
         except ValidationError as error:
             log.error("unreadable failure", key=stored.key, problems=error.error_count())
             return None
@@ -222,7 +246,7 @@ class TriageService:
         present = effective_record(record, shown.test_facts, self._clock.time())
         storm = self._build_failure(others[stored.storm], {}) if stored.storm else None
         if storm:
-            present = merge_storm_record(present, storm.present)
+            present = merge_storm_record(present, storm.present, shown.test_facts.failures)
         return Failure(stored.key, _channel_of(stored.key), shown, present, storm.key if storm else "")
 
 

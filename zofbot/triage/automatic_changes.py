@@ -28,15 +28,26 @@ def effective_record(record: TriageRecord, facts: RunFacts, now: float) -> Triag
     return record
 
 
-def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
+def merge_storm_record(own: TriageRecord, storm: TriageRecord, failures: int = 0) -> TriageRecord:
     """Return the record of one failure in a storm: its ``own`` or the storm's, whichever changed last.
 
     If either has recovered, or its own is resolved, ``own`` is used: what is done about the rest does not reopen it.
+    ``failures`` is how often it has failed, 0 if unknown: a storm's snooze that becomes its own counts from there.
     """
     rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * MAX_KEPT_REQUESTS :]
     if own.state.is_closed or storm.state is TriageState.RECOVERED or own.at > storm.at:
         return own.model_copy(update={"rev": rev})
-    return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
+    merged: dict[str, Any] = {"turn": own.turn, "rev": rev, "requests": requests}
+    merged["counted"] = failures if storm.counted else 0
+    if storm.before:
+        before = merge_storm_record(own, storm.before, failures)
+        merged["before"] = before.model_copy(update={"before": None, "requests": ()})
+    return storm.model_copy(update=merged)
+
+
+def split_storm_record(merged: TriageRecord, storm: TriageRecord) -> TriageRecord:
+    """Return what to store of a failure in a storm, from its ``merged`` record: merging it again gives that version."""
+    return merged.model_copy(update={"rev": merged.rev - storm.rev})
 
 
 def count_hidden_failures(record: TriageRecord, facts: RunFacts) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,11 +17,15 @@ from hypothesis import strategies as st
 from tests.support.preparation import drop_obsolete
 from tests.support.rules import failed_finding, make_subscription, passed_finding
 from zofbot.alerting.rules import decide_finding
-from zofbot.alerting.state import RuleState, triage_hash
+from zofbot.alerting.state import DecisionBuilder, RuleState, storms_hash, triage_hash
+from zofbot.alerting.storms.storm_members import add_member
+from zofbot.alerting.storms.storm_messages import build_summary
+from zofbot.alerting.storms.storm_record import Storm, save_storm
 from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.notifications.notification import NotificationState as Outboxed
 from zofbot.notifications.notification import Receipt
+from zofbot.notifications.storm_payloads import StormMember
 from zofbot.observability.emitter import EventEmitter
 from zofbot.services.failures import ActionNotAllowed, Failure, StaleCard
 from zofbot.services.triage import TriageService
@@ -38,6 +42,7 @@ from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 START = 1_800_000_000.0
 KEY = "case:res_1_a:failed:C1"
+STORM = Storm(id="res_0", category="failed", channel="C1", since=START, last=START, opened=START)
 PEOPLE = [Actor(id=f"U{name}", name=name) for name in ("Ana", "Ben", "Cem")]
 OWN = {"rev", "did", "by", "at", "requests", "before", "line"}
 """Of a record, what each act writes anew, *undo* too."""
@@ -132,6 +137,7 @@ class ChannelBench:
             )
         else:
             self._check_move(before.present, after, wish, version)
+            assert (await self.current_failure()).present.card_version == after.card_version
         more = len(await self.audit.read_records()) - len(entries)
         assert more == ((await self.current_failure()).present.rev - before.present.rev)
         assert more in (0, 1)
@@ -149,6 +155,22 @@ class ChannelBench:
             assert wish.at - before.at <= UNDO_SECONDS
         else:
             assert after.state is TRANSITIONS[before.state][wish.act]
+
+    async def begin_storm(self) -> None:
+        """Have a storm take in the case's alert, once."""
+        if (await self.current_failure()).storm:
+            return
+        name = storms_hash("C1")
+        draft = DecisionBuilder(RuleState.from_hashes(await self.outbox.read_hashes(name)), self.now[0])
+        storm = add_member(draft, STORM, StormMember(key=KEY, id="res_1_a"), card=True, held=0.0)
+        save_storm(draft, storm)
+        draft.add_notifications(build_summary(storm, 0.0))
+        await self.outbox.commit(list(draft.notifications.values()), changes=draft.changes)
+
+    async def act_on_storm(self, wish: ActionRequest) -> None:
+        """Act on the whole storm, if that is possible."""
+        with suppress(ActionNotAllowed):
+            await self.failures.perform_action(STORM.storm_key, wish)
 
     async def current_failure(self) -> Failure:
         failure = await self.failures.get(KEY)
@@ -208,6 +230,7 @@ HISTORY = st.lists(
     st.one_of(
         CLICK,
         st.tuples(st.just("both"), CLICK, CLICK, CLICK),
+        st.tuples(st.just("storm"), st.sampled_from([*Action]), st.integers(0, 2), st.sampled_from([30.0, 900.0])),
         st.tuples(st.just("repeat"), st.integers(0, 5)),
         st.tuples(st.sampled_from(["fail", "pass", "deliver"])),
         st.tuples(st.just("later"), st.sampled_from([1.0, 15.0, 70.0, 1000.0, 5000.0])),
@@ -232,6 +255,11 @@ async def take_step(made: ChannelBench, step: tuple[Any, ...]) -> None:
             assert (await made.current_failure()).present.rev - before.rev <= 1, (
                 "all saw the same card, so one goes first"
             )
+        case ("storm", act, who, lasts):
+            await made.begin_storm()
+            made.now[0] += 1
+            await made.act_on_storm(made.make_request(act, who, lasts))
+            made.now[0] += 1
         case ("repeat", back) if made.done:
             wish = made.done[-1 - min(back, len(made.done) - 1)]
             if wish.request in (await made.current_failure()).present.requests:
@@ -272,9 +300,13 @@ async def check_channel(made: ChannelBench) -> None:
     if stories != [KEY]:
         return  # it began anew, in a message of its own, and this one is history
     lines = {key for key in made.wall.posted if key.startswith("act:") and key.endswith(KEY)}
-    acts = {f"act:{number}:{KEY}": entry for number, entry in enumerate(entries, start=1) if entry.act != Action.UNDO}
+    own = {f"act:{number}:{KEY}": entry for number, entry in enumerate(entries, start=1) if entry.key == KEY}
+    acts = {key: entry for key, entry in own.items() if entry.act != Action.UNDO}
     again = {key for key, entry in acts.items() if entry.act in (Action.SNOOZE, Action.CONFIRM)}
-    assert acts.keys() - again <= lines <= acts.keys(), "each has its line, unless it was soon repeated or is an undo"
+    whole = {f"act:{number}:{KEY}" for number, entry in enumerate(entries, start=2) if entry.key != KEY} & own.keys()
+    assert acts.keys() - again <= lines <= acts.keys() | whole, (
+        "each has its line, unless it was soon repeated or is an undo, other than of what was done about the storm"
+    )
     assert made.wall.current_card.version == present.card_version
     if present.state in STATE_STYLES:
         assert STATE_STYLES[present.state].word in made.wall.shown[KEY].text
@@ -285,9 +317,9 @@ async def check_channel(made: ChannelBench) -> None:
 # --- the line of an action in the thread
 
 
-async def replace_line(made: ChannelBench, line: str) -> None:
-    """Store the record with another line, as an earlier version or a storm does."""
-    record = (await made.current_failure()).present.model_copy(update={"line": line})
+async def replace_record(made: ChannelBench, **fields: Any) -> None:
+    """Store the record with other fields, as an earlier version or a storm does."""
+    record = (await made.current_failure()).present.model_copy(update=fields)
     changes = {triage_hash("C1"): {KEY: record.model_dump_json(exclude_defaults=True)}}
     await made.outbox.commit([], changes=changes)
 
@@ -296,7 +328,7 @@ async def replace_line(made: ChannelBench, line: str) -> None:
 async def test_an_undo_without_a_line_of_its_own_is_posted(line: str) -> None:
     async with channel_bench() as made:
         await made.press_action(made.make_request(Action.ACKNOWLEDGE, 0, 0.0), "")
-        await replace_line(made, line)
+        await replace_record(made, line=line)
         await made.press_action(made.make_request(Action.UNDO, 0, 0.0), "")
         await made.deliver_due(all_of_it=True)
         assert f"act:2:{KEY}" in made.wall.posted
@@ -311,3 +343,88 @@ async def test_an_undo_changes_its_line_once_that_is_posted() -> None:
         await made.deliver_due(all_of_it=True)
         assert f"act:2:{KEY}" not in made.wall.posted
         assert "Ana acknowledged this · ↩️ Ben<!date" in made.wall.shown[f"act:1:{KEY}"].text
+
+
+# --- an alert in a storm
+
+
+async def test_an_action_on_an_alert_of_a_storm_that_somebody_works_on_can_be_undone() -> None:
+    async with channel_bench() as made:
+        await made.begin_storm()
+        await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
+        for act in (Action.SNOOZE, Action.RESOLVE):
+            made.now[0] += 10
+            card = (await made.current_failure()).present.card_version
+            done = await made.failures.perform_action(KEY, made.make_request(act, 1, 7200.0), version=card)
+            made.now[0] += 5
+            undo = made.make_request(Action.UNDO, 1, 0.0)
+            undone = await made.failures.perform_action(KEY, undo, version=done.present.card_version)
+            assert (undone.present.state, undone.present.owner) == (TriageState.ACKNOWLEDGED, PEOPLE[0])
+
+
+async def test_what_an_earlier_version_stored_for_an_alert_of_a_storm_can_be_acted_on() -> None:
+    async with channel_bench() as made:
+        await made.begin_storm()
+        await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
+        made.now[0] += 10
+        await made.press_action(made.make_request(Action.SNOOZE, 1, 7200.0), "")
+        await replace_record(made, rev=2)  # with the storm's one action, which it counted twice
+        assert (await made.current_failure()).present.rev == 3
+        await made.press_action(made.make_request(Action.UNDO, 1, 0.0), "0.3")
+        assert (await made.current_failure()).present.card_version == "0.4"
+
+
+async def test_a_question_asked_later_leaves_the_card_of_an_alert_in_a_storm_current() -> None:
+    async with channel_bench() as made:
+        await made.begin_storm()
+        await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
+        made.now[0] += 10
+        await made.press_action(made.make_request(Action.ACKNOWLEDGE, 1, 0.0), "")
+        card = (await made.current_failure()).present.card_version
+        await made.failures.ask_later(KEY, made.now[0] + 7200)
+        present = (await made.current_failure()).present
+        assert (present.card_version, present.asks) == (card, made.now[0] + 7200)
+
+
+@pytest.mark.parametrize("steps", range(20))
+async def test_an_action_on_an_alert_counts_what_was_just_done_about_its_storm(steps: int) -> None:
+    async with channel_bench() as made:
+        await made.begin_storm()
+        card = (await made.current_failure()).present.card_version
+        whole, single = made.make_request(Action.ACKNOWLEDGE, 0, 0.0), made.make_request(Action.SNOOZE, 1, 60.0)
+        acting = asyncio.create_task(made.failures.perform_action(KEY, single, version=card))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await made.failures.perform_action(STORM.storm_key, whole)
+        [refused] = await asyncio.gather(acting, return_exceptions=True)
+        entries = [entry.key for entry in await made.audit.read_records()]
+        assert entries == ([STORM.storm_key] if isinstance(refused, StaleCard) else [KEY, STORM.storm_key])
+
+
+async def test_undoing_for_one_alert_what_was_done_about_its_storm_restores_what_was_done_about_it() -> None:
+    async with channel_bench() as made:
+        await made.begin_storm()
+        await made.press_action(made.make_request(Action.SNOOZE, 1, 7200.0), "")
+        snoozed = (await made.current_failure()).present
+        made.now[0] += 10
+        await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
+        await made.press_action(made.make_request(Action.UNDO, 1, 0.0).model_copy(update={"at": made.now[0] + 5}), "")
+        present = (await made.current_failure()).present
+        assert (present.state, present.until, present.rev) == (TriageState.SNOOZED, snoozed.until, 3)
+
+
+async def test_an_alert_assigned_in_a_storms_snooze_wakes_after_further_failures_of_its_own() -> None:
+    async with channel_bench() as made:
+        for _ in range(4):
+            made.now[0] += 1
+            await made.finish_run(fails=True)
+        await made.begin_storm()
+        await made.act_on_storm(made.make_request(Action.SNOOZE, 0, 0.0).model_copy(update={"until": None, "more": 2}))
+        made.now[0] += 1
+        await made.press_action(made.make_request(Action.ASSIGN, 1, 0.0), "")
+        states = [(await made.current_failure()).present.state]
+        for _ in range(2):
+            made.now[0] += 1
+            await made.finish_run(fails=True)
+            states.append((await made.current_failure()).present.state)
+        assert states == [TriageState.SNOOZED, TriageState.SNOOZED, TriageState.OPEN]

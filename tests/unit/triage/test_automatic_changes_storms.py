@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.triage import Action, Actor, TriageRecord, TriageState, merge_storm_record
+from zofbot.triage import Action, Actor, TriageRecord, TriageState, merge_storm_record, split_storm_record
 
 ANA, BEN = Actor(id="U1", name="Ana"), Actor(id="U2", name="Ben")
 OPEN = TriageRecord(opened=100.0)
@@ -39,6 +39,29 @@ def test_each_act_on_either_makes_another_version(own: TriageRecord, whole: Tria
     known = merge_storm_record(own, whole).card_version
     assert merge_storm_record(own.model_copy(update={"rev": own.rev + 1}), whole).card_version != known
     assert merge_storm_record(own, whole.model_copy(update={"rev": whole.rev + 1})).card_version != known
+
+
+@pytest.mark.parametrize(("own", "whole"), [(OPEN, OPEN), (ALONE, WHOLE), (OPEN, WHOLE), (ALONE, OPEN)])
+def test_what_is_stored_after_an_act_on_one_is_read_as_the_same_version(own: TriageRecord, whole: TriageRecord) -> None:
+    acted = merge_storm_record(own, whole)
+    acted = acted.model_copy(update={"rev": acted.rev + 1, "at": 400.0})
+    assert merge_storm_record(split_storm_record(acted, whole), whole).card_version == acted.card_version
+
+
+def test_what_it_was_before_an_act_on_the_whole_is_what_it_was_by_itself() -> None:
+    acted_twice = ALONE.model_copy(update={"before": OPEN})
+    before = merge_storm_record(acted_twice, WHOLE.model_copy(update={"before": OPEN})).before
+    assert before == ALONE.model_copy(update={"requests": ()})
+    earlier = TriageRecord(state=TriageState.SNOOZED, by=BEN, at=250.0, more=3, counted=60)
+    before = merge_storm_record(ALONE, WHOLE.model_copy(update={"before": earlier}), failures=4).before
+    assert before
+    assert (before.state, before.more, before.counted) == (TriageState.SNOOZED, 3, 4)
+
+
+def test_how_often_the_whole_had_failed_when_snoozed_is_not_how_often_one_had() -> None:
+    snoozed = TriageRecord(rev=1, state=TriageState.SNOOZED, by=BEN, at=300.0, more=3, counted=60)
+    assert merge_storm_record(ALONE, snoozed, failures=4).counted == 4
+    assert merge_storm_record(ALONE, snoozed).counted == 0
 
 
 def test_a_request_that_was_carried_out_on_either_is_known() -> None:
