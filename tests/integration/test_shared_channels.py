@@ -23,7 +23,7 @@ from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventP
 from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.notifications.thread_payloads import ActionPayload, CauseReplyPayload, ResultPayload
-from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.model import Channel, PostedMessage
 from zofbot.slack.shared_channels import redact_for_shared_channels
 from zofbot.slack.views.renderer import render_notification
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
@@ -215,6 +215,21 @@ async def test_a_card_that_is_shared_there_says_as_little(bot: RunningBot) -> No
         await wait_until(lambda c=channel: any("Voucher can be removed" in text_of(m) for m in bot.public_messages(c)))
         [card] = [message for message in bot.public_messages(channel) if "Voucher can be removed" in text_of(message)]
         assert ("order total is wrong" in text_of(card)) is seen
+
+
+@pytest.mark.parametrize("place", [PARTNERS, "D0TWO", "C0QA"])
+async def test_a_run_that_is_shared_there_keeps_its_extra_fields_to_itself(bot: RunningBot, place: str) -> None:
+    bot.world.slack.channels["D0TWO"] = Channel("D0TWO", "petra", {"U0ANA", "U0EXT"}, private=True, external=True)
+    run = fail_run(bot, 1)
+    run |= {"author_email": "inner@example.com", "branch": "inner-branch", "pr_url": "https://zof.ai/pulls/inner"}
+    await bot.type_text(f"/zof run {run['id']}", channel=place)
+    await wait_until(lambda: any("inner-branch" in text_of(m) for m in bot.private_messages(place)))
+    card = next(m for m in bot.private_messages(place) if "inner-branch" in text_of(m))
+    await bot.press_button(card, "zof_share_run")
+    await wait_until(lambda: any("Shared by" in text_of(m) for m in bot.public_messages(place)))
+    [shared] = [m for m in bot.public_messages(place) if "Shared by" in text_of(m)]
+    assert "Case 0" in text_of(shared)
+    assert ("inner" in text_of(shared), "boom" in text_of(shared)) == ((place == "C0QA"),) * 2
 
 
 async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(bot: RunningBot) -> None:

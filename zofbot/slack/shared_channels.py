@@ -16,7 +16,7 @@ from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.domain.extra_fields import FieldType
-from zofbot.domain.model import Result
+from zofbot.domain.model import Result, Run
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import (
     Claim,
@@ -153,6 +153,11 @@ def _is_image(item: Any) -> bool:
 def redact_result(result: Result) -> Result:
     """Return the result without failure text, logs and extra fields."""
     return result.model_copy(update={"failure": None, "logs": None, "extras": ()})
+
+
+def redact_run(run: Run) -> Run:
+    """Return the run without extra fields and without its results, which have texts of their own."""
+    return run.model_copy(update={"results": None, "extras": ()})
 
 
 def _remove_details(body: Mapping[str, Any]) -> dict[str, Any]:
