@@ -71,6 +71,7 @@ async def test_a_word_that_is_no_id_never_reaches_zof(bot: RunningBot, typed: st
 async def test_help_is_what_it_is_elsewhere(bot: RunningBot) -> None:
     assert "subscribe [filters]" in await bot.answer_text("/zof --help")
     assert "alert's thread" in await bot.answer_text("/zof ack")
+    assert "`ack` works only in an alert's thread" in await bot.answer_text("/zof `ack`")
 
 
 async def test_a_link_to_a_run_is_as_good_as_its_id(bot: RunningBot) -> None:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.other_payloads import PlatformEventPayload
+from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventPayload
 from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
-from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.notifications.thread_payloads import ActionPayload, CauseReplyPayload, ResultPayload
-from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.model import Channel, PostedMessage
 from zofbot.slack.shared_channels import redact_for_shared_channels
 from zofbot.slack.views.renderer import render_notification
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
@@ -46,10 +49,14 @@ CAUSE = CauseSummary(signature="s1-1", count=2, example=CaseSummary(id="res_1", 
         StormPayload(since=1.0, last=1.0, alerts=2, failures=2, members=1, open=1, causes=(CAUSE,), by_cause=True),
         ActionPayload(act=Action.RESOLVE, who="Ana", reason="flaky", note=INNER),
         PlatformEventPayload(event="gate", about="gate_1", said=INNER),
+        DigestPayload(causes=(CaseCount(title="Cart", why=INNER, times=2),)),
+        DigestPayload(trouble=f"Zof didn't accept the request for runs: {INNER}", request_id="req_1"),
+        StormMembersPayload(members=(StormMember(key="notice:gate_1", id="gate_1", title=INNER, followed=False),)),
     ],
 )
 def test_what_a_message_says_of_the_inside_is_left_out(body: payloads.Payload) -> None:
-    kind = NotificationKind.REPLY if isinstance(body, ResultPayload | ActionPayload) else NotificationKind.ROOT
+    replies = ResultPayload | ActionPayload | StormMembersPayload
+    kind = NotificationKind.REPLY if isinstance(body, replies) else NotificationKind.ROOT
     resolved = TriageRecord(
         state=TriageState.RESOLVED, note=INNER, by=Actor(id="U0ANA", name="Ana"), since=1.0, opened=1.0
     )
@@ -62,6 +69,94 @@ def test_what_a_message_says_of_the_inside_is_left_out(body: payloads.Payload) -
     assert "Cart" in render_claim(redact_for_shared_channels(claimed)) or "Cart" not in render_claim(claimed), (
         "names stay"
     )
+
+
+def test_a_digest_that_an_earlier_version_stored_names_no_cause_by_its_failure_text() -> None:
+    stored = {"card": "digest", "causes": [{"title": INNER, "where": "checkout", "times": 2}]}
+    one = Notification(key="digest:d:C1", kind=NotificationKind.ROOT, channel="C1", body=stored, happened=1.0)
+    assert INNER in render_claim(Claim(one, 1, 1.0))
+    redacted = render_claim(redact_for_shared_channels(Claim(one, 1, 1.0)))
+    assert INNER not in redacted
+    assert "(checkout) · 2 failures" in redacted
+
+
+def test_a_digest_without_causes_waits_for_nobody() -> None:
+    body = payloads.dump_payload(DigestPayload(runs=2, failing=(CaseCount(title="Cart", times=1, of=2),)))
+    one = Claim(Notification(key="k", kind=NotificationKind.ROOT, channel="C1", body=body, happened=1.0), 1, 1.0)
+    assert redact_for_shared_channels(one) == one
+
+
+NAMES = {
+    "ActionPayload": "mention undone_by who",
+    "AlertTestPayload": "by",
+    "CaseAlertPayload": "case_id mention turner",
+    "CaseCount": "title where",
+    "CasePast": "passed_run",
+    "CaseSummary": "id title",
+    "CatchUpLine": "title where",
+    "CatchUpPayload": "muted",
+    "CauseReplyPayload": "environment mention project run_id titles",
+    "CauseSummary": "signature",
+    "DigestPayload": "request_id",
+    "FailingAgainPayload": "mention",
+    "FlappingPayload": "title",
+    "MoreFailuresPayload": "titles",
+    "NotePayload": "channel said",
+    "Owner": "cases wish",
+    "PlatformEventPayload": "about environment mention project run_id",
+    "RecoveryPayload": "cases title",
+    "ReminderPayload": "mention",
+    "RerunResultPayload": "absent failed passed",
+    "Resolution": "by link",
+    "ResultPayload": "mention run_id",
+    "RunAlertPayload": "mention turner",
+    "RunSummary": "environment id project title",
+    "StormMember": "environment id project title",
+    "StormPayload": "mention places turner",
+    "TrendPoint": "label",
+}
+"""The texts of each payload that other organizations may see: names, ids, people, and links that lead to a login."""
+
+
+@pytest.mark.parametrize("kind", get_args(payloads.Payload), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("place", NotificationKind)
+def test_of_every_payload_only_names_are_shown(kind: type[payloads.Payload], place: NotificationKind) -> None:
+    texts: dict[str, str] = {}
+    body = payloads.load_payload(fill_model(kind, texts))
+    one = Notification(key="run:run_1:failed:C1", kind=place, channel="C1", body=payloads.dump_payload(body),
+                       happened=1.0)  # fmt: skip
+    shown = render_claim(redact_for_shared_channels(Claim(one, 1, 1.0)))
+    known = {f"{model}.{name}" for model, names in NAMES.items() for name in names.split()}
+    assert {name for text, name in texts.items() if text in shown} <= known
+    assert kind is AlertTestPayload or len(texts) < 2 or any(text in shown for text in texts), "it is shown at all"
+
+
+def fill_model(kind: type[BaseModel], texts: dict[str, str], depth: int = 0) -> dict[str, Any]:
+    """Give each field of a model a value, texts each their own; ``texts`` says which field each belongs to."""
+    hints = get_type_hints(kind)
+    return {
+        name: kind.model_fields[name].default if name == "card" else fill_field(f"{kind.__name__}.{name}", hints[name],
+                                                                                 texts, depth)
+        for name in kind.model_fields
+    }  # fmt: skip
+
+
+def fill_field(name: str, hint: Any, texts: dict[str, str], depth: int) -> Any:
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    if hint is str:
+        texts[made := f"text{len(texts):03}"] = name
+        return made
+    if get_origin(hint) is tuple:
+        return [fill_field(name, part, texts, depth) for part in parts if part is not Ellipsis]
+    if get_origin(hint) is Literal:
+        return parts[0]
+    if get_origin(hint) is dict:
+        return {}
+    if parts:  # optional
+        return fill_field(name, parts[0], texts, depth) if depth < 4 else None
+    if issubclass(hint, BaseModel):
+        return fill_model(hint, texts, depth + 1)
+    return next(iter(hint)).value if issubclass(hint, Enum) else hint(2)
 
 
 def render_claim(claimed: Claim) -> str:
@@ -120,6 +215,21 @@ async def test_a_card_that_is_shared_there_says_as_little(bot: RunningBot) -> No
         await wait_until(lambda c=channel: any("Voucher can be removed" in text_of(m) for m in bot.public_messages(c)))
         [card] = [message for message in bot.public_messages(channel) if "Voucher can be removed" in text_of(message)]
         assert ("order total is wrong" in text_of(card)) is seen
+
+
+@pytest.mark.parametrize("place", [PARTNERS, "D0TWO", "C0QA"])
+async def test_a_run_that_is_shared_there_keeps_its_extra_fields_to_itself(bot: RunningBot, place: str) -> None:
+    bot.world.slack.channels["D0TWO"] = Channel("D0TWO", "petra", {"U0ANA", "U0EXT"}, private=True, external=True)
+    run = fail_run(bot, 1)
+    run |= {"author_email": "inner@example.com", "branch": "inner-branch", "pr_url": "https://zof.ai/pulls/inner"}
+    await bot.type_text(f"/zof run {run['id']}", channel=place)
+    await wait_until(lambda: any("inner-branch" in text_of(m) for m in bot.private_messages(place)))
+    card = next(m for m in bot.private_messages(place) if "inner-branch" in text_of(m))
+    await bot.press_button(card, "zof_share_run")
+    await wait_until(lambda: any("Shared by" in text_of(m) for m in bot.public_messages(place)))
+    [shared] = [m for m in bot.public_messages(place) if "Shared by" in text_of(m)]
+    assert "Case 0" in text_of(shared)
+    assert ("inner" in text_of(shared), "boom" in text_of(shared)) == ((place == "C0QA"),) * 2
 
 
 async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(bot: RunningBot) -> None:

@@ -620,6 +620,16 @@ async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(http_b
     assert "/zof subscribe project:checkout env:production" in text_of(message)
 
 
+@pytest.mark.parametrize(
+    "typed", ["`subscribe`", " ` Subscribe ` ", "```subscribe```", "subscribe ``", "`subscribe` `"]
+)
+async def test_code_marks_around_the_word_alone_change_nothing(http_bot: RunningBot, typed: str) -> None:
+    await http_bot.type_text(f"/zof {typed}")
+    await wait_until(lambda: bool(http_bot.world.slack.modals.get("U0ANA")))
+    assert not http_bot.private_messages()
+    assert not await Subscriptions(http_bot.app.store.keyspace).list_for_channel("C0QA")
+
+
 async def test_a_form_whose_three_seconds_are_over_says_so(http_bot: RunningBot) -> None:
     slack = http_bot.world.slack
     url = slack.new_response_url("U0ANA", "C0QA")

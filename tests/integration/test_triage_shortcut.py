@@ -17,6 +17,7 @@ from tests.support.triage import (
 )
 from zofbot.config.manifest import build_manifest
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
+from zofbot.simulator.slack.model import Channel, PostedMessage
 
 
 @pytest.mark.parametrize("triage_bot", ["http", "socket"], indirect=True)
@@ -90,6 +91,48 @@ async def test_on_another_message_it_says_where_to_choose_it(triage_bot: Running
     message = next(m for m in triage_bot.world.slack.messages["C0QA"].values() if m.text == "nothing of ours")
     await triage_bot.simulator.people.use_shortcut("U0ANA", "C0QA", message.ts, SHORTCUT_CALLBACK_ID)
     await wait_until(lambda: "This message isn't an alert" in private_text(triage_bot, "U0ANA"))
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["not_in_channel", "channel_not_found"])
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_where_the_bot_cannot_read_a_message_is_no_alert(
+    triage_bot: RunningBot, private: bool, threaded: bool
+) -> None:
+    slack = triage_bot.world.slack
+    slack.shortcuts = build_manifest()["features"]["shortcuts"]
+    slack.channels["C0OURS"] = Channel("C0OURS", "ours", {"U0ANA", "U0BEN"}, private=private)
+    message = slack.add_message(PostedMessage("C0OURS", slack.next_timestamp(), "U0BEN", "hello"))
+    if threaded:
+        message = slack.add_message(
+            PostedMessage("C0OURS", slack.next_timestamp(), "U0BEN", "so", thread_ts=message.ts)
+        )
+    await triage_bot.simulator.people.use_shortcut("U0ANA", "C0OURS", message.ts, SHORTCUT_CALLBACK_ID)
+    await wait_until(lambda: bool(triage_bot.private_messages("C0OURS", "U0ANA")))
+    assert [call.error for call in slack.calls if call.method == "conversations.replies"] == [
+        "channel_not_found" if private else "not_in_channel"
+    ]
+    [answer] = triage_bot.private_messages("C0OURS", "U0ANA")
+    assert "This message isn't an alert" in text_of(answer)
+
+
+async def test_a_message_that_slack_does_not_show_is_explained_with_a_reference(triage_bot: RunningBot) -> None:
+    slack = triage_bot.world.slack
+    slack.shortcuts = build_manifest()["features"]["shortcuts"]
+    await triage_bot.type_text("nothing of ours")
+    message = next(m for m in slack.messages["C0QA"].values() if m.text == "nothing of ours")
+    slack.faults.set_fault("error:missing_scope", only="conversations.replies")
+    await triage_bot.simulator.people.use_shortcut("U0ANA", "C0QA", message.ts, SHORTCUT_CALLBACK_ID)
+    await wait_until(lambda: "The Slack app lacks a permission" in private_text(triage_bot, "U0ANA"))
+    assert "Reference: `ref_" in private_text(triage_bot, "U0ANA")
+
+
+async def test_a_form_that_slack_does_not_open_is_to_be_tried_again(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    slack = triage_bot.world.slack
+    slack.shortcuts = build_manifest()["features"]["shortcuts"]
+    slack.faults.set_fault("500", only="views.open")
+    await triage_bot.simulator.people.use_shortcut("U0ANA", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
+    await wait_until(lambda: "Slack couldn't open the form. Try again." in private_text(triage_bot, "U0ANA"))
 
 
 async def test_a_guest_gets_no_form(triage_bot: RunningBot) -> None:

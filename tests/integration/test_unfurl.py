@@ -119,6 +119,15 @@ def link_event(**given: Any) -> dict[str, Any]:
     return {"event": known | given}
 
 
+@pytest.mark.parametrize("separator", ["&", "&amp;"])
+def test_a_link_is_read_escaped_or_not_and_answered_as_it_came(separator: str) -> None:
+    own = ZofLinks(run_template="https://app.zof.example/open?org=acme&copy=1&run={run_id}")
+    url = separator.join(("https://app.zof.example/open?org=acme", "copy=1", "run=run_1"))
+    pasted = parse_links(link_event(links=[{"url": url, "domain": "app.zof.example"}]), own)
+    assert pasted
+    assert pasted.links == {LinkTarget("run", "run_1"): url}
+
+
 def test_it_answers_by_id_where_there_is_one_else_by_place() -> None:
     named = parse_links(link_event(unfurl_id="C1.1.2.f00", source="conversations_history"), CONSOLE)
     assert named
@@ -213,6 +222,15 @@ async def test_links_unfurl_each_once_in_one_call(bot: RunningBot) -> None:
     assert "53 failed" in json.dumps(shown[result_link("run_2038")])
     [call] = unfurl_calls(bot)
     assert (call.ok, call.arguments["source"]) == (True, "conversations_history")
+
+
+async def test_a_link_whose_id_is_not_its_first_parameter_unfurls(store_url: str) -> None:
+    async with running_bot(store_url, zof_run_url_template="https://app.zof.ai/open?org=acme&run={run_id}") as bot:
+        bot.world.slack.events.add("link_shared")
+        bot.world.slack.unfurl_domains = {"app.zof.ai"}
+        message = await paste_link(bot, "Look: https://app.zof.ai/open?org=acme&run=run_2038&tab=2")
+        await wait_until(lambda: bool(message.attachments))
+        assert "53 failed" in json.dumps(message.attachments)
 
 
 async def test_of_many_links_the_first_few_unfurl(bot: RunningBot) -> None:

@@ -61,6 +61,11 @@ def escape_markup(text: str) -> str:
     return _MARKUP_PATTERN.sub(_escape_unless_literal, escaped)
 
 
+def unescape_entities(text: str) -> str:
+    """Undo Slack's escapes of ``&``, ``<`` and ``>``."""
+    return _ENTITY_PATTERN.sub(lambda found: _CHARACTER_BY_ENTITY[found[1]], text)
+
+
 def clean_name(text: str) -> str:
     """Clean a name: one line without invisible characters, with straight quotes and single spaces, in NFC."""
     return " ".join(_tidy_text(text).split())
@@ -101,8 +106,8 @@ def _without_markup(found: re.Match[str]) -> str:
     if _MENTION_PATTERN.fullmatch(target):
         return f"<{target}|{label}>" if _LABEL_PATTERN.fullmatch(label) else f"<{target}>"
     if _LINK_PATTERN.fullmatch(target):
-        return _unescape_entities(_typed_link(target, label))
-    return _unescape_entities(found[0])
+        return unescape_entities(_typed_link(target, label))
+    return unescape_entities(found[0])
 
 
 def _typed_link(target: str, label: str) -> str:
@@ -110,10 +115,6 @@ def _typed_link(target: str, label: str) -> str:
     scheme = _SCHEME_PATTERN.match(target)
     added = scheme and target[scheme.end() :].rstrip("/") == label.rstrip("/")
     return label if label and added else target
-
-
-def _unescape_entities(text: str) -> str:
-    return _ENTITY_PATTERN.sub(lambda found: _CHARACTER_BY_ENTITY[found[1]], text)
 
 
 def _escape_unless_literal(found: re.Match[str]) -> str:

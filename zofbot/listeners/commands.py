@@ -27,7 +27,7 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
 
     async def handle_command(ack: Any, body: dict[str, Any], req: AsyncBoltRequest) -> None:
         requester, text = requester_of(body), read_input(str(body.get("text") or ""))
-        if text.lower() == "subscribe":
+        if text.replace("`", "").strip().lower() == "subscribe":  # alone, also as code: without filters it means all
             await ack()
             context.background_tasks.start(form.open_new_form(context, requester))
             return
@@ -39,7 +39,7 @@ def register_listeners(app: AsyncApp, context: ListenerContext) -> None:
 
 async def answer_command(context: ListenerContext, requester: Requester, text: str) -> Message:
     """Run a typed command (text from ``read_input``). Raises ZofbotError."""
-    first = text.partition(" ")[0].lower()
+    first = text.strip("` ").partition(" ")[0].lower()
     if first in ACTION_WORDS and first not in commands.VERBS:
         raise BadInput(
             f"`{first}` works only in an alert's thread.",

@@ -17,7 +17,7 @@ from zofbot.notifications.notification import Receipt
 from zofbot.slack.client import message_metadata
 from zofbot.slack.directory import Readers
 from zofbot.slack.fallback import send_or_simplify
-from zofbot.slack.shared_channels import redact_result
+from zofbot.slack.shared_channels import redact_result, redact_run
 from zofbot.slack.views import cards
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import share_replies
@@ -87,13 +87,13 @@ async def _build_card(context: ListenerContext, requester: Requester, shared: Re
             "no_readers", "Slack can't say right now who can read this channel.", "Share it again in a moment."
         )
 
-    def show(result: Result) -> Result:
-        return result if readers is Readers.OURS else redact_result(result)
-
+    are_ours = readers is Readers.OURS
     if isinstance(shared, Result):
-        return cards.result_card(show(shared), context.links, by=requester.name)
+        result = shared if are_ours else redact_result(shared)
+        return cards.result_card(result, context.links, by=requester.name)
     bad, more = await failed_results(context, shared)
-    return cards.run_card(shared, [show(result) for result in bad], context.links, more=more, by=requester.name)
+    run, results = (shared, bad) if are_ours else (redact_run(shared), [redact_result(result) for result in bad])
+    return cards.run_card(run, results, context.links, more=more, by=requester.name)
 
 
 async def post_card(

@@ -12,6 +12,7 @@ import structlog
 
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, ZofError
 from zofbot.domain.permissions import Membership
+from zofbot.domain.text import unescape_entities
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.listener_table import ListenerTable
 from zofbot.slack.directory import Readers
@@ -56,6 +57,9 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 def parse_links(body: Mapping[str, Any], links: ZofLinks) -> PastedLinks | None:
     """Parse the event; None if no card may be shown, or no link matches a template.
 
+    Slack escapes ``&`` in these URLs (https://github.com/slackapi/python-slack-events-api/issues/49). Believed: it
+    takes cards for the URLs as they came, which is what Sentry sends (``sentry/integrations/slack/unfurl``).
+
     Skipped are channels shared with other organizations, direct messages (Slack does not say who is in them), and
     drafts: Slack does not say for which channel, and sends the event again once the message is posted.
     """
@@ -71,7 +75,7 @@ def parse_links(body: Mapping[str, Any], links: ZofLinks) -> PastedLinks | None:
     shared_links = event.get("links")
     for link in shared_links if isinstance(shared_links, list) else ():
         url = _string_field(link, "url")
-        if target := links.match_template(url):
+        if target := links.match_template(unescape_entities(url)):
             found.setdefault(target, url)
     place = {"unfurl_id": identifier, "source": source} if identifier and source else {"channel": channel, "ts": ts}
     kept = dict(list(found.items())[:MAX_CARDS])

@@ -22,9 +22,13 @@ class TrendPoint(FrozenModel):
 
 
 class CaseCount(FrozenModel):
-    """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``)."""
+    """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``).
 
-    title: str
+    For a cause it is one of its cases, and ``why`` the first line of its failure text.
+    """
+
+    title: str = ""
+    why: str = ""
     where: str = ""
     times: int = 0
     of: int = 0

@@ -76,7 +76,9 @@ class CachedListing(Generic[CatalogItem]):
         except ZofError as error:
             return error
         except TimeoutError:
-            return ZofUnavailable(f"Zof did not return the list within {MAX_LISTING_SECONDS:.0f} s.")
+            return ZofUnavailable(
+                f"Zof did not return the list within {MAX_LISTING_SECONDS:.0f} s.", "Try again in a minute."
+            )
         self.items, self.complete = tuple(found), not more
         return None
 

@@ -78,7 +78,9 @@ class DailyStatsReader:
                 self.trouble = error
                 log.warning("figures not read", cause=error.sentence, request_id=error.request_id)
             except TimeoutError:
-                self.trouble = ZofUnavailable(f"Zof did not list its runs within {MAX_READ_SECONDS:.0f} s.")
+                self.trouble = ZofUnavailable(
+                    f"Zof did not list its runs within {MAX_READ_SECONDS:.0f} s.", "Try again in a minute."
+                )
             self._asked = self._clock.time()
 
     async def _read_stats(self) -> DailyStats:

@@ -26,9 +26,13 @@ def add_causes(body: DigestPayload, failures: Iterable[Failure], channel: str) -
 
 
 def _describe_cost(cost: CauseCost) -> CaseCount:
-    title = cost.example.why.partition("\n")[0] or cost.example.title
-    where = clean_text(", ".join(cost.projects), 100)
-    return CaseCount(title=clean_text(title, 150), where=where, times=cost.failures, seconds=cost.seconds)
+    return CaseCount(
+        title=clean_text(cost.example.title or cost.example.id, 150),
+        why=clean_text(cost.example.why.partition("\n")[0], 150),
+        where=clean_text(", ".join(cost.projects), 100),
+        times=cost.failures,
+        seconds=cost.seconds,
+    )
 
 
 def _count_standings(body: FailurePayload) -> Counter[str]:

@@ -16,6 +16,7 @@ from zofbot.domain.permissions import Membership, Person
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.client import SlackClient
 from zofbot.slack.contact_finder import ContactFinder
+from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.mention_names import MentionNames
 from zofbot.slack.users import parse_user
 
@@ -245,4 +246,4 @@ def _doubt_hint(error: SlackError) -> str:
     """Return what the person can do about the error."""
     if not isinstance(error, SlackRefused):
         return "Try again in a moment."
-    return error.next_step or f"Slack's reason is `{error.reason}`."
+    return error.next_step if error.reason in EXPLANATIONS else f"Slack's reason is `{error.reason}`. {error.next_step}"

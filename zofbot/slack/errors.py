@@ -108,6 +108,12 @@ def handling_for(reason: str) -> RefusalHandling:
     return _HANDLING_BY_REASON.get(reason, RefusalHandling.NONE)
 
 
+_ALLOW_STEP = "Ask a workspace admin to let zofbot post."
+_OTHER_CHANNEL_STEP = "Ask a workspace admin to let zofbot post, or use another channel."
+_RETRY_STEP = "Try again. If it persists, ask an operator."
+ASK_WHY_STEP = "Ask a workspace admin why."
+"""What to do about messages that Slack rejects for a reason without an explanation."""
+
 _REINSTALL_STEP = "An operator should reinstall the app and update SLACK_BOT_TOKEN."
 EXPLANATIONS = {
     "not_in_channel": ("zofbot is not in this channel.", "Invite it with `/invite @zofbot`, then try again."),
@@ -117,15 +123,43 @@ EXPLANATIONS = {
     ),
     "is_inactive": ("This channel is no longer in use.", "Use another one."),
     "is_archived": ("This channel is archived.", "Unarchive it, or use another one."),
-    "restricted_action": ("Only some people may post here.", "Ask a workspace admin to let zofbot post."),
+    "restricted_action": ("Only some people may post here.", _ALLOW_STEP),
+    "restricted_action_read_only_channel": ("This channel is read-only.", _OTHER_CHANNEL_STEP),
+    "restricted_action_thread_only_channel": ("This channel allows replies in threads only.", _OTHER_CHANNEL_STEP),
+    "restricted_action_thread_locked": ("This thread is locked.", "Ask a workspace admin to unlock it."),
+    "restricted_action_non_threadable_channel": ("This channel allows no threads.", "Use another channel."),
+    "channel_is_limited_access": ("Only some people have access to this channel.", _OTHER_CHANNEL_STEP),
+    "ekm_access_denied": (
+        "The workspace's admins have suspended posting.",
+        "Ask a workspace admin to allow it again.",
+    ),
+    "messages_tab_disabled": (
+        "The Slack app accepts no direct messages.",
+        "An operator should update it from `zofbot manifest`.",
+    ),
     "token_revoked": ("Slack no longer accepts the bot's token.", _REINSTALL_STEP),
+    "token_expired": ("The bot's token has expired.", _REINSTALL_STEP),
+    "not_authed": ("Slack got no token from zofbot.", "An operator should set SLACK_BOT_TOKEN."),
+    "not_allowed_token_type": (
+        "Slack does not accept this kind of token.",
+        "An operator should set SLACK_BOT_TOKEN to the Bot User OAuth Token (xoxb-…).",
+    ),
+    "team_access_not_granted": ("The app has no access to this workspace.", _REINSTALL_STEP),
+    "enterprise_is_restricted": (
+        "Slack does not allow this in an Enterprise organization.",
+        "An operator should install the app in the workspace and update SLACK_BOT_TOKEN.",
+    ),
+    "org_login_required": (
+        "The workspace is being moved into an Enterprise organization.",
+        "Nothing to do: messages are sent once Slack is done.",
+    ),
     "invalid_auth": ("Slack does not accept the bot's token.", _REINSTALL_STEP),
     "account_inactive": ("The bot's Slack account is deactivated.", _REINSTALL_STEP),
     "no_permission": (
         "zofbot isn't allowed to post in this channel.",
         "Invite it with `/invite @zofbot`, or ask a workspace admin to let it post.",
     ),
-    "access_denied": ("Slack denies zofbot access to this channel.", "Ask a workspace admin to let it post."),
+    "access_denied": ("Slack denies zofbot access to this channel.", _ALLOW_STEP),
     "team_added_to_org": (
         "The workspace is being moved into an Enterprise organization.",
         "Nothing to do: messages are sent once Slack is done.",
@@ -166,7 +200,8 @@ def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str
             "Slack didn't confirm the message.",
             "Check whether it was posted before trying again.",
         )
-    sentence, next_step = EXPLANATIONS.get(reason, (f"Slack rejected the message ({reason}).", ""))
+    unexplained_step = _ALLOW_STEP if handling_for(reason) is RefusalHandling.PARK else _RETRY_STEP
+    sentence, next_step = EXPLANATIONS.get(reason, (f"Slack rejected the request ({reason}).", unexplained_step))
     if needed:
         next_step = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
     return SlackRefused(reason, sentence, next_step)

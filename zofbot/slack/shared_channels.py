@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.domain.extra_fields import FieldType
-from zofbot.domain.model import Result
+from zofbot.domain.model import Result, Run
+from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import (
     Claim,
     Notification,
@@ -26,10 +27,14 @@ from zofbot.notifications.notification import (
 )
 from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventPayload
 from zofbot.notifications.payloads import holds_payload
+from zofbot.notifications.storm_payloads import StormMembersPayload
 from zofbot.slack.directory import Readers
 
 _INTERNAL_FIELDS = {"why", "note", "extras"}
 """Fields of payloads and records that other organizations must not see."""
+
+_HIDDEN_TROUBLE = "Zof returned an error."
+"""What a digest says in place of Zof's own words about an error."""
 
 READERS_WAIT_SECONDS = 5.0
 """Seconds that a message waits for Slack to say who reads its channel."""
@@ -117,14 +122,11 @@ def details_edit(claim: Claim, at: float) -> Notification:
 def redact_for_shared_channels(claim: Claim) -> Claim:
     """Return the claim without internal fields; equal to the input if there are none."""
     notification = claim.notification
-    body = _remove_internal_fields(notification.body)
-    if holds_payload(body, PlatformEventPayload):
-        body.pop("said", None)
     shows_failure = notification.kind is not NotificationKind.REPLY  # a reply only names it
     return replace(
         claim,
-        notification=notification.model_copy(update={"body": body}),
-        failure=_remove_internal_fields(claim.failure) if claim.failure and shows_failure else claim.failure,
+        notification=notification.model_copy(update={"body": _remove_details(notification.body)}),
+        failure=_remove_details(claim.failure) if claim.failure and shows_failure else claim.failure,
         triage=_remove_note(claim.triage) if shows_failure else claim.triage,
         storm_triage=_remove_note(claim.storm_triage) if shows_failure else claim.storm_triage,
     )
@@ -151,6 +153,29 @@ def _is_image(item: Any) -> bool:
 def redact_result(result: Result) -> Result:
     """Return the result without failure text, logs and extra fields."""
     return result.model_copy(update={"failure": None, "logs": None, "extras": ()})
+
+
+def redact_run(run: Run) -> Run:
+    """Return the run without extra fields and without its results, which have texts of their own."""
+    return run.model_copy(update={"results": None, "extras": ()})
+
+
+def _remove_details(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payload without internal fields, and without texts that are internal in its type only."""
+    kept: dict[str, Any] = _remove_internal_fields(body)
+    if holds_payload(kept, PlatformEventPayload):
+        kept.pop("said", None)
+    elif holds_payload(kept, StormMembersPayload):
+        for member in kept.get("members", ()):
+            if not member.get("followed", True):  # a platform event: its title is what Zof says about it
+                member["title"] = member["id"]
+    elif holds_payload(kept, DigestPayload):
+        for cause, stored in zip(kept.get("causes", ()), body.get("causes", ()), strict=True):
+            if "why" not in stored:  # by an earlier version, whose title was the failure text
+                cause.pop("title", None)
+        if kept.get("trouble"):
+            kept["trouble"] = _HIDDEN_TROUBLE
+    return kept
 
 
 def _remove_note(triage: str) -> str:

@@ -9,7 +9,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 from zofbot.slack.links import ZofLinks
 
-LINKS = ZofLinks(result_template="https://app.zof.ai/results/{result_id}")
+LINKS = ZofLinks("https://console.example/open?org=acme&run={run_id}", "https://app.zof.ai/results/{result_id}")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ LINKS = ZofLinks(result_template="https://app.zof.ai/results/{result_id}")
             "run <https://console.example/acme/runs/run_7|console.example/acme/runs/run_7>",
             ParsedCommand("run", id="run_7"),
         ),
+        ("run <https://console.example/open?org=acme&amp;run=run_7>", ParsedCommand("run", id="run_7")),
+        ("why https://console.example/open?org=acme&amp;run=run_7", ParsedCommand("why", id="run_7")),
         ("run <https://console.example/runs/run_7/results/abc-9>", ParsedCommand("result", id="abc-9")),
         ("why https://console.example/runs/run_7", ParsedCommand("why", id="run_7")),
         ("result \u200b`res_1`\u2060,", ParsedCommand("result", id="res_1")),

@@ -76,7 +76,10 @@ def test_a_digest_counts_by_cause_and_by_new_known_and_flaky() -> None:
     ]
     body = add_causes(DigestPayload(since=NOW - 24 * HOUR, until=NOW), failures, "C1")
     assert body.standings == {"flaky": 1, "new": 1, "known": 1}
-    assert body.causes == (CaseCount(title=f"text of {DNS}", where="checkout, search", times=3, seconds=3 * HOUR),)
+    assert body.causes == (
+        CaseCount(title="a", why=f"text of {DNS}", where="checkout, search", times=3, seconds=3 * HOUR),
+    )
+    assert f"• text of {DNS} (checkout, search) · 3 failures" in str(digest_message(body).blocks)
     assert "1 new · ⏳ 1 still failing · 🎲 1 flaky" in str(digest_message(body).blocks)
     assert add_causes(DigestPayload(since=NOW - 24 * HOUR, until=NOW), failures, "C2").causes == ()
 

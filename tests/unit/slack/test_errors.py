@@ -11,6 +11,7 @@ import zofbot.simulator
 from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown
 from zofbot.slack.errors import (
     DEFERRED_REASONS,
+    EXPLANATIONS,
     REASONS_BY_HANDLING,
     RefusalHandling,
     classify_error,
@@ -74,3 +75,37 @@ def test_a_channel_that_is_being_moved_is_waited_for() -> None:
     error = classify_error(200, "external_channel_migrating", {})
     assert isinstance(error, SlackDeferred)
     assert error.retry_after == 60
+
+
+EXPLAINED = [
+    reason
+    for handling in (RefusalHandling.JOIN, RefusalHandling.PARK, RefusalHandling.PAUSE)
+    for reason in REASONS_BY_HANDLING[handling]
+]
+
+
+@pytest.mark.parametrize("reason", EXPLAINED)
+def test_what_people_must_fix_is_explained(reason: str) -> None:
+    sentence, step = EXPLANATIONS[reason]
+    error = classify_error(200, reason, {})
+    assert isinstance(error, SlackRefused)
+    assert (error.sentence, error.next_step) == (sentence, step)
+    assert sentence.endswith(".")
+    assert step.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [*REASONS_BY_HANDLING[RefusalHandling.REPOST], *REASONS_BY_HANDLING[RefusalHandling.PLAIN], "edit_window_closed",
+     "restricted_action_by_a_new_rule", "restricted_action_thread_locked", "restricted_action_non_threadable_channel",
+     "no_text", "expired_trigger_id", "user_not_found", "a_word_nobody_knows", "", "ratelimited"],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [200, 404, 500, None])
+def test_every_error_says_what_to_do_next(status: int | None, reason: str) -> None:
+    error = classify_error(status, reason, {})
+    assert error.sentence
+    assert error.next_step
+
+
+def test_a_rule_of_the_channel_that_nobody_knows_sends_people_to_an_admin() -> None:
+    assert "admin" in classify_error(200, "restricted_action_by_a_new_rule", {}).next_step

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
-from zofbot.domain.errors import BadInput, SlackError, ZofbotError
+from zofbot.domain.errors import BadInput, SlackError, SlackRefused, ZofbotError
 from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
@@ -27,6 +27,9 @@ from zofbot.triage import TRANSITIONS, Action
 from zofbot.triage.state_machine import HUMAN_ACTIONS
 
 log = structlog.get_logger()
+
+_UNREADABLE_REASONS = frozenset({"not_in_channel", "channel_not_found", "thread_not_found", "message_not_found"})
+"""Slack's reasons for conversations that the bot is not in, and for messages that are gone."""
 
 
 def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
@@ -54,12 +57,11 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
             about.key, about.version, requester.channel, requester.response_url, requester.thread
         )
         last_action = triage_replies.last_action_text(failure.present, triage_actions.current_time(context))
-        await context.open_modal(
-            requester,
-            triage_modals.action_chooser_modal(form_state, failure.title, last_action, _offered_actions(failure)),
-        )
+        chooser = triage_modals.action_chooser_modal(form_state, failure.title, last_action, _offered_actions(failure))
     except FailureExpired as error:
         return triage_replies.unknown_alert_reply(str(error))
+    try:
+        await context.open_modal(requester, chooser)
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
         raise BadInput("Slack couldn't open the form.", "Try again.") from error
@@ -76,10 +78,24 @@ async def _find_failure(context: ListenerContext, requester: Requester, message:
         (about for block in blocks if (about := FailureRef.parse_block_id(str(block.get("block_id") or "")))), None
     )
     root = str(message.get("thread_ts") or message.get("ts") or "")
-    key = alert_key_of(shown.key, requester.channel) if shown else await alert_key_at(context, requester.channel, root)
+    key = alert_key_of(shown.key, requester.channel) if shown else await _find_alert_key(context, requester, root)
     if not key:
         raise BadInput("This message isn't an alert.", "Use the shortcut on an alert or its replies.")
     return await load_failure(context, requester, FailureRef(key, ""))
+
+
+async def _find_alert_key(context: ListenerContext, requester: Requester, root: str) -> str:
+    """Return the key of the alert at ``root``; empty where the bot cannot read. Raises SlackError.
+
+    A message shortcut can be used in every conversation, also where the bot is not a member and has no alerts.
+    """
+    try:
+        return await alert_key_at(context, requester.channel, root)
+    except SlackRefused as error:
+        if error.reason not in _UNREADABLE_REASONS:
+            raise
+        log.info("message not readable", channel=requester.channel, reason=error.reason)
+        return ""
 
 
 def _offered_actions(failure: Failure) -> list[Action]:

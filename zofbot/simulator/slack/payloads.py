@@ -237,9 +237,9 @@ def event_payload(slack: Workspace, body: dict[str, Any], channel: Channel | Non
 
 
 def links_event(slack: Workspace, user: str, identifier: str) -> dict[str, Any]:
-    """The event of links in a message or a draft.
+    """The event of links in a message or a draft: https://docs.slack.dev/reference/events/link_shared .
 
-    https://docs.slack.dev/reference/events/link_shared
+    Its URLs are escaped (https://github.com/slackapi/python-slack-events-api/issues/49).
     """
     shared = slack.links[identifier]
     channel = slack.channels.get(shared.channel)
@@ -253,7 +253,7 @@ def links_event(slack: Workspace, user: str, identifier: str) -> dict[str, Any]:
         "unfurl_id": identifier,
         "source": shared.source,
         "is_bot_user_member": channel is None or BOT_USER_ID in channel.members,
-        "links": [{"url": link, "domain": unfurl_api.link_host(link)} for link in shared.links],
+        "links": [{"url": escape_entities(link), "domain": unfurl_api.link_host(link)} for link in shared.links],
         "event_ts": slack.next_timestamp(),
     }
 

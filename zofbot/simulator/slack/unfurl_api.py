@@ -20,8 +20,12 @@ _LINK = re.compile(r"<(https?://[^<>|\s]+)[^<>]*>")
 
 def find_links(slack: Workspace, text: str) -> list[str]:
     """Return the links of the app's domains in a text in Slack's format, in order, as typed."""
-    found = (link.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") for link in _LINK.findall(text))
+    found = map(_unescape, _LINK.findall(text))
     return [link for link in dict.fromkeys(found) if _is_app_domain(slack, link_host(link))]
+
+
+def _unescape(link: str) -> str:
+    return link.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def link_host(link: str) -> str:
@@ -88,7 +92,10 @@ def _find_message(slack: Workspace, shared: SharedLinks) -> PostedMessage | None
 
 
 def _parse_cards(given: Any) -> dict[str, dict[str, Any]]:
-    """Parse the cards by link; each is an attachment, or only blocks."""
+    """Parse the cards by link; each is an attachment, or only blocks.
+
+    Believed: a link may be escaped, as in the event, or as typed.
+    """
     if not given:
         raise SlackRefusal("missing_unfurls")
     try:
@@ -99,4 +106,4 @@ def _parse_cards(given: Any) -> dict[str, dict[str, Any]]:
         raise SlackRefusal("invalid_unfurls_format")
     if not all(cards.values()):
         raise SlackRefusal("cannot_parse_attachment")
-    return cards
+    return {_unescape(link): card for link, card in cards.items()}

@@ -7,7 +7,7 @@ from typing import Any
 from zofbot.notifications import text
 from zofbot.notifications.other_payloads import NotePayload
 from zofbot.notifications.payloads import dump_payload
-from zofbot.slack.errors import EXPLANATIONS
+from zofbot.slack.errors import ASK_WHY_STEP, EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block
 
 
@@ -35,5 +35,5 @@ ALERT_REMOVED_NOTE = (
 
 def blocked_channel_note(reason: str) -> str:
     """Return the note to the people responsible for a channel that Slack refuses for ``reason``."""
-    what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({reason}).", "Ask a workspace admin why."))
+    what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({reason}).", ASK_WHY_STEP))
     return f"Alerts for this channel are on hold: {what} {fix} Queued alerts will be sent once this is fixed."

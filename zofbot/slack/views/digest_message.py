@@ -136,7 +136,7 @@ def _cause_text(cause: CaseCount) -> str:
 
 def _case_name(case: CaseCount) -> str:
     where = f" ({text.escape_line(case.where, 120)})" if case.where else ""
-    return f"{text.escape_line(case.title, 120) or 'unnamed case'}{where}"
+    return f"{text.escape_line(case.why or case.title, 120) or 'unnamed case'}{where}"
 
 
 def _failing_text(case: CaseCount) -> str:

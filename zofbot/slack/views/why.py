@@ -12,7 +12,7 @@ from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.notification import NotificationState
 from zofbot.notifications.storm_payloads import StormPayload
-from zofbot.slack.errors import EXPLANATIONS
+from zofbot.slack.errors import ASK_WHY_STEP, EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block, section_block
 from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.outcomes import outcome_word, title_line
@@ -180,5 +180,5 @@ def waiting_reason(*, parked: str = "", paused: str = "", muted: float = 0.0, qu
 
 
 def _refusal_text(reason: str) -> str:
-    what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({text.escape_line(reason, 80)}).", ""))
-    return f"{what} {fix}".strip()
+    what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({text.escape_line(reason, 80)}).", ASK_WHY_STEP))
+    return f"{what} {fix}"

@@ -12,6 +12,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from tests.support.recording_app import RecordingApp
 from zofbot.simulator.seed import ANA, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import payloads
 from zofbot.simulator.slack.model import PostedMessage, SharedLinks
 from zofbot.simulator.slack.state import Workspace
 
@@ -51,6 +52,14 @@ async def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(
     assert await call_unfurl(workspace, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
     [card] = unfurled_cards(workspace)
     assert (card["color"], card["app_unfurl_url"], card["is_app_unfurl"]) == ("#000000", LINK, True)
+
+
+async def test_a_link_is_named_as_typed_or_as_in_the_event(workspace: Workspace) -> None:
+    [told] = payloads.links_event(workspace, ANA, "id1")["links"]
+    assert told["url"] == LINK.replace("&", "&amp;")
+    assert await call_unfurl(workspace, unfurls={told["url"]: CARD}) == ""
+    assert await call_unfurl(workspace, unfurls={LINK: CARD}) == ""
+    assert [card["app_unfurl_url"] for card in unfurled_cards(workspace)] == [LINK]
 
 
 async def test_channel_and_time_stamp_name_the_message_too(workspace: Workspace) -> None:
@@ -141,7 +150,7 @@ async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
     assert (event["source"], event["unfurl_id"]) == ("conversations_history", identifier)
     assert event["message_ts"] in linked.messages[RANDOM_CHANNEL]
     assert event["links"] == [
-        {"url": LINK, "domain": "app.zof.example"},
+        {"url": LINK.replace("&", "&amp;"), "domain": "app.zof.example"},
         {"url": "https://zof.example/x", "domain": "zof.example"},
     ]
     assert shared.acknowledged
