@@ -206,6 +206,13 @@ async def test_subscribe_without_filters_offers_the_form(bot: RunningBot, place:
     assert await subscriptions_in(bot, place.channel) == (1 if place.channel == DM else 2)
 
 
+async def test_subscribe_in_code_marks_subscribes_to_nothing(bot: RunningBot) -> None:
+    """As a slash command it was taken for a subscription to all failures."""
+    for place in (Place("C0SEARCH"), Place(DM, mention="")):
+        assert buttons_of(await command_answer(bot, place, "`subscribe`"))
+        assert await subscriptions_in(bot, place.channel) == 0
+
+
 async def subscriptions_in(bot: RunningBot, channel: str) -> int:
     return len(await Subscriptions(bot.app.store.keyspace).list_for_channel(channel))
 

@@ -48,7 +48,7 @@ def all_commands_help() -> Message:
             *(section_block(part) for part in lines),
             context_block(
                 f"`{SLASH_COMMAND} help {more}` shows details and an example. "
-                f"In threads, type `@zofbot` for `{SLASH_COMMAND}`; `@zofbot help` lists more commands."
+                f"In threads, type `@zofbot` in place of `{SLASH_COMMAND}`; `@zofbot help` there lists more."
             ),
         ],
     )
