@@ -59,6 +59,12 @@ async def _answer_result(context: ListenerContext, requester: Requester, typed: 
     )
 
 
+async def _answer_subscribe(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
+    if not typed.filters:
+        return await form.offer_form(context, requester)
+    return await subscriptions.subscribe_channel(context, requester, typed.filters)
+
+
 async def _answer_help(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
     return help_replies.command_help(commands.VERBS[typed.about]) if typed.about else help_replies.all_commands_help()
 
@@ -67,7 +73,7 @@ COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand]
     "result": _answer_result,
     "run": lambda context, requester, typed: lookups.show_run(context, typed.id),
     "runs": lambda context, requester, typed: lookups.show_runs(context, typed.filters),
-    "subscribe": lambda context, requester, typed: subscriptions.subscribe_channel(context, requester, typed.filters),
+    "subscribe": _answer_subscribe,
     "subscriptions": lambda context, requester, typed: subscriptions.list_subscriptions(context, requester),
     "unsubscribe": lambda context, requester, typed: subscriptions.unsubscribe_channel(context, requester, typed.about),
     "mute": lambda context, requester, typed: mutes.mute(context, requester, typed.filters),

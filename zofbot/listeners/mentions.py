@@ -1,4 +1,4 @@
-"""Listener for mentions of the bot and its direct messages: thread commands and questions."""
+"""Listener for mentions of the bot and its direct messages: actions in threads, and all verbs of the slash command."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import structlog
 
-from zofbot.domain.command_parser import parse_command
-from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.command_parser import LinkReader, read_no_link
 from zofbot.domain.errors import BadInput, SlackError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import lookups, mutes, why
+from zofbot.listeners import commands, why
 from zofbot.listeners.context import ListenerContext, Requester
-from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
+from zofbot.listeners.failure_lookup import alert_key_at, require_role
 from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.triage import snooze_form, triage_actions
 from zofbot.slack.views.blocks import Message
@@ -24,8 +23,14 @@ from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
 
 log = structlog.get_logger()
 
-MUTING = {"mute": mutes.mute, "unmute": mutes.unmute}
-"""Handlers of commands that work in any thread and outside of threads."""
+MUTING = ("mute", "unmute")
+"""Verbs that are carried out before the acknowledgement, as actions are: both have their own duplicate check."""
+
+TYPED_SUBTYPES = ("", "file_share", "thread_broadcast")
+"""Subtypes of messages that people typed: plain, with a file, and a thread reply also sent to the channel.
+
+https://docs.slack.dev/reference/events/message#subtypes
+"""
 
 
 def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
@@ -39,7 +44,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         if not _is_addressed_to_us(body):
             await ack()
         elif requests_action(body):  # stored before the acknowledgement
-            reply = await context.run_safely(_apply_command(context, requester, thread, _parse_command(body)))
+            reply = await context.run_safely(_answer_message(context, requester, thread, body))
             await ack()
             context.background_tasks.start(context.send_reply(requester, reply.message))
         else:
@@ -53,7 +58,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:
     """Return whether a person addressed the bot; false for messages of bots and for edits."""
     event = body.get("event") or {}
-    unspoken = event.get("bot_id") or event.get("subtype") or event.get("edited")
+    is_typed = (event.get("subtype") or "") in TYPED_SUBTYPES
+    unspoken = event.get("bot_id") or not is_typed or event.get("edited")
     return (
         _is_mention_or_direct(event) and bool(event.get("user")) and not unspoken and event["user"] != _bot_user(body)
     )
@@ -83,58 +89,53 @@ def requests_action(body: Mapping[str, Any]) -> bool:
         return False
 
 
-def _parse_command(body: Mapping[str, Any]) -> ThreadCommand:
+def _parse_command(body: Mapping[str, Any], read_link: LinkReader = read_no_link) -> ThreadCommand:
     event = body["event"]
     bot = _bot_user(body) or ("nobody" if _is_direct(event) else "")  # "nobody": keep a leading mention
-    return parse_thread_command(str(event.get("text") or ""), bot)
+    return parse_thread_command(str(event.get("text") or ""), bot, read_link)
 
 
 def _requester_of(body: Mapping[str, Any], event: Mapping[str, Any]) -> Requester:
     user = str(event.get("user") or "")
     request, thread = str(body.get("event_id") or event.get("ts") or ""), str(event.get("thread_ts") or "")
-    return Requester(user, user, str(event.get("channel") or ""), "", request, message=thread, thread=thread)
+    room = "directmessage" if _is_direct(event) else ""  # the name that slash commands have
+    return Requester(user, user, str(event.get("channel") or ""), "", request, room, message=thread, thread=thread)
 
 
 async def _send_answer(context: ListenerContext, requester: Requester, thread: str, body: Mapping[str, Any]) -> None:
-    reply = await context.run_safely(_answer_question(context, requester, thread, body))
+    reply = await context.run_safely(_answer_message(context, requester, thread, body))
     await context.send_reply(requester, reply.message)
 
 
-async def _answer_question(
+async def _answer_message(
     context: ListenerContext, requester: Requester, thread: str, body: Mapping[str, Any]
 ) -> Message:
-    """Answer a question. Raises ZofbotError."""
+    """Carry out what was typed, and answer it. Raises ZofbotError."""
     try:
-        command = _parse_command(body)
-    except BadInput:
+        command = _parse_command(body, context.links.identify_target)
+    except BadInput as error:
         if not _is_direct(body["event"]):
             raise
-        return thread_help.not_understood_reply()
-    if command.question == "why":
+        return thread_help.not_understood_reply(error.verb)
+    if command.act:
+        return await _apply_action(context, requester, thread, command, command.act)
+    if command.question == "why" and thread and not command.names_id:
         return await why.explain_alert(context, requester, await _thread_key(context, requester, thread))
-    if command.question in ("result", "run"):
-        await require_reader(context, requester, f"look up a {command.question}")
-        typed = parse_command(f"{command.question} {command.rest}", context.links.identify_target)
-        return await (lookups.show_run if typed.verb == "run" else lookups.show_result)(context, typed.id)
-    return thread_help.thread_help()
+    if command.question == "help" and not command.rest:
+        return thread_help.thread_help() if thread else thread_help.full_help()
+    return await commands.answer_command(context, requester, command.slash_command)
 
 
-async def _apply_command(
-    context: ListenerContext, requester: Requester, thread: str, command: ThreadCommand
+async def _apply_action(
+    context: ListenerContext, requester: Requester, thread: str, command: ThreadCommand, act: Action
 ) -> Message:
     """Run a typed action on the current state of the thread's failure. Raises ZofbotError."""
-    if command.question in MUTING:
-        await require_reader(context, requester, f"use `{command.question}`")
-        return await MUTING[command.question](context, requester, command.rest)
-    assert command.act
     about = FailureRef(await _thread_key(context, requester, thread), "")
-    if command.act not in triage_actions.FORM_ACTIONS:
-        return await triage_actions.perform_action(context, requester, about, command.act)
-    person = await require_role(
-        context, requester, Role.RESPONDER, triage_replies.describe_attempt(command.act), about.key
-    )
-    request = triage_actions.build_action_request(context, requester, person, command.act)
-    match command.act:
+    if act not in triage_actions.FORM_ACTIONS:
+        return await triage_actions.perform_action(context, requester, about, act)
+    person = await require_role(context, requester, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
+    request = triage_actions.build_action_request(context, requester, person, act)
+    match act:
         case Action.ASSIGN:
             if not command.person_id and command.rest.lower().removeprefix("to ").strip(" .!") != "me":
                 raise BadInput("Assign to whom?", "Mention someone, or use `me`.", example="@zofbot assign @ben")
@@ -159,7 +160,7 @@ async def _thread_key(context: ListenerContext, requester: Requester, thread: st
     if not root:
         raise BadInput(
             "This isn't an alert's thread.",
-            f"Type it in an alert's thread. Elsewhere, use `{SLASH_COMMAND}`.",
+            "Type it in an alert's thread. `@zofbot triage` lists open failures.",
             example="@zofbot help",
         )
     return root

@@ -1,11 +1,14 @@
-"""Parse what people type to the bot in a thread: an action or a question, and the words after it."""
+"""Parse what people type to the bot: an action on a thread's alert, or a verb of the slash command."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from dataclasses import dataclass
 
+from zofbot.domain.command_parser import HELP_WORDS, LinkReader, parse_command, read_no_link
+from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 from zofbot.triage.state_machine import Action
@@ -32,11 +35,11 @@ ACTION_WORDS = {
 }
 """Words for actions. ``still on it`` answers the question "still on it?"."""
 
-QUESTION_WORDS = ("why", "result", "run", "help")
-"""Words for questions, which change nothing."""
+QUESTION_WORDS = tuple(VERBS)
+"""Words that work as after ``/zof``; in an alert's thread, ``why`` and ``help`` alone are about that alert."""
 
-VERBATIM = ("mute", "unmute")
-"""Words for commands about the channel; the text after them is kept as typed."""
+VERBATIM = ("runs", "subscribe", "mute", "unmute")
+"""Verbs followed by filters or a reason, which are kept as typed; after others, punctuation at the end is dropped."""
 
 REASON_WORDS = {
     "product bug": "product",
@@ -59,17 +62,29 @@ REASON_WORDS = {
 
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _SURROUNDING_CHARACTERS = " `'\",.!?:;"
+_ID_SIGN = re.compile(r"[0-9_/]")
+"""Characters of ids and links that the words of a question do not have."""
 _SEPARATORS = " \t\n:,;.-–—"
 """Characters between a reason and the note after it."""
 
 
 @dataclass(frozen=True)
 class ThreadCommand:
-    """A parsed command: an action (``act``) or a ``question``; ``rest`` is the text after it."""
+    """A parsed command: an action (``act``) or a verb (``question``); ``rest`` is the text after it."""
 
     act: Action | None = None
     question: str = ""
     rest: str = ""
+
+    @property
+    def slash_command(self) -> str:
+        """The text to type after ``/zof`` for the same answer; empty for an action."""
+        return f"{self.question} {self.rest}".strip()
+
+    @property
+    def names_id(self) -> bool:
+        """Whether the rest names a run or result, as opposed to words such as ``was this posted``."""
+        return bool(_ID_SIGN.search(self.rest))
 
     @property
     def person_id(self) -> str:
@@ -79,7 +94,9 @@ class ThreadCommand:
 
     @property
     def resolution_reason(self) -> tuple[str, str]:
-        """The reason for resolving, empty if not recognized, and the note after it."""
+        """The reason for resolving, empty if not recognized, and the note after it; empty for other commands."""
+        if self.act is not Action.RESOLVE:
+            return "", ""
         text = self.rest.removeprefix("as ").strip()
         for typed in sorted(REASON_WORDS, key=len, reverse=True):
             rest = text[len(typed) :]
@@ -88,30 +105,49 @@ class ThreadCommand:
         return "", text
 
 
-def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
+def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_no_link) -> ThreadCommand:
     """Parse a message that mentions the bot, whose id is ``bot``; if empty, the first mention is the bot's.
 
-    Raises BadInput for an unknown command.
+    Raises BadInput for an unknown command; its ``verb`` is the word that was probably meant, if any.
     """
     typed = read_input(text)
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
-    after_mention = typed[mention.end() :] if mention else typed
-    typed = " ".join(after_mention.split()).lstrip(_SURROUNDING_CHARACTERS)
-    word, _, rest = typed.rstrip(_SURROUNDING_CHARACTERS).partition(" ")
-    word = word.lower().strip(_SURROUNDING_CHARACTERS)
-    if not word:
-        return ThreadCommand(question="help")
+    typed = _strip_opening(" ".join((typed[mention.end() :] if mention else typed).split()))
+    plain = typed.rstrip(_SURROUNDING_CHARACTERS)
+    word, _, rest = plain.partition(" ")
+    word, rest = word.lower().strip(_SURROUNDING_CHARACTERS), rest.strip()
     if word in ACTION_WORDS:
-        return ThreadCommand(act=ACTION_WORDS[word], rest=rest.strip())
+        return ThreadCommand(act=ACTION_WORDS[word], rest=rest)
+    if not word or word in HELP_WORDS or word == "help":
+        return ThreadCommand(question="help", rest="" if rest.lower() in ACTION_WORDS else rest)
     if word in VERBATIM:
         return ThreadCommand(question=word, rest=typed.partition(" ")[2])
     if word in QUESTION_WORDS:
-        return ThreadCommand(question=word, rest=rest.strip())
-    suggestion = next(
-        iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS, *VERBATIM], n=1, cutoff=0.7)), ""
-    )
+        return ThreadCommand(question=word, rest=rest)
+    return ThreadCommand(question=_read_shorthand(word, plain, read_link), rest=plain)
+
+
+def _strip_opening(typed: str) -> str:
+    """Strip what comes before the first word, and the code mark at the end of a text that begins with one."""
+    bare = typed.lstrip(_SURROUNDING_CHARACTERS)
+    is_code = "`" in typed[: len(typed) - len(bare)]
+    return bare.removesuffix("`") if is_code else bare
+
+
+def _read_shorthand(word: str, typed: str, read_link: LinkReader) -> str:
+    """Return the verb for an id or a link without one. Raises BadInput if that is not what was typed."""
+    suggestion = next(iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS], n=1, cutoff=0.7)), "")
+    if suggestion not in ACTION_WORDS:
+        with contextlib.suppress(BadInput):  # the parser knows only the verbs
+            return parse_command(typed, read_link).verb
+    rest = typed.partition(" ")[2]
     raise BadInput(
-        f"Unknown command `{re.sub(r'[`<>]', '', word)[:60]}`.",
-        f"Did you mean `{suggestion}`?" if suggestion else "Try `ack`, `assign`, `snooze` or `resolve`.",
-        example=f"@zofbot {suggestion or 'help'}",
+        f"Unknown command `{_clip_input(word)}`.",
+        f"Did you mean `{suggestion}`?" if suggestion else "`@zofbot help` lists all commands.",
+        example=_clip_input(f"@zofbot {suggestion} {rest}") if suggestion else "@zofbot help",
+        verb=suggestion,
     )
+
+
+def _clip_input(text: str) -> str:
+    return re.sub(r"[`<>]", "", text)[:60].strip()

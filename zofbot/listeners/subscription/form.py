@@ -20,7 +20,7 @@ from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.inbound import form_values, parse_private_metadata
 from zofbot.slack.views import preview
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.replies import request_replies
+from zofbot.slack.views.replies import request_replies, subscription_replies
 from zofbot.slack.views.subscription_form import form_parser, modal
 from zofbot.slack.views.subscription_form.fields import QUIET_ACTION_IDS
 from zofbot.slack.views.subscription_form.modal import SubscriptionFormState
@@ -37,7 +37,11 @@ RESPONSE_URL_SECONDS = 29 * 60.0
 
 
 def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
-    """Register *Edit* and the form's buttons; ``/zof subscribe`` also opens the form."""
+    """Register the buttons that open the form and those in it; ``/zof subscribe`` also opens it."""
+
+    async def handle_open(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        await ack()
+        context.background_tasks.start(open_new_form(context, requester_of(body)))
 
     async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
@@ -64,6 +68,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     for action in QUIET_ACTION_IDS:
         table.actions[action] = acknowledge_time
     table.actions["zof_edit"] = handle_edit
+    table.actions[subscription_replies.FORM_ACTION_ID] = handle_open
     table.actions[modal.PREVIEW_ACTION_ID] = handle_preview
     table.actions[modal.MORE_ACTION_ID] = handle_more
     table.views[modal.FORM_CALLBACK_ID] = handle_submission
@@ -72,6 +77,12 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 async def open_new_form(context: ListenerContext, requester: Requester) -> None:
     """Open the form for a new subscription."""
     await _open_or_reply(context, requester, "")
+
+
+async def offer_form(context: ListenerContext, requester: Requester) -> Message:
+    """Offer a button that opens the form, which only a click or a slash command can do. Raises NotAllowed."""
+    await require_role(context, requester, Role.RESPONDER, saving.SUBSCRIBE_ATTEMPT)
+    return subscription_replies.form_offer_reply()
 
 
 async def _open_or_reply(context: ListenerContext, requester: Requester, identifier: str) -> None:

@@ -47,7 +47,8 @@ def all_commands_help() -> Message:
         [
             *(section_block(part) for part in lines),
             context_block(
-                f"`{SLASH_COMMAND} help {more}` shows details and an example. `@zofbot help` works in threads."
+                f"`{SLASH_COMMAND} help {more}` shows details and an example. "
+                f"In threads, type `@zofbot` in place of `{SLASH_COMMAND}`; `@zofbot help` there lists more."
             ),
         ],
     )

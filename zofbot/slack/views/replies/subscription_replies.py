@@ -37,6 +37,20 @@ def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool 
     )
 
 
+FORM_ACTION_ID = "zof_subscribe_form"
+"""Action id of the button that opens the form for a new subscription."""
+
+
+def form_offer_reply() -> Message:
+    """Reply to somebody who typed no filters where no form can be opened at once."""
+    sentence = "Which failures should be posted here?"
+    example = f"Open the form, or type filters: `{SLASH_COMMAND} {VERBS['subscribe'].example}`"
+    return Message(
+        f"{sentence} {example}",
+        [section_block(f"*{sentence}*\n{example}"), *button_row(build_button("Open the form", FORM_ACTION_ID, {}))],
+    )
+
+
 def preview_reply(preview: str, caution: str) -> Message:
     """Reply with the preview of a subscription; both are mrkdwn, and ``caution`` may be empty."""
     notes = [note for note in (preview, caution) if note]

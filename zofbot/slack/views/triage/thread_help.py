@@ -1,9 +1,11 @@
-"""Private replies to what is typed in a failure's thread."""
+"""Private replies to what is typed after a mention, in a failure's thread and elsewhere."""
 
 from __future__ import annotations
 
+from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Message, context_block, section_block
+from zofbot.slack.views.replies import help_replies
 
 THREAD_COMMAND_HELP = (
     ("ack", "acknowledge it"),
@@ -27,16 +29,20 @@ def thread_help() -> Message:
     """Render the help for a failure's thread."""
     lines = [f"`@zofbot {word}`  {does}" for word, does in THREAD_COMMAND_HELP]
     sentence = "Commands in an alert's thread"
-    return Message(
-        sentence,
-        [section_block("\n".join([f"*{sentence}*", *lines])), context_block("Everywhere else: `/zof help`.")],
-    )
+    note = f"All commands of `{SLASH_COMMAND}` work here, too: `@zofbot runs`. `{SLASH_COMMAND} help` lists them."
+    return Message(sentence, [section_block("\n".join([f"*{sentence}*", *lines])), context_block(note)])
 
 
-def not_understood_reply() -> Message:
-    """Reply to unknown text in the bot's direct messages."""
-    sentence = "Unknown command. Try `help`, `result <id>` or `run <id>`. `/zof help` lists everything."
-    sentence = text.escape_mrkdwn(sentence)
+def full_help() -> Message:
+    """Render the help outside of threads: all verbs, then the commands in an alert's thread."""
+    everywhere, in_threads = help_replies.all_commands_help(), thread_help()
+    return Message(f"{everywhere.text}. {in_threads.text}", [*everywhere.blocks, *in_threads.blocks[:1]])
+
+
+def not_understood_reply(suggestion: str = "") -> Message:
+    """Reply to unknown text in the bot's direct messages; ``suggestion`` is the word that was probably meant."""
+    step = f"Did you mean `{suggestion}`?" if suggestion else "Try `result <id>` or `run <id>`."
+    sentence = text.escape_mrkdwn(f"Unknown command. {step} `help` lists all commands.")
     return Message(sentence, [section_block(sentence)])
 
 
