@@ -507,6 +507,18 @@ async def test_a_card_that_slack_refuses_is_said_in_plain_words(rig: DispatcherB
     assert message.idempotency_key == "k"
 
 
+async def test_a_card_that_is_too_large_for_slack_is_said_in_plain_words_and_keeps_its_replies(
+    rig: DispatcherBench,
+) -> None:
+    rig.world.slack.faults.set_fault("error:attachment_payload_limit_exceeded", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("r"), reply_notification("p", "r"))
+    await rig.deliver_all()
+    root, reply = rig.visible_messages()
+    assert root.text.startswith("r\n")
+    assert root.blocks == []
+    assert (reply.text, reply.thread_ts) == ("p", root.ts)
+
+
 async def test_an_edit_that_slack_refuses_is_said_in_plain_words(rig: DispatcherBench) -> None:
     await rig.commit_notifications(root_notification("r"))
     await rig.deliver_all()

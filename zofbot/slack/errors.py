@@ -55,7 +55,8 @@ REASONS_BY_HANDLING: dict[RefusalHandling, tuple[str, ...]] = {
     ),
     RefusalHandling.PLAIN: (
         "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "msg_too_large",
-        "invalid_attachments", "too_many_attachments", "invalid_arguments", "view_too_large",
+        "invalid_attachments", "too_many_attachments", "attachment_payload_limit_exceeded", "invalid_arguments",
+        "view_too_large",
     ),
     RefusalHandling.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
     RefusalHandling.SKIP: ("edit_window_closed", "cant_update_message"),
@@ -73,7 +74,7 @@ _FINAL_REASONS = frozenset({
     "invalid_cursor", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest", "invalid_types",
     # message content
     "no_text", "markdown_text_conflict", "metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema",
-    "as_user_not_supported", "unescaped_mention", "attachment_payload_limit_exceeded", "duplicate_message_not_found",
+    "as_user_not_supported", "unescaped_mention", "duplicate_message_not_found",
     "block_mismatch", "no_dual_broadcast_content_update", "streaming_state_conflict", "invalid_payload",
     "invalid_response_type", "slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
     "slack_connect_lists_sharing_blocked", "slack_connect_file_upload_sharing_blocked",
