@@ -438,6 +438,45 @@ async def test_a_channel_that_cannot_be_joined_is_parked(rig: DispatcherBench, m
     assert rig.visible_texts(channel.id) == ["k"]
 
 
+@pytest.mark.parametrize("fault", ["none", "store_then_cut"])
+@pytest.mark.parametrize("answer", ["too_many_members", "is_bot", "a_word_nobody_knows"])
+async def test_a_channel_that_slack_lets_nobody_join_is_parked_too(
+    rig: DispatcherBench, fault: str, answer: str
+) -> None:
+    """Also if the bot joins to search for a message that Slack did not confirm."""
+    slack = rig.world.slack
+    await rig.commit_notifications(root_notification("k", RANDOM))
+    if fault == "none":
+        slack.scopes.discard("chat:write.public")
+    else:
+        slack.faults.set_fault(fault, 1, "chat.postMessage")
+        await rig.deliver_once()
+    slack.faults.set_fault(f"error:{answer}", None, "conversations.join")
+    await rig.deliver_once(after=60)
+    [parked] = await rig.outbox.parked_channels()
+    assert (parked.channel, parked.waiting, parked.reason) == (RANDOM, 1, "not_in_channel")
+    slack.faults.set_fault("none")
+    slack.channels[RANDOM].members.add(BOT_USER_ID)
+    await rig.outbox.unpark_channel(RANDOM)
+    await rig.deliver_all()
+    assert rig.visible_texts(RANDOM) == ["k"]
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "html", "error:internal_error"])
+async def test_a_join_that_slack_does_not_confirm_is_tried_again_and_nothing_is_searched(
+    rig: DispatcherBench, fault: str
+) -> None:
+    rig.world.slack.scopes.discard("chat:write.public")
+    rig.world.slack.faults.set_fault(fault, 1, "conversations.join")
+    await rig.commit_notifications(root_notification("k", RANDOM))
+    await rig.deliver_once()
+    assert await rig.state_of("k") is NotificationState.PENDING
+    await rig.deliver_all()
+    assert rig.visible_texts(RANDOM) == ["k"]
+    assert rig.count_calls("conversations.history") == 0
+    assert not await rig.outbox.parked_channels()
+
+
 @pytest.mark.parametrize("how", ["is_archived", "restricted_action", "restricted_action_read_only_channel", "gone"])
 async def test_a_channel_that_refuses_keeps_everything_until_it_is_mended(rig: DispatcherBench, how: str) -> None:
     slack = rig.world.slack

@@ -16,8 +16,8 @@ _LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrati
 UNCERTAIN_REASONS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Slack may have stored the message before it answered with one of these."""
 
-UNREADABLE_REASON_PREFIX = "unreadable"
-"""Prefix of zofbot's own reason for a 200 reply that is not from Slack; other statuses give ``http_<status>``."""
+UNREADABLE_REASON_PREFIX, HTTP_REASON_PREFIX = "unreadable", "http_"
+"""Prefixes of zofbot's own reasons for a reply that is not from Slack: with status 200, and with others."""
 
 
 class RefusalHandling(Enum):
@@ -90,7 +90,7 @@ _FINAL_REASONS = frozenset({
     "missing_channel", "missing_ts", "missing_unfurl_id",
     "used_url", "expired_url",
     # reactions and membership
-    "already_reacted", "no_reaction", "invalid_name", "already_in_channel",
+    "already_reacted", "no_reaction", "invalid_name", "already_in_channel", "too_many_members", "is_bot",
     # tokens of another team
     "forbidden_team", "invalid_team", "team_not_found",
 })  # fmt: skip
@@ -100,6 +100,12 @@ _FINAL_REASONS = frozenset({
 def is_known_reason(reason: str) -> bool:
     """Return whether a reason is known to mean a refusal; with any other, the message may have been posted."""
     return reason in _HANDLING_BY_REASON or reason in _FINAL_REASONS or reason.startswith("restricted_action")
+
+
+def is_temporary(error: SlackUnknown) -> bool:
+    """Return whether another try may help: there was no reply of Slack's own, or its servers failed."""
+    foreign = error.reason.startswith((UNREADABLE_REASON_PREFIX, HTTP_REASON_PREFIX))
+    return error.status is None or error.status >= 500 or foreign or error.reason in UNCERTAIN_REASONS
 
 
 def handling_for(reason: str) -> RefusalHandling:
@@ -163,7 +169,7 @@ def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str
         return error
     if status is None or status >= 500 or not is_known_reason(reason):
         return SlackUnknown(
-            reason or f"http_{status}",
+            reason or f"{HTTP_REASON_PREFIX}{status}",
             "Slack didn't confirm the message.",
             "Check whether it was posted before trying again.",
         )
