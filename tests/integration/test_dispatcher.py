@@ -312,6 +312,22 @@ async def test_what_may_be_there_is_found_behind_pages_of_other_messages(rig: Di
     assert await rig.state_of("k") is NotificationState.SENT
 
 
+async def test_a_search_that_leaves_no_time_to_send_is_not_made_from_the_start_again(rig: DispatcherBench) -> None:
+    slack = rig.world.slack
+    slack.faults.set_fault("cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
+    for number in range(1000):
+        slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"lunch? {number}"))
+    slack.faults.delays["slow"] = 3.0
+    slack.faults.set_fault("slow", None, "conversations.history")
+    await rig.deliver_once(after=60)
+    assert await rig.state_of("k") is NotificationState.PENDING, "the call might have outlasted the lease"
+    await rig.deliver_once(after=1)
+    assert await rig.state_of("k") is NotificationState.SENT
+    assert [message.idempotency_key for message in slack.ledger if message.user == BOT_USER_ID] == ["k"]
+
+
 async def test_what_may_be_there_is_found_in_its_thread(rig: DispatcherBench) -> None:
     await rig.commit_notifications(root_notification("r"))
     await rig.deliver_all()
