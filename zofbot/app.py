@@ -14,7 +14,7 @@ from aiohttp import web
 
 from zofbot.clients import Clients, make_zof_client, open_slack_client
 from zofbot.clock import Clock
-from zofbot.concurrency import BackgroundTasks, cancel_tasks
+from zofbot.concurrency import BackgroundTasks, ProcessTasks, cancel_tasks
 from zofbot.config.secret_reload import ReadSettings, SecretReloader
 from zofbot.config.settings import Settings
 from zofbot.container import Services
@@ -61,6 +61,7 @@ class Zofbot:
     outbox: Outbox
     rotation: SecretReloader
     clock: Clock
+    tasks: ProcessTasks
     socket: SocketMode | None = None
     identity: BotIdentity | None = None
 
@@ -78,7 +79,7 @@ class Zofbot:
             reason = f" ({self.socket.trouble})" if self.socket.trouble else ""
             problems.append(f"slack's socket is not connected{reason}")
         self.events.emit(ReadinessChecked(store_up, not any("slack" in problem for problem in problems)))
-        return problems
+        return problems + [f"task {name!r} has failed" for name in self.tasks.failed]
 
     async def identify_bot(self) -> None:
         """Fetch the bot's identity from Slack, retrying until it succeeds; commands work meanwhile."""
@@ -104,34 +105,39 @@ async def run_bot(
     """Run the bot while the context lasts; on exit stop accepting requests and finish those in progress.
 
     ``endpoints``: serve Slack and webhooks; ``workers``: poll Zof and deliver; ``read_settings`` reads the settings
-    again, to pick up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start.
+    again, to pick up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start, and ZofbotError
+    on exit if one of its tasks has failed.
     """
     metrics = Metrics()
     events = EventEmitter(metrics)
+    tasks = ProcessTasks()
     async with AsyncExitStack() as stack:
-        services = await _open_services(stack, settings, events, clock)
+        services = await _open_services(stack, settings, events, clock, tasks)
         rotation = SecretReloader(settings, read_settings or (lambda: settings), clock)
-        bot = Zofbot("", services.store, services.notifier, metrics, events, services.outbox, rotation, clock)
+        bot = Zofbot("", services.store, services.notifier, metrics, events, services.outbox, rotation, clock, tasks)
         if workers:
-            await _start_workers(stack, services)
+            _start_workers(stack, services, tasks)
         if endpoints:
             await _open_endpoints(stack, services, bot)
         elif settings.zofbot_metrics_port:
             metrics_app = build_app(None, metrics, bot.list_unready)
             bot.url = await _serve_on_port(stack, metrics_app, settings, "ZOFBOT_METRICS_PORT", clock)
-        stack.push_async_callback(cancel_tasks, asyncio.create_task(bot.identify_bot()))
+        stack.push_async_callback(cancel_tasks, tasks.start("identity", bot.identify_bot()))
         rotation.add_callbacks(services.use_secrets)
-        stack.push_async_callback(cancel_tasks, asyncio.create_task(rotation.run()))
+        stack.push_async_callback(cancel_tasks, tasks.start("secret reload", rotation.run()))
         log.info(
             "zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", endpoints=endpoints, workers=workers
         )
         yield bot
         log.info("zofbot stops")
+    tasks.check_failures()
 
 
-async def _open_services(stack: AsyncExitStack, settings: Settings, events: EventEmitter, clock: Clock) -> Services:
+async def _open_services(
+    stack: AsyncExitStack, settings: Settings, events: EventEmitter, clock: Clock, tasks: ProcessTasks
+) -> Services:
     """Connect to Redis, Slack and Zof, and make the services; traces are written until the bot stops."""
-    address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
+    address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock, tasks)
     store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
     await log_problems(store.client)
     await claim_schema(store.keyspace)
@@ -139,29 +145,29 @@ async def _open_services(stack: AsyncExitStack, settings: Settings, events: Even
     zof = make_zof_client(settings, events, clock, store)
     stack.push_async_callback(zof.aclose)
     services = Services(settings, Clients(store, zof, slack), events, clock)
-    trace_task = asyncio.create_task(services.traces.run())
+    trace_task = tasks.start("traces", services.traces.run())
     stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
     stack.push_async_callback(cancel_tasks, trace_task)
     return services
 
 
-async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
+async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Clock, tasks: ProcessTasks) -> str:
     """Start the embedded Valkey and restart it whenever it dies; return its URL."""
     address = await stack.enter_async_context(start_embedded(folder, clock))
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(supervise_embedded(folder, clock)))
+    stack.push_async_callback(cancel_tasks, tasks.start("embedded store", supervise_embedded(folder, clock)))
     return address
 
 
-async def _start_workers(stack: AsyncExitStack, services: Services) -> None:
+def _start_workers(stack: AsyncExitStack, services: Services, tasks: ProcessTasks) -> None:
     """Deliver and poll until the bot stops; sends in progress may then finish."""
     dispatcher, poller, run_commands = services.make_dispatcher(), services.make_poller(), services.run_commands
-    delivery_task = asyncio.create_task(dispatcher.run())
+    delivery_task = tasks.start("delivery", dispatcher.run())
     stack.push_async_callback(_finish_delivery, dispatcher, delivery_task)
     stack.push_async_callback(services.hints.aclose)
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(poller.run()))
+    stack.push_async_callback(cancel_tasks, tasks.start("polling", poller.run()))
     if services.settings.zofbot_canary_channel:
-        stack.push_async_callback(cancel_tasks, asyncio.create_task(services.make_canary().run()))
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(run_commands.run()))
+        stack.push_async_callback(cancel_tasks, tasks.start("canary", services.make_canary().run()))
+    stack.push_async_callback(cancel_tasks, tasks.start("run commands", run_commands.run()))
 
 
 async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[None]) -> None:
@@ -175,7 +181,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     background_tasks = BackgroundTasks(services.events)
     stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
     slack_app = SlackApp(services.make_listener_context(background_tasks), services.notifier.client)
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.home_updater.update_homes()))
+    stack.push_async_callback(cancel_tasks, bot.tasks.start("home tabs", slack_app.home_updater.update_homes()))
     slack_endpoint, zof_endpoint = services.make_slack_endpoint(slack_app), services.make_zof_endpoint()
     if slack_endpoint:
         bot.rotation.add_callbacks(lambda fresh: slack_endpoint.use_secrets(fresh.signing_secrets))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from zofbot.clock import timeout
+from zofbot.domain.errors import ZofbotError
 from zofbot.observability import trace_recorder
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.health import BackgroundTaskCanceled, BackgroundTaskFailed
@@ -74,6 +75,40 @@ class BackgroundTasks:
         if unfinished := list(self._tasks):
             log.warning("errands canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)
+
+
+class ProcessTasks:
+    """Tasks that run as long as the process. Once one fails, the process is to stop: a restart may mend it."""
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+        """The names of those that failed."""
+        self._on_failure: Callable[[], object] = lambda: None
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``work`` in its own task until it is cancelled."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._on_task_done)
+        return task
+
+    def call_on_failure(self, on_failure: Callable[[], object]) -> None:
+        """Call ``on_failure`` for each task that fails, and at once if one has failed."""
+        self._on_failure = on_failure
+        if self.failed:
+            on_failure()
+
+    def check_failures(self) -> None:
+        """Raise ZofbotError if a task has failed."""
+        if self.failed:
+            raise ZofbotError(f"A task has failed: {', '.join(self.failed)}.", "The log has the traceback.")
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.cancelling():
+            return
+        if error := task.exception():
+            log.error("task failed", task=task.get_name(), exc_info=error)
+            self.failed.append(task.get_name())
+            self._on_failure()
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> None:

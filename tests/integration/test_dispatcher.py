@@ -312,6 +312,22 @@ async def test_what_may_be_there_is_found_behind_pages_of_other_messages(rig: Di
     assert await rig.state_of("k") is NotificationState.SENT
 
 
+async def test_a_search_that_leaves_no_time_to_send_is_not_made_from_the_start_again(rig: DispatcherBench) -> None:
+    slack = rig.world.slack
+    slack.faults.set_fault("cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
+    for number in range(1000):
+        slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"lunch? {number}"))
+    slack.faults.delays["slow"] = 3.0
+    slack.faults.set_fault("slow", None, "conversations.history")
+    await rig.deliver_once(after=60)
+    assert await rig.state_of("k") is NotificationState.PENDING, "the call might have outlasted the lease"
+    await rig.deliver_once(after=1)
+    assert await rig.state_of("k") is NotificationState.SENT
+    assert [message.idempotency_key for message in slack.ledger if message.user == BOT_USER_ID] == ["k"]
+
+
 async def test_what_may_be_there_is_found_in_its_thread(rig: DispatcherBench) -> None:
     await rig.commit_notifications(root_notification("r"))
     await rig.deliver_all()
@@ -438,6 +454,45 @@ async def test_a_channel_that_cannot_be_joined_is_parked(rig: DispatcherBench, m
     assert rig.visible_texts(channel.id) == ["k"]
 
 
+@pytest.mark.parametrize("fault", ["none", "store_then_cut"])
+@pytest.mark.parametrize("answer", ["too_many_members", "is_bot", "a_word_nobody_knows"])
+async def test_a_channel_that_slack_lets_nobody_join_is_parked_too(
+    rig: DispatcherBench, fault: str, answer: str
+) -> None:
+    """Also if the bot joins to search for a message that Slack did not confirm."""
+    slack = rig.world.slack
+    await rig.commit_notifications(root_notification("k", RANDOM))
+    if fault == "none":
+        slack.scopes.discard("chat:write.public")
+    else:
+        slack.faults.set_fault(fault, 1, "chat.postMessage")
+        await rig.deliver_once()
+    slack.faults.set_fault(f"error:{answer}", None, "conversations.join")
+    await rig.deliver_once(after=60)
+    [parked] = await rig.outbox.parked_channels()
+    assert (parked.channel, parked.waiting, parked.reason) == (RANDOM, 1, "not_in_channel")
+    slack.faults.set_fault("none")
+    slack.channels[RANDOM].members.add(BOT_USER_ID)
+    await rig.outbox.unpark_channel(RANDOM)
+    await rig.deliver_all()
+    assert rig.visible_texts(RANDOM) == ["k"]
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "html", "error:internal_error"])
+async def test_a_join_that_slack_does_not_confirm_is_tried_again_and_nothing_is_searched(
+    rig: DispatcherBench, fault: str
+) -> None:
+    rig.world.slack.scopes.discard("chat:write.public")
+    rig.world.slack.faults.set_fault(fault, 1, "conversations.join")
+    await rig.commit_notifications(root_notification("k", RANDOM))
+    await rig.deliver_once()
+    assert await rig.state_of("k") is NotificationState.PENDING
+    await rig.deliver_all()
+    assert rig.visible_texts(RANDOM) == ["k"]
+    assert rig.count_calls("conversations.history") == 0
+    assert not await rig.outbox.parked_channels()
+
+
 @pytest.mark.parametrize("how", ["is_archived", "restricted_action", "restricted_action_read_only_channel", "gone"])
 async def test_a_channel_that_refuses_keeps_everything_until_it_is_mended(rig: DispatcherBench, how: str) -> None:
     slack = rig.world.slack
@@ -505,6 +560,18 @@ async def test_a_card_that_slack_refuses_is_said_in_plain_words(rig: DispatcherB
     assert len(message.text.splitlines()) == 3
     assert message.blocks == []
     assert message.idempotency_key == "k"
+
+
+async def test_a_card_that_is_too_large_for_slack_is_said_in_plain_words_and_keeps_its_replies(
+    rig: DispatcherBench,
+) -> None:
+    rig.world.slack.faults.set_fault("error:attachment_payload_limit_exceeded", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("r"), reply_notification("p", "r"))
+    await rig.deliver_all()
+    root, reply = rig.visible_messages()
+    assert root.text.startswith("r\n")
+    assert root.blocks == []
+    assert (reply.text, reply.thread_ts) == ("p", root.ts)
 
 
 async def test_an_edit_that_slack_refuses_is_said_in_plain_words(rig: DispatcherBench) -> None:

@@ -287,6 +287,23 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
         assert process.returncode == 0, err.decode()
 
 
+async def test_a_worker_whose_delivery_fails_ends_with_one_for_a_supervisor_to_restart_it(
+    store_url: str, simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    async with redis.from_url(store_url) as client:
+        await client.flushall()
+        keyspace = Keyspace(client, "zofbot")
+        root = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=0.0, body={})
+        await Outbox(keyspace, Clock()).commit([root])
+        await client.hset(keyspace.key("note", "k"), "body", "no JSON")
+    own = bot_environment(simulator, tmp_path, REDIS_URL=store_url)
+    process = await start_command("worker", env=command_environment(**own))
+    _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
+    assert process.returncode == 1, err.decode()
+    assert "JSONDecodeError" in err.decode()
+    assert err.decode().endswith("zofbot: A task has failed: delivery. The log has the traceback.\n")
+
+
 async def test_it_may_be_told_to_stop_while_it_starts(simulator: SimulatorServer, tmp_path: Path) -> None:
     heard = asyncio.Event()
 

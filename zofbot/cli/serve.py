@@ -8,13 +8,16 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
 from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # importing Bolt would slow down --help
+    from zofbot.app import Zofbot
 
 T = TypeVar("T")
 
@@ -30,8 +33,12 @@ MAX_PORT = 65535
 BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
 
-async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
+async def run_until_signal(
+    context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T, Callable[[], None]], None]
+) -> None:
     """Hold a context until SIGTERM or Ctrl-C, also while it is entered; ``up`` is called once it is entered.
+
+    ``up`` gets what was entered, and a function that ends it as a signal does.
 
     From then on garbage is collected. Signals are handled before ``context`` is called, because its imports take long.
     """
@@ -46,7 +53,7 @@ async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]]
         async with context() as entered_context:
             entered = True
             tune_garbage_collector()
-            up(entered_context)
+            up(entered_context, stop.set)
             await stop.wait()
 
     hold_task, stop_task = asyncio.create_task(hold_context()), asyncio.create_task(stop.wait())
@@ -90,12 +97,12 @@ def _start_serving(*required: str, endpoints: bool = True, workers: bool = True)
 async def _serve_until_signal(
     settings: Settings, read_settings: Callable[[], Settings], *, endpoints: bool, workers: bool
 ) -> None:
-    def open_bot() -> AbstractAsyncContextManager[object]:
+    def open_bot() -> AbstractAsyncContextManager[Zofbot]:
         from zofbot.app import run_bot  # noqa: PLC0415  (importing Bolt would slow down --help)
 
         return run_bot(settings, Clock(), endpoints=endpoints, workers=workers, read_settings=read_settings)
 
-    await run_until_signal(open_bot, lambda _: None)
+    await run_until_signal(open_bot, lambda bot, stop: bot.tasks.call_on_failure(stop))
 
 
 def demo(
@@ -126,7 +133,7 @@ async def _serve_demo(host: str, port: int, browser: bool) -> None:
 
         return run_demo(port, host=host)
 
-    def announce_demo(simulator: HasUrl) -> None:
+    def announce_demo(simulator: HasUrl, stop: Callable[[], None]) -> None:
         typer.echo(f"Demo running at {simulator.url} (Ctrl-C stops it and leaves nothing behind)")
         typer.echo("Try: /zof result res_4821")
         if browser:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from zofbot.domain.errors import SlackRefused
+from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Receipt
-from zofbot.slack.errors import RefusalHandling, handling_for
+from zofbot.slack.errors import RefusalHandling, handling_for, is_temporary
 from zofbot.slack.views.blocks import Message
 
 T = TypeVar("T")
+
+JOIN_RETRY_SECONDS = 10.0
+"""Seconds until a channel is joined again after Slack did not confirm it; its messages wait."""
 
 
 class Notifier(Protocol):
@@ -50,8 +53,19 @@ async def read_as_member(notifier: Notifier, channel: str, read: Callable[[], Aw
 
 
 async def join_channel(notifier: Notifier, channel: str, error: SlackRefused) -> None:
-    """Join a public channel. Raises ``error`` if Slack refuses that."""
+    """Join a public channel. Raises ``error`` if Slack refuses that, and SlackDeferred if it may do so later.
+
+    Never SlackUnknown: the call that was refused with ``error`` has certainly posted nothing.
+    """
     try:
         await notifier.join_channel(channel)
     except SlackRefused:
         raise error from None
+    except SlackUnknown as unconfirmed:
+        if not is_temporary(unconfirmed):
+            raise error from None
+        deferred = SlackDeferred(
+            unconfirmed.reason, "Slack didn't confirm that zofbot joined.", "Try again in a moment."
+        )
+        deferred.retry_after = JOIN_RETRY_SECONDS
+        raise deferred from unconfirmed

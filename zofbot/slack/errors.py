@@ -16,8 +16,8 @@ _LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrati
 UNCERTAIN_REASONS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Slack may have stored the message before it answered with one of these."""
 
-UNREADABLE_REASON_PREFIX = "unreadable"
-"""Prefix of zofbot's own reason for a 200 reply that is not from Slack; other statuses give ``http_<status>``."""
+UNREADABLE_REASON_PREFIX, HTTP_REASON_PREFIX = "unreadable", "http_"
+"""Prefixes of zofbot's own reasons for a reply that is not from Slack: with status 200, and with others."""
 
 
 class RefusalHandling(Enum):
@@ -55,7 +55,8 @@ REASONS_BY_HANDLING: dict[RefusalHandling, tuple[str, ...]] = {
     ),
     RefusalHandling.PLAIN: (
         "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "msg_too_large",
-        "invalid_attachments", "too_many_attachments", "invalid_arguments", "view_too_large",
+        "invalid_attachments", "too_many_attachments", "attachment_payload_limit_exceeded", "invalid_arguments",
+        "view_too_large",
     ),
     RefusalHandling.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
     RefusalHandling.SKIP: ("edit_window_closed", "cant_update_message"),
@@ -73,7 +74,7 @@ _FINAL_REASONS = frozenset({
     "invalid_cursor", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest", "invalid_types",
     # message content
     "no_text", "markdown_text_conflict", "metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema",
-    "as_user_not_supported", "unescaped_mention", "attachment_payload_limit_exceeded", "duplicate_message_not_found",
+    "as_user_not_supported", "unescaped_mention", "duplicate_message_not_found",
     "block_mismatch", "no_dual_broadcast_content_update", "streaming_state_conflict", "invalid_payload",
     "invalid_response_type", "slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
     "slack_connect_lists_sharing_blocked", "slack_connect_file_upload_sharing_blocked",
@@ -89,7 +90,7 @@ _FINAL_REASONS = frozenset({
     "missing_channel", "missing_ts", "missing_unfurl_id",
     "used_url", "expired_url",
     # reactions and membership
-    "already_reacted", "no_reaction", "invalid_name", "already_in_channel",
+    "already_reacted", "no_reaction", "invalid_name", "already_in_channel", "too_many_members", "is_bot",
     # tokens of another team
     "forbidden_team", "invalid_team", "team_not_found",
 })  # fmt: skip
@@ -99,6 +100,12 @@ _FINAL_REASONS = frozenset({
 def is_known_reason(reason: str) -> bool:
     """Return whether a reason is known to mean a refusal; with any other, the message may have been posted."""
     return reason in _HANDLING_BY_REASON or reason in _FINAL_REASONS or reason.startswith("restricted_action")
+
+
+def is_temporary(error: SlackUnknown) -> bool:
+    """Return whether another try may help: there was no reply of Slack's own, or its servers failed."""
+    foreign = error.reason.startswith((UNREADABLE_REASON_PREFIX, HTTP_REASON_PREFIX))
+    return error.status is None or error.status >= 500 or foreign or error.reason in UNCERTAIN_REASONS
 
 
 def handling_for(reason: str) -> RefusalHandling:
@@ -196,7 +203,7 @@ def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str
         return error
     if status is None or status >= 500 or not is_known_reason(reason):
         return SlackUnknown(
-            reason or f"http_{status}",
+            reason or f"{HTTP_REASON_PREFIX}{status}",
             "Slack didn't confirm the message.",
             "Check whether it was posted before trying again.",
         )

@@ -2,7 +2,8 @@
 
 Apps distributed outside Slack's Marketplace may read one page of 15 messages a minute
 (https://docs.slack.dev/apis/web-api/rate-limits). A search that restarted after each refusal would never end, so the
-next call resumes where the last one stopped.
+next call resumes where the last one stopped. So it does after a search that found nothing: if its pages were slow, too
+little of the lease is left to send the message, and reading them all again would take as long.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PAGE_SIZE = 200
 """Messages requested per call; Slack may return fewer."""
 
 MAX_SEARCHES = 500
-"""Maximum unfinished searches kept; the least recently used is dropped first, and restarts if needed."""
+"""Maximum searches kept; the least recently used is dropped first, and restarts if needed."""
 
 CLOCK_SKEW_SECONDS = 300.0
 """Maximum difference between this machine's clock and Slack's: the age limit of signed requests, in seconds."""
@@ -69,13 +70,13 @@ class HistorySearch:
 
 
 class HistorySearches:
-    """Unfinished searches by channel, thread and search key."""
+    """Searches that are unfinished or found nothing, by channel, thread and search key."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], HistorySearch] = OrderedDict()
 
     def resume_search(self, channel: str, thread: str, wanted: str, since: float) -> HistorySearch:
-        """Return the unfinished search, or a new one starting at ``since`` (Unix seconds)."""
+        """Return the kept search, or a new one starting at ``since`` (Unix seconds)."""
         name = (channel, thread, wanted)
         search = self._kept.setdefault(name, HistorySearch(channel, thread, format_timestamp(since)))
         self._kept.move_to_end(name)
@@ -84,7 +85,7 @@ class HistorySearches:
         return search
 
     def finish_search(self, channel: str, thread: str, wanted: str) -> None:
-        """Forget a completed search."""
+        """Forget a search."""
         self._kept.pop((channel, thread, wanted), None)
 
 

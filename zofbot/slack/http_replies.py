@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zofbot.domain.errors import SlackError
-from zofbot.slack.errors import UNREADABLE_REASON_PREFIX, classify_error, is_known_reason
+from zofbot.slack.errors import HTTP_REASON_PREFIX, UNREADABLE_REASON_PREFIX, classify_error, is_known_reason
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """Maximum size of a reply; a page of 200 long messages is smaller."""
@@ -83,7 +83,7 @@ def unconfirmed_error(reply: SlackHttpReply, word: str) -> SlackError:
     """Return the error for a reply that neither confirms nor refuses."""
     return classify_error(
         reply.status,
-        word or (f"http_{reply.status}" if reply.status != 200 else UNREADABLE_REASON_PREFIX),
+        word or (f"{HTTP_REASON_PREFIX}{reply.status}" if reply.status != 200 else UNREADABLE_REASON_PREFIX),
         reply.headers,
     )
 

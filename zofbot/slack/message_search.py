@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from zofbot.domain.errors import SlackRefused
@@ -33,12 +33,12 @@ class MessageSearch:
 
         One call per page. Raises SlackError if a page could not be read; the next call resumes there.
         """
-        found = await self._search_history(channel, thread, key, since, lambda found: key in found)
+        found = await self._search_history(channel, thread, key, since, key=key)
         return found.get(key)
 
     async def find_by_prefix(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
         """Find the bot's messages since ``since`` (Unix seconds) with keys starting so. Raises SlackError."""
-        found = await self._search_history(channel, "", f"{prefix}*", since, lambda found: False)
+        found = await self._search_history(channel, "", f"{prefix}*", since)
         return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
 
     async def has_message(self, receipt: Receipt) -> bool:
@@ -82,9 +82,12 @@ class MessageSearch:
         )
 
     async def _search_history(
-        self, channel: str, thread: str, search_key: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
+        self, channel: str, thread: str, search_key: str, since: float, *, key: str = ""
     ) -> dict[str, Receipt]:
-        """Read pages until ``enough`` returns true, or all messages posted before this call have been read."""
+        """Read pages until ``key`` is found, or all messages posted before this call have been read.
+
+        A search that did not find its ``key`` is kept: the next one reads only what was posted since.
+        """
         channel = await self._conversation_id(channel)
         search = self._searches.resume_search(channel, thread, search_key, since)
         if not search.cursor:
@@ -99,7 +102,7 @@ class MessageSearch:
                 if message.key and message.is_posted_by(own_ids)
             }
             more = search.turn_page(page)
-            if enough(search.found):
+            if key in search.found:
                 break
             if more:
                 continue
@@ -107,7 +110,10 @@ class MessageSearch:
                 break
             search.begin_window(self._calls.clock.time())  # messages posted since this window began
             resumed = False
-        self._searches.finish_search(channel, thread, search_key)
+        if key and key not in search.found:
+            search.found.clear()
+        else:
+            self._searches.finish_search(channel, thread, search_key)
         return search.found
 
     async def _read_page(self, search: HistorySearch) -> responses.HistoryReply:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from zofbot.clock import Clock
+from zofbot.clock import Clock, timeout
 from zofbot.domain.extra_fields import FieldType
 from zofbot.domain.model import Result, Run
 from zofbot.notifications.digest_payload import DigestPayload
@@ -75,18 +75,27 @@ class SharedChannelFilter:
         redacted = self._redact(claim)
         if redacted == claim or holds_payload(claim.notification.body, AlertTestPayload):
             return claim
-        readers = await self._readers(claim.notification.channel)
         key = claim.notification.key
+        adds_details = key.startswith(DETAILS_KEY_PREFIX)
+        readers = await (self._readers if adds_details else self._find_readers)(claim.notification.channel)
         if readers in (Readers.OURS, Readers.SHARED):
             self._waiting.pop(key, None)
             return claim if readers is Readers.OURS else redacted
-        if key.startswith(DETAILS_KEY_PREFIX):
+        if adds_details:
             return self._postpone_details(claim)
         if readers is Readers.UNKNOWN and self._seconds_waited(key) < READERS_WAIT_SECONDS:
             return Postponed(1.0)
         self._waiting.pop(key, None)
         await self._promise(details_edit(claim, self._clock.time() + READERS_WAIT_SECONDS))
         return replace(redacted, details_follow=True)
+
+    async def _find_readers(self, channel: str) -> Readers:
+        """Return who reads a channel; unknown after a while, because it takes several calls and the lease goes on."""
+        try:
+            async with timeout(READERS_WAIT_SECONDS):
+                return await self._readers(channel)
+        except TimeoutError:
+            return Readers.UNKNOWN
 
     def _seconds_waited(self, key: str) -> float:
         """Return the seconds since this process first delayed a message."""
