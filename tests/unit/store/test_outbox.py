@@ -500,6 +500,51 @@ async def test_a_reply_waits_for_its_root_without_spending_an_attempt(bench: Out
     assert (child.notification.key, child.attempt, child.place) == ("p", 1, Receipt("C1", "7.5"))
 
 
+async def commit_held_alerts(bench: OutboxBench, *keys: str) -> None:
+    """Commit alerts and then the summary that lists them, all due in a minute."""
+    due = bench.now + 60
+    notes = [root(key, critical=True, not_before=due) for key in (*keys, "catchup")]
+    await bench.outbox.commit(notes, changes={"catchup:C1": dict.fromkeys(keys, '{"key":"catchup","at":1.5}')})
+
+
+async def test_held_alerts_wait_for_their_summary_without_spending_an_attempt_or_the_pace(bench: OutboxBench) -> None:
+    await commit_held_alerts(bench, *(f"a{number}" for number in range(5)))
+    await bench.commit_notifications(root("other", critical=True, not_before=bench.now + 60))
+    summary, other = await bench.claim_batch(after=60)
+    assert [summary.notification.key, other.notification.key] == ["catchup", "other"]
+    assert await bench.claim_keys(after=2) == []
+    await bench.send(summary)
+    assert await bench.claim_keys(after=2) == ["a0", "a1"]
+    third = await bench.one(after=1)
+    assert (third.notification.key, third.attempt) == ("a2", 1)
+
+
+async def test_held_alerts_do_not_wait_for_ever_for_a_summary_that_cannot_be_sent(bench: OutboxBench) -> None:
+    await commit_held_alerts(bench, "a")
+    bench.now += 60
+    for _ in range(5):
+        [summary] = await bench.claim_batch(after=1)
+        assert summary.notification.key == "catchup"
+        await bench.settle(Deferred.for_claim(summary, 30.0, False, "unreachable"))
+        bench.now += 30
+    assert "a" in await bench.claim_keys(after=1)
+
+
+async def test_held_alerts_that_an_earlier_version_claimed_in_turn_let_their_summary_go_first(
+    bench: OutboxBench,
+) -> None:
+    keys = [f"a{number}" for number in range(3)]
+    await commit_held_alerts(bench, *keys)
+    await bench.client.rename("{test}:catchup:C1", "unread")
+    for wait in (60, 2, 2):
+        claims = await bench.claim_batch(after=wait)
+        assert "catchup" not in [claim.notification.key for claim in claims]
+        await bench.settle(*(Snoozed.for_claim(claim, 1.0) for claim in claims))
+    await bench.client.rename("unread", "{test}:catchup:C1")
+    await bench.send(await bench.one(after=2))
+    assert await bench.state("catchup") is NotificationState.SENT
+
+
 async def test_children_of_a_root_that_died_are_dropped_with_the_reason(bench: OutboxBench) -> None:
     await bench.commit_notifications(root("r"), reply("p", "r"), edit("e", "r"))
     claim = await bench.one()
@@ -764,6 +809,22 @@ async def test_a_pause_outlives_a_probe_that_did_not_reach_slack(bench: OutboxBe
     await bench.settle(Deferred.for_claim(await bench.one(after=1), 0.5, False, "unreachable"))
     assert (await bench.outbox.read_stats()).paused == "invalid_auth"
     assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
+
+
+@pytest.mark.parametrize(
+    "ended", [lambda claim: Snoozed.for_claim(claim, 60.0), lambda claim: Dropped.for_claim(claim, UNWANTED_REASON)]
+)
+async def test_a_probe_that_was_not_sent_is_followed_by_another_at_once(
+    bench: OutboxBench, ended: Callable[[Claim], AttemptResult]
+) -> None:
+    await bench.commit_notifications(*(root(f"k{number}") for number in range(2)), root("l", "C2"))
+    claims = await bench.claim_batch()
+    await bench.settle(*(Halted.for_claim(claim, "invalid_auth") for claim in claims))
+    for _ in range(2):
+        await bench.settle(ended(await bench.one(after=1)))
+        assert (await bench.outbox.read_stats()).paused == "invalid_auth"
+    await bench.send(await bench.one())
+    assert (await bench.outbox.read_stats()).paused == ""
 
 
 async def test_a_clock_that_is_set_back_by_a_day_neither_silences_a_channel_nor_prolongs_a_pause(

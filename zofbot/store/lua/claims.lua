@@ -2,6 +2,7 @@
 -- Returns the claims, when to claim again ('' for never), and the notifications that were dropped.
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
+  local MAX_SUMMARY_ATTEMPTS = 5 -- attempts of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
   -- Requeue notifications whose time has come, and those whose lease has expired.
@@ -50,6 +51,17 @@ local function claim_ready(LIMIT, LEASE)
     return false
   end
 
+  -- True while the summary that lists a held-back alert is on its way. The entry is a CatchUpEntry (alerting/catchups.py).
+  local function waits_for_summary(key, f)
+    if f.kind ~= 'root' or tonumber(f.not_before) == 0 then return false end
+    local entry = redis.call('HGET', PREFIX .. 'catchup:' .. f.channel, key)
+    local name = entry and string.match(entry, '"key":"([^"]+)"')
+    if not name then return false end
+    local summary = read(name, 'state', 'attempt')
+    local on_its_way = summary.state == 'pending' or summary.state == 'sending'
+    return on_its_way and tonumber(summary.attempt) < MAX_SUMMARY_ATTEMPTS
+  end
+
   -- Return the state of the failure that a message is about: body, triage state, rerun; then body and triage state of the
   -- storm that it is part of.
   local function failure_state(key, f)
@@ -72,7 +84,8 @@ local function claim_ready(LIMIT, LEASE)
       enqueue(key, f)
       return false
     end
-    if tonumber(f.schema) > SCHEMA then -- left to workers of a newer version
+    local is_newer = tonumber(f.schema) > SCHEMA -- left to workers of a newer version
+    if is_newer or waits_for_summary(key, f) then
       redis.call('ZADD', LATER, format_integer(NOW + RETRY_MS), key)
       return false
     end

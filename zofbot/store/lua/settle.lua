@@ -25,6 +25,13 @@ local function give_up(key, f, reason)
   return mark_dead(key, 'gave up after ' .. format_integer((NOW - f.first) / 3600000) .. ' h: ' .. reason)
 end
 
+-- Let another message be tried at once: this one does not show whether Slack accepts messages again.
+local function release_probe(key)
+  if redis.call('HGET', PAUSE, 'probe') ~= key then return end
+  redis.call('HSET', PAUSE, 'until', format_integer(NOW))
+  redis.call('HDEL', PAUSE, 'probe')
+end
+
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
   if f.again then -- an edit whose body changed while it was being sent
@@ -57,6 +64,7 @@ function verbs.held(key, f, delay, reason) -- deferred, with its whole queue
 end
 
 function verbs.snoozed(key, f, delay, reason)
+  release_probe(key)
   if tonumber(delay) > MAX_COUNTED_DELAY_MS then redis.call('HDEL', note(key), 'first') end
   return retry_at(key, f, NOW + delay, reason)
 end
@@ -74,6 +82,7 @@ function verbs.refused(key, f, _, reason)
 end
 
 function verbs.dropped(key, f, _, reason)
+  release_probe(key)
   drop(key, reason)
   return 'dropped'
 end
