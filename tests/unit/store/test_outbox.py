@@ -839,6 +839,66 @@ async def test_a_clock_that_is_set_back_by_a_day_neither_silences_a_channel_nor_
     assert len(await bench.claim_keys()) == 1
 
 
+@pytest.mark.parametrize("step", [60, 1800, 86400])
+async def test_a_channel_does_not_wait_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_notifications(*(root(f"k{number}") for number in range(4)))
+    for claim in await bench.claim_batch():
+        await bench.send(claim)
+    bench.now -= step
+    assert await bench.claim_keys() == ["k2", "k3"]
+    await bench.commit_notifications(root("urgent", critical=True))
+    assert await bench.claim_keys(after=1) == ["urgent"]
+
+
+async def test_a_channel_waits_as_long_as_slack_asks_whatever_the_clocks_of_the_workers_say(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 600.0, True, "ratelimited"))
+    assert await bench.claim_keys(after=-3) == []
+    assert await bench.claim_keys(after=602.9) == []
+    assert await bench.claim_keys(after=0.1) == ["k"]
+
+
+async def test_a_wait_that_slack_asked_for_ends_when_the_clock_is_set_back(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 600.0, True, "ratelimited"))
+    bench.now -= 1800
+    assert await bench.claim_keys(after=2) == ["k"]
+
+
+async def test_the_pace_that_an_earlier_version_stored_is_kept(bench: OutboxBench) -> None:
+    await bench.client.hset("{test}:outbox:pace", "C1", str(round((bench.now + 2) * 1000)))
+    await bench.commit_notifications(root("k"))
+    assert await bench.claim_keys(after=0.9) == []
+    assert await bench.claim_keys(after=0.1) == ["k"]
+
+
+async def test_a_pause_does_not_last_by_a_clock_that_was_set_back(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Halted.for_claim(await bench.one(), "invalid_auth"))
+    bench.now -= 1800
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
+@pytest.mark.parametrize("step", [60, 1800, 86400])
+async def test_a_lease_does_not_last_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.one()
+    bench.now -= step
+    set_back_at = bench.now
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
+    again = await bench.one(after=1)
+    assert (again.attempt, again.maybe_since) == (2, set_back_at), "it is looked for by the present clock"
+
+
+async def test_what_is_to_be_looked_for_later_than_a_lease_is_not_looked_for_earlier(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Unknown.for_claim(await bench.one(), "cannot look", 300.0))
+    assert await bench.claim_keys(after=1) == []
+    assert await bench.claim_keys(after=298) == []
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
 # --- looking at it
 
 

@@ -22,12 +22,21 @@ local function claim_ready(LIMIT, LEASE)
     end
   end
 
-  -- Queues that wait by a clock that was set back since wait by the present one.
-  local function reschedule_queues()
-    local last = redis.call('ZRANGE', DUE, -1, -1, 'WITHSCORES')
-    if not last[2] or not is_from_other_clock(tonumber(last[2])) then return end
-    for _, name in ipairs(redis.call('ZRANGE', DUE, 0, -1)) do
+  -- Let queues and leases that wait by a clock that was set back since wait by the present one. Others that are that far
+  -- ahead wait because Slack asks for it.
+  local function follow_clock()
+    local soon = format_integer(NOW + BURST * INTERVAL + MAX_SKEW)
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '(' .. soon, '+inf')) do
       redis.call('ZADD', DUE, format_integer(free_at(name)), name)
+    end
+    local latest = format_integer(NOW + LEASE + MAX_SKEW)
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '(' .. latest, '+inf')) do
+      local f = read(key, 'started', 'since')
+      if is_from_other_clock(tonumber(f.started or 0), 0) then
+        local since = format_integer(math.min(NOW, tonumber(f.since or NOW)))
+        redis.call('HSET', note(key), 'started', format_integer(NOW), 'since', since)
+        redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
+      end
     end
   end
 
@@ -131,10 +140,10 @@ local function claim_ready(LIMIT, LEASE)
   end
 
   local paused = redis.call('HGET', PAUSE, 'until')
-  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused)) then return {{}, paused, {}} end
+  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused), MAX_PAUSE) then return {{}, paused, {}} end
   if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
 
-  reschedule_queues()
+  follow_clock()
   requeue_ready()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do
     if name ~= EDITS then serve_queue(name) end

@@ -1,6 +1,5 @@
 -- Store the results of attempts. ARGV, five per result: verb, key, attempt, value, reason (see attempt_results.py).
 -- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'.
-local MAX_PAUSE_MS = 60000
 local MAX_COUNTED_DELAY_MS = 3600000 -- a longer delay resets the age, which then counts from the next attempt
 local verbs = {}
 
@@ -102,7 +101,7 @@ function verbs.halted(key, f, _, reason) -- nothing can be sent: pause everythin
   local step, probe = unpack(redis.call('HMGET', PAUSE, 'step', 'probe'))
   if step and probe ~= key then return 'pending' end -- sent before the pause began
   step = tonumber(step or 0) + 1
-  local till = NOW + math.min(MAX_PAUSE_MS, 1000 * 2 ^ (step - 1))
+  local till = NOW + math.min(MAX_PAUSE, 1000 * 2 ^ (step - 1))
   redis.call('HSET', PAUSE, 'until', format_integer(till), 'step', step, 'reason', reason)
   redis.call('HDEL', PAUSE, 'probe')
   return 'paused'
