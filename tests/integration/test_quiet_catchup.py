@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -113,6 +114,29 @@ async def test_the_message_that_is_left_out_says_why(asleep: NightBench) -> None
 async def test_it_goes_before_what_it_sums_up_even_if_that_is_critical(asleep: NightBench) -> None:
     await asleep.end_run("failed", "Cart", environment="production")
     await asleep.pass_time(4 * HOUR_SECONDS)
+    assert asleep.message_kinds() == ["catchup", "case"]
+
+
+@pytest.mark.parametrize("count", [3, 20])
+async def test_it_goes_before_all_critical_alerts_however_many_and_they_all_follow(
+    asleep: NightBench, count: int
+) -> None:
+    await asleep.end_run("failed", *(f"Case {number}" for number in range(count)), environment="production")
+    asleep.clock.advance(4 * HOUR_SECONDS)
+    await asyncio.sleep(5 + count)
+    assert asleep.message_kinds() == ["catchup", *["case"] * count]
+    await asleep.end_run("failed", "Another", environment="production")
+    assert asleep.message_kinds()[-1] == "case", "and what fails afterwards is posted"
+
+
+async def test_it_goes_first_after_slack_rejected_everything_for_a_while(asleep: NightBench) -> None:
+    await asleep.end_run("failed", "Cart", environment="production")
+    slack = asleep.bot.world.slack
+    valid, slack.bot_token = slack.bot_token, "xoxb-another"
+    asleep.clock.advance(4 * HOUR_SECONDS)
+    await asyncio.sleep(60)
+    slack.bot_token = valid
+    await asyncio.sleep(70)
     assert asleep.message_kinds() == ["catchup", "case"]
 
 

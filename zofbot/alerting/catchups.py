@@ -83,7 +83,7 @@ def schedule_catch_up(draft: DecisionBuilder, channel: str, hold: Hold, before: 
         for other in sorted(own.difference(failures)):  # a storm, or a platform event
             _add_entry(draft, channel, other, item.model_copy(update={"listed": False}))
         summary = _build_summary(draft, channel, key, hold)
-        draft.add_notifications(summary)
+        draft.add_first(summary)
         fresh = [summary, *fresh]
     record_held_notifications(draft, hold, fresh)
 
@@ -135,7 +135,7 @@ def _build_summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -
         channel=channel,
         body=payloads.dump_payload(body),
         happened=draft.now,
-        critical=True,  # so that it is sent before the notifications that it lists
+        critical=True,  # sent before what it lists, as it is added first
         not_before=hold.until,
         schema=NOTIFICATION_SCHEMA,
     )

@@ -220,6 +220,10 @@ class DecisionBuilder:
         for notification in notifications:
             self.notifications[notification.key] = notification
 
+    def add_first(self, notification: Notification) -> None:
+        """Add a notification that is sent before those added so far, unless one with the same key is among them."""
+        self.notifications = {notification.key: notification, **self.notifications}
+
     def expect(self, name: str, key: str) -> None:
         """Make the commit depend on a field still having the value that was read."""
         self.expected.setdefault(name, {})[key] = self._memory.hashes.get(name, {}).get(key)

@@ -1,4 +1,4 @@
-"""Postponing at delivery time: reminders wait for quiet hours and mutes, held-back alerts for the catch-up summary.
+"""Postponing at delivery time: reminders wait for quiet hours and mutes, and held-back alerts for mutes.
 
 Checked again on delivery because quiet hours and mutes may have changed since a reminder was scheduled.
 """
@@ -20,7 +20,6 @@ from zofbot.notifications.notification import (
     Obsolete,
     Postponed,
 )
-from zofbot.notifications.notification import NotificationState as Waits
 from zofbot.notifications.payloads import dump_payload, holds_payload
 from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.services.failures import Failure
@@ -31,11 +30,7 @@ from zofbot.subscriptions.mute import active, read_mutes
 from zofbot.triage import TriageState
 
 RETRY_SECONDS = 1.0
-"""Seconds until the next check if a mute changed just now or a summary is being sent."""
-
-
-MAX_SUMMARY_ATTEMPTS = 5
-"""Delivery attempts of a summary after which the alerts it lists no longer wait for it."""
+"""Seconds until the next check if a mute changed just now."""
 
 
 class Postponing:
@@ -49,21 +44,9 @@ class Postponing:
         note = claim.notification
         if holds_payload(note.body, CatchUpPayload):
             return await self._listed(claim)
-        decision: Postponed | Obsolete | None = None
         if note.not_before and note.kind is not NotificationKind.EDIT:
-            decision = await self._postpone(note)
-        if decision is None and note.not_before and note.kind is NotificationKind.ROOT:
-            decision = await self._let_summary_go_first(note)
-        return decision or claim
-
-    async def _let_summary_go_first(self, note: Notification) -> Postponed | None:
-        """Make a held-back alert wait for the summary that lists it."""
-        [stored] = await self._outbox.read_fields((catch_up_hash(note.channel), note.key))
-        summary = await self._outbox.get_record(CatchUpEntry.model_validate_json(stored).key) if stored else None
-        on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
-        if summary and on_its_way and summary.attempts < MAX_SUMMARY_ATTEMPTS:
-            return Postponed(RETRY_SECONDS)
-        return None
+            return await self._postpone(note) or claim
+        return claim
 
     async def _postpone(self, note: Notification) -> Postponed | Obsolete | None:
         """Make a reminder wait for quiet hours and mutes, and an alert that waited for quiet hours wait for mutes.

@@ -12,7 +12,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 ``outbox:leases``           sorted set: keys being sent, by when the worker's lease expires
 ``outbox:open``             sorted set: keys not settled yet, by when they were committed
 ``outbox:dead``             sorted set: dead letters, by when they died
-``outbox:pace``             hash: for each queue, when its rate limit is fully replenished (GCRA)
+``outbox:pace``             hash: for each queue, when its rate limit is fully replenished (GCRA); ``<queue>:block``:
+                            since when and until when Slack asks it to wait
 ``outbox:parked``           hash: channels that refuse: whether somebody was notified, since when, why
 ``outbox:removed``          hash: roots deleted twice by people of which nobody was notified yet, and their channels
 ``outbox:pause``            hash: while all sending is paused: until when, number of pauses so far, why

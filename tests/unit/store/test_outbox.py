@@ -500,6 +500,51 @@ async def test_a_reply_waits_for_its_root_without_spending_an_attempt(bench: Out
     assert (child.notification.key, child.attempt, child.place) == ("p", 1, Receipt("C1", "7.5"))
 
 
+async def commit_held_alerts(bench: OutboxBench, *keys: str) -> None:
+    """Commit alerts and then the summary that lists them, all due in a minute."""
+    due = bench.now + 60
+    notes = [root(key, critical=True, not_before=due) for key in (*keys, "catchup")]
+    await bench.outbox.commit(notes, changes={"catchup:C1": dict.fromkeys(keys, '{"key":"catchup","at":1.5}')})
+
+
+async def test_held_alerts_wait_for_their_summary_without_spending_an_attempt_or_the_pace(bench: OutboxBench) -> None:
+    await commit_held_alerts(bench, *(f"a{number}" for number in range(5)))
+    await bench.commit_notifications(root("other", critical=True, not_before=bench.now + 60))
+    summary, other = await bench.claim_batch(after=60)
+    assert [summary.notification.key, other.notification.key] == ["catchup", "other"]
+    assert await bench.claim_keys(after=2) == []
+    await bench.send(summary)
+    assert await bench.claim_keys(after=2) == ["a0", "a1"]
+    third = await bench.one(after=1)
+    assert (third.notification.key, third.attempt) == ("a2", 1)
+
+
+async def test_held_alerts_do_not_wait_for_ever_for_a_summary_that_cannot_be_sent(bench: OutboxBench) -> None:
+    await commit_held_alerts(bench, "a")
+    bench.now += 60
+    for _ in range(5):
+        [summary] = await bench.claim_batch(after=1)
+        assert summary.notification.key == "catchup"
+        await bench.settle(Deferred.for_claim(summary, 30.0, False, "unreachable"))
+        bench.now += 30
+    assert "a" in await bench.claim_keys(after=1)
+
+
+async def test_held_alerts_that_an_earlier_version_claimed_in_turn_let_their_summary_go_first(
+    bench: OutboxBench,
+) -> None:
+    keys = [f"a{number}" for number in range(3)]
+    await commit_held_alerts(bench, *keys)
+    await bench.client.rename("{test}:catchup:C1", "unread")
+    for wait in (60, 2, 2):
+        claims = await bench.claim_batch(after=wait)
+        assert "catchup" not in [claim.notification.key for claim in claims]
+        await bench.settle(*(Snoozed.for_claim(claim, 1.0) for claim in claims))
+    await bench.client.rename("unread", "{test}:catchup:C1")
+    await bench.send(await bench.one(after=2))
+    assert await bench.state("catchup") is NotificationState.SENT
+
+
 async def test_children_of_a_root_that_died_are_dropped_with_the_reason(bench: OutboxBench) -> None:
     await bench.commit_notifications(root("r"), reply("p", "r"), edit("e", "r"))
     claim = await bench.one()
@@ -766,6 +811,22 @@ async def test_a_pause_outlives_a_probe_that_did_not_reach_slack(bench: OutboxBe
     assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
 
 
+@pytest.mark.parametrize(
+    "ended", [lambda claim: Snoozed.for_claim(claim, 60.0), lambda claim: Dropped.for_claim(claim, UNWANTED_REASON)]
+)
+async def test_a_probe_that_was_not_sent_is_followed_by_another_at_once(
+    bench: OutboxBench, ended: Callable[[Claim], AttemptResult]
+) -> None:
+    await bench.commit_notifications(*(root(f"k{number}") for number in range(2)), root("l", "C2"))
+    claims = await bench.claim_batch()
+    await bench.settle(*(Halted.for_claim(claim, "invalid_auth") for claim in claims))
+    for _ in range(2):
+        await bench.settle(ended(await bench.one(after=1)))
+        assert (await bench.outbox.read_stats()).paused == "invalid_auth"
+    await bench.send(await bench.one())
+    assert (await bench.outbox.read_stats()).paused == ""
+
+
 async def test_a_clock_that_is_set_back_by_a_day_neither_silences_a_channel_nor_prolongs_a_pause(
     bench: OutboxBench,
 ) -> None:
@@ -776,6 +837,66 @@ async def test_a_clock_that_is_set_back_by_a_day_neither_silences_a_channel_nor_
     await bench.settle(Halted.for_claim(claim, "invalid_auth"))
     bench.now -= 86400
     assert len(await bench.claim_keys()) == 1
+
+
+@pytest.mark.parametrize("step", [60, 1800, 86400])
+async def test_a_channel_does_not_wait_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_notifications(*(root(f"k{number}") for number in range(4)))
+    for claim in await bench.claim_batch():
+        await bench.send(claim)
+    bench.now -= step
+    assert await bench.claim_keys() == ["k2", "k3"]
+    await bench.commit_notifications(root("urgent", critical=True))
+    assert await bench.claim_keys(after=1) == ["urgent"]
+
+
+async def test_a_channel_waits_as_long_as_slack_asks_whatever_the_clocks_of_the_workers_say(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 600.0, True, "ratelimited"))
+    assert await bench.claim_keys(after=-3) == []
+    assert await bench.claim_keys(after=602.9) == []
+    assert await bench.claim_keys(after=0.1) == ["k"]
+
+
+async def test_a_wait_that_slack_asked_for_ends_when_the_clock_is_set_back(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 600.0, True, "ratelimited"))
+    bench.now -= 1800
+    assert await bench.claim_keys(after=2) == ["k"]
+
+
+async def test_the_pace_that_an_earlier_version_stored_is_kept(bench: OutboxBench) -> None:
+    await bench.client.hset("{test}:outbox:pace", "C1", str(round((bench.now + 2) * 1000)))
+    await bench.commit_notifications(root("k"))
+    assert await bench.claim_keys(after=0.9) == []
+    assert await bench.claim_keys(after=0.1) == ["k"]
+
+
+async def test_a_pause_does_not_last_by_a_clock_that_was_set_back(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Halted.for_claim(await bench.one(), "invalid_auth"))
+    bench.now -= 1800
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
+@pytest.mark.parametrize("step", [60, 1800, 86400])
+async def test_a_lease_does_not_last_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.one()
+    bench.now -= step
+    set_back_at = bench.now
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
+    again = await bench.one(after=1)
+    assert (again.attempt, again.maybe_since) == (2, set_back_at), "it is looked for by the present clock"
+
+
+async def test_what_is_to_be_looked_for_later_than_a_lease_is_not_looked_for_earlier(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Unknown.for_claim(await bench.one(), "cannot look", 300.0))
+    assert await bench.claim_keys(after=1) == []
+    assert await bench.claim_keys(after=298) == []
+    assert await bench.claim_keys(after=1) == ["k"]
 
 
 # --- looking at it

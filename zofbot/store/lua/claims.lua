@@ -2,6 +2,7 @@
 -- Returns the claims, when to claim again ('' for never), and the notifications that were dropped.
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
+  local MAX_SUMMARY_ATTEMPTS = 5 -- attempts of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
   -- Requeue notifications whose time has come, and those whose lease has expired.
@@ -21,12 +22,21 @@ local function claim_ready(LIMIT, LEASE)
     end
   end
 
-  -- Queues that wait by a clock that was set back since wait by the present one.
-  local function reschedule_queues()
-    local last = redis.call('ZRANGE', DUE, -1, -1, 'WITHSCORES')
-    if not last[2] or not is_from_other_clock(tonumber(last[2])) then return end
-    for _, name in ipairs(redis.call('ZRANGE', DUE, 0, -1)) do
+  -- Let queues and leases that wait by a clock that was set back since wait by the present one. Others that are that far
+  -- ahead wait because Slack asks for it.
+  local function follow_clock()
+    local soon = format_integer(NOW + BURST * INTERVAL + MAX_SKEW)
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '(' .. soon, '+inf')) do
       redis.call('ZADD', DUE, format_integer(free_at(name)), name)
+    end
+    local latest = format_integer(NOW + LEASE + MAX_SKEW)
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '(' .. latest, '+inf')) do
+      local f = read(key, 'started', 'since')
+      if is_from_other_clock(tonumber(f.started or 0), 0) then
+        local since = format_integer(math.min(NOW, tonumber(f.since or NOW)))
+        redis.call('HSET', note(key), 'started', format_integer(NOW), 'since', since)
+        redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
+      end
     end
   end
 
@@ -48,6 +58,17 @@ local function claim_ready(LIMIT, LEASE)
       dropped[#dropped + 1] = {key, f.kind, f.channel, reason}
     end
     return false
+  end
+
+  -- True while the summary that lists a held-back alert is on its way. The entry is a CatchUpEntry (alerting/catchups.py).
+  local function waits_for_summary(key, f)
+    if f.kind ~= 'root' or tonumber(f.not_before) == 0 then return false end
+    local entry = redis.call('HGET', PREFIX .. 'catchup:' .. f.channel, key)
+    local name = entry and string.match(entry, '"key":"([^"]+)"')
+    if not name then return false end
+    local summary = read(name, 'state', 'attempt')
+    local on_its_way = summary.state == 'pending' or summary.state == 'sending'
+    return on_its_way and tonumber(summary.attempt) < MAX_SUMMARY_ATTEMPTS
   end
 
   -- Return the state of the failure that a message is about: body, triage state, rerun; then body and triage state of the
@@ -72,7 +93,8 @@ local function claim_ready(LIMIT, LEASE)
       enqueue(key, f)
       return false
     end
-    if tonumber(f.schema) > SCHEMA then -- left to workers of a newer version
+    local is_newer = tonumber(f.schema) > SCHEMA -- left to workers of a newer version
+    if is_newer or waits_for_summary(key, f) then
       redis.call('ZADD', LATER, format_integer(NOW + RETRY_MS), key)
       return false
     end
@@ -118,10 +140,10 @@ local function claim_ready(LIMIT, LEASE)
   end
 
   local paused = redis.call('HGET', PAUSE, 'until')
-  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused)) then return {{}, paused, {}} end
+  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused), MAX_PAUSE) then return {{}, paused, {}} end
   if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
 
-  reschedule_queues()
+  follow_clock()
   requeue_ready()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do
     if name ~= EDITS then serve_queue(name) end

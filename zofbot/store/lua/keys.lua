@@ -15,6 +15,7 @@ local EDITS = 'edits' -- the queue of all edits; not a valid channel id
 local LANE = 1e13 -- rank: lane times this, plus a rising sequence number
 local UNWANTED = 'no longer wanted' -- reason for dropping a reminder that is obsolete when due
 local GONE = 'its message is gone' -- reason for dropping the children of a message that people deleted
+local MAX_PAUSE = 60000 -- milliseconds between tries while Slack rejects everything
 local MAX_RECENT = 1000 -- length of the lists of recent keys
 
 -- While a cluster migrates the slot, missing keys may be on the other node. Reading this key, which never exists, then

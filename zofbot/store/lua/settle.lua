@@ -1,6 +1,5 @@
 -- Store the results of attempts. ARGV, five per result: verb, key, attempt, value, reason (see attempt_results.py).
 -- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'.
-local MAX_PAUSE_MS = 60000
 local MAX_COUNTED_DELAY_MS = 3600000 -- a longer delay resets the age, which then counts from the next attempt
 local verbs = {}
 
@@ -23,6 +22,13 @@ end
 
 local function give_up(key, f, reason)
   return mark_dead(key, 'gave up after ' .. format_integer((NOW - f.first) / 3600000) .. ' h: ' .. reason)
+end
+
+-- Let another message be tried at once: this one does not show whether Slack accepts messages again.
+local function release_probe(key)
+  if redis.call('HGET', PAUSE, 'probe') ~= key then return end
+  redis.call('HSET', PAUSE, 'until', format_integer(NOW))
+  redis.call('HDEL', PAUSE, 'probe')
 end
 
 function verbs.sent(key, f, place)
@@ -57,6 +63,7 @@ function verbs.held(key, f, delay, reason) -- deferred, with its whole queue
 end
 
 function verbs.snoozed(key, f, delay, reason)
+  release_probe(key)
   if tonumber(delay) > MAX_COUNTED_DELAY_MS then redis.call('HDEL', note(key), 'first') end
   return retry_at(key, f, NOW + delay, reason)
 end
@@ -74,6 +81,7 @@ function verbs.refused(key, f, _, reason)
 end
 
 function verbs.dropped(key, f, _, reason)
+  release_probe(key)
   drop(key, reason)
   return 'dropped'
 end
@@ -93,7 +101,7 @@ function verbs.halted(key, f, _, reason) -- nothing can be sent: pause everythin
   local step, probe = unpack(redis.call('HMGET', PAUSE, 'step', 'probe'))
   if step and probe ~= key then return 'pending' end -- sent before the pause began
   step = tonumber(step or 0) + 1
-  local till = NOW + math.min(MAX_PAUSE_MS, 1000 * 2 ^ (step - 1))
+  local till = NOW + math.min(MAX_PAUSE, 1000 * 2 ^ (step - 1))
   redis.call('HSET', PAUSE, 'until', format_integer(till), 'step', step, 'reason', reason)
   redis.call('HDEL', PAUSE, 'probe')
   return 'paused'
