@@ -111,7 +111,7 @@ class PollCycle:
             self._finish_pending(watch, found, ())
         elif found.has_ended:
             self._finish_pending(watch, found, [item_key(found.run), *_bad_result_keys(found)])
-            if found.is_partial:
+            if found.is_cut:
                 self._checkpoint.mark_truncated(found.run.id, found.happened)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
             self._reschedule_pending(watch.with_answer(), watch.since)
