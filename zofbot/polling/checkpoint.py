@@ -158,9 +158,7 @@ class PollCheckpoint:
             return
         self.failing[scope] = failing
         if old is None or failing.since < old.since:
-            known = self.cursor_of(ALL_RUNS_FEED.name)
-            back = failing.since if known.back is None else min(known.back, failing.since)
-            self.start_scan(ALL_RUNS_FEED.name, replace(known, back=back))
+            self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(failing.since))
 
     def prune_recovery_watches(self) -> None:
         """Stop watching scopes whose passing runs have all been read, including those that Zof lists late."""
