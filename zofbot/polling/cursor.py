@@ -45,6 +45,7 @@ class Feed:
 FAILURE_FEEDS = tuple(
     Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR)
 )
+FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
 ALL_RUNS_FEED = Feed("runs")
 """Shows what the failure feeds cannot: recoveries, and failures under a status that is not asked for."""
 FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)

@@ -47,6 +47,9 @@ _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 MAX_CONCURRENT_READS = 4
 """Runs read from Zof at the same time; its client has more connections, for what people look up meanwhile."""
 
+REQUESTS_PER_RUN = 2
+"""Requests that a run usually costs at most: one for the run, one for a page of its results."""
+
 COMMIT_INTERVAL_SECONDS = 0.1
 """Seconds for which findings are collected before a commit."""
 
@@ -71,7 +74,8 @@ class PollCycle:
         A run that Zof fails to return is no outage if Zof returns listings or other runs.
         """
         try:
-            failure = await self._read_due(spare=len(FEEDS) if feeds else 0)
+            # with many pending runs, half of the budget is for the listings and for failures that they show first
+            failure = await self._read_due(spare=max(len(FEEDS), self._context.reader.most // 2) if feeds else 0)
             if feeds:
                 await FeedScanner(self._context, self._checkpoint, self.stats).scan_feeds()
                 await self._read_due()
@@ -85,7 +89,8 @@ class PollCycle:
 
     async def _read_due(self, spare: int = 0) -> ZofUnavailable | None:
         """Read due runs until Zof fails to return one; return that failure. Raises it if Zof says when to come back."""
-        due = self._checkpoint.due_runs(self._context.unix_time())
+        affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
+        due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
         while due and (left := self._context.reader.left - spare) > 0:
             count = min(left, MAX_CONCURRENT_READS)
             failure = await self._read_pending(due[:count])

@@ -11,6 +11,7 @@ import structlog
 from zofbot.alerting.state import scope_key
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
+from zofbot.domain.redaction import redact
 from zofbot.observability.events.polling import FeedAudited, ItemListed, OldFailureListed
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import CycleStats, PollContext
@@ -220,6 +221,9 @@ class FeedScanner:
         known = self._checkpoint.watches.get(watch.hash_field, watch)
         # A listed run has ended; a result may be listed while its run is in progress.
         due = 0.0 if feed.noun == "runs" else known.due
+        project = item.project_id or item.project_name
+        if project:
+            known = replace(known, projects=(redact(project)[:100],), environment=redact(item.environment or "")[:100])
         self._checkpoint.add_pending(replace(known, due=due, seen=(*known.seen, name)))
 
     def _handle_refusal(self, scan: FeedScan, progress: FeedCursor, error: ZofRejected) -> None:
