@@ -162,5 +162,8 @@ def _lacks_results(found: RunFinding, seen: Collection[str]) -> bool:
     listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}
     if found.is_partial or not listed <= came:
         return True
+    if run.outcome is Outcome.PASSED:  # what passed in it may be a recovery
+        passes = sum(result.outcome is Outcome.PASSED for result in run.results or ())
+        return run.results is None or (run.counts.passed or 0) > passes
     uncounted = run.counts.failed is None and run.counts.error is None
-    return run.results is None and (run.outcome is Outcome.PASSED or (run.outcome.is_bad and uncounted))
+    return run.results is None and run.outcome.is_bad and uncounted
