@@ -8,8 +8,9 @@ from operator import itemgetter
 
 import structlog
 
-from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEEDS, OVERLAP_SECONDS, FeedCursor
+from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.open_scope import OpenScope
+from zofbot.polling.reading_order import sort_pending
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRun
 
@@ -26,8 +27,6 @@ MAX_OPEN_SCOPE_SECONDS = 14 * 86400.0
 """Seconds after the last failure for which passing runs are read."""
 
 FLOOR_FIELD = "floor"
-
-_FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
 
 
 class PollCheckpoint:
@@ -106,19 +105,19 @@ class PollCheckpoint:
         self._touched.add(watch.hash_field)
         self._add_change(HINTS, watch.hash_field, None)
 
-    def due_runs(self, now: float) -> list[PendingRun]:
-        """Return the runs to read now, oldest first; those that Zof failed to return come after the others.
+    def due_runs(self, now: float, affordable: int) -> list[PendingRun]:
+        """Return the runs to read now, in the order of ``sort_pending``.
 
         What a newest-first scan finds waits until that scan ends, so that earlier failures are read first.
         """
-        scans = [item for name, item in self._progress.items() if name in _FAILURE_FEED_NAMES]
+        scans = [item for name, item in self._progress.items() if name in FAILURE_FEED_NAMES]
         backwards = any(scan.order == "newest" and scan.began is not None for scan in scans)
-        due = [
+        due = (
             watch
             for watch in self.watches.values()
-            if watch.due <= now and not (backwards and watch.why in _FAILURE_FEED_NAMES)
-        ]
-        return sorted(due, key=lambda item: (item.failed, item.happened or item.since, item.hash_field))
+            if watch.due <= now and not (backwards and watch.why in FAILURE_FEED_NAMES)
+        )
+        return sort_pending(due, affordable)
 
     def cursor_of(self, name: str) -> FeedCursor:
         """Return how far the feed or audit of that name was read."""
@@ -158,9 +157,7 @@ class PollCheckpoint:
             return
         self.failing[scope] = failing
         if old is None or failing.since < old.since:
-            known = self.cursor_of(ALL_RUNS_FEED.name)
-            back = failing.since if known.back is None else min(known.back, failing.since)
-            self.start_scan(ALL_RUNS_FEED.name, replace(known, back=back))
+            self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(failing.since))
 
     def prune_recovery_watches(self) -> None:
         """Stop watching scopes whose passing runs have all been read, including those that Zof lists late."""

@@ -45,6 +45,7 @@ class Feed:
 FAILURE_FEEDS = tuple(
     Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR)
 )
+FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
 ALL_RUNS_FEED = Feed("runs")
 """Shows what the failure feeds cannot: recoveries, and failures under a status that is not asked for."""
 FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
@@ -67,7 +68,8 @@ class FeedCursor:
     A scan reads the listing once, over several cycles if needed: ``began`` is its start (None if none is active),
     ``cursor`` where it continues, ``mark`` how far back it must go. ``complete`` is the start of the last finished
     scan, ``back`` how far back the next one must go if that is further. ``trail`` has, for the last pages of an
-    oldest-first listing, the cursor before each page and the time of its first item.
+    oldest-first listing, the cursor before each page and the time of its first item. ``failures`` counts the cycles in
+    a row in which the page at ``cursor`` could not be read, though others could.
     """
 
     order: ListOrder | None = None
@@ -78,6 +80,7 @@ class FeedCursor:
     complete: float | None = None
     back: float | None = None
     trail: tuple[tuple[str | None, float], ...] = ()
+    failures: int = 0
 
     def dump(self) -> str:
         """Serialize it for the store."""
@@ -107,12 +110,12 @@ class FeedCursor:
         if over or (seen == "newest" and page.items and known and last):
             onward = self.finish_scan()
         else:
-            onward = replace(self, cursor=page.next_cursor)
+            onward = replace(self, cursor=page.next_cursor, failures=0)
         return replace(onward, order=seen, by=by, trail=self._extend_trail(times) if seen == "oldest" else ())
 
     def finish_scan(self) -> FeedCursor:
         """End a scan that has read everything listed when it began."""
-        return replace(self, began=None, cursor=None, complete=self.began)
+        return replace(self, began=None, cursor=None, complete=self.began, failures=0)
 
     def restart_scan(self) -> FeedCursor:
         """Discard a cursor that Zof rejects: the next scan starts from the beginning, back to the same mark."""
@@ -120,7 +123,11 @@ class FeedCursor:
 
     def postpone_scan(self) -> FeedCursor:
         """Stop a scan because Zof refuses the listing; the next one goes back to the same mark."""
-        return replace(self, began=None, cursor=None, back=self.mark)
+        return replace(self, began=None, cursor=None, back=self.mark, failures=0)
+
+    def reach_back(self, mark: float) -> FeedCursor:
+        """Have the next scan go back to ``mark`` at least."""
+        return replace(self, back=mark if self.back is None else min(self.back, mark))
 
     def _extend_trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
         places = [cursor for cursor, _ in self.trail]

@@ -47,6 +47,9 @@ _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 MAX_CONCURRENT_READS = 4
 """Runs read from Zof at the same time; its client has more connections, for what people look up meanwhile."""
 
+REQUESTS_PER_RUN = 2
+"""Requests that a run usually costs at most: one for the run, one for a page of its results."""
+
 COMMIT_INTERVAL_SECONDS = 0.1
 """Seconds for which findings are collected before a commit."""
 
@@ -66,29 +69,43 @@ class PollCycle:
         self._committed = context.unix_time()
 
     async def run(self, *, feeds: bool) -> CycleStats:
-        """Read due runs and, with ``feeds``, scan the listings. Raises ZofUnavailable after committing its findings."""
+        """Read due runs and, with ``feeds``, scan the listings. Raises ZofUnavailable after committing its findings.
+
+        A run that Zof fails to return is no outage if Zof returns listings or other runs.
+        """
         try:
-            await self._read_due(spare=len(FEEDS) if feeds else 0)
+            # with many pending runs, half of the budget is for the listings and for failures that they show first
+            failure = await self._read_due(spare=max(len(FEEDS), self._context.reader.most // 2) if feeds else 0)
             if feeds:
                 await FeedScanner(self._context, self._checkpoint, self.stats).scan_feeds()
                 await self._read_due()
+            elif failure and not self.stats.read:
+                raise failure
         except ZofUnavailable:
             await self._commit_findings()
             raise
         await self._commit_findings()
         return self.stats
 
-    async def _read_due(self, spare: int = 0) -> None:
-        due = self._checkpoint.due_runs(self._context.unix_time())
+    async def _read_due(self, spare: int = 0) -> ZofUnavailable | None:
+        """Read due runs until Zof fails to return one; return that failure. Raises it if Zof says when to come back."""
+        affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
+        due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
         while due and (left := self._context.reader.left - spare) > 0:
             count = min(left, MAX_CONCURRENT_READS)
-            await self._read_pending(due[:count])
+            failure = await self._read_pending(due[:count])
+            if failure:
+                return failure
             due = due[count:]
             if self._context.unix_time() - self._committed >= COMMIT_INTERVAL_SECONDS:
                 await self._commit_findings()
+        return None
 
-    async def _read_pending(self, watches: Sequence[PendingRun]) -> None:
-        """Read pending runs at the same time, and process them in order. Raises ZofUnavailable after that."""
+    async def _read_pending(self, watches: Sequence[PendingRun]) -> ZofUnavailable | None:
+        """Read pending runs at the same time, and process them in order. Return a failure to return one.
+
+        Raises it after that if Zof says when to come back.
+        """
         unavailable: ZofUnavailable | None = None
         for watch, found in zip(watches, await self._context.reader.read_pending(watches), strict=True):
             match found:
@@ -102,8 +119,9 @@ class PollCycle:
                     raise found
                 case _:
                     self._process_read(watch, found)
-        if unavailable:
+        if unavailable and (unavailable.status == 429 or unavailable.retry_at):
             raise unavailable
+        return unavailable
 
     def _process_read(self, watch: PendingRun, found: RunFinding | PlatformEvent) -> None:
         self.stats.read += 1
@@ -111,7 +129,7 @@ class PollCycle:
             self._finish_pending(watch, found, ())
         elif found.has_ended:
             self._finish_pending(watch, found, [item_key(found.run), *_bad_result_keys(found)])
-            if found.is_partial:
+            if found.is_cut:
                 self._checkpoint.mark_truncated(found.run.id, found.happened)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
             self._reschedule_pending(watch.with_answer(), watch.since)

@@ -84,8 +84,9 @@ class RunReader:
         found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
         if not found.has_ended or not _lacks_results(found, watch.seen):
             return found
-        results = {result.id: result for result in run.results or ()} | await self._list_results(run)
-        return RunFinding.from_results(run, results.values(), otherwise=otherwise)
+        listed, cut = await self._list_results(run)
+        results = {result.id: result for result in run.results or ()} | listed
+        return replace(RunFinding.from_results(run, results.values(), otherwise=otherwise), is_cut=cut)
 
     async def read_result(self, watch: PendingRun) -> RunFinding:
         """Read a result that was listed without its run. Raises ZofError."""
@@ -124,20 +125,22 @@ class RunReader:
         self.left -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run) -> dict[str, Result]:
+    async def _list_results(self, run: Run) -> tuple[dict[str, Result], bool]:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
-        Of a passed run all pages are read, for recoveries.
+        Of a passed run all pages are read, for recoveries. Also return whether Zof has more than are read.
         """
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
-            return found
+            return found, more
+        cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
         for outcome in (outcome for outcome, count in counted.items() if count != 0):
-            found |= (await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES))[0]
+            listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
+            found, cut = found | listed, cut or more
         if is_retried(result for result in found.values() if result.outcome.is_bad):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return found
+        return found, cut
 
     async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
         """Return the results on at most ``most`` pages, and whether Zof has more."""
@@ -159,5 +162,8 @@ def _lacks_results(found: RunFinding, seen: Collection[str]) -> bool:
     listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}
     if found.is_partial or not listed <= came:
         return True
+    if run.outcome is Outcome.PASSED:  # what passed in it may be a recovery
+        passes = sum(result.outcome is Outcome.PASSED for result in run.results or ())
+        return run.results is None or (run.counts.passed or 0) > passes
     uncounted = run.counts.failed is None and run.counts.error is None
-    return run.results is None and (run.outcome is Outcome.PASSED or (run.outcome.is_bad and uncounted))
+    return run.results is None and run.outcome.is_bad and uncounted

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from zofbot.alerting.state import scope_key
-from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
+from zofbot.domain.redaction import redact
 from zofbot.observability.events.polling import FeedAudited, ItemListed, OldFailureListed
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import CycleStats, PollContext
@@ -38,6 +39,12 @@ AUDIT_LOOK_BACK_SECONDS = 24 * 3600.0
 MAX_AUDIT_PAGES = 2
 """Pages that audits may read in one cycle."""
 
+MAX_PAGE_FAILURES = 3
+"""Cycles in a row in which a page cannot be read before a scan ends there and leaves the rest to the audit."""
+
+AUDIT_RETRY_SECONDS = 600.0
+"""Seconds until the next audit of a feed whose last scan or audit ended at a page that could not be read."""
+
 PageStream = AsyncGenerator[Page[Run] | Page[Result], None]
 
 
@@ -58,12 +65,14 @@ class FeedScanner:
         self._checkpoint = checkpoint
         self._stats = stats
         self._barred = False
+        self._read_any = False
+        self._failures: list[tuple[FeedScan, ZofUnavailable | ZofUnreadable]] = []
 
     async def scan_feeds(self) -> None:
         """Read the feeds one page at a time, then audits, within half of the budget; the rest is for reading runs.
 
         Audits that have begun get pages of their own: a feed without a detectable order is read whole each time and may
-        need all others. Raises ZofUnavailable.
+        need all others. Raises ZofUnavailable if no feed can be read, or if Zof says when to come back.
         """
         self._checkpoint.prune_recovery_watches()
         auditing = any(self._checkpoint.cursor_of(_audit_name(feed)).began is not None for feed in FEEDS)
@@ -88,6 +97,7 @@ class FeedScanner:
                 scans = [
                     scan for scan in scans if self._barred or reader.left <= least or await self._advance_scan(scan)
                 ]
+        self._handle_failures()
         return before - reader.left
 
     def _start_scan(self, feed: Feed) -> FeedCursor:
@@ -114,46 +124,48 @@ class FeedScanner:
         name, now, known = _audit_name(feed), self._context.unix_time(), self._checkpoint.cursor_of(feed.name)
         audit = self._checkpoint.cursor_of(name)
         if audit.began is None and known.order and self._is_audit_due(feed):
-            audit = replace(
-                known.start_scan(now, now - max(AUDIT_LOOK_BACK_SECONDS, self._context.settings.lookback)),
-                complete=audit.complete,
-            )
+            mark = now - max(AUDIT_LOOK_BACK_SECONDS, self._context.settings.lookback)
+            mark = mark if audit.back is None else min(mark, audit.back)
+            audit = replace(known.start_scan(now, mark), complete=audit.complete, back=audit.back)
             self._checkpoint.save_cursor(name, audit)
         if audit.began is not None:
             yield name, audit
 
     def _is_audit_due(self, feed: Feed) -> bool:
-        last = self._checkpoint.cursor_of(_audit_name(feed)).complete or self._checkpoint.opened
-        return self._context.unix_time() - last >= AUDIT_INTERVAL_SECONDS
+        audit = self._checkpoint.cursor_of(_audit_name(feed))
+        seconds = AUDIT_INTERVAL_SECONDS if audit.back is None else AUDIT_RETRY_SECONDS
+        return self._context.unix_time() - (audit.complete or self._checkpoint.opened) >= seconds
 
     async def _advance_scan(self, scan: FeedScan) -> bool:
         """Read one page. Return whether the scan continues."""
         progress = self._checkpoint.cursor_of(scan.name)
         try:
             page = await anext(scan.pages, None)
-        except (ZofRejected, ZofUnreadable) as error:
+        except ZofRejected as error:
             self._handle_refusal(scan, progress, error)
             return False
-        except ZofUnavailable as error:
-            if scan.feed is not ALL_RUNS_FEED:
+        except (ZofUnavailable, ZofUnreadable) as error:
+            if isinstance(error, ZofUnavailable) and (error.status == 429 or (error.retry_at and not progress.cursor)):
                 raise
-            log.warning("runs not read", cause=error.sentence, request_id=error.request_id)
-            return False  # the longest of all listings; what the others show is still reported
+            self._failures.append((scan, error))
+            return False
+        self._read_any = True
         if self._context.refused.pop(scan.feed.name, None):
             log.info("feed read again", feed=scan.feed.name)
         if page is None:  # Zof returned the same cursor again
             onward = progress.finish_scan()
         else:
-            fresh = [item for item in page if self._queue_if_new(scan.feed, item)]
+            fresh = [item for item in page if self._queue_if_new(scan, item)]
             onward = progress.advance_past(page, known=not fresh, order=self._context.settings.order)
         self._checkpoint.save_cursor(scan.name, onward)
         if onward.began is None:
             self._finish_scan(scan, progress, onward)
         return onward.began is not None
 
-    def _queue_if_new(self, feed: Feed, item: ListedItem) -> bool:
+    def _queue_if_new(self, scan: FeedScan, item: ListedItem) -> bool:
         """Queue an item's run if the item is new. Return whether it is."""
-        if feed is ALL_RUNS_FEED and not self._is_relevant(item):
+        feed = scan.feed
+        if feed is ALL_RUNS_FEED and not self._is_relevant(item, auditing=scan.name != feed.name):
             return False
         name = feed.item_key(item)
         if self._checkpoint.is_known(name):
@@ -186,11 +198,14 @@ class FeedScanner:
             self._context.silent[feed.name] += 1
             self._context.events.emit(OldFailureListed())
 
-    def _is_relevant(self, item: ListedItem) -> bool:
-        """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status."""
+    def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
+        """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status.
+
+        An audit takes all failed runs, as a failure feed may have a page that cannot be read.
+        """
         assert isinstance(item, Run)
         if item.outcome is not Outcome.PASSED:
-            return item.outcome.is_bad and not is_shown_by_status(item)
+            return item.outcome.is_bad and (auditing or not is_shown_by_status(item))
         failed = self._checkpoint.failing.get(scope_key(RunFinding.from_results(item, (), otherwise=0)))
         return failed is not None and (item.happened_at is None or item.happened_at > failed.since)
 
@@ -206,28 +221,70 @@ class FeedScanner:
         known = self._checkpoint.watches.get(watch.hash_field, watch)
         # A listed run has ended; a result may be listed while its run is in progress.
         due = 0.0 if feed.noun == "runs" else known.due
+        project = item.project_id or item.project_name
+        if project:
+            known = replace(known, projects=(redact(project)[:100],), environment=redact(item.environment or "")[:100])
         self._checkpoint.add_pending(replace(known, due=due, seen=(*known.seen, name)))
 
-    def _handle_refusal(self, scan: FeedScan, progress: FeedCursor, error: ZofRejected | ZofUnreadable) -> None:
-        self._stats.refused += 1
+    def _handle_refusal(self, scan: FeedScan, progress: FeedCursor, error: ZofRejected) -> None:
         if progress.cursor is not None and error.status in (400, 404, 410):
+            self._stats.refused += 1
             log.warning("zof cursor", fault="refused", feed=scan.name, request_id=error.request_id)
             self._checkpoint.save_cursor(scan.name, progress.restart_scan())
             return
-        if progress.cursor is None or isinstance(error, ZofRejected):
-            self._checkpoint.save_cursor(
-                scan.name, progress.postpone_scan()
-            )  # else what other feeds found would wait for this scan
+        # else what other feeds found would wait for this scan
+        self._checkpoint.save_cursor(scan.name, progress.postpone_scan())
         self._barred = error.status == 401  # the other feeds would be refused too
+        self._report_refusal(scan, error)
+
+    def _report_refusal(self, scan: FeedScan, error: ZofError) -> None:
+        self._stats.refused += 1
         before = self._context.refused.get(scan.feed.name)
         self._context.refused[scan.feed.name] = error
         if before is None or before.sentence != error.sentence:
             log.error("feed not read", feed=scan.name, cause=error.sentence, fix=error.next_step,
                       request_id=error.request_id)  # fmt: skip
 
+    def _handle_failures(self) -> None:
+        """Handle the pages that could not be read. Raises ZofUnavailable if there were no others: that is an outage."""
+        failures, self._failures = self._failures, []
+        outage = next((error for _, error in failures if isinstance(error, ZofUnavailable)), None)
+        if outage and not self._read_any:
+            raise outage
+        for scan, error in failures:
+            if scan.feed is ALL_RUNS_FEED and isinstance(error, ZofUnavailable):
+                # the longest of all listings, and the others show most failures
+                log.warning("runs not read", cause=error.sentence, request_id=error.request_id)
+            else:
+                self._report_refusal(scan, error)
+            progress = self._checkpoint.cursor_of(scan.name)
+            if progress.cursor is None:
+                self._checkpoint.save_cursor(scan.name, progress.postpone_scan())
+            elif self._read_any:
+                self._count_failure(scan, progress)
+
+    def _count_failure(self, scan: FeedScan, progress: FeedCursor) -> None:
+        """Count a failure to read a page; after too many the scan ends there, and the audit goes back as far.
+
+        Until an audit has done so, later scans end at the first failure, so that nothing waits for them again.
+        """
+        audit = self._checkpoint.cursor_of(_audit_name(scan.feed))
+        if audit.back is None:
+            if progress.failures + 1 < MAX_PAGE_FAILURES:
+                self._checkpoint.save_cursor(scan.name, replace(progress, failures=progress.failures + 1))
+                return
+            log.error("rest of a feed left to its audit", feed=scan.name, since=progress.mark)
+        is_first = scan.name == scan.feed.name and progress.complete is None
+        # what has no time is known to be old only until the first scan ends
+        self._checkpoint.save_cursor(scan.name, progress.postpone_scan() if is_first else progress.finish_scan())
+        audit = self._checkpoint.cursor_of(_audit_name(scan.feed))  # it may be the one that was just saved
+        self._checkpoint.start_scan(_audit_name(scan.feed), audit.reach_back(progress.mark))
+
     def _finish_scan(self, scan: FeedScan, before: FeedCursor, after: FeedCursor) -> None:
         feed = scan.feed
         if scan.name != feed.name:
+            if after.back is not None and after.back >= after.mark:
+                self._checkpoint.save_cursor(scan.name, replace(after, back=None))
             self._report_audit(feed, before.mark)
             return
         if before.complete is None:

@@ -69,7 +69,7 @@ class PendingRun:
     seen: tuple[str, ...] = ()
     """What listings showed of it, to be stored together with it."""
     projects: tuple[str, ...] = ()
-    """Redacted details from the event: ids and names of its project, ``environment``, and its message ``said``."""
+    """Redacted details from the event or listing: ids and names of its project, ``environment``; message ``said``."""
     environment: str = ""
     said: str = ""
     failed: float = 0.0

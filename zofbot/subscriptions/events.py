@@ -46,7 +46,7 @@ class RunFinding:
     ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results, also
     those that were not read. ``passed`` has the ``case_key`` of each case known to have passed in this run.
     ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
-    by its ``case_key``, once the rules have looked it up.
+    by its ``case_key``, once the rules have looked it up. ``is_cut``: Zof lists more results than are read of one run.
     """
 
     run: Run
@@ -56,6 +56,7 @@ class RunFinding:
     passed: frozenset[str] = frozenset()
     retried: tuple[Result, ...] = ()
     past: Mapping[str, CasePast] = field(default_factory=dict)
+    is_cut: bool = False
 
     @classmethod
     def from_results(
