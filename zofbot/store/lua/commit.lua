@@ -25,11 +25,17 @@ local function create(key, n)
   wait(key, place, n.earliest)
 end
 
--- Update an edit: a waiting one takes the new body, one being sent is sent once more afterwards.
+-- Update what is being sent: an edit is made once more afterwards, anything else only if this attempt drops it.
+-- They have different fields: processes of earlier versions repeat whatever has 'again'.
+local function renew(key, n)
+  redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema, 'due', n.not_before,
+    n.kind == 'edit' and 'again' or 'renewed', 1)
+end
+
+-- Update an edit that is not being sent: a waiting one takes the new body, another starts anew.
 local function update_edit(key, n, known)
-  if known == 'pending' or known == 'sending' then
+  if known == 'pending' then
     redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema)
-    if known == 'sending' then redis.call('HSET', note(key), 'again', 1) end
     local till = tonumber(redis.call('ZSCORE', LATER, key) or 0)
     if till > math.max(n.earliest, NOW) + EDIT_INTERVAL then -- it was scheduled later than this one
       redis.call('ZADD', LATER, format_integer(math.max(n.earliest, NOW)), key)
@@ -62,6 +68,8 @@ for _ = 1, COUNT do
   if not known then
     create(key, n)
     new[#new + 1] = key
+  elseif known == 'sending' then
+    renew(key, n)
   elseif n.kind == 'edit' then
     update_edit(key, n, known)
   elseif known == 'dropped' then
@@ -81,8 +89,9 @@ changes['+'] = function(name, field, value)
   redis.call('XADD', name, 'MAXLEN', '~', MAX_STREAM_LENGTH, '*', field, value)
 end
 
-changes['@'] = function(key, _, due) -- reschedule a waiting notification
+changes['@'] = function(key, _, due) -- reschedule a waiting notification, or one that its attempt may postpone
   local f = read(key, 'state', 'kind', 'channel', 'rank')
+  if f.state == 'sending' then redis.call('HSET', note(key), 'due', due) end
   if f.state ~= 'pending' or not redis.call('ZSCORE', LATER, key) then return end
   redis.call('HSET', note(key), 'not_before', due)
   redis.call('ZREM', LATER, key)
