@@ -20,8 +20,8 @@ from zofbot.alerting.rules import decide_finding
 from zofbot.alerting.state import RuleState, triage_hash
 from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.notifications.notification import NotificationKind, Receipt
 from zofbot.notifications.notification import NotificationState as Outboxed
-from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.services.failures import ActionNotAllowed, Failure, StaleCard
 from zofbot.services.triage import TriageService
@@ -311,3 +311,16 @@ async def test_an_undo_changes_its_line_once_that_is_posted() -> None:
         await made.deliver_due(all_of_it=True)
         assert f"act:2:{KEY}" not in made.wall.posted
         assert "Ana acknowledged this · ↩️ Ben<!date" in made.wall.shown[f"act:1:{KEY}"].text
+
+
+async def test_the_edit_of_a_line_says_that_it_edits_a_reply() -> None:
+    async with channel_bench() as made:
+        await made.press_action(made.make_request(Action.ACKNOWLEDGE, 0, 0.0), "")
+        await made.deliver_due(all_of_it=True)
+        await made.press_action(made.make_request(Action.UNDO, 0, 0.0), "")
+        made.now[0] += 60
+        edits = [claim.notification for claim in await made.outbox.claim(100)]
+        assert {edit.root: edit.edits_reply for edit in edits if edit.kind is NotificationKind.EDIT} == {
+            KEY: False,
+            f"act:1:{KEY}": True,
+        }

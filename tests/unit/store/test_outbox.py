@@ -577,18 +577,44 @@ async def test_a_root_that_people_deleted_is_posted_once_more(bench: OutboxBench
     assert await bench.outbox.removed_alerts() == {}
 
 
-async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(bench: OutboxBench) -> None:
+EDITED_REPLIES = ("recovered", "act", "flapping", "result", "members")
+"""Kinds of thread replies that are edited, as their keys begin."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "edits_reply"), [*((kind, told) for kind in EDITED_REPLIES for told in (True, False)), ("any", True)]
+)
+async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(
+    bench: OutboxBench, kind: str, edits_reply: bool
+) -> None:
+    """Edits that earlier versions stored do not say that they edit a reply."""
+    key = f"{kind}:r"
     await bench.commit_and_send("r", ts="1.0")
-    await bench.commit_notifications(reply("recovered:r", "r"))
+    await bench.commit_notifications(reply(key, "r"))
     await bench.send(await bench.one(after=5), "2.0")
-    await bench.commit_notifications(edit("e", "recovered:r"))
+    await bench.commit_notifications(edit("e", key, edits_reply=edits_reply))
     claim = await bench.one(after=5)
     assert claim.place == Receipt("C1", "2.0")
     assert await bench.settle(Gone.for_claim(claim, Receipt("C1", "2.0"), "message_not_found")) == ["dropped"]
-    await bench.client.delete("{test}:sent:recovered:r")  # as when it was long ago
-    await bench.commit_notifications(edit("f", "recovered:r"))
+    await bench.client.delete(f"{{test}}:sent:{key}")  # as when it was long ago
+    await bench.commit_notifications(edit("f", key, edits_reply=edits_reply))
     batch = await bench.claim_batch(after=5)
     assert (list(batch), batch.dropped) == ([], [["f", "edit", "C1", "its message is gone"]])
+
+
+async def test_an_edit_that_an_earlier_version_stored_is_claimed(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
+    await bench.client.hdel("{test}:note:e", "edits_reply")
+    assert (await bench.one(after=5)).notification == edit("e", "r")
+
+
+async def test_a_claim_says_whether_a_reply_is_edited(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(reply("p", "r"))
+    await bench.send(await bench.one(after=5), "2.0")
+    await bench.commit_notifications(edit("e", "p", edits_reply=True))
+    assert (await bench.one(after=5)).notification == edit("e", "p", edits_reply=True)
 
 
 async def test_a_late_word_of_a_deleted_root_does_not_post_it_again(bench: OutboxBench) -> None:

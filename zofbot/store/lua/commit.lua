@@ -1,5 +1,5 @@
 -- Add notifications and apply the caller's changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or '',
--- number of expectations, number of notifications, how many to claim at once, their lease in milliseconds; (hash, field, value or '' if missing) per expectation; nine values
+-- number of expectations, number of notifications, how many to claim at once, their lease in milliseconds; (hash, field, value or '' if missing) per expectation; ten values
 -- per notification; (name, verb, field, value) per change: '=' sets a field, '~' sets one and renews the hash's TTL,
 -- '-' deletes it, '+' adds to a capped stream, '@' reschedules a waiting notification.
 -- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new, and with a number
@@ -19,8 +19,8 @@ end
 local function create(key, n)
   local place = {channel = n.channel, kind = n.kind, rank = rank(n.kind, n.critical)}
   redis.call('HSET', note(key), 'state', 'pending', 'kind', n.kind, 'channel', n.channel, 'root', n.root,
-    'happened', n.happened, 'critical', n.critical, 'not_before', n.not_before, 'schema', n.schema, 'body', n.body,
-    'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW))
+    'edits_reply', n.edits_reply, 'happened', n.happened, 'critical', n.critical, 'not_before', n.not_before,
+    'schema', n.schema, 'body', n.body, 'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW))
   redis.call('ZADD', OPEN, format_integer(NOW), key)
   wait(key, place, n.earliest)
 end
@@ -60,8 +60,8 @@ end
 local new = {}
 for _ = 1, COUNT do
   local key = ARGV[at]
-  local n = {kind = ARGV[at + 1], channel = ARGV[at + 2], root = ARGV[at + 3], happened = ARGV[at + 4],
-    critical = ARGV[at + 5], not_before = ARGV[at + 6], schema = ARGV[at + 7], body = ARGV[at + 8]}
+  local n = {kind = ARGV[at + 1], channel = ARGV[at + 2], root = ARGV[at + 3], edits_reply = ARGV[at + 4],
+    happened = ARGV[at + 5], critical = ARGV[at + 6], not_before = ARGV[at + 7], schema = ARGV[at + 8], body = ARGV[at + 9]}
   n.earliest = tonumber(n.not_before) * 1000
   local known = redis.call('HGET', note(key), 'state')
   if not known and redis.call('EXISTS', receipt(key)) == 1 then known = 'sent' end
@@ -75,7 +75,7 @@ for _ = 1, COUNT do
   elseif known == 'dropped' then
     revive(key, n)
   end
-  at = at + 9
+  at = at + 10
 end
 
 local changes = {}

@@ -108,7 +108,7 @@ end
 
 function verbs.gone(key, f, place, reason)
   redis.call('DEL', PAUSE)
-  if stays_deleted(f.root) then
+  if stays_deleted(f) then
     drop(key, GONE)
     return 'dropped'
   end
@@ -125,8 +125,8 @@ function verbs.gone(key, f, place, reason)
 end
 
 local function settle(verb, key, attempt, value, reason)
-  local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'rank', 'again', 'renewed', 'due', 'since', 'started',
-    'first', 'body', 'happened', 'critical', 'schema')
+  local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'edits_reply', 'rank', 'again', 'renewed', 'due',
+    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema')
   if not f.state then -- unknown key: at least store the receipt
     local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
     return kept and 'sent' or 'lost'
