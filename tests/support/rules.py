@@ -20,7 +20,10 @@ HOUR_SECONDS = 3600.0
 
 
 class RuleBench:
-    """A model of ``Outbox.commit``: keys are unique, an edit takes the latest body, a waiting one keeps its time."""
+    """A model of ``Outbox.commit``: keys are unique, an edit takes the latest body, a waiting one keeps its time.
+
+    It fails if an edit does not say whether it edits a reply.
+    """
 
     def __init__(
         self, *subscriptions: Subscription, default: str = "", lookback: float = 30 * 24 * HOUR_SECONDS
@@ -60,6 +63,10 @@ class RuleBench:
                 self.notifications[notification.key] = notification
             elif notification.kind is NotificationKind.EDIT:
                 self.notifications[notification.key] = notification.model_copy(update={"not_before": before.not_before})
+        for edit in decision.notifications:
+            if edit.kind is NotificationKind.EDIT and edit.root in self.notifications:
+                is_reply = self.notifications[edit.root].kind is NotificationKind.REPLY
+                assert edit.edits_reply is is_reply, edit.key
         self.memory = self.memory.with_changes(decision.changes)
         return new
 

@@ -138,6 +138,7 @@ class ChannelRecovery:
             channel=self.channel,
             body=body,
             root=of or alert.key,
+            edits_reply=bool(of),
             happened=self.draft.clamp_to_now(alert.recovered or alert.last),
             critical=alert.critical,
             not_before=held,

@@ -46,6 +46,8 @@ class Notification(FrozenModel):
     """The payload that the message is rendered from when sent; JSON, redacted."""
     root: str = ""
     """Key of the message that a reply belongs to, an edit changes, or a new message replaces."""
+    edits_reply: bool = False
+    """Whether an edit changes a reply, which is not posted again if people delete it."""
     happened: float
     """Unix seconds: when it happened at Zof."""
     critical: bool = False

@@ -58,6 +58,9 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
     def edit_message(root: str, body: ActionPayload | None, channel: str = "") -> Notification:
         return build_notification(NotificationKind.EDIT, edit_key(root), body, channel, root)
 
+    def edit_line(line: str, body: ActionPayload) -> Notification:
+        return edit_message(line, body).model_copy(update={"edits_reply": True})
+
     cards = after.body.cards if isinstance(after.body, StormPayload) else ()
     yield from (edit_message(card, None) for card in (after.key, *cards))
     last = before.present
@@ -65,13 +68,13 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
         undone = _action_payload(before, last.before or TriageRecord(), last).model_copy(
             update={"undone_by": request.who.name or request.who.id, "undone_at": at, "state": present.state}
         )
-        yield edit_message(last.line, undone)
+        yield edit_line(last.line, undone)
         if _notifies_assignee(last):
             yield edit_message(last.line.replace("act:", "assigned:", 1), undone, last.owner.id)
     else:
         payload = _action_payload(after, last, present)
         if request.act is not Action.UNDO and present.line == last.line:
-            yield edit_message(present.line, payload)
+            yield edit_line(present.line, payload)
         else:
             yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", payload)
         if _notifies_assignee(present):

@@ -127,9 +127,10 @@ class Outbox(OutboxReader):
         """Add ``notifications`` and change hashes (None deletes a field), all or nothing: one round trip.
 
         Returns the keys that are new. A known key is left unchanged, except that an edit takes the new body and is made
-        again. ``acts`` are audit records as JSON. ``due`` reschedules waiting keys (Unix seconds). Raises LeaseLost if
-        ``fence`` is not the lease's current number, and CommitConflict if a field differs from ``expect`` (None:
-        missing).
+        again, and that another notification is restored if it was dropped as no longer wanted, or is dropped by the
+        attempt in progress. ``acts`` are audit records as JSON. ``due`` reschedules waiting keys (Unix seconds); a key
+        that is being sent is not postponed beyond that. Raises LeaseLost if ``fence`` is not the lease's current
+        number, and CommitConflict if a field differs from ``expect`` (None: missing).
         """
         claimed_at = read_clocks(self._clock)
         limit, lease = self.claim_terms() if notifications else claim_nothing()

@@ -101,12 +101,13 @@ def parse_receipt(kept: str) -> Receipt:
 
 
 def flatten_notification(notification: Notification) -> list[str | int]:
-    """Return the nine values that ``commit.lua`` takes for a notification."""
+    """Return the ten values that ``commit.lua`` takes for a notification."""
     return [
         notification.key,
         notification.kind.value,
         notification.channel,
         notification.root,
+        int(notification.edits_reply),
         repr(notification.happened),
         int(notification.critical),
         repr(notification.not_before),
@@ -117,14 +118,15 @@ def flatten_notification(notification: Notification) -> list[str | int]:
 
 def parse_claim(fields: Sequence[bytes]) -> Claim:
     """Parse one claim returned by ``claim.lua``."""
-    (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
-     failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
+    (key, kind, channel, root, edits_reply, happened, critical, not_before, schema, body, attempt, committed, since,
+     place, failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
     return Claim(
         Notification.model_construct(  # validated when it was committed
             key=key,
             kind=NotificationKind(kind),
             channel=channel,
             root=root,
+            edits_reply=edits_reply == "1",
             happened=float(happened),
             critical=critical == "1",
             not_before=float(not_before),

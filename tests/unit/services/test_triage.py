@@ -23,8 +23,8 @@ from zofbot.alerting.storms.storm_messages import build_summary
 from zofbot.alerting.storms.storm_record import Storm, save_storm
 from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.notifications.notification import NotificationKind, Receipt
 from zofbot.notifications.notification import NotificationState as Outboxed
-from zofbot.notifications.notification import Receipt
 from zofbot.notifications.storm_payloads import StormMember
 from zofbot.observability.emitter import EventEmitter
 from zofbot.services.failures import ActionNotAllowed, Failure, StaleCard
@@ -428,3 +428,16 @@ async def test_an_alert_assigned_in_a_storms_snooze_wakes_after_further_failures
             await made.finish_run(fails=True)
             states.append((await made.current_failure()).present.state)
         assert states == [TriageState.SNOOZED, TriageState.SNOOZED, TriageState.OPEN]
+
+
+async def test_the_edit_of_a_line_says_that_it_edits_a_reply() -> None:
+    async with channel_bench() as made:
+        await made.press_action(made.make_request(Action.ACKNOWLEDGE, 0, 0.0), "")
+        await made.deliver_due(all_of_it=True)
+        await made.press_action(made.make_request(Action.UNDO, 0, 0.0), "")
+        made.now[0] += 60
+        edits = [claim.notification for claim in await made.outbox.claim(100)]
+        assert {edit.root: edit.edits_reply for edit in edits if edit.kind is NotificationKind.EDIT} == {
+            KEY: False,
+            f"act:1:{KEY}": True,
+        }

@@ -622,18 +622,44 @@ async def test_a_root_that_people_deleted_is_posted_once_more(bench: OutboxBench
     assert await bench.outbox.removed_alerts() == {}
 
 
-async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(bench: OutboxBench) -> None:
+EDITED_REPLIES = ("recovered", "act", "flapping", "result", "members")
+"""Kinds of thread replies that are edited, as their keys begin."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "edits_reply"), [*((kind, told) for kind in EDITED_REPLIES for told in (True, False)), ("any", True)]
+)
+async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(
+    bench: OutboxBench, kind: str, edits_reply: bool
+) -> None:
+    """Edits that earlier versions stored do not say that they edit a reply."""
+    key = f"{kind}:r"
     await bench.commit_and_send("r", ts="1.0")
-    await bench.commit_notifications(reply("recovered:r", "r"))
+    await bench.commit_notifications(reply(key, "r"))
     await bench.send(await bench.one(after=5), "2.0")
-    await bench.commit_notifications(edit("e", "recovered:r"))
+    await bench.commit_notifications(edit("e", key, edits_reply=edits_reply))
     claim = await bench.one(after=5)
     assert claim.place == Receipt("C1", "2.0")
     assert await bench.settle(Gone.for_claim(claim, Receipt("C1", "2.0"), "message_not_found")) == ["dropped"]
-    await bench.client.delete("{test}:sent:recovered:r")  # as when it was long ago
-    await bench.commit_notifications(edit("f", "recovered:r"))
+    await bench.client.delete(f"{{test}}:sent:{key}")  # as when it was long ago
+    await bench.commit_notifications(edit("f", key, edits_reply=edits_reply))
     batch = await bench.claim_batch(after=5)
     assert (list(batch), batch.dropped) == ([], [["f", "edit", "C1", "its message is gone"]])
+
+
+async def test_an_edit_that_an_earlier_version_stored_is_claimed(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
+    await bench.client.hdel("{test}:note:e", "edits_reply")
+    assert (await bench.one(after=5)).notification == edit("e", "r")
+
+
+async def test_a_claim_says_whether_a_reply_is_edited(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(reply("p", "r"))
+    await bench.send(await bench.one(after=5), "2.0")
+    await bench.commit_notifications(edit("e", "p", edits_reply=True))
+    assert (await bench.one(after=5)).notification == edit("e", "p", edits_reply=True)
 
 
 async def test_a_late_word_of_a_deleted_root_does_not_post_it_again(bench: OutboxBench) -> None:
@@ -934,6 +960,100 @@ async def test_a_reminder_that_was_not_wanted_waits_again_when_it_is_committed_a
     await bench.settle(Dropped.for_claim(await bench.one(), "dropped by an operator"))
     await bench.commit_notifications(reminder)
     assert await bench.claim_keys(after=60) == []
+
+
+async def test_a_root_that_is_committed_again_while_being_sent_is_sent_though_dropped(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("r", not_before=NOW + 60))
+    first = await bench.one(after=60)
+    again = root("r").model_copy(update={"body": {"fails": "again"}, "critical": True})
+    assert await bench.commit_notifications(again, edit("e", "r"), reply("p", "r")) == ["e", "p"]
+    assert await bench.settle(Dropped.for_claim(first, UNWANTED_REASON)) == ["pending"]
+    second = await bench.one(after=1)
+    assert (second.notification.key, second.notification.body, second.maybe_since) == ("r", {"fails": "again"}, None)
+    await bench.send(second)
+    assert sorted(await bench.claim_keys(after=5)) == ["e", "p"]
+
+
+async def test_a_root_that_is_committed_again_for_later_waits_until_then(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("r", not_before=NOW))
+    first = await bench.one()
+    await bench.commit_notifications(root("r", not_before=NOW + 3600))
+    await bench.settle(Dropped.for_claim(first, UNWANTED_REASON))
+    assert await bench.claim_keys(after=3599) == []
+    assert (await bench.one(after=1)).notification.not_before == NOW + 3600
+
+
+async def test_a_reminder_that_is_committed_again_while_being_sent_is_sent(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    reminder = reply("p", "r", not_before=bench.now + 60)
+    await bench.commit_notifications(reminder)
+    first = await bench.one(after=60)
+    await bench.commit_notifications(reminder)  # as when an acknowledgement is undone
+    await bench.settle(Dropped.for_claim(first, UNWANTED_REASON))
+    await bench.send(await bench.one(after=1), "2.0")
+
+
+async def test_an_edit_that_is_committed_again_while_being_sent_is_made_though_the_first_was_dropped(
+    bench: OutboxBench,
+) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
+    first = await bench.one()
+    await bench.commit_notifications(edit("e", "r", body={"n": 2}))
+    assert await bench.settle(Dropped.for_claim(first, "edit_window_closed")) == ["pending"]
+    assert (await bench.one(after=1)).notification.body == {"n": 2}
+
+
+@pytest.mark.parametrize("found", [False, True])
+async def test_what_is_committed_again_while_being_sent_is_one_message(bench: OutboxBench, found: bool) -> None:
+    await bench.commit_and_send("r")
+    waiting = [root("k"), reply("p", "r")]
+    await bench.commit_notifications(*waiting)
+    claims = await bench.claim_batch(after=5)
+    await bench.commit_notifications(*waiting)  # as when the poller reads a run once more
+    if found:
+        await bench.settle(*(Unknown.for_claim(claim, "cut", 1.0) for claim in claims))
+        claims = await bench.claim_batch(after=5)
+    await bench.settle(*((Adopted if found else Sent).for_claim(claim, HERE) for claim in claims))
+    assert {claim.notification.key for claim in claims} == {"k", "p"}
+    await bench.commit_notifications(*waiting)
+    assert await bench.claim_keys(after=60) == []
+
+
+async def test_what_was_committed_again_before_its_last_attempt_can_be_dropped(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("r"))
+    first = await bench.one()
+    await bench.commit_notifications(root("r"))
+    await bench.settle(Deferred.for_claim(first, 1.0, False, "unreachable"))
+    assert await bench.settle(Dropped.for_claim(await bench.one(after=1), UNWANTED_REASON)) == ["dropped"]
+
+
+async def test_a_due_time_that_changes_during_an_attempt_ends_its_postponement(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k", not_before=NOW))
+    first = await bench.one()
+    await bench.outbox.commit([], due={"k": NOW})
+    assert await bench.settle(Snoozed.for_claim(first, 7200.0)) == ["pending"]
+    second = await bench.one()
+    await bench.settle(Snoozed.for_claim(second, 7200.0))
+    assert await bench.claim_keys(after=7199) == []
+    await bench.send(await bench.one(after=1))
+
+
+async def test_a_due_time_that_changes_during_an_attempt_does_not_prolong_its_postponement(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k", not_before=NOW))
+    first = await bench.one()
+    await bench.outbox.commit([], due={"k": NOW + 7200})
+    await bench.settle(Snoozed.for_claim(first, 1.0))
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
+async def test_a_due_time_that_changes_during_an_attempt_does_not_restore_what_is_not_wanted(
+    bench: OutboxBench,
+) -> None:
+    await bench.commit_notifications(root("k", not_before=NOW))
+    first = await bench.one()
+    await bench.outbox.commit([], due={"k": NOW})
+    assert await bench.settle(Dropped.for_claim(first, UNWANTED_REASON)) == ["dropped"]
 
 
 async def test_what_waits_for_a_time_of_its_own_does_not_expire_before(bench: OutboxBench) -> None:

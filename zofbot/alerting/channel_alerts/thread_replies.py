@@ -94,9 +94,7 @@ class ThreadReplies:
             )  # fmt: skip
         body = body.model_copy(update={"again": how.again, "broadcast": how.loud, "mention": how.mention})
         if known:
-            self.draft.add_notifications(
-                self.notify(NotificationKind.EDIT, edit_key(known), payloads.dump_payload(body), known)
-            )
+            self._edit_reply(known, body)
         else:
             self._reply(alert, names[0], body)
         return known or names[0]
@@ -153,9 +151,7 @@ class ThreadReplies:
         )
         body = FlappingPayload(title=title, run=self.place, times=alert.relapses, broadcast=loud)
         if alert.line:
-            self.draft.add_notifications(
-                self.notify(NotificationKind.EDIT, edit_key(name), payloads.dump_payload(body), name)
-            )
+            self._edit_reply(name, body)
         elif alert.threaded or loud:
             self._reply(alert, name, body)
         else:
@@ -190,6 +186,10 @@ class ThreadReplies:
             self.draft.add_notifications(
                 build_storm_reply(storm, name, loud, self.draft.clamp_to_now(self.finding.happened), self.held)
             )
+
+    def _edit_reply(self, name: str, body: Payload) -> None:
+        edit = self.notify(NotificationKind.EDIT, edit_key(name), payloads.dump_payload(body), name)
+        self.draft.add_notifications(edit.model_copy(update={"edits_reply": True}))
 
     def _reply(self, alert: Alert, name: str, body: Payload) -> None:
         self.draft.add_notifications(

@@ -118,5 +118,5 @@ def _save_page(
     body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
     draft.add_notifications(
         build_storm_reply(storm, name, body, storm.since, held),
-        build_storm_edit(storm, name, payloads.dump_payload(body), held),
+        build_storm_edit(storm, name, payloads.dump_payload(body), held).model_copy(update={"edits_reply": True}),
     )

@@ -46,7 +46,7 @@ local function claim_ready(LIMIT, LEASE)
     if place then return place end
     local state = redis.call('HGET', note(root), 'state')
     local lost = not state or state == 'sent'
-    if lost and not stays_deleted(root) and root == f.root then
+    if lost and not stays_deleted(f) and root == f.root then
       post_again(f.root, root, f)
       state = 'pending'
     end
@@ -85,8 +85,8 @@ local function claim_ready(LIMIT, LEASE)
   end
 
   local function take(key)
-    local f = read(key, 'state', 'kind', 'channel', 'root', 'happened', 'critical', 'not_before', 'schema', 'body', 'rank',
-      'attempt', 'committed', 'since', 'again_for')
+    local f = read(key, 'state', 'kind', 'channel', 'root', 'edits_reply', 'happened', 'critical', 'not_before', 'schema',
+      'body', 'rank', 'attempt', 'committed', 'since', 'again_for')
     if not f.state then redis.call('ZREM', OPEN, key) end
     if f.state ~= 'pending' then return false end
     if redis.call('HEXISTS', PARKED, f.channel) == 1 then -- an edit: their queue is shared by all channels
@@ -108,8 +108,8 @@ local function claim_ready(LIMIT, LEASE)
     redis.call('HSETNX', note(key), 'first', format_integer(NOW))
     redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
     local shown, triage, rerun, storm, storm_triage = failure_state(key, f)
-    claimed[#claimed + 1] = {key, f.kind, f.channel, f.again_for or f.root, f.happened, f.critical, f.not_before, f.schema, f.body,
-      attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
+    claimed[#claimed + 1] = {key, f.kind, f.channel, f.again_for or f.root, f.edits_reply or '', f.happened, f.critical,
+      f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
     return true
   end
 

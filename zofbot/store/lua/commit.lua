@@ -1,5 +1,5 @@
 -- Add notifications and apply the caller's changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or '',
--- number of expectations, number of notifications, how many to claim at once, their lease in milliseconds; (hash, field, value or '' if missing) per expectation; nine values
+-- number of expectations, number of notifications, how many to claim at once, their lease in milliseconds; (hash, field, value or '' if missing) per expectation; ten values
 -- per notification; (name, verb, field, value) per change: '=' sets a field, '~' sets one and renews the hash's TTL,
 -- '-' deletes it, '+' adds to a capped stream, '@' reschedules a waiting notification.
 -- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new, and with a number
@@ -19,17 +19,23 @@ end
 local function create(key, n)
   local place = {channel = n.channel, kind = n.kind, rank = rank(n.kind, n.critical)}
   redis.call('HSET', note(key), 'state', 'pending', 'kind', n.kind, 'channel', n.channel, 'root', n.root,
-    'happened', n.happened, 'critical', n.critical, 'not_before', n.not_before, 'schema', n.schema, 'body', n.body,
-    'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW))
+    'edits_reply', n.edits_reply, 'happened', n.happened, 'critical', n.critical, 'not_before', n.not_before,
+    'schema', n.schema, 'body', n.body, 'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW))
   redis.call('ZADD', OPEN, format_integer(NOW), key)
   wait(key, place, n.earliest)
 end
 
--- Update an edit: a waiting one takes the new body, one being sent is sent once more afterwards.
+-- Update what is being sent: an edit is made once more afterwards, anything else only if this attempt drops it.
+-- They have different fields: processes of earlier versions repeat whatever has 'again'.
+local function renew(key, n)
+  redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema, 'due', n.not_before,
+    n.kind == 'edit' and 'again' or 'renewed', 1)
+end
+
+-- Update an edit that is not being sent: a waiting one takes the new body, another starts anew.
 local function update_edit(key, n, known)
-  if known == 'pending' or known == 'sending' then
+  if known == 'pending' then
     redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema)
-    if known == 'sending' then redis.call('HSET', note(key), 'again', 1) end
     local till = tonumber(redis.call('ZSCORE', LATER, key) or 0)
     if till > math.max(n.earliest, NOW) + EDIT_INTERVAL then -- it was scheduled later than this one
       redis.call('ZADD', LATER, format_integer(math.max(n.earliest, NOW)), key)
@@ -54,20 +60,22 @@ end
 local new = {}
 for _ = 1, COUNT do
   local key = ARGV[at]
-  local n = {kind = ARGV[at + 1], channel = ARGV[at + 2], root = ARGV[at + 3], happened = ARGV[at + 4],
-    critical = ARGV[at + 5], not_before = ARGV[at + 6], schema = ARGV[at + 7], body = ARGV[at + 8]}
+  local n = {kind = ARGV[at + 1], channel = ARGV[at + 2], root = ARGV[at + 3], edits_reply = ARGV[at + 4],
+    happened = ARGV[at + 5], critical = ARGV[at + 6], not_before = ARGV[at + 7], schema = ARGV[at + 8], body = ARGV[at + 9]}
   n.earliest = tonumber(n.not_before) * 1000
   local known = redis.call('HGET', note(key), 'state')
   if not known and redis.call('EXISTS', receipt(key)) == 1 then known = 'sent' end
   if not known then
     create(key, n)
     new[#new + 1] = key
+  elseif known == 'sending' then
+    renew(key, n)
   elseif n.kind == 'edit' then
     update_edit(key, n, known)
   elseif known == 'dropped' then
     revive(key, n)
   end
-  at = at + 9
+  at = at + 10
 end
 
 local changes = {}
@@ -81,8 +89,9 @@ changes['+'] = function(name, field, value)
   redis.call('XADD', name, 'MAXLEN', '~', MAX_STREAM_LENGTH, '*', field, value)
 end
 
-changes['@'] = function(key, _, due) -- reschedule a waiting notification
+changes['@'] = function(key, _, due) -- reschedule a waiting notification, or one that its attempt may postpone
   local f = read(key, 'state', 'kind', 'channel', 'rank')
+  if f.state == 'sending' then redis.call('HSET', note(key), 'due', due) end
   if f.state ~= 'pending' or not redis.call('ZSCORE', LATER, key) then return end
   redis.call('HSET', note(key), 'not_before', due)
   redis.call('ZREM', LATER, key)

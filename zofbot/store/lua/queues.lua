@@ -59,9 +59,12 @@ local function place_of(root)
   return found, root
 end
 
--- True if the message is not reposted when people delete it: a line in a thread, or what tells an assignee.
-local STAYS_DELETED = {recovered = true, act = true, assigned = true}
-local function stays_deleted(name) return STAYS_DELETED[string.match(name, '^(%a+):')] end
+-- True if what `child` edits is not reposted when people delete it: a reply, or what tells an assignee. The latter is known
+-- by its key, and so is a reply whose edit was stored by an earlier version.
+local STAYS_DELETED = {assigned = true, recovered = true, act = true, flapping = true, result = true, members = true}
+local function stays_deleted(child)
+  return child.edits_reply == '1' or STAYS_DELETED[string.match(child.root, '^(%a+):')]
+end
 
 -- Extend the lifetime of a root's receipt when something happens to it.
 local function keep_root(root)

@@ -34,7 +34,7 @@ end
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
   if f.again then -- an edit whose body changed while it was being sent
-    redis.call('HDEL', note(key), 'again', 'since', 'first')
+    redis.call('HDEL', note(key), 'since', 'first')
     return retry_at(key, f, NOW + EDIT_INTERVAL, '')
   end
   redis.call('ZREM', OPEN, key)
@@ -65,7 +65,8 @@ end
 function verbs.snoozed(key, f, delay, reason)
   release_probe(key)
   if tonumber(delay) > MAX_COUNTED_DELAY_MS then redis.call('HDEL', note(key), 'first') end
-  return retry_at(key, f, NOW + delay, reason)
+  local till = NOW + delay
+  return retry_at(key, f, f.due and math.min(till, f.due * 1000) or till, reason)
 end
 
 function verbs.unknown(key, f, delay, reason) -- stays sending: after the delay a worker looks for it in Slack
@@ -82,6 +83,12 @@ end
 
 function verbs.dropped(key, f, _, reason)
   release_probe(key)
+  if f.again or f.renewed then -- the attempt did not know of the latest commit
+    redis.call('HSET', note(key), 'not_before', f.due or 0, 'committed', format_integer(NOW))
+    redis.call('HDEL', note(key), 'first')
+    redis.call('ZADD', OPEN, format_integer(NOW), key)
+    return retry_at(key, f, (f.due or 0) * 1000, '')
+  end
   drop(key, reason)
   return 'dropped'
 end
@@ -109,7 +116,7 @@ end
 
 function verbs.gone(key, f, place, reason)
   redis.call('DEL', PAUSE)
-  if stays_deleted(f.root) then
+  if stays_deleted(f) then
     drop(key, GONE)
     return 'dropped'
   end
@@ -126,8 +133,8 @@ function verbs.gone(key, f, place, reason)
 end
 
 local function settle(verb, key, attempt, value, reason)
-  local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'rank', 'again', 'since', 'started', 'first',
-    'body', 'happened', 'critical', 'schema')
+  local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'edits_reply', 'rank', 'again', 'renewed', 'due',
+    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema')
   if not f.state then -- unknown key: at least store the receipt
     local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
     return kept and 'sent' or 'lost'
@@ -135,6 +142,7 @@ local function settle(verb, key, attempt, value, reason)
   local open = f.state == 'sending' or f.state == 'pending'
   if f.attempt ~= attempt or f.state == 'sent' or not (open or verb == 'sent') then return 'lost' end
   remove_from_queues(key, f)
+  redis.call('HDEL', note(key), 'again', 'renewed', 'due') -- what commits changed during this attempt
   return verbs[verb](key, f, value, reason)
 end
 
