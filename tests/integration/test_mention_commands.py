@@ -207,9 +207,9 @@ async def test_subscribe_without_filters_offers_the_form(bot: RunningBot, place:
 
 
 async def test_subscribe_in_code_marks_subscribes_to_nothing(bot: RunningBot) -> None:
-    """As a slash command it was taken for a subscription to all failures."""
+    """A slash command opens the form instead, which has a test of its own."""
     for place in (Place("C0SEARCH"), Place(DM, mention="")):
-        assert buttons_of(await command_answer(bot, place, "`subscribe`"))
+        assert buttons_of(await answer_to(bot, place, "`subscribe`"))
         assert await subscriptions_in(bot, place.channel) == 0
 
 

@@ -266,7 +266,6 @@ async def test_what_zof_does_not_show_stays_a_link(bot: RunningBot) -> None:
         (EXTERNAL, PARTNERS),
         (ANA, PARTNERS),
         (ANA, INCIDENT_ROOM),
-        (ANA, "D0ANA"),
     ],
 )
 async def test_it_is_for_full_members_among_themselves(bot: RunningBot, user: str, channel: str) -> None:
@@ -274,6 +273,16 @@ async def test_it_is_for_full_members_among_themselves(bot: RunningBot, user: st
     await asyncio.sleep(0.2)
     assert (message.attachments, unfurl_calls(bot)) == ([], [])
     assert not [call for call in bot.world.zof.calls if call.path == "/results/res_4821"], "nor looked up"
+
+
+async def test_a_link_in_a_direct_message_is_answered_like_the_command_and_does_not_unfurl(bot: RunningBot) -> None:
+    message = await paste_link(bot, result_link("res_4821"), user=ANA, channel="D0ANA")
+    await wait_until(lambda: bool(bot.private_messages("D0ANA", ANA)))
+    assert "res_4821" in text_of(bot.private_messages("D0ANA", ANA)[-1])
+    await asyncio.sleep(0.2)
+    assert (message.attachments, unfurl_calls(bot)) == ([], [])
+    looked_up = [call for call in bot.world.zof.calls if call.path == "/results/res_4821"]
+    assert len(looked_up) == 1, "for the answer"
 
 
 async def test_a_channel_to_which_others_are_invited_counts_as_shared(bot: RunningBot) -> None:
