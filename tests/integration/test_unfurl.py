@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.support.bot import RunningBot, running_bot, wait_until
+from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.listeners.unfurl import MAX_CARDS, parse_links
 from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, EXTERNAL, GUEST, INCIDENT_ROOM, PARTNERS, QA_ALERTS
