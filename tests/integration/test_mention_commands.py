@@ -16,6 +16,7 @@ from zofbot.domain.commands import VERBS
 from zofbot.simulator.slack import payloads
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.triage import Action
 
 QA, DM, PARTNERS = "C0QA", "D0ANA", "C0PARTNERS"
 ANA, GUEST, PETRA = "U0ANA", "U0GUEST", "U0EXT"
@@ -98,7 +99,7 @@ async def test_every_verb_gives_the_answer_of_the_slash_command(bot: RunningBot,
         "unsubscribe 99", "mute", "unmute", "unmute 7", "triage", "triage mine", "triage all", "triage ours", "causes",
         "causes 24h", "causes soon", f"cause {cause}", "cause", "why run_2038", f"why {RESULT}", "why run_nowhere",
         "oncall", "handover never", "digest", "digest sometimes", f"cancel {running}", "cancel", "trace ref_0f3a",
-        "trace", "help runs", "help nothing", "result", f"result {RESULT} shaer", "result res_nowhere",
+        "trace", "help runs", "result", f"result {RESULT} shaer", "result res_nowhere",
         "result --help",
     ]  # fmt: skip
     assert {typed.split()[0] for typed in words} >= set(VERBS)
@@ -297,3 +298,13 @@ async def test_an_action_beside_a_file_acts(bot: RunningBot) -> None:
         assert (await bot.simulator.people.deliver_payload("events_api", body)).is_accepted
     await wait_until(lambda: "Acknowledged" in text_of(root))
     assert len(await audit_entries(bot, "acknowledge")) == 1
+
+
+async def test_a_mention_in_a_quote_asks_for_nothing(bot: RunningBot) -> None:
+    root = await raise_alert(bot)
+    known = len(bot.private_messages(QA))
+    text = f"> <@{BOT}> ack\nwho did that?"
+    assert (await bot.simulator.people.type_text(ANA, QA, text, root.ts)).is_accepted
+    await settle()
+    assert len(bot.private_messages(QA)) == known
+    assert await audit_entries(bot, Action.ACKNOWLEDGE.value) == []

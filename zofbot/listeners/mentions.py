@@ -19,7 +19,7 @@ from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.triage import Action
-from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
+from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command, strip_quotes
 
 log = structlog.get_logger()
 
@@ -56,13 +56,19 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 
 
 def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:
-    """Return whether a person addressed the bot; false for messages of bots and for edits."""
+    """Return whether a person addressed the bot; false for messages of bots, for edits, and for a quoted mention."""
     event = body.get("event") or {}
     is_typed = (event.get("subtype") or "") in TYPED_SUBTYPES
     unspoken = event.get("bot_id") or not is_typed or event.get("edited")
-    return (
-        _is_mention_or_direct(event) and bool(event.get("user")) and not unspoken and event["user"] != _bot_user(body)
-    )
+    if not _is_mention_or_direct(event) or unspoken or _is_only_quoted(body):
+        return False
+    return bool(event.get("user")) and event["user"] != _bot_user(body)
+
+
+def _is_only_quoted(body: Mapping[str, Any]) -> bool:
+    """Return whether the bot is mentioned only in what the message quotes."""
+    text, mention = str(body["event"].get("text") or ""), f"<@{_bot_user(body)}"
+    return mention in text and mention not in strip_quotes(text)
 
 
 def _is_mention_or_direct(event: Mapping[str, Any]) -> bool:
@@ -119,8 +125,10 @@ async def _answer_message(
         return thread_help.not_understood_reply(error.verb)
     if command.act:
         return await _apply_action(context, requester, thread, command, command.act)
-    if command.question == "why" and thread and not command.names_id:
-        return await why.explain_alert(context, requester, await _thread_key(context, requester, thread))
+    if command.question == "why" and not command.names_id:
+        if thread:
+            return await why.explain_alert(context, requester, await _thread_key(context, requester, thread))
+        return await commands.answer_command(context, requester, "why")
     if command.question == "help" and not command.rest:
         return thread_help.thread_help() if thread else thread_help.full_help()
     return await commands.answer_command(context, requester, command.slash_command)

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from zofbot.domain.command_parser import HELP_WORDS, LinkReader, parse_command, read_no_link
-from zofbot.domain.commands import VERBS
+from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
 from zofbot.triage.state_machine import Action
@@ -35,11 +35,19 @@ ACTION_WORDS = {
 }
 """Words for actions. ``still on it`` answers the question "still on it?"."""
 
+EVERYDAY_WORDS = ("take", "mine", "release", "still")
+"""Words for actions that also begin sentences (``release 2.3 broke this``): only ``FILLER_WORDS`` may follow them."""
+
+FILLER_WORDS = frozenset({"it", "this", "on", "over", "please", "now", "thanks"})
+
 QUESTION_WORDS = tuple(VERBS)
 """Words that work as after ``/zof``; in an alert's thread, ``why`` and ``help`` alone are about that alert."""
 
 VERBATIM = ("runs", "subscribe", "mute", "unmute")
 """Verbs followed by filters or a reason, which are kept as typed; after others, punctuation at the end is dropped."""
+
+FILTERS_ALONE = ("runs", "subscribe")
+"""Verbs followed by filters and no reason, so that the end of a sentence is no part of them."""
 
 REASON_WORDS = {
     "product bug": "product",
@@ -66,6 +74,9 @@ _ID_SIGN = re.compile(r"[0-9_/]")
 """Characters of ids and links that the words of a question do not have."""
 _SEPARATORS = " \t\n:,;.-–—"
 """Characters between a reason and the note after it."""
+_QUOTE = re.compile(r"^(?:&gt;){3}.*|^&gt;[^\n]*", re.MULTILINE | re.DOTALL)
+"""Quoted lines in Slack's markup (https://docs.slack.dev/messaging/formatting-message-text)."""
+_OPENING_WORDS = re.compile(rf"^(?:please|pls|{SLASH_COMMAND})\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,8 @@ class ThreadCommand:
 
     @property
     def names_id(self) -> bool:
-        """Whether the rest names a run or result, as opposed to words such as ``was this posted``."""
-        return bool(_ID_SIGN.search(self.rest))
+        """Whether the rest is the id or link of a run or result, as opposed to words such as ``was this posted``."""
+        return len(self.rest.split()) == 1 and bool(_ID_SIGN.search(self.rest))
 
     @property
     def person_id(self) -> str:
@@ -108,30 +119,39 @@ class ThreadCommand:
 def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_no_link) -> ThreadCommand:
     """Parse a message that mentions the bot, whose id is ``bot``; if empty, the first mention is the bot's.
 
-    Raises BadInput for an unknown command; its ``verb`` is the word that was probably meant, if any.
+    Quoted lines are left out. Raises BadInput for an unknown command; its ``verb`` is the word that was probably meant,
+    if any.
     """
-    typed = read_input(text)
+    typed = read_input(strip_quotes(text))
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
     typed = _strip_opening(" ".join((typed[mention.end() :] if mention else typed).split()))
     plain = typed.rstrip(_SURROUNDING_CHARACTERS)
     word, _, rest = plain.partition(" ")
     word, rest = word.lower().strip(_SURROUNDING_CHARACTERS), rest.strip()
+    if word in EVERYDAY_WORDS and not FILLER_WORDS.issuperset(rest.lower().split()):
+        raise BadInput(f"`{word}` works only alone.", "`@zofbot help` lists all commands.", example=f"@zofbot {word}")
     if word in ACTION_WORDS:
         return ThreadCommand(act=ACTION_WORDS[word], rest=rest)
     if not word or word in HELP_WORDS or word == "help":
-        return ThreadCommand(question="help", rest="" if rest.lower() in ACTION_WORDS else rest)
+        return ThreadCommand(question="help", rest=rest if rest.partition(" ")[0].lower() in VERBS else "")
     if word in VERBATIM:
-        return ThreadCommand(question=word, rest=typed.partition(" ")[2])
+        rest = typed.partition(" ")[2]
+        return ThreadCommand(question=word, rest=rest.rstrip(".,! ") if word in FILTERS_ALONE else rest)
     if word in QUESTION_WORDS:
         return ThreadCommand(question=word, rest=rest)
     return ThreadCommand(question=_read_shorthand(word, plain, read_link), rest=plain)
+
+
+def strip_quotes(text: str) -> str:
+    """Return a message's text (mrkdwn) without the lines that quote another message."""
+    return _QUOTE.sub("", text)
 
 
 def _strip_opening(typed: str) -> str:
     """Strip what comes before the first word, and the code mark at the end of a text that begins with one."""
     bare = typed.lstrip(_SURROUNDING_CHARACTERS)
     is_code = "`" in typed[: len(typed) - len(bare)]
-    return bare.removesuffix("`") if is_code else bare
+    return _OPENING_WORDS.sub("", bare.removesuffix("`") if is_code else bare, count=1)
 
 
 def _read_shorthand(word: str, typed: str, read_link: LinkReader) -> str:

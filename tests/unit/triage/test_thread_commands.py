@@ -40,6 +40,10 @@ def test_every_example_means_what_it_means_as_a_slash_command(verb: object) -> N
         ("subscribe escalate:15m-&gt;<@U0BEN>", ParsedCommand("subscribe", filters="escalate:15m-><@U0BEN>")),
         ("`mute env:qa 2h moving.`", ParsedCommand("mute", filters="env:qa 2h moving.")),
         ("runs\nstatus:failed", ParsedCommand("runs", filters="status:failed")),
+        ("runs env:staging!", ParsedCommand("runs", filters="env:staging")),
+        ("subscribe project:checkout env:staging.", ParsedCommand("subscribe", filters="project:checkout env:staging")),
+        ("/zof runs env:staging", ParsedCommand("runs", filters="env:staging")),
+        ("please run run_7", ParsedCommand("run", id="run_7")),
         ("why run_1001?", ParsedCommand("why", id="run_1001")),
         ("triage mine.", ParsedCommand("triage", about="mine")),
         ("--help runs", ParsedCommand("help", about="runs")),
@@ -50,7 +54,7 @@ def test_what_follows_a_mention_is_read_as_a_slash_command(typed: str, meant: Pa
     assert parse_command(parse_mention(typed).slash_command, LINKS.identify_target) == meant
 
 
-@pytest.mark.parametrize("typed", ["help", "help ack", "-h", "?", "", "help snooze?"])
+@pytest.mark.parametrize("typed", ["help", "help ack", "-h", "?", "", "help snooze?", "help me please", "help nothing"])
 def test_help_on_the_words_of_a_thread_lists_them(typed: str) -> None:
     assert parse_mention(typed) == ThreadCommand(question="help")
 
@@ -58,6 +62,7 @@ def test_help_on_the_words_of_a_thread_lists_them(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "named"),
     [("why", False), ("why?", False), ("why was this posted", False), ("why run_1001", True),
+     ("why did 2 cases fail?", False), ("why is run_1001 red", False), ("why was this posted in qa-2", False),
      ("why https://console.example/runs/abc", True)],
 )  # fmt: skip
 def test_an_id_after_why_is_noticed(typed: str, named: bool) -> None:
@@ -95,6 +100,42 @@ def test_other_words_lead_to_the_help(typed: str) -> None:
         parse_mention(typed)
     assert caught.value.next_step == "`@zofbot help` lists all commands."
     assert caught.value.verb == ""
+
+
+@pytest.mark.parametrize("typed", ["still failing?", "release 2.3 broke this", "take a look", "mine says it works"])
+def test_a_sentence_that_begins_with_the_word_for_an_action_is_none(typed: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_mention(typed)
+    assert caught.value.example == f"@zofbot {typed.split(maxsplit=1)[0]}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "act"),
+    [
+        ("please ack", Action.ACKNOWLEDGE),
+        ("ack, looking into it", Action.ACKNOWLEDGE),
+        ("take over please", Action.ACKNOWLEDGE),
+        ("release it", Action.UNACKNOWLEDGE),
+        ("still on it!", Action.CONFIRM),
+        ("close product: fixed in 2.3", Action.RESOLVE),
+    ],
+)
+def test_an_action_is_taken_with_the_words_that_people_put_around_it(typed: str, act: Action) -> None:
+    assert parse_mention(typed).act is act
+
+
+@pytest.mark.parametrize(
+    ("text", "act"),
+    [
+        (f"&gt; <@{BOT}> ack\nwho did that? <@{BOT}> unack", Action.UNACKNOWLEDGE),
+        (f"<@{BOT}> resolve flaky: as they said\n&gt; it is flaky", Action.RESOLVE),
+        (f"<@{BOT}> ack\n&gt;&gt;&gt; a\n<@{BOT}> undo", Action.ACKNOWLEDGE),
+    ],
+)
+def test_what_a_message_quotes_is_not_read(text: str, act: Action) -> None:
+    command = parse_thread_command(text, BOT)
+    assert command.act is act
+    assert "it is flaky" not in command.rest
 
 
 def test_the_words_of_a_thread_win() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
-from zofbot.domain.errors import BadInput, SlackError, SlackRefused, ZofbotError
+from zofbot.domain.errors import BadInput, SlackError, SlackRefused, SlackUnknown, ZofbotError
 from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
@@ -51,7 +51,11 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
     """Open the action chooser for a message's failure; Slack allows three seconds. Raises ZofbotError."""
     try:
         await require_role(context, requester, Role.RESPONDER, "triage this failure")
-        failure = await _find_failure(context, requester, message)
+        try:
+            failure = await _find_failure(context, requester, message)
+        except SlackUnknown as error:  # only reads: there is nothing that may have been posted
+            log.warning("message not read", reason=error.reason, user=requester.user)
+            raise BadInput("zofbot can't read this message.", "Try again in a moment.") from error
         about = FailureRef(failure.key, failure.present.card_version)
         form_state = TriageFormState(
             about.key, about.version, requester.channel, requester.response_url, requester.thread
