@@ -107,7 +107,8 @@ class PollCycle:
         Raises it after that if Zof says when to come back.
         """
         unavailable: ZofUnavailable | None = None
-        for watch, found in zip(watches, await self._context.reader.read_pending(watches), strict=True):
+        read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover)
+        for watch, found in zip(watches, read, strict=True):
             match found:
                 case ZofUnavailable():
                     now = self._context.unix_time()
