@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
-from zofbot.polling.cursor import Feed, FeedCursor, ListingName
+from zofbot.polling.cursor import Feed, FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.case_retries import is_retried
@@ -90,11 +90,13 @@ class RunReader:
         otherwise = watch.happened or watch.since
         found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
         passes = run.outcome is Outcome.PASSED or (run.outcome.is_bad and may_recover(found))
-        if not found.has_ended or not _lacks_results(found, watch.seen, passes=passes):
+        ids = frozenset(map(result_id, watch.seen)) - {""}
+        if not found.has_ended or not _lacks_results(found, ids, passes=passes):
             return found
-        listed, cut = await self._list_results(run, passes=passes)
+        listed, cut = await self._list_results(run, passes=passes, shown=watch.seen)
         results = {result.id: result for result in run.results or ()} | listed
-        return replace(RunFinding.from_results(run, results.values(), otherwise=otherwise), is_cut=cut)
+        found = RunFinding.from_results(run, results.values(), otherwise=otherwise)
+        return replace(found, is_cut=cut, missing=frozenset() if cut else ids.difference(results))
 
     async def read_result(self, watch: PendingRun, may_recover: MayRecover) -> RunFinding:
         """Read a result that was listed without its run. Raises ZofError."""
@@ -133,17 +135,19 @@ class RunReader:
         self.left -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run, *, passes: bool) -> tuple[dict[str, Result], bool]:
+    async def _list_results(self, run: Run, *, passes: bool, shown: Collection[str]) -> tuple[dict[str, Result], bool]:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
-        With ``passes``, passed ones are listed too, for recoveries. Also return whether Zof has more than are read.
+        With ``passes``, passed ones are listed too, for recoveries. Those of an outcome that the run counts none of are
+        listed if a result with it is among the keys in ``shown``. Also return whether Zof has more than are read.
         """
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
             return found, more
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        for outcome in (outcome for outcome, count in counted.items() if count != 0):
+        outcomes = {key.split(":")[1] for key in shown if result_id(key)}
+        for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
             listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
             found, cut = found | listed, cut or more
         # a case with several results may fail in one that was cut off
@@ -164,15 +168,14 @@ class RunReader:
         return found, more
 
 
-def _lacks_results(found: RunFinding, seen: Collection[str], *, passes: bool) -> bool:
-    """Whether a run has results that its own reply lacks, judging by its counts and the listings.
+def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -> bool:
+    """Whether a run has results that its own reply lacks, judging by its counts and the ids that listings have shown.
 
     Passed ones count only with ``passes``.
     """
     run = found.run
     came = {result.id for result in run.results or ()}
-    listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}
-    if found.is_partial or not listed <= came:
+    if found.is_partial or not came.issuperset(shown):
         return True
     if passes:
         came_passed = sum(result.outcome is Outcome.PASSED for result in run.results or ())
