@@ -53,7 +53,7 @@ class ChannelRecovery:
         own, done = passes_of(self.finding), []
         for field, alert in alerts.list_items():
             news = known_passes(self.draft, place) if self.finding.run.id in alert.runs else [own] if own else []
-            healed = reduce(apply_pass, news, alert)
+            healed = reduce(apply_pass, news, _with_all_failures(alert, self.finding))
             by = recovered_by(healed) if healed.recovered != alert.recovered else None
             changed = _with_recovery(alert, healed, by, self.draft.clamp_to_now(by.at)) if by else healed
             unposted = by is not None and is_unposted(self.draft, self.channel, alert.key)
@@ -144,6 +144,13 @@ class ChannelRecovery:
             not_before=held,
             schema=NOTIFICATION_SCHEMA,
         )
+
+
+def _with_all_failures(alert: Alert, finding: RunFinding) -> Alert:
+    """Return the alert as not partial if the finding has all failures of its latest run, else the same object."""
+    if not alert.partial or finding.is_partial or alert.runs[-1:] != (finding.run.id,):
+        return alert
+    return alert.model_copy(update={"partial": False})
 
 
 def _with_recovery(before: Alert, alert: Alert, by: PassingRun, at: float) -> Alert:

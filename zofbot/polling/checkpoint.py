@@ -8,11 +8,13 @@ from operator import itemgetter
 
 import structlog
 
+from zofbot.alerting.state import scope_key
 from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.reading_order import sort_pending
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRun
+from zofbot.subscriptions import RunFinding
 
 log = structlog.get_logger()
 
@@ -158,6 +160,11 @@ class PollCheckpoint:
         self.failing[scope] = failing
         if old is None or failing.since < old.since:
             self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(failing.since))
+
+    def may_recover(self, found: RunFinding) -> bool:
+        """Whether what passes in a run may end a failure: one is open in its scope, or was until recently."""
+        failed = self.failing.get(scope_key(found))
+        return failed is not None and found.happened > failed.since
 
     def prune_recovery_watches(self) -> None:
         """Stop watching scopes whose passing runs have all been read, including those that Zof lists late."""

@@ -61,6 +61,12 @@ def item_key(item: ListedItem) -> str:
     return Feed("runs" if isinstance(item, Run) else "results", item.outcome).item_key(item)
 
 
+def result_id(key: str) -> str:
+    """Return the id in an item's key if the item is a result, else an empty string."""
+    noun, _, rest = key.partition(":")
+    return rest.partition(":")[2] if noun == "results" else ""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedCursor:
     """How far a feed was read; times are Unix seconds.

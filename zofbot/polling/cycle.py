@@ -19,7 +19,7 @@ from zofbot.observability.events.polling import FindingRead, ReadGivenUp
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
-from zofbot.polling.cursor import FEEDS, item_key
+from zofbot.polling.cursor import FEEDS, item_key, result_id
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
@@ -34,7 +34,10 @@ MAX_WATCH_SECONDS = 24 * 3600.0
 """Seconds after which a run that does not end is processed as it is, and one that cannot be read is given up."""
 
 UNKNOWN_RUN_SECONDS = 600.0
-"""Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable."""
+"""Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
+
+So is a run without a result that a listing shows.
+"""
 
 MIN_REFUSALS = 5
 """Refusals in a row before a run is given up: after a pause of the poller or of Zof, two may be hours apart."""
@@ -107,7 +110,8 @@ class PollCycle:
         Raises it after that if Zof says when to come back.
         """
         unavailable: ZofUnavailable | None = None
-        for watch, found in zip(watches, await self._context.reader.read_pending(watches), strict=True):
+        read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover)
+        for watch, found in zip(watches, read, strict=True):
             match found:
                 case ZofUnavailable():
                     now = self._context.unix_time()
@@ -128,15 +132,26 @@ class PollCycle:
         if isinstance(found, PlatformEvent):
             self._finish_pending(watch, found, ())
         elif found.has_ended:
-            self._finish_pending(watch, found, [item_key(found.run), *_bad_result_keys(found)])
-            if found.is_cut:
-                self._checkpoint.mark_truncated(found.run.id, found.happened)
+            self._finish_run(watch, found)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
             self._reschedule_pending(watch.with_answer(), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
             self._finish_pending(watch, replace(found, run=found.run.model_copy(update=over)), _bad_result_keys(found))
+
+    def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
+        """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks."""
+        late = tuple(key for key in watch.seen if result_id(key) in found.missing)
+        came = replace(watch, seen=tuple(key for key in watch.seen if key not in late))
+        self._finish_pending(came, found, [item_key(found.run), *_bad_result_keys(found)])
+        if found.is_cut:
+            self._checkpoint.mark_truncated(found.run.id, found.happened)
+        if late and not self._retry_refused(replace(watch, seen=late), UNKNOWN_RUN_SECONDS):
+            cause = "Zof lists it, but not among the results of its run."
+            for key in late:
+                self._context.events.emit(ReadGivenUp("result", result_id(key), watch.why, cause, None))
+            self._checkpoint.mark_handled(late, found.happened)
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)
@@ -152,16 +167,21 @@ class PollCycle:
         )
 
     def _handle_unreadable(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
-        """Schedule another read of what Zof refused, or give up after the time limit and enough refusals."""
-        now = self._context.unix_time()
-        watch = watch.with_refusal(now)
-        limit = UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS
-        if now - watch.refused < limit or watch.refusals < MIN_REFUSALS:
-            self._reschedule_pending(watch, watch.refused)
+        """Schedule another read of what Zof refused, or give up."""
+        if self._retry_refused(watch, UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
             return
         self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
         self._checkpoint.mark_handled(watch.seen, watch.since)
         self._checkpoint.remove_pending(watch)
+
+    def _retry_refused(self, watch: PendingRun, limit: float) -> bool:
+        """Schedule another read; False if it was refused for ``limit`` seconds and often enough."""
+        now = self._context.unix_time()
+        watch = watch.with_refusal(now)
+        if now - watch.refused >= limit and watch.refusals >= MIN_REFUSALS:
+            return False
+        self._reschedule_pending(watch, watch.refused)
+        return True
 
     async def _commit_findings(self) -> None:
         """Decide on what was found and commit it in one step; repeat if a mute changed meanwhile."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
-from zofbot.polling.cursor import Feed, FeedCursor, ListingName
+from zofbot.polling.cursor import Feed, FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.case_retries import is_retried
@@ -18,7 +18,10 @@ from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
 
 MAX_RESULT_PAGES = 10
-"""Pages of results read per run; further results are only counted."""
+"""Pages of results read per run and outcome; further results are only counted."""
+
+MayRecover = Callable[[RunFinding], bool]
+"""Whether what passes in a run may end an open failure."""
 
 
 class RunReader:
@@ -58,42 +61,49 @@ class RunReader:
                 self._count_request()  # a failed request counts too
                 raise
 
-    async def read_pending(self, watches: Sequence[PendingRun]) -> list[RunFinding | PlatformEvent | Exception]:
+    async def read_pending(
+        self, watches: Sequence[PendingRun], may_recover: MayRecover
+    ) -> list[RunFinding | PlatformEvent | Exception]:
         """Read pending runs at the same time; an error is returned, so that it does not cancel other reads."""
         async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(self._read_or_return_error(watch)) for watch in watches]
+            reads = [group.create_task(self._read_or_return_error(watch, may_recover)) for watch in watches]
         return [read.result() for read in reads]
 
-    async def _read_or_return_error(self, watch: PendingRun) -> RunFinding | PlatformEvent | Exception:
+    async def _read_or_return_error(
+        self, watch: PendingRun, may_recover: MayRecover
+    ) -> RunFinding | PlatformEvent | Exception:
         try:
             match watch.kind:
                 case "run":
-                    return await self.read_run(watch)
+                    return await self.read_run(watch, may_recover)
                 case "result":
-                    return await self.read_result(watch)
+                    return await self.read_result(watch, may_recover)
                 case _:
                     return await self.read_platform_event(watch)
         except Exception as error:
             return error
 
-    async def read_run(self, watch: PendingRun) -> RunFinding:
+    async def read_run(self, watch: PendingRun, may_recover: MayRecover) -> RunFinding:
         """Read a run with its failures, and with passed results if they may matter. Raises ZofError."""
         self._count_request()
         run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
         otherwise = watch.happened or watch.since
         found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
-        if not found.has_ended or not _lacks_results(found, watch.seen):
+        passes = run.outcome is Outcome.PASSED or (run.outcome.is_bad and may_recover(found))
+        ids = frozenset(map(result_id, watch.seen)) - {""}
+        if not found.has_ended or not _lacks_results(found, ids, passes=passes):
             return found
-        listed, cut = await self._list_results(run)
+        listed, cut = await self._list_results(run, passes=passes, shown=watch.seen)
         results = {result.id: result for result in run.results or ()} | listed
-        return replace(RunFinding.from_results(run, results.values(), otherwise=otherwise), is_cut=cut)
+        found = RunFinding.from_results(run, results.values(), otherwise=otherwise)
+        return replace(found, is_cut=cut, missing=frozenset() if cut else ids.difference(results))
 
-    async def read_result(self, watch: PendingRun) -> RunFinding:
+    async def read_result(self, watch: PendingRun, may_recover: MayRecover) -> RunFinding:
         """Read a result that was listed without its run. Raises ZofError."""
         self._count_request()
         result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
         if result.run_id and is_valid_id(result.run_id):
-            return await self.read_run(replace(watch, kind="run", subject=result.run_id))
+            return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover)
         same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
         run = Run(id=result.id, outcome=result.outcome, **same)
         return RunFinding.from_results(run, [result], otherwise=watch.happened or watch.since)
@@ -125,20 +135,23 @@ class RunReader:
         self.left -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run) -> tuple[dict[str, Result], bool]:
+    async def _list_results(self, run: Run, *, passes: bool, shown: Collection[str]) -> tuple[dict[str, Result], bool]:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
-        Of a passed run all pages are read, for recoveries. Also return whether Zof has more than are read.
+        With ``passes``, passed ones are listed too, for recoveries. Those of an outcome that the run counts none of are
+        listed if a result with it is among the keys in ``shown``. Also return whether Zof has more than are read.
         """
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
             return found, more
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        for outcome in (outcome for outcome, count in counted.items() if count != 0):
+        outcomes = {key.split(":")[1] for key in shown if result_id(key)}
+        for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
             listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
             found, cut = found | listed, cut or more
-        if is_retried(result for result in found.values() if result.outcome.is_bad):
+        # a case with several results may fail in one that was cut off
+        if (passes and not cut) or is_retried(result for result in found.values() if result.outcome.is_bad):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
         return found, cut
 
@@ -155,15 +168,17 @@ class RunReader:
         return found, more
 
 
-def _lacks_results(found: RunFinding, seen: Collection[str]) -> bool:
-    """Whether a run has results that its own reply lacks, judging by its counts and the listings."""
+def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -> bool:
+    """Whether a run has results that its own reply lacks, judging by its counts and the ids that listings have shown.
+
+    Passed ones count only with ``passes``.
+    """
     run = found.run
     came = {result.id for result in run.results or ()}
-    listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}
-    if found.is_partial or not listed <= came:
+    if found.is_partial or not came.issuperset(shown):
         return True
-    if run.outcome is Outcome.PASSED:  # what passed in it may be a recovery
-        passes = sum(result.outcome is Outcome.PASSED for result in run.results or ())
-        return run.results is None or (run.counts.passed or 0) > passes
+    if passes:
+        came_passed = sum(result.outcome is Outcome.PASSED for result in run.results or ())
+        return run.results is None or (run.counts.passed or 0) > came_passed
     uncounted = run.counts.failed is None and run.counts.error is None
     return run.results is None and run.outcome.is_bad and uncounted

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
 import structlog
 
-from zofbot.alerting.state import scope_key
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
 from zofbot.domain.redaction import redact
@@ -206,8 +206,7 @@ class FeedScanner:
         assert isinstance(item, Run)
         if item.outcome is not Outcome.PASSED:
             return item.outcome.is_bad and (auditing or not is_shown_by_status(item))
-        failed = self._checkpoint.failing.get(scope_key(RunFinding.from_results(item, (), otherwise=0)))
-        return failed is not None and (item.happened_at is None or item.happened_at > failed.since)
+        return self._checkpoint.may_recover(RunFinding.from_results(item, (), otherwise=math.inf))
 
     def _queue_read(self, feed: Feed, item: ListedItem, name: str, at: float | None) -> None:
         """Queue the item's run for reading, or the result itself if it names no run."""

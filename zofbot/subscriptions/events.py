@@ -47,6 +47,7 @@ class RunFinding:
     those that were not read. ``passed`` has the ``case_key`` of each case known to have passed in this run.
     ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
     by its ``case_key``, once the rules have looked it up. ``is_cut``: Zof lists more results than are read of one run.
+    ``missing`` are ids of results that Zof lists as the run's, but not when asked for the results of that run.
     """
 
     run: Run
@@ -57,6 +58,7 @@ class RunFinding:
     retried: tuple[Result, ...] = ()
     past: Mapping[str, CasePast] = field(default_factory=dict)
     is_cut: bool = False
+    missing: frozenset[str] = frozenset()
 
     @classmethod
     def from_results(

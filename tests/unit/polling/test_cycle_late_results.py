@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
+from zofbot.polling.cycle import MIN_REFUSALS
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.subscriptions import parse_filters
 
@@ -32,6 +34,29 @@ def _list_late(built: PollerBench, name: str) -> None:
     built.zof.change = leave_out
 
 
+def _lack_in_run(built: PollerBench, name: str) -> None:
+    """Have runs come without results, and the listing of a run's results without the one of that name."""
+    of_run = False
+
+    def note_query(request: httpx.Request) -> None:
+        nonlocal of_run
+        of_run = "run_id" in request.url.params
+
+    def leave_out(path: str, body: Any) -> Any:
+        if path.startswith("/runs/"):
+            return {key: value for key, value in body.items() if key != "results"}
+        if of_run:
+            return {**body, "data": [item for item in body["data"] if item["name"] != name]}
+        return body
+
+    built.zof.spoil, built.zof.change = note_query, leave_out
+
+
+def _result_id(built: PollerBench, run_id: str, name: str) -> str:
+    [found] = [item["id"] for item in built.world.zof.results_of_run(run_id) if item["name"] == name]
+    return str(found)
+
+
 @pytest.mark.parametrize("group", ["run", "case", "cause"])
 async def test_a_result_that_is_listed_after_its_run_was_read_is_told(group: str) -> None:
     async with poller_bench() as built:
@@ -46,7 +71,7 @@ async def test_a_result_that_is_listed_after_its_run_was_read_is_told(group: str
         assert not [key for key in told if key.endswith(ONE_CASE)]
         _list_late(built, "")
         await built.poll_until_settled()
-        [late] = [item["id"] for item in built.world.zof.results_of_run(run["id"]) if item["name"] == "Case 1"]
+        late = _result_id(built, run["id"], "Case 1")
         told = [key for key in await built.committed_keys() if key.endswith(ONE_CASE)]
         assert told == [f"case:{late}:failed:{ONE_CASE}"]
 
@@ -58,3 +83,60 @@ async def test_results_beyond_those_read_of_a_run_do_not_have_it_read_again() ->
         run = built.finish_run(bad=60)
         await built.poll_until_settled()
         assert built.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+@pytest.mark.parametrize("webhook", [True, False])
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_a_result_that_its_run_lacks_when_it_is_read_again_is_told_later(group: str, webhook: bool) -> None:
+    async with poller_bench() as built:
+        built.poller = built.start_poller(decide=decide_batch)
+        await _subscribe(built, f"group:{group}", CHANNEL)
+        await _subscribe(built, "case:*1 group:case", ONE_CASE)
+        await built.poll_until_settled()
+        run = built.finish_run(bad=2)
+        _lack_in_run(built, "Case 1")
+        if webhook:
+            await built.receive_webhook(run["id"], "evt_1")
+            await built.poller.poll_once(feeds=False)
+        for _ in range(3):
+            await built.run_cycle()
+        told = await built.committed_keys()
+        assert [key for key in told if key.endswith(CHANNEL)]
+        assert not [key for key in told if key.endswith(ONE_CASE)]
+        await built.kill_poller()
+        built.poller = built.start_poller(decide=decide_batch)
+        _lack_in_run(built, "")
+        await built.poll_until_settled()
+        told = {key for key in await built.committed_keys() if key.endswith(ONE_CASE)}
+        assert told == {f"case:{_result_id(built, run['id'], 'Case 1')}:failed:{ONE_CASE}"}
+        assert built.metric_value("zofbot_poll_given_up_total") == 0
+
+
+async def test_a_result_that_its_run_never_has_is_given_up() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=2)
+        _lack_in_run(built, "Case 1")
+        await built.poll_until_settled()
+        late = _result_id(built, run["id"], "Case 1")
+        assert await built.committed_keys() == built.expected_keys() - {f"result:{late}:failed:{CHANNEL}"}
+        assert built.metric_value("zofbot_poll_given_up_total") == 1
+        reads = built.zof.asked.count(f"/runs/{run['id']}")
+        assert MIN_REFUSALS <= reads < 15
+        for _ in range(90):  # an audit among them
+            await built.run_cycle()
+        assert built.zof.asked.count(f"/runs/{run['id']}") == reads
+
+
+async def test_a_failed_result_of_a_run_that_counts_none_is_read_if_it_is_listed() -> None:
+    async with poller_bench(page=3) as built:
+        await built.poll_until_settled()
+        run = built.finish_run("error", bad=1, passed=2)
+        when = dict.fromkeys(("created_at", "completed_at"), run["completed_at"])
+        for number in range(9):
+            built.world.zof.add_result(run["id"], status="failed" if number == 0 else "passed", name="Extra", **when)
+        built.world.zof.finish_run(run["id"], "error")
+        run["summary"]["failed"] = 0
+        _lack_in_run(built, "")
+        await built.poll_until_settled()
+        assert await built.committed_keys() == built.expected_keys()

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.poller_bench import CHANNEL, poller_bench
+from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.poller import SUBSCRIPTIONS
+from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.subscriptions import parse_filters
+
+FAILURES = {5: "TimeoutError: the cart did not open", 129: "KeyError: no such user"}
+
+
+async def subscribe_and_poll(built: PollerBench, filters: str) -> None:
+    """Have the poller apply the rules for one subscription, and read what is there."""
+    wish = parse_filters(filters).model_copy(update={"id": "s1", "channel": CHANNEL, "created": built.clock.at})
+    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    built.poller = built.start_poller(decide=decide_batch)
+    await built.poll_until_settled()
+
+
+def finish_large_run(built: PollerBench, failed: int) -> ZofRecord:
+    """Add a run of 130 cases, of which one has failed."""
+    run = built.finish_run(bad=0)
+    when = {name: format_time(built.clock.at) for name in ("created_at", "completed_at")}
+    for number in range(130):
+        status = "failed" if number == failed else "passed"
+        fields = {"test_case_id": f"tc_{number}", "name": f"Case {number}", **when}
+        if number == failed:
+            fields["failure_summary"] = FAILURES[number]
+        built.world.zof.add_result(run["id"], status=status, **fields)
+    built.world.zof.finish_run(run["id"], "failed")
+    return run
+
+
+def no_results(path: str, body: Any) -> Any:
+    return {name: value for name, value in body.items() if name != "results"} if path.startswith("/runs/") else body
 
 
 def first_result_only(path: str, body: Any) -> Any:
@@ -19,13 +49,8 @@ def first_result_only(path: str, body: Any) -> Any:
 @pytest.mark.parametrize("group", ["run", "case", "cause"])
 async def test_a_case_recovers_though_its_pass_is_not_embedded_in_the_passed_run(group: str) -> None:
     async with poller_bench() as built:
-        wish = parse_filters(f"group:{group}").model_copy(
-            update={"id": "s1", "channel": CHANNEL, "created": built.clock.at}
-        )
-        await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
-        built.poller = built.start_poller(decide=decide_batch)
         built.zof.change = first_result_only
-        await built.poll_until_settled()
+        await subscribe_and_poll(built, f"group:{group}")
         built.finish_run(bad=3)
         await built.poll_until_settled()
         built.finish_run("passed", bad=0, passed=20)
@@ -42,3 +67,46 @@ async def test_a_passed_run_that_came_with_all_results_is_one_request() -> None:
         asked = len(built.zof.asked)
         await built.poller.poll_once(feeds=False)
         assert built.zof.asked[asked:] == [f"/runs/{run['id']}"]
+
+
+@pytest.mark.parametrize("embedded", [no_results, first_result_only])
+@pytest.mark.parametrize(("first", "later"), [(5, 129), (129, 5)])
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_a_case_recovers_in_a_large_run_in_which_another_fails(
+    group: str, first: int, later: int, embedded: Callable[[str, Any], Any]
+) -> None:
+    async with poller_bench() as built:
+        built.zof.change = embedded
+        await subscribe_and_poll(built, f"group:{group}")
+        finish_large_run(built, failed=first)
+        await built.poll_until_settled()
+        [root] = [key for key in await built.committed_keys() if not key.startswith("result:")]
+        finish_large_run(built, failed=later)
+        await built.poll_until_settled()
+        assert f"recovered:{root.partition(':')[2]}" in await built.committed_keys()
+
+
+async def test_a_row_of_failures_ends_in_a_large_run_in_which_another_case_fails() -> None:
+    async with poller_bench() as built:
+        built.zof.change = no_results
+        await subscribe_and_poll(built, 'group:case case:"Case 5" after:2-in-a-row')
+        for failed in (5, 129, 5):
+            finish_large_run(built, failed)
+            await built.poll_until_settled()
+        assert not await built.committed_keys()
+
+
+async def test_passes_of_a_failing_run_are_listed_only_where_they_may_be_recoveries() -> None:
+    async with poller_bench() as built:
+        built.zof.change = no_results
+        await subscribe_and_poll(built, "group:case")
+        requests = []
+        for failed in (5, 129):
+            run = finish_large_run(built, failed)
+            await built.receive_webhook(run["id"], f"evt_{failed}")
+            asked = len(built.zof.asked)
+            await built.poller.poll_once(feeds=False)
+            requests.append(len(built.zof.asked) - asked)
+            built.clock.advance(60)
+        run_and_first_page, failures, passes = 2, 1, 2
+        assert requests == [run_and_first_page + failures, run_and_first_page + failures + passes]
