@@ -207,8 +207,17 @@ VALUE_KINDS = {
 
 
 def _secret_dirs() -> tuple[Path, ...]:
-    candidates = (Path("/run/secrets"), Path(os.environ.get("ZOFBOT_SECRETS_DIR") or "/run/secrets"))
-    return tuple(path for path in dict.fromkeys(candidates) if path.is_dir())
+    """Return the folders of secret files, the one that counts most last. Raises SettingsError if one is unreadable."""
+    default, named = "/run/secrets", os.environ.get("ZOFBOT_SECRETS_DIR")
+    folders = [default] if os.path.isdir(default) else []
+    folders += [named] if named and named != default else []
+    for folder in folders:
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            start = "ZOFBOT_SECRETS_DIR is wrong: " if folder == named else ""
+            raise SettingsError([f"{start}{folder} cannot be read ({error.strerror})."]) from None
+    return tuple(map(Path, folders))
 
 
 def _problem_sentence(problem: Any) -> str:

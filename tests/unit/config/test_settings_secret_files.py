@@ -63,3 +63,31 @@ def test_all_files_that_cannot_be_read_are_named_at_once(folder: Path) -> None:
     for name in ("SLACK_BOT_TOKEN", "ZOF_API_KEY"):
         (folder / name).write_bytes(b"\xff")
     assert [problem.split(" ")[0] for problem in find_problems()] == ["SLACK_BOT_TOKEN", "ZOF_API_KEY"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nowhere", "No such file or directory"), ("file", "Not a directory"), ("x" * 300, "File name too long")],
+)
+def test_a_folder_that_cannot_be_read_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    (folder / "file").write_text("")
+    monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(folder / name))
+    assert find_problems() == [f"ZOFBOT_SECRETS_DIR is wrong: {folder / name} cannot be read ({reason})."]
+
+
+@pytest.fixture
+def closed_folder(folder: Path) -> None:
+    (folder / "ZOF_API_KEY").write_text("hunter2")
+    folder.chmod(0)
+
+
+@pytest.mark.usefixtures("closed_folder", "plain_user")
+def test_a_folder_that_may_not_be_listed_is_named(folder: Path) -> None:
+    assert find_problems() == [f"ZOFBOT_SECRETS_DIR is wrong: {folder} cannot be read (Permission denied)."]
+
+
+def test_a_folder_need_not_be_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOFBOT_SECRETS_DIR", "")
+    assert load_settings().port == 3000
