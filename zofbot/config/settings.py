@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 from platformdirs import user_data_dir
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from zofbot.config.extra_fields_file import load_extra_fields
 from zofbot.config.owners_file import load_owners
@@ -43,6 +49,9 @@ SETTING_FIXES = {
 }
 """How to get each setting without a default."""
 
+MAY_BE_EMPTY = ("ZOF_STATUS_PARAM", "ZOF_PROJECT_PARAM")
+"""Settings for which an empty variable counts, though they have a default: it switches a filter off."""
+
 
 class SecretFiles(SecretsSettingsSource):
     """Files named like the settings. Raises SettingsError that names all those that cannot be read."""
@@ -71,7 +80,7 @@ class SecretFiles(SecretsSettingsSource):
 class Settings(BaseSettings):
     """The settings; names are those of the environment variables, in lower case.
 
-    An empty variable counts as not set. Secrets may also be files named like the variable.
+    An empty variable counts as not set, except for ``MAY_BE_EMPTY``. Secrets may also be files named like the variable.
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
@@ -145,7 +154,13 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources, the one that counts most first."""
-        return sources["init_settings"], sources["env_settings"], SecretFiles(settings_cls, _secret_dirs())
+        emptied = {name.lower(): "" for name in MAY_BE_EMPTY if os.environ.get(name) == ""}
+        return (
+            sources["init_settings"],
+            sources["env_settings"],
+            InitSettingsSource(settings_cls, emptied),
+            SecretFiles(settings_cls, _secret_dirs()),
+        )
 
     @property
     def list_order(self) -> Literal["newest", "oldest"] | None:

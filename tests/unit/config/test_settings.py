@@ -76,6 +76,15 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert not load_settings().uses_socket_mode
 
 
+@pytest.mark.parametrize("name", ["ZOF_STATUS_PARAM", "ZOF_PROJECT_PARAM"])
+def test_a_filter_whose_name_is_empty_is_switched_off(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert getattr(load_settings(), name.lower()) != ""
+    monkeypatch.setenv(name, "")
+    assert getattr(load_settings(), name.lower()) == ""
+    monkeypatch.setenv(name, "state")
+    assert getattr(load_settings(), name.lower()) == "state"
+
+
 def test_lists_of_people_and_switches_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOFBOT_RESPONDERS", " U0ANA, S0LEADS ,")
     monkeypatch.setenv("ZOFBOT_ALLOW_RUNS", "Yes")
