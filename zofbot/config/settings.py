@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     zofbot_log_format: Literal["auto", "json", "pretty"] = "auto"
     zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _drop_byte_order_mark(cls, value: Any) -> Any:
+        """Return the value without the mark that some editors put before the text of a file."""
+        return value.removeprefix("\ufeff") if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

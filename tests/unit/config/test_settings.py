@@ -100,6 +100,15 @@ def test_secrets_may_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert load_settings("ZOF_API_KEY").zof_api_key.get_secret_value() == "from-a-file"
 
 
+def test_a_byte_order_mark_before_a_value_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {"ZOF_WEBHOOK_SECRET": "from-a-file", "REDIS_URL": "redis://host"}.items():
+        (tmp_path / name).write_text(value + "\r\n", encoding="utf-8-sig")
+    monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("ZOF_WEBHOOK_SECRET_PREVIOUS", "\ufefffrom-the-environment")
+    assert load_settings().webhook_secrets == ("from-a-file", "from-the-environment")
+    assert load_settings().redis_url == "redis://host"
+
+
 def test_nothing_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOF_API_KEY", "hunter2hunter2")
     settings = load_settings()
