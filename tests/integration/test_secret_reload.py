@@ -161,6 +161,26 @@ async def test_files_are_looked_at_and_a_new_secret_reaches_no_log(
     assert "the-second-key" not in log.getvalue()
 
 
+async def test_a_file_that_cannot_be_read_changes_nothing_until_it_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: io.StringIO
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
+    file, taken = tmp_path / "ZOF_API_KEY", TakenSettings()
+    file.write_text("the-first-key")
+    rotation = SecretReloader(load_settings(), load_settings, Clock(), every=0.01)
+    rotation.add_callbacks(taken.take_settings)
+    watching = asyncio.create_task(rotation.run())
+    file.write_bytes("the-second-key".encode("utf-16"))
+    await wait_until(lambda: "ZOF_API_KEY is wrong: the secret file is not UTF-8 text" in log.getvalue())
+    assert not watching.done()
+    assert taken.keys == []
+    file.write_text("the-third-key")
+    await wait_until(lambda: taken.keys == ["the-third-key"])
+    watching.cancel()
+
+
 async def test_a_mistake_that_is_mended_and_made_again_is_said_again(log: io.StringIO) -> None:
     plain = Settings.model_validate({})
     answers: list[Any] = [SettingsError(["A is wrong."]), plain, SettingsError(["A is wrong."])]

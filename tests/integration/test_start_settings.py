@@ -208,6 +208,21 @@ async def test_ranges_of_ipv6_in_no_proxy_do_not_end_the_start() -> None:
     assert "couldn't be reached" in ended.err or "did not answer" in ended.err
 
 
+# --- secret files
+
+
+async def test_secret_files_that_cannot_be_read_end_the_start(tmp_path: Path) -> None:
+    (tmp_path / "ZOF_API_KEY").write_bytes(b"hunter2\xff")
+    (tmp_path / "ZOF_WEBHOOK_SECRET").write_bytes("hunter2".encode("utf-16"))
+    for command in ("run", "web", "worker", "check"):
+        ended = await run_command(command, **WELL, ZOFBOT_SECRETS_DIR=str(tmp_path))
+        assert (ended.code, ended.out) == (2, ""), ended
+        assert ended.err.splitlines() == [
+            "zofbot: ZOF_API_KEY is wrong: the secret file is not UTF-8 text.",
+            "zofbot: ZOF_WEBHOOK_SECRET is wrong: the secret file is not UTF-8 text.",
+        ]
+
+
 # --- tokens and names
 
 

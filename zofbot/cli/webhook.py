@@ -115,7 +115,7 @@ def read_secret(settings: Settings, file: Path | None) -> SigningSecret:
         )
     try:
         if file.exists():
-            secret = file.read_text().strip()
+            secret = file.read_text(encoding="utf-8-sig").strip()
         else:
             secret = secrets.token_urlsafe(32)
             _write_secret(file, secret)

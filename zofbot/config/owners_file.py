@@ -47,7 +47,7 @@ def _read_file(path: str) -> str:
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"{path} is larger than 1 MB")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text in UTF-8") from None
 

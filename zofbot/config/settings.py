@@ -8,8 +8,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from zofbot.config.extra_fields_file import load_extra_fields
 from zofbot.config.owners_file import load_owners
@@ -42,11 +49,38 @@ SETTING_FIXES = {
 }
 """How to get each setting without a default."""
 
+MAY_BE_EMPTY = ("ZOF_STATUS_PARAM", "ZOF_PROJECT_PARAM")
+"""Settings for which an empty variable counts, though they have a default: it switches a filter off."""
+
+
+class SecretFiles(SecretsSettingsSource):
+    """Files named like the settings. Raises SettingsError that names all those that cannot be read."""
+
+    def __init__(self, settings_cls: type[BaseSettings], folders: tuple[Path, ...]) -> None:
+        super().__init__(settings_cls, list(folders))
+        self._problems: list[str] = []
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if self._problems:
+            raise SettingsError(self._problems)
+        return values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        try:
+            return super().get_field_value(field, field_name)
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+        except UnicodeDecodeError:
+            reason = "is not UTF-8 text"
+        self._problems.append(f"{field_name.upper()} is wrong: the secret file {reason}.")
+        return None, field_name, False
+
 
 class Settings(BaseSettings):
     """The settings; names are those of the environment variables, in lower case.
 
-    An empty variable counts as not set. Secrets may also be files named like the variable.
+    An empty variable counts as not set, except for ``MAY_BE_EMPTY``. Secrets may also be files named like the variable.
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
@@ -115,6 +149,25 @@ class Settings(BaseSettings):
     zofbot_log_format: Literal["auto", "json", "pretty"] = "auto"
     zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _drop_byte_order_mark(cls, value: Any) -> Any:
+        """Return the value without the mark that some editors put before the text of a file."""
+        return value.removeprefix("\ufeff") if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the one that counts most first."""
+        emptied = {name.lower(): "" for name in MAY_BE_EMPTY if os.environ.get(name) == ""}
+        return (
+            sources["init_settings"],
+            sources["env_settings"],
+            InitSettingsSource(settings_cls, emptied),
+            SecretFiles(settings_cls, _secret_dirs()),
+        )
+
     @property
     def list_order(self) -> Literal["newest", "oldest"] | None:
         """The order of Zof's listings, if an operator set it; else it is found out."""
@@ -175,8 +228,17 @@ VALUE_KINDS = {
 
 
 def _secret_dirs() -> tuple[Path, ...]:
-    candidates = (Path("/run/secrets"), Path(os.environ.get("ZOFBOT_SECRETS_DIR") or "/run/secrets"))
-    return tuple(path for path in dict.fromkeys(candidates) if path.is_dir())
+    """Return the folders of secret files, the one that counts most last. Raises SettingsError if one is unreadable."""
+    default, named = "/run/secrets", os.environ.get("ZOFBOT_SECRETS_DIR")
+    folders = [default] if os.path.isdir(default) else []
+    folders += [named] if named and named != default else []
+    for folder in folders:
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            start = "ZOFBOT_SECRETS_DIR is wrong: " if folder == named else ""
+            raise SettingsError([f"{start}{folder} cannot be read ({error.strerror})."]) from None
+    return tuple(map(Path, folders))
 
 
 def _problem_sentence(problem: Any) -> str:
@@ -186,10 +248,6 @@ def _problem_sentence(problem: Any) -> str:
     return f"{name} is wrong: {context.get('error') or wanted or problem['msg'][:1].lower() + problem['msg'][1:]}."
 
 
-def _read_settings(**given: Any) -> Settings:
-    return Settings(_secrets_dir=_secret_dirs(), **given)  # type: ignore[call-arg]  # taken at run time
-
-
 def load_settings(*required: str) -> Settings:
     """Read the settings and check that the ``required`` variables are set.
 
@@ -197,12 +255,12 @@ def load_settings(*required: str) -> Settings:
     """
     problems: dict[str, str] = {}
     try:
-        settings = _read_settings()
+        settings = Settings.model_validate({})
     except ValidationError as error:
         found = error.errors(include_url=False)
         problems = {str(problem["loc"][0]).upper(): _problem_sentence(problem) for problem in found}
         # Without the malformed ones, so that missing ones are reported too.
-        settings = _read_settings(**{name.lower(): _default_value(name.lower()) for name in problems})
+        settings = Settings.model_validate({name.lower(): _default_value(name.lower()) for name in problems})
     tokens = {name: getattr(settings, name.lower()).get_secret_value() for name in SETTING_FIXES}
     for name in required:
         spared = name == "SLACK_SIGNING_SECRET" and (settings.uses_socket_mode or "SLACK_APP_TOKEN" in problems)

@@ -207,6 +207,8 @@ def test_a_secret_file_is_read_or_made_and_an_unusable_one_is_refused(tmp_path: 
     assert read_secret(settings, file) == made
     assert len(made.value) >= 32
     assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text(made.value, encoding="utf-8-sig")
+    assert read_secret(settings, file) == made
     file.write_text("\n")
     with pytest.raises(BadInput, match="is empty"):
         read_secret(settings, file)

@@ -29,6 +29,15 @@ def test_a_file_replaces_known_fields_and_adds_others(tmp_path: Path, monkeypatc
     assert len(fields) == len(DEFAULT_EXTRA_FIELDS.fields) + 1
 
 
+@pytest.mark.parametrize("content", ["commit: {path: build.rev}", '{"commit": {"path": "build.rev"}}'])
+def test_a_byte_order_mark_is_no_part_of_the_first_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    write_file(tmp_path, "\ufeff" + content, monkeypatch)
+    fields = {field.label: field for field in load_settings().extra_fields.fields}
+    assert fields["commit"].paths == (("build", "rev"),)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

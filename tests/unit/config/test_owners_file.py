@@ -36,6 +36,11 @@ def test_the_last_line_that_matches_project_and_case_counts(tmp_path: Path, monk
     assert find_owners((), "odd ]( case") == ("@qa",)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file(tmp_path, "checkout/ @ana".encode("utf-8-sig"), monkeypatch)
+    assert load_settings().extra_fields.find_owners(("checkout",), "Cart total") == ("@ana",)
+
+
 def test_results_get_them_from_their_own_project_or_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_file(tmp_path, OWNERS, monkeypatch)
     fields = load_settings().extra_fields

@@ -76,6 +76,15 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert not load_settings().uses_socket_mode
 
 
+@pytest.mark.parametrize("name", ["ZOF_STATUS_PARAM", "ZOF_PROJECT_PARAM"])
+def test_a_filter_whose_name_is_empty_is_switched_off(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert getattr(load_settings(), name.lower()) != ""
+    monkeypatch.setenv(name, "")
+    assert getattr(load_settings(), name.lower()) == ""
+    monkeypatch.setenv(name, "state")
+    assert getattr(load_settings(), name.lower()) == "state"
+
+
 def test_lists_of_people_and_switches_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOFBOT_RESPONDERS", " U0ANA, S0LEADS ,")
     monkeypatch.setenv("ZOFBOT_ALLOW_RUNS", "Yes")
@@ -89,6 +98,15 @@ def test_secrets_may_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (tmp_path / "ZOF_API_KEY").write_text("from-a-file\n")
     monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
     assert load_settings("ZOF_API_KEY").zof_api_key.get_secret_value() == "from-a-file"
+
+
+def test_a_byte_order_mark_before_a_value_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {"ZOF_WEBHOOK_SECRET": "from-a-file", "REDIS_URL": "redis://host"}.items():
+        (tmp_path / name).write_text(value + "\r\n", encoding="utf-8-sig")
+    monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("ZOF_WEBHOOK_SECRET_PREVIOUS", "\ufefffrom-the-environment")
+    assert load_settings().webhook_secrets == ("from-a-file", "from-the-environment")
+    assert load_settings().redis_url == "redis://host"
 
 
 def test_nothing_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

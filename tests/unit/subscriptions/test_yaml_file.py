@@ -44,3 +44,10 @@ def test_what_is_pasted_into_the_file_is_read_as_in_slack(filters: str, typed: s
             parse_one(filters)
         return
     assert parse_one(filters) == parse_filters(typed)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_file(encoding: str) -> None:
+    source = "version: 1\nchannels:\n  C0QA:\n    - filters: project:checkout\n"
+    [rule] = parse_yaml(source.encode(encoding), "rules.yaml")
+    assert rule.subscription == parse_filters("project:checkout")
