@@ -23,8 +23,8 @@ ENV PATH=/opt/zofbot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
 USER 10001:10001
 VOLUME /data
 EXPOSE 3000 8080
-# For `run` and `web`. Start a worker and the demo with --no-healthcheck, and watch a worker's ZOFBOT_METRICS_PORT.
+# For `run` and `web`, and past any HTTP_PROXY. Start a worker and the demo with --no-healthcheck, and watch a worker's ZOFBOT_METRICS_PORT.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=3)"]
+    CMD ["python", "-c", "import http.client, os; bot = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=3); bot.request('GET', '/healthz'); raise SystemExit(bot.getresponse().status != 200)"]
 ENTRYPOINT ["zofbot"]
 CMD ["run"]

@@ -134,6 +134,53 @@ async def test_notifications_are_shown_retried_and_dropped_as_json(store_url: st
     assert (gone.code, gone.out, gone.err.count("\n")) == (1, "", 1)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("subscriptions", "export", "-o", "rules.yml"), ("subscriptions", "import", "rules.yml", "--plan"),
+     ("outbox", "list"), ("outbox", "retry", "k"), ("audit",), ("trace", "ref_1"), ("causes",)],
+    ids=" ".join,
+)  # fmt: skip
+async def test_a_command_that_reads_what_is_stored_makes_no_store_where_there_is_none(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    folder, file = tmp_path / "data", tmp_path / "rules.yml"
+    kept = "version: 1\nchannels: {}\n"
+    file.write_text(kept)
+    typed = [str(file) if word == "rules.yml" else word for word in arguments]
+    ended = await run_command(*typed, ZOFBOT_DATA_DIR=str(folder))
+    said = f"zofbot: There is no store in {folder}. Set ZOFBOT_DATA_DIR or REDIS_URL as for `zofbot run`.\n"
+    assert ended == CommandResult(1, "", said)
+    assert not folder.exists()
+    assert file.read_text() == kept
+
+
+async def test_a_store_in_which_zofbot_has_stored_nothing_is_no_backup(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "rules.yml"
+    tested = json.loads((await run_command("check", "--json", ZOFBOT_DATA_DIR=str(folder))).out)
+    [latency] = [item["what"] for item in tested["findings"] if item["about"] == "redis latency"]
+    assert latency.startswith(f"The store in {folder} answers within ")
+    ended = await run_command("subscriptions", "export", "-o", str(file), ZOFBOT_DATA_DIR=str(folder))
+    said = (
+        f"The store in {folder} has no data of ZOFBOT_NAMESPACE zofbot. "
+        "Set it and ZOFBOT_DATA_DIR or REDIS_URL as for `zofbot run`."
+    )
+    assert ended == CommandResult(1, "", f"zofbot: {said}\n")
+    assert not file.exists()
+
+
+async def test_subscriptions_are_restored_before_the_first_start_and_exported_after_a_stop(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "rules.yml"
+    file.write_text("version: 1\nchannels:\n  C0QA:\n    - filters: project:checkout\n")
+    restored = await run_command("subscriptions", "import", str(file), "--yes", ZOFBOT_DATA_DIR=str(folder))
+    assert restored.code == 0, restored.err
+    assert restored.out.endswith("Done.\n")
+    assert restored.err == f"zofbot: There is no store in {folder} yet: it is created.\n"
+    assert not (folder / "valkey.sock").exists(), "its server has stopped"
+    exported = await run_command("subscriptions", "export", ZOFBOT_DATA_DIR=str(folder))
+    assert (exported.code, exported.err) == (0, "")
+    assert "project:checkout" in exported.out
+
+
 async def test_notifications_are_listed_for_a_person(store_url: str) -> None:
     async with redis.from_url(store_url) as client:
         await client.flushall()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
 import tomllib
 from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -67,6 +71,48 @@ def test_the_image_runs_as_nobody_special() -> None:
     assert re.search(r"^USER 10001", image, re.MULTILINE)
     assert image.index("USER 10001") < image.index("ENTRYPOINT")
     assert '["run"]' in image
+
+
+def run_health_check(port: int) -> int:
+    """Run the image's health check where a proxy is set that does not answer; return its exit code."""
+    [typed] = re.findall(r"^HEALTHCHECK .*\n\s+CMD (.+)$", read_page("Dockerfile"), re.MULTILINE)
+    python, *arguments = json.loads(typed)
+    assert python == "python"
+    proxy = dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    env = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        env=env | proxy | {"PORT": str(port)},
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_the_health_check_of_the_image_reaches_the_bot_in_spite_of_a_proxy(status: int, code: int) -> None:
+    asked = []
+
+    class HealthHandler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name in http.server)
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), HealthHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            assert run_health_check(server.server_port) == code
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked == ["/healthz"]
+    assert run_health_check(server.server_port) == 1, "nothing answers any more"
 
 
 def test_the_image_is_built_from_files_that_reach_it() -> None:

@@ -87,13 +87,15 @@ def _request_id_note(error: ZofbotError) -> str:
     return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request ID.)"
 
 
-def run_with_store(settings: Settings, work: Callable[[StoredData], Coroutine[Any, Any, None]]) -> None:
-    """Run ``work`` with the store of these settings."""
+def run_with_store(
+    settings: Settings, work: Callable[[StoredData], Coroutine[Any, Any, None]], *, may_create: bool = False
+) -> None:
+    """Run ``work`` with the store of these settings, which must exist unless ``may_create``."""
 
     async def open_and_run() -> None:
         from zofbot.cli.stored_data import open_stored_data  # noqa: PLC0415  (--help must not wait for it)
 
-        async with open_stored_data(settings, Clock()) as store:
+        async with open_stored_data(settings, Clock(), may_create=may_create) as store:
             await work(store)
 
     run_command(open_and_run())

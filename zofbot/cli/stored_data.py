@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
+from zofbot.domain.errors import ZofbotError
 from zofbot.store import open_store
 from zofbot.store.audit import AuditLog
+from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
+from zofbot.store.redis_server.data_folder import has_store
 from zofbot.store.redis_server.embedded import start_embedded
-from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.schema import SCHEMA_KEY
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, Subscriptions
 from zofbot.store.traces import TraceStore
 from zofbot.store.webhook_trials import WebhookTrials
 
@@ -32,8 +36,19 @@ class StoredData:
 
 
 @asynccontextmanager
-async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[StoredData]:
-    """Open the store of these settings. Raises SettingsError or StoreUnavailable."""
+async def open_stored_data(settings: Settings, clock: Clock, *, may_create: bool = False) -> AsyncIterator[StoredData]:
+    """Open the store of these settings.
+
+    An embedded store must have been used by zofbot before, unless ``may_create``: an empty one would be exported as the
+    backup of a bot whose settings this command does not have. Raises ZofbotError, as SettingsError or StoreUnavailable
+    if the store cannot be opened.
+    """
+    needs_data = not settings.redis_url and not may_create
+    if needs_data and not has_store(settings.zofbot_data_dir):
+        raise ZofbotError(
+            f"There is no store in {settings.zofbot_data_dir}.",
+            "Set ZOFBOT_DATA_DIR or REDIS_URL as for `zofbot run`.",
+        )
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
         store = await stack.enter_async_context(
@@ -41,6 +56,11 @@ async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[St
         )
         await store.ping()
         keyspace = store.keyspace
+        if needs_data and not await _has_data(keyspace):
+            raise ZofbotError(
+                f"The store in {settings.zofbot_data_dir} has no data of ZOFBOT_NAMESPACE {settings.zofbot_namespace}.",
+                "Set it and ZOFBOT_DATA_DIR or REDIS_URL as for `zofbot run`.",
+            )
         yield StoredData(
             Outbox(keyspace, clock),
             AuditLog(keyspace),
@@ -48,3 +68,9 @@ async def open_stored_data(settings: Settings, clock: Clock) -> AsyncIterator[St
             TraceStore(keyspace),
             WebhookTrials(keyspace, clock),
         )
+
+
+async def _has_data(keyspace: Keyspace) -> bool:
+    """Return whether a bot has started with this store, or subscriptions were imported; `zofbot check` does neither."""
+    async with keyspace.guard_call():
+        return bool(await keyspace.client.exists(keyspace.key(SCHEMA_KEY), keyspace.key(SUBSCRIPTIONS_HASH)))

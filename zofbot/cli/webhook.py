@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 from urllib.parse import urlsplit
@@ -154,14 +155,46 @@ async def register_endpoint(
         if missing := [event for event in events if endpoint.events and event not in endpoint.events]:
             typer.echo(f"It does not get {', '.join(missing)}. Add them in Zof's console if you want them.")
     else:
-        endpoint = await client.add_endpoint(url, events, secret.value)
-        typer.echo(f"Registered {url} at Zof as {_safe_text(endpoint.id)}, for {', '.join(events)}.")
-        _save_secret(endpoint, secret)
+        with _reserve_new_file(secret.file):
+            endpoint = await client.add_endpoint(url, events, secret.value)
+            typer.echo(f"Registered {url} at Zof as {_safe_text(endpoint.id)}, for {', '.join(events)}.")
+            _save_secret(endpoint, secret)
     typer.echo(_describe_arrival(await _send_sample(client, trials, endpoint.id, clock)))
 
 
+@contextmanager
+def _reserve_new_file(file: Path | None) -> Iterator[None]:
+    """Keep an empty file for a secret that Zof may choose, until the end or until it is renamed. Raises BadInput.
+
+    One that exists is not touched: it may have the only copy of a secret, if zofbot was killed.
+    """
+    if file is None:
+        yield
+        return
+    new = _new_file(file)
+    try:
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise BadInput(
+            f"Cannot create {new} ({error.strerror}), which is needed if Zof chooses another secret.",
+            "Move it away if it exists, or use --secret-file in a folder that you can write to.",
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # renamed, or the disk has become read-only, which another error says
+            new.unlink()
+
+
+def _new_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}.new")
+
+
 def _save_secret(endpoint: Endpoint, secret: SigningSecret) -> None:
-    """Save the secret if Zof chose its own, which it returns only once. Raises ZofbotError without a file."""
+    """Save the secret if Zof chose its own, which it returns only once.
+
+    Raises ZofbotError without a file, or if it cannot be written.
+    """
     chosen, file = endpoint.secret.get_secret_value() if endpoint.secret else secret.value, secret.file
     if chosen == secret.value:
         return
@@ -170,8 +203,16 @@ def _save_secret(endpoint: Endpoint, secret: SigningSecret) -> None:
             "Zof chose another secret, which it returns only once and zofbot does not print.",
             f"Remove {_safe_text(endpoint.id)} in Zof's console, then run this again with --secret-file FILE.",
         )
-    file.rename(file.with_name(f"{file.name}.previous"))
-    _write_secret(file, chosen)
+    try:
+        _write_secret(_new_file(file), chosen)
+        file.rename(file.with_name(f"{file.name}.previous"))
+        _new_file(file).rename(file)
+    except OSError as error:
+        raise ZofbotError(
+            f"Zof chose another secret, which it returns only once. It cannot be saved in {file}, with the previous "
+            f"one in {file}.previous ({error.strerror}).",
+            f"Remove {_safe_text(endpoint.id)} in Zof's console, then run this again.",
+        ) from error
     typer.echo(f"Zof chose another secret. It is in {file}; the previous one is in {file}.previous.")
 
 

@@ -36,10 +36,10 @@ def check_health(server: RedisInfo) -> list[Finding]:
     ]
 
 
-def check_latency(seconds: Sequence[float]) -> Finding:
-    """Judge the median of several latencies, in seconds."""
+def check_latency(seconds: Sequence[float], name: str = "Redis") -> Finding:
+    """Judge the median of several latencies, in seconds, of the store called ``name``."""
     median = sorted(seconds)[len(seconds) // 2]
-    what = f"Redis answers within {median * 1000:.1f} ms."
+    what = f"{name} answers within {median * 1000:.1f} ms."
     if median <= MAX_LATENCY_SECONDS:
         return ok_finding("redis latency", what)
     return warning_finding("redis latency", what, "Move zofbot closer to Redis, or find out what keeps Redis busy.")

@@ -62,7 +62,8 @@ async def _probe_open_store(
     opened: Store, settings: Settings, clock: Clock
 ) -> tuple[list[Finding], list[Subscription]]:
     times = [await _time_ping(opened, clock) for _ in range(1 + PING_COUNT)][1:]  # the first also connects
-    found = [*store.check_health(await read_redis_info(opened.client)), store.check_latency(times)]
+    name = "The store at REDIS_URL" if settings.redis_url else f"The store in {settings.zofbot_data_dir}"
+    found = [*store.check_health(await read_redis_info(opened.client)), store.check_latency(times, name)]
     if refused_writes := await find_refused_writes(opened.keyspace):
         return [*found, *map(store.problem_finding, refused_writes)], []
     records = await Subscriptions(opened.keyspace).read_records()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -131,6 +132,47 @@ async def test_a_secret_that_zof_chooses_goes_into_the_file_and_nowhere_else(
     assert file.read_text().strip() == endpoint.secret
     assert file.stat().st_mode & 0o777 == 0o600
     assert endpoint.secret not in capsys.readouterr().out
+
+
+async def test_a_secret_that_cannot_be_saved_ends_with_the_endpoint_to_remove(
+    bot: RunningBot, client: ZofClient, tmp_path: Path
+) -> None:
+    bot.world.zof.webhooks.chooses_secrets = True
+    file = tmp_path / "F"
+    secret = read_secret(bot.settings, file)
+    (tmp_path / "F.previous").mkdir()
+    with pytest.raises(ZofbotError, match="cannot be saved") as failed:
+        await install_webhook(bot, client, secret)
+    [endpoint] = bot.world.zof.webhooks.endpoints.values()
+    assert failed.value.next_step == f"Remove {endpoint.id} in Zof's console, then run this again."
+    assert read_secret(bot.settings, file) == secret
+    assert sorted(os.listdir(tmp_path)) == ["F", "F.previous"]
+    (tmp_path / "F.previous").rmdir()
+    bot.world.zof.webhooks.endpoints.clear()
+    with pytest.raises(ZofbotError, match="made with another secret"):
+        await install_webhook(bot, client, secret)
+    [endpoint] = bot.world.zof.webhooks.endpoints.values()
+    assert file.read_text().strip() == endpoint.secret
+
+
+async def test_nothing_is_registered_where_no_secret_could_be_saved(
+    bot: RunningBot, client: ZofClient, tmp_path: Path
+) -> None:
+    secret = read_secret(bot.settings, tmp_path / "F")
+    left = tmp_path / "F.new"
+    left.write_text("the secret of an install that was killed")
+    with pytest.raises(BadInput, match=r"Cannot create \S+/F\.new \(File exists\)"):
+        await install_webhook(bot, client, secret)
+    assert not bot.world.zof.webhooks.endpoints
+    assert left.read_text() == "the secret of an install that was killed"
+
+
+async def test_a_file_whose_secret_zof_accepts_stays_alone(bot: RunningBot, client: ZofClient, tmp_path: Path) -> None:
+    file = tmp_path / "F"
+    file.write_text(f"{SECRET}\n")
+    await install_webhook(bot, client, read_secret(bot.settings, file))
+    assert os.listdir(tmp_path) == ["F"]
+    assert file.read_text().strip() == SECRET
 
 
 async def test_a_key_that_may_not_manage_webhooks_is_told_which_permission_it_lacks(

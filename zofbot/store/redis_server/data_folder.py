@@ -15,11 +15,22 @@ from zofbot.domain.errors import SettingsError
 
 LOCK_FILE, SOCKET_FILE, LOG_FILE = "lock", "valkey.sock", "valkey.log"
 
-_OWN_FILES = (LOCK_FILE, SOCKET_FILE, LOG_FILE, "appendonlydir", "dump.rdb")
+_RECORDS_FOLDER = "appendonlydir"
+"""Folder in which the server keeps its data."""
+
+_OWN_FILES = (LOCK_FILE, SOCKET_FILE, LOG_FILE, _RECORDS_FOLDER, "dump.rdb")
 """Files of the store; others are ignored, because a mounted disk may have more, such as lost+found."""
 
 _MAX_SOCKET_PATH_BYTES = 90
 """The path of a unix socket may have about 104 bytes (unix(7)), and the server appends a suffix."""
+
+
+def has_store(folder: Path) -> bool:
+    """Return whether a server has kept data in the folder. Raises SettingsError if that cannot be read."""
+    try:
+        return (folder / _RECORDS_FOLDER).exists()
+    except OSError as error:
+        raise _unusable_error(f"{folder} cannot be used ({error.strerror})") from error
 
 
 def prepare_folder(folder: Path) -> tuple[Path, Path]:
