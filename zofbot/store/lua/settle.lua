@@ -80,6 +80,11 @@ function verbs.refused(key, f, _, reason)
   return mark_dead(key, reason)
 end
 
+function verbs.unreadable(key, _, _, reason)
+  release_probe(key)
+  return mark_dead(key, reason)
+end
+
 function verbs.dropped(key, f, _, reason)
   release_probe(key)
   drop(key, reason)
