@@ -14,10 +14,10 @@ from zofbot.app import run_bot
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import ZofbotError
-from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.simulator.server import SimulatorServer
 
-ROOT = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=0.0, body={"of": "text"})
+NO_TEXT = b"\xff"
+"""A value that is not UTF-8, as zofbot never stores one."""
 
 
 async def run_until_failure(settings: Settings, clock: Clock, unready: list[str], *, late: bool) -> None:
@@ -42,10 +42,9 @@ async def test_a_task_that_fails_makes_the_bot_unready_and_stops_it(
     async with run_bot(settings, clock, workers=False) as web:
         await web.store.client.flushall()
         if task == "delivery":
-            await web.outbox.commit([ROOT])
-            await web.store.client.hset(web.store.keyspace.key("note", "k"), "body", "no JSON")
+            await web.store.client.hset(web.store.keyspace.key("outbox", "pause"), "reason", NO_TEXT)
         else:
-            await web.outbox.commit([], changes={PENDING_COMMANDS_HASH: {"order": "no time"}})
+            await web.store.client.hset(web.store.keyspace.key(PENDING_COMMANDS_HASH), "order", NO_TEXT)
     with capture_logs() as logs, pytest.raises(ZofbotError, match=task):
         await run_until_failure(settings, clock, unready, late=late)
     assert f"task {task!r} has failed" in unready

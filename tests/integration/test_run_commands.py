@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run
@@ -184,3 +185,19 @@ async def test_an_order_that_cannot_be_read_is_given_up(bot: RunningBot) -> None
     await bot.app.outbox.commit([], changes=changes)
     await pass_time(bot, 0)
     assert await open_orders(bot) == {}
+
+
+async def test_an_order_whose_time_cannot_be_read_is_carried_out(bot: RunningBot) -> None:
+    order = RunCommand(sort="cancel", channel="C0QA", run="run_nowhere", by=ANA)
+    changes = {
+        command_hash("name_1"): {"order": order.model_dump_json()},
+        "orders": {"a": "no time", "b": "nan", "name_1": "soon"},
+    }
+    await bot.app.outbox.commit([], changes=changes)
+    with capture_logs() as logs:
+        await pass_time(bot, 0)
+    assert await open_orders(bot) == {}
+    refused = [line["name"] for line in logs if line["event"] == "order refused"]
+    assert refused == ["name_1"]
+    unread = [line for line in logs if line["event"] == "unreadable time of an order"]
+    assert [line["name"] for line in unread] == ["a", "b", "name_1"]

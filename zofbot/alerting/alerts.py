@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.subscriptions import Grouping
 
@@ -98,3 +100,9 @@ class Alert(FrozenModel):
 def parse_alert(stored: str) -> Alert:
     """Parse an alert as it is stored."""
     return Alert.model_validate_json(stored)
+
+
+def parse_alerts(stored: Mapping[str, str]) -> dict[str, Alert]:
+    """Parse a hash of alerts, by field; those that cannot be read are left out."""
+    parsed = {field: parse_stored("alert", value, parse_alert, None) for field, value in stored.items()}
+    return {field: alert for field, alert in parsed.items() if alert}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from zofbot.alerting.alerts import Alert, parse_alert
+from zofbot.alerting.alerts import Alert, parse_alerts
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
 from zofbot.alerting.storms.storm_members import update_member
 from zofbot.alerting.triage_records import TriageRecords
@@ -44,7 +44,7 @@ class AlertsInScope:
         self._draft, self._channel = draft, channel
         self._name = alerts_hash(channel, place)
         self.records = TriageRecords(draft, channel)
-        self._all = {field: parse_alert(value) for field, value in sorted(draft.read_hash(self._name).items())}
+        self._all = dict(sorted(parse_alerts(draft.read_hash(self._name)).items()))
         self._drop_alerts(field for field, alert in self._all.items() if self._is_stale(alert))
 
     def list_items(self) -> list[tuple[str, Alert]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from zofbot.alerting.holds import Hold, record_held_notifications
 from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_hash, failure_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.notifications import payloads
 from zofbot.notifications.catch_up_payload import CatchUpPayload
@@ -97,7 +98,12 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 def catch_up_entry(draft: DecisionBuilder, channel: str, root: str) -> CatchUpEntry | None:
     """Return the catch-up entry of the failure with the key ``root``, if any."""
     stored = draft.read_hash(catch_up_hash(channel)).get(root)
-    return CatchUpEntry.model_validate_json(stored) if stored else None
+    return parse_entry(stored) if stored else None
+
+
+def parse_entry(stored: str) -> CatchUpEntry | None:
+    """Parse a stored entry; None for one that cannot be read."""
+    return parse_stored("catch-up entry", stored, CatchUpEntry.model_validate_json, None)
 
 
 def _add_entry(draft: DecisionBuilder, channel: str, root: str, item: CatchUpEntry) -> str:
@@ -115,9 +121,10 @@ def _prune_entries(draft: DecisionBuilder, channel: str) -> None:
     """Delete entries of old summaries once there are many entries."""
     name = catch_up_hash(channel)
     if len(draft.read_hash(name)) >= _MAX_ENTRIES_BEFORE_PRUNE:
-        items = {root: CatchUpEntry.model_validate_json(stored) for root, stored in draft.read_hash(name).items()}
+        items = {root: parse_entry(stored) for root, stored in draft.read_hash(name).items()}
         draft.delete_fields(
-            name, [root for root, item in items.items() if item.until < draft.now - ENTRY_RETENTION_SECONDS]
+            name,
+            [root for root, item in items.items() if item is None or item.until < draft.now - ENTRY_RETENTION_SECONDS],
         )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from zofbot.alerting.passes import known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.model import Outcome
 from zofbot.domain.text import fold_name
 from zofbot.subscriptions import MatchResult, RunFinding, Subscription, Threshold
@@ -58,7 +59,7 @@ def end_rows(draft: DecisionBuilder, finding: RunFinding, answers: Iterable[tupl
             continue
         fields = cases if verdict.matched else [*cases, *runs]
         for field in [field for field in fields if field in counted]:
-            later = [(run, at) for run, at in json.loads(counted[field]) if at > finding.happened]
+            later = [(run, at) for run, at in _parse_count(counted[field]) if at > finding.happened]
             _save_count(draft, name, field, later)
 
 
@@ -66,7 +67,7 @@ def first_row_time(memory: RuleState, subscriptions: Iterable[Subscription], pla
     """Return when the first failure counted in a row in a scope happened (Unix seconds); None without any."""
     names = {threshold_hash(each) for each in subscriptions if each.after and each.after.in_a_row}
     fields = (item for name in names for item in memory.hashes.get(name, {}).items())
-    times = (at for field, value in fields if field.startswith(f"{place}:") for _, at in json.loads(value))
+    times = (at for field, value in fields if field.startswith(f"{place}:") for _, at in _parse_count(value))
     return min(times, default=None)
 
 
@@ -75,7 +76,7 @@ def _update_count(
 ) -> Count:
     after, name, at = subscription.after, threshold_hash(subscription), finding.happened
     assert after
-    known = {**dict(json.loads(draft.read_hash(name).get(field, "[]"))), finding.run.id: at}
+    known = {**dict(_parse_count(draft.read_hash(name).get(field, "[]"))), finding.run.id: at}
     seen: list[tuple[str, float]] = sorted(known.items(), key=lambda item: (item[1], item[0]))
     _save_count(draft, name, field, seen[-2 * after.count :])
     _prune_counts(draft, name, after)
@@ -84,6 +85,13 @@ def _update_count(
     else:
         counted = _failures_in_row(seen, at, list(ends))
     return Count(len(counted), counted[0][1], tuple(run for run, _ in counted))
+
+
+def _parse_count(stored: str) -> list[tuple[str, float]]:
+    """Parse the counted runs and their times; empty if they cannot be read."""
+    return parse_stored(
+        "count", stored, lambda text: [(str(run), float(at)) for run, at in json.loads(text)], list[tuple[str, float]]()
+    )
 
 
 def _failures_in_row(seen: Iterable[tuple[str, float]], at: float, ends: Sequence[float]) -> list[tuple[str, float]]:
@@ -105,7 +113,7 @@ def _prune_counts(draft: DecisionBuilder, name: str, after: Threshold) -> None:
     fields = draft.read_hash(name)
     if len(fields) <= MAX_COUNTED_FIELDS:
         return
-    latest = {field: max((at for _, at in json.loads(value)), default=0.0) for field, value in fields.items()}
+    latest = {field: max((at for _, at in _parse_count(value)), default=0.0) for field, value in fields.items()}
     aged = draft.now - 2 * after.window
     draft.delete_fields(name, [field for field, at in latest.items() if at < aged])
 

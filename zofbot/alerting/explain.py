@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from zofbot.alerting.alerts import parse_alert
+from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
 from zofbot.alerting.catchups import CatchUpEntry, catch_up_entry
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, prior_decisions
@@ -109,7 +109,7 @@ def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> I
     """Yield the channel's open or recovered alerts that count the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
     own = {finding.run.id, *(item.id for item in finding.bad)}
-    for alert in map(parse_alert, stored.values()):
+    for alert in parse_alerts(stored).values():
         if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
             yield CountedMessage(alert.key, joined=alert.id not in own)
 
@@ -117,7 +117,7 @@ def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> I
 def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
     """Yield the keys under which a storm could list the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    yield from (alert.key for alert in map(parse_alert, stored.values()) if finding.run.id in alert.runs)
+    yield from (alert.key for alert in parse_alerts(stored).values() if finding.run.id in alert.runs)
     yield from _likely_keys(finding, channel)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 from zofbot.alerting.alerts import Alert, PassingRun
 from zofbot.alerting.alerts_in_scope import RECOVERED_RETENTION_SECONDS
 from zofbot.alerting.state import DecisionBuilder, passes_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.model import Outcome
 from zofbot.subscriptions import RunFinding
 
@@ -101,11 +103,13 @@ def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> No
 
 def known_passes(draft: DecisionBuilder, place: str) -> list[PassedCases]:
     """Return what passed recently in a scope, oldest first."""
-    read = ((run, json.loads(value)) for run, value in draft.read_hash(passes_hash(place)).items())
-    known = [
-        PassedCases(
-            run, value["at"], frozenset(value["cases"]), value["title"], value.get("whole", bool(value["title"]))
-        )
-        for run, value in read
-    ]
-    return sorted(known, key=lambda item: (item.at, item.run_id))
+    stored = draft.read_hash(passes_hash(place)).items()
+    read = (parse_stored("passed cases", value, partial(_parse_passed, run), None) for run, value in stored)
+    return sorted(filter(None, read), key=lambda item: (item.at, item.run_id))
+
+
+def _parse_passed(run: str, stored: str) -> PassedCases:
+    value = json.loads(stored)
+    return PassedCases(
+        run, float(value["at"]), frozenset(value["cases"]), value["title"], value.get("whole", bool(value["title"]))
+    )

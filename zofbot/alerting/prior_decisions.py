@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from zofbot.alerting.state import DECISION_TTL_SECONDS, DecisionBuilder, decisions_hash
+from zofbot.alerting.stored_state import parse_stored
 
 ALL_CHANNELS = "*"
 """Channel name that stands for all channels, recorded for a run from before the look-back."""
@@ -30,9 +31,17 @@ class PriorDecision(NamedTuple):
 
 def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecision]:
     """Return what was decided about a run, by channel."""
-    words = draft.read_hash(decisions_hash(run_id)).get(run_id, "").split()[1:]
-    parted = (word.partition("=") for word in words)
+    stored = draft.read_hash(decisions_hash(run_id)).get(run_id, "")
+    return parse_stored("decisions", stored, _parse_decisions, dict[str, PriorDecision]())
+
+
+def _parse_decisions(stored: str) -> dict[str, PriorDecision]:
+    parted = (word.partition("=") for word in stored.split()[1:])
     return {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
+
+
+def _parse_time(stored: str) -> float:
+    return float(stored.split(maxsplit=1)[0])
 
 
 def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: PriorDecision) -> None:
@@ -42,7 +51,6 @@ def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: Pri
     words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
-        draft.delete_fields(
-            name, [run for run, value in draft.read_hash(name).items() if float(value.split()[0]) < aged]
-        )
+        times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}
+        draft.delete_fields(name, [run for run, at in times.items() if at < aged])
     draft.set_field(name, run_id, " ".join([f"{draft.now:.0f}", *words]))

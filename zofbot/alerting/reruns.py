@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from zofbot.alerting.state import RERUN_FIELD, DecisionBuilder, failure_hash, rerun_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.model import Outcome
 from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import edit_key
@@ -29,7 +30,7 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
     root = rerun.get("root")
     if not root or not finding.has_ended:
         return
-    cases = [(str(case), str(title)) for case, title in json.loads(rerun.get("cases", "[]"))]
+    cases = parse_stored("re-run", rerun.get("cases", "[]"), _parse_cases, [])
     draft.delete_fields(name, ["root", "cases"])
     draft.delete_fields(failure_hash(root), [RERUN_FIELD])
     if edit_key(root) not in draft.notifications:
@@ -46,6 +47,10 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
         )
         return
     draft.add_notifications(_build_result_reply(draft, finding, root, cases, passed))
+
+
+def _parse_cases(stored: str) -> list[tuple[str, str]]:
+    return [(str(case), str(title)) for case, title in json.loads(stored)]
 
 
 def _build_result_reply(

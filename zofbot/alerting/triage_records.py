@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zofbot.alerting.alerts import parse_alert
+from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.state import DecisionBuilder, alerts_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_record import load_storm, stored_storm_keys
@@ -25,7 +25,7 @@ def triage_fields(channels: Iterable[str], hashes: Mapping[str, Mapping[str, str
     fields = []
     for channel in channels:
         scopes = [stored for name, stored in hashes.items() if name.startswith(alerts_hash(channel, ""))]
-        keys = {parse_alert(value).key for stored in scopes for value in stored.values()}
+        keys = {alert.key for stored in scopes for alert in parse_alerts(stored).values()}
         keys.update(stored_storm_keys(hashes.get(storms_hash(channel), {})))
         fields += [(triage_hash(channel), key) for key in sorted(keys)]
     return fields

@@ -103,7 +103,7 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             self._start_attempts(group, batch)
         await self._settler.settle_results()
-        return len(batch)
+        return len(batch) + len(batch.unreadable)
 
     async def _claim_loop(self, group: asyncio.TaskGroup) -> None:
         self._outbox.claim_terms = self._claim_terms
@@ -145,10 +145,12 @@ class Dispatcher:
         for key, kind, channel, reason in batch.dropped:
             cause = outcome_labels.classify_cause("dropped", reason)
             self._events.emit(NotificationDropped(key, kind, channel, reason, cause))
-        self._more = len(batch) >= MAX_BATCH_SIZE
+        self._more = len(batch) + len(batch.unreadable) >= MAX_BATCH_SIZE
         return batch
 
     def _start_attempts(self, group: asyncio.TaskGroup, batch: ClaimBatch) -> None:
+        for result in batch.unreadable:
+            self._settler.add_result(result)
         for claim in batch:
             task = group.create_task(self._deliver_claim(claim, batch.claimed_at))
             self._tasks.add(task)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from operator import itemgetter
+from typing import TypeVar
 
 import structlog
 
@@ -17,6 +18,8 @@ from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import RunFinding
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH = "noted", "feeds", "failing"
 CHECKPOINT_HASHES = (HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH)
@@ -43,13 +46,14 @@ class PollCheckpoint:
         self.opened = now
         self.first = FLOOR_FIELD not in kept
         self._changes: dict[str, dict[str, str | None]] = {}
-        self.floor = float(kept.pop(FLOOR_FIELD, 0))
-        if self.first:
+        floors = {FLOOR_FIELD: kept.pop(FLOOR_FIELD)} if not self.first else {}
+        self.floor = _parse_fields(CURSORS_HASH, floors, float).get(FLOOR_FIELD, 0.0)
+        if not self.floor:
             self._raise_floor(now - lookback)
-        self._handled = {field: float(at) for field, at in hashes[HANDLED_HASH].items()}
-        self._progress = {name: FeedCursor.load(text) for name, text in kept.items()}
+        self._handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
+        self._progress = _parse_fields(CURSORS_HASH, kept, FeedCursor.load)
         self._scanned: set[str] = set()
-        kept_failing = {scope: OpenScope.load(text) for scope, text in hashes[OPEN_SCOPES_HASH].items()}
+        kept_failing = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
         self.failing = {
             scope: item
             for scope, item in kept_failing.items()
@@ -62,7 +66,7 @@ class PollCheckpoint:
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
-        self.watches = {field: watch for field, text in hints.items() if (watch := _parse_pending(field, text))}
+        self.watches = _parse_fields(HINTS, hints, PendingRun.load)
         self._waiting = {field for watch in self.watches.values() for field in watch.seen}
         self._touched.clear()
 
@@ -200,9 +204,16 @@ class PollCheckpoint:
         log.warning("oldest notes forgotten", count=count, floor=self.floor)
 
 
-def _parse_pending(field: str, text: str) -> PendingRun | None:
-    try:
-        return PendingRun.load(text)
-    except (ValueError, TypeError):
-        log.error("hint not understood", field=field)
-        return None
+def _parse_fields(name: str, fields: Mapping[str, str], parse: Callable[[str], T]) -> dict[str, T]:
+    """Parse the fields of a hash; those that cannot be read are logged and skipped: what they are about is read again.
+
+    ``parse`` raises ValueError for these.
+    """
+    parsed = {}
+    for field, text in fields.items():
+        try:
+            parsed[field] = parse(text)
+        except ValueError:
+            event = "hint not understood" if name == HINTS else "progress not understood"
+            log.error(event, hash=name, field=field, fix="run the version of zofbot that wrote it, or delete the field")
+    return parsed

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.zof.protocol import Page, detect_order
 
@@ -94,9 +96,8 @@ class FeedCursor:
 
     @classmethod
     def load(cls, text: str) -> FeedCursor:
-        """Parse a stored cursor; fields added by a newer version are ignored."""
-        known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
-        return cls(**known | {"trail": tuple((cursor, at) for cursor, at in known.get("trail", ()))})
+        """Parse a stored cursor; fields added by a newer version are ignored. Raises ValueError."""
+        return _STORED_CURSOR.validate_json(text)
 
     def start_scan(self, now: float, mark: float) -> FeedCursor:
         """Start a scan back to ``mark``; in an oldest-first listing it starts at the last known page before that."""
@@ -139,6 +140,9 @@ class FeedCursor:
         places = [cursor for cursor, _ in self.trail]
         kept = self.trail[: places.index(self.cursor)] if self.cursor in places else self.trail
         return (*kept, (self.cursor, times[0]))[-MAX_TRAIL_PAGES:] if times else kept
+
+
+_STORED_CURSOR = TypeAdapter(FeedCursor)
 
 
 def _item_time(item: ListedItem, by: OrderField) -> float | None:

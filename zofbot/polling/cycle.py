@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from zofbot.alerting import rules
-from zofbot.alerting.alerts import parse_alert
+from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.counting import first_row_time
 from zofbot.alerting.history.case_outcomes import first_failing_time
 from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels, triage_hash
@@ -281,7 +281,7 @@ class PollCycle:
         run_ids = {found.run.id for found in findings if isinstance(found, RunFinding)}
         for place in {scope_key(found) for found in findings if isinstance(found, RunFinding)}:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)
-            read = ((channel, parse_alert(value)) for channel, all_ in kept for value in all_.values())
+            read = ((channel, alert) for channel, all_ in kept for alert in parse_alerts(all_).values())
             news = [
                 (channel, alert)
                 for channel, alert in read

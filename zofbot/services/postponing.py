@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from zofbot.alerting.catchups import CatchUpEntry
+from zofbot.alerting.catchups import CatchUpEntry, parse_entry
 from zofbot.alerting.holds import Hold, cases_of, compute_hold, dump_held_record, is_critical, projects_of
 from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.clock import Clock
@@ -91,8 +91,8 @@ class Postponing:
         """Return the summary with the current state of each failure it lists."""
         note = claim.notification
         stored = (await self._outbox.read_hashes(catch_up_hash(note.channel)))[catch_up_hash(note.channel)]
-        read = {root: CatchUpEntry.model_validate_json(value) for root, value in stored.items()}
-        items = {root: item for root, item in read.items() if item.key == note.key and item.listed}
+        read = {root: parse_entry(value) for root, value in stored.items()}
+        items = {root: item for root, item in read.items() if item and item.key == note.key and item.listed}
         found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
         lines = tuple(_line(failure, items[failure.key]) for failure in found)
         body = CatchUpPayload.model_validate(note.body).model_copy(update={"failures": lines})

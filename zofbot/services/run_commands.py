@@ -167,9 +167,17 @@ class RunCommands:
         """Execute commands that were confirmed long ago and are still pending."""
         stored = (await self._outbox.read_hashes(PENDING_COMMANDS_HASH))[PENDING_COMMANDS_HASH]
         for name, at in stored.items():
-            age = self._unix_time() - float(at)
+            age = self._age_of(name, at)
             if age >= STALE_AFTER_SECONDS:
                 await self._retry_command(name, age)
+
+    def _age_of(self, name: str, at: str) -> float:
+        """Return the age of a pending command in seconds; one whose time cannot be read is tried for the last time."""
+        try:
+            return self._unix_time() - int(at)
+        except ValueError:
+            log.error("unreadable time of an order", name=name, fix="none is needed: it is carried out or reported now")
+            return MAX_RETRY_SECONDS
 
     async def _retry_command(self, name: str, age_seconds: float) -> None:
         try:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
@@ -108,9 +109,8 @@ class TriageService:
     async def list_failures(self, channel: str = "") -> list[Failure]:
         """Return all stored failures, or those of one channel, ordered by first alert."""
         known = (await self._outbox.read_hashes(FAILURES_HASH))[FAILURES_HASH]
-        keys = [
-            key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _is_in_channel(key, channel)
-        ]
+        times = {key: parse_stored("time of a failure", at, float, 0.0) for key, at in known.items()}
+        keys = [key for key in sorted(times, key=times.__getitem__) if _is_in_channel(key, channel)]
         found, storms = await self._read_with_storms(keys)
         if gone := [stored.key for stored in found if stored.body is None]:
             await self._prune_expired(gone[:MAX_PRUNED_FAILURES])

@@ -80,6 +80,16 @@ class Refused(_EndedAttempt):
 
 
 @dataclass(frozen=True)
+class Unreadable(_EndedAttempt):
+    """Not attempted, as its stored record cannot be read: dead."""
+
+    reason: str
+
+    def _verb_and_value(self) -> tuple[str, str | int]:
+        return "unreadable", 0
+
+
+@dataclass(frozen=True)
 class Halted(_EndedAttempt):
     """Slack accepts nothing from this bot: pause all sending, for one second at first, at most a minute."""
 
@@ -120,7 +130,7 @@ class Snoozed(_EndedAttempt):
         return "snoozed", _to_milliseconds(self.seconds)
 
 
-AttemptResult = Sent | Deferred | Unknown | Refused | Halted | Gone | Dropped | Snoozed
+AttemptResult = Sent | Deferred | Unknown | Refused | Unreadable | Halted | Gone | Dropped | Snoozed
 
 
 def format_receipt(receipt: Receipt) -> str:

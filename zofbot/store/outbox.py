@@ -42,21 +42,21 @@ the difference between the lease and the deadline of a call to Slack.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Claim, Notification, Receipt
 from zofbot.observability import trace_recorder
-from zofbot.store.attempt_results import AttemptResult, format_receipt
+from zofbot.store.attempt_results import AttemptResult, Unreadable, format_receipt
 from zofbot.store.channel_pace import MESSAGE_INTERVAL_SECONDS
 from zofbot.store.commit_request import AUDIT_KEY, CommitRequest, record_keys
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox_reader import OutboxReader
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts, to_milliseconds
-from zofbot.store.records import decode_texts, parse_claim
+from zofbot.store.records import decode_texts, read_claim
 from zofbot.store.schema import STORE_SCHEMA
 
 LEASE_SECONDS = 20.0
@@ -79,13 +79,19 @@ class ClaimBatch(list[Claim]):
     """Claims to send. ``next_due`` (Unix seconds) is when to claim again; None means after the next commit.
 
     ``dropped`` lists notifications dropped because their root is gone: key, kind, channel, reason. ``claimed_at`` are
-    the clock readings at which the leases began, or shortly before.
+    the clock readings at which the leases began, or shortly before. ``unreadable`` are the results to settle those
+    claims with whose records cannot be read.
     """
 
     def __init__(
-        self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]], claimed_at: ClockReading
+        self,
+        found: Sequence[Claim | Unreadable],
+        next_due: float | None,
+        dropped: list[list[str]],
+        claimed_at: ClockReading,
     ) -> None:
-        super().__init__(claims)
+        super().__init__(claim for claim in found if isinstance(claim, Claim))
+        self.unreadable = [result for result in found if isinstance(result, Unreadable)]
         self.next_due = next_due
         self.dropped = dropped
         self.claimed_at = claimed_at
@@ -229,4 +235,4 @@ def _parse_claims(found: Sequence[Any], claimed_at: ClockReading) -> ClaimBatch:
     """Parse what ``claims.lua`` returns."""
     claims, due, dropped = found
     next_due = int(due) / 1000 if due else None
-    return ClaimBatch(map(parse_claim, claims), next_due, [decode_texts(fields) for fields in dropped], claimed_at)
+    return ClaimBatch(list(map(read_claim, claims)), next_due, [decode_texts(fields) for fields in dropped], claimed_at)

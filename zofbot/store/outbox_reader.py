@@ -149,7 +149,8 @@ class OutboxReader:
             found = await pipe.execute()
         kept = (None if place is None else decode_text(place) for place in found[1::2])
         stored = (
-            build_record(key, decode_hash(note), place) for key, note, place in zip(keys, found[::2], kept, strict=True)
+            build_record(key, decode_hash(note, "replace"), place)
+            for key, note, place in zip(keys, found[::2], kept, strict=True)
         )
         return [item for item in stored if item]
 

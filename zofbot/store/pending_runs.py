@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 
 from zofbot.clock import Clock, timeout
@@ -99,11 +100,12 @@ class PendingRun:
         return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str) -> PendingRun:
-        """Parse stored JSON; fields added by newer versions are ignored."""
-        found = json.loads(text)
-        known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
-        return cls(**known | {name: tuple(known.get(name, ())) for name in ("seen", "projects")})
+    def load(cls, text: str | bytes) -> PendingRun:
+        """Parse stored JSON; fields added by newer versions are ignored. Raises ValueError."""
+        return _STORED_RUN.validate_json(text)
+
+
+_STORED_RUN = TypeAdapter(PendingRun)
 
 
 class PendingRunsFull(Exception):
@@ -193,5 +195,5 @@ def _parse_messages(messages: Iterable[Mapping[str, Any] | None]) -> list[Pendin
     """Parse what was published with hints; None if an earlier version published one, which names only its field."""
     try:
         return [PendingRun.load(message["data"]) for message in messages if message]
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         return None

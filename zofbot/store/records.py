@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
+from zofbot.store.attempt_results import Unreadable
+
+log = structlog.get_logger()
+
+UNREADABLE_ERRORS = (ValueError, RecursionError)
+"""What parsing a record raises if it is damaged, or was stored by a version that does it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +73,39 @@ class ParkedChannel:
 
     @classmethod
     def from_stored(cls, channel: str, kept: str, waiting: int) -> ParkedChannel:
-        """Parse the value that ``settle.lua`` stores."""
-        notified, since, reason = kept.split(" ", 2)
-        return cls(channel, reason, int(since) / 1000, waiting, notified == "1")
+        """Parse the value that ``settle.lua`` stores.
+
+        A channel whose value cannot be read is due to be retried: if it still refuses, a new value is stored.
+        """
+        try:
+            notified, since, reason = kept.split(" ", 2)
+            return cls(channel, reason, int(since) / 1000, waiting, notified == "1")
+        except ValueError:
+            return cls(channel, f"unreadable entry: {kept}", 0.0, waiting, told=True)
 
 
 def build_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxRecord | None:
-    """Combine a key's hash ``note`` and its receipt ``kept``; None if both are missing."""
+    """Combine a key's hash ``note`` and its receipt ``kept``; None if both are missing.
+
+    Of a hash that cannot be read, what can be said without parsing is returned.
+    """
     if not note and kept is None:
         return None
+    try:
+        return _parse_record(key, note, kept)
+    except UNREADABLE_ERRORS:
+        known = note.get("state") in list(NotificationState)
+        return OutboxRecord(
+            key,
+            NotificationState(note["state"]) if known else NotificationState.PENDING,
+            note.get("kind", ""),
+            note.get("channel", ""),
+            note.get("root", ""),
+            reason=note.get("reason", "cannot be read"),
+        )
+
+
+def _parse_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxRecord:
     replaced = kept is not None and kept.startswith("=")
     return OutboxRecord(
         key,
@@ -88,7 +120,7 @@ def build_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxR
         _to_seconds(note.get("since")),
         None if replaced or kept is None else parse_receipt(kept),
         kept[1:] if replaced and kept else "",
-        json.loads(note.get("body", "{}")),
+        _parse_object(note.get("body", "{}")),
         int(note.get("schema", 0)),
         float(note.get("not_before", 0)),
     )
@@ -116,10 +148,19 @@ def flatten_notification(notification: Notification) -> list[str | int]:
     ]
 
 
-def parse_claim(fields: Sequence[bytes]) -> Claim:
-    """Parse one claim returned by ``claim.lua``."""
-    (key, kind, channel, root, edits_reply, happened, critical, not_before, schema, body, attempt, committed, since,
-     place, failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
+def read_claim(fields: Sequence[bytes]) -> Claim | Unreadable:
+    """Parse one claim returned by ``claim.lua``; if that is not possible, return the result to settle it with."""
+    try:
+        return _parse_claim(fields)
+    except UNREADABLE_ERRORS as error:
+        problem = f"cannot be read: {type(error).__name__}"
+        advice = "retry it with the version of zofbot that wrote it, or drop it"
+        return Unreadable(decode_text(fields[0]), int(fields[10]), f"{problem}; {advice}")
+
+
+def _parse_claim(fields: Sequence[bytes]) -> Claim:
+    (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
+     failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
     return Claim(
         Notification.model_construct(  # validated when it was committed
             key=key,
@@ -131,23 +172,40 @@ def parse_claim(fields: Sequence[bytes]) -> Claim:
             critical=critical == "1",
             not_before=float(not_before),
             schema_=int(schema),
-            body=json.loads(body),
+            body=_parse_object(body),
         ),
         int(attempt),
         int(committed) / 1000,
         int(since) / 1000 if since else None,
         parse_receipt(place) if place else None,
-        json.loads(failure) if failure else None,
+        _read_context(root or key, failure),
         triage,
         rerun,
-        json.loads(storm) if storm else None,
+        _read_context(root or key, storm),
         storm_triage,
     )
 
 
-def decode_text(value: bytes | str) -> str:
-    """Return text from a client with or without ``decode_responses``."""
-    return value.decode() if isinstance(value, bytes) else value
+def _parse_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object. Raises ValueError, or RecursionError."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
+def _read_context(key: str, text: str) -> dict[str, Any] | None:
+    """Parse the latest payload of the failure ``key`` or of its storm; None without one, or if it cannot be read."""
+    try:
+        return _parse_object(text) if text else None
+    except UNREADABLE_ERRORS:
+        log.error("unreadable failure", key=key, fix="run the version of zofbot that wrote it")
+        return None
+
+
+def decode_text(value: bytes | str, errors: str = "strict") -> str:
+    """Return text from a client with or without ``decode_responses``; ``errors`` is as for ``bytes.decode``."""
+    return value.decode(errors=errors) if isinstance(value, bytes) else value
 
 
 def decode_texts(values: Iterable[bytes | str]) -> list[str]:
@@ -155,9 +213,9 @@ def decode_texts(values: Iterable[bytes | str]) -> list[str]:
     return [decode_text(value) for value in values]
 
 
-def decode_hash(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Decode a hash."""
-    return {decode_text(name): decode_text(value) for name, value in fields.items()}
+def decode_hash(fields: Mapping[bytes, bytes], errors: str = "strict") -> dict[str, str]:
+    """Decode a hash; ``errors`` is as for ``bytes.decode``."""
+    return {decode_text(name): decode_text(value, errors) for name, value in fields.items()}
 
 
 def decode_pairs(flat: Iterable[bytes | str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from zofbot.concurrency import cancel_tasks
 from zofbot.delivery.dispatcher import MAX_CONCURRENT_SENDS, Dispatcher
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 from zofbot.observability.emitter import EventEmitter
+from zofbot.observability.events.delivery import DeadLetter
 from zofbot.services.resolution_links import MAX_LINK_SECONDS, ResolutionLinker
 from zofbot.slack.calls import CALL_DEADLINE_SECONDS
 from zofbot.slack.shared_channels import SharedChannelFilter
@@ -47,6 +48,35 @@ async def test_a_commit_claims_nothing_for_a_dispatcher_whose_slots_are_taken() 
         await cancel_tasks(running)
     assert record is not None
     assert record.state is NotificationState.PENDING, "left to another process that is free"
+
+
+async def test_a_record_that_cannot_be_read_is_one_dead_letter_and_the_others_are_sent() -> None:
+    clock, sent = test_clock(), []
+
+    async def post_message(channel: str, *_: object, **__: object) -> Receipt:
+        sent.append(channel)
+        return Receipt(channel, "1.0")
+
+    letters: list[DeadLetter] = []
+    events = EventEmitter()
+    events.add_hook(DeadLetter, letters.append)
+    notifier: Any = SimpleNamespace(deadline=CALL_DEADLINE_SECONDS, post_message=post_message)
+    async with fakeredis.FakeAsyncRedis() as client:
+        outbox = Outbox(Keyspace(client, "test"), clock)
+        await outbox.commit([root_in(channel) for channel in range(3)])
+        await client.hset("{test}:note:k1", "body", "no JSON")
+        dispatcher = Dispatcher(outbox, notifier, lambda *_: Message("text"), events, clock, random=lambda: 1.0)
+        running = asyncio.create_task(dispatcher.run())
+        await wait_until(lambda: len(sent) == 2 and bool(letters))
+        await asyncio.sleep(3 * LEASE_SECONDS)
+        assert not running.done()
+        await cancel_tasks(running)
+        stats = await outbox.read_stats()
+    assert sorted(sent) == ["C0", "C2"]
+    [letter] = letters
+    assert letter.key == "k1"
+    assert letter.reason.startswith("cannot be read: ")
+    assert (stats.dead, stats.sending, stats.pending) == (1, 0, 0)
 
 
 async def test_an_alert_with_a_known_past_is_sent_though_slack_returns_links_slowly() -> None:

@@ -34,9 +34,15 @@ from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import HeldLease, Lease, LeaseNote
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PendingRun
+from zofbot.store.records import decode_text
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 
 ORDERS = ("newest", "oldest", "none")
+
+PENDING_WITHOUT_TIME = '{"kind": "run", "subject": "run_x", "why": "run.failed", "since": "early"}'
+
+READABLE = {("noted", "1"), ("failing", "1"), ("feeds", PENDING_WITHOUT_TIME)}
+"""Hashes of the poller, and values that they can have."""
 
 
 @pytest.fixture
@@ -187,6 +193,39 @@ async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(be
     assert line["log_level"] == "error"
     assert await bench.committed_keys() == bench.expected_keys(began + 60 - 3600)
     assert 0 < len(await bench.committed_keys()) < 100
+
+
+@pytest.mark.parametrize("value", ["no JSON", "[]", "1", '{"mark": "early"}', PENDING_WITHOUT_TIME])
+@pytest.mark.parametrize("name", ["noted", "feeds", "failing", "hints"])
+async def test_progress_that_cannot_be_read_is_skipped_and_nothing_is_told_twice_or_missed(
+    bench: PollerBench, name: str, value: str
+) -> None:
+    bench.finish_run(ago=100)
+    await bench.poll_until_settled()
+    fields = [decode_text(field) for field in await bench.store.hkeys("{test}:" + name)] or ["run_x"]
+    for field in {*fields, "other"} - {"floor"}:
+        await bench.store.hset("{test}:" + name, field, value)
+    await bench.kill_poller()
+    bench.finish_run()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            await bench.run_cycle()
+    assert await bench.committed_keys() == bench.expected_keys()
+    assert {run.run.id for run in bench.rules.found if isinstance(run, RunFinding)} == set(bench.world.zof.runs)
+    if (name, value) not in READABLE:
+        logged = log_lines(lines, "hint not understood" if name == "hints" else "progress not understood")
+        assert logged
+        assert all(line["hash"] == name and line["fix"] for line in logged)
+
+
+async def test_a_start_of_reporting_that_cannot_be_read_begins_at_the_look_back(bench: PollerBench) -> None:
+    bench.finish_run(ago=100)
+    await bench.poll_until_settled()
+    await bench.store.hset("{test}:feeds", "floor", "early")
+    await bench.kill_poller()
+    bench.finish_run()
+    await bench.run_cycle()
+    assert await bench.committed_keys() == bench.expected_keys()
 
 
 async def test_a_first_start_is_not_said_to_be_a_loss(bench: PollerBench) -> None:

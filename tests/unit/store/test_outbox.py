@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -456,6 +457,74 @@ async def test_refused_is_dead_with_its_reason_until_somebody_retries_it(bench: 
     await bench.send(await bench.one())
     assert not await bench.outbox.retry("k")
     assert await bench.outbox.list_records(NotificationState.DEAD) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"body": "no JSON"},
+        {"body": "[]"},
+        {"body": "[" * 100_000},
+        {"body": b"\xff"},
+        {"kind": "letter"},
+        {"happened": "soon"},
+        {"schema": "new"},
+        {"attempt": "many", "not_before": "later"},
+    ],
+    ids=["text", "list", "deep", "bytes", "kind", "time", "schema", "numbers"],
+)
+async def test_a_record_that_cannot_be_read_is_dead_and_holds_up_no_other(
+    bench: OutboxBench, damage: dict[str, Any]
+) -> None:
+    await bench.commit_notifications(root("b"), root("a"), root("c", "C2"))
+    for name, value in damage.items():
+        await bench.client.hset("{test}:note:b", name, value)
+    batch = await bench.claim_batch()
+    assert sorted(claim.notification.key for claim in batch) == ["a", "c"]
+    await bench.outbox.settle([Sent.for_claim(claim, HERE) for claim in batch])
+    assert await bench.outbox.settle(batch.unreadable) == ["dead"]
+    [record] = await bench.outbox.list_records(NotificationState.DEAD)
+    assert (record.key, record.channel, record.state) == ("b", "C1", NotificationState.DEAD)
+    assert re.fullmatch(
+        r"cannot be read: \w+Error; retry it with the version of zofbot that wrote it, or drop it", record.reason
+    )
+    assert not await bench.claim_batch(after=2 * LEASE_SECONDS + 60)
+    assert (await bench.outbox.read_stats()).dead == 1
+
+
+async def test_a_dead_record_is_sent_by_a_version_that_can_read_it(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("a"))
+    [body] = await bench.client.hmget("{test}:note:a", "body")
+    await bench.client.hset("{test}:note:a", "body", "no JSON")
+    await bench.outbox.settle((await bench.claim_batch()).unreadable)
+    await bench.client.hset("{test}:note:a", "body", body)
+    assert await bench.outbox.retry("a")
+    assert await bench.claim_keys(after=60) == ["a"]
+
+
+async def test_a_failure_that_cannot_be_read_does_not_hold_up_its_alert(bench: OutboxBench) -> None:
+    await bench.outbox.commit([root("a")], changes={"failure:a": {"body": "no JSON"}})
+    claim = await bench.one()
+    assert claim.failure is None
+
+
+async def test_a_record_that_cannot_be_read_says_nothing_about_slack_and_ends_no_pause(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("a"))
+    await bench.outbox.settle([Halted.for_claim(await bench.one(), "invalid_auth")])
+    await bench.commit_notifications(root("b"))
+    await bench.client.hset("{test}:note:a", "body", "no JSON")
+    batch = await bench.claim_batch(after=2)
+    assert (list(batch), [result.key for result in batch.unreadable]) == ([], ["a"])
+    await bench.outbox.settle(batch.unreadable)
+    assert (await bench.outbox.read_stats()).paused == "invalid_auth"
+    assert await bench.claim_keys() == ["b"], "tried at once in its place"
+
+
+async def test_a_parked_channel_whose_entry_cannot_be_read_is_tried_again(bench: OutboxBench) -> None:
+    await bench.client.hset("{test}:outbox:parked", mapping={"C1": "no entry", "C2": "0 1800000000000 is_archived"})
+    first, second = sorted(await bench.outbox.parked_channels(), key=lambda parked: parked.channel)
+    assert (first.since, first.told) == (0.0, True)
+    assert (second.since, second.told, second.reason) == (NOW, False, "is_archived")
 
 
 async def test_what_is_forgotten_leaves_nothing_unless_it_is_being_sent(bench: OutboxBench) -> None:

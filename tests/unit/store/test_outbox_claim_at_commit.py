@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import fakeredis
 import pytest
+import redis.asyncio as redis
 
 from zofbot.clock import MovableClock
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -24,11 +25,16 @@ def root(key: str, not_before: float = 0.0) -> Notification:
 
 
 @pytest.fixture
-async def outbox() -> AsyncIterator[Outbox]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        made = Outbox(Keyspace(client, "test"), MovableClock(lambda: NOW))
-        made.claim_terms = lambda: (10, 20.0)
+async def client() -> AsyncIterator[redis.Redis]:
+    async with fakeredis.FakeAsyncRedis() as made:
         yield made
+
+
+@pytest.fixture
+def outbox(client: redis.Redis) -> Outbox:
+    made = Outbox(Keyspace(client, "test"), MovableClock(lambda: NOW))
+    made.claim_terms = lambda: (10, 20.0)
+    return made
 
 
 async def test_what_is_due_is_claimed_with_the_commit_and_not_again(outbox: Outbox) -> None:
@@ -38,6 +44,19 @@ async def test_what_is_due_is_claimed_with_the_commit_and_not_again(outbox: Outb
     assert batch.claimed_at[1] == NOW
     assert batch.next_due == NOW + 20  # the end of the lease
     assert not await outbox.claim(10)
+
+
+async def test_a_record_that_cannot_be_read_does_not_fail_the_commit_that_claims_it(
+    outbox: Outbox, client: redis.Redis
+) -> None:
+    outbox.claim_terms = lambda: (0, 0.0)
+    await outbox.commit([root("a")])
+    await client.hset("{test}:note:a", "body", "no JSON")
+    outbox.claim_terms = lambda: (10, 20.0)
+    assert await outbox.commit([root("b")]) == ["b"]
+    [batch] = outbox.claimed
+    assert [claim.notification.key for claim in batch] == ["b"]
+    assert [result.key for result in batch.unreadable] == ["a"]
 
 
 async def test_the_lease_counts_from_before_the_commit() -> None:

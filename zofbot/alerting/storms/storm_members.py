@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.alerting.storms.storm_messages import build_storm_edit, build_storm_reply, schedule_escalations
 from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
 from zofbot.notifications import payloads
@@ -101,6 +102,10 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -
 
 def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
     stored = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
+    return parse_stored("page of a storm", stored, _parse_page, ())
+
+
+def _parse_page(stored: str) -> tuple[StormMember, ...]:
     return tuple(StormMember.model_validate(each) for each in json.loads(stored))
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.alerting.storms.storm_members import add_member, update_standing
 from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, schedule_escalations
 from zofbot.alerting.storms.storm_record import (
@@ -116,8 +117,8 @@ def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPla
     name, due = storms_hash(alert.channel), alert.held or draft.now
     if alert.lane_field not in draft.read_hash(name):
         _prune_lanes(draft, alert.channel)
-    everything = StormLane.model_validate_json(draft.read_hash(name).get(alert.all_lane, "{}")).with_alert_at(due)
-    lane = StormLane.model_validate_json(draft.read_hash(name).get(alert.lane_field, "{}")).with_alert_at(due)
+    everything = _parse_lane(draft.read_hash(name).get(alert.all_lane, "{}")).with_alert_at(due)
+    lane = _parse_lane(draft.read_hash(name).get(alert.lane_field, "{}")).with_alert_at(due)
     storm = load_storm(draft, alert.channel, lane.storm) if lane.storm else None
     mention: tuple[str, ...] = ()
     crowded = everything.rate > MAX_ALERTS_PER_MINUTE and lane.rate > MAX_BESIDE and not alert.critical
@@ -214,9 +215,9 @@ def _closing_key(storm: Storm, at: int) -> str:
 def _prune_lanes(draft: DecisionBuilder, channel: str) -> None:
     """Delete counts for times more than ``LANE_RETENTION_SECONDS`` ago."""
     name, aged = storms_hash(channel), draft.now - LANE_RETENTION_SECONDS
-    lanes = {
-        field: StormLane.model_validate_json(stored)
-        for field, stored in draft.read_hash(name).items()
-        if field[:5] == "lane:"
-    }
-    draft.delete_fields(name, [field for field, lane in lanes.items() if lane.times[-1] < aged])
+    lanes = {field: _parse_lane(stored) for field, stored in draft.read_hash(name).items() if field[:5] == "lane:"}
+    draft.delete_fields(name, [field for field, lane in lanes.items() if max(lane.times, default=0.0) < aged])
+
+
+def _parse_lane(stored: str) -> StormLane:
+    return parse_stored("counts of alerts", stored, StormLane.model_validate_json, StormLane())

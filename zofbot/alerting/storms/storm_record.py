@@ -14,6 +14,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
+from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
@@ -160,9 +161,9 @@ class MemberPointer(NamedTuple):
 
     @classmethod
     def load(cls, text: str) -> MemberPointer | None:
-        """Parse what ``dump`` made; None for an empty text."""
+        """Parse what ``dump`` made; None for any other text."""
         page, _, storm = text.partition(" ")
-        return cls(int(page), storm) if storm else None
+        return cls(int(page), storm) if storm and page.isdecimal() else None
 
     def dump(self) -> str:
         """Format as stored."""
@@ -182,7 +183,11 @@ def stored_storm_keys(stored: Mapping[str, str]) -> list[str]:
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
     """Return the storm with the key ``storm``, or None if it is no longer stored."""
     stored = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
-    return _parse_storm(stored) if stored else None
+    return _read_storm(stored) if stored else None
+
+
+def _read_storm(stored: str) -> Storm | None:
+    return parse_stored("storm", stored, _parse_storm, None)
 
 
 def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
@@ -213,14 +218,15 @@ def cause_messages_of_other_versions(draft: DecisionBuilder, channel: str, versi
     """Yield a channel's messages of causes whose signature does not begin with ``version``."""
     own = f'"signature":"{version}-'
     for name, value in draft.read_hash(storms_hash(channel)).items():
-        if name.startswith("storm:") and '"by_cause":true' in value and own not in value:
-            yield _parse_storm(value)
+        is_other = name.startswith("storm:") and '"by_cause":true' in value and own not in value
+        if is_other and (storm := _read_storm(value)):
+            yield storm
 
 
 def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
     """Delete storms that are over, and the oldest above the limits; never the one with the key ``current``."""
     fields = draft.read_hash(storms_hash(channel))
-    storms = [_parse_storm(value) for name, value in fields.items() if name.startswith("storm:")]
+    storms = [storm for name, value in fields.items() if name.startswith("storm:") and (storm := _read_storm(value))]
     storms.sort(key=lambda storm: storm.last, reverse=True)
     kept, members, causes = {current}, 0, 0
     for storm in storms:

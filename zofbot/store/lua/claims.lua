@@ -2,6 +2,7 @@
 -- Returns the claims, when to claim again ('' for never), and the notifications that were dropped.
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
+  local REQUIRED = {'kind', 'channel', 'root', 'happened', 'critical', 'not_before', 'schema', 'body', 'committed'}
   local MAX_SUMMARY_ATTEMPTS = 5 -- attempts of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
@@ -89,11 +90,12 @@ local function claim_ready(LIMIT, LEASE)
       'body', 'rank', 'attempt', 'committed', 'since', 'again_for')
     if not f.state then redis.call('ZREM', OPEN, key) end
     if f.state ~= 'pending' then return false end
+    for _, name in ipairs(REQUIRED) do f[name] = f[name] or '' end -- a damaged record: the caller cannot read it
     if redis.call('HEXISTS', PARKED, f.channel) == 1 then -- an edit: their queue is shared by all channels
       enqueue(key, f)
       return false
     end
-    local is_newer = tonumber(f.schema) > SCHEMA -- left to workers of a newer version
+    local is_newer = (tonumber(f.schema) or 0) > SCHEMA -- left to workers of a newer version
     if is_newer or waits_for_summary(key, f) then
       redis.call('ZADD', LATER, format_integer(NOW + RETRY_MS), key)
       return false
@@ -103,7 +105,7 @@ local function claim_ready(LIMIT, LEASE)
       place = root_receipt(key, f)
       if not place then return false end
     end
-    local attempt = format_integer(f.attempt + 1)
+    local attempt = format_integer((tonumber(f.attempt) or 0) + 1)
     redis.call('HSET', note(key), 'state', 'sending', 'attempt', attempt, 'started', format_integer(NOW))
     redis.call('HSETNX', note(key), 'first', format_integer(NOW))
     redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)

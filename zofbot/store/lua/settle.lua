@@ -81,6 +81,11 @@ function verbs.refused(key, f, _, reason)
   return mark_dead(key, reason)
 end
 
+function verbs.unreadable(key, _, _, reason)
+  release_probe(key)
+  return mark_dead(key, reason)
+end
+
 function verbs.dropped(key, f, _, reason)
   release_probe(key)
   if f.again or f.renewed then -- the attempt did not know of the latest commit
