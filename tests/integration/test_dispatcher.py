@@ -985,6 +985,30 @@ async def test_a_remedy_is_tried_once(rig: DispatcherBench) -> None:
     assert (await rig.state_of("k"), await rig.reason_of("k")) == (NotificationState.DEAD, "invalid_blocks")
 
 
+class MemberOnlyNotifier(ScriptedNotifier):
+    """A notifier that may not edit in one channel, which Slack does not confirm that it joined."""
+
+    async def update_message(self, receipt: Receipt, message: Said, meta: Mapping[str, Any] | None = None) -> Receipt:
+        if receipt.channel == QA:
+            raise SlackRefused("not_in_channel", "")
+        return await super().update_message(receipt, message, meta)
+
+    async def join_channel(self, channel: str) -> None:
+        raise classify_error(503, "", {})
+
+
+async def test_a_join_that_slack_does_not_confirm_holds_no_edits_of_other_channels(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r"), root_notification("s", CHECKOUT))
+    await rig.deliver_all()
+    worker = worker_with(rig, MemberOnlyNotifier(lambda: asyncio.sleep(0)))
+    await rig.commit_notifications(edit_notification("e", "r"))
+    await worker.deliver_batch()
+    await rig.commit_notifications(edit_notification("f", "s", CHECKOUT))
+    await worker.deliver_batch()
+    assert await rig.state_of("e") is NotificationState.PENDING
+    assert await rig.state_of("f") is NotificationState.SENT
+
+
 async def test_an_error_nobody_thought_of_counts_as_maybe_sent(rig: DispatcherBench) -> None:
     await rig.commit_notifications(root_notification("k"))
     with capture_logs() as logs:

@@ -10,7 +10,7 @@ from zofbot.delivery.backoff import retry_delay
 from zofbot.delivery.notifier import Notifier, read_as_member
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Claim, NotificationKind, Receipt
-from zofbot.slack.errors import RefusalHandling, handling_for
+from zofbot.slack.errors import RefusalHandling, handling_for, is_rate_limit
 from zofbot.slack.shared_channels import DETAILS_KEY_PREFIX
 from zofbot.store.attempt_results import AttemptResult, Deferred, Dropped, Gone, Halted, Refused, Unknown
 
@@ -48,7 +48,9 @@ class FailedCallClassifier:
         if isinstance(error, SlackDeferred) and error.reason == "unreachable":
             return Deferred.for_claim(claim, self._retry_delay(claim), False, error.reason)
         if isinstance(error, SlackDeferred):
-            return Deferred.for_claim(claim, error.retry_after, True, error.reason)
+            shares_queue = claim.notification.kind is NotificationKind.EDIT  # with the edits of all channels
+            holds_queue = is_rate_limit(error) or not shares_queue
+            return Deferred.for_claim(claim, error.retry_after, holds_queue, error.reason)
         if isinstance(error, SlackRefused):
             return await self._classify_refusal(claim, error)
         if claim.notification.kind is NotificationKind.EDIT:

@@ -8,7 +8,8 @@ from enum import Enum, auto
 
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 
-DEFERRED_REASONS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "external_channel_migrating"})
+_RATE_LIMIT_REASONS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+DEFERRED_REASONS = _RATE_LIMIT_REASONS | {"external_channel_migrating"}
 """Reasons that mean "try again later"."""
 
 _LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrating": 60.0}
@@ -100,6 +101,11 @@ _FINAL_REASONS = frozenset({
 def is_known_reason(reason: str) -> bool:
     """Return whether a reason is known to mean a refusal; with any other, the message may have been posted."""
     return reason in _HANDLING_BY_REASON or reason in _FINAL_REASONS or reason.startswith("restricted_action")
+
+
+def is_rate_limit(error: SlackDeferred) -> bool:
+    """Return whether Slack limits the calls of the whole app or workspace, not those to one channel."""
+    return error.status == 429 or error.reason in _RATE_LIMIT_REASONS
 
 
 def is_temporary(error: SlackUnknown) -> bool:

@@ -47,7 +47,10 @@ class Adopted(Sent):
 
 @dataclass(frozen=True)
 class Deferred(_EndedAttempt):
-    """Certainly not posted: retry after ``seconds``; ``whole_channel`` delays the channel's other messages too."""
+    """Certainly not posted: retry after ``seconds``.
+
+    ``whole_channel`` delays the channel's other messages too; for an edit, the edits of all channels.
+    """
 
     seconds: float
     whole_channel: bool

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from zofbot.delivery.failed_calls import FailedCallClassifier
-from zofbot.domain.errors import SlackDeferred
+from zofbot.domain.errors import SlackDeferred, SlackError
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
+from zofbot.slack.errors import classify_error
 from zofbot.store.attempt_results import Deferred, Unknown
 
 
@@ -22,3 +25,30 @@ async def test_a_rate_limited_search_or_send_waits_at_least_as_long_as_slack_ask
     assert search.seconds >= 30
     assert isinstance(send, Deferred)
     assert (send.seconds, send.whole_channel) == (30, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "holds_edits"),
+    [
+        (classify_error(429, "", {}), True),
+        (classify_error(200, "ratelimited", {}), True),
+        (classify_error(200, "rate_limited", {}), True),
+        (classify_error(200, "message_limit_exceeded", {}), True),
+        (classify_error(200, "external_channel_migrating", {}), False),
+        (SlackDeferred("http_503", ""), False),
+    ],
+)
+async def test_only_a_rate_limit_holds_the_edits_of_all_channels(error: SlackError, holds_edits: bool) -> None:
+    nobody: Any = None
+    classifier = FailedCallClassifier(nobody, random=lambda: 0.0)
+    held = {}
+    for kind in NotificationKind:
+        claim = Claim(Notification(key="k", kind=kind, channel="C1", happened=0), attempt=1, committed=0.0)
+        sent = await classifier.classify_send_error(claim, error)
+        assert isinstance(sent, Deferred)
+        held[kind] = sent.whole_channel
+    assert held == {
+        NotificationKind.ROOT: True,
+        NotificationKind.REPLY: True,
+        NotificationKind.EDIT: holds_edits,
+    }

@@ -960,11 +960,50 @@ async def test_a_wait_that_slack_asked_for_ends_when_the_clock_is_set_back(bench
     assert await bench.claim_keys(after=2) == ["k"]
 
 
-async def test_the_pace_that_an_earlier_version_stored_is_kept(bench: OutboxBench) -> None:
-    await bench.client.hset("{test}:outbox:pace", "C1", str(round((bench.now + 2) * 1000)))
+async def store_pace_as_earlier_version(bench: OutboxBench, wait: float) -> None:
+    """Store that C1 has sent its burst, or that Slack asks it to wait: an earlier version stored both alike."""
+    await bench.client.hset("{test}:outbox:pace", "C1", str(round((bench.now + wait + 1) * 1000)))
+
+
+@pytest.mark.parametrize("wait", [1, 60, 3600])
+async def test_the_pace_that_an_earlier_version_stored_is_kept(bench: OutboxBench, wait: float) -> None:
+    await store_pace_as_earlier_version(bench, wait)
     await bench.commit_notifications(root("k"))
-    assert await bench.claim_keys(after=0.9) == []
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=wait - 0.1) == []
     assert await bench.claim_keys(after=0.1) == ["k"]
+
+
+async def test_a_pace_of_an_earlier_version_that_no_wait_explains_is_not_kept(bench: OutboxBench) -> None:
+    await store_pace_as_earlier_version(bench, 86400)
+    await bench.commit_notifications(root("k"))
+    assert await bench.claim_keys() == ["k"]
+
+
+async def test_a_wait_that_an_earlier_version_stored_ends_when_the_clock_is_set_back(bench: OutboxBench) -> None:
+    await store_pace_as_earlier_version(bench, 600)
+    await bench.commit_notifications(root("k"))
+    assert await bench.claim_keys(after=10) == []
+    bench.now -= 1800
+    assert await bench.claim_keys() == ["k"]
+
+
+async def test_a_longer_wait_that_a_worker_of_an_earlier_version_stores_meanwhile_is_kept(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 30.0, True, "ratelimited"))
+    await store_pace_as_earlier_version(bench, 60)
+    assert await bench.claim_keys(after=31) == []
+    assert await bench.claim_keys(after=28.9) == []
+    assert await bench.claim_keys(after=0.1) == ["k"]
+
+
+async def test_a_wait_that_slack_asks_for_is_also_known_to_workers_of_an_earlier_version(bench: OutboxBench) -> None:
+    """They read the pace only, and send once that is a second ahead."""
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 60.0, True, "ratelimited"))
+    pace = await bench.client.hget("{test}:outbox:pace", "C1")
+    assert pace is not None
+    assert float(pace) / 1000 - 1 == bench.now + 60
 
 
 async def test_a_pause_does_not_last_by_a_clock_that_was_set_back(bench: OutboxBench) -> None:

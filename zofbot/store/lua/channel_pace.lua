@@ -1,13 +1,36 @@
 -- The pace of a channel: when its queue may send next. The limits are those of channel_pace.py.
 
 local MAX_SKEW = 6000 -- milliseconds by which workers' clocks may differ (outbox.py)
+local MAX_WAIT = 3600000 -- the longest that Slack is believed when it asks to wait (slack/errors.py)
 local BLOCK = ':block' -- suffix of the field of PACE that holds since when and until when Slack asks a queue to wait
+local MARK = '.0' -- ends the times in PACE: earlier versions, which read any number, stored integers
 
 -- True for a time that would be at most `longest` ahead, unless the clock was set back since it was stored.
 local function is_from_other_clock(time, longest) return time > NOW + longest + MAX_SKEW end
 
+local function store_pace(name, at) redis.call('HSET', PACE, name, format_integer(at) .. MARK) end
+
+-- The wait is stored as a pace, too: workers of an earlier version know no other.
+local function store_block(name, till)
+  redis.call('HSET', PACE, name .. BLOCK, format_integer(NOW) .. ' ' .. format_integer(till))
+  store_pace(name, till + (BURST - 1) * INTERVAL)
+end
+
+-- Earlier versions stored what Slack asks for as a pace, without the mark. A pace that is only so far ahead because the
+-- clock was set back since looks the same. It is believed, once: a channel that is silent for up to an hour after an update
+-- is a lesser evil than calls that Slack has just refused, again and again while workers of both versions run.
+local function adopt_block_of_earlier_version(name)
+  local stored = redis.call('HGET', PACE, name)
+  if not stored or string.sub(stored, -#MARK) == MARK then return end
+  local at, burst = tonumber(stored), BURST * INTERVAL
+  if is_from_other_clock(at, burst) and not is_from_other_clock(at, burst + MAX_WAIT) then
+    store_block(name, at - (BURST - 1) * INTERVAL)
+  end
+end
+
 -- GCRA: PACE holds when a queue's quota is fully replenished; sending is allowed while that is less than a burst away.
 local function replenished_at(name)
+  adopt_block_of_earlier_version(name)
   local stored, block = unpack(redis.call('HMGET', PACE, name, name .. BLOCK))
   local at = tonumber(stored or 0)
   if is_from_other_clock(at, BURST * INTERVAL) then at = 0 end
@@ -23,12 +46,10 @@ end
 local function free_at(name) return replenished_at(name) - (BURST - 1) * INTERVAL end
 
 local function spend(name)
-  redis.call('HSET', PACE, name, format_integer(math.max(replenished_at(name), NOW) + INTERVAL))
+  store_pace(name, math.max(replenished_at(name), NOW) + INTERVAL)
   redis.call('HDEL', PACE, name .. BLOCK)
 end
 
 local function block(name, till)
-  if free_at(name) < till then
-    redis.call('HSET', PACE, name .. BLOCK, format_integer(NOW) .. ' ' .. format_integer(till))
-  end
+  if free_at(name) < till then store_block(name, till) end
 end
