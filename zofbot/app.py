@@ -108,7 +108,7 @@ async def run_bot(
     again, to pick up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start, and ZofbotError
     on exit if one of its tasks has failed.
     """
-    metrics = Metrics()
+    metrics = Metrics(clock)
     events = EventEmitter(metrics)
     tasks = ProcessTasks()
     async with AsyncExitStack() as stack:

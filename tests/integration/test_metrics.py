@@ -74,6 +74,7 @@ async def test_calls_quota_intake_and_delivery_are_counted(store_url: str) -> No
         sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
         await wait_until(lambda: (sample("zofbot_poll_duration_seconds_count") or 0) > 0)
+        await wait_until(lambda: (sample("zofbot_zof_quota_remaining") or 0) > 0)  # unknown just after a reset
         seen = await scrape_metrics(bot.app.url)
         assert seen["zofbot_zof_quota_limit"] == {frozenset(): 600}
         assert 0 < seen["zofbot_zof_quota_remaining"][frozenset()] < 600

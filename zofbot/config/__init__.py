@@ -1,1 +1,1 @@
-"""Configuration: settings, the Slack app manifest, and secrets reloaded at run time."""
+"""Configuration: settings, the environment's proxy, the Slack app manifest, and secrets reloaded at run time."""

@@ -141,8 +141,7 @@ class MetricUpdates:
         self._zof_seconds[call.template,].observe(call.seconds)
         self._metrics.zof_tries.inc(call.tries)
         if call.quota:
-            self._metrics.zof_quota.set(call.quota.remaining)
-            self._metrics.zof_quota_limit.set(call.quota.limit)
+            self._metrics.show_quota(call.quota)
 
     def _count_delivery_attempt(self, attempt: DeliveryAttempt) -> None:
         self._notifications[attempt.kind, attempt.outcome, attempt.cause].inc()

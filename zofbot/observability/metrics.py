@@ -8,6 +8,8 @@ from itertools import product
 from prometheus_client import ProcessCollector, generate_latest
 
 from zofbot import __version__
+from zofbot.clock import Clock
+from zofbot.domain.model import Quota
 from zofbot.observability.metric_labels import (
     ACTION_NAMES,
     CANARY_LINKS,
@@ -36,9 +38,11 @@ POLL_BUCKETS_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 
 class Metrics:
-    """The metrics of one process, in their own registry."""
+    """The metrics of one process, in their own registry; ``clock`` tells which values are outdated."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
+        self._quota: Quota | None = None
         self.registry = MetricRegistry()
         ProcessCollector(registry=self.registry)
         self.build = self.registry.make_gauge(
@@ -74,6 +78,16 @@ class Metrics:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
+    def show_quota(self, quota: Quota) -> None:
+        """Show Zof's quota, and what is left of it until its reset."""
+        self._quota = quota
+        self.zof_quota_limit.set(quota.limit)
+
+    def _remaining_requests(self) -> float:
+        """Return the requests left in the current window; NaN if unknown, because 0 or an old value would alarm."""
+        quota = self._quota
+        return quota.remaining if quota and self._clock.now() < quota.reset else math.nan
+
     def _add_zof_metrics(self) -> None:
         """Add metrics of calls to Zof."""
         self.zof_calls = self.registry.make_counter(
@@ -90,13 +104,14 @@ class Metrics:
         )  # fmt: skip
         self.zof_tries = self.registry.make_counter("zofbot_zof_tries", "Requests sent to Zof, including retries")
         self.zof_quota = self.registry.make_gauge(
-            "zofbot_zof_quota_remaining", "Requests left in Zof's current rate limit window; NaN until Zof reports it"
+            "zofbot_zof_quota_remaining",
+            "Requests left in Zof's current rate limit window; NaN until Zof reports it, and after the window's reset",
         )
+        self.zof_quota.set_function(self._remaining_requests)
         self.zof_quota_limit = self.registry.make_gauge(
             "zofbot_zof_quota_limit", "Requests per window that Zof's rate limit allows; NaN until Zof reports it"
         )
-        for quota in (self.zof_quota, self.zof_quota_limit):
-            quota.set(math.nan)  # unknown until the first reply: 0 would raise an alarm
+        self.zof_quota_limit.set(math.nan)  # unknown until the first reply
         for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_STATUSES_BY_OUTCOME.items()):
             self.registry.expect(self.zof_calls, product([method], [template], [outcome], statuses))
 

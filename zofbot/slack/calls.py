@@ -16,6 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from zofbot import __version__
 from zofbot.clock import Clock, timeout
+from zofbot.config.proxy import proxy_for
 from zofbot.domain.errors import SlackDeferred, SlackError
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import SlackCall
@@ -38,7 +39,7 @@ T = TypeVar("T")
 class SlackCalls:
     """Makes the calls of one workspace, all through ``session``; without one, the SDK opens a connection per call.
 
-    ``deadline`` is the timeout of one call, in seconds.
+    ``deadline`` is the timeout of one call, in seconds. Raises SettingsError if the environment's proxy is invalid.
     """
 
     def __init__(  # noqa: PLR0913  (each from outside)
@@ -56,6 +57,7 @@ class SlackCalls:
         self.client = BoundedWebClient(
             token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet_logger()
         )
+        self.client.proxy = proxy_for(api_url)  # the SDK reads HTTPS_PROXY itself, but neither NO_PROXY nor ALL_PROXY
         self.session = session
         self._events = events
         self.clock = clock
@@ -144,7 +146,7 @@ class SlackCalls:
         """Post to a ``response_url``. Raises SlackError."""
 
         async def post_once() -> None:
-            reply = await send_request(self.session, "POST", url, json=body, proxy=self.client.proxy)
+            reply = await send_request(self.session, "POST", url, json=body, proxy=proxy_for(url))
             http_replies.check_response_url_reply(reply)
 
         await self.run_call("response_url", post_once)

@@ -10,6 +10,7 @@ import aiohttp
 import stamina
 import stamina.instrumentation
 
+from zofbot.config.proxy import proxy_for
 from zofbot.domain.errors import SlackDeferred, SlackUnknown
 from zofbot.notifications.notification import Receipt
 from zofbot.slack import responses
@@ -65,10 +66,10 @@ class SlackClient:
     async def connect_socket(self, url: str, ping_seconds: float) -> aiohttp.ClientWebSocketResponse:
         """Connect to a URL from ``open_socket``. Raises aiohttp.ClientError, OSError or ValueError.
 
-        Uses http(s) instead of ws(s), because aiohttp applies the environment's proxies to http(s) only.
+        Uses http(s) instead of ws(s), because the environment's proxies are those of http(s).
         """
         address = re.sub(r"^ws(?=s?://)", "http", url)
-        return await self._calls.session.ws_connect(address, heartbeat=ping_seconds)
+        return await self._calls.session.ws_connect(address, heartbeat=ping_seconds, proxy=proxy_for(address))
 
     async def post_message(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False

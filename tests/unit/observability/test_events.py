@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.virtual_time import StoppedClock
+from tests.support.virtual_time import SetClock, StoppedClock
 from zofbot.domain.errors import StoreUnavailable, ZofUnavailable
+from zofbot.domain.model import Quota, utc_datetime
 from zofbot.observability import events
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import SlackCall, ZofCall, ZofTry
@@ -147,6 +149,22 @@ def test_an_attempt_that_reached_slack_counts_with_its_age_and_others_without() 
         assert sample("zofbot_notifications_total", labels) == 1
     assert sample("zofbot_delivery_seconds_sum", {"since": "commit"}) == 1.5
     assert sample("zofbot_delivery_seconds_sum", {"since": "happened"}) == 0  # clocks differ: never below zero
+
+
+def test_the_quota_is_unknown_before_it_is_reported_and_after_its_reset() -> None:
+    clock = SetClock(60.0)
+    metrics = Metrics(clock)
+    emitter, sample = EventEmitter(metrics), metrics.registry.get_sample_value
+    remaining = [sample("zofbot_zof_quota_remaining")]
+    quota = Quota(limit=100, remaining=1, reset=utc_datetime(120))
+    emitter.emit(ZofCall("GET", "/runs", 200, 1, 0.1, "req_1", "ok", quota=quota))
+    for at in (60.0, 119.9, 120.0, 3600.0):
+        clock.at = at
+        remaining.append(sample("zofbot_zof_quota_remaining"))
+    emitter.emit(ZofCall("GET", "/runs", None, 3, 0.1, None, "unavailable"))
+    remaining.append(sample("zofbot_zof_quota_remaining"))
+    assert remaining == pytest.approx([math.nan, 1, 1, math.nan, math.nan, math.nan], nan_ok=True)
+    assert sample("zofbot_zof_quota_limit") == 100
 
 
 def test_a_standby_cycle_counts_without_a_duration() -> None:

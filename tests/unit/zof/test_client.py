@@ -850,8 +850,11 @@ def test_an_address_that_cannot_be_asked_is_refused(base: str) -> None:
         ZofClient(base_url=base, key=KEY, clock=Clock(), events=EventEmitter())
 
 
-async def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@proxy.test")
+@pytest.mark.parametrize("proxy", ["gopher://user:hunter2@proxy.test", "http://user:hunter2@999.0.0.1"])
+async def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
         ZofClient(base_url=BASE, key=KEY, clock=Clock(), events=EventEmitter())
     assert "hunter2" not in str(caught.value)

@@ -1,1 +1,1 @@
-"""HTTP to Zof: the client with its key and proxy, one attempt of a call, bodies within limits."""
+"""HTTP to Zof: the client with its key, one attempt of a call, bodies within limits."""

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import httpx
 
 from zofbot import __version__
+from zofbot.config.proxy import invalid_proxy_error, proxy_for
 from zofbot.domain.errors import SettingsError, ZofUnreadable
 from zofbot.zof import protocol
 from zofbot.zof.request import ZofRequest
 from zofbot.zof.transport.aiohttp_transport import MAX_CONNECTIONS, AiohttpTransport
-from zofbot.zof.transport.proxy import proxy_for
 
 _LIMITS = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=4)
 # Limits of one attempt, so that a hanging connection leaves time for another. Waiting for the pool has the deadline.
@@ -78,16 +78,14 @@ def make_transport(base: str) -> httpx.AsyncBaseTransport:
     A proxy is left to httpx, which also reaches one by TLS. httpx's own parsing of NO_PROXY raises for a range of IPv6
     addresses. Loading the certificates takes 40 ms and is skipped for plain HTTP.
     """
-    proxy = proxy_for(base)
-    try:
-        if proxy:
-            context = httpx.create_ssl_context(trust_env=True)
+    if proxy := proxy_for(base):
+        context = httpx.create_ssl_context(trust_env=True)
+        try:
             return httpx.AsyncHTTPTransport(verify=context, proxy=proxy, limits=_LIMITS, trust_env=False)
-        is_encrypted = base.startswith("https:")
-        return AiohttpTransport(httpx.create_ssl_context(trust_env=True) if is_encrypted else None)
-    except (ImportError, ValueError, httpx.InvalidURL):
-        # Not quoted: a proxy's URL may hold a password.
-        raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is invalid. Write it as http://…"]) from None
+        except (ValueError, httpx.InvalidURL):
+            raise invalid_proxy_error() from None
+    is_encrypted = base.startswith("https:")
+    return AiohttpTransport(httpx.create_ssl_context(trust_env=True) if is_encrypted else None)
 
 
 def redirect_target(request: ZofRequest, origin: httpx.URL, location: str) -> httpx.URL:

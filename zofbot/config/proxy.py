@@ -6,15 +6,34 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from zofbot.domain.errors import SettingsError
+
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy for ``url`` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; None for loopback."""
-    parts, proxies = urlsplit(url), getproxies()
-    host = (parts.hostname or "").rstrip(".")
-    if is_loopback(host) or is_excluded(host, parts.port, proxies.get("no", "")):
+    """Return the proxy for ``url`` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; None for loopback.
+
+    A proxy without a scheme is reached by HTTP. None, too, if ``url`` is invalid, which its client then reports.
+    Raises SettingsError for a proxy that is not an HTTP proxy.
+    """
+    try:
+        scheme, host, port = _split_url(url)
+    except ValueError:
         return None
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    proxies = getproxies()
+    if is_loopback(host) or is_excluded(host, port, proxies.get("no", "")):
+        return None
+    proxy = (proxies.get(scheme) or proxies.get("all") or "").strip()
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_http_url(proxy):
+        raise invalid_proxy_error()
+    return proxy
+
+
+def invalid_proxy_error() -> SettingsError:
+    """Return the error for a proxy that cannot be used; it is not quoted, because its URL may hold a password."""
+    return SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is invalid. Write it as http://…"])
 
 
 def is_loopback(host: str) -> bool:
@@ -31,6 +50,20 @@ def is_excluded(host: str, port: int | None, no_proxy: str) -> bool:
     Ranges of IPv4 and IPv6 match hosts written as addresses; invalid entries match nothing.
     """
     return any(_entry_matches(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        scheme, host, _ = _split_url(url)
+    except ValueError:
+        return False
+    return scheme in ("http", "https") and bool(host)
+
+
+def _split_url(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port. Raises ValueError, such as for a port out of range."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port
 
 
 def _entry_matches(entry: str, host: str, port: int | None) -> bool:
