@@ -91,7 +91,7 @@ class PollCycle:
         return self.stats
 
     async def _read_due(self, spare: int = 0) -> ZofUnavailable | None:
-        """Read due runs until Zof fails to return one; return that failure. Raises it if Zof says when to come back."""
+        """Read due runs until Zof fails to return one; return that failure. Raises it if the quota is spent."""
         affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
         due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
         while due and (left := self._context.reader.left - spare) > 0:
@@ -107,7 +107,7 @@ class PollCycle:
     async def _read_pending(self, watches: Sequence[PendingRun]) -> ZofUnavailable | None:
         """Read pending runs at the same time, and process them in order. Return a failure to return one.
 
-        Raises it after that if Zof says when to come back.
+        Raises it after that if the quota is spent.
         """
         unavailable: ZofUnavailable | None = None
         read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover)
@@ -123,7 +123,7 @@ class PollCycle:
                     raise found
                 case _:
                     self._process_read(watch, found)
-        if unavailable and (unavailable.status == 429 or unavailable.retry_at):
+        if unavailable and unavailable.is_quota_spent:
             raise unavailable
         return unavailable
 

@@ -8,12 +8,17 @@ import pytest
 from tests.support.poller_bench import CHANNEL, answer_well, poller_bench
 from zofbot.domain.errors import ZofUnavailable
 
+each_failure = pytest.mark.parametrize(
+    "reply", [httpx.Response(500), httpx.Response(503, headers={"Retry-After": "30"})], ids=["fault", "come back"]
+)
 
-async def test_a_run_that_zof_fails_to_return_keeps_no_other_from_being_found() -> None:
+
+@each_failure
+async def test_a_run_that_zof_fails_to_return_keeps_no_other_from_being_found(reply: httpx.Response) -> None:
     async with poller_bench() as built:
         await built.poll_until_settled()
         broken = built.finish_run()
-        built.zof.spoil = lambda request: httpx.Response(500) if request.url.path.endswith(broken["id"]) else None
+        built.zof.spoil = lambda request: reply if request.url.path.endswith(broken["id"]) else None
         for _ in range(3):
             await built.run_cycle()
         new = built.finish_run()
