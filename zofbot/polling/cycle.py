@@ -21,6 +21,7 @@ from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key, result_id
 from zofbot.polling.open_scope import OpenScope
+from zofbot.polling.run_reader import lacks_passes
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
@@ -95,7 +96,7 @@ class PollCycle:
         affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
         due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
         while due and (left := self._context.reader.left - spare) > 0:
-            count = min(left, MAX_CONCURRENT_READS)
+            count = max(1, min(left // REQUESTS_PER_RUN, MAX_CONCURRENT_READS))
             failure = await self._read_pending(due[:count])
             if failure:
                 return failure
@@ -131,6 +132,8 @@ class PollCycle:
         self.stats.read += 1
         if isinstance(found, PlatformEvent):
             self._finish_pending(watch, found, ())
+        elif found.has_ended and self._may_recover_after_commit(found):
+            self._reschedule_pending(watch.with_answer(), self._context.unix_time())
         elif found.has_ended:
             self._finish_run(watch, found)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
@@ -139,6 +142,13 @@ class PollCycle:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
             self._finish_pending(watch, replace(found, run=found.run.model_copy(update=over)), _bad_result_keys(found))
+
+    def _may_recover_after_commit(self, found: RunFinding) -> bool:
+        """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
+        if found.run.outcome is not Outcome.PASSED or self._checkpoint.may_recover(found) or not lacks_passes(found.run):
+            return False
+        read = (item for item in self._findings if isinstance(item, RunFinding) and (item.bad or item.outcome.is_bad))
+        return any(scope_key(item) == scope_key(found) and item.happened < found.happened for item in read)
 
     def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks."""

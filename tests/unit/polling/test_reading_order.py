@@ -17,9 +17,13 @@ def without_results(path: str, body: Any) -> Any:
     return {name: value for name, value in body.items() if name != "results"} if path.startswith("/runs/") else body
 
 
-async def announce_passes(built: PollerBench, count: int) -> None:
+def first_ten_results(path: str, body: Any) -> Any:
+    return {**body, "results": body["results"][:10]} if path.startswith("/runs/") else body
+
+
+async def announce_passes(built: PollerBench, count: int, passed: int = 2) -> None:
     for number in range(count):
-        run = built.finish_run("passed", bad=0, passed=2)
+        run = built.finish_run("passed", bad=0, passed=passed)
         await built.receive_webhook(run["id"], f"evt_{number}", "run.completed")
 
 
@@ -39,6 +43,19 @@ async def test_a_failure_does_not_wait_for_the_webhooks_of_passing_runs(apart: b
         if announced:
             await built.receive_webhook(failed["id"], "evt_failed", announced)
         await built.run_cycle()
+        assert is_told(failed, await built.committed_keys())
+        await built.poll_until_settled()
+        assert await built.pending_runs() == {}
+
+
+async def test_a_failure_does_not_wait_for_passing_runs_that_come_with_a_part_of_their_results() -> None:
+    async with poller_bench(page=10) as built:
+        built.zof.change = first_ten_results
+        await built.poll_until_settled()
+        await announce_passes(built, 20, passed=100)
+        failed = built.finish_run(environment="production")
+        for _ in range(2):
+            await built.run_cycle()
         assert is_told(failed, await built.committed_keys())
         await built.poll_until_settled()
         assert await built.pending_runs() == {}
