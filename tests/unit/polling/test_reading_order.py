@@ -79,6 +79,16 @@ ELSEWHERE = PendingRun("run", "run_3", "runs", 9.0, 1.0, seen=("runs:passed:run_
 HINTED = PendingRun("run", "run_4", "run.completed", 1.0)
 
 
+def test_a_failure_is_put_behind_passing_runs_once_zof_has_repeatedly_failed_to_return_it() -> None:
+    failed = PendingRun("run", "run_5", "run.failed", 5.0)
+    for failures in (1, 2):
+        failed = failed.with_failure(30.0)
+        assert (failed.failed, failed.failures) == (30.0, failures)
+        assert sort_pending([HINTED, ELSEWHERE, failed], 1) == [failed, ELSEWHERE, HINTED]
+    failed = failed.with_failure(60.0)
+    assert sort_pending([HINTED, ELSEWHERE, failed], 1) == [ELSEWHERE, HINTED, failed]
+
+
 def test_what_passed_before_a_failure_in_the_same_place_is_read_before_it() -> None:
     for runs in permutations((FAILED, PASSED, ELSEWHERE, HINTED)):
         assert sort_pending(runs, 3) == [PASSED, FAILED, ELSEWHERE, HINTED]
