@@ -105,6 +105,11 @@ class ZofUnavailable(ZofError):
     kind = "unavailable"
     retry_at: datetime | None = None
 
+    @property
+    def is_quota_spent(self) -> bool:
+        """Whether no request may be sent before ``retry_at``: Zof says so, or zofbot keeps the rest for commands."""
+        return self.status == 429 or (self.status is None and self.retry_at is not None)
+
 
 class PersonalQuotaExceeded(ZofUnavailable):
     """One person has used up their requests for a minute; Zof was not asked."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from zofbot.alerting.state import scope_key
-from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, OVERLAP_SECONDS, FeedCursor
+from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.reading_order import sort_pending
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
@@ -128,6 +128,11 @@ class PollCheckpoint:
     def cursor_of(self, name: str) -> FeedCursor:
         """Return how far the feed or audit of that name was read."""
         return self._progress.get(name, FeedCursor())
+
+    @property
+    def last_scan(self) -> float:
+        """When the last scan began that read a feed to its end; 0 if none has."""
+        return max(self.cursor_of(feed.name).complete or 0.0 for feed in FEEDS)
 
     def start_scan(self, name: str, progress: FeedCursor) -> None:
         """Record the start of a scan. This alone does not cause a commit, as nothing was read yet."""

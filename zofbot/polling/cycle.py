@@ -13,7 +13,7 @@ from zofbot.alerting.counting import first_row_time
 from zofbot.alerting.history.case_outcomes import first_failing_time
 from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels, triage_hash
 from zofbot.alerting.triage_records import triage_fields
-from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead, ReadGivenUp
 from zofbot.polling.checkpoint import PollCheckpoint
@@ -21,6 +21,7 @@ from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key, result_id
 from zofbot.polling.open_scope import OpenScope
+from zofbot.polling.run_reader import lacks_passes
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
@@ -40,7 +41,7 @@ So is a run without a result that a listing shows.
 """
 
 MIN_REFUSALS = 5
-"""Refusals in a row before a run is given up: after a pause of the poller or of Zof, two may be hours apart."""
+"""Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
 
 MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
 """Seconds until an unfinished run is read again: half the time it was watched so far, within these bounds."""
@@ -70,67 +71,74 @@ class PollCycle:
         self._fence = fence
         self._findings: list[RunFinding | PlatformEvent] = []
         self._committed = context.unix_time()
+        self._outage: ZofUnavailable | None = None
+        """The first failure to return a run that had not failed before."""
 
     async def run(self, *, feeds: bool) -> CycleStats:
         """Read due runs and, with ``feeds``, scan the listings. Raises ZofUnavailable after committing its findings.
 
-        A run that Zof fails to return is no outage if Zof returns listings or other runs.
+        A run that Zof fails to return is no outage if Zof returns listings or other runs, or if that run has failed
+        before: after the first time, the listings are tried.
         """
         try:
             # with many pending runs, half of the budget is for the listings and for failures that they show first
-            failure = await self._read_due(spare=max(len(FEEDS), self._context.reader.most // 2) if feeds else 0)
+            await self._read_due(spare=max(len(FEEDS), self._context.reader.most // 2) if feeds else 0)
             if feeds:
                 await FeedScanner(self._context, self._checkpoint, self.stats).scan_feeds()
                 await self._read_due()
-            elif failure and not self.stats.read:
-                raise failure
+            elif self._outage and not self.stats.read:
+                raise self._outage
         except ZofUnavailable:
             await self._commit_findings()
             raise
         await self._commit_findings()
         return self.stats
 
-    async def _read_due(self, spare: int = 0) -> ZofUnavailable | None:
-        """Read due runs until Zof fails to return one; return that failure. Raises it if Zof says when to come back."""
+    async def _read_due(self, spare: int = 0) -> None:
+        """Read due runs until Zof fails to return one. Raises ZofUnavailable if the quota is spent."""
         affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
         due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
         while due and (left := self._context.reader.left - spare) > 0:
-            count = min(left, MAX_CONCURRENT_READS)
-            failure = await self._read_pending(due[:count])
-            if failure:
-                return failure
+            count = max(1, min(left // REQUESTS_PER_RUN, MAX_CONCURRENT_READS))
+            if not await self._read_pending(due[:count]):
+                return
             due = due[count:]
             if self._context.unix_time() - self._committed >= COMMIT_INTERVAL_SECONDS:
                 await self._commit_findings()
-        return None
 
-    async def _read_pending(self, watches: Sequence[PendingRun]) -> ZofUnavailable | None:
-        """Read pending runs at the same time, and process them in order. Return a failure to return one.
+    async def _read_pending(self, watches: Sequence[PendingRun]) -> bool:
+        """Read pending runs at the same time, and process them in order. Return whether Zof has failed on none.
 
-        Raises it after that if Zof says when to come back.
+        Raises ZofUnavailable after that if the quota is spent.
         """
-        unavailable: ZofUnavailable | None = None
+        has_failed = False
+        spent: ZofUnavailable | None = None
         read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover)
         for watch, found in zip(watches, read, strict=True):
             match found:
+                case ZofUnavailable() if found.is_quota_spent:
+                    spent = spent or found
                 case ZofUnavailable():
-                    now = self._context.unix_time()
-                    self._reschedule_pending(watch.with_failure(now), now)
-                    unavailable = unavailable or found
+                    has_failed = True
+                    if not watch.failures:
+                        self._outage = self._outage or found
+                    self._handle_failure(watch, found)
                 case ZofRejected() | ZofUnreadable():
                     self._handle_unreadable(watch, found)
                 case Exception():
                     raise found
                 case _:
                     self._process_read(watch, found)
-        if unavailable and (unavailable.status == 429 or unavailable.retry_at):
-            raise unavailable
-        return unavailable
+        if spent:
+            raise spent
+        return not has_failed
 
     def _process_read(self, watch: PendingRun, found: RunFinding | PlatformEvent) -> None:
         self.stats.read += 1
         if isinstance(found, PlatformEvent):
             self._finish_pending(watch, found, ())
+        elif found.has_ended and self._may_recover_after_commit(found):
+            self._reschedule_pending(watch.with_answer(), self._context.unix_time())
         elif found.has_ended:
             self._finish_run(watch, found)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
@@ -139,6 +147,14 @@ class PollCycle:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
             self._finish_pending(watch, replace(found, run=found.run.model_copy(update=over)), _bad_result_keys(found))
+
+    def _may_recover_after_commit(self, found: RunFinding) -> bool:
+        """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
+        run = found.run
+        if run.outcome is not Outcome.PASSED or not lacks_passes(run) or self._checkpoint.may_recover(found):
+            return False
+        read = (item for item in self._findings if isinstance(item, RunFinding) and (item.bad or item.outcome.is_bad))
+        return any(scope_key(item) == scope_key(found) and item.happened < found.happened for item in read)
 
     def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks."""
@@ -166,10 +182,24 @@ class PollCycle:
             replace(watch, due=now + min(max(MIN_RECHECK_SECONDS, (now - since) / 2), MAX_RECHECK_SECONDS))
         )
 
+    def _handle_failure(self, watch: PendingRun, error: ZofUnavailable) -> None:
+        """Schedule another read of what Zof failed to return, or give up if its listings have worked for a day since.
+
+        In an outage, nothing is given up.
+        """
+        watch = watch.with_failure(self._context.unix_time())
+        if self._checkpoint.last_scan - watch.failed >= MAX_WATCH_SECONDS and watch.failures >= MIN_REFUSALS:
+            self._give_up(watch, error)
+        else:
+            self._reschedule_pending(watch, watch.failed)
+
     def _handle_unreadable(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
         """Schedule another read of what Zof refused, or give up."""
         if self._retry_refused(watch, UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
             return
+        self._give_up(watch, error)
+
+    def _give_up(self, watch: PendingRun, error: ZofError) -> None:
         self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
         self._checkpoint.mark_handled(watch.seen, watch.since)
         self._checkpoint.remove_pending(watch)

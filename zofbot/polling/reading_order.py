@@ -10,17 +10,21 @@ from zofbot.store.pending_runs import PendingRun
 
 _BAD_OUTCOMES = frozenset(name.rpartition(" ")[2] for name in FAILURE_FEED_NAMES)
 
+MAX_FAILURES = 3
+"""Failures to return a run in a row after which it is read last; one or two are soon over."""
+
 CRITICAL_FAILURE, FAILURE, OTHER = range(3)
 """Urgencies, the highest first."""
 
 
 def sort_pending(due: Iterable[PendingRun], affordable: int) -> list[PendingRun]:
-    """Sort runs oldest first; those that Zof failed to return come after the others.
+    """Sort runs oldest first; those that Zof has repeatedly failed to return come after the others.
 
     If there are more than are affordable now, failures come before what may have passed, critical ones first. What
     passed in the same project and environment before a failure is read before it, as the failure may be a relapse.
+    That holds for listed runs only: a webhook of a run names no project.
     """
-    by_time = sorted(due, key=lambda watch: (watch.failed, _time_of(watch), watch.hash_field))
+    by_time = sorted(due, key=lambda watch: (_is_put_last(watch), _time_of(watch), watch.hash_field))
     if len(by_time) <= affordable:
         return by_time
     last_failures: dict[tuple[tuple[str, ...], str], float] = {}
@@ -34,7 +38,11 @@ def sort_pending(due: Iterable[PendingRun], affordable: int) -> list[PendingRun]
             return OTHER
         return CRITICAL_FAILURE if is_critical(watch.environment) else FAILURE
 
-    return sorted(by_time, key=lambda watch: (watch.failed, urgency_of(watch)))
+    return sorted(by_time, key=lambda watch: (_is_put_last(watch), urgency_of(watch)))
+
+
+def _is_put_last(watch: PendingRun) -> bool:
+    return watch.failures >= MAX_FAILURES
 
 
 def _time_of(watch: PendingRun) -> float:

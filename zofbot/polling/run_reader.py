@@ -84,12 +84,12 @@ class RunReader:
             return error
 
     async def read_run(self, watch: PendingRun, may_recover: MayRecover) -> RunFinding:
-        """Read a run with its failures, and with passed results if they may matter. Raises ZofError."""
+        """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError."""
         self._count_request()
         run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
         otherwise = watch.happened or watch.since
         found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
-        passes = run.outcome is Outcome.PASSED or (run.outcome.is_bad and may_recover(found))
+        passes = (run.outcome is Outcome.PASSED or run.outcome.is_bad) and may_recover(found)
         ids = frozenset(map(result_id, watch.seen)) - {""}
         if not found.has_ended or not _lacks_results(found, ids, passes=passes):
             return found
@@ -168,6 +168,12 @@ class RunReader:
         return found, more
 
 
+def lacks_passes(run: Run) -> bool:
+    """Whether a run has passed results that its own reply lacks, judging by its counts."""
+    came = sum(result.outcome is Outcome.PASSED for result in run.results or ())
+    return run.results is None or (run.counts.passed or 0) > came
+
+
 def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -> bool:
     """Whether a run has results that its own reply lacks, judging by its counts and the ids that listings have shown.
 
@@ -178,7 +184,6 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
     if found.is_partial or not came.issuperset(shown):
         return True
     if passes:
-        came_passed = sum(result.outcome is Outcome.PASSED for result in run.results or ())
-        return run.results is None or (run.counts.passed or 0) > came_passed
+        return lacks_passes(run)
     uncounted = run.counts.failed is None and run.counts.error is None
     return run.results is None and run.outcome.is_bad and uncounted

@@ -72,13 +72,14 @@ class FeedScanner:
         """Read the feeds one page at a time, then audits, within half of the budget; the rest is for reading runs.
 
         Audits that have begun get pages of their own: a feed without a detectable order is read whole each time and may
-        need all others. Raises ZofUnavailable if no feed can be read, or if Zof says when to come back.
+        need all others. Raises ZofUnavailable if no feed can be read, or if the quota is spent.
         """
         self._checkpoint.prune_recovery_watches()
         auditing = any(self._checkpoint.cursor_of(_audit_name(feed)).began is not None for feed in FEEDS)
         audit_pages = MAX_AUDIT_PAGES if auditing else 0
         most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
-        feeds = [(feed, feed.name, self._start_scan(feed)) for feed in FEEDS]
+        failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))
+        feeds = [(feed, feed.name, self._start_scan(feed)) for feed in failed_last]
         read = await self._interleave_scans(feeds, most - audit_pages)
         audits = [(feed, name, progress) for feed in FEEDS for name, progress in self._active_audit(feed)]
         await self._interleave_scans(audits, min(MAX_AUDIT_PAGES, most - read))
@@ -145,8 +146,8 @@ class FeedScanner:
             self._handle_refusal(scan, progress, error)
             return False
         except (ZofUnavailable, ZofUnreadable) as error:
-            if isinstance(error, ZofUnavailable) and (error.status == 429 or (error.retry_at and not progress.cursor)):
-                raise
+            if isinstance(error, ZofUnavailable):
+                self._raise_if_outage(scan, error)
             self._failures.append((scan, error))
             return False
         self._read_any = True
@@ -161,6 +162,17 @@ class FeedScanner:
         if onward.began is None:
             self._finish_scan(scan, progress, onward)
         return onward.began is not None
+
+    def _raise_if_outage(self, scan: FeedScan, error: ZofUnavailable) -> None:
+        """Raise an error after which the others need not be tried: Zof says when to come back, and has returned none.
+
+        Since the listing alone may be out of order, the next cycle begins with another.
+        """
+        if error.is_quota_spent:
+            raise error
+        if error.retry_at and not self._read_any:
+            self._report_refusal(scan, error)
+            raise error
 
     def _queue_if_new(self, scan: FeedScan, item: ListedItem) -> bool:
         """Queue an item's run if the item is new. Return whether it is."""

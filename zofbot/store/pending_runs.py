@@ -74,9 +74,11 @@ class PendingRun:
     environment: str = ""
     said: str = ""
     failed: float = 0.0
-    """When Zof last failed to return it without refusing to; 0 if it has not."""
+    """Time since which Zof has failed to return it without refusing to; 0 if it has not."""
     refusals: int = 0
     """How often in a row Zof has refused since ``refused``."""
+    failures: int = 0
+    """How often in a row Zof has failed since ``failed``."""
 
     @property
     def hash_field(self) -> str:
@@ -85,15 +87,15 @@ class PendingRun:
 
     def with_answer(self) -> PendingRun:
         """Return a copy after Zof returned it."""
-        return replace(self, refused=0.0, refusals=0, failed=0.0)
+        return replace(self, refused=0.0, refusals=0, failed=0.0, failures=0)
 
     def with_failure(self, now: float) -> PendingRun:
-        """Return a copy after Zof failed to return it, without refusing to."""
-        return replace(self, refused=0.0, refusals=0, failed=now)
+        """Return a copy after Zof failed to return it, once more, without refusing to."""
+        return replace(self, refused=0.0, refusals=0, failed=self.failed or now, failures=self.failures + 1)
 
     def with_refusal(self, now: float) -> PendingRun:
         """Return a copy after Zof refused to return it, once more."""
-        return replace(self, refused=self.refused or now, refusals=self.refusals + 1, failed=0.0)
+        return replace(self, refused=self.refused or now, refusals=self.refusals + 1, failed=0.0, failures=0)
 
     def dump(self) -> str:
         """Format as stored JSON; empty fields are left out."""

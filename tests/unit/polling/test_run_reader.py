@@ -59,6 +59,20 @@ async def test_a_case_recovers_though_its_pass_is_not_embedded_in_the_passed_run
         assert len(recovered) == (3 if group == "case" else 1)
 
 
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_a_case_recovers_by_a_passed_run_that_is_read_together_with_its_failure(group: str) -> None:
+    async with poller_bench() as built:
+        built.zof.change = first_result_only
+        await subscribe_and_poll(built, f"group:{group}")
+        for number, status in enumerate(("failed", "passed")):
+            run = built.finish_run(status, bad=3 * (status == "failed"), passed=20 * (status == "passed"))
+            await built.receive_webhook(run["id"], f"evt_{number}", "run.completed")
+            built.clock.advance(10)
+        await built.poll_until_settled()
+        recovered = [key for key in await built.committed_keys() if key.startswith("recovered:")]
+        assert len(recovered) == (3 if group == "case" else 1)
+
+
 async def test_a_passed_run_that_came_with_all_results_is_one_request() -> None:
     async with poller_bench() as built:
         await built.poll_until_settled()

@@ -13,6 +13,7 @@ from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS, MAX_PAGE_FAILURES
 from zofbot.simulator.zof.state import ZofRecord
 
 NO_JSON, FAULT = httpx.Response(200, text="<html>"), httpx.Response(500)
+COME_BACK = httpx.Response(503, headers={"Retry-After": "60"})
 each_reply = pytest.mark.parametrize("reply", [NO_JSON, FAULT], ids=["unreadable", "fault"])
 
 
@@ -28,6 +29,29 @@ def break_pages_with(built: PollerBench, run: ZofRecord, reply: httpx.Response) 
         return reply if run["id"] in {item["id"] for item in page.json()["data"]} else None
 
     return spoil
+
+
+def spend_quota_before_all_runs(built: PollerBench) -> SpoilRequest:
+    """Have the reply to the listing before that of all runs say that the quota is nearly spent."""
+
+    async def spoil(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path != "/v1/results" or request.url.params.get("status") != "error":
+            return None
+        built.zof.spoil = answer_well
+        reply = await built.zof.answer_request(request)
+        built.zof.spoil = spoil
+        reply.headers.update({
+            "X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{built.clock.at + 45:.0f}"
+        })  # fmt: skip
+        return reply
+
+    return spoil
+
+
+async def cursors_of(built: PollerBench, *names: str) -> list[str | None]:
+    """Return the stored cursors of those feeds and audits."""
+    stored = (await built.outbox.read_hashes("feeds"))["feeds"]
+    return [stored.get(name) for name in names]
 
 
 def keys_of(runs: Iterable[ZofRecord]) -> set[str]:
@@ -81,6 +105,25 @@ async def test_failed_runs_that_only_the_listing_of_all_runs_can_show_are_told(r
         assert await built.committed_keys() == built.expected_keys()
 
 
+async def test_a_quota_that_is_spent_in_the_middle_of_a_scan_leaves_it_where_it_is() -> None:
+    async with poller_bench(page=5, requests=14) as built:
+        for _ in range(3):
+            built.finish_run()
+            built.clock.advance(5)
+        await built.poll_until_settled()
+        runs = [built.finish_run("broken", bad=0) for _ in range(25)]
+        await built.run_cycle()
+        built.zof.spoil = spend_quota_before_all_runs(built)
+        before = await cursors_of(built, "runs", "audit of runs")
+        for _ in range(MAX_PAGE_FAILURES + 1):
+            with pytest.raises(ZofUnavailable):
+                await built.run_cycle()
+        assert await cursors_of(built, "runs", "audit of runs") == before
+        built.zof.spoil = answer_well
+        await built.poll_until_settled()
+        assert await built.committed_keys() >= {f"run:{run['id']}:error:{CHANNEL}" for run in runs}
+
+
 async def test_an_outage_in_the_middle_of_a_scan_leaves_it_where_it_is() -> None:
     async with poller_bench(page=5, requests=14) as built:
         await built.poll_until_settled()
@@ -97,14 +140,35 @@ async def test_an_outage_in_the_middle_of_a_scan_leaves_it_where_it_is() -> None
         assert happened == sorted(happened)
 
 
-@pytest.mark.parametrize("path", ["/v1/runs", "/v1/results"])
-async def test_a_listing_that_fails_keeps_no_other_from_being_read(path: str) -> None:
+async def settle_in_known_order(built: PollerBench) -> None:
+    """Read so many failures that the order of the listings is known."""
+    for _ in range(4):
+        built.finish_run(bad=1)
+        built.clock.advance(60)
+    await built.poll_until_settled()
+
+
+@pytest.mark.parametrize(("path", "reply"), [("/v1/runs", FAULT), ("/v1/results", FAULT), ("/v1/results", COME_BACK)])
+async def test_a_listing_that_fails_keeps_no_other_from_being_read(path: str, reply: httpx.Response) -> None:
     async with poller_bench() as built:
-        await built.poll_until_settled()
-        built.zof.spoil = lambda request: FAULT if request.url.path == path else None
+        await settle_in_known_order(built)
+        built.zof.spoil = lambda request: reply if request.url.path == path else None
         built.finish_run(bad=1)
         assert (await built.run_cycle()).refused
         assert await built.committed_keys() == built.expected_keys()
+
+
+async def test_runs_that_zof_always_lists_later_keep_no_result_from_being_read() -> None:
+    async with poller_bench() as built:
+        await settle_in_known_order(built)
+        built.zof.spoil = lambda request: COME_BACK if request.url.path == "/v1/runs" else None
+        for _ in range(2):
+            with pytest.raises(ZofUnavailable):  # nothing was read yet, so that it may be an outage
+                await built.run_cycle()
+        for _ in range(2):
+            built.finish_run(bad=1)
+            await built.run_cycle()
+            assert await built.committed_keys() == built.expected_keys()
 
 
 async def test_a_zof_that_names_a_time_to_come_back_is_asked_no_more() -> None:

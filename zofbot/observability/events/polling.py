@@ -50,7 +50,7 @@ class OldFailureListed:
 
 @dataclass(frozen=True, slots=True)
 class ReadGivenUp:
-    """A run or result was announced, and Zof refused to return it for too long."""
+    """A run or result was announced, and Zof refused or failed to return it for too long."""
 
     kind: str
     id: str
