@@ -660,16 +660,15 @@ async def test_figures_are_read_again_while_somebody_looks(store_url: str) -> No
         await wait_until(lambda: f"Runs in 24 h*\\n{before + 1}" in shown_home(built))
 
 
-async def odd_letter(built: RunningBot) -> str:
-    """Leave a record that nobody foresaw; gives its name."""
-    client, name = built.app.store.client, "{zofbot}:note:odd"
-    await client.hset(name, mapping={"state": "dead", "channel": "C0QA", "attempt": "many"})
-    await client.zadd("{zofbot}:outbox:dead", {"odd": 1})
+async def break_failures(built: RunningBot) -> str:
+    """Store a time of a failure that is not UTF-8, which nothing expects; gives the name of the hash."""
+    name = "{zofbot}:failures"
+    await built.app.store.client.hset(name, "odd", b"\xff")
     return name
 
 
 async def test_a_home_that_cannot_be_drawn_says_so_with_a_reference(bot: RunningBot) -> None:
-    name = await odd_letter(bot)
+    name = await break_failures(bot)
     view = await home_text(bot)
     assert "went wrong in zofbot" in view
     assert "ref_" in view
@@ -681,7 +680,7 @@ async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(store_url: str
     clock = test_clock()
     async with running_bot(store_url, clock=clock) as built:
         await home_text(built)
-        name = await odd_letter(built)
+        name = await break_failures(built)
         await built.type_text("/zof subscribe project:checkout")
         with structlog.testing.capture_logs() as lines:
             clock.advance(MIN_UPDATE_SECONDS)

@@ -238,7 +238,7 @@ async def test_a_selection_that_cannot_be_acknowledged_keeps_the_form_open_and_s
     listed = await list_two_failures(bot)
     client, index = bot.app.store.client, "{zofbot}:failures"
     times: dict[Any, Any] = await client.hgetall(index)
-    await client.hset(index, mapping=dict.fromkeys(times, "soon"))  # a record that nobody foresaw
+    await client.hset(index, mapping=dict.fromkeys(times, b"\xff"))  # not UTF-8, which nothing expects
     await bot.press_button(listed, "zof_do_select_rows")
     await wait_until(lambda: "Something went wrong in zofbot" in text_of(bot.private_messages()[-1]))
     await client.hset(index, mapping=times)

@@ -339,15 +339,12 @@ async def test_a_worker_whose_delivery_fails_ends_with_one_for_a_supervisor_to_r
 ) -> None:
     async with redis.from_url(store_url) as client:
         await client.flushall()
-        keyspace = Keyspace(client, "zofbot")
-        root = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=0.0, body={})
-        await Outbox(keyspace, Clock()).commit([root])
-        await client.hset(keyspace.key("note", "k"), "body", "no JSON")
+        await client.hset(Keyspace(client, "zofbot").key("outbox", "pause"), "reason", b"\xff")
     own = bot_environment(simulator, tmp_path, REDIS_URL=store_url)
     process = await start_command("worker", env=command_environment(**own))
     _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 1, err.decode()
-    assert "JSONDecodeError" in err.decode()
+    assert "UnicodeDecodeError" in err.decode()
     assert err.decode().endswith("zofbot: A task has failed: delivery. The log has the traceback.\n")
 
 
