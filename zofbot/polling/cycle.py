@@ -150,17 +150,25 @@ class PollCycle:
 
     def _may_recover_after_commit(self, found: RunFinding) -> bool:
         """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
-        run = found.run
-        if run.outcome is not Outcome.PASSED or not lacks_passes(run) or self._checkpoint.may_recover(found):
+        if not self._lacks_passes(found):
             return False
         read = (item for item in self._findings if isinstance(item, RunFinding) and (item.bad or item.outcome.is_bad))
         return any(scope_key(item) == scope_key(found) and item.happened < found.happened for item in read)
 
+    def _lacks_passes(self, found: RunFinding) -> bool:
+        """Whether passed results of a passed run were not read, because there was nothing that they could end."""
+        is_passed = found.run.outcome is Outcome.PASSED
+        return is_passed and lacks_passes(found.run) and not self._checkpoint.may_recover(found)
+
     def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
-        """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks."""
+        """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
+
+        A passed run without its passes is not marked as handled: if an earlier failure is found, it is read again.
+        """
         late = tuple(key for key in watch.seen if result_id(key) in found.missing)
         came = replace(watch, seen=tuple(key for key in watch.seen if key not in late))
-        self._finish_pending(came, found, [item_key(found.run), *_bad_result_keys(found)])
+        own = () if self._lacks_passes(found) else (item_key(found.run),)
+        self._finish_pending(came, found, [*own, *_bad_result_keys(found)])
         if found.is_cut:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
         if late and not self._retry_refused(replace(watch, seen=late), UNKNOWN_RUN_SECONDS):

@@ -161,6 +161,8 @@ def read_claim(fields: Sequence[bytes]) -> Claim | Unreadable:
 def _parse_claim(fields: Sequence[bytes]) -> Claim:
     (key, kind, channel, root, edits_reply, happened, critical, not_before, schema, body, attempt, committed, since,
      place, failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
+    if not channel:
+        raise ValueError("no channel")
     return Claim(
         Notification.model_construct(  # validated when it was committed
             key=key,

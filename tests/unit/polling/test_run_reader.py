@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
+from tests.support.poller_bench import CHANNEL, PollerBench, answer_well, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord, format_time
@@ -69,6 +70,27 @@ async def test_a_case_recovers_by_a_passed_run_that_is_read_together_with_its_fa
             await built.receive_webhook(run["id"], f"evt_{number}", "run.completed")
             built.clock.advance(10)
         await built.poll_until_settled()
+        recovered = [key for key in await built.committed_keys() if key.startswith("recovered:")]
+        assert len(recovered) == (3 if group == "case" else 1)
+
+
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_a_case_recovers_by_a_passed_run_that_was_read_before_its_failure(group: str) -> None:
+    async with poller_bench() as built:
+        built.zof.change = first_result_only
+        await subscribe_and_poll(built, f"group:{group}")
+        failed = built.finish_run(bad=3)
+        built.zof.spoil = lambda request: httpx.Response(500) if request.url.path.endswith(failed["id"]) else None
+        built.clock.advance(10)
+        passed = built.finish_run("passed", bad=0, passed=20)
+        for run in (failed, passed):
+            await built.receive_webhook(run["id"], f"evt_{run['id']}", "run.completed")
+        for _ in range(3):
+            await built.run_cycle()
+        built.zof.spoil = answer_well
+        await built.poll_until_settled()
+        for _ in range(3):
+            await built.run_cycle()
         recovered = [key for key in await built.committed_keys() if key.startswith("recovered:")]
         assert len(recovered) == (3 if group == "case" else 1)
 

@@ -492,6 +492,18 @@ async def test_a_record_that_cannot_be_read_is_dead_and_holds_up_no_other(
     assert (await bench.outbox.read_stats()).dead == 1
 
 
+@pytest.mark.parametrize("lost", ["channel", "root", "kind", "body", "happened"])
+async def test_a_record_that_lacks_a_field_holds_up_no_other(bench: OutboxBench, lost: str) -> None:
+    await bench.commit_notifications(root("b"), root("a"), root("c", "C2"))
+    await bench.client.hdel("{test}:note:b", lost)
+    batch = await bench.claim_batch()
+    assert {claim.notification.key for claim in batch} >= {"a", "c"}
+    sent = await bench.outbox.settle([Sent.for_claim(claim, HERE) for claim in batch])
+    dead = await bench.outbox.settle(batch.unreadable)
+    assert (sent, dead) == (["sent"] * len(batch), ["dead"] * len(batch.unreadable))
+    assert not await bench.claim_batch(after=2 * LEASE_SECONDS + 60)
+
+
 async def test_a_dead_record_is_sent_by_a_version_that_can_read_it(bench: OutboxBench) -> None:
     await bench.commit_notifications(root("a"))
     [body] = await bench.client.hmget("{test}:note:a", "body")

@@ -144,6 +144,7 @@ local function settle(verb, key, attempt, value, reason)
     local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
     return kept and 'sent' or 'lost'
   end
+  for _, name in ipairs({'kind', 'channel', 'root'}) do f[name] = f[name] or '' end -- a damaged record
   local open = f.state == 'sending' or f.state == 'pending'
   if f.attempt ~= attempt or f.state == 'sent' or not (open or verb == 'sent') then return 'lost' end
   remove_from_queues(key, f)
