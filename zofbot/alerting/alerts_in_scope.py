@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from zofbot.alerting.alerts import Alert, parse_alerts
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
 from zofbot.alerting.storms.storm_members import update_member
 from zofbot.alerting.triage_records import TriageRecords
+from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications.past_causes import Resolution
 from zofbot.subscriptions import Grouping
 
@@ -93,7 +93,7 @@ class AlertsInScope:
         if before is None or before.key != alert.key:
             self._draft.set_field(FAILURES_HASH, alert.key, f"{self._draft.now:.0f}")
         if before is None or before.body != alert.body:
-            self._draft.set_field(failure_hash(alert.key), "body", json.dumps(alert.body, separators=(",", ":")))
+            self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body))
         if before is not None and before.key == alert.key:
             update_member(self._draft, self._channel, alert.key, alert.body, held)
         alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]

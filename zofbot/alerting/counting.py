@@ -11,6 +11,7 @@ from typing import NamedTuple
 from zofbot.alerting.passes import known_passes
 from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
 from zofbot.alerting.stored_state import parse_stored
+from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Outcome
 from zofbot.domain.text import fold_name
 from zofbot.subscriptions import MatchResult, RunFinding, Subscription, Threshold
@@ -103,7 +104,7 @@ def _failures_in_row(seen: Iterable[tuple[str, float]], at: float, ends: Sequenc
 
 def _save_count(draft: DecisionBuilder, name: str, field: str, counted: Sequence[tuple[str, float]]) -> None:
     if counted:
-        draft.set_field(name, field, json.dumps(counted, separators=(",", ":")))
+        draft.set_field(name, field, encode_json(counted))
     else:
         draft.delete_fields(name, [field])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from zofbot.alerting.audience import ChannelAudience
 from zofbot.alerting.state import MUTES, DecisionBuilder, held_hash
+from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Result
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Notification
@@ -118,7 +119,7 @@ def dump_held_record(hold: Hold, after: float = 0.0) -> str:
         "critical": hold.critical,
         "after": after,
     }
-    return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
+    return encode_json({name: value for name, value in fields.items() if value})
 
 
 def due_time(stored: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:

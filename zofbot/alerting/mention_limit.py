@@ -6,6 +6,7 @@ import json
 
 from zofbot.alerting.state import DecisionBuilder, storms_hash
 from zofbot.alerting.stored_state import parse_stored
+from zofbot.domain.json_encoding import encode_json
 
 MAX_MENTIONS = 2
 MENTION_WINDOW_SECONDS = 60.0
@@ -25,7 +26,7 @@ def take_mentions(draft: DecisionBuilder, channel: str, mention: tuple[str, ...]
         for who in allowed:
             ahead.setdefault(who, []).append(due)
         latest = {who: times for who, times in ahead.items() if times}
-        draft.set_field(name, _MENTIONS_FIELD, json.dumps(latest, separators=(",", ":")))
+        draft.set_field(name, _MENTIONS_FIELD, encode_json(latest))
     return allowed
 
 

@@ -10,6 +10,7 @@ from zofbot.alerting.alerts import Alert, PassingRun
 from zofbot.alerting.alerts_in_scope import RECOVERED_RETENTION_SECONDS
 from zofbot.alerting.state import DecisionBuilder, passes_hash
 from zofbot.alerting.stored_state import parse_stored
+from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Outcome
 from zofbot.subscriptions import RunFinding
 
@@ -93,7 +94,7 @@ def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> No
     """Store what passed, so that an earlier failure that is read later counts as recovered."""
     name = passes_hash(place)
     value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases), "whole": passed.whole}
-    draft.set_field(name, passed.run_id, json.dumps(value, separators=(",", ":")))
+    draft.set_field(name, passed.run_id, encode_json(value))
     known = sorted(known_passes(draft, place), key=lambda each_pass: (each_pass.at, each_pass.run_id), reverse=True)
     aged = draft.now - RECOVERED_RETENTION_SECONDS
     draft.delete_fields(

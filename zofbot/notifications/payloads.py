@@ -5,12 +5,12 @@ Payloads are stored as JSON, with texts already stripped, redacted and clipped; 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.digest_payload import DigestPayload
@@ -96,7 +96,7 @@ def load_payload_json(stored: str) -> Payload:
 
 def dump_payload_json(body: Payload) -> str:
     """Serialize a payload to JSON text."""
-    return json.dumps(dump_payload(body), separators=(",", ":"))
+    return encode_json(dump_payload(body))
 
 
 def dump_payload(body: Payload) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.zof.protocol import Page, detect_order
 
@@ -92,7 +92,7 @@ class FeedCursor:
 
     def dump(self) -> str:
         """Serialize it for the store."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+        return encode_json({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
     def load(cls, text: str) -> FeedCursor:

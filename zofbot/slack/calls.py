@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -18,6 +17,7 @@ from zofbot import __version__
 from zofbot.clock import Clock, timeout
 from zofbot.config.proxy import proxy_for
 from zofbot.domain.errors import SlackDeferred, SlackError
+from zofbot.domain.json_encoding import encode_json
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.calls import SlackCall
 from zofbot.slack import http_replies, responses
@@ -107,7 +107,7 @@ class SlackCalls:
                 self.session,
                 "POST",
                 _method_url(self.client.base_url, method),
-                data=json.dumps(body, separators=(",", ":")).encode(),
+                data=encode_json(body).encode(),
                 headers={"Authorization": f"Bearer {self.client.token}"} | _JSON_HEADERS,
                 proxy=self.client.proxy,
             )

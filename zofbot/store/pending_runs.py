@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +12,7 @@ from redis.exceptions import RedisError
 
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
+from zofbot.domain.json_encoding import encode_json
 from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
@@ -99,7 +99,7 @@ class PendingRun:
 
     def dump(self) -> str:
         """Format as stored JSON; empty fields are left out."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+        return encode_json({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
     def load(cls, text: str | bytes) -> PendingRun:

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 from zofbot.store.attempt_results import Unreadable
 
@@ -144,7 +145,7 @@ def flatten_notification(notification: Notification) -> list[str | int]:
         int(notification.critical),
         repr(notification.not_before),
         notification.schema_,
-        json.dumps(notification.body, separators=(",", ":"), ensure_ascii=False),
+        encode_json(notification.body),
     ]
 
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from zofbot.clock import Clock
+from zofbot.domain.json_encoding import encode_json
 from zofbot.store.keyspace import Keyspace
 
 TRIAL_KEY, ARRIVAL_KEY = "webhook_trial", "webhook_arrived"
@@ -32,7 +33,7 @@ class TrialArrival:
 
     def dump(self) -> str:
         """Format as stored JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return encode_json(asdict(self))
 
     @classmethod
     def load(cls, text: str | bytes) -> TrialArrival:

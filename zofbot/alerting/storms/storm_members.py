@@ -10,6 +10,7 @@ from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.alerting.storms.storm_messages import build_storm_edit, build_storm_reply, schedule_escalations
 from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
+from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import idempotency_key
@@ -114,9 +115,7 @@ def _save_page(
 ) -> None:
     """Store a page of members and add its message: posted with its first member, edited with each change."""
     rows = [each.model_dump(mode="json", exclude_defaults=True) for each in members]
-    draft.set_field(
-        storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", json.dumps(rows, separators=(",", ":"))
-    )
+    draft.set_field(storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", encode_json(rows))
     if storm.flat or (storm.by_cause and not number and len(members) < MIN_PLACES_LISTED):
         return
     name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)

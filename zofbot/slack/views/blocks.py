@@ -6,11 +6,11 @@ escaped by ``zofbot.notifications.text``; here it is only truncated to what Slac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications.text import break_links, clip_text
 
 Block = dict[str, Any]
@@ -161,7 +161,7 @@ def build_button(label: str, action: str, value: dict[str, Any], *, aloud: str =
 
     Screen readers read ``aloud`` instead of the label.
     """
-    carried = json.dumps(value, separators=(",", ":"))
+    carried = encode_json(value)
     if len(carried) > 2000:
         return None
     block: Block = {"type": "button", "action_id": action, "text": plain_text(label), "value": carried}

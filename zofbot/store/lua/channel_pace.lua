@@ -16,38 +16,39 @@ local function store_block(name, till)
   store_pace(name, till + (BURST - 1) * INTERVAL)
 end
 
--- Earlier versions stored what Slack asks for as a pace, without the mark. A pace that is only so far ahead because the
--- clock was set back since looks the same. It is believed, once: a channel that is silent for up to an hour after an update
--- is a lesser evil than calls that Slack has just refused, again and again while workers of both versions run.
-local function adopt_block_of_earlier_version(name)
-  local stored = redis.call('HGET', PACE, name)
-  if not stored or string.sub(stored, -#MARK) == MARK then return end
-  local at, burst = tonumber(stored), BURST * INTERVAL
-  if is_from_other_clock(at, burst) and not is_from_other_clock(at, burst + MAX_WAIT) then
-    store_block(name, at - (BURST - 1) * INTERVAL)
-  end
-end
-
 -- GCRA: PACE holds when a queue's quota is fully replenished; sending is allowed while that is less than a burst away.
 local function replenished_at(name)
-  adopt_block_of_earlier_version(name)
   local stored, block = unpack(redis.call('HMGET', PACE, name, name .. BLOCK))
-  local at = tonumber(stored or 0)
-  if is_from_other_clock(at, BURST * INTERVAL) then at = 0 end
+  local at, burst = tonumber(stored or 0), BURST * INTERVAL
+  if is_from_other_clock(at, burst) then
+    -- Earlier versions stored what Slack asks for as a pace, without the mark. A pace that is only so far ahead because the
+    -- clock was set back since looks the same. It is believed, once: a channel that is silent for up to an hour after an
+    -- update is a lesser evil than calls that Slack has just refused, again and again while workers of both versions run.
+    if string.sub(stored, -#MARK) ~= MARK and not is_from_other_clock(at, burst + MAX_WAIT) then
+      store_block(name, at - burst + INTERVAL)
+      return at
+    end
+    at = 0
+  end
   if not block then return at end
   local since, till = string.match(block, '(%d+) (%d+)')
-  if is_from_other_clock(tonumber(since), 0) then
+  if tonumber(till) <= NOW or is_from_other_clock(tonumber(since), 0) then
     redis.call('HDEL', PACE, name .. BLOCK)
     return at
   end
   return math.max(at, tonumber(till) + (BURST - 1) * INTERVAL)
 end
 
-local function free_at(name) return replenished_at(name) - (BURST - 1) * INTERVAL end
+-- When a queue with this pace may send next.
+local function free_from(pace) return pace - (BURST - 1) * INTERVAL end
 
-local function spend(name)
-  store_pace(name, math.max(replenished_at(name), NOW) + INTERVAL)
-  redis.call('HDEL', PACE, name .. BLOCK)
+local function free_at(name) return free_from(replenished_at(name)) end
+
+-- Count one message, and return the new pace.
+local function spend(name, pace)
+  local at = math.max(pace, NOW) + INTERVAL
+  store_pace(name, at)
+  return at
 end
 
 local function block(name, till)

@@ -116,8 +116,9 @@ local function claim_ready(LIMIT, LEASE)
   end
 
   local function serve_queue(name)
+    local pace = replenished_at(name)
     while #claimed < LIMIT and checks < MAX_CHECKS do
-      local free = free_at(name)
+      local free = free_from(pace)
       if free > NOW then
         redis.call('ZADD', DUE, format_integer(free), name)
         return
@@ -128,7 +129,7 @@ local function claim_ready(LIMIT, LEASE)
         return
       end
       checks = checks + 1
-      if take(first[1]) and name ~= EDITS then spend(name) end
+      if take(first[1]) and name ~= EDITS then pace = spend(name, pace) end
     end
   end
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.slack.inbound import with_blocks
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
 from zofbot.slack.views.subscription_form.fields import basic_inputs, more_inputs, needs_more_inputs
@@ -41,7 +41,7 @@ class SubscriptionFormState:
 
     def dump_metadata(self) -> str:
         """Return the state as ``private_metadata``; Slack allows 3,000 characters."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return encode_json(asdict(self))
 
 
 def build_modal(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import text
 from zofbot.slack.inbound import form_values
 from zofbot.slack.views.blocks import Block, plain_text
@@ -34,7 +34,7 @@ class SeveralFormState:
 
     def dump_metadata(self) -> str:
         """Return the state as ``private_metadata``."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return encode_json(asdict(self))
 
 
 def several_modal(form_state: SeveralFormState, titles: Sequence[tuple[str, str]]) -> Block:

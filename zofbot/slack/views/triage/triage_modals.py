@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.text import read_input
 from zofbot.notifications import text
 from zofbot.slack.inbound import form_values, with_blocks
@@ -43,7 +43,7 @@ class TriageFormState:
 
     def dump_metadata(self) -> str:
         """Return the state as ``private_metadata``; Slack allows 3,000 characters."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return encode_json(asdict(self))
 
 
 def assign_modal(form_state: TriageFormState, title: str, user: str) -> Block:
