@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zofbot.domain.model import Outcome, Result
+from zofbot.domain.model import Outcome, Result, Run
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
@@ -49,7 +49,7 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     """Render a failed run with its numbers and its first failures."""
     run = as_run(body.run)
     link = context.links.run_url(run)
-    numbers = _run_numbers(body)
+    numbers = _run_numbers(body, run)
     single = body.top[0].id if body.bad == 1 and body.top else ""
     below = [
         *paragraph_blocks(
@@ -68,11 +68,10 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     return _alert_card(body, context.present, style_of_run(run, body.bad), title, numbers, below)
 
 
-def _run_numbers(body: RunAlertPayload) -> list[str]:
-    counts, numbers = format_counts(as_run(body.run)), body.run.case_counts
-    counted = (numbers.failed or 0) + (numbers.error or 0)
+def _run_numbers(body: RunAlertPayload, run: Run) -> list[str]:
+    counted = (run.counts.failed or 0) + (run.counts.error or 0)
     return [
-        counts,
+        format_counts(run),
         count_noun(body.bad, "failure") if body.bad > 1 and body.bad != counted else "",
         causes_text(body),
         f"{body.count} failed runs{format_moment(body.first, ' since ')}" if body.count > 1 else "",
