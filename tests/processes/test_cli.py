@@ -174,7 +174,7 @@ async def test_subscriptions_are_restored_before_the_first_start_and_exported_af
     restored = await run_command("subscriptions", "import", str(file), "--yes", ZOFBOT_DATA_DIR=str(folder))
     assert restored.code == 0, restored.err
     assert restored.out.endswith("Done.\n")
-    assert restored.err == f"zofbot: There is no store in {folder} yet: it is created.\n"
+    assert restored.err == f"zofbot: There was no store in {folder}. It was created.\n"
     assert not (folder / "valkey.sock").exists(), "its server has stopped"
     exported = await run_command("subscriptions", "export", ZOFBOT_DATA_DIR=str(folder))
     assert (exported.code, exported.err) == (0, "")

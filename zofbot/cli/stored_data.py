@@ -26,13 +26,14 @@ MAX_REDIS_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class StoredData:
-    """Access to the stored data of one bot."""
+    """Access to the stored data of one bot; ``is_new`` if its embedded store has just been created."""
 
     outbox: Outbox
     audit: AuditLog
     subscriptions: Subscriptions
     traces: TraceStore
     trials: WebhookTrials
+    is_new: bool = False
 
 
 @asynccontextmanager
@@ -44,7 +45,8 @@ async def open_stored_data(settings: Settings, clock: Clock, *, may_create: bool
     if the store cannot be opened.
     """
     needs_data = not settings.redis_url and not may_create
-    if needs_data and not has_store(settings.zofbot_data_dir):
+    is_new = not settings.redis_url and not has_store(settings.zofbot_data_dir)
+    if is_new and not may_create:
         raise ZofbotError(
             f"There is no store in {settings.zofbot_data_dir}.",
             "Set ZOFBOT_DATA_DIR or REDIS_URL as for `zofbot run`.",
@@ -67,6 +69,7 @@ async def open_stored_data(settings: Settings, clock: Clock, *, may_create: bool
             Subscriptions(keyspace),
             TraceStore(keyspace),
             WebhookTrials(keyspace, clock),
+            is_new,
         )
 
 

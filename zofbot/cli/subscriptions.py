@@ -18,7 +18,7 @@ from zofbot.cli.input_file import open_input
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
-from zofbot.domain.errors import SettingsError, SlackError, ZofbotError
+from zofbot.domain.errors import SlackError, ZofbotError
 
 if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.cli.stored_data import StoredData
@@ -115,23 +115,11 @@ def import_file(
         exit_with(2, *error.problems)
 
     async def apply_file(store: StoredData) -> None:
+        if store.is_new:  # right before the first start, and wrong if the bot's settings are missing here
+            typer.echo(f"zofbot: There was no store in {settings.zofbot_data_dir}. It was created.", err=True)
         await _import_entries(store, settings, rules, plan_only=plan_only, yes=yes)
 
-    if not plan_only:
-        _announce_new_store(settings)
     run_with_store(settings, apply_file, may_create=not plan_only)
-
-
-def _announce_new_store(settings: Settings) -> None:
-    """Say that the store is new: right before the first start, and wrong if the bot's settings are missing here."""
-    from zofbot.store.redis_server.data_folder import has_store  # noqa: PLC0415  (--help must not wait for it)
-
-    folder = settings.zofbot_data_dir
-    try:
-        if not settings.redis_url and not has_store(folder):
-            typer.echo(f"zofbot: There is no store in {folder} yet: it is created.", err=True)
-    except SettingsError as error:
-        exit_with(2, *error.problems)
 
 
 async def _read_group_ids(settings: Settings) -> dict[str, str]:
