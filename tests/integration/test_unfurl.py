@@ -205,7 +205,7 @@ def result_link(identifier: str) -> str:
 async def paste_link(bot: RunningBot, text: str, *, user: str = ANA, channel: str = QA_ALERTS) -> PostedMessage:
     outcome = await bot.simulator.people.type_text(user, channel, text)
     assert outcome.status == 200, outcome
-    return [*bot.world.slack.messages[channel].values()][-1]
+    return [message for message in bot.world.slack.messages[channel].values() if message.user == user][-1]
 
 
 def unfurl_calls(bot: RunningBot) -> list[Any]:

@@ -13,14 +13,15 @@ from zofbot.alerting.counting import first_row_time
 from zofbot.alerting.history.case_outcomes import first_failing_time
 from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels, triage_hash
 from zofbot.alerting.triage_records import triage_fields
-from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
-from zofbot.observability.events.polling import FindingRead, ReadGivenUp
+from zofbot.observability.events.polling import FindingRead
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key, result_id
 from zofbot.polling.open_scope import OpenScope
+from zofbot.polling.reread_schedule import MAX_WATCH_SECONDS, RereadSchedule
 from zofbot.polling.run_reader import lacks_passes
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
@@ -30,21 +31,6 @@ from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 
 log = structlog.get_logger()
-
-MAX_WATCH_SECONDS = 24 * 3600.0
-"""Seconds after which a run that does not end is processed as it is, and one that cannot be read is given up."""
-
-UNKNOWN_RUN_SECONDS = 600.0
-"""Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
-
-So is a run without a result that a listing shows.
-"""
-
-MIN_REFUSALS = 5
-"""Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
-
-MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
-"""Seconds until an unfinished run is read again: half the time it was watched so far, within these bounds."""
 
 _FEED_NAMES = frozenset(feed.name for feed in FEEDS)
 
@@ -69,6 +55,7 @@ class PollCycle:
         self._checkpoint = checkpoint
         self._subscriptions = subscriptions
         self._fence = fence
+        self._rereads = RereadSchedule(context, checkpoint)
         self._findings: list[RunFinding | PlatformEvent] = []
         self._committed = context.unix_time()
         self._outage: ZofUnavailable | None = None
@@ -122,9 +109,9 @@ class PollCycle:
                     has_failed = True
                     if not watch.failures:
                         self._outage = self._outage or found
-                    self._handle_failure(watch, found)
+                    self._rereads.retry_failed(watch, found)
                 case ZofRejected() | ZofUnreadable():
-                    self._handle_unreadable(watch, found)
+                    self._rereads.retry_refused(watch, found)
                 case Exception():
                     raise found
                 case _:
@@ -138,11 +125,11 @@ class PollCycle:
         if isinstance(found, PlatformEvent):
             self._finish_pending(watch, found, ())
         elif found.has_ended and self._may_recover_after_commit(found):
-            self._reschedule_pending(watch.with_answer(), self._context.unix_time())
+            self._rereads.schedule_read(watch.with_answer(), self._context.unix_time())
         elif found.has_ended:
             self._finish_run(watch, found)
         elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
-            self._reschedule_pending(watch.with_answer(), watch.since)
+            self._rereads.schedule_read(watch.with_answer(), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
@@ -171,11 +158,8 @@ class PollCycle:
         self._finish_pending(came, found, [*own, *_bad_result_keys(found)])
         if found.is_cut:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
-        if late and not self._retry_refused(replace(watch, seen=late), UNKNOWN_RUN_SECONDS):
-            cause = "Zof lists it, but not among the results of its run."
-            for key in late:
-                self._context.events.emit(ReadGivenUp("result", result_id(key), watch.why, cause, None))
-            self._checkpoint.mark_handled(late, found.happened)
+        if late:
+            self._rereads.retry_incomplete(replace(watch, seen=late), found.happened)
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)
@@ -183,43 +167,6 @@ class PollCycle:
         self._context.events.emit(FindingRead(source, self._context.unix_time() - found.happened))
         self._checkpoint.mark_handled((*watch.seen, *fields), found.happened)
         self._checkpoint.remove_pending(watch)
-
-    def _reschedule_pending(self, watch: PendingRun, since: float) -> None:
-        now = self._context.unix_time()
-        self._checkpoint.add_pending(
-            replace(watch, due=now + min(max(MIN_RECHECK_SECONDS, (now - since) / 2), MAX_RECHECK_SECONDS))
-        )
-
-    def _handle_failure(self, watch: PendingRun, error: ZofUnavailable) -> None:
-        """Schedule another read of what Zof failed to return, or give up if its listings have worked for a day since.
-
-        In an outage, nothing is given up.
-        """
-        watch = watch.with_failure(self._context.unix_time())
-        if self._checkpoint.last_scan - watch.failed >= MAX_WATCH_SECONDS and watch.failures >= MIN_REFUSALS:
-            self._give_up(watch, error)
-        else:
-            self._reschedule_pending(watch, watch.failed)
-
-    def _handle_unreadable(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
-        """Schedule another read of what Zof refused, or give up."""
-        if self._retry_refused(watch, UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
-            return
-        self._give_up(watch, error)
-
-    def _give_up(self, watch: PendingRun, error: ZofError) -> None:
-        self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
-        self._checkpoint.mark_handled(watch.seen, watch.since)
-        self._checkpoint.remove_pending(watch)
-
-    def _retry_refused(self, watch: PendingRun, limit: float) -> bool:
-        """Schedule another read; False if it was refused for ``limit`` seconds and often enough."""
-        now = self._context.unix_time()
-        watch = watch.with_refusal(now)
-        if now - watch.refused >= limit and watch.refusals >= MIN_REFUSALS:
-            return False
-        self._reschedule_pending(watch, watch.refused)
-        return True
 
     async def _commit_findings(self) -> None:
         """Decide on what was found and commit it in one step; repeat if a mute changed meanwhile."""

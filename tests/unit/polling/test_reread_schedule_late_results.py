@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.cycle import MIN_REFUSALS
 from zofbot.polling.poller import SUBSCRIPTIONS
+from zofbot.polling.reread_schedule import MIN_REFUSALS
 from zofbot.subscriptions import parse_filters
 
 ONE_CASE = "C0CASE"

@@ -1,0 +1,80 @@
+"""When a pending run is read again, and when that is given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.observability.events.polling import ReadGivenUp
+from zofbot.polling.checkpoint import PollCheckpoint
+from zofbot.polling.context import PollContext
+from zofbot.polling.cursor import result_id
+from zofbot.store.pending_runs import PendingRun
+
+MAX_WATCH_SECONDS = 24 * 3600.0
+"""Seconds after which a run that does not end is processed as it is, and one that cannot be read is given up."""
+
+UNKNOWN_RUN_SECONDS = 600.0
+"""Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
+
+So is a run without a result that a listing shows.
+"""
+
+MIN_REFUSALS = 5
+"""Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
+
+MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
+"""Seconds until a run is read again: half the time since its first read or failure, within these bounds."""
+
+
+class RereadSchedule:
+    """Schedules another read of pending runs that were not read, or not in full."""
+
+    def __init__(self, context: PollContext, checkpoint: PollCheckpoint) -> None:
+        self._context = context
+        self._checkpoint = checkpoint
+
+    def schedule_read(self, watch: PendingRun, since: float) -> None:
+        """Read a run again, the later the longer it has been watched: ``since`` that time (Unix seconds)."""
+        now = self._context.unix_time()
+        delay = min(max(MIN_RECHECK_SECONDS, (now - since) / 2), MAX_RECHECK_SECONDS)
+        self._checkpoint.add_pending(replace(watch, due=now + delay))
+
+    def retry_failed(self, watch: PendingRun, error: ZofUnavailable) -> None:
+        """Read again what Zof failed to return, or give up if its listings have worked for a day since.
+
+        In an outage, nothing is given up.
+        """
+        watch = watch.with_failure(self._context.unix_time())
+        if self._checkpoint.last_scan - watch.failed >= MAX_WATCH_SECONDS and watch.failures >= MIN_REFUSALS:
+            self._give_up(watch, error)
+        else:
+            self.schedule_read(watch, watch.failed)
+
+    def retry_refused(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
+        """Read again what Zof refused to return, or give up."""
+        watch = watch.with_refusal(self._context.unix_time())
+        if self._is_hopeless(watch, UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
+            self._give_up(watch, error)
+        else:
+            self.schedule_read(watch, watch.refused)
+
+    def retry_incomplete(self, watch: PendingRun, happened: float) -> None:
+        """Read a run again that lacks the results in ``watch.seen``, or give these up. ``happened``: Unix seconds."""
+        watch = watch.with_refusal(self._context.unix_time())
+        if not self._is_hopeless(watch, UNKNOWN_RUN_SECONDS):
+            self.schedule_read(watch, watch.refused)
+            return
+        cause = "Zof lists it, but not among the results of its run."
+        for key in watch.seen:
+            self._context.events.emit(ReadGivenUp("result", result_id(key), watch.why, cause, None))
+        self._checkpoint.mark_handled(watch.seen, happened)
+
+    def _is_hopeless(self, watch: PendingRun, limit: float) -> bool:
+        """Whether a run was refused for ``limit`` seconds and often enough."""
+        return self._context.unix_time() - watch.refused >= limit and watch.refusals >= MIN_REFUSALS
+
+    def _give_up(self, watch: PendingRun, error: ZofError) -> None:
+        self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
+        self._checkpoint.mark_handled(watch.seen, watch.since)
+        self._checkpoint.remove_pending(watch)
