@@ -59,15 +59,12 @@ class ChannelRecovery:
             unposted = by is not None and is_unposted(self.draft, self.channel, alert.key)
             if unposted:
                 changed = changed.model_copy(update={"body": changed.body | {"unposted": True}})
-            before = DraftSnapshot.take(self.draft)
+            before = DraftSnapshot.take(self.draft) if by and not unposted else None
             if changed is not alert and changed != alert:  # most are the same object, and comparing fields takes long
                 alerts.put_alert(field, changed)
-            hold = (
-                self._notify_recovery(changed, by, again=alert.recovered is not None)
-                if by and not unposted
-                else NO_HOLD
-            )
-            schedule_catch_up(self.draft, self.channel, hold, before)
+            if by and before:
+                hold = self._notify_recovery(changed, by, again=alert.recovered is not None)
+                schedule_catch_up(self.draft, self.channel, hold, before)
             if changed.turns > alert.turns:
                 done.append(changed)
         return done
