@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import chromium, end_run, needs_browser, open_demo, open_page, take_screenshot, type_in
 from zofbot.simulator.server import SimulatorServer
@@ -65,6 +66,21 @@ async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page
     await page.get_by_test_id("user-switch").select_option("U0BEN")
     await page.get_by_test_id("channel-qa-alerts").click()
     await expect(page.get_by_test_id("message").last).to_contain_text("Shared by ana")
+
+
+async def test_a_channel_opened_before_the_other_users_state_has_come_is_theirs(page: Page) -> None:
+    has_clicked = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await has_clicked.wait()
+        await route.continue_()
+
+    await page.route("**/sim/state?user=U0BEN", answer_late)
+    await page.get_by_test_id("user-switch").select_option("U0BEN")
+    await page.get_by_test_id("channel-qa-alerts").click()
+    has_clicked.set()
+    await expect(page).to_have_url(re.compile("#/U0BEN/C0QA$"))
+    await expect(page.get_by_test_id("user-switch")).to_have_value("U0BEN")
 
 
 @pytest.mark.parametrize("fault", ["429", "500"])

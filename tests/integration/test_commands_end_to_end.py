@@ -425,6 +425,15 @@ async def test_the_same_request_twice_acts_once(bot: RunningBot) -> None:
     assert len(bot.world.zof.calls) == 1
 
 
+@each_transport
+async def test_two_commands_with_the_same_trigger_are_both_answered(bot: RunningBot) -> None:
+    """Emulators of Slack have one trigger for all."""
+    payloads = [_command_payload(text, bot) | {"trigger_id": "1.2.a"} for text in ("help run", "help result")]
+    first, second = [await bot.simulator.people.deliver_payload("slash_commands", payload) for payload in payloads]
+    assert "/zof run" in str(first.body)
+    assert "/zof result" in str(second.body)
+
+
 def _command_payload(text: str, bot: RunningBot) -> dict[str, str]:
     slack = bot.world.slack
     return {

@@ -41,10 +41,12 @@ def is_background(data: bytes) -> bool:
 class ProxyFuse:
     """Proxy state that kills a process before or after one of its requests to Valkey, Slack or Zof.
 
-    Data received at once counts as one request: a command or a pipeline. ``step`` 0 never kills.
+    Data received at once counts as one request: a command or a pipeline. ``step`` 0 never kills, unless a request
+    contains ``content``: that one is the step then.
     """
 
     step: int = 0
+    content: bytes = b""
     when: str = "before"
     pid: int = 0
     seen: int = 0
@@ -52,9 +54,9 @@ class ProxyFuse:
     latest: dict[object, int] = field(default_factory=dict)
     """Number of the latest request by connection: a reply on another connection says nothing about it."""
 
-    def start_counting(self, step: int, when: str, pid: int) -> None:
-        """Reset the count, and kill ``pid`` at request number ``step``."""
-        self.step, self.when, self.pid = step, when, pid
+    def start_counting(self, step: int, when: str, pid: int, *, content: bytes = b"") -> None:
+        """Reset the count, and kill ``pid`` at request number ``step``, or at the request that has ``content``."""
+        self.step, self.content, self.when, self.pid = step, content, when, pid
         self.seen, self.burnt = 0, False
         self.latest.clear()
 
@@ -67,6 +69,8 @@ class ProxyFuse:
             return not self.burnt
         self.seen += 1
         self.latest[connection] = self.seen
+        if self.content and self.content in data:
+            self.step = self.seen
         if self.seen == self.step and self.when == "before":
             self._kill_process()
         return not self.burnt

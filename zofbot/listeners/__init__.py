@@ -178,8 +178,12 @@ def is_idempotent(body: Mapping[str, Any]) -> bool:
 
 
 def request_name(body: Mapping[str, Any]) -> str:
-    """Return a name for the request that is the same for Slack's retries, over HTTP and Socket Mode."""
-    name = body.get("event_id") or body.get("trigger_id")
+    """Return a name for the request that is the same for Slack's retries, over HTTP and Socket Mode.
+
+    A command is named by all of its fields, since emulators of Slack give the same ``trigger_id`` to every one. That
+    Slack repeats a command with the same fields is believed.
+    """
+    name = body.get("event_id") or ("" if "command" in body else body.get("trigger_id"))
     if isinstance(name, str) and name:
         return name[:256]
     text = json.dumps(body, sort_keys=True, default=str)

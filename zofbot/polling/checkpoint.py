@@ -184,14 +184,17 @@ class PollCheckpoint:
                     scope, None if item.open is None else OpenScope(item.open, item.channels, item.open)
                 )
 
-    def take_changes(self) -> dict[str, dict[str, str | None]]:
-        """Return and clear the changes to store; empty if there are none."""
+    def collect_changes(self) -> dict[str, dict[str, str | None]]:
+        """Return the changes to store; empty if there are none."""
         if self._changes:
             for name in self._scanned:
                 self._add_change(CURSORS_HASH, name, self._progress[name].dump())
             self._scanned.clear()
-        changes, self._changes = self._changes, {}
-        return changes
+        return self._changes
+
+    def clear_changes(self) -> None:
+        """Forget the changes, which have been stored."""
+        self._changes = {}
 
     def _add_change(self, name: str, field: str, value: str | None) -> None:
         self._changes.setdefault(name, {})[field] = value

@@ -182,12 +182,13 @@ class PollCycle:
     async def _commit_decision(self, findings: Sequence[RunFinding | PlatformEvent]) -> None:
         """Commit one decision, unless there is nothing to store. Raises CommitConflict."""
         decision = await self._decide_findings(findings) if findings else rules.Decision()
-        changes = self._checkpoint.take_changes()
+        changes = self._checkpoint.collect_changes()
         if decision.notifications or decision.changes or changes:
             self.stats.committed += await self._context.outbox.commit(
                 decision.notifications, changes={**decision.changes, **changes}, fence=self._fence,
                 expect=decision.expected,
             )  # fmt: skip
+            self._checkpoint.clear_changes()
 
     async def _decide_findings(self, findings: Sequence[RunFinding | PlatformEvent]) -> Committable:
         context, default = self._context, self._context.settings.default_channel

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
+from tests.support.poller_bench import CHANNEL, PlainDecision, PlainRules, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.state import triage_hash
 from zofbot.store.outbox_reader import MAX_WHOLE_FIELDS
@@ -75,3 +77,29 @@ async def test_who_resolved_a_failure_is_known_however_many_records_its_channel_
             assert any("ben" in json.dumps(body) for body in bodies), bodies
             said.append(len(bodies))
     assert said[0] == said[1]
+
+
+class RulesWithMute(PlainRules):
+    """Rules that decide by a mute, which changes as often as ``conflicts`` says before a decision is committed."""
+
+    conflicts = 0
+
+    def __call__(self, *args: Any, **settings: Any) -> PlainDecision:
+        decision = super().__call__(*args, **settings)
+        is_changed, self.conflicts = self.conflicts > 0, max(0, self.conflicts - 1)
+        return replace(decision, expected={"mutes": {"m1": "ended" if is_changed else None}})
+
+
+async def test_what_was_read_is_stored_though_a_mute_changes_before_the_commit() -> None:
+    async with poller_bench() as built:
+        rules = RulesWithMute()
+        built.poller = built.start_poller(decide=rules)
+        await built.poll_until_settled()
+        run = built.finish_run()
+        rules.conflicts = 2
+        await built.run_cycle()
+        assert rules.conflicts == 0
+        assert await built.committed_keys() == built.expected_keys()
+        await built.kill_poller()
+        await built.poll_until_settled()
+        assert built.zof.asked.count(f"/runs/{run['id']}") == 1, "what was handled is known after a restart"

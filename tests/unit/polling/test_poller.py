@@ -1100,7 +1100,7 @@ def test_of_too_many_notes_the_oldest_go_and_nothing_as_old_is_told() -> None:
     book.mark_handled(["runs:failed:run_old"], START_TIME - 1800)
     assert not book.is_known("runs:failed:run_old")
     assert book.floor >= START_TIME - 1800
-    changes = book.take_changes()
+    changes = book.collect_changes()
     assert changes["noted"]["runs:failed:run_old"] is None
     assert float(changes["feeds"]["floor"] or 0) == book.floor
 
@@ -1144,7 +1144,7 @@ def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 80 + 2 * OVERLAP_SECONDS))
     book.prune_recovery_watches()
     assert book.failing == {}
-    assert book.take_changes()["failing"] == {"here": None}
+    assert book.collect_changes()["failing"] == {"here": None}
 
 
 # --- any order, repetition, loss and delay

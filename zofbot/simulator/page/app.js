@@ -60,6 +60,9 @@ function place() {
   return (open.find((channel) => channel.bot_is_member) ?? open[0])?.id ?? "home";
 }
 
+/** The user that was switched to, whose state may not have arrived yet. */
+const you = () => currentRoute().user ?? world.state.you;
+
 /** The app and the user's direct messages with it. */
 const bot = () => ({
   name: "zofbot",
@@ -69,12 +72,12 @@ const bot = () => ({
 /** Navigates to a channel, to "home", or to "app", the last used of its two tabs. */
 function visit(to) {
   const onApp = place() === "home" || place() === bot().channel?.id;
-  navigate({ user: world.state.you, place: to !== "app" ? to : onApp ? place() : "home" });
+  navigate({ user: you(), place: to !== "app" ? to : onApp ? place() : "home" });
 }
 
-const openThread = (ts) => navigate({ user: world.state.you, place: place(), thread: ts });
+const openThread = (ts) => navigate({ user: you(), place: place(), thread: ts });
 
-const closeThread = () => navigate({ user: world.state.you, place: place() });
+const closeThread = () => navigate({ user: you(), place: place() });
 
 /** Performs an action at a place, where the Slack client's messages about it are then shown. */
 async function actAt(where, what, body) {
@@ -213,7 +216,7 @@ async function followPermalink(event) {
   const link = permalink(event.target.closest?.("a[href]")?.href ?? "");
   if (!link) return;
   event.preventDefault();
-  navigate({ user: world.state.you, place: link.place, thread: link.thread });
+  navigate({ user: you(), place: link.place, thread: link.thread });
   await showRoute();
   (link.thread ? threadList : channelList).reveal(link.ts);
 }
@@ -254,7 +257,7 @@ async function start() {
   await world.refresh();
   if (!world.state) return;
   // Without a place in the URL, the default is added to it, so that it stays when the channel is archived.
-  if (!currentRoute().place) navigate({ user: world.state.you, place: place() });
+  if (!currentRoute().place) navigate({ user: you(), place: place() });
   enterPlace();
 }
 
