@@ -66,7 +66,7 @@ class Services:
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
         self.traces = TraceWriter(TraceStore(keyspace), events, clock, settings.all_secrets())
-        self.people = Directory(self.notifier, clock, self.roles.group_ids, self.store.read_change_count)
+        self.people = Directory(self.notifier, clock, self.roles.group_ids, self.store.read_change_number)
         self.failures = TriageService(self.outbox, clock, events)
         self.run_commands = RunCommands(self.outbox, self.zof, clock)
         self.zof_clock = ZofClock(clock)
@@ -89,7 +89,7 @@ class Services:
             await self.outbox.commit([notification])
 
         hide_details = shared_channels.SharedChannelFilter(
-            self.people.readers_of,
+            partial(self.people.readers_of, from_listing=True),
             commit_notification,
             self.clock,
             shared_channels.remove_images if self.settings.zofbot_shared_details else None,

@@ -17,6 +17,8 @@ from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Grouping, Subscription
 
 QA, PETRA = "C0QA", "U0EXT"
+CHANNEL_READS = ("conversations.info", "users.conversations")
+"""The methods that say who reads a channel: about one, and about all that the bot is in."""
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ async def the_alert(bot: RunningBot, channel: str, number: int = 0) -> PostedMes
 
 @pytest.mark.parametrize("fault", ["500", "429", "cut"])
 async def test_one_failed_answer_costs_a_moment_and_no_detail(bot: RunningBot, fault: str) -> None:
-    bot.world.slack.faults.set_fault(fault, 1, "conversations.info")
+    bot.world.slack.faults.set_fault(fault, 2, CHANNEL_READS)
     await raise_alerts(bot, QA)
     alert = await the_alert(bot, QA)
     assert "boom" in text_of(alert)
@@ -68,7 +70,7 @@ async def test_one_failed_answer_costs_a_moment_and_no_detail(bot: RunningBot, f
 
 async def test_while_slack_says_nothing_details_follow_and_then_they_come(bot: RunningBot) -> None:
     slack = bot.world.slack
-    slack.faults.set_fault("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, CHANNEL_READS)
     await raise_alerts(bot, QA)
     alert = await the_alert(bot, QA)
     assert "boom" not in text_of(alert)
@@ -81,7 +83,7 @@ async def test_while_slack_says_nothing_details_follow_and_then_they_come(bot: R
 
 async def test_replies_get_their_details_too(bot: RunningBot) -> None:
     slack = bot.world.slack
-    slack.faults.set_fault("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, CHANNEL_READS)
     await raise_alerts(bot, QA, group="run")
 
     def replies() -> list[PostedMessage]:
@@ -96,7 +98,7 @@ async def test_replies_get_their_details_too(bot: RunningBot) -> None:
 
 async def test_details_come_by_the_next_process_as_well_and_not_where_others_read(bot: RunningBot) -> None:
     slack = bot.world.slack
-    slack.faults.set_fault("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, CHANNEL_READS)
     await raise_alerts(bot, QA)
     alert = await the_alert(bot, QA)
     slack.channels[QA].external = True
@@ -109,7 +111,7 @@ async def test_an_act_shows_though_slack_does_not_say_who_reads(bot: RunningBot)
     await raise_alerts(bot, QA)
     alert = await the_alert(bot, QA)
     bot.world.clock.advance(61)
-    bot.world.slack.faults.set_fault("500", None, "conversations.info")
+    bot.world.slack.faults.set_fault("500", None, CHANNEL_READS)
     await press_button(bot, "U0ANA", alert, button_of(alert, "zof_triage_acknowledge"))
     await wait_until(lambda: "Acknowledged" in text_of(alert), 60)
     assert DETAILS_FOLLOW_NOTE in text_of(alert)
@@ -119,7 +121,7 @@ async def test_an_act_shows_though_slack_does_not_say_who_reads(bot: RunningBot)
 
 
 async def test_a_message_without_details_waits_for_nothing(bot: RunningBot) -> None:
-    bot.world.slack.faults.set_fault("500", None, "conversations.info")
+    bot.world.slack.faults.set_fault("500", None, CHANNEL_READS)
     await bot.type_text("/zof subscribe group:case")
     await wait_until(lambda: any("subscribed" in message.text for message in bot.public_messages()), 3)
     assert not any(DETAILS_FOLLOW_NOTE in text_of(message) for message in bot.public_messages())
@@ -131,7 +133,7 @@ async def test_a_card_is_shared_only_once_slack_says_who_reads_it(bot: RunningBo
     await bot.type_text("/zof result res_4821 share")
     await wait_until(lambda: any("order total is wrong" in text_of(m) for m in bot.public_messages()), 20)
     bot.world.clock.advance(61)
-    slack.faults.set_fault("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, CHANNEL_READS)
     await bot.type_text("/zof result res_4822 share")
     await wait_until(lambda: any("who can read this channel" in text_of(m) for m in bot.private_messages()), 30)
     assert len([m for m in bot.public_messages() if "Shared" in text_of(m)]) <= 1
@@ -139,6 +141,90 @@ async def test_a_card_is_shared_only_once_slack_says_who_reads_it(bot: RunningBo
     bot.world.clock.advance(5)
     await bot.type_text("/zof result res_4822 share")
     await wait_until(lambda: any("res_4822" in text_of(m) for m in bot.public_messages()), 20)
+
+
+# --- many channels
+
+
+async def subscribe_channels(bot: RunningBot, *channels: Channel) -> None:
+    """Subscribe channels to every failed case, without a call to Slack."""
+    own = Subscriptions(bot.app.store.keyspace)
+    for channel in channels:
+        subscription = Subscription(id=f"sub_{channel.id}", channel=channel.id, group=Grouping.CASE, created=0.0)
+        assert await own.add(subscription)
+
+
+def make_channels(bot: RunningBot, count: int) -> list[Channel]:
+    """Make channels that the bot is in."""
+    made = [Channel(f"C0MANY{number}", f"many-{number}", {BOT_USER_ID}) for number in range(count)]
+    bot.world.slack.channels.update((channel.id, channel) for channel in made)
+    return made
+
+
+def channel_reads(bot: RunningBot) -> list[str]:
+    return [call.method for call in bot.world.slack.calls if call.method in CHANNEL_READS]
+
+
+async def test_eighty_channels_get_their_details_at_once_within_slacks_limits(bot: RunningBot) -> None:
+    slack, many = bot.world.slack, make_channels(bot, 80)
+    many[0].external = True
+    await subscribe_channels(bot, *many)
+    slack.enforces_tiers = True
+    began = slack.now()
+    await fail_run_with_event(bot)
+    alerts = [await the_alert(bot, channel.id) for channel in many]
+    assert slack.now() - began < 5
+    assert ["boom" in text_of(alert) for alert in alerts] == [False] + [True] * 79
+    assert not any(DETAILS_FOLLOW_NOTE in text_of(alert) for alert in alerts)
+    assert channel_reads(bot) == ["users.conversations"]
+    assert not [call for call in slack.calls if call.method == "chat.update"]
+
+
+async def test_only_channels_that_the_bot_is_not_in_are_asked_about_singly(bot: RunningBot) -> None:
+    many = make_channels(bot, 3)
+    many[2].members.clear()
+    await subscribe_channels(bot, *many)
+    await fail_run_with_event(bot)
+    for channel in many:
+        assert "boom" in text_of(await the_alert(bot, channel.id))
+    assert sorted(channel_reads(bot)) == ["conversations.info", "users.conversations"]
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "slow", "error:missing_scope"])
+async def test_without_the_listing_each_channel_is_asked_about(bot: RunningBot, fault: str) -> None:
+    many = make_channels(bot, 3)
+    await subscribe_channels(bot, *many)
+    bot.world.slack.faults.set_fault(fault, None, "users.conversations")
+    await fail_run_with_event(bot)
+    for channel in many:
+        alert = await the_alert(bot, channel.id)
+        assert "boom" in text_of(alert)
+        assert DETAILS_FOLLOW_NOTE not in text_of(alert)
+    assert sorted(channel_reads(bot)) == ["conversations.info"] * 3 + ["users.conversations"]
+
+
+async def test_a_channel_that_was_shared_after_the_listing_gets_no_failure_text(bot: RunningBot) -> None:
+    first, second = make_channels(bot, 2)
+    await subscribe_channels(bot, first)
+    await fail_run_with_event(bot)
+    assert "boom" in text_of(await the_alert(bot, first.id))
+    await subscribe_channels(bot, second)
+    assert (await channel_changes.share_channel(bot.simulator.people, second.id)).is_accepted
+    await fail_run_with_event(bot, "evt_2")
+    assert "boom" not in text_of(await the_alert(bot, second.id))
+    assert "boom" in text_of(await the_alert(bot, first.id, 1))
+    assert channel_reads(bot) == ["users.conversations", "conversations.info"]
+
+
+async def test_a_listing_counts_for_what_changed_before_it(bot: RunningBot) -> None:
+    first, second = make_channels(bot, 2)
+    assert (await channel_changes.share_channel(bot.simulator.people, first.id)).is_accepted
+    assert (await channel_changes.add_member(bot.simulator.people, "U0GUEST", second.id)).is_accepted
+    await subscribe_channels(bot, first, second)
+    await fail_run_with_event(bot)
+    assert "boom" not in text_of(await the_alert(bot, first.id))
+    assert "boom" in text_of(await the_alert(bot, second.id))
+    assert channel_reads(bot) == ["users.conversations"]
 
 
 # --- changes
@@ -239,7 +325,7 @@ async def test_a_card_shared_where_the_bot_cannot_see_who_reads_says_less(bot: R
 
 async def test_what_people_deleted_meanwhile_is_not_posted_again_for_its_details(bot: RunningBot) -> None:
     slack = bot.world.slack
-    slack.faults.set_fault("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, CHANNEL_READS)
     await raise_alerts(bot, QA)
     alert = await the_alert(bot, QA)
     alert.deleted = True

@@ -15,7 +15,15 @@ import redis.asyncio as redis
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.model import Quota
-from zofbot.store import MAX_POSTING_SECONDS, REQUEST_CLAIM_SECONDS, SHARE_TTL_SECONDS, SharedCard, Store, open_store
+from zofbot.store import (
+    CHANGE_TTL_SECONDS,
+    MAX_POSTING_SECONDS,
+    REQUEST_CLAIM_SECONDS,
+    SHARE_TTL_SECONDS,
+    SharedCard,
+    Store,
+    open_store,
+)
 from zofbot.store.keyspace import Keyspace
 
 NOW = 1_800_000_000.0
@@ -43,6 +51,15 @@ async def test_a_request_is_claimed_once(store: Store, client: redis.Redis) -> N
 
 async def test_of_many_at_once_one_gets_the_claim(store: Store) -> None:
     assert sum(await asyncio.gather(*(store.claim_request("Ev1") for _ in range(50)))) == 1
+
+
+async def test_changes_are_numbered_together_and_kept_by_what_changed(store: Store, client: redis.Redis) -> None:
+    assert await store.read_change_number("C0QA") == await store.read_change_number("") == ""
+    for changed in ("C0QA", "U0ANA", "C0QA"):
+        await store.note_change(changed)
+    assert [await store.read_change_number(name) for name in ("C0QA", "U0ANA", "", "C0OTHER")] == ["3", "2", "3", ""]
+    for name in ("C0QA", ""):
+        assert 0 < await client.ttl(f"{{test}}:changed:{name}") <= CHANGE_TTL_SECONDS
 
 
 async def test_the_first_to_share_may_post_and_the_second_hears_who_is(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zofbot.simulator.slack import broken_replies
 
@@ -55,10 +55,10 @@ class FaultInjector:
     """Delays of slow faults in seconds; tests shorten them."""
     current: str = "none"
     left: int | None = None
-    only: str = field(default="")
-    """Prefix of the paths or methods affected; empty means all."""
+    only: str | tuple[str, ...] = ""
+    """Prefix of the paths or methods affected, or several; empty means all."""
 
-    def set_fault(self, fault: str, times: int | None = None, only: str = "") -> None:
+    def set_fault(self, fault: str, times: int | None = None, only: str | tuple[str, ...] = "") -> None:
         """Activate a fault. Raises ``ValueError`` for an unknown fault or a count below one."""
         if fault not in self.choices and not (self.choices is SLACK_FAULTS and ERROR_PREFIX in fault):
             raise ValueError(f"There is no fault named {fault!r}.")

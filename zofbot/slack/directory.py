@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from zofbot.clock import Clock
-from zofbot.domain.errors import SlackError, SlackRefused, StoreUnavailable
+from zofbot.clock import Clock, timeout
+from zofbot.domain.errors import SlackError, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.domain.permissions import Membership, Person
 from zofbot.slack.cache import TtlCache
 from zofbot.slack.client import SlackClient
@@ -31,6 +31,9 @@ RETRY_SECONDS = 1.0
 MAX_READERS_WAIT_SECONDS = 5.0
 """Maximum seconds that a reply waits to learn who reads a channel."""
 
+MAX_LISTING_SECONDS = 3.0
+"""Maximum seconds to list the bot's channels; asking about one channel must fit into ``READERS_WAIT_SECONDS`` too."""
+
 
 class Readers(Enum):
     """Who can read a conversation and its history."""
@@ -44,11 +47,24 @@ class Readers(Enum):
     """The bot may not see the channel, until somebody changes that."""
 
 
+class _ChannelListing(NamedTuple):
+    """The channels that the bot is in, as of a change."""
+
+    channels: Mapping[str, Mapping[str, Any]]
+    last_change: int
+
+    def find_channel(self, channel: str, version: str) -> Mapping[str, Any] | None:
+        """Return what is listed of a channel; None without it, or if its last change may be later."""
+        is_current = not version or (version.isdigit() and int(version) <= self.last_change)
+        return self.channels.get(channel) if is_current else None
+
+
 class Directory:
     """People and channels of one workspace.
 
-    ``groups`` are the user groups with roles (``Roles.groups``); ``changes`` returns a version of a channel or person
-    (id) that changes with each Slack event about it. Unknown answers count as the less trusting ones.
+    ``groups`` are the user groups with roles (``Roles.groups``); ``changes`` returns the number of the last Slack event
+    about a channel or person (id), or about any (empty id); it is empty if there was none. Unknown answers count as
+    the less trusting ones.
     """
 
     def __init__(
@@ -60,13 +76,15 @@ class Directory:
     ) -> None:
         self._groups = sorted(groups)
         self._clock, self._changes = clock, changes
-        workspace, access_ttl = notifier.workspace, {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
+        self._workspace = workspace = notifier.workspace
+        access_ttl = {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
         self._home = TtlCache(lambda _: notifier.identity.fetch(), clock, fresh=float("inf"))
         self._users = TtlCache(workspace.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
         self._group_people = TtlCache(workspace.fetch_group_members, clock)
         self._admins = TtlCache(lambda _: workspace.fetch_admins(), clock)
         self._handles = TtlCache(lambda _: workspace.fetch_group_handles(), clock)
         self._channels = TtlCache(workspace.fetch_channel, clock, **access_ttl, pause=RETRY_SECONDS)
+        self._listing = TtlCache(lambda _: self._list_channels(), clock, **access_ttl)
         self._channel_people = TtlCache(workspace.fetch_channel_members, clock, **access_ttl, pause=RETRY_SECONDS)
         self._joined_channels = TtlCache(workspace.fetch_channels_of, clock, **access_ttl)
         self.names = MentionNames(self.load_person, self._users.get, self.group_handles)
@@ -91,17 +109,20 @@ class Directory:
         groups = frozenset(group for group, each_group in zip(self._groups, belongs, strict=True) if each_group is True)
         return replace(person, groups=groups, doubt=doubt)
 
-    async def readers_of(self, channel: str) -> Readers:
+    async def readers_of(self, channel: str, *, from_listing: bool = False) -> Readers:
         """Return who reads a channel, group message or direct message; ``channel`` may be the id of a person.
 
         People of another organization see earlier messages, too, so a channel that they are only invited to counts as
         shared (https://docs.slack.dev/apis/slack-connect/). A channel shared only within this organization does not.
         Believed: Slack marks direct messages with external people as shared; the members are checked as well.
+
+        ``from_listing`` is for alerts, which can be for more channels at once than the 50 a minute that Slack may be
+        asked about (https://github.com/errbotio/err-backend-slackv3/issues/56): one call lists all that the bot is in.
         """
         if channel.startswith(("U", "W")):
             return await self._readers_among((channel,))
         try:
-            info = await self._channel_info(channel)
+            info = await self._channel_info(channel, from_listing=from_listing)
             if info.get("is_ext_shared") or info.get("is_pending_ext_shared"):
                 return Readers.SHARED
             if info.get("is_im"):
@@ -193,9 +214,29 @@ class Directory:
         people = {item for item in listed if not item.startswith("S")}
         return frozenset(people.union(*(members for members in groups if members)))
 
-    async def _channel_info(self, channel: str) -> Mapping[str, Any]:
-        """Return the conversation object, read again after each change. Raises SlackError."""
-        return await self._channels.get(channel, await self._change_version(channel))
+    async def _channel_info(self, channel: str, *, from_listing: bool = False) -> Mapping[str, Any]:
+        """Return the conversation object, or what is listed of it; read again after each change. Raises SlackError."""
+        listing = await self._load_listing() if from_listing else None
+        version = await self._change_version(channel)
+        return (listing and listing.find_channel(channel, version)) or await self._channels.get(channel, version)
+
+    async def _load_listing(self) -> _ChannelListing | None:
+        """Return the channels that the bot is in; None if Slack does not list them."""
+        try:
+            return await self._listing.get("")
+        except SlackError as error:
+            log.warning("channels not listed", reason=error.reason)
+            return None
+
+    async def _list_channels(self) -> _ChannelListing:
+        """List the channels that the bot is in. Raises SlackError."""
+        last_change = await self._change_version("")
+        try:
+            async with timeout(MAX_LISTING_SECONDS):
+                channels = await self._workspace.fetch_own_channels()
+        except TimeoutError as error:
+            raise SlackUnknown("slow", "Slack didn't list the channels in time.") from error
+        return _ChannelListing(channels, int(last_change) if last_change.isdigit() else 0)
 
     async def _change_version(self, identifier: str) -> str:
         """Return the cache version of a channel or person; while the store is unavailable, one that never matches."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from zofbot.domain.errors import SlackRefused
@@ -10,7 +10,7 @@ from zofbot.slack import workspace_responses
 from zofbot.slack.calls import SlackCalls
 
 MAX_CHANNEL_PAGES = 5
-"""Maximum pages of 999 channels to read for one person."""
+"""Maximum pages of 999 channels to read for one person or the bot."""
 
 PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
 """Page size and maximum pages for ``users.list``: Slack recommends 200, and allows 20 calls a minute."""
@@ -116,22 +116,36 @@ class WorkspaceReader:
 
         One call per 999 channels, at most ``MAX_CHANNEL_PAGES``. Raises SlackError.
         """
-        found: set[str] = set()
-        cursor = ""
-        for _ in range(MAX_CHANNEL_PAGES):
-            more = {"cursor": cursor} if cursor else {}
-            page = await self._fetch_channels_page(user, more)
-            found.update(channel.id for channel in page.channels)
-            cursor = page.page_cursor
-            if not cursor:
-                break
-        return frozenset(found)
+        return frozenset([channel.id async for channel in self._list_channels({"user": user})])
 
-    async def _fetch_channels_page(self, user: str, more: Mapping[str, str]) -> workspace_responses.UserChannelsReply:
+    async def fetch_own_channels(self) -> dict[str, dict[str, bool | None]]:
+        """Fetch whether the bot's channels are shared with other organizations, as in a conversation object, by id.
+
+        Without archived channels, those that Slack lists without saying it, and direct and group messages. Pages as in
+        ``fetch_channels_of``. Raises SlackError.
+        """
+        return {
+            channel.id: channel.model_dump(exclude={"id"})
+            async for channel in self._list_channels({})
+            if None not in (channel.is_ext_shared, channel.is_pending_ext_shared)
+        }
+
+    async def _list_channels(self, whose: Mapping[str, str]) -> AsyncIterator[workspace_responses.ListedChannel]:
+        """List channels by https://docs.slack.dev/reference/methods/users.conversations , of the bot by default."""
+        more = whose
+        for _ in range(MAX_CHANNEL_PAGES):
+            page = await self._fetch_channels_page(more)
+            for channel in page.channels:
+                yield channel
+            if not page.page_cursor:
+                return
+            more = {**whose, "cursor": page.page_cursor}
+
+    async def _fetch_channels_page(self, more: Mapping[str, str]) -> workspace_responses.UserChannelsReply:
         return await self._calls.call_method(
             "users.conversations",
             lambda: self._calls.client.users_conversations(
-                user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
+                types="public_channel,private_channel", exclude_archived=True, limit=999, **more
             ),
             workspace_responses.UserChannelsReply,
         )

@@ -7,10 +7,17 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from zofbot.slack.responses import ChannelId, PagedReply, SlackId, SlackReply
 
 
+class ListedChannel(ChannelId):
+    """A channel in a listing."""
+
+    is_ext_shared: bool | None = None
+    is_pending_ext_shared: bool | None = None
+
+
 class UserChannelsReply(PagedReply):
     """``users.conversations``."""
 
-    channels: tuple[ChannelId, ...]
+    channels: tuple[ListedChannel, ...]
 
 
 class ChannelMembersReply(SlackReply):

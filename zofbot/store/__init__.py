@@ -27,7 +27,7 @@ MAX_POSTING_SECONDS = 60
 """A share still unfinished after this time belongs to a process that died."""
 
 CHANGE_TTL_SECONDS = 2 * 3600
-"""Lifetime of the change counter of a channel or user; longer than any cache entry about them."""
+"""Lifetime of the number of a channel's or user's last change; longer than any cache entry about them."""
 
 # KEYS: the share. ARGV: the new share, now, TTL in seconds, MAX_POSTING_SECONDS.
 # Returns the previous share (false if none) and 1 if the new one was stored. A new share that replaces an unfinished
@@ -130,16 +130,22 @@ class Store:
 
     async def note_change(self, identifier: str) -> None:
         """Invalidate every process's cache about a channel or user, given by id."""
+        latest = self.keyspace.key("changed", "")
         async with self.keyspace.pipeline() as pipe:
-            pipe.incr(self.keyspace.key("changed", identifier))
-            pipe.expire(self.keyspace.key("changed", identifier), CHANGE_TTL_SECONDS)
-            await pipe.execute()
-
-    async def read_change_count(self, identifier: str) -> str:
-        """Return the change counter of a channel or user; it differs after each ``note_change``."""
+            pipe.incr(latest)
+            pipe.expire(latest, CHANGE_TTL_SECONDS)
+            number, _ = await pipe.execute()
         async with self.keyspace.guard_call():
-            count = await self._redis.get(self.keyspace.key("changed", identifier))
-        return count.decode() if isinstance(count, bytes) else count or ""
+            await self._redis.set(self.keyspace.key("changed", identifier), number, ex=CHANGE_TTL_SECONDS)
+
+    async def read_change_number(self, identifier: str) -> str:
+        """Return the number of a channel's or user's last change, or of the last one of all (``identifier`` empty).
+
+        Numbers grow with each ``note_change``; empty if there was no change in ``CHANGE_TTL_SECONDS``.
+        """
+        async with self.keyspace.guard_call():
+            number = await self._redis.get(self.keyspace.key("changed", identifier))
+        return number.decode() if isinstance(number, bytes) else number or ""
 
     async def read_quota(self) -> Quota | None:
         """Return Zof's quota as any process last saw it, None if unknown or expired."""

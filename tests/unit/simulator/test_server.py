@@ -376,6 +376,14 @@ async def test_a_persons_channels_come_in_pages(client: AsyncWebClient) -> None:
     assert [room for page in pages for room in page] == everything
 
 
+async def test_the_bots_channels_are_listed_with_whom_they_are_shared_with(client: AsyncWebClient) -> None:
+    listed = {room["id"]: room for room in (await client.users_conversations())["channels"]}
+    flags = ("is_shared", "is_ext_shared", "is_org_shared", "is_pending_ext_shared")
+    assert [listed[PARTNERS][flag] for flag in flags] == [True, True, False, False]
+    assert [listed[QA_ALERTS][flag] for flag in flags] == [False] * 4
+    assert RANDOM_CHANNEL not in listed
+
+
 async def test_channels_and_people_are_described(client: AsyncWebClient, slack: Workspace) -> None:
     assert (await client.conversations_info(channel=PARTNERS))["channel"]["is_ext_shared"] is True
     assert (await client.conversations_info(channel=ARCHIVED))["channel"]["is_archived"] is True

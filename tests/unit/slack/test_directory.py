@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
@@ -28,6 +30,7 @@ from zofbot.simulator.seed import (
     ON_CALL_GROUP,
     PARTNERS,
     QA_ALERTS,
+    RANDOM_CHANNEL,
     seed_world,
 )
 from zofbot.simulator.server import SimulatorServer
@@ -37,8 +40,9 @@ from zofbot.simulator.world import World
 from zofbot.slack.cache import FRESH_SECONDS, MAX_CACHE_ENTRIES, MAX_STALE_SECONDS, TtlCache
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
-from zofbot.slack.directory import MAX_ACCESS_AGE_SECONDS, Directory, Readers
+from zofbot.slack.directory import MAX_ACCESS_AGE_SECONDS, MAX_LISTING_SECONDS, Directory, Readers
 from zofbot.slack.identity import BotIdentity
+from zofbot.slack.shared_channels import READERS_WAIT_SECONDS
 from zofbot.slack.users import parse_user
 
 
@@ -318,6 +322,82 @@ async def test_what_slack_does_not_say_is_not_seen(bench: DirectoryBench) -> Non
     bench.slack.scopes.discard("channels:read")
     bench.clock.at += MAX_ACCESS_AGE_SECONDS
     assert await people.visible_channels(ana, {QA_ALERTS}) == set()
+
+
+async def test_one_listing_a_minute_says_who_reads_the_channels_that_the_bot_is_in(bench: DirectoryBench) -> None:
+    people = bench.make_directory()
+    bench.slack.channels[CHECKOUT_CHANNEL].pending = True
+
+    async def readers(*channels: str) -> list[Readers]:
+        return await asyncio.gather(*(people.readers_of(channel, from_listing=True) for channel in channels))
+
+    listed = QA_ALERTS, CHECKOUT_CHANNEL, PARTNERS
+    assert await readers(*listed) == [Readers.OURS, Readers.SHARED, Readers.SHARED]
+    assert (bench.count_calls("users.conversations"), bench.count_calls("conversations.info")) == (1, 0)
+    assert await readers(RANDOM_CHANNEL, INCIDENT_ROOM, "D0ANA") == [Readers.OURS, Readers.UNSEEN, Readers.OURS]
+    assert (bench.count_calls("users.conversations"), bench.count_calls("conversations.info")) == (1, 3)
+    bench.slack.channels[QA_ALERTS].external = True
+    bench.clock.at += MAX_ACCESS_AGE_SECONDS - 1
+    await readers(*listed)
+    assert bench.count_calls("users.conversations") == 1
+    bench.clock.at += 1
+    assert await readers(*listed) == [Readers.SHARED] * 3
+    assert (bench.count_calls("users.conversations"), bench.count_calls("conversations.info")) == (2, 3)
+
+
+async def test_the_bots_channels_come_in_pages(bench: DirectoryBench) -> None:
+    for number in range(1000):
+        bench.slack.channels[f"C{number}"] = Channel(f"C{number}", f"c-{number}", {BOT_USER_ID}, external=number == 999)
+    found = [await bench.make_directory().readers_of(f"C{number}", from_listing=True) for number in (0, 999)]
+    assert found == [Readers.OURS, Readers.SHARED]
+    assert (bench.count_calls("users.conversations"), bench.count_calls("conversations.info")) == (4, 0)
+
+
+@pytest.mark.parametrize("told", [{}, {"is_ext_shared": False}, {"is_pending_ext_shared": False}])
+async def test_a_channel_that_is_listed_without_who_reads_it_is_asked_about(told: dict[str, bool]) -> None:
+    asked: list[str] = []
+
+    async def answer_call(request: web.Request) -> web.Response:
+        asked.append(request.path.removeprefix("/"))
+        return web.json_response(
+            {"ok": True, "channels": [{"id": QA_ALERTS} | told], "channel": {"is_ext_shared": True}}
+        )
+
+    app = web.Application()
+    app.router.add_get("/{method}", answer_call)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        calls = SlackCalls(
+            session, token="xoxb-1", api_url=f"{server.make_url('/')}", events=EventEmitter(), clock=Clock()
+        )
+        people = Directory(SlackClient(calls), SetClock())
+        assert await people.readers_of(QA_ALERTS, from_listing=True) is Readers.SHARED
+    assert asked == ["users.conversations", "conversations.info"]
+
+
+async def test_a_listing_counts_until_a_change_that_it_may_lack(bench: DirectoryBench) -> None:
+    numbers = {"": "7", QA_ALERTS: "7", CHECKOUT_CHANNEL: "7"}
+
+    async def changes(identifier: str) -> str:
+        if not numbers:
+            raise StoreUnavailable("Redis is away.")
+        return numbers.get(identifier, "")
+
+    async def readers(*channels: str) -> list[Readers]:
+        return [await people.readers_of(channel, from_listing=True) for channel in channels]
+
+    people = Directory(bench.notifier, bench.clock, (), changes)
+    assert await readers(QA_ALERTS, CHECKOUT_CHANNEL) == [Readers.OURS] * 2
+    assert bench.count_calls("conversations.info") == 0
+    bench.slack.channels[QA_ALERTS].external = bench.slack.channels[CHECKOUT_CHANNEL].external = True
+    numbers |= {"": "10", QA_ALERTS: "10"}
+    assert await readers(QA_ALERTS, CHECKOUT_CHANNEL) == [Readers.SHARED, Readers.OURS]
+    numbers.clear()
+    assert await readers(CHECKOUT_CHANNEL) == [Readers.SHARED], "without the store nothing is remembered"
+    assert (bench.count_calls("users.conversations"), bench.count_calls("conversations.info")) == (1, 2)
+
+
+def test_a_listing_that_takes_too_long_leaves_time_to_ask_about_a_channel() -> None:
+    assert MAX_LISTING_SECONDS < READERS_WAIT_SECONDS
 
 
 async def test_a_change_is_heard_by_every_process(bench: DirectoryBench) -> None:
