@@ -1,7 +1,10 @@
--- Add notifications and apply the caller's changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or '',
--- number of expectations, number of notifications, how many to claim at once, their lease in milliseconds; (hash, field, value or '' if missing) per expectation; ten values
--- per notification; (name, verb, field, value) per change: '=' sets a field, '~' sets one and renews the hash's TTL,
--- '-' deletes it, '+' adds to a capped stream, '@' reschedules a waiting notification.
+-- Add notifications and apply the caller's changes, all or nothing. KEYS[14]: the fence. ARGV, in this order:
+-- the fence's number or '', the numbers of expectations and notifications, how many to claim at once, their lease in
+-- milliseconds;
+-- per expectation: hash, field, value or '' if missing;
+-- per notification: ten values, see `flatten_notification` in records.py;
+-- per change: name, verb, field, value. '=' sets a field, '~' sets one and renews the hash's TTL, '-' deletes it, '+' adds to
+-- a capped stream, '@' reschedules a waiting notification.
 -- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new, and with a number
 -- to claim what `claim_ready` returns.
 local FENCE, EXPECTED, COUNT = ARGV[SHARED_ARGS + 1], tonumber(ARGV[SHARED_ARGS + 2]), tonumber(ARGV[SHARED_ARGS + 3])
