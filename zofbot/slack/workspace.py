@@ -12,6 +12,9 @@ from zofbot.slack.calls import SlackCalls
 MAX_CHANNEL_PAGES = 5
 """Maximum pages of 999 channels to read for one person."""
 
+CHANNEL_TYPES = "public_channel,private_channel"
+"""Channels as ``users.conversations`` calls them, without group direct messages (``mpim``)."""
+
 PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
 """Page size and maximum pages for ``users.list``: Slack recommends 200, and allows 20 calls a minute."""
 
@@ -112,26 +115,38 @@ class WorkspaceReader:
         return reply.members
 
     async def fetch_channels_of(self, user: str) -> frozenset[str]:
-        """Fetch a person's channels, without archived ones and private ones that the bot is not in.
+        """Fetch a person's channels and group direct messages, without archived ones and private ones without the bot.
 
-        One call per 999 channels, at most ``MAX_CHANNEL_PAGES``. Raises SlackError.
+        Group direct messages are listed because their ids do not show what they are: modern ones begin with C
+        (https://github.com/openclaw/openclaw/issues/115463). One call per 999, at most ``MAX_CHANNEL_PAGES``.
+        Raises SlackError.
         """
+        try:
+            return await self._fetch_channels(user, f"{CHANNEL_TYPES},mpim")
+        except SlackRefused as error:
+            if error.reason != "missing_scope":
+                raise
+            return await self._fetch_channels(user, CHANNEL_TYPES)  # an app that was installed without mpim:read
+
+    async def _fetch_channels(self, user: str, types: str) -> frozenset[str]:
         found: set[str] = set()
         cursor = ""
         for _ in range(MAX_CHANNEL_PAGES):
             more = {"cursor": cursor} if cursor else {}
-            page = await self._fetch_channels_page(user, more)
+            page = await self._fetch_channels_page(user, types, more)
             found.update(channel.id for channel in page.channels)
             cursor = page.page_cursor
             if not cursor:
                 break
         return frozenset(found)
 
-    async def _fetch_channels_page(self, user: str, more: Mapping[str, str]) -> workspace_responses.UserChannelsReply:
+    async def _fetch_channels_page(
+        self, user: str, types: str, more: Mapping[str, str]
+    ) -> workspace_responses.UserChannelsReply:
         return await self._calls.call_method(
             "users.conversations",
             lambda: self._calls.client.users_conversations(
-                user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
+                user=user, types=types, exclude_archived=True, limit=999, **more
             ),
             workspace_responses.UserChannelsReply,
         )
