@@ -8,7 +8,10 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.simulator.seed import INCIDENT_ROOM
+from zofbot.config.manifest import SCOPES_BY_EVENT
+from zofbot.simulator.seed import ANA, INCIDENT_ROOM, QA_ALERTS
+from zofbot.simulator.slack import channel_changes
+from zofbot.simulator.slack.model import BOT_USER_ID
 from zofbot.store.audit import AuditLog
 
 
@@ -83,6 +86,32 @@ async def test_what_a_channel_refused_comes_as_soon_as_it_is_mended(webhook_bot:
     body = {"type": "event_callback", "team_id": "T0ACME", "event_id": "Ev0MENDED", "event": inner}
     assert (await webhook_bot.simulator.people.deliver_payload("events_api", body)).is_accepted
     await wait_until(lambda: f"run:{run['id']}:failed:{INCIDENT_ROOM}" in delivered_keys(webhook_bot))
+
+
+@pytest.mark.parametrize("access", ["chat:write.public", "channels:join", "private"])
+async def test_what_an_archived_channel_missed_comes_once_it_is_open_again(
+    webhook_bot: RunningBot, access: str
+) -> None:
+    """The bot may post in a public channel that it has not joined, or joins it; into a private one it is invited."""
+    slack, people = webhook_bot.world.slack, webhook_bot.simulator.people
+    slack.events = set(SCOPES_BY_EVENT)
+    slack.scopes -= {"chat:write.public"} - {access}
+    room = slack.channels[INCIDENT_ROOM if access == "private" else QA_ALERTS]
+    room.members.add(BOT_USER_ID)
+    await webhook_bot.type_text("/zof subscribe project:*", channel=room.id)
+    await wait_until(lambda: len(webhook_bot.public_messages(room.id)) == 1)
+    assert (await people.archive_channel(ANA, room.id, archived=True)).is_accepted
+    run = fail_run(webhook_bot, 1)
+    assert await post_webhook(webhook_bot, webhook_event(run["id"], "evt_archived")) == 200
+    await wait_until(lambda: any("archived" in text_of(note) for note in webhook_bot.public_messages("D0ANA")))
+    assert f"run:{run['id']}:failed:{room.id}" not in delivered_keys(webhook_bot)
+    assert (await people.archive_channel(ANA, room.id, archived=False)).is_accepted
+    if access == "private":
+        assert (await webhook_bot.app.outbox.read_stats()).parked == 1
+        await channel_changes.add_member(people, BOT_USER_ID, room.id)
+    await wait_until(lambda: f"run:{run['id']}:failed:{room.id}" in delivered_keys(webhook_bot))
+    assert (BOT_USER_ID in room.members) is (access != "chat:write.public")
+    assert slack.duplicate_keys() == []
 
 
 async def test_a_failing_run_is_told_once_with_its_failures_beneath(polling_bot: RunningBot) -> None:

@@ -297,7 +297,7 @@ def open_conversation(bot: RunningBot, identifier: str, *, group: bool = False, 
 async def test_direct_messages_with_another_organization_are_shared(
     bot: RunningBot, group: bool, flagged: bool
 ) -> None:
-    place = open_conversation(bot, "G0TALK" if group else "D0EXT", group=group, flagged=flagged)
+    place = open_conversation(bot, "C0TALK" if group else "D0EXT", group=group, flagged=flagged)
     await bot.type_text("/zof subscribe group:case")
     own = Subscriptions(bot.app.store.keyspace)
     assert await own.add(Subscription(id="sub_talk", channel=place, group=Grouping.CASE, created=0.0))
@@ -309,7 +309,7 @@ async def test_direct_messages_with_another_organization_are_shared(
 
 
 async def test_our_own_direct_messages_are_ours(bot: RunningBot) -> None:
-    place = open_conversation(bot, "G0TALK", group=True)
+    place = open_conversation(bot, "C0TALK", group=True)
     bot.world.slack.channels[place].members = {"U0ANA", "U0BEN", BOT_USER_ID}
     await raise_alerts(bot, "D0ANA", place)
     for channel in ("D0ANA", place):

@@ -26,6 +26,7 @@ from tests.support.sample_world import fill_world
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import SetClock
 from zofbot.concurrency import cancel_tasks
+from zofbot.config.manifest import SCOPES
 from zofbot.delivery.attempt import RenderMessage
 from zofbot.delivery.backoff import MAX_BACKOFF_SECONDS, retry_delay
 from zofbot.delivery.dispatcher import MAX_BATCH_SIZE, MAX_CONCURRENT_SENDS, Dispatcher
@@ -37,6 +38,7 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
+from zofbot.simulator.slack.users import WorkspaceUsers
 from zofbot.simulator.world import World
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
@@ -51,6 +53,7 @@ from zofbot.store.records import OutboxStats
 
 NOW = 1_800_000_000.0
 QA, CHECKOUT, RANDOM, INCIDENT, ARCHIVED = "C0QA", "C0CHECKOUT", "C0RANDOM", "C0INCIDENT", "C0OLD"
+TALK = "C0TALK"
 
 
 def root_notification(key: str, channel: str = QA, **more: Any) -> Notification:
@@ -365,10 +368,28 @@ async def test_a_channel_that_cannot_be_looked_into_is_parked_and_looked_into_on
     assert (rig.visible_texts(), rig.count_calls("chat.postMessage")) == (["k"], 1)
 
 
-async def test_without_the_scope_to_look_nothing_is_sent_again(rig: DispatcherBench) -> None:
-    rig.world.slack.scopes.discard("channels:history")
+def add_group_dm(rig: DispatcherBench) -> None:
+    members = {"U0ANA", "U0BEN", BOT_USER_ID}
+    rig.world.slack.channels[TALK] = Channel(TALK, "mpdm-ana--ben-1", members, private=True, group_dm=True)
+
+
+async def test_a_group_direct_message_is_looked_into_with_the_scopes_of_the_manifest(rig: DispatcherBench) -> None:
+    add_group_dm(rig)
+    rig.world.slack.scopes = set(SCOPES)
+    await rig.commit_notifications(root_notification("r", TALK))
+    await rig.deliver_all()
+    rig.world.slack.faults.set_fault("store_then_cut", 2, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k", TALK), reply_notification("p", "r", TALK))
+    await rig.deliver_all()
+    assert (sorted(rig.visible_texts(TALK)), rig.count_calls("chat.postMessage")) == (["k", "p", "r"], 3)
+
+
+@pytest.mark.parametrize(("channel", "scope"), [(QA, "channels:history"), (TALK, "mpim:history")])
+async def test_without_the_scope_to_look_nothing_is_sent_again(rig: DispatcherBench, channel: str, scope: str) -> None:
+    add_group_dm(rig)
+    rig.world.slack.scopes.discard(scope)
     rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
-    await rig.commit_notifications(root_notification("k"))
+    await rig.commit_notifications(root_notification("k", channel))
     with capture_logs() as logs:
         await rig.deliver_once()
         for _ in range(int(MAX_ATTEMPT_AGE_SECONDS / OPERATOR_RETRY_SECONDS / 4)):
@@ -376,10 +397,10 @@ async def test_without_the_scope_to_look_nothing_is_sent_again(rig: DispatcherBe
     assert rig.count_calls("chat.postMessage") == 1
     assert await rig.reason_of("k") == "cannot look: missing_scope"
     assert any(line["event"] == "cannot look whether it was sent" for line in logs)
-    rig.world.slack.scopes.add("channels:history")
+    rig.world.slack.scopes.add(scope)
     rig.world.advance(OPERATOR_RETRY_SECONDS)
     await rig.deliver_all()
-    assert len(rig.visible_messages()) == 1
+    assert len(rig.visible_messages(channel)) == 1
     assert await rig.state_of("k") is NotificationState.SENT
 
 
@@ -476,6 +497,24 @@ async def test_a_channel_that_slack_lets_nobody_join_is_parked_too(
     await rig.outbox.unpark_channel(RANDOM)
     await rig.deliver_all()
     assert rig.visible_texts(RANDOM) == ["k"]
+
+
+async def test_a_channel_that_was_archived_before_it_was_looked_into_is_parked_as_archived(
+    rig: DispatcherBench,
+) -> None:
+    people, slack = WorkspaceUsers(rig.world), rig.world.slack
+    slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
+    await people.archive_channel("U0ANA", QA, archived=True)
+    await rig.deliver_once(after=60)
+    [parked] = await rig.outbox.parked_channels()
+    assert (parked.channel, parked.reason) == (QA, "is_archived")
+    await people.archive_channel("U0ANA", QA, archived=False)
+    await rig.outbox.unpark_channel(QA)
+    await rig.deliver_all()
+    assert (rig.visible_texts(), rig.count_calls("chat.postMessage")) == (["k"], 1)
+    assert BOT_USER_ID in slack.channels[QA].members, "only members may look"
 
 
 @pytest.mark.parametrize("fault", ["500", "cut", "html", "error:internal_error"])

@@ -97,6 +97,16 @@ async def test_bots_edits_and_other_channels_are_not_answered(bot: RunningBot, m
     assert HELP in await answer_to(bot, "hello")
 
 
+async def test_a_mention_in_a_direct_message_that_comes_as_both_events_is_answered_once(bot: RunningBot) -> None:
+    both = message_event(bot, text="<@U0ZOFBOT> hello")
+    for kind in ("app_mention", "message"):
+        body = payloads.event_payload(bot.world.slack, both | {"type": kind})
+        assert (await bot.simulator.people.deliver_payload("events_api", body)).is_accepted
+    await wait_until(lambda: count_answers(bot) > 0)
+    await asyncio.sleep(5)
+    assert count_answers(bot) == 1
+
+
 async def test_the_bot_is_told_of_its_own_messages_and_does_not_answer_them(triage_bot: RunningBot) -> None:
     slack, now = triage_bot.world.slack, triage_bot.world.clock.time()
     note = Notification(

@@ -11,7 +11,7 @@ from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_e
 from tests.support.triage import BOT, button_of, mention_bot, press_button
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.slack import channel_changes
-from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.model import Channel, PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement
 
 QA, CHECKOUT, SEARCH, INCIDENT, PARTNERS = "C0QA", "C0CHECKOUT", "C0SEARCH", "C0INCIDENT", "C0PARTNERS"
@@ -118,6 +118,17 @@ async def test_private_channels_are_shown_to_their_members_anywhere(bot: Running
     await raise_alerts(bot, INCIDENT)
     assert "1 failure in all channels" in await bot.answer_text("/zof triage all", user=ANA)
     assert "Case 0" not in await bot.answer_text("/zof triage all", user="U0CHIOMA")
+
+
+async def test_group_direct_messages_are_shown_to_their_members_anywhere(bot: RunningBot) -> None:
+    bot.world.slack.channels["C0TALK"] = Channel(
+        "C0TALK", "mpdm-ana--ben-1", {ANA, BEN, BOT}, private=True, group_dm=True
+    )
+    await raise_alerts(bot, "C0TALK")
+    assert "1 failure in all channels" in await bot.answer_text("/zof triage all", user=ANA)
+    assert "Case 0" not in await bot.answer_text("/zof triage all", user="U0CHIOMA")
+    await bot.simulator.people.open_home(BEN)
+    await wait_until(lambda: "Case 0" in home_of(bot, BEN))
 
 
 @pytest.mark.parametrize("looks", [True, False])

@@ -55,12 +55,13 @@ async def read_as_member(notifier: Notifier, channel: str, read: Callable[[], Aw
 async def join_channel(notifier: Notifier, channel: str, error: SlackRefused) -> None:
     """Join a public channel. Raises ``error`` if Slack refuses that, and SlackDeferred if it may do so later.
 
-    Never SlackUnknown: the call that was refused with ``error`` has certainly posted nothing.
+    Never SlackUnknown: the call that was refused with ``error`` has certainly posted nothing. If the channel is
+    archived, which removes the bot (https://github.com/elastic/connectors/issues/1972), that is raised instead.
     """
     try:
         await notifier.join_channel(channel)
-    except SlackRefused:
-        raise error from None
+    except SlackRefused as refused:
+        raise (refused if refused.reason == "is_archived" else error) from None
     except SlackUnknown as unconfirmed:
         if not is_temporary(unconfirmed):
             raise error from None

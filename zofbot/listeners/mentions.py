@@ -72,7 +72,13 @@ def _is_only_quoted(body: Mapping[str, Any]) -> bool:
 
 
 def _is_mention_or_direct(event: Mapping[str, Any]) -> bool:
-    return event.get("type") == "app_mention" or _is_direct(event)
+    """Return whether this is a mention, or a direct message.
+
+    A mention in a direct message counts only as the latter: believed, it may come as both events
+    (https://github.com/openclaw/openclaw/pull/32190 , https://github.com/shomali11/slacker/pull/83).
+    """
+    is_direct_message = str(event.get("channel") or "").startswith("D")
+    return _is_direct(event) or (event.get("type") == "app_mention" and not is_direct_message)
 
 
 def _is_direct(event: Mapping[str, Any]) -> bool:

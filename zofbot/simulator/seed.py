@@ -146,7 +146,7 @@ def _add_channels(slack: Workspace) -> None:
         Channel(CAUSES_CHANNEL, "failure-causes", staff | {BOT_USER_ID}, "One message a cause, whatever it breaks"),
         Channel(RANDOM_CHANNEL, "random", staff | {GUEST}, "Everything else"),
         Channel(INCIDENT_ROOM, "incident-room", {ANA, BEN}, "Incidents only", private=True),
-        Channel(ARCHIVED, "old-alerts", staff | {BOT_USER_ID}, "Closed in spring", archived=True),
+        Channel(ARCHIVED, "old-alerts", staff, "Closed in spring", archived=True),
         Channel(PARTNERS, "ext-parcel-co", staff | {EXTERNAL, BOT_USER_ID}, "With Parcel Co", external=True),
     )
     slack.channels |= {channel.id: channel for channel in channels}

@@ -169,7 +169,7 @@ class Directory:
     async def joined_channels(self, person: Person, channels: Collection[str]) -> frozenset[str] | None:
         """Return the channels that a person is currently in; None if Slack does not answer.
 
-        One call per person, however many channels there are, and one per direct or group message.
+        One call per person, however many channels and group messages there are, and one per direct message.
         """
         if not channels:
             return frozenset()
@@ -178,7 +178,7 @@ class Directory:
         except SlackError as error:
             log.warning("channels of a person unknown", user=person.id, reason=error.reason)
             return None
-        direct = [channel for channel in channels if channel not in joined and channel.startswith(("D", "G"))]
+        direct = [channel for channel in channels if channel not in joined and channel.startswith("D")]
         with_them = await asyncio.gather(*(self._is_direct_message(person.id, channel) for channel in direct))
         direct_messages = {channel for channel, theirs in zip(direct, with_them, strict=True) if theirs}
         return frozenset(channel for channel in channels if channel in joined or channel in direct_messages)
@@ -257,11 +257,9 @@ class Directory:
         return not (info.get("is_private") or info.get("is_im") or info.get("is_mpim"))
 
     async def _is_direct_message(self, user: str, channel: str) -> bool:
-        """Return whether a direct or group message includes the person; false if unknown."""
+        """Return whether a direct message is with the person; false if unknown."""
         try:
             info = await self._channel_info(channel)
-            if info.get("is_mpim"):
-                return user in await self._channel_people.get(channel, await self._change_version(channel))
         except SlackError as error:
             log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
             return False

@@ -132,7 +132,7 @@ EXPLANATIONS = {
     "not_in_channel": ("zofbot is not in this channel.", "Invite it with `/invite @zofbot`, then try again."),
     "channel_not_found": (
         "zofbot can't see this channel.",
-        "If it's private, invite it with `/invite @zofbot`, then try again.",
+        "If it was archived, unarchive it. If it's private, invite zofbot with `/invite @zofbot`. Then try again.",
     ),
     "is_inactive": ("This channel is no longer in use.", "Use another one."),
     "is_archived": ("This channel is archived.", "Unarchive it, or use another one."),

@@ -12,6 +12,9 @@ from zofbot.slack.calls import SlackCalls
 MAX_CHANNEL_PAGES = 5
 """Maximum pages of 999 channels to read for one person or the bot."""
 
+CHANNEL_TYPES = "public_channel,private_channel"
+"""Channels as ``users.conversations`` calls them, without group direct messages (``mpim``)."""
+
 PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
 """Page size and maximum pages for ``users.list``: Slack recommends 200, and allows 20 calls a minute."""
 
@@ -112,11 +115,18 @@ class WorkspaceReader:
         return reply.members
 
     async def fetch_channels_of(self, user: str) -> frozenset[str]:
-        """Fetch a person's channels, without archived ones and private ones that the bot is not in.
+        """Fetch a person's channels and group direct messages, without archived ones and private ones without the bot.
 
-        One call per 999 channels, at most ``MAX_CHANNEL_PAGES``. Raises SlackError.
+        Group direct messages are listed because their ids do not show what they are: modern ones begin with C
+        (https://github.com/openclaw/openclaw/issues/115463). One call per 999, at most ``MAX_CHANNEL_PAGES``.
+        Raises SlackError.
         """
-        return frozenset([channel.id async for channel in self._list_channels({"user": user})])
+        try:
+            return await self._fetch_channel_ids(user, f"{CHANNEL_TYPES},mpim")
+        except SlackRefused as error:
+            if error.reason != "missing_scope":
+                raise
+            return await self._fetch_channel_ids(user, CHANNEL_TYPES)  # an app that was installed without mpim:read
 
     async def fetch_own_channels(self) -> dict[str, dict[str, bool | None]]:
         """Fetch whether the bot's channels are shared with other organizations, as in a conversation object, by id.
@@ -126,26 +136,29 @@ class WorkspaceReader:
         """
         return {
             channel.id: channel.model_dump(exclude={"id"})
-            async for channel in self._list_channels({})
+            async for channel in self._list_channels(CHANNEL_TYPES, {})
             if None not in (channel.is_ext_shared, channel.is_pending_ext_shared)
         }
 
-    async def _list_channels(self, whose: Mapping[str, str]) -> AsyncIterator[workspace_responses.ListedChannel]:
+    async def _fetch_channel_ids(self, user: str, types: str) -> frozenset[str]:
+        return frozenset([channel.id async for channel in self._list_channels(types, {"user": user})])
+
+    async def _list_channels(
+        self, types: str, whose: Mapping[str, str]
+    ) -> AsyncIterator[workspace_responses.ListedChannel]:
         """List channels by https://docs.slack.dev/reference/methods/users.conversations , of the bot by default."""
         more = whose
         for _ in range(MAX_CHANNEL_PAGES):
-            page = await self._fetch_channels_page(more)
+            page = await self._fetch_channels_page(types, more)
             for channel in page.channels:
                 yield channel
             if not page.page_cursor:
                 return
             more = {**whose, "cursor": page.page_cursor}
 
-    async def _fetch_channels_page(self, more: Mapping[str, str]) -> workspace_responses.UserChannelsReply:
+    async def _fetch_channels_page(self, types: str, more: Mapping[str, str]) -> workspace_responses.UserChannelsReply:
         return await self._calls.call_method(
             "users.conversations",
-            lambda: self._calls.client.users_conversations(
-                types="public_channel,private_channel", exclude_archived=True, limit=999, **more
-            ),
+            lambda: self._calls.client.users_conversations(types=types, exclude_archived=True, limit=999, **more),
             workspace_responses.UserChannelsReply,
         )

@@ -12,9 +12,10 @@ from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.simulator.scenarios import SCENARIOS, STORM_RUN_COUNT, run_scenario
-from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, QA_ALERTS
+from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, INCIDENT_ROOM, QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.chat_api import add_reaction, post_ephemeral, post_message, update_message
+from zofbot.simulator.slack.model import BOT_USER_ID
 from zofbot.simulator.slack.state import SlackRefusal, Workspace
 from zofbot.simulator.world import World
 from zofbot.simulator.zof.state import Organization
@@ -203,6 +204,27 @@ async def test_a_bot_that_asked_hears_of_it(simulator: SimulatorServer) -> None:
     slack.events.add("channel_unarchive")
     await simulator.people.archive_channel(ANA, QA_ALERTS, archived=False)
     assert [(event["type"], event["channel"]) for event in heard] == [("channel_unarchive", QA_ALERTS)]
+
+
+async def test_archiving_removes_the_bot_and_only_a_public_channel_still_tells_it(simulator: SimulatorServer) -> None:
+    slack, heard = simulator.world.slack, []
+
+    class Line:
+        async def send_envelope(self, envelope: dict[str, Any], within: float) -> dict[str, Any]:
+            heard.append(envelope["payload"]["event"]["type"])
+            return {}
+
+    slack.lines.append(Line())
+    slack.events |= {"channel_archive", "channel_unarchive", "group_archive", "group_unarchive"}
+    slack.channels[INCIDENT_ROOM].members.add(BOT_USER_ID)
+    for channel, error in ((QA_ALERTS, "is_archived"), (INCIDENT_ROOM, "channel_not_found")):
+        for archived in (True, False):
+            await simulator.people.archive_channel(ANA, channel, archived=archived)
+            assert BOT_USER_ID not in slack.channels[channel].members
+            if archived:
+                with pytest.raises(SlackRefusal, match=error):
+                    post_message(slack, {"channel": channel, "text": "x"})
+    assert heard == ["channel_archive", "channel_unarchive", "group_archive"]
 
 
 def test_what_is_hidden_counts_as_said_and_is_seen_by_nobody(world: World) -> None:

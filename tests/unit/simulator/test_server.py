@@ -357,12 +357,12 @@ async def test_a_question_slack_would_not_answer_is_refused(
     assert await refusal_of(client.api_call(method, params={"channel": QA_ALERTS, **arguments})) == error
 
 
-@pytest.mark.parametrize("kind", ["public_channel", "private_channel", "im"])
+@pytest.mark.parametrize("kind", ["public_channel", "private_channel", "im", "mpim"])
 async def test_every_kind_of_a_persons_channels_takes_its_own_scope(
     client: AsyncWebClient, slack: Workspace, kind: str
 ) -> None:
     await client.users_conversations(user=ANA, types=kind)
-    needed = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read"}[kind]
+    needed = {"public_channel": "channels:read", "private_channel": "groups:read"}.get(kind, f"{kind}:read")
     slack.scopes.discard(needed)
     with pytest.raises(SlackApiError) as caught:
         await client.users_conversations(user=ANA, types=kind)

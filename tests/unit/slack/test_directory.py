@@ -175,11 +175,25 @@ async def test_group_direct_messages_are_seen_by_their_members_and_by_nobody_whi
     bench: DirectoryBench,
 ) -> None:
     people = bench.make_directory()
-    bench.slack.channels["G0TALK"] = Channel("G0TALK", "mpdm-1", {ANA, BOT_USER_ID}, private=True, group_dm=True)
+    bench.slack.channels["C0TALK"] = Channel("C0TALK", "mpdm-1", {ANA, BOT_USER_ID}, private=True, group_dm=True)
     ana, ben = await people.load_person(ANA), await people.load_person(BEN)
-    assert [await people.joined_channels(each, ["G0TALK"]) for each in (ana, ben)] == [{"G0TALK"}, frozenset()]
+    assert [await people.joined_channels(each, ["C0TALK"]) for each in (ana, ben)] == [{"C0TALK"}, frozenset()]
+    assert [await people.visible_channels(each, ["C0TALK"]) for each in (ana, ben)] == [{"C0TALK"}, frozenset()]
     bench.slack.faults.set_fault("500", only="conversations.info")
-    assert await bench.make_directory().joined_channels(ben, ["G0TALK"]) == frozenset()
+    assert await bench.make_directory().joined_channels(ben, ["C0TALK"]) == frozenset()
+    bench.slack.faults.set_fault("500", only="users.conversations")
+    assert await bench.make_directory().joined_channels(ana, ["C0TALK"]) is None
+    assert await bench.make_directory().visible_channels(ana, ["C0TALK"]) == frozenset()
+
+
+async def test_without_the_scope_for_group_direct_messages_a_persons_channels_are_known_all_the_same(
+    bench: DirectoryBench,
+) -> None:
+    bench.slack.channels["C0TALK"] = Channel("C0TALK", "mpdm-1", {ANA, BOT_USER_ID}, private=True, group_dm=True)
+    bench.slack.scopes.discard("mpim:read")
+    people = bench.make_directory()
+    ana = await people.load_person(ANA)
+    assert await people.joined_channels(ana, {QA_ALERTS, "C0TALK", "D0ANA"}) == frozenset({QA_ALERTS, "D0ANA"})
 
 
 async def test_whom_a_mention_cannot_reach_is_named_only_if_slack_says_so(bench: DirectoryBench) -> None:

@@ -68,7 +68,7 @@ export class FaultControls {
   /** The tab as one entry for reconcile(). */
   entry() {
     const { faults, fault_choices: choices } = this.#state;
-    const channels = this.#joinedChannels().map(({ id, archived }) => [id, archived]);
+    const channels = this.#channels().map(({ id, archived }) => [id, archived]);
     const print = JSON.stringify([faults, choices, this.#times, channels, this.#channel]);
     return { key: "faults", print, build: () => this.#page() };
   }
@@ -83,13 +83,13 @@ export class FaultControls {
     );
   }
 
-  /** Channels in which the bot is. */
-  #joinedChannels() {
-    return this.#state.channels.filter((channel) => !channel.im && channel.bot_is_member);
+  /** Channels that can be archived or unarchived. */
+  #channels() {
+    return this.#state.channels.filter((channel) => !channel.im);
   }
 
   #archive() {
-    const channels = this.#joinedChannels();
+    const channels = this.#channels();
     const chosen = channels.find(({ id }) => id === this.#channel) ?? channels[0];
     if (!chosen) return null;
     const select = h(

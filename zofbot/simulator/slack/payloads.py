@@ -259,12 +259,12 @@ def links_event(slack: Workspace, user: str, identifier: str) -> dict[str, Any]:
 
 
 def message_event(message: PostedMessage, kind: str, channel: Channel) -> dict[str, Any]:
-    """The event of a message: ``app_mention``, or ``message`` in direct messages."""
+    """The event of a message: ``app_mention``, or ``message`` in direct messages; only that one has a type of channel.
+
+    https://docs.slack.dev/reference/events/app_mention , https://docs.slack.dev/reference/events/message.im
+    """
     thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
-    place = {
-        "channel": channel.id,
-        "channel_type": "im" if channel.im_with else "group" if channel.private else "channel",
-    }
+    place = {"channel": channel.id, **({"channel_type": "im"} if kind == "message" else {})}
     ids = {"ts": message.ts, "event_ts": message.ts, "client_msg_id": f"client-{message.ts}"}
     bot = {"bot_id": BOT_ID, "app_id": APP_ID} if message.user == BOT_USER_ID else {}
     return {"type": kind, "user": message.user, "text": message.text, "team": TEAM_ID, **bot, **place, **ids, **thread}

@@ -133,16 +133,23 @@ class WorkspaceUsers:
     # --- channels
 
     async def archive_channel(self, user: str, channel: str, *, archived: bool) -> Acknowledgement:
-        """Archive or unarchive a channel; the bot is notified if it subscribed to that event."""
+        """Archive or unarchive a channel; the bot is notified if it subscribed to that event and can see the channel.
+
+        Archiving removes the bot, and unarchiving does not add it again (https://github.com/elastic/connectors/issues/1972,
+        https://github.com/slack-go/slack/issues/1066). Believed: it is still told that its private channel is archived.
+        """
         person, place = self._find_user(user), self._find_channel(user, channel, reading=True)
         if place.im_with:
             raise ValueError("Direct messages cannot be archived.")
         if place.archived == archived:
             raise ValueError(f"This channel is {'archived already' if archived else 'not archived'}.")
+        is_visible = not place.private or BOT_USER_ID in place.members
         place.archived = archived
+        if archived:
+            place.members.discard(BOT_USER_ID)
         self.slack.changed()
         kind = f"{'group' if place.private else 'channel'}_{'archive' if archived else 'unarchive'}"
-        if kind not in self.slack.events:
+        if kind not in self.slack.events or not is_visible:
             return Acknowledgement(200)
         return await self._send_event(
             {"type": kind, "channel": channel, "user": person.id, "event_ts": self.slack.next_timestamp()}

@@ -45,15 +45,15 @@ async def test_messages_of_other_apps_have_their_own_ids(simulator: SimulatorSer
 
 
 async def test_a_group_s_direct_messages_need_their_own_scope(simulator: SimulatorServer, slack: Workspace) -> None:
-    slack.channels["G0TALK"] = Channel("G0TALK", "mpdm", {"U0ANA", "U0EXT", BOT_USER_ID}, private=True, group_dm=True)
-    assert call_method(simulator, "conversations.members", channel="G0TALK")["members"] == [
+    slack.channels["C0TALK"] = Channel("C0TALK", "mpdm", {"U0ANA", "U0EXT", BOT_USER_ID}, private=True, group_dm=True)
+    assert call_method(simulator, "conversations.members", channel="C0TALK")["members"] == [
         "U0ANA",
         "U0EXT",
         BOT_USER_ID,
     ]
     slack.scopes.discard("mpim:read")
     for method in ("conversations.info", "conversations.members"):
-        assert call_method(simulator, method, channel="G0TALK")["needed"] == "mpim:read"
+        assert call_method(simulator, method, channel="C0TALK")["needed"] == "mpim:read"
 
 
 @pytest.mark.parametrize("channel", [QA, INCIDENT])

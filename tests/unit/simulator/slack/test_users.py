@@ -423,6 +423,7 @@ async def test_a_mention_is_told_where_the_bot_is_a_member(
         "app_mention",
     )
     assert recording_app.last_payload["event"]["text"] == f"<@{BOT_USER_ID}> ack"
+    assert "channel_type" not in recording_app.last_payload["event"]
     await simulator.people.type_text(ANA, CHECKOUT_CHANNEL, "@zofbot why", thread_ts=root)
     assert recording_app.last_payload["event"]["thread_ts"] == root
     await simulator.people.type_text(ANA, "D0ANA", "hello")
