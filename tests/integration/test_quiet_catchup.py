@@ -148,3 +148,21 @@ async def test_each_failure_of_a_storm_is_counted(asleep: NightBench) -> None:
     await asleep.pass_time(4 * HOUR_SECONDS)
     assert asleep.message_kinds() == ["catchup", "storm"]
     assert "30 failures (20 still open, 10 recovered)" in text_of(asleep.root_messages()[0])
+
+
+async def test_what_recovered_is_listed_even_if_more_was_held_back_than_one_message_can_show(
+    asleep: NightBench,
+) -> None:
+    cases = tuple(f"Guest checkout keeps the cart after a sign-in from another device {n:02}" for n in range(60))
+    await asleep.end_run("failed", *cases[:30])
+    await asleep.end_run("failed", *cases[30:])
+    await asleep.pass_time(600)
+    await asleep.end_run("passed", passed=cases[:30])
+    await asleep.pass_time(4 * HOUR_SECONDS)
+    summary = text_of(asleep.root_messages()[0])
+    assert "60 failures (30 still open, 30 recovered)" in summary
+    assert "Slack rejected" not in summary
+    assert all(f"✅ *{case} " in summary for case in cases[:30])
+    listed = sum(f"❌ *{case} " in summary for case in cases[30:])
+    assert 10 <= listed < 30
+    assert f"and {30 - listed} more; `/zof triage` lists them" in summary

@@ -125,7 +125,7 @@ def storable_link(url: str | None) -> str:
 
 
 MAX_TITLES_CHARS = 9000
-"""Characters of titles in one list: three paragraphs, far below Slack's limit for a message."""
+"""Characters of titles in one list: about what one message can show, see ``MAX_MESSAGE_TEXT_CHARS``."""
 
 
 def collect_titles(results: Sequence[Result]) -> tuple[tuple[str, ...], int]:

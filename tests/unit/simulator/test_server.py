@@ -32,6 +32,7 @@ from zofbot.simulator.seed import (
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import web_api as slack_api
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.simulator.slack.response_url import use_response_url
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 
@@ -195,6 +196,26 @@ async def test_a_message_slack_would_not_take_is_refused(
 ) -> None:
     assert await refusal_of(client.api_call("chat.postMessage", json={"channel": QA_ALERTS, **arguments})) == error
     assert slack.ledger == []
+
+
+async def test_more_text_in_all_blocks_than_slack_takes_is_refused_but_not_by_a_response_url(
+    client: AsyncWebClient, slack: Workspace
+) -> None:
+    long, longer = [[mrkdwn_section(2750)] * 2, [mrkdwn_section(2750), mrkdwn_section(2751)]]
+    attachments = [{"color": "#000000", "blocks": long}]
+    ts = (await client.chat_postMessage(channel=QA_ALERTS, text="x", blocks=long, attachments=attachments))["ts"]
+    for call in (
+        client.chat_postMessage(channel=QA_ALERTS, text="x", blocks=longer, attachments=attachments),
+        client.chat_update(channel=QA_ALERTS, ts=ts, text="x", blocks=longer, attachments=attachments),
+    ):
+        assert await refusal_of(call) == "msg_blocks_too_long"
+    token = slack.new_response_url(ANA, QA_ALERTS).rpartition("/")[2]
+    given = {"text": "x", "blocks": longer, "attachments": attachments}
+    assert use_response_url(slack, token, given).status == 200
+
+
+def mrkdwn_section(characters: int) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": ("word " * characters)[:characters]}}
 
 
 async def test_markdown_is_taken_instead_of_text(client: AsyncWebClient, slack: Workspace) -> None:

@@ -38,6 +38,13 @@ Surface = Literal["message", "modal", "home"]
 
 MAX_BLOCKS: Mapping[Surface, int] = {"message": 50, "modal": 100, "home": 100}
 MAX_MARKDOWN_CHARACTERS = 12_000
+MAX_TEXT_CHARACTERS = 11_000
+"""Maximum characters in all texts of a message's blocks.
+
+Undocumented: 13,200 were measured (https://github.com/slackapi/bolt-js/issues/2509,
+https://github.com/metabase/metabase/pull/79908), but 11,341 were refused
+(https://github.com/slackapi/bolt-js/issues/2867).
+"""
 
 
 def _check_action_ids(value: Any, where: str) -> Iterator[str]:
@@ -162,15 +169,22 @@ def _check_totals(placed: list[tuple[str, Any]]) -> Iterator[str]:
         yield format_problem("/blocks", f"markdown blocks hold more than {MAX_MARKDOWN_CHARACTERS} characters together")
 
 
+def _all_blocks(payload: Mapping[str, Any]) -> Iterator[Any]:
+    """Return the blocks of a message and of its attachments."""
+    inside = [item.get("blocks") for item in payload.get("attachments") or () if isinstance(item, dict)]
+    return itertools.chain.from_iterable(
+        blocks for blocks in (payload.get("blocks"), *inside) if isinstance(blocks, list)
+    )
+
+
 def block_types(payload: Mapping[str, Any]) -> set[str]:
     """Return the types of all blocks of a message."""
-    inside = [item.get("blocks") for item in payload.get("attachments") or () if isinstance(item, dict)]
-    return {
-        str(block.get("type"))
-        for blocks in (payload.get("blocks"), *inside)
-        for block in (blocks if isinstance(blocks, list) else ())
-        if isinstance(block, dict)
-    }
+    return {str(block.get("type")) for block in _all_blocks(payload) if isinstance(block, dict)}
+
+
+def count_text(payload: Mapping[str, Any]) -> int:
+    """Count the characters of all texts in the blocks of a message; links and dates count as they are written."""
+    return sum(map(count_characters, _all_blocks(payload)))
 
 
 def _check_submit(value: Any, where: str) -> Iterator[str]:

@@ -72,6 +72,15 @@ def validate_content(
     return {"text": text, **{name: _assign_nested_ids(slack, value) for name, value in payload.items()}}
 
 
+def _check_length(body: Arguments) -> None:
+    """Refuse a message whose blocks have too much text in all; a ``response_url`` accepts it.
+
+    https://github.com/slackapi/bolt-js/issues/2867
+    """
+    if blocks.count_text(body) > blocks.MAX_TEXT_CHARACTERS:
+        raise SlackRefusal("msg_blocks_too_long")
+
+
 def _image_urls(payload: Arguments) -> set[str]:
     """Return the URLs of image blocks, which Slack fetches before it accepts a message."""
     nested = [inner for attachment in payload["attachments"] for inner in attachment.get("blocks", ())]
@@ -198,6 +207,7 @@ def post_message(slack: Workspace, given: Arguments) -> ResponseBody:
     dm = slack.find_dm(str(given.get("channel")))
     channel = find_writable_channel(slack, dm.id if dm else given.get("channel"))
     body = validate_content(slack, given, automatic_links.parsing_options(given))
+    _check_length(body)
     thread_ts = find_parent(slack, channel, given.get("thread_ts"))
     kept, warning = _parse_metadata(given.get("metadata"))
     hidden = _check_pace(slack, channel)
@@ -251,6 +261,7 @@ def update_message(slack: Workspace, given: Arguments) -> ResponseBody:
     if slack.edit_window is not None and slack.now() - float(message.ts) > slack.edit_window:
         raise SlackRefusal(slack.edit_refusal)
     body = validate_content(slack, given, automatic_links.parsing_options(given, "client"))
+    _check_length(body)
     kept, warning = _parse_metadata(given.get("metadata"))
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
     message.metadata, message.edited = kept or message.metadata, True

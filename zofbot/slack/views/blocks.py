@@ -6,16 +6,28 @@ escaped by ``zofbot.notifications.text``; here it is only truncated to what Slac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zofbot.domain.json_encoding import encode_json
+from zofbot.domain.text import count_noun
 from zofbot.notifications.text import break_links, clip_text
 
 Block = dict[str, Any]
 
 MAX_BLOCKS = 50
+
+MAX_MESSAGE_TEXT_CHARS = 10_000
+"""Characters of all texts in a message's blocks, with links and date tokens in full.
+
+Slack refuses more with ``msg_blocks_too_long``. The limit is undocumented: about 13,200 characters were measured
+(https://github.com/slackapi/bolt-js/issues/2509, https://github.com/metabase/metabase/pull/79908), but 11,341 were
+refused (https://github.com/slackapi/bolt-js/issues/2867). A ``response_url`` is said to accept more.
+"""
+
+MAX_LIST_CHARS = 8_500
+"""Characters of the lists in a message, which leave room for its title, small print and buttons."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +52,12 @@ class Message:
 
     def message_fields(self) -> dict[str, Any]:
         """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
-        body = self.body[: MAX_BLOCKS - len(self.blocks[:MAX_BLOCKS])]
+        above = self.blocks[:MAX_BLOCKS]
+        fitted = _fit_texts([*above, *self.body[: MAX_BLOCKS - len(above)]])
+        blocks, body = ([block for block in part if block] for part in (fitted[: len(above)], fitted[len(above) :]))
         sentence = clip_text(break_links(self.text), 3000)
         attachments = [{"color": self.colour, "fallback": sentence, "blocks": body}] if body else []
-        return {"text": sentence, "blocks": self.blocks[:MAX_BLOCKS], "attachments": attachments}
+        return {"text": sentence, "blocks": blocks, "attachments": attachments}
 
     def with_note(self, note: str) -> Message:
         """Return the message with a line of small print below its blocks, and in its text."""
@@ -71,6 +85,77 @@ class Message:
         return Message(
             f"{clip_text(self.text, 2000)}\n_Slack rejected the full card._\n_The reason is in the log{where}._"
         )
+
+
+_KEPT_BLOCKS = frozenset({"header", "actions", "context"})
+"""Blocks that are short, and that the rest of a message needs."""
+
+
+def _fit_texts(blocks: Sequence[Block]) -> list[Block | None]:
+    """Return the blocks with at most ``MAX_MESSAGE_TEXT_CHARS`` of text, None for each that is left out.
+
+    Views have to stay below that themselves; this is for what they did not expect. The last lines are left out and
+    counted; titles, buttons and small print stay, unless they take half of the room.
+    """
+    if sum(map(_count_text, blocks)) <= MAX_MESSAGE_TEXT_CHARS:
+        return list(blocks)
+    room = MAX_MESSAGE_TEXT_CHARS - len(_left_out_text(10**6))
+    around = sum(_count_text(block) for block in blocks if block["type"] in _KEPT_BLOCKS)
+    kept_blocks = _KEPT_BLOCKS if around <= room // 2 else frozenset[str]()
+    room -= around if kept_blocks else 0
+    fitted: list[Block | None] = []
+    end, shown, left_out = -1, list[str](), list[str]()
+    for index, block in enumerate(blocks):
+        size = _count_text(block)
+        if block["type"] in kept_blocks or not size or (end < 0 and size <= room):
+            fitted.append(block)
+            room -= 0 if block["type"] in kept_blocks else size
+            continue
+        left_out += _lines_of(block)
+        if end < 0:
+            end, shown = index, take_fitting(_lines_of(block) if _is_list(block) else (), min(room, 2900))
+        fitted.append(None)
+    fitted[end] = section_block("\n".join([*shown, _left_out_text(len(left_out) - len(shown))]))
+    return fitted
+
+
+def _left_out_text(lines: int) -> str:
+    return f"and {count_noun(lines, 'more line')}, too long for one message"
+
+
+def _is_list(block: Block) -> bool:
+    """Whether a part of its lines can be shown."""
+    return block["type"] == "section" and "text" in block
+
+
+def _lines_of(block: Block) -> list[str]:
+    return "\n".join(_texts_in(block["text"] if _is_list(block) else block)).split("\n")
+
+
+def _count_text(block: Block) -> int:
+    return sum(map(len, _texts_in(block)))
+
+
+def _texts_in(node: Any) -> Iterator[str]:
+    """Return each ``text`` in a block, as https://github.com/slackapi/bolt-js/issues/2867 counts them."""
+    if isinstance(node, dict):
+        if isinstance(node.get("text"), str):
+            yield node["text"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _texts_in(inner)
+
+
+def take_fitting(lines: Iterable[str], most: int = MAX_LIST_CHARS) -> list[str]:
+    """Return the first lines that have at most ``most`` characters together, with their line breaks."""
+    fitting: list[str] = []
+    for line in lines:
+        most -= len(line) + 1
+        if most < 0:
+            break
+        fitting.append(line)
+    return fitting
 
 
 def plain_text(text: str, most: int = 75) -> Block:

@@ -15,11 +15,11 @@ from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import BadInput, ZofRejected, ZofUnavailable
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.notifications import titles
-from zofbot.simulator.blockkit.blocks import find_problems
+from zofbot.simulator.blockkit.blocks import count_text, find_problems
 from zofbot.simulator.blockkit.mentions import find_unescaped
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views import cards, outcomes, run_list
-from zofbot.slack.views.blocks import Block, Message, context_block
+from zofbot.slack.views.blocks import MAX_MESSAGE_TEXT_CHARS, Block, Message, context_block
 from zofbot.slack.views.replies import error_replies, help_replies, request_replies, share_replies
 from zofbot.subscriptions.filter_errors import FILTER_EXAMPLES
 
@@ -49,6 +49,7 @@ def render_accepted(message: Message) -> str:
     """The whole message as text, after making sure that Slack would take it."""
     payload = message.message_fields()
     assert not find_problems(payload, "message")
+    assert count_text(payload) <= MAX_MESSAGE_TEXT_CHARS
     said = json.dumps(payload, ensure_ascii=False)
     assert not find_unescaped(payload, ())
     assert "<!channel>" not in said

@@ -25,9 +25,10 @@ from zofbot.notifications.thread_payloads import (
     RecoveryPayload,
     ResultPayload,
 )
-from zofbot.simulator.blockkit.blocks import find_problems
+from zofbot.simulator.blockkit.blocks import count_text, find_problems
 from zofbot.simulator.blockkit.mentions import find_unescaped
 from zofbot.slack.links import ZofLinks
+from zofbot.slack.views.blocks import MAX_MESSAGE_TEXT_CHARS
 from zofbot.slack.views.renderer import render_notification
 
 NOW = 1_780_301_700.0
@@ -137,6 +138,7 @@ def render_accepted(claim: Claim, now: float = NOW, links: ZofLinks = LINKS) -> 
     message = render_notification(claim, now, links)
     for payload in (message.message_fields(), message.plain_version().message_fields()):
         assert not find_problems(payload, "message")
+        assert count_text(payload) <= MAX_MESSAGE_TEXT_CHARS
         assert not find_unescaped(payload, PEOPLE)
         assert payload["text"].strip()
         for mention in ("<@", "<!subteam"):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
+from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
-from zofbot.slack.views.blocks import Message, context_block, header_block, section_block
+from zofbot.slack.views.blocks import Message, context_block, header_block, section_block, take_fitting
 from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.triage import TriageState
 
-MAX_ROWS = 30
-"""Maximum failures listed per group."""
+FIRST_OPEN_ROWS = 10
+"""Open failures that are listed before all others if there is not room for everything."""
 
 GROUPS = {
     "Still open": (TriageState.OPEN, TriageState.ACKNOWLEDGED, TriageState.SNOOZED),
@@ -20,6 +22,13 @@ GROUPS = {
     "Resolved": (TriageState.RESOLVED,),
 }
 """Headings and the triage states listed under each."""
+
+_MORE_NOTES = {
+    "Still open": f"`{SLASH_COMMAND} triage` lists them",
+    "Recovered": f"`{SLASH_COMMAND} causes` shows their causes",
+    "Resolved": f"`{SLASH_COMMAND} causes` shows their causes",
+}
+"""Where the failures of a group are that are not listed."""
 
 _SIGNS = {
     TriageState.OPEN: "❌",
@@ -38,7 +47,13 @@ def catch_up_message(body: CatchUpPayload) -> Message:
     counts = ", ".join(f"{len(found)} {title.lower()}" for title, found in groups.items() if found)
     over = "Mute ended" if body.muted else "Quiet hours ended"
     sentence = f"{over}: {count_noun(len(body.failures), 'failure')} ({counts})"
-    lists = [block for title, found in groups.items() if found for block in paragraph_blocks(_listed(title, found))]
+    rows = _fitting_rows(groups)
+    lists = [
+        block
+        for title, found in groups.items()
+        if found
+        for block in paragraph_blocks([f"*{title}*", *rows[title], _more_line(title, len(found) - len(rows[title]))])
+    ]
     follows = (
         "Open failures are posted below, unless they already were." if groups["Still open"] else "Nothing is open."
     )
@@ -53,9 +68,19 @@ def catch_up_message(body: CatchUpPayload) -> Message:
     )
 
 
-def _listed(title: str, found: Sequence[CatchUpLine]) -> list[str]:
-    more = len(found) - MAX_ROWS
-    return [f"*{title}*", *map(_line, found[:MAX_ROWS]), *([f"and {more} more"] if more > 0 else [])]
+def _fitting_rows(groups: Mapping[str, Sequence[CatchUpLine]]) -> dict[str, list[str]]:
+    """Return the rows of each group that fit into one message.
+
+    An open failure has a message of its own, too; the others are shown nowhere else, so most open ones come last.
+    """
+    opened, *closed = groups.values()
+    order = [*opened[:FIRST_OPEN_ROWS], *chain.from_iterable(closed), *opened[FIRST_OPEN_ROWS:]]
+    shown = list(zip(order, take_fitting(map(_line, order)), strict=False))
+    return {title: [row for failure, row in shown if failure.state in states] for title, states in GROUPS.items()}
+
+
+def _more_line(title: str, more: int) -> str:
+    return f"and {more} more; {_MORE_NOTES[title]}" if more else ""
 
 
 def _line(one: CatchUpLine) -> str:

@@ -11,7 +11,7 @@ from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts.cause_cards import cause_alert_card, location_text, place_lines
 from zofbot.slack.views.alerts.cause_views import MAX_ROWS_SHOWN, cause_line
-from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
+from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block, take_fitting
 from zofbot.slack.views.components import as_run, format_moment, paragraph_blocks, with_mentions
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
@@ -101,18 +101,19 @@ def _open_count_text(body: StormPayload) -> str:
 
 
 def storm_members_reply(body: StormMembersPayload, context: RenderContext) -> Message:
-    """Render one page of the storm's members with their current states."""
+    """Render one page of the storm's members with their current states, without links if these are too long."""
     last = body.first + len(body.members) - 1
     numbers = f"{body.first} to {last}" if last > body.first else str(body.first)
     sentence = f"Alert{'s' if last > body.first else ''} {numbers} of this storm"
     sentence = f"Where this cause was seen: {numbers}" if body.by_cause else sentence
-    lines = (_member_line(member, context.links) for member in body.members)
+    lines = [_member_line(member, _member_link(member, context.links)) for member in body.members]
+    if len(take_fitting(lines)) < len(lines):
+        lines = [_member_line(member, "") for member in body.members]
     return Message(sentence, [section_block(f"*{sentence}*"), *paragraph_blocks(lines)])
 
 
-def _member_line(member: StormMember, links: ZofLinks) -> str:
+def _member_line(member: StormMember, link: str) -> str:
     title = text.escape_line(member.title or member.id, 100)
-    link = _member_link(member, links)
     linked = link and len(link) <= MAX_LINK_LENGTH and "|" not in link and ">" not in link
     shown = f"<{link}|{title}>" if linked else title
     facts = [

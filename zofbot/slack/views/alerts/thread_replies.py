@@ -17,7 +17,15 @@ from zofbot.notifications.thread_payloads import (
     ResultPayload,
 )
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
+from zofbot.slack.views.blocks import (
+    MAX_LIST_CHARS,
+    Block,
+    Message,
+    button_row,
+    context_block,
+    section_block,
+    take_fitting,
+)
 from zofbot.slack.views.case_history import case_past_text
 from zofbot.slack.views.components import (
     as_run,
@@ -107,20 +115,22 @@ def rerun_reply(body: RerunResultPayload, context: RenderContext) -> Message:
     how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
     sentence = f"Re-run finished: {how}"
     named = f"{sentence}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else sentence
+    lists = {"❌ Failed again": body.failed, "✅ Passed": body.passed, "➖ No result": body.absent}
+    most = MAX_LIST_CHARS // max(sum(map(bool, lists.values())), 1)
     blocks = [
         section_block(f"🔁 {sentence}"),
-        *_title_list("❌ Failed again", body.failed),
-        *_title_list("✅ Passed", body.passed),
-        *_title_list("➖ No result", body.absent),
+        *(block for heading, titles in lists.items() for block in _title_list(heading, titles, most)),
         *run_buttons(body.run, context.links),
     ]
     return Message(named, blocks)
 
 
-def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
-    """Return titles below a heading; empty if there are none."""
-    lines = (f"• {text.escape_line(title, 150)}" for title in titles)
-    return paragraph_blocks([f"*{heading}*", *lines]) if titles else []
+def _title_list(heading: str, titles: tuple[str, ...], most: int = MAX_LIST_CHARS) -> list[Block]:
+    """Return titles below a heading, those that fit into ``most`` characters; empty if there are none."""
+    lines = take_fitting((f"• {text.escape_line(title, 150)}" for title in titles), most)
+    more = len(titles) - len(lines)
+    rest = f"and {more} more; see the run in Zof" if more else ""
+    return paragraph_blocks([f"*{heading}*", *lines, rest]) if titles else []
 
 
 def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
