@@ -97,7 +97,8 @@ def _fit_texts(blocks: Sequence[Block]) -> list[Block | None]:
     Views have to stay below that themselves; this is for what they did not expect. The last lines are left out and
     counted; titles, buttons and small print stay, unless they take half of the room.
     """
-    if sum(map(_count_text, blocks)) <= MAX_MESSAGE_TEXT_CHARS:
+    # Most messages are shorter than that even as JSON, which takes a fifth of the time of counting their texts.
+    if len(encode_json(blocks)) <= MAX_MESSAGE_TEXT_CHARS or sum(map(_count_text, blocks)) <= MAX_MESSAGE_TEXT_CHARS:
         return list(blocks)
     room = MAX_MESSAGE_TEXT_CHARS - len(_left_out_text(10**6))
     around = sum(_count_text(block) for block in blocks if block["type"] in _KEPT_BLOCKS)
