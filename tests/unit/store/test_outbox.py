@@ -703,7 +703,7 @@ async def test_a_root_that_people_deleted_is_posted_once_more(bench: OutboxBench
     assert await bench.outbox.removed_alerts() == {}
 
 
-EDITED_REPLIES = ("recovered", "act", "flapping", "result", "members")
+EDITED_REPLIES = ("recovered", "act", "again", "flapping", "result", "members")
 """Kinds of thread replies that are edited, as their keys begin."""
 
 

@@ -61,7 +61,8 @@ end
 
 -- True if what `child` edits is not reposted when people delete it: a reply, or what tells an assignee. The latter is known
 -- by its key, and so is a reply whose edit was stored by an earlier version.
-local STAYS_DELETED = {assigned = true, recovered = true, act = true, flapping = true, result = true, members = true}
+local STAYS_DELETED = {assigned = true, recovered = true, act = true, again = true, flapping = true, result = true,
+  members = true}
 local function stays_deleted(child)
   return child.edits_reply == '1' or STAYS_DELETED[string.match(child.root, '^(%a+):')]
 end
