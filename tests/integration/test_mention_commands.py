@@ -308,3 +308,19 @@ async def test_a_mention_in_a_quote_asks_for_nothing(bot: RunningBot) -> None:
     await settle()
     assert len(bot.private_messages(QA)) == known
     assert await audit_entries(bot, Action.ACKNOWLEDGE.value) == []
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_direct_message_is_answered_though_it_mentions_the_bot_only_in_a_quote(
+    bot: RunningBot, is_known: bool
+) -> None:
+    """``is_known``: the event says which user the bot is."""
+    slack, known = bot.world.slack, {each.ts for each in bot.private_messages(DM)}
+    text = f"&gt; <@{BOT}> result {RESULT}\nrun run_2038"
+    message = PostedMessage(DM, slack.next_timestamp(), ANA, text)
+    body = payloads.event_payload(slack, payloads.message_event(message, "message", slack.channels[DM]))
+    body |= {} if is_known else {"authorizations": []}
+    assert (await bot.simulator.people.deliver_payload("events_api", body)).is_accepted
+    answer = text_of(await new_answer(bot, Place(DM), known))
+    assert "run_2038" in answer
+    assert RESULT not in answer

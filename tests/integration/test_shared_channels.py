@@ -23,6 +23,8 @@ from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventP
 from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.notifications.thread_payloads import ActionPayload, CauseReplyPayload, ResultPayload
+from zofbot.services.digest_causes import add_causes
+from zofbot.services.failures import Failure
 from zofbot.simulator.slack.model import Channel, PostedMessage
 from zofbot.slack.shared_channels import redact_for_shared_channels
 from zofbot.slack.views.renderer import render_notification
@@ -78,6 +80,15 @@ def test_a_digest_that_an_earlier_version_stored_names_no_cause_by_its_failure_t
     redacted = render_claim(redact_for_shared_channels(Claim(one, 1, 1.0)))
     assert INNER not in redacted
     assert "(checkout) · 2 failures" in redacted
+
+
+def test_a_digest_names_the_case_of_a_cause_without_failure_text() -> None:
+    case = CaseSummary(id="res_1", title="Cart", signature="s1-00000000000000aa")
+    alert = CaseAlertPayload(run=RunSummary(id="run_1", project="checkout"), case=case, first=5.0, last=5.0, opened=5.0)
+    failure = Failure("case:res_1:failed:C1", "C1", alert, TriageRecord(since=5.0, opened=5.0))
+    body = payloads.dump_payload(add_causes(DigestPayload(until=9.0), [failure], "C1"))
+    one = Notification(key="digest:d:C1", kind=NotificationKind.ROOT, channel="C1", body=body, happened=1.0)
+    assert "Cart (checkout) · 1 failure" in render_claim(redact_for_shared_channels(Claim(one, 1, 1.0)))
 
 
 def test_a_digest_without_causes_waits_for_nobody() -> None:

@@ -24,10 +24,10 @@ from tests.support.metric_values import metric_value
 from tests.support.redis_dump import dump_redis
 from tests.support.triage import button_of, press_button, private_text, raise_alert
 from tests.support.valkey_servers import stopped_server
-from tests.support.virtual_time import StoppedClock
+from tests.support.virtual_time import StoppedClock, test_clock
 from zofbot.cli.render import trace_table
 from zofbot.clock import Clock
-from zofbot.concurrency import BackgroundTasks
+from zofbot.concurrency import BackgroundTasks, cancel_tasks
 from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import StoreUnavailable, ZofError
 from zofbot.listeners import trace_labels
@@ -408,14 +408,14 @@ def test_a_request_is_named_by_its_verb_button_form_or_event(body: dict[str, Any
 # --- bounds
 
 
-def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str) -> TraceRecorder:
+def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str, fact: str = "") -> TraceRecorder:
     kept: list[TraceRecorder] = []
     with trace_recorder.record_trace(
         kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))
     ) as made:
         made.worth = True
         for count in range(steps):
-            trace_recorder.record_step("room", f"step {count}", ids=(f"step_{number}_{count}",))
+            trace_recorder.record_step("room", f"step {count}", ids=(f"step_{number}_{count}",), fact=fact)
     return kept[0]
 
 
@@ -543,6 +543,23 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
         writer.add_trace(a_trace(4))
         await writer.write_remaining(0.2)
     assert (outcome_count(metrics, "kept"), outcome_count(metrics, "dropped")) == (3, 1)
+
+
+async def test_traces_that_cannot_be_written_are_dropped_and_those_after_them_are_kept() -> None:
+    metrics = Metrics()
+    async with fakeredis.FakeAsyncRedis() as double:
+        store = TraceStore(Keyspace(double, "a"))
+        writer = TraceWriter(store, EventEmitter(metrics), test_clock())
+        running = asyncio.create_task(writer.run())
+        for number, fact in enumerate(("\ud800", "fine")):
+            writer.add_trace(a_trace(number, fact=fact))
+            await asyncio.sleep(1)
+        assert not running.done()
+        await cancel_tasks(running)
+        writer.add_trace(a_trace(2, fact="\ud800"))
+        await writer.write_remaining(1)
+        assert [trace.at for number in range(3) for trace in await store.find_traces(f"id_{number}")] == [1]
+    assert (outcome_count(metrics, "kept"), outcome_count(metrics, "dropped")) == (1, 2)
 
 
 async def test_nothing_waits_for_a_redis_that_hangs(store_url: str) -> None:

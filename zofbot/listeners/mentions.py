@@ -66,9 +66,9 @@ def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:
 
 
 def _is_only_quoted(body: Mapping[str, Any]) -> bool:
-    """Return whether the bot is mentioned only in what the message quotes."""
+    """Return whether the bot is mentioned only in what the message quotes; a direct message needs no mention."""
     text, mention = str(body["event"].get("text") or ""), f"<@{_bot_user(body)}"
-    return mention in text and mention not in strip_quotes(text)
+    return not _is_direct(body["event"]) and mention in text and mention not in strip_quotes(text)
 
 
 def _is_mention_or_direct(event: Mapping[str, Any]) -> bool:

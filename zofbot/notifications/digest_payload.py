@@ -24,11 +24,12 @@ class TrendPoint(FrozenModel):
 class CaseCount(FrozenModel):
     """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``).
 
-    For a cause it is one of its cases, and ``why`` the first line of its failure text.
+    For a cause it is one of its cases, and ``why`` the first line of its failure text: empty if it has none, None only
+    where an earlier version stored it.
     """
 
     title: str = ""
-    why: str = ""
+    why: str | None = None
     where: str = ""
     times: int = 0
     of: int = 0

@@ -69,7 +69,7 @@ class Metrics:
         self._add_canary_metrics()
         self.traces = self.registry.make_counter(
             "zofbot_traces",
-            "Traces kept, and dropped because Redis did not accept them in time",
+            "Traces kept, and dropped because Redis did not accept them in time or they could not be written",
             outcome=TRACE_OUTCOMES,
         )
         self.triage = self.registry.make_counter("zofbot_triage", "Triage actions by name", act=ACTION_NAMES)

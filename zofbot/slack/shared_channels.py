@@ -114,15 +114,15 @@ class SharedChannelFilter:
 def details_edit(claim: Claim, at: float) -> Notification:
     """Build the edit that adds a message's details, due at ``at`` (Unix seconds)."""
     notification = claim.notification
-    message = (
-        notification.key if notification.kind is NotificationKind.REPLY or not notification.root else notification.root
-    )
+    is_reply = notification.kind is NotificationKind.REPLY
+    message = notification.key if is_reply or not notification.root else notification.root
     return Notification(
         key=f"{DETAILS_KEY_PREFIX}{message}",
         kind=NotificationKind.EDIT,
         channel=notification.channel,
         body=notification.body,
         root=message,
+        edits_reply=is_reply or notification.edits_reply,
         happened=notification.happened,
         not_before=at,
     )

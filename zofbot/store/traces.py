@@ -152,16 +152,22 @@ class TraceWriter:
                 await self._clock.sleep(RETRY_SECONDS)
 
     async def write_waiting(self) -> None:
-        """Write all queued traces. Raises StoreUnavailable; they then stay queued."""
+        """Write all queued traces; a batch that cannot be written is dropped.
+
+        Raises StoreUnavailable; they then stay queued.
+        """
         self._has_waiting.clear()
         while self._waiting:
             self._writing = [self._waiting.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._waiting)))]
             try:
                 await self._traces.write_traces([await self._clean_trace(item) for item in self._writing])
                 self._events.emit(TracesStored(len(self._writing)))
-            except BaseException:
+            except (StoreUnavailable, asyncio.CancelledError):
                 self._waiting.extendleft(reversed(self._writing))
                 raise
+            except Exception:
+                log.exception("traces cannot be written", count=len(self._writing))
+                self._count_dropped(len(self._writing))
             finally:
                 self._writing = []
                 self._drop_oldest(len(self._waiting) - self._most)
@@ -201,6 +207,10 @@ class TraceWriter:
     def _drop_oldest(self, count: int) -> None:
         for _ in range(count):
             self._waiting.popleft()
+        self._count_dropped(count)
+
+    def _count_dropped(self, count: int) -> None:
+        for _ in range(count):
             self._events.emit(TraceDropped())
 
 

@@ -36,9 +36,10 @@ ACTION_WORDS = {
 """Words for actions. ``still on it`` answers the question "still on it?"."""
 
 EVERYDAY_WORDS = ("take", "mine", "release", "still")
-"""Words for actions that also begin sentences (``release 2.3 broke this``): only ``FILLER_WORDS`` may follow them."""
+"""Words for actions that also begin sentences (``release 2.3 broke this``): only fillers may follow them."""
 
-FILLER_WORDS = frozenset({"it", "this", "on", "over", "please", "now", "thanks"})
+FILLER_WORDS = frozenset({"it", "this", "on", "over", "please", "now", "thanks", "thx", "sorry"})
+"""Words that add nothing to an action; emoji do not, either."""
 
 QUESTION_WORDS = tuple(VERBS)
 """Words that work as after ``/zof``; in an alert's thread, ``why`` and ``help`` alone are about that alert."""
@@ -76,6 +77,9 @@ _SEPARATORS = " \t\n:,;.-–—"
 """Characters between a reason and the note after it."""
 _QUOTE = re.compile(r"^(?:&gt;){3}.*|^&gt;[^\n]*", re.MULTILINE | re.DOTALL)
 """Quoted lines in Slack's markup (https://docs.slack.dev/messaging/formatting-message-text)."""
+_EMOJI_NAME = re.compile(r":[\w+'-]+:")
+"""An emoji as Slack sends it: ``:+1:`` (https://docs.slack.dev/messaging/formatting-message-text)."""
+_WORD = re.compile(r"[^\W_]+")
 _OPENING_WORDS = re.compile(rf"^(?:please|pls|{SLASH_COMMAND})\s+", re.IGNORECASE)
 
 
@@ -128,8 +132,12 @@ def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_
     plain = typed.rstrip(_SURROUNDING_CHARACTERS)
     word, _, rest = plain.partition(" ")
     word, rest = word.lower().strip(_SURROUNDING_CHARACTERS), rest.strip()
-    if word in EVERYDAY_WORDS and not FILLER_WORDS.issuperset(rest.lower().split()):
-        raise BadInput(f"`{word}` works only alone.", "`@zofbot help` lists all commands.", example=f"@zofbot {word}")
+    if word in EVERYDAY_WORDS and not _has_only_fillers(typed.partition(" ")[2]):
+        raise BadInput(
+            f"`{word}` works only alone or with `it`.",
+            "`@zofbot help` lists all commands.",
+            example=f"@zofbot {word}",
+        )
     if word in ACTION_WORDS:
         return ThreadCommand(act=ACTION_WORDS[word], rest=rest)
     if not word or word in HELP_WORDS or word == "help":
@@ -140,6 +148,11 @@ def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_
     if word in QUESTION_WORDS:
         return ThreadCommand(question=word, rest=rest)
     return ThreadCommand(question=_read_shorthand(word, plain, read_link), rest=plain)
+
+
+def _has_only_fillers(rest: str) -> bool:
+    """Return whether what follows a word for an action adds nothing to it."""
+    return FILLER_WORDS.issuperset(_WORD.findall(_EMOJI_NAME.sub(" ", rest).lower()))
 
 
 def strip_quotes(text: str) -> str:

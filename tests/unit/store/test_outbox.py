@@ -504,6 +504,49 @@ async def test_a_record_that_lacks_a_field_holds_up_no_other(bench: OutboxBench,
     assert not await bench.claim_batch(after=2 * LEASE_SECONDS + 60)
 
 
+@pytest.mark.parametrize("lost", ["rank", "channel", "kind", "root", "started"])
+@pytest.mark.parametrize("waits_for", ["time", "lease"])
+async def test_a_record_that_lacks_a_field_is_queued_again_and_holds_up_no_other(
+    bench: OutboxBench, waits_for: str, lost: str
+) -> None:
+    due = NOW + 60 if waits_for == "time" else 0.0
+    await bench.commit_notifications(
+        *(root(key, channel, not_before=due) for key, channel in (("b", "C1"), ("c", "C2")))
+    )
+    assert len(await bench.claim_batch()) == (2 if waits_for == "lease" else 0)
+    await bench.client.hdel("{test}:note:b", lost)
+    batch = await bench.claim_batch(after=60)
+    assert {claim.notification.key for claim in batch} | {item.key for item in batch.unreadable} == {"b", "c"}
+    assert [item.key for item in batch.unreadable] == (["b"] if lost in {"channel", "kind"} else [])
+
+
+async def test_a_dead_record_that_lacks_its_channel_is_dropped_by_an_operator(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("b"))
+    await bench.client.hdel("{test}:note:b", "channel")
+    await bench.outbox.settle((await bench.claim_batch()).unreadable)
+    assert await bench.outbox.drop("b")
+    assert await bench.state("b") is NotificationState.DROPPED
+
+
+@pytest.mark.parametrize("lost", ["critical", "schema", "happened", "body"])
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_a_root_that_lacks_a_field_is_posted_again(bench: OutboxBench, lost: str, deleted: bool) -> None:
+    """``deleted``: by people; otherwise its receipt has expired."""
+    await bench.commit_and_send("r", ts="1.0")
+    await bench.client.hdel("{test}:note:r", lost)
+    if not deleted:
+        await bench.client.delete("{test}:sent:r")
+    await bench.commit_notifications(edit("e", "r"))
+    if deleted:
+        await bench.settle(Gone.for_claim(await bench.one(after=10), HERE, "message_not_found"))
+    else:
+        assert not await bench.claim_batch(after=10)
+    again = await bench.one(after=10)
+    assert (again.notification.kind, again.notification.body) == ("root", {"of": "e" if lost == "body" else "r"})
+    await bench.send(again, "2.0")
+    assert await bench.claim_keys(after=10) == ["e"]
+
+
 async def test_a_dead_record_is_sent_by_a_version_that_can_read_it(bench: OutboxBench) -> None:
     await bench.commit_notifications(root("a"))
     [body] = await bench.client.hmget("{test}:note:a", "body")
@@ -703,7 +746,7 @@ async def test_a_root_that_people_deleted_is_posted_once_more(bench: OutboxBench
     assert await bench.outbox.removed_alerts() == {}
 
 
-EDITED_REPLIES = ("recovered", "act", "flapping", "result", "members")
+EDITED_REPLIES = ("recovered", "act", "again", "flapping", "result", "members")
 """Kinds of thread replies that are edited, as their keys begin."""
 
 

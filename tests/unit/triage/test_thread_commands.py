@@ -102,10 +102,15 @@ def test_other_words_lead_to_the_help(typed: str) -> None:
     assert caught.value.verb == ""
 
 
-@pytest.mark.parametrize("typed", ["still failing?", "release 2.3 broke this", "take a look", "mine says it works"])
+@pytest.mark.parametrize(
+    "typed",
+    ["still failing?", "release 2.3 broke this", "take a look", "mine says it works", "still failing, sorry",
+     "release - 2.3 - thanks", "mine and it's :eyes: on this", "take <@U0BEN>, please", "still :2.3:"],
+)  # fmt: skip
 def test_a_sentence_that_begins_with_the_word_for_an_action_is_none(typed: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse_mention(typed)
+    assert "alone or with `it`" in caught.value.sentence
     assert caught.value.example == f"@zofbot {typed.split(maxsplit=1)[0]}"
 
 
@@ -115,8 +120,16 @@ def test_a_sentence_that_begins_with_the_word_for_an_action_is_none(typed: str) 
         ("please ack", Action.ACKNOWLEDGE),
         ("ack, looking into it", Action.ACKNOWLEDGE),
         ("take over please", Action.ACKNOWLEDGE),
+        ("take it, please", Action.ACKNOWLEDGE),
+        ("take _this_, thanks", Action.ACKNOWLEDGE),
+        ("mine :eyes:", Action.ACKNOWLEDGE),
+        ("mine 👀", Action.ACKNOWLEDGE),
+        ("mine, thx", Action.ACKNOWLEDGE),
         ("release it", Action.UNACKNOWLEDGE),
+        ("release it - thanks", Action.UNACKNOWLEDGE),
         ("still on it!", Action.CONFIRM),
+        ("still on it, sorry", Action.CONFIRM),
+        ("still on it :+1::skin-tone-3:", Action.CONFIRM),
         ("close product: fixed in 2.3", Action.RESOLVE),
     ],
 )

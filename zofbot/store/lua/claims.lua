@@ -2,7 +2,7 @@
 -- Returns the claims, when to claim again ('' for never), and the notifications that were dropped.
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
-  local REQUIRED = {'kind', 'channel', 'root', 'happened', 'critical', 'not_before', 'schema', 'body', 'committed'}
+  local REQUIRED = {'happened', 'critical', 'not_before', 'schema', 'body', 'committed'}
   local MAX_SUMMARY_ATTEMPTS = 5 -- attempts of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
@@ -12,7 +12,7 @@ local function claim_ready(LIMIT, LEASE)
       redis.call('ZREM', LEASES, key)
       local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'started')
       if f.state == 'sending' then
-        redis.call('HSET', note(key), 'state', 'pending', 'since', f.since or f.started)
+        redis.call('HSET', note(key), 'state', 'pending', 'since', f.since or f.started or format_integer(NOW))
         enqueue(key, f)
       end
     end
@@ -69,7 +69,7 @@ local function claim_ready(LIMIT, LEASE)
     if not name then return false end
     local summary = read(name, 'state', 'attempt')
     local on_its_way = summary.state == 'pending' or summary.state == 'sending'
-    return on_its_way and tonumber(summary.attempt) < MAX_SUMMARY_ATTEMPTS
+    return on_its_way and (tonumber(summary.attempt) or 0) < MAX_SUMMARY_ATTEMPTS
   end
 
   -- Return the state of the failure that a message is about: body, triage state, rerun; then body and triage state of the

@@ -1,8 +1,9 @@
 -- Shared by all scripts of the outbox: queues, and what becomes of a notification in them.
 
+local DEFAULTS = {kind = '', channel = '', root = ''} -- of a damaged record
 local function read(key, ...)
   local names, found = {...}, {}
-  for at, value in ipairs(redis.call('HMGET', note(key), ...)) do found[names[at]] = value or nil end
+  for at, value in ipairs(redis.call('HMGET', note(key), ...)) do found[names[at]] = value or DEFAULTS[names[at]] end
   return found
 end
 
@@ -17,12 +18,13 @@ end
 
 -- Messages for a parked channel wait in the channel's own queue, which is not served until the channel is fixed.
 local function enqueue(key, f)
+  local place = f.rank or rank(f.kind, f.critical) -- a damaged record has none
   if redis.call('HEXISTS', PARKED, f.channel) == 1 then
-    redis.call('ZADD', queue(f.channel), f.rank, key)
+    redis.call('ZADD', queue(f.channel), place, key)
     return
   end
   local name = queue_of(f.kind, f.channel)
-  redis.call('ZADD', queue(name), f.rank, key)
+  redis.call('ZADD', queue(name), place, key)
   redis.call('ZADD', DUE, format_integer(free_at(name)), name)
 end
 
@@ -61,7 +63,8 @@ end
 
 -- True if what `child` edits is not reposted when people delete it: a reply, or what tells an assignee. The latter is known
 -- by its key, and so is a reply whose edit was stored by an earlier version.
-local STAYS_DELETED = {assigned = true, recovered = true, act = true, flapping = true, result = true, members = true}
+local STAYS_DELETED = {assigned = true, recovered = true, act = true, again = true, flapping = true, result = true,
+  members = true}
 local function stays_deleted(child)
   return child.edits_reply == '1' or STAYS_DELETED[string.match(child.root, '^(%a+):')]
 end
@@ -77,11 +80,12 @@ end
 -- otherwise a worker that looks for it before sending could find the old message.
 local function post_again(root, gone, child)
   local fresh = root .. ':' .. (gone == root and 2 or tonumber(string.sub(gone, #root + 2)) + 1)
-  local body, happened, critical, schema = unpack(redis.call('HMGET', note(gone), 'body', 'happened', 'critical', 'schema'))
-  if not body then body, happened, critical, schema = child.body, child.happened, child.critical, child.schema end
-  local place = {channel = child.channel, kind = 'root', rank = rank('root', critical)}
-  redis.call('HSET', note(fresh), 'state', 'pending', 'kind', 'root', 'channel', child.channel, 'root', '',
-    'happened', happened, 'critical', critical, 'not_before', 0, 'schema', schema, 'body', body,
+  local kept = read(gone, 'body', 'happened', 'critical', 'schema')
+  if not kept.body then kept = child end
+  local function field(name) return kept[name] or child[name] or '' end -- a damaged record lacks some
+  local place = {channel = child.channel, kind = 'root', rank = rank('root', field('critical'))}
+  redis.call('HSET', note(fresh), 'state', 'pending', 'kind', 'root', 'channel', child.channel, 'root', '', 'happened',
+    field('happened'), 'critical', field('critical'), 'not_before', 0, 'schema', field('schema'), 'body', field('body'),
     'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW), 'again_for', root)
   redis.call('SET', receipt(root), '=' .. fresh, 'EX', KEEP)
   redis.call('ZADD', OPEN, format_integer(NOW), fresh)

@@ -71,7 +71,8 @@ end
 
 function verbs.unknown(key, f, delay, reason) -- stays sending: after the delay a worker looks for it in Slack
   if is_too_old(f) then return give_up(key, f, reason) end
-  redis.call('HSET', note(key), 'state', 'sending', 'since', f.since or f.started, 'reason', reason)
+  redis.call('HSET', note(key), 'state', 'sending', 'since', f.since or f.started or format_integer(NOW),
+    'reason', reason)
   redis.call('ZADD', LEASES, format_integer(NOW + delay), key)
   return 'sending'
 end
@@ -144,7 +145,6 @@ local function settle(verb, key, attempt, value, reason)
     local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
     return kept and 'sent' or 'lost'
   end
-  for _, name in ipairs({'kind', 'channel', 'root'}) do f[name] = f[name] or '' end -- a damaged record
   local open = f.state == 'sending' or f.state == 'pending'
   if f.attempt ~= attempt or f.state == 'sent' or not (open or verb == 'sent') then return 'lost' end
   remove_from_queues(key, f)
