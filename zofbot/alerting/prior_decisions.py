@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from zofbot.alerting.state import DECISION_TTL_SECONDS, DecisionBuilder, decisions_hash
+from zofbot.alerting.state import DECISION_TTL_SECONDS, MOVED_CHANNELS, DecisionBuilder, decisions_hash
 from zofbot.alerting.stored_state import parse_stored
 
 ALL_CHANNELS = "*"
@@ -30,9 +30,10 @@ class PriorDecision(NamedTuple):
 
 
 def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecision]:
-    """Return what was decided about a run, by channel."""
-    stored = draft.read_hash(decisions_hash(run_id)).get(run_id, "")
-    return parse_stored("decisions", stored, _parse_decisions, dict[str, PriorDecision]())
+    """Return what was decided about a run, by channel; of a channel whose id has changed, by both ids."""
+    stored, moved = draft.read_hash(decisions_hash(run_id)).get(run_id, ""), draft.read_hash(MOVED_CHANNELS)
+    known = parse_stored("decisions", stored, _parse_decisions, dict[str, PriorDecision]())
+    return {moved.get(channel, channel): what for channel, what in known.items()} | known if moved else known
 
 
 def _parse_decisions(stored: str) -> dict[str, PriorDecision]:

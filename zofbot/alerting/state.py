@@ -115,6 +115,9 @@ def storms_hash(channel: str) -> str:
 MUTES = "mutes"
 """Hash of the mutes of all channels, by id."""
 
+MOVED_CHANNELS = "moved"
+"""Hash of channels whose id Slack has changed: the old id to the present one. What waits for the old goes there."""
+
 
 def held_hash(mute: str) -> str:
     """Name the hash of notifications that wait for a mute: notification key to what else it waits for."""
@@ -147,7 +150,12 @@ class RuleState:
         matching = [subscription for subscription in subscriptions if matches_location(subscription, finding)]
         channels = {subscription.channel for subscription in matching} | {default_channel} - {""}
         if isinstance(finding, PlatformEvent):
-            return (decisions_hash(platform_event_key(finding)), MUTES, *map(storms_hash, sorted(channels)))
+            return (
+                decisions_hash(platform_event_key(finding)),
+                MUTES,
+                MOVED_CHANNELS,
+                *map(storms_hash, sorted(channels)),
+            )
         place, known = scope_key(finding), subscribed_channels(subscriptions, default_channel)
         counted = [threshold_hash(subscription) for subscription in matching if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
@@ -167,6 +175,7 @@ class RuleState:
             history_hash(place),
             rerun_hash(finding.run.id),
             MUTES,
+            MOVED_CHANNELS,
             *sorted({causes_hash(finding.project, signature) for signature in signatures_of(finding.bad)}),
             *channel_hashes,
             *counted,

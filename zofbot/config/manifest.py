@@ -69,6 +69,7 @@ SCOPES_BY_EVENT: dict[str, tuple[str, ...]] = {
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
     "channel_archive": ("channels:read",),
+    "channel_id_changed": ("groups:read",),
     "channel_left": ("channels:read",),
     "channel_rename": ("channels:read",),
     "channel_shared": ("channels:read", "groups:read"),

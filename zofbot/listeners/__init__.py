@@ -168,12 +168,13 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
 def is_idempotent(body: Mapping[str, Any]) -> bool:
     """Return whether handling a duplicate of the request is harmless, so that it needs no claim.
 
-    True for Slack's challenge, menu options (which have no request id), and actions, which store their request id. An
-    action that was claimed first would be lost if the process died between the claim and the action.
+    True for Slack's challenge, menu options (which have no request id), a channel's new id, and actions, which store
+    their request id. An action that was claimed first would be lost if the process died between the claim and it.
     """
     names = [action.get("action_id") for action in body.get("actions") or ()]
     names.append((body.get("view") or {}).get("callback_id") if body.get("type") == "view_submission" else None)
     acts = any(isinstance(name, str) and name.startswith(IDEMPOTENT_ID_PREFIXES) for name in names)
+    acts = acts or (body.get("event") or {}).get("type") == "channel_id_changed"
     return acts or body.get("type") in ("url_verification", "block_suggestion") or mentions.requests_action(body)
 
 

@@ -1,4 +1,4 @@
-"""Listeners for channel events: shared, renamed, archived, and members joining or leaving.
+"""Listeners for channel events: shared, renamed, archived, given a new id, and members joining or leaving.
 
 https://docs.slack.dev/reference/events
 """
@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from slack_bolt.response import BoltResponse
 
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.listener_table import ListenerTable
+from zofbot.services.channel_moves import move_channel
 
 log = structlog.get_logger()
 
@@ -40,6 +42,23 @@ def register_listeners(table: ListenerTable, context: ListenerContext, home_upda
             _refresh_home(context, home_updater, str(event.get("user") or ""), _channel_id(event))
         )
 
+    async def handle_new_id(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> Any:
+        """Move what is kept for a channel to its new id; without the store, Slack is to send the event again."""
+        old, new = str(event.get("old_channel_id") or ""), str(event.get("new_channel_id") or "")
+        if old.isalnum() and new.isalnum() and old != new:
+            settings = context.settings
+            configured = {settings.zofbot_default_channel, settings.zofbot_canary_channel}
+            try:
+                await context.store.note_change(new)
+                await move_channel(context.outbox, context.clock, old, new, configured)
+            except StoreUnavailable as error:
+                log.error("channel's new id not noted", old=old, channel=new, error=error.sentence)
+                return BoltResponse(status=503, body="")
+            context.background_tasks.start(_unblock_channel(context, old))
+        await ack()
+        return None
+
+    table.events["channel_id_changed"] = handle_new_id
     table.events["channel_shared"] = handle_change
     table.events["channel_unshared"] = handle_change
     table.events["channel_rename"] = handle_change

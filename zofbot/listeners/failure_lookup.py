@@ -108,9 +108,12 @@ async def require_visible(context: ListenerContext, requester: Requester, channe
 
 
 def check_channel(key: str, channel: str) -> None:
-    """Raise BadInput if the failure belongs to another channel, which only a forged request can cause."""
+    """Raise BadInput if the failure belongs to another channel, or to this one before its id changed."""
     if split_key(key)[2] != channel:
-        raise BadInput("This failure is in another channel.", "Use the alert there.")
+        raise BadInput(
+            "This failure is in another channel.",
+            "Use the alert there. Alerts from before a channel got a new ID can no longer be used.",
+        )
 
 
 async def load_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> Failure:

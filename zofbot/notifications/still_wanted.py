@@ -8,6 +8,7 @@ from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayloa
 from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.current_state import CurrentState, read_claim
 from zofbot.notifications.digest_payload import DigestPayload
+from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import Payload
 from zofbot.notifications.thread_payloads import ReminderPayload
@@ -16,10 +17,14 @@ from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurre
 _CARDS_THAT_EXPIRE = {kind.model_fields["card"].default for kind in (ReminderPayload, DigestPayload, CatchUpPayload)}
 """The ``card`` fields of the payloads that ``is_still_wanted`` looks at, besides alerts that were not posted."""
 
+_REMINDER_CARD = ReminderPayload.model_fields["card"].default
+
 
 def is_claim_wanted(claim: Claim, now: float) -> bool:
     """Whether a claimed notification is to be sent at ``now`` (Unix seconds)."""
     body = claim.notification.body
+    if body.get("card") == _REMINDER_CARD and _has_other_channel(claim):
+        return False  # the channel's id has changed, so nobody can act on the alert any more
     shown = body if claim.notification.kind is NotificationKind.REPLY else claim.failure or body
     if not shown and claim.notification.kind is not NotificationKind.REPLY:
         return False  # an edit of a failure that has expired
@@ -30,6 +35,11 @@ def is_claim_wanted(claim: Claim, now: float) -> bool:
     except ValidationError:  # of another version: sent as one plain line
         return True
     return is_still_wanted(payload, state)
+
+
+def _has_other_channel(claim: Claim) -> bool:
+    """Whether the key of a reply's alert names another channel than the one it would be sent to."""
+    return split_key(claim.notification.root)[2] not in ("", claim.notification.channel)
 
 
 def is_still_wanted(payload: Payload, state: CurrentState) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -50,13 +51,15 @@ class ChannelContacts:
             text = f"{channel_notes.DEFAULT_CHANNEL_NOTE} {text}"
             users |= set(sorted(await self._list_admins())[:MAX_NOTIFIED_ADMINS])
         body = channel_notes.note_payload(text, channel) if known else channel_notes.note_payload(f"{channel}: {text}")
-        for user in sorted(users):
-            note = Notification(
-                key=f"{name}:{user}",
-                kind=NotificationKind.ROOT,
-                channel=user,
-                body=body,
-                happened=self._clock.time(),
-                critical=True,
-            )
+        for note in build_personal_notes(users, name, body, self._clock.time()):
             await self._outbox.commit([note])
+
+
+def build_personal_notes(users: Iterable[str], name: str, body: dict[str, Any], now: float) -> list[Notification]:
+    """Return a direct message to each of the people; ``name`` and the person make its key."""
+    return [
+        Notification(
+            key=f"{name}:{user}", kind=NotificationKind.ROOT, channel=user, body=body, happened=now, critical=True
+        )
+        for user in sorted(users)
+    ]

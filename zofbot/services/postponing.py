@@ -13,6 +13,7 @@ from zofbot.alerting.holds import Hold, cases_of, compute_hold, dump_held_record
 from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.clock import Clock
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
+from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import (
     Claim,
     Notification,
@@ -58,7 +59,7 @@ class Postponing:
         if failure is None or (timer and not timer.is_still_wanted(failure.present)):
             return None
         known = (await self._outbox.read_hashes(MUTES))[MUTES]
-        hold = await self._hold(failure, known, quiet=timer is not None)
+        hold = await self._hold(failure, note.channel, known, quiet=timer is not None)
         if not hold.until:
             return None
         if timer and timer.sort == "ask":
@@ -66,12 +67,12 @@ class Postponing:
             return Obsolete()
         return Postponed(await self._wait(note.key, hold, known))
 
-    async def _hold(self, failure: Failure, known: Mapping[str, str], *, quiet: bool) -> Hold:
-        """Return what holds back notifications of a failure now."""
+    async def _hold(self, failure: Failure, channel: str, known: Mapping[str, str], *, quiet: bool) -> Hold:
+        """Return what holds back notifications of a failure in a channel (its present id) now."""
         body, now = failure.body, self._clock.time()
-        own = await self._subscriptions.list_for_channel(failure.channel) if quiet else ()
+        own = await self._subscriptions.list_for_channel(channel) if quiet else ()
         matched = [each for each in own if each.id in body.takers]
-        mutes = active(read_mutes(known), failure.channel, now)
+        mutes = active(read_mutes(known), channel, now)
         place = body.run.environment
         matching = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
         return compute_hold(now, matched, matching, critical=is_critical(place))
@@ -90,7 +91,8 @@ class Postponing:
     async def _listed(self, claim: Claim) -> Claim:
         """Return the summary with the current state of each failure it lists."""
         note = claim.notification
-        stored = (await self._outbox.read_hashes(catch_up_hash(note.channel)))[catch_up_hash(note.channel)]
+        name = catch_up_hash(split_key(note.key)[2])  # the channel's id when it was committed
+        stored = (await self._outbox.read_hashes(name))[name]
         read = {root: parse_entry(value) for root, value in stored.items()}
         items = {root: item for root, item in read.items() if item and item.key == note.key and item.listed}
         found = await self._failures.of(sorted(items, key=lambda root: items[root].at))

@@ -115,6 +115,8 @@ class _Event(_InboundModel):
     text: _Scalar = None
     user: _Id | dict[str, Any] = None
     channel: _Id | dict[str, Any] = None
+    old_channel_id: _Id = None
+    new_channel_id: _Id = None
     ts: _Id = None
     thread_ts: _Id = None
     view: _View | None = None

@@ -25,6 +25,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 ``canary``                  hash: keys of canaries not removed yet, and when each began
 ``order:<name>``            hash: a run command to Zof and its result, for 38 days
 ``mutes``                   hash: mutes of channels, by id
+``moved``                   hash: channels whose id Slack has changed, and their present ids. Records keep the old one;
+                            claims have the present one
 ``held:<mute's id>``        hash: keys that wait for a mute to end, with the other reasons to wait, for 38 days
 ``catchup:<channel>``       hash: failures held back, by their roots' keys, for the summary at the end
 ``orders``                  hash: run commands accepted and not finished, by when

@@ -113,7 +113,7 @@ def _is_still_usable(press: RepeatedAction, at: float) -> bool:
 
 
 async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
-    """Refuse a click that only a forged request can cause. Raises BadInput."""
+    """Refuse a click on an alert from before the channel's id changed, or of a forged request. Raises BadInput."""
     if about is not None:
         check_channel(about.key, channel)
     raise BadInput("This button no longer works.", "Use the buttons on the alert.")

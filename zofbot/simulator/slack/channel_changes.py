@@ -1,4 +1,4 @@
-"""Changes of channels: shared with another organization, renamed, made private, joined and left.
+"""Changes of channels: shared with another organization, renamed, given a new id, joined and left.
 
 Each function changes the channel and then notifies the bot, as Slack does: https://docs.slack.dev/reference/events
 """
@@ -43,6 +43,30 @@ async def rename_channel(people: WorkspaceUsers, channel: str, name: str) -> Ack
     kind = "group_rename" if place.private else "channel_rename"
     about = {"id": channel, "name": name, "created": int(people.slack.now())}
     return await people.report_change({"type": kind, "channel": about}, place)
+
+
+async def change_channel_id(people: WorkspaceUsers, channel: str, new: str) -> Acknowledgement:
+    """Give a private channel a new id, as Slack does when somebody opens its *Share* dialog (``channel_id_changed``).
+
+    The old id is unknown from then on; that messages keep their timestamps is believed.
+    https://docs.slack.dev/reference/events/channel_id_changed , https://github.com/Netflix/dispatch/pull/560
+    """
+    slack = people.slack
+    place = slack.channels[new] = slack.channels.pop(channel)
+    place.id = new
+    slack.messages[new] = slack.messages.pop(channel, {})
+    for message in slack.messages[new].values():
+        message.channel = new
+        if message.thread_ts and (replies := slack.threads.pop((channel, message.thread_ts), None)):
+            slack.threads[new, message.thread_ts] = replies
+    return await report_channel_id(people, channel, new)
+
+
+async def report_channel_id(people: WorkspaceUsers, channel: str, new: str) -> Acknowledgement:
+    """Report that a channel's id has changed, as Slack may do late or more than once."""
+    return await people.report_change(
+        {"type": "channel_id_changed", "old_channel_id": channel, "new_channel_id": new}, people.slack.channels[new]
+    )
 
 
 async def add_member(people: WorkspaceUsers, user: str, channel: str) -> Acknowledgement:

@@ -33,6 +33,18 @@ ALERT_REMOVED_NOTE = (
 """Sent to the people responsible for a channel when an alert was deleted twice."""
 
 
+def moved_channel_note(subscriptions: int, mutes: int, *, digest: bool) -> str:
+    """Return the note to the people who set up what was moved to a channel's new id."""
+    moved = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in
+             ((subscriptions, "subscription"), (mutes, "mute")) if count]  # fmt: skip
+    listed = " and ".join(filter(None, (", ".join(moved), "the digest" if digest else "")))
+    return (
+        "This channel has a new ID in Slack, as private channels get when someone starts to share them with another "
+        f"organization. zofbot moved {listed or 'its settings'} to it. Alerts from before can no longer be "
+        "acknowledged, and do not recover; new failures are posted as usual."
+    )
+
+
 def blocked_channel_note(reason: str) -> str:
     """Return the note to the people responsible for a channel that Slack refuses for ``reason``."""
     what, fix = EXPLANATIONS.get(reason, (f"Slack rejects messages ({reason}).", ASK_WHY_STEP))

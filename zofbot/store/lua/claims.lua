@@ -110,8 +110,8 @@ local function claim_ready(LIMIT, LEASE)
     redis.call('HSETNX', note(key), 'first', format_integer(NOW))
     redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
     local shown, triage, rerun, storm, storm_triage = failure_state(key, f)
-    claimed[#claimed + 1] = {key, f.kind, f.channel, f.again_for or f.root, f.edits_reply or '', f.happened, f.critical,
-      f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
+    claimed[#claimed + 1] = {key, f.kind, present_id(f.channel), f.again_for or f.root, f.edits_reply or '', f.happened,
+      f.critical, f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
     return true
   end
 

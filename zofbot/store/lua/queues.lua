@@ -51,6 +51,9 @@ local function drop(key, reason)
   remember('dropped', key)
 end
 
+-- Return a channel's present id, if Slack has changed it.
+local function present_id(channel) return redis.call('HGET', PREFIX .. 'moved', channel) or channel end
+
 -- Return a root's receipt and current key: one deleted by people was reposted under another key.
 local function place_of(root)
   local found = redis.call('GET', receipt(root))
@@ -58,7 +61,7 @@ local function place_of(root)
     root = string.sub(found, 2)
     found = redis.call('GET', receipt(root))
   end
-  return found, root
+  return found and string.gsub(found, '^%S+', present_id, 1), root
 end
 
 -- True if what `child` edits is not reposted when people delete it: a reply, or what tells an assignee. The latter is known
