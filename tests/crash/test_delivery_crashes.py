@@ -19,6 +19,7 @@ from tests.support.virtual_time import SetClock
 from zofbot.simulator.seed import seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import broken_replies
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 from zofbot.store.outbox import LEASE_SECONDS
@@ -57,13 +58,28 @@ class CrashScenario:
         self.slack.faults.set_fault("none")
         for kept in (self.slack.ledger, self.slack.messages, self.slack.threads):
             kept.clear()
+        self.slack.inspect, self.slack.removes_alerts = lambda payload, surface: None, False
         self.lives = 0
+
+    def have_first_message_deleted(self, fault: str) -> None:
+        """Have the first message deleted as soon as it is posted, and no other; ``fault`` hits the second."""
+
+        def decide_removal(payload: object, surface: str) -> None:
+            self.slack.removes_alerts = not self.slack.ledger
+            if self.slack.removes_alerts:
+                self.slack.faults.set_fault(fault, 1 if fault != "none" else None, "chat.postMessage")
+
+        self.slack.inspect = decide_removal
 
     def is_posted_once(self) -> bool:
         """Whether the channel holds each message once, in its place and up to date."""
         assert self.slack.duplicate_keys() == []
-        top, *under = self.slack.ledger
-        assert (top.idempotency_key, top.text, top.channel) == ("r", "e", CHANNEL)
+        return self.is_shown_once("r", self.slack.ledger)
+
+    def is_shown_once(self, root: str, messages: list[PostedMessage]) -> bool:
+        """Whether these are each message once, in its place and up to date, with the root under the key ``root``."""
+        top, *under = messages
+        assert (top.idempotency_key, top.text, top.channel) == (root, "e", CHANNEL)
         assert sorted((message.idempotency_key, message.thread_ts) for message in under) == [
             ("p", top.ts),
             ("q", top.ts),
@@ -110,6 +126,26 @@ async def test_killed_at_any_step_each_message_stands_there_once(crash: CrashSce
         assert await crash.run_worker() == ENDED
         assert crash.is_posted_once(), step
     assert crash.is_posted_once()
+    assert step > 10
+
+
+@pytest.mark.parametrize("fault", ["none", "store_then_cut"])
+async def test_killed_at_any_step_while_people_delete_the_root_each_message_is_shown_once(
+    crash: CrashScenario, fault: str
+) -> None:
+    step = 3  # before the root is posted
+    while True:
+        step += 1
+        await crash.reset_store()
+        crash.have_first_message_deleted(fault)
+        ended = await crash.run_worker(step)
+        if ended == DIED:
+            assert await crash.run_worker() == ENDED
+        shown = [message for message in crash.slack.ledger if message.is_visible]
+        assert crash.is_shown_once(shown[0].idempotency_key or "", shown), step
+        assert shown[0].idempotency_key in ("r", "r:2"), step
+        if ended == ENDED:
+            break
     assert step > 10
 
 

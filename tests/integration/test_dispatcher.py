@@ -43,6 +43,7 @@ from zofbot.simulator.world import World
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.client import SlackClient
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
+from zofbot.slack.history import HISTORY_LAG_SECONDS
 from zofbot.slack.views.blocks import Message as Said
 from zofbot.slack.views.blocks import section_block
 from zofbot.store.attempt_results import AttemptResult
@@ -622,7 +623,11 @@ async def test_an_edit_that_slack_refuses_is_said_in_plain_words(rig: Dispatcher
     assert rig.visible_texts()[0].startswith("recovered\n")
 
 
-async def test_a_root_that_a_person_deleted_is_posted_once_more_with_what_belongs_to_it(rig: DispatcherBench) -> None:
+@pytest.mark.parametrize("unthreads", [False, True])
+async def test_a_root_that_a_person_deleted_is_posted_once_more_with_what_belongs_to_it(
+    rig: DispatcherBench, unthreads: bool
+) -> None:
+    rig.world.slack.unthreads_replies = unthreads
     await rig.commit_notifications(root_notification("r"))
     await rig.deliver_all()
     rig.visible_messages()[0].deleted = True
@@ -641,11 +646,43 @@ async def test_a_root_that_a_person_deleted_is_posted_once_more_with_what_belong
     await rig.commit_notifications(reply_notification("s", "r"))
     await rig.deliver_all()
     assert await rig.reason_of("s") == "its root is dropped"
-    assert rig.world.slack.duplicate_keys() == []
+    assert unthreads or rig.world.slack.duplicate_keys() == []
+
+
+@pytest.mark.parametrize("fault", ["store_then_cut", "store_then_500", "slow"])
+@pytest.mark.parametrize("replies", [("p",), ("p", "q", "s")])
+async def test_a_reply_that_slack_posted_in_the_channel_without_confirming_it_is_under_its_fresh_root_once(
+    rig: DispatcherBench, fault: str, replies: tuple[str, ...]
+) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
+    rig.visible_messages()[0].deleted = True
+    rig.world.slack.faults.set_fault(fault, 1, "chat.postMessage")
+    await rig.commit_notifications(*(reply_notification(key, "r") for key in replies))
+    await rig.deliver_all()
+    top, *under = rig.visible_messages()
+    assert (top.idempotency_key, top.thread_ts) == ("r:2", None)
+    assert sorted((message.idempotency_key, message.thread_ts) for message in under) == [
+        (key, top.ts) for key in replies
+    ]
+
+
+async def test_a_message_that_slack_did_not_confirm_is_looked_for_once_slacks_history_may_have_it(
+    rig: DispatcherBench,
+) -> None:
+    rig.world.slack.faults.set_fault("store_then_500", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
+    await rig.deliver_once(after=HISTORY_LAG_SECONDS - 0.1)
+    assert rig.count_calls("conversations.history") == 0
+    await rig.deliver_once(after=1.2)
+    assert rig.count_calls("conversations.history") == 1
+    assert await rig.state_of("k") is NotificationState.SENT
 
 
 @pytest.mark.parametrize("fault", ["store_then_cut", "cut", "store_then_500"])
 async def test_a_fresh_root_is_posted_once_too(rig: DispatcherBench, fault: str) -> None:
+    rig.world.slack.unthreads_replies = False
     await rig.commit_notifications(root_notification("r"))
     await rig.deliver_all()
     rig.visible_messages()[0].deleted = True

@@ -27,6 +27,7 @@ from tests.support.triage import (
     thread_of,
 )
 from zofbot.notifications.notification import NotificationState as OutboxState
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.audit import AuditLog
 from zofbot.triage import TRANSITIONS, Action, Actor, IllegalAction, RunFacts, TriageRecord, TriageState, apply_action
 from zofbot.triage import effective_record as stands
@@ -155,6 +156,25 @@ async def test_of_two_people_who_click_at_once_one_is_told_of_the_other(triage_b
     await wait_until(lambda: "Acknowledged" in text_of(root))
     await asyncio.sleep(0.3)
     assert len(lines()) == 1
+
+
+async def test_the_escalation_of_a_deleted_alert_is_in_the_thread_of_its_second_message_and_nowhere_else(
+    triage_bot: RunningBot,
+) -> None:
+    root = await raise_alert(triage_bot)
+    assert thread_of(triage_bot, root) == []
+    root.deleted = True
+
+    def shown() -> list[PostedMessage]:
+        later = [item for item in triage_bot.public_messages(root.channel) if item.ts > root.ts]
+        return [item for item in later if item.is_visible]
+
+    await wait_until(lambda: any(item.thread_ts for item in shown()), 30)
+    await asyncio.sleep(30)
+    top, escalation = shown()
+    assert (top.idempotency_key, top.thread_ts) == (f"{root.idempotency_key}:2", None)
+    assert escalation.thread_ts == top.ts
+    assert "Escalated" in escalation.text
 
 
 async def test_a_guest_only_reads(triage_bot: RunningBot) -> None:

@@ -25,6 +25,7 @@ from zofbot.observability.events.delivery import (
     DeliveryStarted,
     NotificationDropped,
 )
+from zofbot.slack.history import HISTORY_LAG_SECONDS
 from zofbot.store.attempt_results import AttemptResult, Refused, Sent, Snoozed, Unknown
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, ClockReading, Outbox, claim_nothing, read_clocks
 
@@ -185,9 +186,8 @@ class Dispatcher:
                     result = await self._attempt_claim(claim, claimed_at)
                 except Exception as error:
                     self._events.emit(DeliveryCrashed(notification.key, error))
-                    result = Unknown.for_claim(
-                        claim, f"crashed: {type(error).__name__}", 1 + retry_delay(claim.attempt, self._random())
-                    )
+                    delay = HISTORY_LAG_SECONDS + retry_delay(claim.attempt, self._random())
+                    result = Unknown.for_claim(claim, f"crashed: {type(error).__name__}", delay)
                 self._emit_attempt(claim, result, self._clock.monotonic() - started)
         self._settler.add_result(result)
 

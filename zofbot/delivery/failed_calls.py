@@ -11,6 +11,7 @@ from zofbot.delivery.notifier import Notifier, read_as_member
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Claim, NotificationKind, Receipt
 from zofbot.slack.errors import RefusalHandling, handling_for, is_rate_limit
+from zofbot.slack.history import HISTORY_LAG_SECONDS
 from zofbot.slack.shared_channels import DETAILS_KEY_PREFIX
 from zofbot.store.attempt_results import AttemptResult, Deferred, Dropped, Gone, Halted, Refused, Unknown
 
@@ -55,9 +56,7 @@ class FailedCallClassifier:
             return await self._classify_refusal(claim, error)
         if claim.notification.kind is NotificationKind.EDIT:
             return Deferred.for_claim(claim, 1 + self._retry_delay(claim), False, error.reason)
-        return Unknown.for_claim(
-            claim, error.reason, 1 + self._retry_delay(claim)
-        )  # time for Slack to store a late message
+        return Unknown.for_claim(claim, error.reason, HISTORY_LAG_SECONDS + self._retry_delay(claim))
 
     async def _classify_refusal(self, claim: Claim, error: SlackError) -> AttemptResult:
         handling = handling_for(error.reason)

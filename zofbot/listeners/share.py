@@ -17,6 +17,7 @@ from zofbot.notifications.notification import Receipt
 from zofbot.slack.client import message_metadata
 from zofbot.slack.directory import Readers
 from zofbot.slack.fallback import send_or_simplify
+from zofbot.slack.history import HISTORY_LAG_SECONDS
 from zofbot.slack.shared_channels import redact_result, redact_run
 from zofbot.slack.views import cards
 from zofbot.slack.views.blocks import Message
@@ -163,4 +164,4 @@ async def _find_card(context: ListenerContext, channel: str, place: str, since: 
 def _retry_delay(error: Exception) -> bool | float:
     if isinstance(error, SlackDeferred):
         return error.retry_after if error.retry_after <= 10 else False
-    return isinstance(error, SlackUnknown)
+    return HISTORY_LAG_SECONDS if isinstance(error, SlackUnknown) else False

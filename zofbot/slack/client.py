@@ -9,18 +9,22 @@ from typing import Any
 import aiohttp
 import stamina
 import stamina.instrumentation
+import structlog
 
 from zofbot.config.proxy import proxy_for
-from zofbot.domain.errors import SlackDeferred, SlackUnknown
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Receipt
 from zofbot.slack import responses
 from zofbot.slack.calls import SlackCalls
+from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
 from zofbot.slack.identity import IdentityReader
 from zofbot.slack.message_search import MessageSearch
 from zofbot.slack.responses import METADATA_EVENT_TYPE
 from zofbot.slack.view_calls import ViewCalls
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.workspace import WorkspaceReader
+
+log = structlog.get_logger()
 
 
 def message_metadata(key: str, **facts: str) -> dict[str, Any]:
@@ -47,8 +51,20 @@ class SlackClient:
         self.identity.forget()
 
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
-        """Find the bot's message with ``key``, see ``MessageSearch.find_message``."""
-        return await self.search.find_message(channel, key, since, thread=thread)
+        """Find the bot's message with ``key``, see ``MessageSearch.find_message``.
+
+        A reply that Slack posted outside its thread is deleted instead: the thread was deleted, or its root is the
+        second one, newer than ``since``.
+        """
+        try:
+            found = await self.search.find_message(channel, key, since, thread=thread)
+        except SlackRefused as error:
+            if thread and handling_for(error.reason) is RefusalHandling.REPOST:
+                await self._delete_stray_reply(await self.search.find_message(channel, key, since))
+            raise
+        if thread and not found and float(thread) > since:
+            await self._delete_stray_reply(await self.search.find_message(channel, key, since))
+        return found
 
     async def has_message(self, receipt: Receipt) -> bool:
         """Return whether a message still exists, see ``MessageSearch.has_message``."""
@@ -86,7 +102,35 @@ class SlackClient:
         )
         there = reply.channel or channel
         self.search.note_conversation(channel, there)
-        return Receipt(there, reply.ts)
+        receipt = Receipt(there, reply.ts)
+        if thread and reply.message and reply.message.thread_ts != thread:
+            await self._confirm_thread(receipt, thread)
+        return receipt
+
+    async def _confirm_thread(self, receipt: Receipt, thread: str) -> None:
+        """Check that the thread exists of a reply whose answer names another thread, or none.
+
+        Slack posts a reply to a deleted message in the channel, and this is the only sign of it
+        (https://github.com/slack-go/slack/issues/1571). Then delete the reply, and raise SlackRefused as if Slack had
+        refused it. Raises SlackUnknown if a call failed: the reply is posted, and the search for it deletes it.
+        """
+        try:
+            if await self.has_message(Receipt(receipt.channel, thread)):
+                return
+            await self._delete_stray_reply(receipt)
+        except SlackError as error:
+            raise classify_error(None, f"thread not confirmed: {error.reason}", {}) from error
+        raise classify_error(200, "thread_not_found", {})
+
+    async def _delete_stray_reply(self, receipt: Receipt | None) -> None:
+        """Delete a reply outside its thread, if there is one. If Slack refuses, log it. Raises other SlackErrors."""
+        if not receipt:
+            return
+        try:
+            await self.delete_message(receipt)
+        except SlackRefused as error:
+            log.warning("reply outside its thread not deleted", channel=receipt.channel, ts=receipt.ts,
+                        reason=error.reason)  # fmt: skip
 
     async def update_message(
         self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None

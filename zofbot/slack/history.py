@@ -31,6 +31,13 @@ Socket Mode requests are not signed, so a lag can go unnoticed for long.
 """
 
 
+HISTORY_LAG_SECONDS = 3.0
+"""Seconds after which a posted message can be found. That Slack's history lags is known, by how much is believed.
+
+https://github.com/korotovsky/slack-mcp-server/pull/284
+"""
+
+
 @dataclass
 class HistorySearch:
     """A search of one channel or thread: the time window being read, and the messages found so far.

@@ -34,8 +34,14 @@ class AuthTestReply(SlackReply):
 class PostMessageReply(SlackReply):
     """``chat.postMessage``."""
 
+    class PostedMessage(SlackReply):
+        """The message as posted, of which only its thread is read."""
+
+        thread_ts: SlackTimestamp | None = None
+
     ts: SlackTimestamp
     channel: SlackId | None = None
+    message: PostedMessage | None = None
 
 
 class PermalinkReply(SlackReply):

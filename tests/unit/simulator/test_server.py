@@ -244,6 +244,21 @@ async def test_only_a_parent_can_be_replied_to(client: AsyncWebClient, world: Wo
     assert await refusal_of(client.chat_postMessage(channel=QA_ALERTS, text="x", thread_ts=root)) == "thread_not_found"
 
 
+async def test_a_reply_to_a_deleted_message_without_replies_is_posted_in_the_channel(
+    client: AsyncWebClient, slack: Workspace
+) -> None:
+    root = (await client.chat_postMessage(channel=QA_ALERTS, text="root"))["ts"]
+    await client.chat_delete(channel=QA_ALERTS, ts=root)
+    answer = await client.chat_postMessage(channel=QA_ALERTS, text="reply", thread_ts=root, reply_broadcast=True)
+    assert "thread_ts" not in answer["message"]
+    history = await client.conversations_history(channel=QA_ALERTS)
+    assert [message["text"] for message in history["messages"]] == ["reply"]
+    assert await refusal_of(client.conversations_replies(channel=QA_ALERTS, ts=root)) == "thread_not_found"
+    slack.unthreads_replies = False
+    call = client.chat_postMessage(channel=QA_ALERTS, text="another", thread_ts=root)
+    assert await refusal_of(call) == "thread_not_found"
+
+
 @pytest.mark.parametrize("metadata", [{"event_type": "x"}, {"event_type": "x", "event_payload": {"deep": {"er": 1}}}])
 async def test_bad_metadata_is_dropped_with_a_warning(
     client: AsyncWebClient, slack: Workspace, metadata: dict[str, Any]

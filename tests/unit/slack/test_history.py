@@ -116,6 +116,25 @@ async def test_a_long_thread_is_read_page_by_page(
     assert await notifier.find_message(QA, "k", since, thread=root.ts) == sent
 
 
+async def test_a_reply_in_the_channel_is_removed_when_its_alert_was_posted_again(
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
+) -> None:
+    since = clock.time() - 1
+    stray = write_messages(simulator, 0, "k")
+    again = write_messages(simulator, 0, "root:2")
+    assert await notifier.find_message(QA, "k", since, thread=again.ts) is None
+    assert (stray.deleted, again.deleted) == (True, False)
+
+
+async def test_a_thread_that_was_there_before_the_reply_is_all_that_is_read(
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
+) -> None:
+    root = write_messages(simulator, 0, "root")
+    clock.advance(400)
+    assert await notifier.find_message(QA, "k", clock.time() - 300, thread=root.ts) is None
+    assert [call.method for call in simulator.world.slack.calls] == ["auth.test", "conversations.replies"]
+
+
 def test_of_too_many_unfinished_searches_the_oldest_begins_anew() -> None:
     searches = HistorySearches()
     first, second = (searches.resume_search(QA, "", name, 100.0) for name in ("first", "second"))

@@ -148,6 +148,12 @@ def find_parent(slack: Workspace, channel: Channel, thread_ts: Any) -> str | Non
     return message.ts
 
 
+def _is_unthreaded(slack: Workspace, channel: Channel, thread_ts: str) -> bool:
+    """Return whether a reply is posted in the channel instead: people deleted its parent, which had no replies."""
+    parent = slack.messages.get(channel.id, {}).get(thread_ts)
+    return slack.unthreads_replies and parent is not None and parent.deleted and not slack.thread_replies(parent)
+
+
 def _parse_metadata(given: Any) -> tuple[dict[str, Any] | None, ResponseBody]:
     """Return the valid metadata, and Slack's warning if invalid metadata was dropped."""
     if isinstance(given, str):
@@ -208,7 +214,8 @@ def post_message(slack: Workspace, given: Arguments) -> ResponseBody:
     channel = find_writable_channel(slack, dm.id if dm else given.get("channel"))
     body = validate_content(slack, given, automatic_links.parsing_options(given))
     _check_length(body)
-    thread_ts = find_parent(slack, channel, given.get("thread_ts"))
+    wanted = given.get("thread_ts")
+    thread_ts = None if _is_unthreaded(slack, channel, str(wanted)) else find_parent(slack, channel, wanted)
     kept, warning = _parse_metadata(given.get("metadata"))
     hidden = _check_pace(slack, channel)
     broadcast = bool(thread_ts) and is_truthy(given.get("reply_broadcast"))

@@ -118,6 +118,11 @@ class Workspace:
     """Whether deleting messages is refused, as with compliance exports."""
     removes_alerts: bool = False
     """Whether the bot's channel messages are deleted, as by an app for data loss prevention."""
+    unthreads_replies: bool = True
+    """Whether replies to a deleted message without replies are posted in the channel; otherwise they are refused.
+
+    Both have been seen: https://github.com/slack-go/slack/issues/1571 , https://github.com/slackapi/bolt-js/issues/2307
+    """
     edit_window: float | None = None
     """Seconds for which messages may be edited; ``None``: forever."""
     edit_refusal: str = "edit_window_closed"
