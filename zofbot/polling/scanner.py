@@ -213,12 +213,19 @@ class FeedScanner:
     def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
         """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status.
 
-        An audit takes all failed runs, as a failure feed may have a page that cannot be read.
+        It takes the place of a failure feed that cannot be read; an audit does so always, as one of the feed's pages may
+        be broken.
         """
         assert isinstance(item, Run)
+        if item.outcome.is_bad:
+            return auditing or not is_shown_by_status(item) or self._is_unread(Feed("runs", item.outcome))
         if item.outcome is not Outcome.PASSED:
-            return item.outcome.is_bad and (auditing or not is_shown_by_status(item))
+            return False
         return self._checkpoint.may_recover(RunFinding.from_results(item, (), otherwise=math.inf))
+
+    def _is_unread(self, feed: Feed) -> bool:
+        """Whether a feed could not be read when it was last tried."""
+        return feed.name in self._context.refused or any(scan.feed == feed for scan, _ in self._failures)
 
     def _queue_read(self, feed: Feed, item: ListedItem, name: str, at: float | None) -> None:
         """Queue the item's run for reading, or the result itself if it names no run."""

@@ -36,6 +36,7 @@ PERMISSION_BY_ENDPOINT = {
 """Documented permissions (https://zof.ai/docs/security/authorization, https://zof.ai/docs/api/webhooks)."""
 
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_WORD_PATTERN = re.compile(r"[\w-]+")
 _NUMBER_PATTERN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
 _MIN_BACKOFF_SECONDS = 0.5
 _MAX_RETRY_AFTER = timedelta(days=1)
@@ -173,12 +174,22 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def is_input_refusal(error: ZofRejected) -> bool:
+    """Whether Zof rejected the request's input; 422 is not documented, but what many services use for that."""
+    return error.status in (400, 422)
+
+
 def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:
-    """Return the query name in ``sent`` that a 400 is about, by its ``param`` or message; None if none is."""
-    if error.status != 400:
+    """Return the query name in ``sent`` that Zof refuses, by the error's ``param`` or message; None if none is.
+
+    ``param`` may be a path to the name, such as ``query.status``.
+    """
+    if not is_input_refusal(error):
         return None
+    param = error.param or ""
+    named = {param, *_WORD_PATTERN.findall(param)[-1:]}
     for name in sent:
-        if error.param == name or (not error.param and re.search(rf"\b{re.escape(name)}\b", error.message or "")):
+        if name in named or (not param and re.search(rf"\b{re.escape(name)}\b", error.message or "")):
             return name
     return None
 

@@ -582,11 +582,38 @@ async def test_two_refused_filters_are_dropped_one_after_the_other(make: Make) -
     assert len(zof.asked) == 3
 
 
-@pytest.mark.parametrize("param", ["limit", "run_id", None])
+@pytest.mark.parametrize("param", ["limit", "run_id"])
 async def test_a_400_about_anything_else_is_an_error(make: Make, param: str | None) -> None:
     zof = ScriptedZof(reply(400, {"message": "no", "param": param}))
     with pytest.raises(ZofRejected):
         await gather_pages(make(zof).list_results(run_id="run_1", status="failed"))
+    assert len(zof.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refusal_that_names_nothing_is_tried_once_without_the_status(make: Make, status: int) -> None:
+    zof = ScriptedZof(reply(status, {"message": "no"}), reply(200, MIXED))
+    client = make(zof)
+    for _ in range(2):
+        assert await gather_pages(client.list_runs(status="failed", project="p1")) == [["f", "u"]]
+    assert [sorted(asked.url.params) for asked in zof.asked] == [
+        ["limit", "project_id", "status"], ["limit", "project_id"], ["limit", "project_id"],
+    ]  # fmt: skip
+
+
+async def test_a_refusal_of_something_else_leaves_the_filters_as_they_are(make: Make) -> None:
+    zof = ScriptedZof(reply(400, {"message": "no"}))
+    client = make(zof)
+    for _ in range(2):
+        with pytest.raises(ZofRejected):
+            await gather_pages(client.list_results(run_id="run_1", status="failed"))
+    assert ["status" in asked.url.params for asked in zof.asked] == [True, False] * 2
+
+
+async def test_a_refused_cursor_is_not_taken_for_a_refused_status(make: Make) -> None:
+    zof = ScriptedZof(reply(400, {"message": "no"}))
+    with pytest.raises(ZofRejected):
+        await gather_pages(make(zof).list_runs(status="failed", starting_after="run_1"))
     assert len(zof.asked) == 1
 
 

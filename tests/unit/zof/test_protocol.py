@@ -649,14 +649,21 @@ def test_zofs_message_is_cleaned_redacted_and_cut_but_not_escaped() -> None:
     [
         ("status", None, "status"), ("project_id", "status is bad", "project_id"), (None, "unknown: status", "status"),
         (None, "bad 'project_id'", "project_id"), ("limit", "status", None), (None, "my_status is bad", None),
-        (None, None, None),
+        (None, None, None), ("query.status", None, "status"), ("/query/project_id", None, "project_id"),
+        ("query[status]", None, "status"), ("status.limit", None, None), ("my_status", None, None), ("..", None, None),
     ],
 )  # fmt: skip
-def test_a_400_about_a_filter_names_it(param: str | None, message: str | None, dropped: str | None) -> None:
-    error = ZofRejected("no", status=400, param=param, message=message)
-    assert protocol.refused_filter(error, ["status", "project_id"]) == dropped
-    other = ZofRejected("no", status=422, param=param, message=message)
+def test_a_400_or_422_about_a_filter_names_it(param: str | None, message: str | None, dropped: str | None) -> None:
+    for status in (400, 422):
+        error = ZofRejected("no", status=status, param=param, message=message)
+        assert protocol.refused_filter(error, ["status", "project_id"]) == dropped
+    other = ZofRejected("no", status=409, param=param, message=message)
     assert protocol.refused_filter(other, ["status", "project_id"]) is None
+
+
+def test_a_filter_whose_name_has_parts_is_named_whole() -> None:
+    error = ZofRejected("no", status=400, param="filter[status]")
+    assert protocol.refused_filter(error, ["filter[status]"]) == "filter[status]"
 
 
 @given(st.binary(max_size=500), st.integers(1, 50), st.sampled_from(["", "identity", "gzip", "X-GZIP"]))
