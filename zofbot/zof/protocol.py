@@ -49,7 +49,7 @@ class Page(Generic[T]):
     """One page of a listing; iterating it gives its items.
 
     ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, also later or in another process;
-    ``skipped`` counts entries that were not objects, had no id, or exceeded the page size.
+    ``skipped`` counts entries that were not objects, had no id, or exceeded the limit of items.
     """
 
     items: tuple[T, ...]
@@ -128,24 +128,25 @@ def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
 
 
 def parse_json(body: bytes, content_type: str) -> object:
-    """Parse a reply's JSON. Raises ZofUnreadable for another content type, or invalid JSON.
+    """Parse a reply's JSON, whatever its type is said to be. Raises ZofUnreadable if it is none.
 
     One bad value does not spoil the others: NaN, integers of too many digits, and names repeated in an object with
     different values count as missing; text may contain control characters and bytes that are not UTF-8.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind and "json" not in kind.partition("/")[2]:
-        raise ZofUnreadable(
-            "Zof returned a web page instead of data." if "html" in kind else "Zof returned something other than JSON.",
-            TRY_AGAIN_HINT,
-        )  # fmt: skip
-    if not body.strip():
-        raise ZofUnreadable("Zof returned an empty response.", TRY_AGAIN_HINT)
     try:
         parsed: object = _DECODER.decode(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
-        raise ZofUnreadable("Zof returned incomplete or invalid JSON.", TRY_AGAIN_HINT) from None
+        raise ZofUnreadable(_describe_other_body(body, content_type), TRY_AGAIN_HINT) from None
     return parsed
+
+
+def _describe_other_body(body: bytes, content_type: str) -> str:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind and "json" not in kind.partition("/")[2]:
+        return (
+            "Zof returned a web page instead of data." if "html" in kind else "Zof returned something other than JSON."
+        )
+    return "Zof returned incomplete or invalid JSON." if body.strip() else "Zof returned an empty response."
 
 
 def _ignore_constant(constant: str) -> None:

@@ -309,6 +309,9 @@ def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
         ({"has_more": "yes", "next_cursor": "c"}, True, "c"),
         ({"next_cursor": "/+ c="}, True, "/+ c="),
         ({"has_more": 1}, False, None),
+        ({"has_more": True, "next_cursor": 150}, True, "150"),
+        ({"has_more": True, "next_cursor": True}, True, None),
+        ({"has_more": True, "next_cursor": 1.5}, True, None),
     ],
 )
 def test_how_a_page_goes_on(said: dict[str, object], more: bool, cursor: str | None) -> None:
@@ -335,6 +338,12 @@ def test_entries_that_are_no_objects_or_have_no_id_are_skipped_and_counted() -> 
     page = parsing.parse_results_page({"data": [{"id": "a"}, {"status": "x"}, "b", None, {"id": 5}]})
     assert [item.id for item in page] == ["a", "5"]
     assert page.skipped == 3
+
+
+@pytest.mark.parametrize(("listed", "read"), [(150, 150), (1000, 1000), (1001, 1000)])
+def test_more_entries_than_were_asked_for_are_read_up_to_a_thousand(listed: int, read: int) -> None:
+    page = parsing.parse_runs_page({"data": [{"id": f"run_{number}"} for number in range(listed)], "has_more": False})
+    assert (len(page.items), page.skipped) == (read, listed - read)
 
 
 @pytest.mark.parametrize(
@@ -432,9 +441,13 @@ def test_an_empty_success_is_unreadable(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "named", ["", "application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json"]
-)
-def test_a_json_type_or_none_is_read(named: str) -> None:
+    "named",
+    [
+        "", "application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json",
+        "text/plain", "application/octet-stream", "text/html", "json",
+    ],
+)  # fmt: skip
+def test_json_is_read_whatever_its_type(named: str) -> None:
     assert protocol.parse_json(b'\xef\xbb\xbf{"id": "x"}', named) == {"id": "x"}
 
 
@@ -446,9 +459,10 @@ def test_a_json_type_or_none_is_read(named: str) -> None:
         ("json", "something other than JSON"),
     ],
 )
-def test_another_type_is_unreadable_even_with_good_json(named: str, said: str) -> None:
-    with pytest.raises(ZofUnreadable, match=said):
-        protocol.parse_json(b'{"id": "x"}', named)
+def test_what_is_not_json_is_named_by_its_type(named: str, said: str) -> None:
+    for body in (b"id: x", b""):
+        with pytest.raises(ZofUnreadable, match=said):
+            protocol.parse_json(body, named)
 
 
 @pytest.mark.parametrize(
