@@ -30,7 +30,8 @@ def parse_page(found: object, read: Callable[[JsonObject, str], T], request_id: 
     items, skipped = parse_items(listed, read, MAX_PAGE_ITEMS)
     cursor = as_cursor(envelope.get("next_cursor"))
     has_more = envelope.get("has_more")
-    return Page(items, cursor, request_id, has_more if isinstance(has_more, bool) else cursor is not None, skipped)
+    more = has_more if isinstance(has_more, bool) else cursor is not None
+    return Page(items, cursor, request_id, more, skipped, len(listed))
 
 
 def _paging_fields(envelope: object) -> JsonObject:

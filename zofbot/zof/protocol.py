@@ -16,6 +16,7 @@ from zofbot.domain.errors import BadInput, ZofRejected, ZofUnreadable
 from zofbot.domain.model import Quota
 
 T = TypeVar("T")
+TimeT = TypeVar("TimeT", datetime, float)
 
 MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 30.0
@@ -35,7 +36,8 @@ PERMISSION_BY_ENDPOINT = {
 }
 """Documented permissions (https://zof.ai/docs/security/authorization, https://zof.ai/docs/api/webhooks)."""
 
-_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_.~:-]+")
+_MAX_ENCODED_ID_CHARACTERS = 128
 _WORD_PATTERN = re.compile(r"[\w-]+")
 _NUMBER_PATTERN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
 _MIN_BACKOFF_SECONDS = 0.5
@@ -49,7 +51,8 @@ class Page(Generic[T]):
     """One page of a listing; iterating it gives its items.
 
     ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, also later or in another process;
-    ``skipped`` counts entries that were not objects, had no id, or exceeded the limit of items.
+    ``skipped`` counts entries that were not objects, had no id, or exceeded the limit of items; ``listed`` counts all
+    entries, also those that filters have removed here.
     """
 
     items: tuple[T, ...]
@@ -57,14 +60,25 @@ class Page(Generic[T]):
     request_id: str | None = None
     more: bool = False
     skipped: int = 0
+    listed: int = 0
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
 
 
+def is_askable_id(given: str) -> bool:
+    """Whether Zof can be asked for this id, which it may list although people cannot type it (``is_valid_id``).
+
+    Left out is what a proxy may decode to another path, and what would make idempotency keys too long for the ids of
+    Slack's blocks.
+    """
+    is_segment = _ID_PATTERN.fullmatch(given) is not None and given not in (".", "..")
+    return is_segment and len(quote(given, safe="")) <= _MAX_ENCODED_ID_CHARACTERS
+
+
 def check_id(given: str, noun: Literal["run", "result"]) -> str:
-    """Return the id if it is valid. Raises BadInput, with an example, before anything is sent."""
-    if _ID_PATTERN.fullmatch(given):
+    """Return the id if Zof can be asked for it. Raises BadInput, with an example, before anything is sent."""
+    if is_askable_id(given):
         return given
     raise BadInput(
         f"That isn't a {noun} ID.",
@@ -195,7 +209,7 @@ def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:
     return None
 
 
-def detect_order(times: Iterable[datetime | None]) -> Literal["newest", "oldest"] | None:
+def detect_order(times: Iterable[TimeT | None]) -> Literal["newest", "oldest"] | None:
     """Return whether a listing is sorted newest or oldest first; None if its times do not show it."""
     pairs = list(pairwise(time for time in times if time is not None))
     if all(a == b for a, b in pairs):

@@ -86,8 +86,24 @@ async def test_a_failed_run_is_told_in_the_cycle_in_which_its_listing_fails_firs
         assert (await built.run_cycle()).committed == [f"run:{run['id']}:failed:{CHANNEL}"]
 
 
+@pytest.mark.parametrize("name", ["run:1001", "run.1001", "~", "a:b:c"])
+async def test_a_run_whose_id_has_other_signs_is_told_once(name: str) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=1)
+        [result] = built.world.zof.results_of_run(run["id"])
+        del built.world.zof.runs[run["id"]]
+        built.world.zof.runs[name] = run | {"id": name}
+        result["run_id"] = name
+        await built.run_cycle()
+        await built.poll_until_settled()
+        assert await built.committed_keys() == built.expected_keys()
+        assert built.zof.asked.count(f"/runs/{name}") == 1
+        assert not await built.pending_runs()
+
+
 async def test_an_old_store_reads_no_more_of_all_runs_than_the_look_back() -> None:
-    async with poller_bench(page=2) as built:
+    async with poller_bench(page=10) as built:
         for number in range(30):
             built.finish_run("passed", bad=0, ago=86400 - 600 * number)
         await built.store.hset("{test}:feeds", mapping={"floor": f"{built.clock.at - 30 * 86400:.3f}"})

@@ -542,12 +542,14 @@ def test_a_quota_header_that_makes_no_sense_is_ignored(garbage: str) -> None:
     assert protocol.parse_quota({}, NOW) is None
 
 
-@pytest.mark.parametrize("given_", ["res_1", "a", "A-Z_09", "x" * 128])
+@pytest.mark.parametrize("given_", ["res_1", "a", "A-Z_09", "x" * 128, "run:1001", "run.1001", "~1", "..a", ":" * 42])
 def test_a_good_id_passes(given_: str) -> None:
     assert protocol.check_id(given_, "result") == given_
 
 
-@pytest.mark.parametrize("given_", ["", "a b", "a/b", "../runs", "x" * 129, "res_1\n", "é", "a%2f", "a?b", "."])
+@pytest.mark.parametrize(
+    "given_", ["", "a b", "a/b", "../runs", "x" * 129, "res_1\n", "é", "a%2f", "a?b", ".", "..", ":" * 43]
+)
 def test_a_bad_id_is_refused_with_an_example_that_is_good(given_: str) -> None:
     with pytest.raises(BadInput) as caught:
         protocol.check_id(given_, "run")
