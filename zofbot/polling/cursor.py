@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -24,6 +25,13 @@ listed late."""
 
 MAX_TRAIL_PAGES = 100
 """Pages of an oldest-first listing whose cursors are kept."""
+
+MIN_ORDER_TIMES = 5
+"""Different times in a row that show a listing's order; fewer are often in order by chance."""
+
+MIN_PASSED_ITEMS = 10
+"""Items that a scan of a newest-first listing passes before it ends early: where pages are short, what was created
+before the items of the first page may have failed since. Fewer than on a full page, which is enough."""
 
 _ORDER_FIELDS: tuple[OrderField, ...] = ("created", "ended", "started")
 
@@ -77,7 +85,8 @@ class FeedCursor:
     ``cursor`` where it continues, ``mark`` how far back it must go. ``complete`` is the start of the last finished
     scan, ``back`` how far back the next one must go if that is further. ``trail`` has, for the last pages of an
     oldest-first listing, the cursor before each page and the time of its first item. ``failures`` counts the cycles in
-    a row in which the page at ``cursor`` could not be read, though others could.
+    a row in which the page at ``cursor`` could not be read, though others could. Of the active scan, ``passed`` counts
+    the items listed so far, and ``recent`` has the times of the last of them, by order field.
     """
 
     order: ListOrder | None = None
@@ -89,6 +98,8 @@ class FeedCursor:
     back: float | None = None
     trail: tuple[tuple[str | None, float], ...] = ()
     failures: int = 0
+    passed: int = 0
+    recent: tuple[tuple[float | None, ...], ...] = ()
 
     def dump(self) -> str:
         """Serialize it for the store."""
@@ -104,7 +115,7 @@ class FeedCursor:
         mark, cursor = min(mark, mark if self.back is None else self.back), None
         if self.order == "oldest":
             cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)
-        return replace(self, began=now, cursor=cursor, mark=mark, back=None)
+        return replace(self, began=now, cursor=cursor, mark=mark, back=None, passed=0, recent=())
 
     def advance_past(
         self, page: Page[Run] | Page[Result], *, known: bool, order: ListOrder | None = None
@@ -112,17 +123,19 @@ class FeedCursor:
         """Advance by a page. ``known``: none of its items is new; ``order``: the order set by an operator, if any."""
         seen, by = _detect_order(page.items, self, order)
         times = [at for item in page.items if (at := _item_time(item, by)) is not None]
-        last = min(times, default=self.mark) <= self.mark
+        passed = self.passed + page.listed
+        is_last = min(times, default=self.mark) <= self.mark and (order or passed >= MIN_PASSED_ITEMS)
         over = not page.more or page.next_cursor is None or page.next_cursor == self.cursor
-        if over or (seen == "newest" and page.items and known and last):
+        if over or (seen == "newest" and page.items and known and is_last):
             onward = self.finish_scan()
         else:
-            onward = replace(self, cursor=page.next_cursor, failures=0)
+            recent = (*self.recent, *map(_item_times, page.items))[1 - MIN_ORDER_TIMES :]
+            onward = replace(self, cursor=page.next_cursor, failures=0, passed=passed, recent=recent)
         return replace(onward, order=seen, by=by, trail=self._extend_trail(times) if seen == "oldest" else ())
 
     def finish_scan(self) -> FeedCursor:
         """End a scan that has read everything listed when it began."""
-        return replace(self, began=None, cursor=None, complete=self.began, failures=0)
+        return replace(self, began=None, cursor=None, complete=self.began, failures=0, passed=0, recent=())
 
     def restart_scan(self) -> FeedCursor:
         """Discard a cursor that Zof rejects: the next scan starts from the beginning, back to the same mark."""
@@ -130,7 +143,7 @@ class FeedCursor:
 
     def postpone_scan(self) -> FeedCursor:
         """Stop a scan because Zof refuses the listing; the next one goes back to the same mark."""
-        return replace(self, began=None, cursor=None, back=self.mark, failures=0)
+        return replace(self, began=None, cursor=None, back=self.mark, failures=0, passed=0, recent=())
 
     def reach_back(self, mark: float) -> FeedCursor:
         """Have the next scan go back to ``mark`` at least."""
@@ -150,13 +163,26 @@ def _item_time(item: ListedItem, by: OrderField) -> float | None:
     return at.timestamp() if at else None
 
 
+def _item_times(item: ListedItem) -> tuple[float | None, ...]:
+    return tuple(_item_time(item, by) for by in _ORDER_FIELDS)
+
+
 def _detect_order(
     items: Sequence[ListedItem], known: FeedCursor, named: ListOrder | None
 ) -> tuple[ListOrder | None, OrderField]:
-    """Detect the listing's order and its time field; both stay as known unless this page contradicts them."""
-    found = {by: detect_order(getattr(item, by) for item in items) for by in _ORDER_FIELDS}
+    """Detect the listing's order and its time field; both stay as known unless most times contradict them."""
     if named:
+        found = {by: detect_order(_item_time(item, by) for item in items) for by in _ORDER_FIELDS}
         return named, next((by for by in _ORDER_FIELDS if found[by] == named), known.by)
-    if known.order and found[known.by] in (known.order, None):
+    rows = [*known.recent, *map(_item_times, items)]
+    times = {by: [at for row in rows if (at := row[place]) is not None] for place, by in enumerate(_ORDER_FIELDS)}
+    telling = {by: column for by, column in times.items() if len(set(column)) >= MIN_ORDER_TIMES}
+    if known.order and (known.by not in telling or _is_mostly(known.order, telling[known.by])):
         return known.order, known.by
-    return next(((order, by) for by in _ORDER_FIELDS if (order := found[by])), (None, known.by))
+    return next(((order, by) for by, column in telling.items() if (order := detect_order(column))), (None, known.by))
+
+
+def _is_mostly(order: ListOrder, times: Sequence[float]) -> bool:
+    """Whether at least three of four neighbours are in that order: items that were listed late are out of place."""
+    rises = [a < b for a, b in pairwise(times) if a != b]
+    return sum(rise == (order == "oldest") for rise in rises) >= len(rises) * 3 / 4

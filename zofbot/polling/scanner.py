@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.domain.model import Outcome, Result, Run, is_valid_id
+from zofbot.domain.model import Outcome, Result, Run
 from zofbot.domain.redaction import redact
 from zofbot.observability.events.polling import FeedAudited, ItemListed, OldFailureListed
 from zofbot.polling.checkpoint import PollCheckpoint
@@ -27,6 +27,7 @@ from zofbot.polling.cursor import (
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import RunFinding
 from zofbot.zof.client import Page
+from zofbot.zof.protocol import is_askable_id
 
 log = structlog.get_logger()
 
@@ -213,18 +214,25 @@ class FeedScanner:
     def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
         """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status.
 
-        An audit takes all failed runs, as a failure feed may have a page that cannot be read.
+        It takes the place of a failure feed that cannot be read; an audit does so always, as the feed may have a page
+        that cannot be read.
         """
         assert isinstance(item, Run)
+        if item.outcome.is_bad:
+            return auditing or not is_shown_by_status(item) or self._is_unread(Feed("runs", item.outcome))
         if item.outcome is not Outcome.PASSED:
-            return item.outcome.is_bad and (auditing or not is_shown_by_status(item))
+            return False
         return self._checkpoint.may_recover(RunFinding.from_results(item, (), otherwise=math.inf))
+
+    def _is_unread(self, feed: Feed) -> bool:
+        """Whether a feed could not be read when it was last tried."""
+        return feed.name in self._context.refused or any(scan.feed == feed for scan, _ in self._failures)
 
     def _queue_read(self, feed: Feed, item: ListedItem, name: str, at: float | None) -> None:
         """Queue the item's run for reading, or the result itself if it names no run."""
         run = item.id if isinstance(item, Run) else item.run_id or ""
-        subject = run if is_valid_id(run) else item.id
-        if not is_valid_id(subject):
+        subject = run if is_askable_id(run) else item.id
+        if not is_askable_id(subject):
             log.error("listed under an id that cannot be asked for", feed=feed.name, request_id=item.request_id)
             self._checkpoint.mark_handled([name], self._context.unix_time())
             return

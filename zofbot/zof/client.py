@@ -222,6 +222,7 @@ class ZofClient:
         self, listing: ListRequest[ListedT], cursor: str | None, time_budget: TimeBudget, deadline: float
     ) -> Page[ListedT]:
         filters = self._filters.without_refused(listing.filters)
+        refusals: dict[str, ZofRejected] = {}
         while True:
             query = {**listing.request.query, **filters, "limit": str(protocol.PAGE_SIZE)}
             if cursor is not None:
@@ -231,11 +232,14 @@ class ZofClient:
                     replace(listing.request, query=query), listing.read, time_budget, deadline
                 )
             except ZofRejected as error:
-                remaining = self._filters.drop_refused(error, filters)
-                if remaining is None:
+                refused = self._filters.find_refused(error, filters, cursor=cursor)
+                if refused is None:
                     raise
-                filters = remaining
+                del filters[refused]
+                refusals[refused] = error
             else:
+                for name, refusal in refusals.items():
+                    self._filters.keep_off(name, listing.filters[name], refusal)
                 now = self._clock.now()
                 return replace(
                     page, items=tuple(_without_future_times(item, now) for item in page if listing.keep(item))

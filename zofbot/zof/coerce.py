@@ -77,7 +77,12 @@ def _parse_datetime(value: object) -> datetime | None:
 
 
 def as_cursor(value: object) -> str | None:
-    """Return a cursor exactly as Zof wrote it, because it is opaque; None if it is malformed or too long."""
+    """Return a cursor exactly as Zof wrote it, because it is opaque; None if it is malformed or too long.
+
+    Zof documents text (https://zof.ai/docs/api/pagination); an integer is taken as text.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if (
         not isinstance(value, str)
         or len(value) > MAX_CURSOR_CHARACTERS

@@ -9,6 +9,9 @@ from zofbot.zof.coerce import as_cursor, as_identifier, value_at
 from zofbot.zof.field_names import FIELD_NAMES, JsonObject, T
 from zofbot.zof.protocol import PAGE_SIZE, TRY_AGAIN_HINT, Page
 
+MAX_PAGE_ITEMS = 10 * PAGE_SIZE
+"""Limit of items read from one page, which may hold more than were asked for: it limits the work for one reply."""
+
 
 def parse_items(listed: list[object], read: Callable[[JsonObject, str], T], most: int) -> tuple[tuple[T, ...], int]:
     """Parse the first ``most`` items; returns those that are valid, and the number of others."""
@@ -24,10 +27,11 @@ def parse_items(listed: list[object], read: Callable[[JsonObject, str], T], most
 def parse_page(found: object, read: Callable[[JsonObject, str], T], request_id: str | None) -> Page[T]:
     """Parse one page with ``read``. Raises ZofUnreadable if it holds no list."""
     envelope, listed = _find_list(found)
-    items, skipped = parse_items(listed, read, PAGE_SIZE)
+    items, skipped = parse_items(listed, read, MAX_PAGE_ITEMS)
     cursor = as_cursor(envelope.get("next_cursor"))
     has_more = envelope.get("has_more")
-    return Page(items, cursor, request_id, has_more if isinstance(has_more, bool) else cursor is not None, skipped)
+    more = has_more if isinstance(has_more, bool) else cursor is not None
+    return Page(items, cursor, request_id, more, skipped, len(listed))
 
 
 def _paging_fields(envelope: object) -> JsonObject:

@@ -12,7 +12,7 @@ import structlog
 from zofbot.domain.errors import ZofRejected
 from zofbot.domain.model import Endpoint, Outcome, Project, Result, Run, Schedule
 from zofbot.zof.outcome_words import classify_outcome
-from zofbot.zof.protocol import Page, refused_filter
+from zofbot.zof.protocol import Page, is_input_refusal, refused_filter
 from zofbot.zof.request import ZofRequest
 
 ListedT = TypeVar("ListedT", Run, Result, Project, Schedule, Endpoint)
@@ -51,18 +51,24 @@ class QueryFilters:
         """Return the filters that Zof has not refused."""
         return {name: value for name, value in filters.items() if name not in self._refused}
 
-    def drop_refused(self, error: ZofRejected, sent: Mapping[str, str]) -> dict[str, str] | None:
-        """Return the filters without the one that Zof refused, or None if the error has another cause.
+    def find_refused(self, error: ZofRejected, sent: Mapping[str, str], *, cursor: str | None) -> str | None:
+        """Return the name of the filter that Zof refused, or None if the error has another cause.
 
-        The name is never sent again by this process, except if Zof may only have refused an unknown status word.
+        A refusal that names nothing may be about the status, unless it may be about the cursor.
         """
-        name = refused_filter(error, sent)
-        if name is None:
-            return None
-        if name != self.status or classify_outcome(sent[name]) is not Outcome.UNKNOWN:
+        if named := refused_filter(error, sent):
+            return named
+        unnamed = is_input_refusal(error) and not error.param and cursor is None
+        return self.status if unnamed and self.status in sent else None
+
+    def keep_off(self, name: str, value: str, error: ZofRejected) -> None:
+        """Never send this filter again, except if Zof may only have refused an unknown status word.
+
+        ``error`` is the refusal; Zof has since replied to the same request without the filter.
+        """
+        if name != self.status or classify_outcome(value) is not Outcome.UNKNOWN:
             self._refused.add(name)
         log.warning("zof filter refused", param=name, request_id=error.request_id, kept_off=name in self._refused)
-        return {other: value for other, value in sent.items() if other != name}
 
 
 async def iterate_pages(

@@ -16,6 +16,7 @@ from zofbot.domain.errors import BadInput, ZofRejected, ZofUnreadable
 from zofbot.domain.model import Quota
 
 T = TypeVar("T")
+TimeT = TypeVar("TimeT", datetime, float)
 
 MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 30.0
@@ -35,7 +36,9 @@ PERMISSION_BY_ENDPOINT = {
 }
 """Documented permissions (https://zof.ai/docs/security/authorization, https://zof.ai/docs/api/webhooks)."""
 
-_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_.~:-]+")
+_MAX_ENCODED_ID_CHARACTERS = 128
+_WORD_PATTERN = re.compile(r"[\w-]+")
 _NUMBER_PATTERN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
 _MIN_BACKOFF_SECONDS = 0.5
 _MAX_RETRY_AFTER = timedelta(days=1)
@@ -48,7 +51,8 @@ class Page(Generic[T]):
     """One page of a listing; iterating it gives its items.
 
     ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, also later or in another process;
-    ``skipped`` counts entries that were not objects, had no id, or exceeded the page size.
+    ``skipped`` counts entries that were not objects, had no id, or exceeded the limit of items; ``listed`` counts all
+    entries, also those that filters have removed here.
     """
 
     items: tuple[T, ...]
@@ -56,14 +60,25 @@ class Page(Generic[T]):
     request_id: str | None = None
     more: bool = False
     skipped: int = 0
+    listed: int = 0
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
 
 
+def is_askable_id(given: str) -> bool:
+    """Whether Zof can be asked for this id, which it may list although people cannot type it (``is_valid_id``).
+
+    Left out is what a proxy may decode to another path, and what would make idempotency keys too long for the ids of
+    Slack's blocks.
+    """
+    is_segment = _ID_PATTERN.fullmatch(given) is not None and given not in (".", "..")
+    return is_segment and len(quote(given, safe="")) <= _MAX_ENCODED_ID_CHARACTERS
+
+
 def check_id(given: str, noun: Literal["run", "result"]) -> str:
-    """Return the id if it is valid. Raises BadInput, with an example, before anything is sent."""
-    if _ID_PATTERN.fullmatch(given):
+    """Return the id if Zof can be asked for it. Raises BadInput, with an example, before anything is sent."""
+    if is_askable_id(given):
         return given
     raise BadInput(
         f"That isn't a {noun} ID.",
@@ -127,24 +142,25 @@ def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
 
 
 def parse_json(body: bytes, content_type: str) -> object:
-    """Parse a reply's JSON. Raises ZofUnreadable for another content type, or invalid JSON.
+    """Parse a reply's JSON, whatever its type is said to be. Raises ZofUnreadable if it is none.
 
     One bad value does not spoil the others: NaN, integers of too many digits, and names repeated in an object with
     different values count as missing; text may contain control characters and bytes that are not UTF-8.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind and "json" not in kind.partition("/")[2]:
-        raise ZofUnreadable(
-            "Zof returned a web page instead of data." if "html" in kind else "Zof returned something other than JSON.",
-            TRY_AGAIN_HINT,
-        )  # fmt: skip
-    if not body.strip():
-        raise ZofUnreadable("Zof returned an empty response.", TRY_AGAIN_HINT)
     try:
         parsed: object = _DECODER.decode(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
-        raise ZofUnreadable("Zof returned incomplete or invalid JSON.", TRY_AGAIN_HINT) from None
+        raise ZofUnreadable(_describe_other_body(body, content_type), TRY_AGAIN_HINT) from None
     return parsed
+
+
+def _describe_other_body(body: bytes, content_type: str) -> str:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind and "json" not in kind.partition("/")[2]:
+        return (
+            "Zof returned a web page instead of data." if "html" in kind else "Zof returned something other than JSON."
+        )
+    return "Zof returned incomplete or invalid JSON." if body.strip() else "Zof returned an empty response."
 
 
 def _ignore_constant(constant: str) -> None:
@@ -173,17 +189,27 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def is_input_refusal(error: ZofRejected) -> bool:
+    """Whether Zof rejected the request's input; 422 is not documented, but what many services use for that."""
+    return error.status in (400, 422)
+
+
 def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:
-    """Return the query name in ``sent`` that a 400 is about, by its ``param`` or message; None if none is."""
-    if error.status != 400:
+    """Return the query name in ``sent`` that Zof refuses, by the error's ``param`` or message; None if none is.
+
+    ``param`` may be a path to the name, such as ``query.status``.
+    """
+    if not is_input_refusal(error):
         return None
+    param = error.param or ""
+    named = {param, *_WORD_PATTERN.findall(param)[-1:]}
     for name in sent:
-        if error.param == name or (not error.param and re.search(rf"\b{re.escape(name)}\b", error.message or "")):
+        if name in named or (not param and re.search(rf"\b{re.escape(name)}\b", error.message or "")):
             return name
     return None
 
 
-def detect_order(times: Iterable[datetime | None]) -> Literal["newest", "oldest"] | None:
+def detect_order(times: Iterable[TimeT | None]) -> Literal["newest", "oldest"] | None:
     """Return whether a listing is sorted newest or oldest first; None if its times do not show it."""
     pairs = list(pairwise(time for time in times if time is not None))
     if all(a == b for a, b in pairs):

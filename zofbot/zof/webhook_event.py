@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from zofbot.domain.model import is_valid_id
 from zofbot.zof.coerce import as_datetime, as_identifier, as_text, value_at
+from zofbot.zof.protocol import is_askable_id
 
 RUN_END_TYPES = frozenset({"run.completed", "run.failed"})
 """Events that say a run ended; a failed run may send both (https://zof.ai/docs/webhooks/events)."""
@@ -122,4 +122,4 @@ def _as_object(value: object) -> dict[str, object]:
 
 def _hinted_run_id(named: str | None, subject: str | None) -> str | None:
     known = named or (subject if subject and subject.startswith("run_") else None)
-    return known if known and is_valid_id(known) else None
+    return known if known and is_askable_id(known) else None

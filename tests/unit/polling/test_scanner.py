@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import httpx
 import pytest
 
-from tests.support.poller_bench import CHANNEL, poller_bench
+from tests.support.poller_bench import CHANNEL, answer_well, poller_bench
+from zofbot.domain.errors import ZofUnavailable
 from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS
 
 
@@ -46,8 +49,61 @@ async def test_what_other_feeds_show_is_read_once() -> None:
         assert built.zof.asked.count(f"/runs/{run['id']}") == 1
 
 
+REFUSALS = {
+    "400 that names nothing": httpx.Response(400),
+    "400 with a path": httpx.Response(400, json={"error": {"message": "no", "param": "query.status"}}),
+    "422": httpx.Response(422, json={"error": {"message": "no", "param": "status"}}),
+    "500": httpx.Response(500),
+    "503 with a time": httpx.Response(503, headers={"Retry-After": "60"}),
+    "403": httpx.Response(403),
+    "404": httpx.Response(404),
+    "a page": httpx.Response(200, html="<html>"),
+}
+
+
+@pytest.mark.parametrize("reply", REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("count", [1, 8])
+async def test_a_failed_run_is_told_though_zof_lists_nothing_by_status(reply: httpx.Response, count: int) -> None:
+    async with poller_bench() as built:
+        built.zof.spoil = lambda request: reply if "status" in request.url.params else None
+        for _ in range(5):  # the first failures may be those of an outage
+            with suppress(ZofUnavailable):
+                await built.run_cycle()
+        runs = [built.finish_run(bad=0) for _ in range(count)]
+        await built.run_cycle()
+        assert await built.committed_keys() == built.expected_keys()
+        built.zof.spoil = answer_well
+        await built.poll_until_settled()
+        assert await built.committed_keys() == built.expected_keys()
+        assert {built.zof.asked.count(f"/runs/{run['id']}") for run in runs} == {1}
+
+
+async def test_a_failed_run_is_told_in_the_cycle_in_which_its_listing_fails_first() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        built.zof.spoil = lambda request: httpx.Response(500) if "status" in request.url.params else None
+        run = built.finish_run(bad=0)
+        assert (await built.run_cycle()).committed == [f"run:{run['id']}:failed:{CHANNEL}"]
+
+
+@pytest.mark.parametrize("name", ["run:1001", "run.1001", "~", "a:b:c"])
+async def test_a_run_whose_id_has_other_signs_is_told_once(name: str) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=1)
+        [result] = built.world.zof.results_of_run(run["id"])
+        del built.world.zof.runs[run["id"]]
+        built.world.zof.runs[name] = run | {"id": name}
+        result["run_id"] = name
+        await built.run_cycle()
+        await built.poll_until_settled()
+        assert await built.committed_keys() == built.expected_keys()
+        assert built.zof.asked.count(f"/runs/{name}") == 1
+        assert not await built.pending_runs()
+
+
 async def test_an_old_store_reads_no_more_of_all_runs_than_the_look_back() -> None:
-    async with poller_bench(page=2) as built:
+    async with poller_bench(page=10) as built:
         for number in range(30):
             built.finish_run("passed", bad=0, ago=86400 - 600 * number)
         await built.store.hset("{test}:feeds", mapping={"floor": f"{built.clock.at - 30 * 86400:.3f}"})

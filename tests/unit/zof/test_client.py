@@ -222,6 +222,28 @@ async def test_a_body_that_breaks_off_is_tried_again(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
+    "cut", [httpx.RemoteProtocolError("cut"), httpx.ReadError("cut"), httpx.ReadTimeout("cut")], ids=repr
+)
+@pytest.mark.parametrize("status", [404, 403])
+async def test_an_error_whose_body_breaks_off_keeps_its_status(make: Make, status: int, cut: Exception) -> None:
+    zof = ScriptedZof(
+        httpx.Response(status, headers={"x-request-id": "req_1"}, stream=Chunks(b'{"error": {', 1, then=cut))
+    )
+    with pytest.raises(ZofRejected) as caught:
+        await make(zof).get_result("res_1")
+    assert (caught.value.status, caught.value.request_id, len(zof.asked)) == (status, "req_1", 1)
+
+
+async def test_a_refusal_whose_body_breaks_off_keeps_its_retry_after(make: Make) -> None:
+    cut = httpx.Response(429, headers={"Retry-After": "40"}, stream=Chunks(b"{", 1, then=httpx.ReadError("cut")))
+    zof = ScriptedZof(cut)
+    with pytest.raises(ZofUnavailable) as caught:
+        await make(zof, clock=SetClock(NOW.timestamp())).get_result("res_1")
+    assert (caught.value.status, caught.value.retry_at) == (429, NOW + timedelta(seconds=40))
+    assert len(zof.asked) == 1
+
+
+@pytest.mark.parametrize(
     "named",
     ["0", "0.05", format_datetime(NOW, usegmt=True)],
 )
@@ -330,7 +352,7 @@ async def test_a_deadline_around_a_call_stays_the_callers_own(make: Make) -> Non
     ("answer", "said"),
     [
         (httpx.Response(200, html="<html>Sign in</html>"), "web page"),
-        (httpx.Response(200, text='{"id": "res_1"}'), "something other than JSON"),
+        (httpx.Response(200, text="id: res_1"), "something other than JSON"),
         (httpx.Response(200, content=b'{"id": "res_1"', headers={"content-type": "application/json"}), "incomplete"),
         (httpx.Response(200, content=b"", headers={"content-type": "application/json"}), "empty response"),
         (httpx.Response(204), "empty response"),
@@ -582,11 +604,38 @@ async def test_two_refused_filters_are_dropped_one_after_the_other(make: Make) -
     assert len(zof.asked) == 3
 
 
-@pytest.mark.parametrize("param", ["limit", "run_id", None])
+@pytest.mark.parametrize("param", ["limit", "run_id"])
 async def test_a_400_about_anything_else_is_an_error(make: Make, param: str | None) -> None:
     zof = ScriptedZof(reply(400, {"message": "no", "param": param}))
     with pytest.raises(ZofRejected):
         await gather_pages(make(zof).list_results(run_id="run_1", status="failed"))
+    assert len(zof.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refusal_that_names_nothing_is_tried_once_without_the_status(make: Make, status: int) -> None:
+    zof = ScriptedZof(reply(status, {"message": "no"}), reply(200, MIXED))
+    client = make(zof)
+    for _ in range(2):
+        assert await gather_pages(client.list_runs(status="failed", project="p1")) == [["f", "u"]]
+    assert [sorted(asked.url.params) for asked in zof.asked] == [
+        ["limit", "project_id", "status"], ["limit", "project_id"], ["limit", "project_id"],
+    ]  # fmt: skip
+
+
+async def test_a_refusal_of_something_else_leaves_the_filters_as_they_are(make: Make) -> None:
+    zof = ScriptedZof(reply(400, {"message": "no"}))
+    client = make(zof)
+    for _ in range(2):
+        with pytest.raises(ZofRejected):
+            await gather_pages(client.list_results(run_id="run_1", status="failed"))
+    assert ["status" in asked.url.params for asked in zof.asked] == [True, False] * 2
+
+
+async def test_a_refused_cursor_is_not_taken_for_a_refused_status(make: Make) -> None:
+    zof = ScriptedZof(reply(400, {"message": "no"}))
+    with pytest.raises(ZofRejected):
+        await gather_pages(make(zof).list_runs(status="failed", starting_after="run_1"))
     assert len(zof.asked) == 1
 
 

@@ -309,6 +309,9 @@ def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
         ({"has_more": "yes", "next_cursor": "c"}, True, "c"),
         ({"next_cursor": "/+ c="}, True, "/+ c="),
         ({"has_more": 1}, False, None),
+        ({"has_more": True, "next_cursor": 150}, True, "150"),
+        ({"has_more": True, "next_cursor": True}, True, None),
+        ({"has_more": True, "next_cursor": 1.5}, True, None),
     ],
 )
 def test_how_a_page_goes_on(said: dict[str, object], more: bool, cursor: str | None) -> None:
@@ -335,6 +338,12 @@ def test_entries_that_are_no_objects_or_have_no_id_are_skipped_and_counted() -> 
     page = parsing.parse_results_page({"data": [{"id": "a"}, {"status": "x"}, "b", None, {"id": 5}]})
     assert [item.id for item in page] == ["a", "5"]
     assert page.skipped == 3
+
+
+@pytest.mark.parametrize(("listed", "read"), [(150, 150), (1000, 1000), (1001, 1000)])
+def test_more_entries_than_were_asked_for_are_read_up_to_a_thousand(listed: int, read: int) -> None:
+    page = parsing.parse_runs_page({"data": [{"id": f"run_{number}"} for number in range(listed)], "has_more": False})
+    assert (len(page.items), page.skipped) == (read, listed - read)
 
 
 @pytest.mark.parametrize(
@@ -432,9 +441,13 @@ def test_an_empty_success_is_unreadable(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "named", ["", "application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json"]
-)
-def test_a_json_type_or_none_is_read(named: str) -> None:
+    "named",
+    [
+        "", "application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json",
+        "text/plain", "application/octet-stream", "text/html", "json",
+    ],
+)  # fmt: skip
+def test_json_is_read_whatever_its_type(named: str) -> None:
     assert protocol.parse_json(b'\xef\xbb\xbf{"id": "x"}', named) == {"id": "x"}
 
 
@@ -446,9 +459,10 @@ def test_a_json_type_or_none_is_read(named: str) -> None:
         ("json", "something other than JSON"),
     ],
 )
-def test_another_type_is_unreadable_even_with_good_json(named: str, said: str) -> None:
-    with pytest.raises(ZofUnreadable, match=said):
-        protocol.parse_json(b'{"id": "x"}', named)
+def test_what_is_not_json_is_named_by_its_type(named: str, said: str) -> None:
+    for body in (b"id: x", b""):
+        with pytest.raises(ZofUnreadable, match=said):
+            protocol.parse_json(body, named)
 
 
 @pytest.mark.parametrize(
@@ -528,12 +542,14 @@ def test_a_quota_header_that_makes_no_sense_is_ignored(garbage: str) -> None:
     assert protocol.parse_quota({}, NOW) is None
 
 
-@pytest.mark.parametrize("given_", ["res_1", "a", "A-Z_09", "x" * 128])
+@pytest.mark.parametrize("given_", ["res_1", "a", "A-Z_09", "x" * 128, "run:1001", "run.1001", "~1", "..a", ":" * 42])
 def test_a_good_id_passes(given_: str) -> None:
     assert protocol.check_id(given_, "result") == given_
 
 
-@pytest.mark.parametrize("given_", ["", "a b", "a/b", "../runs", "x" * 129, "res_1\n", "é", "a%2f", "a?b", "."])
+@pytest.mark.parametrize(
+    "given_", ["", "a b", "a/b", "../runs", "x" * 129, "res_1\n", "é", "a%2f", "a?b", ".", "..", ":" * 43]
+)
 def test_a_bad_id_is_refused_with_an_example_that_is_good(given_: str) -> None:
     with pytest.raises(BadInput) as caught:
         protocol.check_id(given_, "run")
@@ -649,14 +665,21 @@ def test_zofs_message_is_cleaned_redacted_and_cut_but_not_escaped() -> None:
     [
         ("status", None, "status"), ("project_id", "status is bad", "project_id"), (None, "unknown: status", "status"),
         (None, "bad 'project_id'", "project_id"), ("limit", "status", None), (None, "my_status is bad", None),
-        (None, None, None),
+        (None, None, None), ("query.status", None, "status"), ("/query/project_id", None, "project_id"),
+        ("query[status]", None, "status"), ("status.limit", None, None), ("my_status", None, None), ("..", None, None),
     ],
 )  # fmt: skip
-def test_a_400_about_a_filter_names_it(param: str | None, message: str | None, dropped: str | None) -> None:
-    error = ZofRejected("no", status=400, param=param, message=message)
-    assert protocol.refused_filter(error, ["status", "project_id"]) == dropped
-    other = ZofRejected("no", status=422, param=param, message=message)
+def test_a_400_or_422_about_a_filter_names_it(param: str | None, message: str | None, dropped: str | None) -> None:
+    for status in (400, 422):
+        error = ZofRejected("no", status=status, param=param, message=message)
+        assert protocol.refused_filter(error, ["status", "project_id"]) == dropped
+    other = ZofRejected("no", status=409, param=param, message=message)
     assert protocol.refused_filter(other, ["status", "project_id"]) is None
+
+
+def test_a_filter_whose_name_has_parts_is_named_whole() -> None:
+    error = ZofRejected("no", status=400, param="filter[status]")
+    assert protocol.refused_filter(error, ["filter[status]"]) == "filter[status]"
 
 
 @given(st.binary(max_size=500), st.integers(1, 50), st.sampled_from(["", "identity", "gzip", "X-GZIP"]))

@@ -28,12 +28,12 @@ async def read_body(reply: httpx.Response) -> bytes:
 
 
 async def read_error_body(reply: httpx.Response) -> bytes:
-    """Return the beginning of an error's body; what could be decoded if it is damaged."""
+    """Return the beginning of an error's body; what could be decoded if it is damaged or breaks off."""
     body = Decompressor("", MAX_ERROR_BODY_BYTES)
     try:
         body = Decompressor(reply.headers.get("content-encoding", ""), MAX_ERROR_BODY_BYTES)
         async for chunk in reply.stream:  # type: ignore[union-attr]  # an AsyncClient's stream is async
             body.add_chunk(chunk)
-    except (BodyTooLarge, BadEncoding):
+    except (BodyTooLarge, BadEncoding, httpx.TransportError):
         return body.so_far()
     return body.so_far()
