@@ -259,6 +259,19 @@ async def test_a_runs_failures_are_paged(bot: RunningBot) -> None:
     await wait_until(lambda: "page 10 lists" in text_of(bot.private_messages()[-1]))
 
 
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_run_whose_failures_cannot_be_read_is_shown_with_the_reason(bot: RunningBot, status: int) -> None:
+    zof = bot.world.zof
+    zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", "summary": {"total": 3, "failed": 2}}
+    zof.raw["/results"] = HttpReply(status, {"error": {"code": "x", "message": "no"}}, {})
+    await bot.type_text("/zof run run_x")
+    await wait_until(lambda: "couldn't be read" in text_of(bot.private_messages()[-1]), 20)
+    answer = text_of(bot.private_messages()[-1])
+    assert "2 failed" in answer
+    assert ("higher role" if status == 403 else "status.zof.ai") in answer
+    assert bot.world.zof.calls[-1].request_id in answer
+
+
 @each_transport
 async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(bot: RunningBot) -> None:
     await bot.answer_text("/zof run_2037")

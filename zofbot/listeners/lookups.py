@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from zofbot.domain.commands import SLASH_COMMAND
-from zofbot.domain.errors import ZofRejected
+from zofbot.domain.errors import ZofError, ZofRejected
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.listeners.context import ListenerContext
+from zofbot.listeners.error_handling import trace_error
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
 from zofbot.slack.views import cards, preview, run_list
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.replies import error_replies
 from zofbot.subscriptions.case_retries import last_attempts
 from zofbot.subscriptions.excluding_filter import KnownNames, explain_projects
 from zofbot.zof.protocol import PAGE_SIZE, detect_order
@@ -35,15 +37,32 @@ async def show_result(context: ListenerContext, identifier: str) -> Message:
 
 
 async def show_run(context: ListenerContext, identifier: str, start: int = 0) -> Message:
-    """Return a run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
+    """Return a run's card with its failed and errored cases from ``start`` on. Raises ZofError.
+
+    If only its cases cannot be read, the first page says why.
+    """
     try:
         found = await context.zof.get_run(identifier)
     except ZofRejected as error:
         if error.status == 404 and identifier.startswith("res_"):
             error.next_step = f"That's a result ID. Try `{SLASH_COMMAND} result {identifier}`."
         raise
-    (bad, more), found = await asyncio.gather(failed_results(context, found), _with_schedule(context, found))
-    return cards.run_card(found, bad, context.links, start=start, more=more)
+    (bad, more, unread), found = await asyncio.gather(
+        _failed_results_or_reason(context, found, start), _with_schedule(context, found)
+    )
+    return cards.run_card(found, bad, context.links, start=start, more=more, unread=unread)
+
+
+async def _failed_results_or_reason(context: ListenerContext, found: Run, start: int) -> tuple[list[Result], bool, str]:
+    """Return what ``failed_results`` does, or the embedded ones and why the others could not be read (mrkdwn)."""
+    try:
+        bad, more = await failed_results(context, found)
+    except ZofError as error:
+        if start:
+            raise
+        embedded = [result for result in last_attempts(found.results or ()) if result.outcome.is_bad]
+        return embedded, False, error_replies.unread_failures_text(error, trace_error(error))
+    return bad, more, ""
 
 
 async def _with_schedule(context: ListenerContext, found: Run) -> Run:

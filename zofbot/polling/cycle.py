@@ -21,8 +21,8 @@ from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key, result_id
 from zofbot.polling.open_scope import OpenScope
-from zofbot.polling.reread_schedule import MAX_WATCH_SECONDS, RereadSchedule
-from zofbot.polling.run_reader import lacks_passes
+from zofbot.polling.reread_schedule import RereadSchedule
+from zofbot.polling.run_reader import MAX_WATCH_SECONDS, lacks_passes
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
@@ -100,7 +100,8 @@ class PollCycle:
         """
         has_failed = False
         spent: ZofUnavailable | None = None
-        read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover)
+        now = self._context.unix_time()
+        read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover, now)
         for watch, found in zip(watches, read, strict=True):
             match found:
                 case ZofUnavailable() if found.is_quota_spent:
@@ -109,9 +110,9 @@ class PollCycle:
                     has_failed = True
                     if not watch.failures:
                         self._outage = self._outage or found
-                    self._rereads.retry_failed(watch, found)
+                    self._add_given_up(self._rereads.retry_failed(watch, found))
                 case ZofRejected() | ZofUnreadable():
-                    self._rereads.retry_refused(watch, found)
+                    self._add_given_up(self._rereads.retry_refused(watch, found))
                 case Exception():
                     raise found
                 case _:
@@ -128,12 +129,12 @@ class PollCycle:
             self._rereads.schedule_read(watch.with_answer(), self._context.unix_time())
         elif found.has_ended:
             self._finish_run(watch, found)
-        elif self._context.unix_time() - watch.since < MAX_WATCH_SECONDS:
-            self._rereads.schedule_read(watch.with_answer(), watch.since)
         else:
-            log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
-            over = {"outcome": Outcome.UNKNOWN, "ended": self._context.clock.now()}
-            self._finish_pending(watch, replace(found, run=found.run.model_copy(update=over)), _bad_result_keys(found))
+            self._rereads.schedule_read(watch.with_answer(), watch.since)
+
+    def _add_given_up(self, found: RunFinding | None) -> None:
+        if found is not None:
+            self._findings.append(found)
 
     def _may_recover_after_commit(self, found: RunFinding) -> bool:
         """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
@@ -152,13 +153,15 @@ class PollCycle:
 
         A passed run without its passes is not marked as handled: if an earlier failure is found, it is read again.
         """
+        if found.is_over and found.run.ended is None and self._context.unix_time() - watch.since >= MAX_WATCH_SECONDS:
+            log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
         late = tuple(key for key in watch.seen if result_id(key) in found.missing)
         came = replace(watch, seen=tuple(key for key in watch.seen if key not in late))
         own = () if self._lacks_passes(found) else (item_key(found.run),)
         self._finish_pending(came, found, [*own, *_bad_result_keys(found)])
         if found.is_cut:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
-        if late:
+        if late or found.is_unlisted:
             self._rereads.retry_incomplete(replace(watch, seen=late), found.happened)
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:

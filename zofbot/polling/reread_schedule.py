@@ -5,23 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.model import Outcome, Run
 from zofbot.observability.events.polling import ReadGivenUp
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
 from zofbot.polling.cursor import result_id
+from zofbot.polling.run_reader import MAX_WATCH_SECONDS, MIN_REFUSALS
 from zofbot.store.pending_runs import PendingRun
-
-MAX_WATCH_SECONDS = 24 * 3600.0
-"""Seconds after which a run that does not end is processed as it is, and one that cannot be read is given up."""
+from zofbot.subscriptions import RunFinding
 
 UNKNOWN_RUN_SECONDS = 600.0
 """Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
 
 So is a run without a result that a listing shows.
 """
-
-MIN_REFUSALS = 5
-"""Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
 
 MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
 """Seconds until a run is read again: half the time since its first read or failure, within these bounds."""
@@ -40,24 +37,24 @@ class RereadSchedule:
         delay = min(max(MIN_RECHECK_SECONDS, (now - since) / 2), MAX_RECHECK_SECONDS)
         self._checkpoint.add_pending(replace(watch, due=now + delay))
 
-    def retry_failed(self, watch: PendingRun, error: ZofUnavailable) -> None:
+    def retry_failed(self, watch: PendingRun, error: ZofUnavailable) -> RunFinding | None:
         """Read again what Zof failed to return, or give up if its listings have worked for a day since.
 
-        In an outage, nothing is given up.
+        In an outage, nothing is given up. Return what is known of a failure that is given up.
         """
         watch = watch.with_failure(self._context.unix_time())
         if self._checkpoint.last_scan - watch.failed >= MAX_WATCH_SECONDS and watch.failures >= MIN_REFUSALS:
-            self._give_up(watch, error)
-        else:
-            self.schedule_read(watch, watch.failed)
+            return self._give_up(watch, error)
+        self.schedule_read(watch, watch.failed)
+        return None
 
-    def retry_refused(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> None:
-        """Read again what Zof refused to return, or give up."""
+    def retry_refused(self, watch: PendingRun, error: ZofRejected | ZofUnreadable) -> RunFinding | None:
+        """Read again what Zof refused to return, or give up. Return what is known of a failure that is given up."""
         watch = watch.with_refusal(self._context.unix_time())
         if self._is_hopeless(watch, UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
-            self._give_up(watch, error)
-        else:
-            self.schedule_read(watch, watch.refused)
+            return self._give_up(watch, error)
+        self.schedule_read(watch, watch.refused)
+        return None
 
     def retry_incomplete(self, watch: PendingRun, happened: float) -> None:
         """Read a run again that lacks the results in ``watch.seen``, or give these up. ``happened``: Unix seconds."""
@@ -74,7 +71,37 @@ class RereadSchedule:
         """Whether a run was refused for ``limit`` seconds and often enough."""
         return self._context.unix_time() - watch.refused >= limit and watch.refusals >= MIN_REFUSALS
 
-    def _give_up(self, watch: PendingRun, error: ZofError) -> None:
+    def _give_up(self, watch: PendingRun, error: ZofError) -> RunFinding | None:
+        """Read a run's listed failures without it, or else return what a listing or webhook said of the failure."""
         self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
-        self._checkpoint.mark_handled(watch.seen, watch.since)
         self._checkpoint.remove_pending(watch)
+        alone = [] if watch.alone else [key for key in watch.seen if result_id(key)]
+        for key in alone:
+            self._checkpoint.add_pending(_read_alone(watch, key, self._context.unix_time()))
+        self._checkpoint.mark_handled([key for key in watch.seen if key not in alone], watch.since)
+        return None if alone else _announced_failure(watch, error)
+
+
+def _read_alone(watch: PendingRun, key: str, now: float) -> PendingRun:
+    """Return the pending result with that key, of a run that could not be read."""
+    noun, outcome, subject = key.split(":", 2)
+    return PendingRun(
+        "result", subject, f"{noun} {outcome}", now, watch.happened, seen=(key,), projects=watch.projects,
+        environment=watch.environment, alone=True,
+    )  # fmt: skip
+
+
+def _announced_failure(watch: PendingRun, error: ZofError) -> RunFinding | None:
+    """Return the finding of a failure of which only its listing or webhook is known; None if that names no failure.
+
+    A webhook may be a sample, for which Zof has no run.
+    """
+    said = {key.split(":")[1] for key in watch.seen}
+    if watch.why == "run.failed" and error.status != 404:
+        said.add(Outcome.FAILED)
+    outcome = next((outcome for outcome in (Outcome.FAILED, Outcome.ERROR) if outcome in said), None)
+    if outcome is None:
+        return None
+    project, environment = next(iter(watch.projects), None), watch.environment or None
+    run = Run(id=watch.subject, outcome=outcome, project_id=project, environment=environment)
+    return replace(RunFinding.from_results(run, (), otherwise=watch.happened or watch.since), is_unlisted=True)

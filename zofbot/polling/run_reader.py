@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import structlog
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run, is_valid_id
@@ -16,6 +18,18 @@ from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.case_retries import is_retried
 from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
+from zofbot.zof.webhook_event import RUN_END_TYPES
+
+log = structlog.get_logger()
+
+MAX_WATCH_SECONDS = 24 * 3600.0
+"""Seconds after which a run that does not end is processed as it is, and one that cannot be read is given up."""
+
+MIN_REFUSALS = 5
+"""Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
+
+MAX_SINGLE_READS = 100
+"""Results read one by one at a time, which listings show, but not that of their run."""
 
 MAX_RESULT_PAGES = 10
 """Pages of results read per run and outcome; further results are only counted."""
@@ -62,51 +76,84 @@ class RunReader:
                 raise
 
     async def read_pending(
-        self, watches: Sequence[PendingRun], may_recover: MayRecover
+        self, watches: Sequence[PendingRun], may_recover: MayRecover, now: float
     ) -> list[RunFinding | PlatformEvent | Exception]:
         """Read pending runs at the same time; an error is returned, so that it does not cancel other reads."""
         async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(self._read_or_return_error(watch, may_recover)) for watch in watches]
+            reads = [group.create_task(self._read_or_return_error(watch, may_recover, now)) for watch in watches]
         return [read.result() for read in reads]
 
     async def _read_or_return_error(
-        self, watch: PendingRun, may_recover: MayRecover
+        self, watch: PendingRun, may_recover: MayRecover, now: float
     ) -> RunFinding | PlatformEvent | Exception:
         try:
             match watch.kind:
                 case "run":
-                    return await self.read_run(watch, may_recover)
+                    return await self.read_run(watch, may_recover, now)
                 case "result":
-                    return await self.read_result(watch, may_recover)
+                    return await self.read_result(watch, may_recover, now)
                 case _:
                     return await self.read_platform_event(watch)
         except Exception as error:
             return error
 
-    async def read_run(self, watch: PendingRun, may_recover: MayRecover) -> RunFinding:
-        """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError."""
-        self._count_request()
-        run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
-        otherwise = watch.happened or watch.since
-        found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
-        passes = (run.outcome is Outcome.PASSED or run.outcome.is_bad) and may_recover(found)
-        ids = frozenset(map(result_id, watch.seen)) - {""}
-        if not found.has_ended or not _lacks_results(found, ids, passes=passes):
-            return found
-        listed, cut = await self._list_results(run, passes=passes, shown=watch.seen)
-        results = {result.id: result for result in run.results or ()} | listed
-        found = RunFinding.from_results(run, results.values(), otherwise=otherwise)
-        return replace(found, is_cut=cut, missing=frozenset() if cut else ids.difference(results))
+    async def read_run(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
+        """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError.
 
-    async def read_result(self, watch: PendingRun, may_recover: MayRecover) -> RunFinding:
-        """Read a result that was listed without its run. Raises ZofError."""
+        A failed run whose results cannot be listed is returned without them.
+        """
+        self._count_request()
+        run = _as_announced(await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND), watch, now)
+        results = {result.id: result for result in run.results or ()}
+        found = _build_finding(run, results.values(), watch, now)
+        passes = (run.outcome is Outcome.PASSED or run.outcome.is_bad) and may_recover(found)
+        ids = _shown_ids(watch)
+        waits = not found.has_ended and run.outcome is not Outcome.UNKNOWN
+        if waits or not _lacks_results(found, ids, passes=passes):
+            return found
+        cut, refusal = False, None
+        try:
+            listed, cut = await self._list_results(run, passes=passes, shown=watch.seen)
+        except ZofError as error:
+            if not _may_last(error, watch):
+                raise
+            refusal = error
+        else:
+            results |= listed
+        missing = frozenset() if cut else ids.difference(results)
+        if missing and watch.refusals >= MIN_REFUSALS - 1:
+            results |= await self._read_singly(missing)
+        found = _build_finding(run, results.values(), watch, now)
+        if refusal is not None:
+            if found.has_ended and not (found.outcome.is_bad or (found.total and not passes)):
+                raise refusal
+            log.warning("results not listed", run=run.id, cause=refusal.sentence, request_id=refusal.request_id)
+        return replace(found, is_cut=cut, is_unlisted=refusal is not None, missing=missing.difference(results))
+
+    async def _read_singly(self, ids: Collection[str]) -> dict[str, Result]:
+        """Read results that the listing of their run lacks, without those that cannot be read."""
+        read: dict[str, Result] = {}
+        for identifier in sorted(ids)[:MAX_SINGLE_READS]:
+            self._count_request()
+            try:
+                read[identifier] = await self._zof.get_result(identifier, time_budget=TimeBudget.BACKGROUND)
+            except (ZofRejected, ZofUnreadable):
+                continue
+            except ZofUnavailable as error:
+                if error.is_quota_spent:
+                    raise
+                break  # the others may take as long to fail
+        return read
+
+    async def read_result(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
+        """Read a result that was listed without its run, or whose run cannot be read. Raises ZofError."""
         self._count_request()
         result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
-        if result.run_id and is_valid_id(result.run_id):
-            return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover)
+        if result.run_id and is_valid_id(result.run_id) and not watch.alone:
+            return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover, now)
         same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
-        run = Run(id=result.id, outcome=result.outcome, **same)
-        return RunFinding.from_results(run, [result], otherwise=watch.happened or watch.since)
+        run = _as_announced(Run(id=result.id, outcome=result.outcome, **same), watch, now)
+        return _build_finding(run, [result], watch, now)
 
     async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:
         """Build a platform event from its webhook, and from the run it names, if any.
@@ -168,6 +215,41 @@ class RunReader:
         return found, more
 
 
+def _shown_ids(watch: PendingRun) -> frozenset[str]:
+    """Return the ids of the failed results that listings have shown."""
+    return frozenset(map(result_id, watch.seen)) - {""}
+
+
+def _as_announced(run: Run, watch: PendingRun, now: float) -> Run:
+    """Return the run with the outcome that its webhook named if its own is unknown, or as unknown if it never ends."""
+    if run.outcome.is_final or (run.outcome is not Outcome.UNKNOWN and now - watch.since < MAX_WATCH_SECONDS):
+        return run
+    return run.model_copy(update={"outcome": Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN})
+
+
+def _build_finding(run: Run, results: Iterable[Result], watch: PendingRun, now: float) -> RunFinding:
+    """Build the finding of a pending run: a run of unknown status has ended if Zof says so elsewhere.
+
+    That is, in a webhook, or by listing a failed result while none is queued or running.
+    """
+    is_announced = watch.why in RUN_END_TYPES
+    times = [watch.happened or 0.0] if is_announced else []
+    if run.started is not None and run.duration is not None:
+        times.append(min(run.started.timestamp() + run.duration, now))
+    found = RunFinding.from_results(
+        run, results, otherwise=watch.happened or watch.since, least=max(times, default=0.0)
+    )
+    is_late = now - watch.since >= MAX_WATCH_SECONDS
+    return replace(found, is_over=is_announced or is_late or (bool(_shown_ids(watch)) and not found.is_active))
+
+
+def _may_last(error: ZofError, watch: PendingRun) -> bool:
+    """Whether an error need not be waited for: a refusal, or a failure after earlier ones while quota is left."""
+    if not isinstance(error, ZofUnavailable):
+        return True
+    return not error.is_quota_spent and bool(watch.failures or watch.refusals)
+
+
 def lacks_passes(run: Run) -> bool:
     """Whether a run has passed results that its own reply lacks, judging by its counts."""
     came = sum(result.outcome is Outcome.PASSED for result in run.results or ())
@@ -186,4 +268,6 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
     if passes:
         return lacks_passes(run)
     uncounted = run.counts.failed is None and run.counts.error is None
+    if run.outcome is Outcome.UNKNOWN:
+        return uncounted and not came
     return run.results is None and run.outcome.is_bad and uncounted

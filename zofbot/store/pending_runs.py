@@ -79,6 +79,8 @@ class PendingRun:
     """How often in a row Zof has refused since ``refused``."""
     failures: int = 0
     """How often in a row Zof has failed since ``failed``."""
+    alone: bool = False
+    """Whether a result is read without its run, which could not be read."""
 
     @property
     def hash_field(self) -> str:

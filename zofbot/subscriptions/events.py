@@ -34,6 +34,9 @@ PLATFORM_EVENT_TYPES = {
 """Zof's event types that become platform events (https://zof.ai/docs/webhooks/events)."""
 
 
+_ACTIVE_OUTCOMES = frozenset({Outcome.QUEUED, Outcome.RUNNING})
+
+
 def case_key(result: Result) -> str:
     """Return the key of a result's case: its case id, else its title, else the result's own id."""
     return result.case_id or result.title or result.id
@@ -48,6 +51,8 @@ class RunFinding:
     ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
     by its ``case_key``, once the rules have looked it up. ``is_cut``: Zof lists more results than are read of one run.
     ``missing`` are ids of results that Zof lists as the run's, but not when asked for the results of that run.
+    ``is_unlisted``: the results could not be listed. ``is_active``: a result is queued or running. ``is_over``: the run
+    counts as ended although neither its status nor its own times say so.
     """
 
     run: Run
@@ -59,12 +64,18 @@ class RunFinding:
     past: Mapping[str, CasePast] = field(default_factory=dict)
     is_cut: bool = False
     missing: frozenset[str] = frozenset()
+    is_unlisted: bool = False
+    is_active: bool = False
+    is_over: bool = False
 
     @classmethod
     def from_results(
-        cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float
+        cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float, least: float = 0.0
     ) -> RunFinding:
-        """Build a finding from a run and its results; ``otherwise`` (Unix seconds) is used if no time is known."""
+        """Build a finding from a run and its results; ``otherwise`` (Unix seconds) is used if no time is known.
+
+        A run without an end time happened at the latest time of it and its results, and not before ``least``.
+        """
         read = {result.id: result for result in results}
         last = last_attempts(read.values())
         kept = {result.id for result in last}
@@ -75,19 +86,27 @@ class RunFinding:
             sorted((item for item in last if item.outcome.is_bad), key=lambda item: (item.title or "", item.id))
         )
         passed = frozenset(case_key(item) for item in last if item.outcome is Outcome.PASSED)
-        times = [item.happened_at for item in read.values() if item.happened_at is not None]
-        happened = run.happened_at if run.happened_at is not None else max(times, default=otherwise)
+        timed = (run,) if run.ended else (run, *read.values())
+        times = [item.happened_at for item in timed if item.happened_at is not None] or [otherwise]
+        happened = max(times if run.ended else [*times, least])
         counted = run.counts.bad_count - len(retried) if total is None else total  # Zof may count cases or attempts
         return cls(
-            run, happened, bad, max(len(bad), counted), passed - {case_key(item) for item in bad}, tuple(retried)
+            run,
+            happened,
+            bad,
+            max(len(bad), counted),
+            passed - {case_key(item) for item in bad},
+            tuple(retried),
+            is_active=any(item.outcome in _ACTIVE_OUTCOMES for item in read.values()),
         )
 
     @property
     def outcome(self) -> Outcome:
-        """The run's outcome, or that of its worst case if Zof's status is unknown."""
-        if self.run.outcome is not Outcome.UNKNOWN or not self.bad:
+        """The run's outcome, or that of its worst case, read or counted, if Zof's status is unknown."""
+        if self.run.outcome is not Outcome.UNKNOWN or not self.total:
             return self.run.outcome
-        return Outcome.FAILED if any(item.outcome is Outcome.FAILED for item in self.bad) else Outcome.ERROR
+        has_failed = any(item.outcome is Outcome.FAILED for item in self.bad) if self.bad else self.run.counts.failed
+        return Outcome.FAILED if has_failed else Outcome.ERROR
 
     @property
     def passed_with_failures(self) -> bool:
@@ -96,13 +115,15 @@ class RunFinding:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run has ended; with an unknown status, it has if it has an end time."""
-        return self.run.outcome.is_final or (self.run.outcome is Outcome.UNKNOWN and self.run.ended is not None)
+        """Whether the run has ended; with an unknown status, by its end time or failures while nothing is active."""
+        if self.run.outcome is not Outcome.UNKNOWN:
+            return self.run.outcome.is_final
+        return self.run.ended is not None or self.is_over or (bool(self.bad) and not self.is_active)
 
     @property
     def is_partial(self) -> bool:
-        """Whether Zof has bad results that were not read."""
-        return self.total > len(self.bad)
+        """Whether Zof has, or may have, bad results that were not read."""
+        return self.is_unlisted or self.total > len(self.bad)
 
     def standing_of(self, result: Result) -> CaseStanding:
         """Return what the failure is by the case's earlier outcomes; new if nothing is known of them."""

@@ -10,7 +10,7 @@ import pytest
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.poller import SUBSCRIPTIONS
-from zofbot.polling.reread_schedule import MIN_REFUSALS
+from zofbot.polling.run_reader import MIN_REFUSALS
 from zofbot.subscriptions import parse_filters
 
 ONE_CASE = "C0CASE"
@@ -112,13 +112,33 @@ async def test_a_result_that_its_run_lacks_when_it_is_read_again_is_told_later(g
         assert built.metric_value("zofbot_poll_given_up_total") == 0
 
 
-async def test_a_result_that_its_run_never_has_is_given_up() -> None:
+async def test_a_result_that_its_run_never_has_is_read_by_itself() -> None:
     async with poller_bench() as built:
+        built.poller = built.start_poller(decide=decide_batch)
+        await _subscribe(built, "group:case", CHANNEL)
         await built.poll_until_settled()
         run = built.finish_run(bad=2)
         _lack_in_run(built, "Case 1")
         await built.poll_until_settled()
+        results = [item["id"] for item in built.world.zof.results_of_run(run["id"])]
+        assert {f"case:{result}:failed:{CHANNEL}" for result in results} <= await built.committed_keys()
+        assert built.metric_value("zofbot_poll_given_up_total") == 0
+
+
+async def test_a_result_that_its_run_never_has_and_that_cannot_be_read_is_given_up() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=2)
+        _lack_in_run(built, "Case 1")
         late = _result_id(built, run["id"], "Case 1")
+        note_query = built.zof.spoil
+
+        def refuse_result(request: httpx.Request) -> httpx.Response | None:
+            note_query(request)
+            return httpx.Response(404) if request.url.path.endswith(late) else None
+
+        built.zof.spoil = refuse_result
+        await built.poll_until_settled()
         assert await built.committed_keys() == built.expected_keys() - {f"result:{late}:failed:{CHANNEL}"}
         assert built.metric_value("zofbot_poll_given_up_total") == 1
         reads = built.zof.asked.count(f"/runs/{run['id']}")

@@ -67,11 +67,19 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
 
 
 def run_card(  # noqa: PLR0913  (each is one thing that the card shows)
-    run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0, more: bool = False, by: str = ""
+    run: Run,
+    bad: Sequence[Result],
+    links: ZofLinks,
+    *,
+    start: int = 0,
+    more: bool = False,
+    by: str = "",
+    unread: str = "",
 ) -> Message:
     """Render a run with its failed and errored cases from ``start`` on; ``more``: Zof has more than were read.
 
-    ``by`` names who shared it (unescaped); then it has no paging, which would turn the page for everyone.
+    ``by`` names who shared it (unescaped); then it has no paging, which would turn the page for everyone. ``unread``
+    says why its cases could not be read (mrkdwn).
     """
     look = style_of_run(run, len(bad))
     shown = bad[start : start + ROWS_PER_PAGE]
@@ -88,6 +96,7 @@ def run_card(  # noqa: PLR0913  (each is one thing that the card shows)
             lookup_button("Share to channel", "zof_share_run", None if by else run.id, "Share this run to the channel"),
         ),
         *([context_block("Zof has more failed cases than shown here.")] if more else []),
+        *([context_block(unread)] if unread else []),
         meta_block(
             f"Run {text.inline_code(run.id)}",
             _schedule_text(run),

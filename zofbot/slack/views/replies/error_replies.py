@@ -73,6 +73,12 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
     return " ".join([*parts, *([f"Reference: {format_id(reference)}"] if reference else [])])
 
 
+def unread_failures_text(error: ZofError, reference: str = "") -> str:
+    """Say why a run is shown without its failures, and what to do next (mrkdwn)."""
+    said = (text.escape_mrkdwn(part, 600) for part in (error.sentence, error.next_step) if part)
+    return " ".join(["Its failures couldn't be read:", *said, request_id_line(error, reference, code=True)]).strip()
+
+
 def unexpected_error_reply(reference: str) -> Message:
     """Render an unexpected error; the log has ``reference`` with the traceback."""
     sentence = "Something went wrong in zofbot."
