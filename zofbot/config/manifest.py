@@ -27,6 +27,9 @@ SCOPES = {
 }
 """Each bot scope, and what it is needed for."""
 
+OPTIONAL_SCOPES = frozenset({"mpim:history"})
+"""Scopes among these that only alerts in group direct messages need."""
+
 LINK_SCOPES = {
     "links:read": "seeing pasted links to runs and results; only with a URL template",
     "links:write": "unfurling them as small cards; only with a URL template",

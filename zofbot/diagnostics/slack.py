@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zofbot.config.manifest import SCOPES, scopes_for
+from zofbot.config.manifest import OPTIONAL_SCOPES, SCOPES, scopes_for
 from zofbot.config.setting_values import describe_misplaced
 from zofbot.config.settings import SETTING_FIXES, Settings
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
@@ -61,7 +61,7 @@ def check_bot_token(
 
 def _missing_scope(scope: str, what: str) -> Finding:
     """Report a missing scope: an error if zofbot needs it, a warning if only an optional feature does."""
-    make_finding = error_finding if scope in SCOPES else warning_finding
+    make_finding = error_finding if scope in SCOPES.keys() - OPTIONAL_SCOPES else warning_finding
     return make_finding(f"scope {scope}", f"Missing. It is needed for {what}.", _REINSTALL_FIX)
 
 
