@@ -18,7 +18,9 @@ from tests.support.virtual_time import test_clock
 from zofbot.domain.errors import ZofUnreadable
 from zofbot.observability.emitter import EventEmitter
 from zofbot.zof.client import ZofClient
+from zofbot.zof.listing_parsing import MAX_PAGE_ITEMS
 from zofbot.zof.parsing import MAX_EMBEDDED_RESULTS
+from zofbot.zof.protocol import PAGE_SIZE
 from zofbot.zof.transport.decompression import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
 
 Make = Callable[..., ZofClient]
@@ -155,10 +157,17 @@ async def turns_during(work: asyncio.Task[object]) -> int:
     return turns
 
 
-async def test_no_more_items_are_read_than_were_asked_for(make: Make) -> None:
-    page = json.dumps({"data": [{"id": f"res_{number}"} for number in range(150)]}).encode()
+async def test_of_a_page_longer_than_was_asked_for_a_thousand_items_are_read(make: Make) -> None:
+    """Zof may ignore the limit, and say that there is nothing more."""
+    page = json.dumps({"data": [{"id": f"res_{number}"} for number in range(1050)]}).encode()
     [read] = [page async for page in make(page).list_results(pages=1)]
-    assert (len(read.items), read.skipped) == (100, 50)
+    assert (len(read.items), read.skipped) == (MAX_PAGE_ITEMS, 50)
+
+
+async def test_runs_beyond_those_asked_for_come_without_their_results(make: Make) -> None:
+    page = json.dumps({"data": [{"id": f"run_{n}", "results": [{"id": f"res_{n}"}]} for n in range(150)]}).encode()
+    [read] = [page async for page in make(page).list_runs(pages=1)]
+    assert [run.results is not None for run in read.items] == [True] * PAGE_SIZE + [False] * 50
 
 
 async def test_a_run_that_brings_too_many_results_is_read_without_them(make: Make) -> None:
@@ -180,7 +189,7 @@ async def test_a_reply_of_countless_small_items_leaves_the_loop_free(make: Make,
     client = make(body)
     asked = asyncio.create_task(anext(client.list_runs(pages=1)))
     turns = await turns_during(asked)
-    assert len((await asked).items) <= 100
+    assert len((await asked).items) <= MAX_PAGE_ITEMS
     assert turns > 50
 
 

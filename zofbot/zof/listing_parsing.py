@@ -13,9 +13,9 @@ MAX_PAGE_ITEMS = 10 * PAGE_SIZE
 """Limit of items read from one page, which may hold more than were asked for: it limits the work for one reply."""
 
 
-def parse_items(listed: list[object], read: Callable[[JsonObject, str], T], most: int) -> tuple[tuple[T, ...], int]:
-    """Parse the first ``most`` items; returns those that are valid, and the number of others."""
-    candidates = [item if value_at(item, ("id",)) is not None else value_at(item, ("data",)) for item in listed[:most]]
+def parse_items(listed: list[object], read: Callable[[JsonObject, str], T]) -> tuple[tuple[T, ...], int]:
+    """Parse items; returns those that are valid, and the number of others."""
+    candidates = [item if value_at(item, ("id",)) is not None else value_at(item, ("data",)) for item in listed]
     parsed = [
         read(data, known_id)
         for data in candidates
@@ -24,14 +24,24 @@ def parse_items(listed: list[object], read: Callable[[JsonObject, str], T], most
     return tuple(parsed), len(listed) - len(parsed)
 
 
-def parse_page(found: object, read: Callable[[JsonObject, str], T], request_id: str | None) -> Page[T]:
-    """Parse one page with ``read``. Raises ZofUnreadable if it holds no list."""
+def parse_page(
+    found: object,
+    read: Callable[[JsonObject, str], T],
+    request_id: str | None,
+    read_more: Callable[[JsonObject, str], T] | None = None,
+) -> Page[T]:
+    """Parse one page with ``read``, and items beyond those asked for with ``read_more``, if given.
+
+    Raises ZofUnreadable if it holds no list.
+    """
     envelope, listed = _find_list(found)
-    items, skipped = parse_items(listed, read, MAX_PAGE_ITEMS)
+    asked, _ = parse_items(listed[:PAGE_SIZE], read)
+    more, _ = parse_items(listed[PAGE_SIZE:MAX_PAGE_ITEMS], read_more or read)
+    items = (*asked, *more)
     cursor = as_cursor(envelope.get("next_cursor"))
     has_more = envelope.get("has_more")
-    more = has_more if isinstance(has_more, bool) else cursor is not None
-    return Page(items, cursor, request_id, more, skipped, len(listed))
+    goes_on = has_more if isinstance(has_more, bool) else cursor is not None
+    return Page(items, cursor, request_id, goes_on, len(listed) - len(items), len(listed))
 
 
 def _paging_fields(envelope: object) -> JsonObject:

@@ -80,8 +80,12 @@ def parse_runs_page(
     unit: DurationUnit = "ms",
     extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
 ) -> Page[Run]:
-    """Parse one page of runs. Raises ZofUnreadable if it holds no list."""
-    return parse_page(found, partial(_build_run, reading=_Reading(request_id, unit, extra_fields)), request_id)
+    """Parse one page of runs. Raises ZofUnreadable if it holds no list.
+
+    Runs beyond those asked for come without their embedded results, which limits the work for one reply.
+    """
+    build = partial(_build_run, reading=_Reading(request_id, unit, extra_fields))
+    return parse_page(found, build, request_id, partial(build, embedded=False))
 
 
 def parse_projects_page(found: object, *, request_id: str | None = None) -> Page[Project]:
@@ -177,7 +181,7 @@ def _project_names(fields: JsonObject) -> tuple[str, ...]:
     return tuple(str(fields[name]) for name in ("project_name", "project_id") if fields[name])
 
 
-def _build_run(data: JsonObject, known_id: str, reading: _Reading) -> Run:
+def _build_run(data: JsonObject, known_id: str, reading: _Reading, *, embedded: bool = True) -> Run:
     counts = CaseCounts(
         total=first_value(data, "total", as_count),
         passed=first_value(data, "passed", as_count),
@@ -185,14 +189,12 @@ def _build_run(data: JsonObject, known_id: str, reading: _Reading) -> Run:
         error=first_value(data, "errored", as_count),
         skipped=first_value(data, "skipped", as_count),
     )
-    listed = first_value(data, "results", _as_object_list)
+    listed = first_value(data, "results", _as_object_list) if embedded else None
     results = None
     shared = _shared_fields(data, reading)
     reading = reading._replace(projects=_project_names(shared))
     if listed is not None and len(listed) <= MAX_EMBEDDED_RESULTS:
-        read, skipped = parse_items(
-            listed, partial(_build_result, reading=reading, within=known_id), MAX_EMBEDDED_RESULTS
-        )
+        read, skipped = parse_items(listed, partial(_build_result, reading=reading, within=known_id))
         results = read if read or not skipped else None  # results without ids: fetch them by pages instead
     return Run.model_validate(
         shared
