@@ -239,7 +239,8 @@ class ZofClient:
                 refusals[refused] = error
             else:
                 for name, refusal in refusals.items():
-                    self._filters.keep_off(name, listing.filters[name], refusal)
+                    self._filters.note_refusal(name, listing.filters[name], refusal)
+                self._filters.note_acceptance(filters)
                 now = self._clock.now()
                 return replace(
                     page, items=tuple(_without_future_times(item, now) for item in page if listing.keep(item))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -41,6 +41,8 @@ class QueryFilters:
         self.project = project
         self.since = since
         self._refused: set[str] = set()
+        self._doubtful: set[str] = set()
+        """Filters that Zof refused the last time, without naming them."""
 
     def to_query(self, status: str | None, project: str | None, since: datetime | None) -> dict[str, str]:
         """Return the query parameters to send."""
@@ -61,14 +63,21 @@ class QueryFilters:
         unnamed = is_input_refusal(error) and not error.param and cursor is None
         return self.status if unnamed and self.status in sent else None
 
-    def keep_off(self, name: str, value: str, error: ZofRejected) -> None:
-        """Never send this filter again, except if Zof may only have refused an unknown status word.
+    def note_refusal(self, name: str, value: str, error: ZofRejected) -> None:
+        """Never send this filter again if Zof refused it by its name, or twice in a row.
 
-        ``error`` is the refusal; Zof has since replied to the same request without the filter.
+        Except if Zof may only have refused an unknown status word. ``error`` is the refusal; Zof has since replied to
+        the same request without the filter.
         """
-        if name != self.status or classify_outcome(value) is not Outcome.UNKNOWN:
+        is_clear = refused_filter(error, [name]) is not None or name in self._doubtful
+        self._doubtful.add(name)
+        if is_clear and (name != self.status or classify_outcome(value) is not Outcome.UNKNOWN):
             self._refused.add(name)
         log.warning("zof filter refused", param=name, request_id=error.request_id, kept_off=name in self._refused)
+
+    def note_acceptance(self, sent: Iterable[str]) -> None:
+        """Note that Zof replied to a request with these filters."""
+        self._doubtful.difference_update(sent)
 
 
 async def iterate_pages(
