@@ -33,7 +33,7 @@ def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecis
     """Return what was decided about a run, by channel; of a channel whose id has changed, by both ids."""
     stored, moved = draft.read_hash(decisions_hash(run_id)).get(run_id, ""), draft.read_hash(MOVED_CHANNELS)
     known = parse_stored("decisions", stored, _parse_decisions, dict[str, PriorDecision]())
-    return {moved.get(channel, channel): what for channel, what in known.items()} | known if moved else known
+    return {moved.get(channel, channel): what for channel, what in known.items()} | known
 
 
 def _parse_decisions(stored: str) -> dict[str, PriorDecision]:

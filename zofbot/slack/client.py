@@ -53,18 +53,31 @@ class SlackClient:
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         """Find the bot's message with ``key``, see ``MessageSearch.find_message``.
 
-        A reply that Slack posted outside its thread is deleted instead: the thread was deleted, or its root is the
-        second one, newer than ``since``.
+        A reply that is not in its thread is looked for in the channel, too, if the thread was deleted, or its root is
+        newer than ``since`` and so may be the second one.
         """
         try:
             found = await self.search.find_message(channel, key, since, thread=thread)
         except SlackRefused as error:
-            if thread and handling_for(error.reason) is RefusalHandling.REPOST:
-                await self._delete_stray_reply(await self.search.find_message(channel, key, since))
+            if not thread or handling_for(error.reason) is not RefusalHandling.REPOST:
+                raise
+            if copy := await self._find_reply_in_channel(channel, key, since, thread):
+                return copy
             raise
         if thread and not found and float(thread) > since:
-            await self._delete_stray_reply(await self.search.find_message(channel, key, since))
-        return found
+            return await self._find_reply_in_channel(channel, key, since, thread)
+        return found.receipt if found else None
+
+    async def _find_reply_in_channel(self, channel: str, key: str, since: float, thread: str) -> Receipt | None:
+        """Find a reply that the channel shows; if it is not in ``thread``, delete it instead. Raises SlackError.
+
+        A broadcast reply is listed in both, with its thread (https://docs.slack.dev/reference/events/message/thread_broadcast).
+        """
+        found = await self.search.find_message(channel, key, since)
+        if found and found.thread == thread:
+            return found.receipt
+        await self._delete_stray_reply(found.receipt if found else None)
+        return None
 
     async def has_message(self, receipt: Receipt) -> bool:
         """Return whether a message still exists, see ``MessageSearch.has_message``."""

@@ -63,8 +63,8 @@ class Directory:
     """People and channels of one workspace.
 
     ``groups`` are the user groups with roles (``Roles.groups``); ``changes`` returns the number of the last Slack event
-    about a channel or person (id), or about any (empty id); it is empty if there was none. Unknown answers count as
-    the less trusting ones.
+    about a channel or person (id), or about any (empty id); it is empty if there was none, and counts as later than any
+    listing if it is no number. Unknown answers count as the less trusting ones.
     """
 
     def __init__(

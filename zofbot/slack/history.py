@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from zofbot.notifications.notification import Receipt
 from zofbot.slack.responses import HistoryReply
@@ -38,6 +38,13 @@ https://github.com/korotovsky/slack-mcp-server/pull/284
 """
 
 
+class FoundMessage(NamedTuple):
+    """One of the bot's messages, and the timestamp of its thread's root; None outside threads."""
+
+    receipt: Receipt
+    thread: str | None
+
+
 @dataclass
 class HistorySearch:
     """A search of one channel or thread: the time window being read, and the messages found so far.
@@ -52,7 +59,7 @@ class HistorySearch:
     cursor: str = ""
     newest: str = ""
     """Timestamp of the newest message of the window's first page; the next window starts there."""
-    found: dict[str, Receipt] = field(default_factory=dict)
+    found: dict[str, FoundMessage] = field(default_factory=dict)
 
     def request_arguments(self) -> dict[str, Any]:
         """Return the arguments of the call for the next page."""

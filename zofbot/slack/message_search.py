@@ -10,7 +10,7 @@ from zofbot.notifications.notification import Receipt
 from zofbot.slack import responses
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
-from zofbot.slack.history import HistorySearch, HistorySearches
+from zofbot.slack.history import FoundMessage, HistorySearch, HistorySearches
 from zofbot.slack.identity import IdentityReader
 
 
@@ -28,7 +28,7 @@ class MessageSearch:
         if _is_user_id(asked) and not _is_user_id(found):
             self._direct_messages[asked] = found
 
-    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> FoundMessage | None:
         """Find the bot's message with ``key``, posted since ``since`` (Unix seconds), in the channel or a thread.
 
         One call per page. Raises SlackError if a page could not be read; the next call resumes there.
@@ -39,7 +39,7 @@ class MessageSearch:
     async def find_by_prefix(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
         """Find the bot's messages since ``since`` (Unix seconds) with keys starting so. Raises SlackError."""
         found = await self._search_history(channel, "", f"{prefix}*", since)
-        return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
+        return {key: message.receipt for key, message in found.items() if key.startswith(prefix)}
 
     async def has_message(self, receipt: Receipt) -> bool:
         """Return whether a message still exists, in the channel or in a thread. Raises SlackError.
@@ -83,7 +83,7 @@ class MessageSearch:
 
     async def _search_history(
         self, channel: str, thread: str, search_key: str, since: float, *, key: str = ""
-    ) -> dict[str, Receipt]:
+    ) -> dict[str, FoundMessage]:
         """Read pages until ``key`` is found, or all messages posted before this call have been read.
 
         A search that did not find its ``key`` is kept: the next one reads only what was posted since.
@@ -97,7 +97,7 @@ class MessageSearch:
         while True:
             page = await self._read_page(search)
             search.found |= {
-                message.key: Receipt(channel, message.ts)
+                message.key: FoundMessage(Receipt(channel, message.ts), message.thread_ts)
                 for message in page.messages
                 if message.key and message.is_posted_by(own_ids)
             }

@@ -89,6 +89,8 @@ class HistoryMessage(SlackReply):
     """Idempotency key from the metadata; any app can write one, so check ``is_posted_by`` as well."""
     bot_id: str | None = None
     user: str | None = None
+    thread_ts: str | None = None
+    """Timestamp of the thread's root, which has its own; absent outside threads."""
 
     def is_posted_by(self, ids: frozenset[str]) -> bool:
         """Return whether one of these bots or users posted it (https://docs.slack.dev/reference/events/message)."""
@@ -103,7 +105,7 @@ class HistoryMessage(SlackReply):
         ours = isinstance(meta, dict) and meta.get("event_type") == METADATA_EVENT_TYPE
         payload = meta.get("event_payload") if ours and isinstance(meta, dict) else None
         key = payload.get("key") if isinstance(payload, dict) else None
-        about = {name: found.get(name) for name in ("ts", "subtype", "bot_id", "user")}
+        about = {name: found.get(name) for name in ("ts", "subtype", "bot_id", "user", "thread_ts")}
         return about | {"key": key or ""}
 
 

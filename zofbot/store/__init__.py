@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,17 @@ MAX_POSTING_SECONDS = 60
 
 CHANGE_TTL_SECONDS = 2 * 3600
 """Lifetime of the number of a channel's or user's last change; longer than any cache entry about them."""
+
+# KEYS: the last change of all, that of what changed. ARGV: CHANGE_TTL_SECONDS.
+# Numbers are milliseconds of Redis' clock and three zeros, so that they also grow after the last one was lost.
+_NOTE_CHANGE_SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local last = math.floor(tonumber(redis.call('GET', KEYS[1]) or 0) / 1000)
+local number = string.format('%.0f000', math.max(now, last + 1))
+for _, key in ipairs(KEYS) do redis.call('SET', key, number, 'EX', ARGV[1]) end
+"""
+_CHANGE_NUMBER = re.compile(r"[0-9]{13}000")
 
 # KEYS: the share. ARGV: the new share, now, TTL in seconds, MAX_POSTING_SECONDS.
 # Returns the previous share (false if none) and 1 if the new one was stored. A new share that replaces an unfinished
@@ -78,6 +90,7 @@ class Store:
     def __init__(self, keyspace: Keyspace) -> None:
         self.keyspace = keyspace
         self.client = self._redis = keyspace.client
+        self._note_change = keyspace.register_script(_NOTE_CHANGE_SCRIPT)
         self._begin_share = keyspace.register_script(_BEGIN_SHARE_SCRIPT)
 
     async def ping(self) -> None:
@@ -130,22 +143,19 @@ class Store:
 
     async def note_change(self, identifier: str) -> None:
         """Invalidate every process's cache about a channel or user, given by id."""
-        latest = self.keyspace.key("changed", "")
-        async with self.keyspace.pipeline() as pipe:
-            pipe.incr(latest)
-            pipe.expire(latest, CHANGE_TTL_SECONDS)
-            number, _ = await pipe.execute()
-        async with self.keyspace.guard_call():
-            await self._redis.set(self.keyspace.key("changed", identifier), number, ex=CHANGE_TTL_SECONDS)
+        keys = [self.keyspace.key("changed", name) for name in ("", identifier)]
+        await self._note_change.run(keys, [CHANGE_TTL_SECONDS])
 
     async def read_change_number(self, identifier: str) -> str:
         """Return the number of a channel's or user's last change, or of the last one of all (``identifier`` empty).
 
-        Numbers grow with each ``note_change``; empty if there was no change in ``CHANGE_TTL_SECONDS``.
+        Numbers grow with each ``note_change``; empty if there was no change in ``CHANGE_TTL_SECONDS``. Earlier versions
+        add one to what is stored for a channel or user: then it is no number, because it cannot be compared.
         """
         async with self.keyspace.guard_call():
-            number = await self._redis.get(self.keyspace.key("changed", identifier))
-        return number.decode() if isinstance(number, bytes) else number or ""
+            stored = await self._redis.get(self.keyspace.key("changed", identifier))
+        number = stored.decode() if isinstance(stored, bytes) else stored or ""
+        return number if not number or _CHANGE_NUMBER.fullmatch(number) else f"counted {number}"
 
     async def read_quota(self) -> Quota | None:
         """Return Zof's quota as any process last saw it, None if unknown or expired."""

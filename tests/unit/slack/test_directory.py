@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
+import redis.asyncio as redis
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -44,6 +45,8 @@ from zofbot.slack.directory import MAX_ACCESS_AGE_SECONDS, MAX_LISTING_SECONDS, 
 from zofbot.slack.identity import BotIdentity
 from zofbot.slack.shared_channels import READERS_WAIT_SECONDS
 from zofbot.slack.users import parse_user
+from zofbot.store import Store
+from zofbot.store.keyspace import Keyspace
 
 
 @dataclass
@@ -408,6 +411,27 @@ async def test_a_listing_counts_until_a_change_that_it_may_lack(bench: Directory
     numbers.clear()
     assert await readers(CHECKOUT_CHANNEL) == [Readers.SHARED], "without the store nothing is remembered"
     assert (bench.count_calls("users.conversations"), bench.count_calls("conversations.info")) == (1, 2)
+
+
+@pytest.mark.parametrize("event", ["earlier version", "earlier version again", "Redis came back empty", "expired"])
+async def test_a_channel_that_was_shared_after_the_listing_is_shared_however_its_change_was_numbered(
+    bench: DirectoryBench, store: redis.Redis, event: str
+) -> None:
+    numbers = Store(Keyspace(store, "test"))
+    people = Directory(bench.notifier, bench.clock, (), numbers.read_change_number)
+    for changed in (*([QA_ALERTS] if event == "earlier version again" else []), PARTNERS, PARTNERS):
+        await numbers.note_change(changed)
+    assert await people.readers_of(QA_ALERTS, from_listing=True) is Readers.OURS
+    bench.slack.channels[QA_ALERTS].external = True
+    if event == "Redis came back empty":
+        await store.flushall()
+    elif event == "expired":
+        await store.delete(numbers.keyspace.key("changed", ""))
+    if event.startswith("earlier version"):
+        await store.incr(numbers.keyspace.key("changed", QA_ALERTS))
+    else:
+        await numbers.note_change(QA_ALERTS)
+    assert await people.readers_of(QA_ALERTS, from_listing=True) is Readers.SHARED
 
 
 def test_a_listing_that_takes_too_long_leaves_time_to_ask_about_a_channel() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
+from tests.support.bot import wait_until
 from zofbot.clock import MovableClock
 from zofbot.domain.errors import SlackDeferred, SlackUnknown
 from zofbot.observability.emitter import EventEmitter
@@ -124,6 +126,41 @@ async def test_a_reply_in_the_channel_is_removed_when_its_alert_was_posted_again
     again = write_messages(simulator, 0, "root:2")
     assert await notifier.find_message(QA, "k", since, thread=again.ts) is None
     assert (stray.deleted, again.deleted) == (True, False)
+
+
+async def test_a_reply_that_the_channel_shows_too_is_found_there_if_it_came_after_its_thread_was_read(
+    notifier: SlackClient, simulator: SimulatorServer, slack: Workspace, clock: MovableClock
+) -> None:
+    since = clock.time() - 1
+    root = write_messages(simulator, 0, "root")
+    slack.faults.set_fault("slow", 1, "conversations.replies")
+    slack.faults.delays["slow"] = 1.0
+    search = asyncio.create_task(notifier.find_message(QA, "k", since, thread=root.ts))
+    await wait_until(lambda: any(call.method == "conversations.replies" for call in slack.calls))
+    sent = await notifier.post_message(QA, Said("Again"), message_metadata("k"), thread=root.ts, broadcast=True)
+    assert await search == sent
+    assert [call.method for call in slack.calls][-2:] == ["chat.postMessage", "conversations.history"]
+
+
+async def test_a_reply_that_the_channel_shows_too_is_found_there_if_its_thread_is_not(
+    notifier: SlackClient, simulator: SimulatorServer, slack: Workspace, clock: MovableClock
+) -> None:
+    since = clock.time() - 1
+    root = write_messages(simulator, 0, "root")
+    sent = await notifier.post_message(QA, Said("Again"), message_metadata("k"), thread=root.ts, broadcast=True)
+    slack.faults.set_fault("error:thread_not_found", 1, "conversations.replies")
+    assert await notifier.find_message(QA, "k", since, thread=root.ts) == sent
+
+
+async def test_a_reply_in_the_thread_of_an_alert_that_was_posted_again_is_removed(
+    notifier: SlackClient, simulator: SimulatorServer, slack: Workspace, clock: MovableClock
+) -> None:
+    since = clock.time() - 1
+    root = write_messages(simulator, 0, "root")
+    await notifier.post_message(QA, Said("Again"), message_metadata("k"), thread=root.ts, broadcast=True)
+    again = write_messages(simulator, 0, "root:2")
+    assert await notifier.find_message(QA, "k", since, thread=again.ts) is None
+    assert [message.deleted for message in slack.messages_with_key("k")] == [True]
 
 
 async def test_a_thread_that_was_there_before_the_reply_is_all_that_is_read(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from zofbot.domain.json_encoding import encode_json
@@ -53,8 +54,7 @@ class Message:
     def message_fields(self) -> dict[str, Any]:
         """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
         above = self.blocks[:MAX_BLOCKS]
-        fitted = _fit_texts([*above, *self.body[: MAX_BLOCKS - len(above)]])
-        blocks, body = ([block for block in part if block] for part in (fitted[: len(above)], fitted[len(above) :]))
+        blocks, body = _fit_texts(above, self.body[: MAX_BLOCKS - len(above)])
         sentence = clip_text(break_links(self.text), 3000)
         attachments = [{"color": self.colour, "fallback": sentence, "blocks": body}] if body else []
         return {"text": sentence, "blocks": blocks, "attachments": attachments}
@@ -91,33 +91,38 @@ _KEPT_BLOCKS = frozenset({"header", "actions", "context"})
 """Blocks that are short, and that the rest of a message needs."""
 
 
-def _fit_texts(blocks: Sequence[Block]) -> list[Block | None]:
-    """Return the blocks with at most ``MAX_MESSAGE_TEXT_CHARS`` of text, None for each that is left out.
+def _fit_texts(above: list[Block], body: list[Block]) -> tuple[list[Block], list[Block]]:
+    """Return the two parts of a message with at most ``MAX_MESSAGE_TEXT_CHARS`` of text in all.
 
     Views have to stay below that themselves; this is for what they did not expect. The last lines are left out and
     counted; titles, buttons and small print stay, unless they take half of the room.
     """
+    blocks = [*above, *body]
     # Most messages are shorter than that even as JSON, which takes a fifth of the time of counting their texts.
     if len(encode_json(blocks)) <= MAX_MESSAGE_TEXT_CHARS or sum(map(_count_text, blocks)) <= MAX_MESSAGE_TEXT_CHARS:
-        return list(blocks)
+        return above, body
     room = MAX_MESSAGE_TEXT_CHARS - len(_left_out_text(10**6))
     around = sum(_count_text(block) for block in blocks if block["type"] in _KEPT_BLOCKS)
-    kept_blocks = _KEPT_BLOCKS if around <= room // 2 else frozenset[str]()
-    room -= around if kept_blocks else 0
-    fitted: list[Block | None] = []
-    end, shown, left_out = -1, list[str](), list[str]()
-    for index, block in enumerate(blocks):
-        size = _count_text(block)
-        if block["type"] in kept_blocks or not size or (end < 0 and size <= room):
-            fitted.append(block)
-            room -= 0 if block["type"] in kept_blocks else size
-            continue
-        left_out += _lines_of(block)
-        if end < 0:
-            end, shown = index, take_fitting(_lines_of(block) if _is_list(block) else (), min(room, 2900))
-        fitted.append(None)
-    fitted[end] = section_block("\n".join([*shown, _left_out_text(len(left_out) - len(shown))]))
-    return fitted
+    kept_types = _KEPT_BLOCKS if around <= room // 2 else frozenset[str]()
+    room -= around if kept_types else 0
+    sizes = [0 if block["type"] in kept_types else _count_text(block) for block in blocks]
+    cut = next(index for index, total in enumerate(accumulate(sizes)) if total > room)
+    shortened = _shorten(
+        [block for block, size in zip(blocks[cut:], sizes[cut:], strict=True) if size], room - sum(sizes[:cut])
+    )
+
+    def fit(start: int, end: int) -> list[Block]:
+        return [shortened if at == cut else blocks[at] for at in range(start, end) if at <= cut or not sizes[at]]
+
+    return fit(0, len(above)), fit(len(above), len(blocks))
+
+
+def _shorten(blocks: Sequence[Block], room: int) -> Block:
+    """Return the lines of the first block that fit, if it is a list, and the number of all others."""
+    lines = _lines_of(blocks[0]) if _is_list(blocks[0]) else []
+    shown = take_fitting(lines, min(room, 2900))
+    left_out = sum(len(_lines_of(block)) for block in blocks) - len(shown)
+    return section_block("\n".join([*shown, _left_out_text(left_out)]))
 
 
 def _left_out_text(lines: int) -> str:

@@ -16,18 +16,25 @@ local function store_block(name, till)
   store_pace(name, till + (BURST - 1) * INTERVAL)
 end
 
+-- When a queue with this pace may send next.
+local function free_from(pace) return pace - (BURST - 1) * INTERVAL end
+
+-- Earlier versions stored what Slack asks for as a pace, without the mark. A pace that is only so far ahead because the clock
+-- was set back since looks the same. It is believed, once: a channel that is silent for up to an hour after an update is a
+-- lesser evil than calls that Slack has just refused, again and again while workers of both versions run.
+local function adopt_block_of_earlier_version(name, at)
+  store_block(name, free_from(at))
+  return at
+end
+
 -- GCRA: PACE holds when a queue's quota is fully replenished; sending is allowed while that is less than a burst away.
 local function replenished_at(name)
   local stored, block = unpack(redis.call('HMGET', PACE, name, name .. BLOCK))
-  local at, burst = tonumber(stored or 0), BURST * INTERVAL
-  if is_from_other_clock(at, burst) then
-    -- Earlier versions stored what Slack asks for as a pace, without the mark. A pace that is only so far ahead because the
-    -- clock was set back since looks the same. It is believed, once: a channel that is silent for up to an hour after an
-    -- update is a lesser evil than calls that Slack has just refused, again and again while workers of both versions run.
-    if string.sub(stored, -#MARK) ~= MARK and not is_from_other_clock(at, burst + MAX_WAIT) then
-      store_block(name, at - burst + INTERVAL)
-      return at
-    end
+  local at = tonumber(stored or 0)
+  if is_from_other_clock(at, BURST * INTERVAL) then
+    local is_marked = string.sub(stored, -#MARK) == MARK
+    local is_block = not is_marked and not is_from_other_clock(at, BURST * INTERVAL + MAX_WAIT)
+    if is_block then return adopt_block_of_earlier_version(name, at) end
     at = 0
   end
   if not block then return at end
@@ -38,9 +45,6 @@ local function replenished_at(name)
   end
   return math.max(at, tonumber(till) + (BURST - 1) * INTERVAL)
 end
-
--- When a queue with this pace may send next.
-local function free_from(pace) return pace - (BURST - 1) * INTERVAL end
 
 local function free_at(name) return free_from(replenished_at(name)) end
 
