@@ -447,6 +447,19 @@ async def test_two_commands_with_the_same_trigger_are_both_answered(bot: Running
     assert "/zof result" in str(second.body)
 
 
+async def test_what_is_set_up_with_the_same_trigger_is_all_kept(bot: RunningBot) -> None:
+    typed = ("subscribe project:checkout", "subscribe project:search", "mute 1h project:a", "mute 1h project:b")
+    for text in typed:
+        payload = _command_payload(text, bot) | {"trigger_id": "1.2.a"}
+        assert (await bot.simulator.people.deliver_payload("slash_commands", payload)).status == 200
+    store = bot.app.store
+
+    async def is_kept() -> bool:
+        return [await store.client.hlen(store.keyspace.key(name)) for name in ("subscriptions", "mutes")] == [2, 2]
+
+    await wait_until(is_kept)
+
+
 def _command_payload(text: str, bot: RunningBot) -> dict[str, str]:
     slack = bot.world.slack
     return {

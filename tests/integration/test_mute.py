@@ -25,6 +25,7 @@ async def day(store_url: str) -> AsyncIterator[NightBench]:
 async def mute_channel(day: NightBench, typed: str, **more: str) -> str:
     said = await day.bot.answer_text(f"/zof mute {typed}", **more)
     await day.wait_until_settled()
+    day.clock.advance(1)  # mutes are numbered by when they were made
     return said
 
 

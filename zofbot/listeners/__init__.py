@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -27,7 +25,7 @@ from zofbot.listeners import (
     run_commands,
     unfurl,
 )
-from zofbot.listeners.context import ListenerContext, requester_of
+from zofbot.listeners.context import ListenerContext, request_name, requester_of
 from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.listener_table import ListenerTable
@@ -176,19 +174,6 @@ def is_idempotent(body: Mapping[str, Any]) -> bool:
     acts = any(isinstance(name, str) and name.startswith(IDEMPOTENT_ID_PREFIXES) for name in names)
     acts = acts or (body.get("event") or {}).get("type") == "channel_id_changed"
     return acts or body.get("type") in ("url_verification", "block_suggestion") or mentions.requests_action(body)
-
-
-def request_name(body: Mapping[str, Any]) -> str:
-    """Return a name for the request that is the same for Slack's retries, over HTTP and Socket Mode.
-
-    A command is named by all of its fields, since emulators of Slack give the same ``trigger_id`` to every one. That
-    Slack repeats a command with the same fields is believed.
-    """
-    name = body.get("event_id") or ("" if "command" in body else body.get("trigger_id"))
-    if isinstance(name, str) and name:
-        return name[:256]
-    text = json.dumps(body, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _first_field(body: Mapping[str, Any]) -> str:

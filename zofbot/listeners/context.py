@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -46,13 +48,15 @@ class Requester:
     channel: str
     response_url: str
     request: str
-    """Slack's request id, the same for retries; as a trigger id it can open a modal within 3 s."""
+    """Name of the request, the same for retries (``request_name``)."""
     room: str = ""
     """The channel's name as Slack gives it; ``directmessage`` and ``privategroup`` are generic names."""
     message: str = ""
     """Timestamp of the message that was clicked, or of its thread's first message; empty for ephemeral messages."""
     thread: str = ""
     """Timestamp of the first message of the request's thread, so that the reply goes there."""
+    trigger: str = ""
+    """Trigger id, which can open a modal within 3 s."""
 
 
 class ListenerReply(NamedTuple):
@@ -181,8 +185,21 @@ class ListenerContext:
     async def open_modal(self, requester: Requester, form: Block) -> None:
         """Open a modal, without newer block types if Slack rejects those. Raises SlackError."""
         await show_or_simplify(
-            lambda view: self.notifier.views.open_view(requester.request, view), form, plain_modal(form)
+            lambda view: self.notifier.views.open_view(requester.trigger, view), form, plain_modal(form)
         )
+
+
+def request_name(body: Mapping[str, Any]) -> str:
+    """Return a name for the request that is the same for Slack's retries, over HTTP and Socket Mode.
+
+    A command is named by all of its fields, since emulators of Slack give the same ``trigger_id`` to every one. That
+    Slack repeats a command with the same fields is believed.
+    """
+    name = body.get("event_id") or ("" if "command" in body else body.get("trigger_id"))
+    if isinstance(name, str) and name:
+        return name[:256]
+    text = json.dumps(body, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def requester_of(body: Mapping[str, Any]) -> Requester:
@@ -199,8 +216,9 @@ def requester_of(body: Mapping[str, Any]) -> Requester:
         name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
         channel=str(body.get("channel_id") or channel.get("id") or container.get("channel_id") or ""),
         response_url=str(body.get("response_url") or ""),
-        request=str(body.get("trigger_id") or ""),
+        request=request_name(body) if "command" in body else str(body.get("trigger_id") or ""),
         room=str(body.get("channel_name") or channel.get("name") or ""),
         message=str(message.get("thread_ts") or message.get("ts") or ""),
         thread=thread if thread != own else "",
+        trigger=str(body.get("trigger_id") or ""),
     )
