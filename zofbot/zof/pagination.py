@@ -62,11 +62,11 @@ class QueryFilters:
         return self.status if unnamed and self.status in sent else None
 
     def keep_off(self, name: str, value: str, error: ZofRejected) -> None:
-        """Never send this filter again, except if Zof may only have refused an unknown status word.
+        """Never send this filter again, except if Zof may only have refused a status word that it does not document.
 
         ``error`` is the refusal; Zof has since replied to the same request without the filter.
         """
-        if name != self.status or classify_outcome(value) is not Outcome.UNKNOWN:
+        if name != self.status or classify_outcome(value).is_final:
             self._refused.add(name)
         log.warning("zof filter refused", param=name, request_id=error.request_id, kept_off=name in self._refused)
 
