@@ -82,6 +82,10 @@ class PollCheckpoint:
         """Whether an item was handled or is waiting to be read."""
         return field in self._handled or field in self._waiting
 
+    def is_handled(self, field: str) -> bool:
+        """Whether an item was handled, though its run may be read again."""
+        return field in self._handled
+
     def mark_handled(self, fields: Iterable[str], at: float) -> None:
         """Record items as handled, so that they are never read again."""
         for field in fields:

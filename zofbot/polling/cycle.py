@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,7 +23,6 @@ from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key, result_id
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.reread_schedule import RereadSchedule
-from zofbot.polling.run_reader import MAX_WATCH_SECONDS, lacks_passes
 from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
@@ -125,7 +125,7 @@ class PollCycle:
         self.stats.read += 1
         if isinstance(found, PlatformEvent):
             self._finish_pending(watch, found, ())
-        elif found.has_ended and self._may_recover_after_commit(found):
+        elif found.has_ended and found.run.outcome is Outcome.PASSED and self._may_recover_after_commit(found):
             self._rereads.schedule_read(watch.with_answer(), self._context.unix_time())
         elif found.has_ended:
             self._finish_run(watch, found)
@@ -138,31 +138,32 @@ class PollCycle:
 
     def _may_recover_after_commit(self, found: RunFinding) -> bool:
         """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
-        if not self._lacks_passes(found):
+        if found.passes_read:
             return False
         read = (item for item in self._findings if isinstance(item, RunFinding) and (item.bad or item.outcome.is_bad))
-        return any(scope_key(item) == scope_key(found) and item.happened < found.happened for item in read)
-
-    def _lacks_passes(self, found: RunFinding) -> bool:
-        """Whether passed results of a passed run were not read, because there was nothing that they could end."""
-        is_passed = found.run.outcome is Outcome.PASSED
-        return is_passed and lacks_passes(found.run) and not self._checkpoint.may_recover(found)
+        end = found.happened if found.run.ended or found.is_over else math.inf  # else it happened at its start
+        return any(scope_key(item) == scope_key(found) and item.happened < end for item in read)
 
     def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
 
-        A passed run without its passes is not marked as handled: if an earlier failure is found, it is read again.
+        A passed run without its passes is not marked as handled: if an earlier failure is found, it is read again. A
+        failed one is read again if such a failure waits to be committed.
         """
-        if found.is_over and found.run.ended is None and self._context.unix_time() - watch.since >= MAX_WATCH_SECONDS:
+        is_new = not self._checkpoint.is_handled(item_key(found.run))  # so it is read again for its passes only once
+        may_recover = is_new and found.run.outcome.is_bad and self._may_recover_after_commit(found)
+        if found.is_overdue:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
         late = tuple(key for key in watch.seen if result_id(key) in found.missing)
         came = replace(watch, seen=tuple(key for key in watch.seen if key not in late))
-        own = () if self._lacks_passes(found) else (item_key(found.run),)
+        own = () if found.run.outcome is Outcome.PASSED and not found.passes_read else (item_key(found.run),)
         self._finish_pending(came, found, [*own, *_bad_result_keys(found)])
         if found.is_cut:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
         if late or found.is_unlisted:
-            self._rereads.retry_incomplete(replace(watch, seen=late), found.happened)
+            self._rereads.retry_incomplete(replace(watch, seen=late), found.run.id)
+        elif may_recover:
+            self._rereads.schedule_read(replace(watch.with_answer(), seen=()), self._context.unix_time())
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)

@@ -18,7 +18,7 @@ CRITICAL_FAILURE, FAILURE, OTHER = range(3)
 
 
 def sort_pending(due: Iterable[PendingRun], affordable: int) -> list[PendingRun]:
-    """Sort runs oldest first; those that Zof has repeatedly failed to return come after the others.
+    """Sort runs oldest first; those that Zof has repeatedly failed to return come last, and so do results of such.
 
     If there are more than are affordable now, failures come before what may have passed, critical ones first. What
     passed in the same project and environment before a failure is read before it, as the failure may be a relapse.
@@ -42,7 +42,7 @@ def sort_pending(due: Iterable[PendingRun], affordable: int) -> list[PendingRun]
 
 
 def _is_put_last(watch: PendingRun) -> bool:
-    return watch.failures >= MAX_FAILURES
+    return watch.alone or watch.failures >= MAX_FAILURES
 
 
 def _time_of(watch: PendingRun) -> float:

@@ -17,7 +17,7 @@ from zofbot.subscriptions import RunFinding
 UNKNOWN_RUN_SECONDS = 600.0
 """Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
 
-So is a run without a result that a listing shows.
+So is a run without a result that a listing shows; after that, the result is read by itself.
 """
 
 MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
@@ -56,39 +56,42 @@ class RereadSchedule:
         self.schedule_read(watch, watch.refused)
         return None
 
-    def retry_incomplete(self, watch: PendingRun, happened: float) -> None:
-        """Read a run again that lacks the results in ``watch.seen``, or give these up. ``happened``: Unix seconds."""
+    def retry_incomplete(self, watch: PendingRun, run_id: str) -> None:
+        """Read a run again that lacks the results in ``watch.seen``, or read each of these by itself."""
         watch = watch.with_refusal(self._context.unix_time())
         if not self._is_hopeless(watch, UNKNOWN_RUN_SECONDS):
             self.schedule_read(watch, watch.refused)
             return
-        cause = "Zof lists it, but not among the results of its run."
         for key in watch.seen:
-            self._context.events.emit(ReadGivenUp("result", result_id(key), watch.why, cause, None))
-        self._checkpoint.mark_handled(watch.seen, happened)
+            self._checkpoint.add_pending(_read_alone(replace(watch.with_answer(), run=run_id), key))
 
     def _is_hopeless(self, watch: PendingRun, limit: float) -> bool:
         """Whether a run was refused for ``limit`` seconds and often enough."""
         return self._context.unix_time() - watch.refused >= limit and watch.refusals >= MIN_REFUSALS
 
     def _give_up(self, watch: PendingRun, error: ZofError) -> RunFinding | None:
-        """Read a run's listed failures without it, or else return what a listing or webhook said of the failure."""
-        self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
+        """Read a run's listed failures without it, or else return what a listing or webhook said of the failure.
+
+        A run that was read and told without the failure says nothing more of it.
+        """
         self._checkpoint.remove_pending(watch)
         alone = [] if watch.alone else [key for key in watch.seen if result_id(key)]
         for key in alone:
-            self._checkpoint.add_pending(_read_alone(watch, key, self._context.unix_time()))
+            self._checkpoint.add_pending(_read_alone(watch, key))
         self._checkpoint.mark_handled([key for key in watch.seen if key not in alone], watch.since)
-        return None if alone else _announced_failure(watch, error)
+        if alone and watch.kind == "result":
+            return None  # its run may be what cannot be read
+        self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
+        return None if alone or watch.run else _announced_failure(watch, error)
 
 
-def _read_alone(watch: PendingRun, key: str, now: float) -> PendingRun:
-    """Return the pending result with that key, of a run that could not be read."""
+def _read_alone(watch: PendingRun, key: str) -> PendingRun:
+    """Return the pending result with that key, to be read at once without its run.
+
+    The time for which the run was waited for counts: the result is not waited for as long again.
+    """
     noun, outcome, subject = key.split(":", 2)
-    return PendingRun(
-        "result", subject, f"{noun} {outcome}", now, watch.happened, seen=(key,), projects=watch.projects,
-        environment=watch.environment, alone=True,
-    )  # fmt: skip
+    return replace(watch, kind="result", subject=subject, why=f"{noun} {outcome}", due=0.0, seen=(key,), alone=True)
 
 
 def _announced_failure(watch: PendingRun, error: ZofError) -> RunFinding | None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.domain.model import Outcome, Result, Run, is_valid_id
+from zofbot.domain.model import Outcome, Result, Run
 from zofbot.polling.cursor import Feed, FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.case_retries import is_retried
-from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
+from zofbot.subscriptions.events import ACTIVE_OUTCOMES, PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
+from zofbot.zof.protocol import is_askable_id
 from zofbot.zof.webhook_event import RUN_END_TYPES
 
 log = structlog.get_logger()
@@ -28,14 +30,20 @@ MAX_WATCH_SECONDS = 24 * 3600.0
 MIN_REFUSALS = 5
 """Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
 
-MAX_SINGLE_READS = 100
-"""Results read one by one at a time, which listings show, but not that of their run."""
-
 MAX_RESULT_PAGES = 10
 """Pages of results read per run and outcome; further results are only counted."""
 
 MayRecover = Callable[[RunFinding], bool]
 """Whether what passes in a run may end an open failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultListing:
+    """Results listed of a run, by id; ``is_cut``: Zof has more than are read; ``has_passes``: passes were asked for."""
+
+    results: dict[str, Result]
+    is_cut: bool
+    has_passes: bool
 
 
 class RunReader:
@@ -103,57 +111,37 @@ class RunReader:
         A failed run whose results cannot be listed is returned without them.
         """
         self._count_request()
-        run = _as_announced(await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND), watch, now)
-        results = {result.id: result for result in run.results or ()}
-        found = _build_finding(run, results.values(), watch, now)
-        passes = (run.outcome is Outcome.PASSED or run.outcome.is_bad) and may_recover(found)
-        ids = _shown_ids(watch)
-        waits = not found.has_ended and run.outcome is not Outcome.UNKNOWN
-        if waits or not _lacks_results(found, ids, passes=passes):
-            return found
-        cut, refusal = False, None
+        run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
+        came = {result.id: result for result in run.results or ()}
+        own = _build_finding(run, came.values(), watch, now)
+        # without an end time, only its results tell whether it ended after a failure
+        latest = own if run.ended else replace(own, happened=math.inf)
+        passes = (own.run.outcome is Outcome.PASSED or own.run.outcome.is_bad) and may_recover(latest)
+        shown = _shown_ids(watch)
+        if own.run.outcome in ACTIVE_OUTCOMES or not _lacks_results(own, shown, passes=passes):
+            return own
         try:
-            listed, cut = await self._list_results(run, passes=passes, shown=watch.seen)
+            listing = await self._list_results(own.run, watch, passes=passes)
         except ZofError as error:
-            if not _may_last(error, watch):
+            matters_without = own.outcome.is_bad or (own.total > 0 and not passes)
+            if not _may_last(error, watch) or (own.has_ended and not matters_without):
                 raise
-            refusal = error
-        else:
-            results |= listed
-        missing = frozenset() if cut else ids.difference(results)
-        if missing and watch.refusals >= MIN_REFUSALS - 1:
-            results |= await self._read_singly(missing)
+            log.warning("results not listed", run=run.id, cause=error.sentence, request_id=error.request_id)
+            return replace(own, is_unlisted=True, missing=shown.difference(came))
+        results = came | listing.results
+        missing = frozenset() if listing.is_cut else shown.difference(results)
         found = _build_finding(run, results.values(), watch, now)
-        if refusal is not None:
-            if found.has_ended and not (found.outcome.is_bad or (found.total and not passes)):
-                raise refusal
-            log.warning("results not listed", run=run.id, cause=refusal.sentence, request_id=refusal.request_id)
-        return replace(found, is_cut=cut, is_unlisted=refusal is not None, missing=missing.difference(results))
-
-    async def _read_singly(self, ids: Collection[str]) -> dict[str, Result]:
-        """Read results that the listing of their run lacks, without those that cannot be read."""
-        read: dict[str, Result] = {}
-        for identifier in sorted(ids)[:MAX_SINGLE_READS]:
-            self._count_request()
-            try:
-                read[identifier] = await self._zof.get_result(identifier, time_budget=TimeBudget.BACKGROUND)
-            except (ZofRejected, ZofUnreadable):
-                continue
-            except ZofUnavailable as error:
-                if error.is_quota_spent:
-                    raise
-                break  # the others may take as long to fail
-        return read
+        return replace(found, is_cut=listing.is_cut, missing=missing, passes_read=own.passes_read or listing.has_passes)
 
     async def read_result(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a result that was listed without its run, or whose run cannot be read. Raises ZofError."""
         self._count_request()
         result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
-        if result.run_id and is_valid_id(result.run_id) and not watch.alone:
+        if result.run_id and is_askable_id(result.run_id) and not watch.alone:
             return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover, now)
         same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
-        run = _as_announced(Run(id=result.id, outcome=result.outcome, **same), watch, now)
-        return _build_finding(run, [result], watch, now)
+        found = _build_finding(Run(id=result.id, outcome=result.outcome, **same), [result], watch, now)
+        return replace(found, passes_read=True)
 
     async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:
         """Build a platform event from its webhook, and from the run it names, if any.
@@ -182,25 +170,30 @@ class RunReader:
         self.left -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run, *, passes: bool, shown: Collection[str]) -> tuple[dict[str, Result], bool]:
+    async def _list_results(self, run: Run, watch: PendingRun, *, passes: bool) -> ResultListing:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
         With ``passes``, passed ones are listed too, for recoveries. Those of an outcome that the run counts none of are
-        listed if a result with it is among the keys in ``shown``. Also return whether Zof has more than are read.
+        listed if a listing has shown a result with it. If only its results can show whether the run has ended, those in
+        progress are listed.
         """
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
-            return found, more
+            return ResultListing(found, is_cut=more, has_passes=True)
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        outcomes = {key.split(":")[1] for key in shown if result_id(key)}
+        outcomes = {key.split(":")[1] for key in watch.seen if result_id(key)}
         for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
             listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
             found, cut = found | listed, cut or more
+        if run.outcome is Outcome.UNKNOWN and run.ended is None and watch.why not in RUN_END_TYPES:
+            for outcome in sorted(ACTIVE_OUTCOMES):
+                found |= (await self._list_by_status(run.id, outcome, 1))[0]
         # a case with several results may fail in one that was cut off
-        if (passes and not cut) or is_retried(result for result in found.values() if result.outcome.is_bad):
+        retried = is_retried(result for result in found.values() if result.outcome.is_bad)
+        if retried or (passes and not cut):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return found, cut
+        return ResultListing(found, is_cut=cut, has_passes=passes or retried)
 
     async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
         """Return the results on at most ``most`` pages, and whether Zof has more."""
@@ -220,37 +213,35 @@ def _shown_ids(watch: PendingRun) -> frozenset[str]:
     return frozenset(map(result_id, watch.seen)) - {""}
 
 
-def _as_announced(run: Run, watch: PendingRun, now: float) -> Run:
-    """Return the run with the outcome that its webhook named if its own is unknown, or as unknown if it never ends."""
-    if run.outcome.is_final or (run.outcome is not Outcome.UNKNOWN and now - watch.since < MAX_WATCH_SECONDS):
-        return run
-    return run.model_copy(update={"outcome": Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN})
-
-
 def _build_finding(run: Run, results: Iterable[Result], watch: PendingRun, now: float) -> RunFinding:
-    """Build the finding of a pending run: a run of unknown status has ended if Zof says so elsewhere.
+    """Build the finding of a pending run as Zof returns it: whether it has ended may be shown elsewhere.
 
-    That is, in a webhook, or by listing a failed result while none is queued or running.
+    That is, in a webhook, or by listing a failed result while none is queued or running. After a day without either it
+    counts as ended as well, whatever its status is then.
     """
-    is_announced = watch.why in RUN_END_TYPES
+    is_announced, is_late = watch.why in RUN_END_TYPES, now - watch.since >= MAX_WATCH_SECONDS
+    is_active = run.outcome in ACTIVE_OUTCOMES
+    if run.outcome is Outcome.UNKNOWN or (is_active and is_late):
+        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
+        run = run.model_copy(update={"outcome": named})
     times = [watch.happened or 0.0] if is_announced else []
     if run.started is not None and run.duration is not None:
         times.append(min(run.started.timestamp() + run.duration, now))
     found = RunFinding.from_results(
         run, results, otherwise=watch.happened or watch.since, least=max(times, default=0.0)
     )
-    is_late = now - watch.since >= MAX_WATCH_SECONDS
-    return replace(found, is_over=is_announced or is_late or (bool(_shown_ids(watch)) and not found.is_active))
+    found = replace(found, passes_read=not _lacks_passes(run), is_active=is_active or found.is_active)
+    is_over = is_announced or (bool(_shown_ids(watch)) and not found.is_active)
+    return replace(found, is_over=is_over, is_overdue=is_late and not (is_over or found.has_ended))
 
 
 def _may_last(error: ZofError, watch: PendingRun) -> bool:
-    """Whether an error need not be waited for: a refusal, or a failure after earlier ones while quota is left."""
-    if not isinstance(error, ZofUnavailable):
-        return True
-    return not error.is_quota_spent and bool(watch.failures or watch.refusals)
+    """Whether an error need not be waited for: not the first in a row, and quota is left."""
+    is_quota_spent = isinstance(error, ZofUnavailable) and error.is_quota_spent
+    return not is_quota_spent and bool(watch.failures or watch.refusals)
 
 
-def lacks_passes(run: Run) -> bool:
+def _lacks_passes(run: Run) -> bool:
     """Whether a run has passed results that its own reply lacks, judging by its counts."""
     came = sum(result.outcome is Outcome.PASSED for result in run.results or ())
     return run.results is None or (run.counts.passed or 0) > came
@@ -266,7 +257,7 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
     if found.is_partial or not came.issuperset(shown):
         return True
     if passes:
-        return lacks_passes(run)
+        return not found.passes_read
     uncounted = run.counts.failed is None and run.counts.error is None
     if run.outcome is Outcome.UNKNOWN:
         return uncounted and not came

@@ -46,6 +46,10 @@ MAX_PAGE_FAILURES = 3
 AUDIT_RETRY_SECONDS = 600.0
 """Seconds until the next audit of a feed whose last scan or audit ended at a page that could not be read."""
 
+MAX_UNTIMED_SECONDS = 3600.0
+"""Seconds that a listed run without an end time is believed to have taken at most. It may have passed after a failure
+that it started before; its results tell, and reading them costs two requests."""
+
 PageStream = AsyncGenerator[Page[Run] | Page[Result], None]
 
 
@@ -222,7 +226,10 @@ class FeedScanner:
             return auditing or not is_shown_by_status(item) or self._is_unread(Feed("runs", item.outcome))
         if item.outcome is not Outcome.PASSED:
             return False
-        return self._checkpoint.may_recover(RunFinding.from_results(item, (), otherwise=math.inf))
+        found = RunFinding.from_results(item, (), otherwise=math.inf)
+        if item.ended is None:
+            found = replace(found, happened=found.happened + MAX_UNTIMED_SECONDS)
+        return self._checkpoint.may_recover(found)
 
     def _is_unread(self, feed: Feed) -> bool:
         """Whether a feed could not be read when it was last tried."""

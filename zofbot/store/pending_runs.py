@@ -66,7 +66,7 @@ class PendingRun:
     refused: float = 0.0
     """Time since which Zof has refused to return it; 0 if it has not."""
     run: str = ""
-    """The run that a notice names."""
+    """The run that a notice names, or that was read without this result."""
     seen: tuple[str, ...] = ()
     """What listings showed of it, to be stored together with it."""
     projects: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class PendingRun:
     failures: int = 0
     """How often in a row Zof has failed since ``failed``."""
     alone: bool = False
-    """Whether a result is read without its run, which could not be read."""
+    """Whether a result is read without its run, which could not be read or lacks it."""
 
     @property
     def hash_field(self) -> str:

@@ -34,7 +34,7 @@ PLATFORM_EVENT_TYPES = {
 """Zof's event types that become platform events (https://zof.ai/docs/webhooks/events)."""
 
 
-_ACTIVE_OUTCOMES = frozenset({Outcome.QUEUED, Outcome.RUNNING})
+ACTIVE_OUTCOMES = frozenset({Outcome.QUEUED, Outcome.RUNNING})
 
 
 def case_key(result: Result) -> str:
@@ -51,8 +51,9 @@ class RunFinding:
     ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
     by its ``case_key``, once the rules have looked it up. ``is_cut``: Zof lists more results than are read of one run.
     ``missing`` are ids of results that Zof lists as the run's, but not when asked for the results of that run.
-    ``is_unlisted``: the results could not be listed. ``is_active``: a result is queued or running. ``is_over``: the run
-    counts as ended although neither its status nor its own times say so.
+    ``is_unlisted``: the results could not be listed. ``passes_read``: as many passed results were read as ever are.
+    ``is_active``: the run or a result of it is queued or running. ``is_over``: a webhook or a listed failure shows that
+    the run ended, which its own reply does not; ``is_overdue``: nothing does, and it is waited for no longer.
     """
 
     run: Run
@@ -65,8 +66,10 @@ class RunFinding:
     is_cut: bool = False
     missing: frozenset[str] = frozenset()
     is_unlisted: bool = False
+    passes_read: bool = False
     is_active: bool = False
     is_over: bool = False
+    is_overdue: bool = False
 
     @classmethod
     def from_results(
@@ -97,7 +100,7 @@ class RunFinding:
             max(len(bad), counted),
             passed - {case_key(item) for item in bad},
             tuple(retried),
-            is_active=any(item.outcome in _ACTIVE_OUTCOMES for item in read.values()),
+            is_active=any(item.outcome in ACTIVE_OUTCOMES for item in (run, *read.values())),
         )
 
     @property
@@ -115,10 +118,11 @@ class RunFinding:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run has ended; with an unknown status, by its end time or failures while nothing is active."""
+        """Whether the run has ended: by its status or, if that is unknown, its end time, its results, or the poller."""
         if self.run.outcome is not Outcome.UNKNOWN:
             return self.run.outcome.is_final
-        return self.run.ended is not None or self.is_over or (bool(self.bad) and not self.is_active)
+        has_failed = bool(self.bad) and not self.is_active
+        return self.run.ended is not None or has_failed or self.is_over or self.is_overdue
 
     @property
     def is_partial(self) -> bool:

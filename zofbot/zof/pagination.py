@@ -66,12 +66,12 @@ class QueryFilters:
     def note_refusal(self, name: str, value: str, error: ZofRejected) -> None:
         """Never send this filter again if Zof refused it by its name, or twice in a row.
 
-        Except if Zof may only have refused an unknown status word. ``error`` is the refusal; Zof has since replied to
-        the same request without the filter.
+        Except if Zof may only have refused a status word that it does not document. ``error`` is the refusal; Zof has
+        since replied to the same request without the filter.
         """
         is_clear = refused_filter(error, [name]) is not None or name in self._doubtful
         self._doubtful.add(name)
-        if is_clear and (name != self.status or classify_outcome(value) is not Outcome.UNKNOWN):
+        if is_clear and (name != self.status or classify_outcome(value).is_final):
             self._refused.add(name)
         log.warning("zof filter refused", param=name, request_id=error.request_id, kept_off=name in self._refused)
 

@@ -11,6 +11,7 @@ from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.polling.run_reader import MIN_REFUSALS
+from zofbot.simulator.zof.state import format_time
 from zofbot.subscriptions import parse_filters
 
 ONE_CASE = "C0CASE"
@@ -146,6 +147,44 @@ async def test_a_result_that_its_run_never_has_and_that_cannot_be_read_is_given_
         for _ in range(90):  # an audit among them
             await built.run_cycle()
         assert built.zof.asked.count(f"/runs/{run['id']}") == reads
+
+
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_results_read_by_themselves_in_two_steps_are_all_told(group: str) -> None:
+    async with poller_bench() as built:
+        built.poller = built.start_poller(decide=decide_batch)
+        await _subscribe(built, f"group:{group}", CHANNEL)
+        await built.poll_until_settled()
+        _refuse_results_of_runs(built)
+        run = built.finish_run(bad=2)
+        await built.poll_until_settled()
+        at = format_time(built.clock.at)
+        late = built.world.zof.add_result(run["id"], status="failed", name="Late", created_at=at, completed_at=at)
+        await built.poll_until_settled()
+        records = await built.outbox.get_records(sorted(await built.committed_keys()))
+        assert [record for record in records if late["name"] in str(record.body)]
+        assert await built.pending_runs() == {}
+
+
+def _refuse_results_of_runs(built: PollerBench) -> None:
+    """Have runs come without results, and Zof refuse to list those of a run."""
+    _list_late(built, "")
+    built.zof.spoil = lambda request: httpx.Response(403) if "run_id" in request.url.params else None
+
+
+async def test_many_results_that_their_run_never_has_are_told_within_the_quota() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        _refuse_results_of_runs(built)
+        run = built.finish_run(bad=150)
+        spent = 0
+        while len(await built.pending_runs()) != 0 or not spent:
+            before = len(built.zof.asked)
+            await built.run_cycle()
+            spent = max(spent, len(built.zof.asked) - before)
+        assert spent <= 30
+        told = {f"run:{item['id']}:failed:{CHANNEL}" for item in built.world.zof.results_of_run(run["id"])}
+        assert told <= await built.committed_keys()
 
 
 async def test_a_failed_result_of_a_run_that_counts_none_is_read_if_it_is_listed() -> None:

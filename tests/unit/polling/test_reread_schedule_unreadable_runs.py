@@ -104,3 +104,54 @@ async def test_a_run_of_which_only_a_webhook_says_that_it_failed_is_told_unless_
         await built.receive_webhook("run_sample", "evt_1")
         await _poll_for_a_day(built)
         assert await built.committed_keys() == ({f"run:run_sample:failed:{CHANNEL}"} if told else set())
+
+
+@pytest.mark.parametrize("runs_named", [True, False])
+@pytest.mark.parametrize(("status", "minutes"), [(404, 10), (403, 24 * 60), (500, 24 * 60)])
+async def test_a_listed_result_of_which_nothing_can_be_read_is_told_in_the_time_promised(
+    status: int, minutes: int, runs_named: bool
+) -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built)
+        run = built.finish_run(bad=1)
+        [result] = _bad_results(built, run)
+        _refuse(built, httpx.Response(status), f"/runs/{run['id']}", f"/results/{result}")
+        _list_no(built, "/runs", runs_named=runs_named)
+        begun = built.clock.at
+        while not await built.committed_keys():
+            await built.run_cycle(60 if minutes < 60 else 300)
+        assert await built.committed_keys() == {f"run:{result}:failed:{CHANNEL}"}
+        assert (built.clock.at - begun) / 60 < minutes + 20  # read again at most 15 minutes later
+        assert built.metric_value("zofbot_poll_given_up_total") == 1 + runs_named  # the run, and the result
+
+
+async def test_a_new_failure_does_not_wait_for_those_of_a_run_that_was_deleted() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        deleted = built.finish_run(bad=300)
+        _refuse(built, httpx.Response(404), f"/runs/{deleted['id']}")
+        _list_no(built, "/runs")
+        while not any(watch.alone for watch in (await built.pending_runs()).values()):
+            await built.run_cycle()
+        _list_no(built, "")
+        new = built.finish_run(project_id="proj_y")
+        await built.run_cycle()
+        assert f"run:{new['id']}:failed:{CHANNEL}" in await built.committed_keys()
+        await built.poll_until_settled()
+        assert {f"run:{result}:failed:{CHANNEL}" for result in _bad_results(built, deleted)} <= (
+            await built.committed_keys()
+        )
+
+
+async def test_a_result_without_a_run_is_told_once_though_its_run_has_an_id_with_other_signs() -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built)
+        run = built.finish_run(bad=1)
+        records = built.world.zof
+        [result] = records.results_of_run(run["id"])
+        records.runs["build.42"] = records.runs.pop(run["id"])
+        records.runs["build.42"]["id"] = result["run_id"] = "build.42"
+        _list_no(built, "", runs_named=False)
+        await built.poll_until_settled()
+        roots = {key for key in await built.committed_keys() if key.startswith("run:")}
+        assert roots == {f"run:build.42:failed:{CHANNEL}"}

@@ -146,3 +146,88 @@ async def test_passes_of_a_failing_run_are_listed_only_where_they_may_be_recover
             built.clock.advance(60)
         run_and_first_page, failures, passes = 2, 1, 2
         assert requests == [run_and_first_page + failures, run_and_first_page + failures + passes]
+
+
+def _without_ends(built: PollerBench) -> None:
+    """Have Zof return and list runs without the times of their ends, and without results."""
+    dropped = ("completed_at", "ended_at", "finished_at", "duration_ms", "updated_at", "results")
+
+    def drop(path: str, body: Any) -> Any:
+        if path == "/runs":
+            return {**body, "data": [{k: v for k, v in run.items() if k not in dropped} for run in body["data"]]}
+        return {k: v for k, v in body.items() if k not in dropped} if path.startswith("/runs/") else body
+
+    built.zof.change = drop
+
+
+@pytest.mark.parametrize("status", ["passed", "failed"])
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_case_recovers_by_a_run_without_an_end_time_that_started_before_the_failure(
+    status: str, together: bool
+) -> None:
+    async with poller_bench() as built:
+        _without_ends(built)
+        await subscribe_and_poll(built, "group:case case:*0")
+        built.finish_run(bad=1)
+        failed_at = built.clock.at
+        if not together:
+            await built.run_cycle()
+        built.clock.advance(60)
+        run = built.finish_run(status, bad=0, passed=150)
+        run |= dict.fromkeys(("created_at", "started_at"), format_time(failed_at - 30))
+        await built.poll_until_settled()
+        recovered = [key for key in await built.committed_keys() if key.startswith("recovered:")]
+        assert len(recovered) == 1
+
+
+async def test_a_run_that_passed_before_the_failure_is_no_recovery_though_it_has_no_end_time() -> None:
+    async with poller_bench() as built:
+        _without_ends(built)
+        await subscribe_and_poll(built, "group:case")
+        built.finish_run("passed", bad=0, passed=1, ago=10)
+        built.finish_run(bad=1)
+        await built.poll_until_settled()
+        assert not [key for key in await built.committed_keys() if key.startswith("recovered:")]
+
+
+async def test_runs_without_an_end_time_that_passed_long_before_a_failure_are_not_read() -> None:
+    async with poller_bench(lookback=86400.0) as built:
+        _without_ends(built)
+        await subscribe_and_poll(built, "group:case")
+        old = [built.finish_run("passed", bad=0, passed=1, ago=3 * 3600) for _ in range(20)]
+        await built.poll_until_settled()
+        built.finish_run(bad=1)
+        await built.poll_until_settled()
+        assert not {f"/runs/{run['id']}" for run in old}.intersection(built.zof.asked)
+
+
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+async def test_a_case_recovers_in_a_large_failed_run_that_is_read_together_with_its_failure(group: str) -> None:
+    async with poller_bench() as built:
+        built.zof.change = no_results
+        await subscribe_and_poll(built, f"group:{group}")
+        for number, failed in enumerate((5, 129)):
+            run = finish_large_run(built, failed)
+            await built.receive_webhook(run["id"], f"evt_{number}")
+            built.clock.advance(10)
+        told = (await built.poller.poll_once(feeds=False)).committed
+        assert len([key for key in told if not key.startswith("result:")]) == 2  # neither failure waits
+        await built.poll_until_settled()
+        recovered = [key for key in await built.committed_keys() if key.startswith("recovered:")]
+        assert len(recovered) == 1
+
+
+@pytest.mark.parametrize("timed", [True, False])
+async def test_large_failed_runs_that_nobody_subscribes_are_read_twice_at_most(timed: bool) -> None:
+    async with poller_bench(requests=100) as built:
+        built.zof.change = no_results
+        if not timed:
+            _without_ends(built)
+        await subscribe_and_poll(built, "project:proj_other")
+        runs = []
+        for number in range(3):
+            runs.append(finish_large_run(built, 5))
+            await built.receive_webhook(runs[-1]["id"], f"evt_{number}")
+            built.clock.advance(10)
+        await built.poll_until_settled()
+        assert max(built.zof.asked.count(f"/runs/{run['id']}") for run in runs) == 2

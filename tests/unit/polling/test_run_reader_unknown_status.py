@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
-from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
+from tests.support.poller_bench import CHANNEL, PollerBench, log_lines, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord, format_time
@@ -106,6 +107,56 @@ async def test_a_run_of_unknown_status_with_a_result_in_progress_is_waited_for(a
         last["status"] = "failed"
         await built.poll_until_settled()
         assert len(await _told(built)) == 2
+
+
+@pytest.mark.parametrize("active", ["queued", "running"])
+async def test_a_result_in_progress_is_waited_for_though_it_is_not_on_the_first_page(active: str) -> None:
+    async with poller_bench(page=3) as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=1, passed=5)
+        at = format_time(built.clock.at - 50)  # before the others, and so on the last page
+        last = built.world.zof.add_result(run["id"], status=active, created_at=at)
+        _put_first(built, last)
+        _reply_with(built, run, {"status": "executing"})
+        for _ in range(5):
+            await built.run_cycle()
+        assert await _told(built) == set()
+        last["status"] = "passed"
+        await built.poll_until_settled()
+        assert await _told(built) == _result_keys(built, run)
+
+
+def _put_first(built: PollerBench, result: ZofRecord) -> None:
+    others = {name: item for name, item in built.world.zof.results.items() if item is not result}
+    built.world.zof.results.clear()
+    built.world.zof.results.update({result["id"]: result, **others})
+
+
+@EACH_HINT
+async def test_a_webhook_ends_a_run_of_unknown_status_without_a_search_for_results_in_progress(hint: str) -> None:
+    async with poller_bench(page=3) as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=1, passed=5)
+        _reply_with(built, run, {"status": "executing"})
+        await built.receive_webhook(run["id"], "evt_1", hint)
+        asked: list[str] = []
+        built.zof.spoil = lambda request: asked.append(request.url.params.get("status", ""))
+        await built.poller.poll_once(feeds=False)
+        assert await _told(built) == _result_keys(built, run)
+        assert not {"queued", "running"} & set(asked)
+
+
+async def test_a_failed_run_without_an_end_time_is_not_called_endless_if_it_is_read_after_a_day() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=1)
+        _reply_with(built, run, {"status": "failed", "created_at": run["created_at"]})
+        hint = PendingRun("run", run["id"], "run.failed", built.clock.at - 25 * 3600)
+        await built.hints.add_pending("evt_1", hint)
+        with capture_logs() as lines:
+            await built.poller.poll_once(feeds=False)
+        assert f"run:{run['id']}:failed:{CHANNEL}" in await built.committed_keys()
+        assert log_lines(lines, "run does not end") == []
 
 
 @pytest.mark.parametrize("status", ["queued", "running"])

@@ -590,10 +590,11 @@ async def test_a_filter_zof_refuses_is_dropped_for_good_and_holds_here(make: Mak
     assert len([line for line in lines if line["event"] == "zof filter refused"]) == 1
 
 
-async def test_a_word_zof_does_not_know_costs_the_filter_nothing(make: Make) -> None:
+@pytest.mark.parametrize(("word", "listed"), [("quarantined", ["u", "q"]), ("queued", ["u"]), ("running", ["u"])])
+async def test_a_word_zof_does_not_know_costs_the_filter_nothing(make: Make, word: str, listed: list[str]) -> None:
     zof = ScriptedZof(reply(400, {"param": "status"}), reply(200, MIXED))
     client = make(zof)
-    assert await gather_pages(client.list_runs(status="quarantined")) == [["u", "q"]]
+    assert await gather_pages(client.list_runs(status=word)) == [listed]
     await gather_pages(client.list_runs(status="failed"))
     assert zof.asked[2].url.params["status"] == "failed"
 
