@@ -16,8 +16,10 @@ from zofbot.alerting.state import decisions_hash, failure_hash, storms_hash
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.polling.checkpoint import HANDLED_HASH
 from zofbot.simulator.slack.model import PostedMessage
-from zofbot.simulator.zof.state import ZofRecord
+from zofbot.simulator.zof.state import HttpReply, ZofRecord
+from zofbot.store.pending_runs import PENDING_RUNS_HASH
 
 
 @pytest.fixture
@@ -243,6 +245,54 @@ async def test_a_run_that_goes_on_is_looked_at_again_and_a_link_that_slack_keeps
     told = await bot.answer_text(f"/zof why {running['id']}")
     assert "not finished yet" in told
     assert "is watching this run until it finishes" in told
+
+
+async def test_a_run_posted_elsewhere_before_the_channel_subscribed_was_not_posted_there(bot: RunningBot) -> None:
+    ended, root = await fail_run_with_alert(bot)
+    assert root
+    assert root.channel == "C0SEARCH"
+    await bot.type_text("/zof subscribe project:*")
+    told = await bot.answer_text(f"/zof why {ended['id']}")
+    assert "wasn't posted here" in told
+    assert "didn't match yet when zofbot read this run" in told
+    assert "will be posted" not in told
+
+
+async def test_a_run_read_before_anybody_subscribed_was_not_posted(store_url: str) -> None:
+    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        ended, _ = await fail_run_with_alert(bot, told=False)
+
+        async def is_handled() -> bool:
+            handled, pending = await bot.app.outbox.read_fields(
+                (HANDLED_HASH, f"runs:failed:{ended['id']}"), (PENDING_RUNS_HASH, ended["id"])
+            )
+            return handled is not None and pending is None
+
+        await wait_until(is_handled)
+        await bot.type_text("/zof subscribe project:*")
+        told = await bot.answer_text(f"/zof why {ended['id']}")
+        assert "wasn't posted here" in told
+        assert "didn't match yet when zofbot read this run" in told
+        assert "will be posted" not in told
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_run_whose_failures_cannot_be_read_is_explained_with_the_reason(bot: RunningBot, status: int) -> None:
+    await bot.type_text("/zof subscribe project:*checkout group:case")
+    await bot.type_text("/zof subscribe env:production")
+    ended, root = await fail_run_with_alert(bot)
+    assert root
+    bot.world.zof.raw[f"/runs/{ended['id']}"] = dict(ended)  # without its results
+    bot.world.zof.raw["/results"] = HttpReply(status, {"error": {"code": "x", "message": "no"}}, {})
+    await bot.type_text(f"/zof why {ended['id']}")
+    await wait_until(lambda: "couldn't be read" in text_of(bot.private_messages()[-1]), 20)
+    told = text_of(bot.private_messages()[-1])
+    assert "✅ `project:*checkout group:case` (by ana): matched, posted" in told
+    assert "env is staging, wanted production" in told
+    assert f"{root.ts.replace('.', '')}|View message>" in told
+    assert ("higher role" if status == 403 else "status.zof.ai") in told
+    assert bot.world.zof.calls[-1].request_id in told
 
 
 async def test_what_was_told_and_is_not_open_any_more_is_still_found(bot: RunningBot) -> None:

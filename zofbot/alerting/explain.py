@@ -10,7 +10,7 @@ from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
 from zofbot.alerting.catchups import CatchUpEntry, catch_up_entry
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, prior_decisions
-from zofbot.alerting.reasons import DecisionReason, SubscriptionDecision, build_decision
+from zofbot.alerting.reasons import READ_BEFORE, DecisionReason, SubscriptionDecision, build_decision
 from zofbot.alerting.rules import decide_finding, skip_reason
 from zofbot.alerting.state import MUTES, DecisionBuilder, RuleState, alerts_hash, scope_key
 from zofbot.alerting.storms.storm_members import storm_key_of
@@ -20,6 +20,9 @@ from zofbot.subscriptions.mute import read_mutes
 
 MAX_TRIED_KEYS = 10
 """Message keys to try if no stored alert names the messages of a run."""
+
+_POSTED_ANSWERS = (DecisionReason.TOLD, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
+"""What the rules answer if they post a run when they process it."""
 
 
 class CountedMessage(NamedTuple):
@@ -53,8 +56,7 @@ class Explanation:
     @property
     def is_expected(self) -> bool:
         """Whether the channel will be notified when the poller reads the run."""
-        wanted = (DecisionReason.TOLD, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
-        return not self.decided and any(reason.answer in wanted for reason in self.reasons)
+        return not self.decided and any(reason.answer in _POSTED_ANSWERS for reason in self.reasons)
 
 
 def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
@@ -66,8 +68,12 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     *,
     lookback: float,
     default_channel: str = "",
+    handled: bool = False,
 ) -> Explanation:
-    """Apply the rules again, and return what they say about ``channel``. Nothing is stored."""
+    """Apply the rules again, and return what they say about ``channel``. Nothing is stored.
+
+    ``handled``: the run and its failures were read before, and will not be read again.
+    """
     made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
     own = [reason for reason in made.reasons if reason.channel == channel]
     draft = DecisionBuilder(memory, now)
@@ -76,6 +82,8 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
     decisions = prior_decisions(draft, finding.run.id)
     decision = decisions.get(channel)
+    if handled and decision is None:
+        own = [_as_read_before(reason) if reason.answer in _POSTED_ANSWERS else reason for reason in own]
     parts = tuple(_counted_messages(finding, channel, memory))
     was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
     held = next((item for part in parts if (item := catch_up_entry(draft, channel, part.key)) and item.unposted), None)
@@ -95,6 +103,11 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     )
 
 
+def _as_read_before(reason: SubscriptionDecision) -> SubscriptionDecision:
+    """Return the reason for a subscription that matches a run which was handled without it."""
+    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.MISSED, READ_BEFORE)
+
+
 def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpEntry) -> SubscriptionDecision:
     """Return the reason for an alert that was decided on and still waits for quiet hours or a mute."""
     if known.answer is not DecisionReason.KNOWN or not item.is_waiting(draft):
@@ -111,7 +124,7 @@ def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> I
     own = {finding.run.id, *(item.id for item in finding.bad)}
     for alert in parse_alerts(stored).values():
         if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
-            yield CountedMessage(alert.key, joined=alert.id not in own)
+            yield CountedMessage(alert.key, joined=alert.id not in own and not finding.is_unlisted)
 
 
 def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:

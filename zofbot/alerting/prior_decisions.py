@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,6 +37,12 @@ def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecis
     return {moved.get(channel, channel): what for channel, what in known.items()} | known
 
 
+def first_decided(draft: DecisionBuilder, run_id: str) -> float:
+    """Return when a run was first decided on, in whole Unix seconds; infinity if it was not."""
+    stored = draft.read_hash(decisions_hash(run_id)).get(run_id)
+    return parse_stored("decisions", stored, _parse_time, math.inf) if stored else math.inf
+
+
 def _parse_decisions(stored: str) -> dict[str, PriorDecision]:
     parted = (word.partition("=") for word in stored.split()[1:])
     return {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
@@ -46,12 +53,13 @@ def _parse_time(stored: str) -> float:
 
 
 def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: PriorDecision) -> None:
-    """Record a decision about a run, and prune those older than ``DECISION_TTL_SECONDS``."""
+    """Record a decision about a run, at the time of its first, and prune those older than ``DECISION_TTL_SECONDS``."""
     name = decisions_hash(run_id)
     known = {**prior_decisions(draft, run_id), channel: what}
+    first = min(first_decided(draft, run_id), draft.now)
     words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
         times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}
         draft.delete_fields(name, [run for run, at in times.items() if at < aged])
-    draft.set_field(name, run_id, " ".join([f"{draft.now:.0f}", *words]))
+    draft.set_field(name, run_id, " ".join([f"{first:.0f}", *words]))

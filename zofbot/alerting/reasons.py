@@ -85,6 +85,9 @@ REASON_BY_PRIOR_KIND = {
 }
 """The reason to give for an earlier decision."""
 
+READ_BEFORE = MatchResult(False, "created", "didn't match yet when zofbot read this run")
+"""The verdict on a subscription that matches a run only since the run was decided on."""
+
 
 def build_decision(subscription: Subscription, answer: DecisionReason) -> SubscriptionDecision:
     """Return a decision with a reason that needs no details."""

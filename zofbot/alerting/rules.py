@@ -24,8 +24,16 @@ from zofbot.alerting.counting import end_rows
 from zofbot.alerting.history.case_outcomes import with_case_history
 from zofbot.alerting.history.cause_memory import record_causes
 from zofbot.alerting.holds import CRITICAL, Hold, compute_hold, is_critical, split_by_mutes
-from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, PriorDecision, prior_decisions, record_decision
+from zofbot.alerting.prior_decisions import (
+    ALL_CHANNELS,
+    DecisionKind,
+    PriorDecision,
+    first_decided,
+    prior_decisions,
+    record_decision,
+)
 from zofbot.alerting.reasons import (
+    READ_BEFORE,
     REASON_BY_PRIOR_KIND,
     DecisionReason,
     SubscriptionDecision,
@@ -102,7 +110,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
         return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
     finding = with_case_history(draft, finding)
     record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.bad))
-    answers = match_subscriptions(finding, subscriptions)
+    answers = _match_in_time(draft, finding, subscriptions)
     rest = unclaimed_failures(finding, answers, default_channel)
     reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
     remember_passes(draft, finding)
@@ -172,6 +180,17 @@ def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) ->
             record_decision(draft, finding.run.id, ALL_CHANNELS, PriorDecision(DecisionKind.OLD, finding.total))
         return DecisionReason.OLD
     return None
+
+
+def _match_in_time(
+    draft: DecisionBuilder, finding: RunFinding, subscriptions: Sequence[Subscription]
+) -> list[tuple[Subscription, MatchResult]]:
+    """Match each subscription; one made after the run was decided on matches only if its channel was decided on."""
+    known, first = prior_decisions(draft, finding.run.id), first_decided(draft, finding.run.id)
+    return [
+        (item, READ_BEFORE if verdict.matched and item.created > first + 1 and item.channel not in known else verdict)
+        for item, verdict in match_subscriptions(finding, subscriptions)
+    ]
 
 
 def _decide_failures(

@@ -48,12 +48,14 @@ async def show_run(context: ListenerContext, identifier: str, start: int = 0) ->
             error.next_step = f"That's a result ID. Try `{SLASH_COMMAND} result {identifier}`."
         raise
     (bad, more, unread), found = await asyncio.gather(
-        _failed_results_or_reason(context, found, start), _with_schedule(context, found)
+        failed_results_or_reason(context, found, start), _with_schedule(context, found)
     )
     return cards.run_card(found, bad, context.links, start=start, more=more, unread=unread)
 
 
-async def _failed_results_or_reason(context: ListenerContext, found: Run, start: int) -> tuple[list[Result], bool, str]:
+async def failed_results_or_reason(
+    context: ListenerContext, found: Run, start: int = 0
+) -> tuple[list[Result], bool, str]:
     """Return what ``failed_results`` does, or the embedded ones and why the others could not be read (mrkdwn)."""
     try:
         bad, more = await failed_results(context, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -20,7 +21,8 @@ from zofbot.notifications import payload_parts
 from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import NotificationState
 from zofbot.notifications.storm_payloads import StormPayload
-from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
+from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD, HANDLED_HASH
+from zofbot.polling.cursor import item_key
 from zofbot.slack.views import why
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import triage_replies
@@ -43,11 +45,13 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
     Raises ZofbotError.
     """
     run = await _find_run(context, identifier)
-    bad, _ = await lookups.failed_results(context, run)
+    bad, _, unread = await lookups.failed_results_or_reason(context, run)
     now = context.clock.time()
     finding = RunFinding.from_results(
         run, {result.id: result for result in [*(run.results or ()), *bad]}.values(), otherwise=now
     )
+    finding = replace(finding, is_unlisted=bool(unread))
+    handled = await _is_handled(context, finding)  # before what was decided, which is stored with it
     wishes = await context.subscriptions.list_all()
     names = RuleState.hash_names(finding, wishes, context.settings.zofbot_default_channel, [channel])
     hashes = await context.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
@@ -60,11 +64,18 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         now,
         lookback=now - floor,
         default_channel=context.settings.zofbot_default_channel,
+        handled=handled and run.id not in hashes[HINTS],
     )
-    then = _next_step(explanation, is_pending=run.id in hashes[HINTS])
+    then = _next_step(explanation, is_pending=run.id in hashes[HINTS] and not handled)
     statuses = await _message_statuses(context, explanation, message)
-    card = why.why_card(run, _subscription_lines(explanation, wishes), statuses, now, then)
+    card = why.why_card(run, _subscription_lines(explanation, wishes), statuses, now, then, unread=unread)
     return with_causes(card, [_explain_cause(cause) for cause in group_by_cause(finding.bad) if cause.signature])
+
+
+async def _is_handled(context: ListenerContext, finding: RunFinding) -> bool:
+    """Whether the poller has handled the run and each of its failures."""
+    keys = (item_key(finding.run), *map(item_key, finding.bad))
+    return None not in await context.outbox.read_fields(*((HANDLED_HASH, key) for key in keys))
 
 
 def _explain_cause(cause: Cause) -> CauseExplanation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -30,10 +31,12 @@ from zofbot.triage import Action, Actor, TriageRecord
 from zofbot.triage import TriageState as Stage
 
 
-def ask_why(rules: RuleBench, finding: RunFinding, channel: str = "C1", now: float | None = None) -> Explanation:
+def ask_why(
+    rules: RuleBench, finding: RunFinding, channel: str = "C1", now: float | None = None, *, handled: bool = False
+) -> Explanation:
     return explain_run(
         finding, channel, rules.subscriptions, rules.memory, finding.happened if now is None else now,
-        lookback=rules.lookback, default_channel=rules.default,
+        lookback=rules.lookback, default_channel=rules.default, handled=handled,
     )  # fmt: skip
 
 
@@ -104,6 +107,32 @@ def test_the_default_channel_hears_what_it_gets_and_what_not() -> None:
     alone.process_findings(finding)
     assert answers_of(ask_why(alone, finding, "C9")) == [DecisionReason.KNOWN]
     assert ask_why(alone, finding, "C9").reasons[0].subscription == "default"
+
+
+def test_what_was_decided_on_before_a_subscription_was_made_is_not_expected_for_it() -> None:
+    rules, finding = RuleBench(default="C9"), failed_finding("1", NOON, "a")
+    rules.process_findings(finding)
+    rules.subscriptions = (make_subscription(created=NOON + 15),)
+    told = ask_why(rules, finding, now=NOON + 120)
+    assert (answers_of(told), told.is_expected) == ([DecisionReason.MISSED], False)
+    assert told.reasons[0].reason_text == "didn't match yet when zofbot read this run"
+
+
+def test_what_was_read_when_nobody_had_subscribed_is_not_expected_any_more() -> None:
+    rules, finding = RuleBench(make_subscription(), default="C9"), failed_finding("1", NOON, "a")
+    told = ask_why(rules, finding, handled=True)
+    assert (answers_of(told), told.is_expected) == ([DecisionReason.MISSED], False)
+    assert told.reasons[0].reason_text == "didn't match yet when zofbot read this run"
+    rules.process_findings(finding)
+    assert answers_of(ask_why(rules, finding, handled=True)) == [DecisionReason.KNOWN]
+    assert answers_of(ask_why(rules, finding, "C9", handled=True)) == [DecisionReason.TAKEN]
+
+
+def test_a_run_whose_failures_cannot_be_read_is_explained_by_what_was_decided() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    rules.process_findings(failed_finding("1", NOON, "a"))
+    told = ask_why(rules, replace(make_finding("1", NOON), is_unlisted=True))
+    assert (answers_of(told), told.parts) == ([DecisionReason.KNOWN], (CountedMessage("case:res_1_a:failed:C1"),))
 
 
 def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
@@ -239,6 +268,13 @@ def test_the_title_says_whether_it_was_told() -> None:
         }
         assert ("Why nightly was posted here" in said) is hears
         assert ("Why nightly wasn't posted here" in said) is not hears
+
+
+def test_the_title_says_that_a_message_was_posted_or_is_still_to_come() -> None:
+    posted = reasons.why_card(RUN, [SubscriptionLine("missed", "no")], [MessageStatus(NotificationState.SENT)], NOON)
+    assert "Why nightly was posted here" in render_text(posted)
+    awaited = reasons.why_card(RUN, [SubscriptionLine("told", "so")], [], NOON, "expected")
+    assert "Why nightly hasn't been posted here yet" in render_text(awaited)
 
 
 def test_of_fifty_subscriptions_twenty_are_gone_through_and_the_rest_counted() -> None:

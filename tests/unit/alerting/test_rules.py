@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -556,6 +557,30 @@ def test_what_was_read_later_of_a_run_is_added_to_it() -> None:
     assert isinstance(root, alert_payloads.RunAlertPayload)
     assert isinstance(case, alert_payloads.CaseAlertPayload)
     assert (root.bad, case.count) == (2, 1)
+
+
+def test_a_run_that_was_decided_on_is_not_posted_for_a_subscription_made_after_that() -> None:
+    house = RuleBench(default="C0")
+    house.process_findings(replace(make_finding("1", NOON), is_unlisted=True), now=NOON + 5)
+    house.subscriptions = (make_subscription("", "C2", created=NOON + 20),)
+    decision = house.decide_finding(failed_finding("1", NOON, "a"), now=NOON + 30)
+    [later, _] = decision.reasons
+    assert (later.answer, later.missed_filter) == (DecisionReason.MISSED, "created")
+    assert {item.channel for item in decision.notifications} == {"C0"}, "the failure that was read late is added there"
+
+
+def test_a_failure_read_late_is_posted_where_it_was_subscribed_before_the_run_was_decided_on() -> None:
+    house = RuleBench(make_subscription("case:b", "C2", created=NOON + 4), default="C0")
+    house.process_findings(failed_finding("1", NOON, "a"), now=NOON + 5)
+    house.process_findings(failed_finding("1", NOON, "a", "c"), now=NOON + 20)
+    assert "run:run_1:failed:C2" in house.process_findings(failed_finding("1", NOON, "a", "b", "c"), now=NOON + 30)
+
+
+def test_a_failure_read_late_is_added_in_a_channel_that_knows_its_run_for_a_later_subscription_too() -> None:
+    house = RuleBench(make_subscription("case:a"))
+    house.process_findings(failed_finding("1", NOON, "a"), now=NOON + 5)
+    house.subscriptions += (make_subscription("", number=2, created=NOON + 20),)
+    assert "result:res_1_b:failed:C1" in house.process_findings(failed_finding("1", NOON, "a", "b"), now=NOON + 30)
 
 
 # Storms.

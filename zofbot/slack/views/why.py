@@ -77,23 +77,35 @@ class MessageStatus:
     cause: StormPayload | None = None
 
 
-def why_card(
-    run: Run, decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], now: float, then: str = ""
+def why_card(  # noqa: PLR0913  (what is known, and what is not)
+    run: Run,
+    decisions: Sequence[SubscriptionLine],
+    statuses: Sequence[MessageStatus],
+    now: float,
+    then: str = "",
+    *,
+    unread: str = "",
 ) -> Message:
-    """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
-    title = f"Why {title_line(run)} {_posted_text(decisions, statuses)}"
+    """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``.
+
+    ``unread`` says why the run's failures could not be read (mrkdwn).
+    """
+    title = f"Why {title_line(run)} {_posted_text(decisions, statuses, then)}"
     lines = [*_subscription_lines(decisions), *(_message_line(status, now) for status in statuses)]
-    notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
+    notes = [context_block(note) for note in (NEXT_STEP_NOTES.get(then), unread) if note]
     ran = f" · {text.describe_duration(run.duration)}" if run.duration is not None else ""
     small = context_block(f"{text.inline_code(run.id)} · {text.escape_line(outcome_word(run))}{ran}")
     return Message(title, [section_block(f"*{title}*"), *paragraph_blocks(lines), *notes, small])
 
 
-def _posted_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus]) -> str:
+def _posted_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[MessageStatus], then: str) -> str:
     """Say whether the channel was notified, or has yet to be."""
+    if any(status.state is NotificationState.SENT for status in statuses):
+        return "was posted here"
     if not any(decision.answer in TOLD_DECISIONS for decision in decisions):
         return "wasn't posted here"
     waits = statuses and all(status.state is NotificationState.PENDING for status in statuses)
+    waits = waits or (then in NEXT_STEP_NOTES and not statuses)
     return "hasn't been posted here yet" if waits else "was posted here"
 
 
