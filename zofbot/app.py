@@ -39,6 +39,9 @@ log = structlog.get_logger()
 MAX_DRAIN_SECONDS = 4.0
 """Time for replies in progress to finish once the bot is asked to stop."""
 
+MAX_LAST_REPLY_SECONDS = 1.5
+"""The last part of that time, for telling people whose replies are not ready to try again."""
+
 MAX_FINISH_SECONDS = 3.0
 """Time for sends to finish after that; unconfirmed ones stay claimed. The whole shutdown must fit into ten seconds."""
 
@@ -179,7 +182,7 @@ async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[N
 async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
     """Serve Slack, Zof's webhooks and the health endpoints until the bot stops; replies in progress may then finish."""
     background_tasks = BackgroundTasks(services.events)
-    stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
+    stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS, MAX_LAST_REPLY_SECONDS)
     slack_app = SlackApp(services.make_listener_context(background_tasks), services.notifier.client)
     stack.push_async_callback(cancel_tasks, bot.tasks.start("home tabs", slack_app.home_updater.update_homes()))
     slack_endpoint, zof_endpoint = services.make_slack_endpoint(slack_app), services.make_zof_endpoint()

@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+_AT_ONCE = 0.0
+"""A time of the event loop's clock that has passed."""
+
 
 async def cancel_tasks(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait until they have ended.
@@ -49,6 +52,9 @@ class BackgroundTasks:
     def __init__(self, events: EventEmitter) -> None:
         self._events = events
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._limits: set[asyncio.Timeout] = set()
+        """The limits of the work that ``run_until_stopped`` runs."""
+        self._is_stopping = False
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run ``work`` in its own task; the current trace stays open until it has ended."""
@@ -59,6 +65,21 @@ class BackgroundTasks:
         task.add_done_callback(partial(self._on_task_done, recorder))
         return task
 
+    async def run_until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work``, which somebody waits for. Raises ZofbotError once the bot stops and leaves it no more time."""
+        limit = asyncio.Timeout(_AT_ONCE if self._is_stopping else None)
+        try:
+            async with limit:
+                self._limits.add(limit)
+                return await work
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            self._events.emit(BackgroundTaskCanceled())
+            raise ZofbotError("zofbot is restarting.", "Try again in a minute.") from error
+        finally:
+            self._limits.discard(limit)
+
     def _on_task_done(self, recorder: TraceRecorder | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
@@ -68,13 +89,23 @@ class BackgroundTasks:
         if recorder:
             recorder.release()
 
-    async def drain(self, seconds: float) -> None:
-        """Wait up to ``seconds`` for running tasks, then cancel the rest."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+    async def drain(self, seconds: float, last_reply_seconds: float = 0.0) -> None:
+        """Wait up to ``seconds`` for running tasks, then cancel the rest.
+
+        Work in ``run_until_stopped`` ends ``last_reply_seconds`` earlier, so that whoever waits for it is told.
+        """
+        await self._wait_for_tasks(seconds - last_reply_seconds)
+        self._is_stopping = True
+        for limit in self._limits:
+            limit.reschedule(_AT_ONCE)
+        await self._wait_for_tasks(last_reply_seconds)
         if unfinished := list(self._tasks):
             log.warning("errands canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)
+
+    async def _wait_for_tasks(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
 
 
 class ProcessTasks:

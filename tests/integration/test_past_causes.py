@@ -160,6 +160,7 @@ async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_b
     await bot.press_button(bot.private_messages()[-1], "zof_cause")
     await wait_until(lambda: f"Cause `{signature}`" in text_of(bot.private_messages()[-1]))
     assert "No cause of this channel has the ID" in await bot.answer_text("/zof cause s1-ffff")
+    assert "`/zof causes` lists them" in bot.private_messages()[-1].text
     exported = await run_command("causes", "--json", REDIS_URL=store_url)
     assert exported.code == 0, exported.err
     assert [json.loads(line)["failures"] for line in exported.out.splitlines()] == [3, 1]

@@ -595,6 +595,27 @@ async def test_what_is_cut_short_when_the_bot_stops_is_found(store_url: str) -> 
     assert "Waiting for Zof" in line
     ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=store_url)
     assert "canceled: the bot was told to stop" in ended.out, ended.err
+    last = text_of(bot.private_messages()[-1])
+    assert "*zofbot is restarting.*\\nTry again in a minute." in last
+    assert "Zof returned no request id." in last
+    assert shown_id(last) == shown_id(line)
+
+
+async def test_a_click_whose_answer_is_cut_short_when_the_bot_stops_is_answered(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
+        await bot.answer_text("/zof run run_2038")
+        bot.world.zof.faults.set_fault("hang")
+        await bot.press_button(bot.private_messages()[-1], "zof_result")
+    assert "zofbot is restarting" in text_of(bot.private_messages()[-1])
+
+
+async def test_the_bot_stops_in_time_though_slack_takes_no_last_reply(store_url: str) -> None:
+    async with running_bot(store_url) as bot:
+        bot.world.zof.faults.set_fault("hang")
+        await bot.answer_text(f"/zof result {RESULT}")
+        bot.world.slack.faults.set_fault("slow")
+        stopped = bot.app.clock.monotonic()
+    assert bot.app.clock.monotonic() - stopped < 10
 
 
 # --- on the terminal, and the odd ends

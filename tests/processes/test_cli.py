@@ -291,6 +291,24 @@ async def test_it_finishes_what_it_began_and_ends_with_nought(
     assert "valkey.sock" not in os.listdir(tmp_path)
 
 
+async def test_who_waits_for_zof_when_it_is_stopped_is_told_to_try_again(
+    simulator: SimulatorServer, tmp_path: Path, unused_port: int
+) -> None:
+    process = await start_command(
+        "run", env=command_environment(**bot_environment(simulator, tmp_path, PORT=str(unused_port)))
+    )
+    simulator.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
+    await wait_until(lambda: is_answering(unused_port))
+    simulator.world.zof.faults.set_fault("hang")
+    await simulator.people.type_text("U0ANA", "C0QA", "/zof result res_4821")
+    process.send_signal(signal.SIGTERM)
+    _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
+    assert process.returncode == 0, err.decode()
+    promised, answer = [m for m in simulator.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
+    assert "The reply follows" in str(promised.blocks)
+    assert "zofbot is restarting" in str(answer.blocks)
+
+
 async def is_answering(port: int) -> bool:
     try:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as reply:

@@ -93,9 +93,9 @@ class ListenerContext:
         return not self.settings.zofbot_shared_details and await self.people.is_shared(channel)
 
     async def run_safely(self, work: Coroutine[Any, Any, Message]) -> ListenerReply:
-        """Run ``work`` and convert any error to a reply."""
+        """Run ``work`` and convert any error to a reply, also that the bot stops."""
         try:
-            return ListenerReply(await work)
+            return ListenerReply(await self.background_tasks.run_until_stopped(work))
         except ZofbotError as error:
             return ListenerReply(error_handling.error_reply(error), failed=True)
         except Exception as error:

@@ -94,6 +94,11 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
 
 FIELD_PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for meaning, names in FIELD_NAMES.items()}
 
+_ENVELOPE_FIELDS = frozenset({"status", "result", "state", "error", "total", "url", "data", "items"})
+"""Names above that envelopes use for the reply as a whole, such as JSend (https://github.com/omniti-labs/jsend)."""
+
+_OBJECT_FIELDS = frozenset(path[0] for paths in FIELD_PATHS.values() for path in paths) - _ENVELOPE_FIELDS
+
 
 def first_value(data: JsonObject, meaning: str, kind: Callable[[object], T | None]) -> T | None:
     """Return the first valid value under the names of a ``meaning``; ``kind`` returns None for an invalid one."""
@@ -113,7 +118,16 @@ def unwrap_object(found: object, noun: str) -> JsonObject:
         if inner is None or as_identifier(found.get("id")):
             break
         found = inner
+    if _is_empty_envelope(found, ("data", noun)):
+        raise ZofUnreadable("Zof returned data in an unexpected format (nothing in it).", TRY_AGAIN_HINT)
     return found  # type: ignore[return-value]  # checked in the loop; JSON keys are text
+
+
+def _is_empty_envelope(found: object, wrappers: tuple[str, str]) -> bool:
+    """Return whether a wrapper is null or an empty list, and no field beside it tells anything about the object."""
+    fields = found if isinstance(found, dict) else {}
+    is_empty = any(fields.get(name, ...) in (None, []) for name in wrappers)
+    return is_empty and all(fields.get(name) is None for name in _OBJECT_FIELDS.difference(wrappers))
 
 
 def read_id(data: JsonObject, asked: str | None) -> str:

@@ -205,6 +205,36 @@ def test_a_missing_id_is_the_one_asked_for(raw: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "found",
+    [
+        {"data": None},
+        {"data": []},
+        {"result": None},
+        {"data": {"result": None}},
+        {"data": None, "request_id": "req_1", "meta": {"page": 1}},
+        {"data": None, "status": "success", "error": None, "url": "https://zof.example/v1/results/res_1"},
+    ],
+)
+def test_an_envelope_with_nothing_in_it_is_no_result(found: object) -> None:
+    with pytest.raises(ZofUnreadable):
+        parsing.parse_result(found, asked="res_1")
+
+
+def test_an_envelope_with_nothing_in_it_is_no_run() -> None:
+    for found in ({"data": None}, {"run": None, "success": True}, {"data": {"run": None}}):
+        with pytest.raises(ZofUnreadable):
+            parsing.parse_run(found, asked="run_1")
+
+
+@pytest.mark.parametrize("fields", [{"id": "res_2"}, {"name": "Cart", "status": "failed"}, {"started_at": 1}])
+def test_an_object_may_have_a_field_of_an_envelopes_name_without_a_value(fields: dict[str, object]) -> None:
+    found = parsing.parse_result({"data": None, "result": None, **fields}, asked="res_1")
+    assert found.id == fields.get("id", "res_1")
+    assert found.title == fields.get("name")
+    assert parsing.parse_run({"data": None, **fields}, asked="res_1").id == found.id
+
+
+@pytest.mark.parametrize(
     "wrapped",
     [
         {"id": "x", "status": "passed"},

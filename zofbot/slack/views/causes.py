@@ -12,7 +12,7 @@ from zofbot.notifications import text
 from zofbot.notifications.past_causes import PastCause
 from zofbot.notifications.payload_parts import CaseSummary
 from zofbot.slack.views.alerts.past_causes import past_cause_text
-from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, section_block
+from zofbot.slack.views.blocks import Block, Message, build_button, context_block, section_block
 from zofbot.slack.views.case_history import case_past_text
 from zofbot.slack.views.components import failure_blocks, lookup_button
 from zofbot.slack.views.oncall import FailureRow, failure_row_text
@@ -117,4 +117,4 @@ def cause_unknown_reply(typed: str) -> Message:
     """Reply that no cause of this channel has that id, or several begin so."""
     sentence = f"No cause of this channel has the ID {text.inline_code(typed)}, or several match it."
     step = f"`{SLASH_COMMAND} causes` lists them; *Details* shows one."
-    return Message(sentence, [section_block(f"{sentence}\n{step}"), *button_row()])
+    return Message(f"{sentence} {step}", [section_block(f"{sentence}\n{step}")])

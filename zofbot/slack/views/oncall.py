@@ -155,10 +155,8 @@ def on_call_card(callers: Sequence[OnCallStep]) -> Message:
     """Render whom this channel's escalations would mention now."""
     if not callers:
         sentence = "No escalation policy: none of this channel's subscriptions has an `escalate:`."
-        return Message(
-            sentence,
-            [section_block(f"💡 {sentence}\nFor example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`")],
-        )
+        step = f"For example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`"
+        return Message(f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}")])
     lines = [_step_line(caller) for caller in callers]
     sentence = "Escalation policy: mentioned until someone acknowledges"
     return Message(

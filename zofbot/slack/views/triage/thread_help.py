@@ -49,7 +49,5 @@ def not_understood_reply(suggestion: str = "") -> Message:
 def no_escalation_reply() -> Message:
     """Reply that the subscription has no escalation."""
     sentence = "No escalation policy: this subscription has no `escalate:`."
-    return Message(
-        sentence,
-        [section_block(f"💡 {sentence}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))],
-    )
+    step = "For example: `/zof subscribe escalate:15m-&gt;@oncall`"
+    return Message(f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}")])

@@ -73,6 +73,16 @@ REQUIRED_FIRST_STEPS = {
     TriageState.RESOLVED: "Reopen it first.",
     TriageState.RECOVERED: "Reopen it first.",
 }
+"""What makes an action possible that is possible for an open failure."""
+
+OTHER_STEPS = {
+    TriageState.OPEN: "Acknowledge, assign, snooze or resolve it.",
+    TriageState.ACKNOWLEDGED: "Unacknowledge, assign, snooze or resolve it.",
+    TriageState.SNOOZED: "Unsnooze, acknowledge or resolve it.",
+    TriageState.RESOLVED: "Reopen it if there is more to do.",
+    TriageState.RECOVERED: "Reopen it if there is more to do.",
+}
+"""What to do instead of any other action."""
 
 
 def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
@@ -128,28 +138,35 @@ def _describe_intention(request: ActionRequest) -> str:
 def illegal_action_reply(act: Action, title: str, about: FailureRef, present: TriageRecord, now: float) -> Message:
     """Explain why the action is not possible in the current state."""
     named = f"*{text.escape_line(title, 150)}*\n"
+    step = _next_step(act, present.state)
     if act is Action.UNDO:
         why = "Nothing left to undo"
         if present.before is not None and present.by.id:
             why = f"{UNDO_SECONDS:.0f} s have passed, too late to undo"
-        sentence = f"{why}: {last_action_text(present, now)}."
-        return Message(sentence, [section_block(f"💡 {named}{sentence} Use the buttons on the card instead.")])
-    if act is Action.ESCALATE:
-        sentence = f"{STATE_SENTENCES[present.state]}: only open or acknowledged failures can be escalated."
-        if act in TRANSITIONS[present.state]:
-            sentence = "Everyone in the escalation policy was already mentioned. See the thread."
-        return Message(sentence, [section_block(f"💡 {named}{sentence}")])
-    step = REQUIRED_FIRST_STEPS.get(present.state, "")
-    sentence = f"{ACTION_LABELS[act].rstrip('…')} isn't possible: {last_action_text(present, now)}. {step}".strip()
-    row = button_row(action_button(Action.REOPEN, about)) if present.state.is_closed else []
+        sentence = f"{why}: {last_action_text(present, now)}. Use the buttons on the card instead."
+    elif act is not Action.ESCALATE:
+        sentence = f"{ACTION_LABELS[act].rstrip('…')} isn't possible: {last_action_text(present, now)}. {step}"
+    elif act in TRANSITIONS[present.state]:
+        sentence = "Everyone in the escalation policy was already mentioned. See the thread."
+    else:
+        sentence = f"{STATE_SENTENCES[present.state]}: only open or acknowledged failures can be escalated. {step}"
+    row = button_row(action_button(Action.REOPEN, about)) if present.state.is_closed and act is not Action.UNDO else []
     return Message(sentence, [section_block(f"💡 {named}{sentence}"), *row])
+
+
+def _next_step(act: Action, state: TriageState) -> str:
+    """Say what to do where an action is not possible in a state."""
+    first = REQUIRED_FIRST_STEPS.get(state) if act in TRANSITIONS[TriageState.OPEN] else None
+    return first or OTHER_STEPS[state]
 
 
 def unknown_alert_reply(key: str) -> Message:
     """Reply that the failure has expired and could not be restored from Zof."""
     sentence = "This alert has expired: alerts are kept for 30 days after their last change."
     step = "`/zof run` with the run's ID still shows what failed."
-    return Message(sentence, [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))])
+    return Message(
+        f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))]
+    )
 
 
 def last_action_text(present: TriageRecord, now: float) -> str:
