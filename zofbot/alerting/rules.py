@@ -185,10 +185,17 @@ def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) ->
 def _match_in_time(
     draft: DecisionBuilder, finding: RunFinding, subscriptions: Sequence[Subscription]
 ) -> list[tuple[Subscription, MatchResult]]:
-    """Match each subscription; one made after the run was decided on matches only if its channel was decided on."""
+    """Match each subscription; one made after the run failed and was decided on does not match.
+
+    Except in a channel for which it was decided on. What fails later in the run is for all.
+    """
     known, first = prior_decisions(draft, finding.run.id), first_decided(draft, finding.run.id)
+
+    def is_too_late(item: Subscription) -> bool:
+        return item.created > first + 1 and item.created >= finding.happened and item.channel not in known
+
     return [
-        (item, READ_BEFORE if verdict.matched and item.created > first + 1 and item.channel not in known else verdict)
+        (item, READ_BEFORE if verdict.matched and is_too_late(item) else verdict)
         for item, verdict in match_subscriptions(finding, subscriptions)
     ]
 

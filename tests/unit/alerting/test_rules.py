@@ -576,6 +576,14 @@ def test_a_failure_read_late_is_posted_where_it_was_subscribed_before_the_run_wa
     assert "run:run_1:failed:C2" in house.process_findings(failed_finding("1", NOON, "a", "b", "c"), now=NOON + 30)
 
 
+def test_what_fails_later_in_a_run_is_posted_for_a_subscription_made_before_that() -> None:
+    house = RuleBench(make_subscription("case:a", "C1"))
+    house.process_findings(failed_finding("1", NOON, "a"), now=NOON + 5)
+    house.subscriptions += (make_subscription("case:b", "C2", number=2, created=NOON + 1800),)
+    posted = house.process_findings(failed_finding("1", NOON + 3600, "a", "b"), now=NOON + 3605)
+    assert "run:run_1:failed:C2" in posted
+
+
 def test_a_failure_read_late_is_added_in_a_channel_that_knows_its_run_for_a_later_subscription_too() -> None:
     house = RuleBench(make_subscription("case:a"))
     house.process_findings(failed_finding("1", NOON, "a"), now=NOON + 5)
