@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
 from zofbot.alerting.catchups import CatchUpEntry, catch_up_entry
-from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, prior_decisions
+from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, read_decisions
 from zofbot.alerting.reasons import READ_BEFORE, DecisionReason, SubscriptionDecision, build_decision
 from zofbot.alerting.rules import decide_finding, skip_reason
 from zofbot.alerting.state import MUTES, DecisionBuilder, RuleState, alerts_hash, scope_key
@@ -77,11 +77,11 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
     own = [reason for reason in made.reasons if reason.channel == channel]
     draft = DecisionBuilder(memory, now)
+    decided = read_decisions(draft, finding.run.id)
     if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
-        answer = skip_reason(draft, finding, lookback) or DecisionReason.TAKEN
+        answer = skip_reason(draft, finding, decided, lookback) or DecisionReason.TAKEN
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
-    decisions = prior_decisions(draft, finding.run.id)
-    decision = decisions.get(channel)
+    decision = decided.by_channel.get(channel)
     if handled and decision is None:
         own = [_as_read_before(reason) if reason.answer in _POSTED_ANSWERS else reason for reason in own]
     parts = tuple(_counted_messages(finding, channel, memory))
@@ -99,7 +99,7 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
                 )
             )
         ),
-        decided=decision is not None or ALL_CHANNELS in decisions,
+        decided=decision is not None or ALL_CHANNELS in decided.by_channel,
     )
 
 

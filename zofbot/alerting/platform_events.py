@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zofbot.alerting.audience import ChannelAudience, match_subscriptions
 from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
 from zofbot.alerting.holds import compute_hold, mutes_on
-from zofbot.alerting.prior_decisions import DecisionKind, PriorDecision, prior_decisions, record_decision
+from zofbot.alerting.prior_decisions import DecisionKind, PriorDecision, read_decisions, record_decision
 from zofbot.alerting.reasons import (
     REASON_BY_PRIOR_KIND,
     DecisionReason,
@@ -60,7 +60,7 @@ def _decide_channel(
 ) -> DecisionReason:
     """Add one channel's notification, unless this event was decided on before."""
     name = platform_event_key(notice)
-    before = prior_decisions(draft, name).get(audience.channel)
+    before = read_decisions(draft, name).by_channel.get(audience.channel)
     if before:
         return REASON_BY_PRIOR_KIND[before.how]
     candidate = _storm_candidate(notice, audience, held, critical=critical)

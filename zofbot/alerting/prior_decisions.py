@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from zofbot.alerting.state import DECISION_TTL_SECONDS, MOVED_CHANNELS, DecisionBuilder, decisions_hash
@@ -30,22 +32,28 @@ class PriorDecision(NamedTuple):
     failures: int
 
 
-def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecision]:
-    """Return what was decided about a run, by channel; of a channel whose id has changed, by both ids."""
-    stored, moved = draft.read_hash(decisions_hash(run_id)).get(run_id, ""), draft.read_hash(MOVED_CHANNELS)
-    known = parse_stored("decisions", stored, _parse_decisions, dict[str, PriorDecision]())
-    return {moved.get(channel, channel): what for channel, what in known.items()} | known
+class RunDecisions(NamedTuple):
+    """What was decided about a run by channel, and when first (whole Unix seconds); infinity if it was not."""
+
+    first: float = math.inf
+    by_channel: Mapping[str, PriorDecision] = MappingProxyType({})
 
 
-def first_decided(draft: DecisionBuilder, run_id: str) -> float:
-    """Return when a run was first decided on, in whole Unix seconds; infinity if it was not."""
+def read_decisions(draft: DecisionBuilder, run_id: str) -> RunDecisions:
+    """Return what was decided about a run; of a channel whose id has changed, by both ids."""
     stored = draft.read_hash(decisions_hash(run_id)).get(run_id)
-    return parse_stored("decisions", stored, _parse_time, math.inf) if stored else math.inf
+    if not stored:
+        return RunDecisions()
+    first, known = parse_stored("decisions", stored, _parse_decisions, RunDecisions())
+    moved = draft.read_hash(MOVED_CHANNELS)
+    return RunDecisions(first, {moved.get(channel, channel): what for channel, what in known.items()} | {**known})
 
 
-def _parse_decisions(stored: str) -> dict[str, PriorDecision]:
-    parted = (word.partition("=") for word in stored.split()[1:])
-    return {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
+def _parse_decisions(stored: str) -> RunDecisions:
+    first, *words = stored.split()
+    parted = (word.partition("=") for word in words)
+    known = {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
+    return RunDecisions(float(first), known)
 
 
 def _parse_time(stored: str) -> float:
@@ -55,11 +63,11 @@ def _parse_time(stored: str) -> float:
 def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: PriorDecision) -> None:
     """Record a decision about a run, at the time of its first, and prune those older than ``DECISION_TTL_SECONDS``."""
     name = decisions_hash(run_id)
-    known = {**prior_decisions(draft, run_id), channel: what}
-    first = min(first_decided(draft, run_id), draft.now)
+    before = read_decisions(draft, run_id)
+    known = {**before.by_channel, channel: what}
     words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
         times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}
         draft.delete_fields(name, [run for run, at in times.items() if at < aged])
-    draft.set_field(name, run_id, " ".join([f"{first:.0f}", *words]))
+    draft.set_field(name, run_id, " ".join([f"{min(before.first, draft.now):.0f}", *words]))

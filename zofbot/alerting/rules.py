@@ -28,8 +28,8 @@ from zofbot.alerting.prior_decisions import (
     ALL_CHANNELS,
     DecisionKind,
     PriorDecision,
-    first_decided,
-    prior_decisions,
+    RunDecisions,
+    read_decisions,
     record_decision,
 )
 from zofbot.alerting.reasons import (
@@ -104,15 +104,17 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
         return _finish_decision(
             draft, platform_events.decide_platform_event(draft, finding, subscriptions, lookback, critical=first)
         )
-    answer = skip_reason(draft, finding, lookback)
+    decided = read_decisions(draft, finding.run.id)
+    answer = skip_reason(draft, finding, decided, lookback)
     if answer:
         reruns.report_rerun(draft, finding)
         return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
     finding = with_case_history(draft, finding)
     record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.bad))
-    answers = _match_in_time(draft, finding, subscriptions)
+    answers = _match_in_time(finding, subscriptions, decided)
     rest = unclaimed_failures(finding, answers, default_channel)
-    reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
+    answers_and_rest = [*answers, *([rest] if rest else [])]
+    reasons = _decide_failures(draft, finding, answers_and_rest, decided.by_channel, critical=first)
     remember_passes(draft, finding)
     end_rows(draft, finding, answers)
     for channel in sorted(subscribed_channels(subscriptions, default_channel)):
@@ -167,15 +169,17 @@ def _finish_decision(draft: DecisionBuilder, reasons: Iterable[SubscriptionDecis
     return Decision(tuple(draft.notifications.values()), changes, tuple(reasons), draft.expected)
 
 
-def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) -> DecisionReason | None:
+def skip_reason(
+    draft: DecisionBuilder, finding: RunFinding, decided: RunDecisions, lookback: float
+) -> DecisionReason | None:
     """Return why this run notifies nobody, whatever the subscriptions, or None."""
     if finding.run.outcome in (Outcome.CANCELED, Outcome.SKIPPED):
         return DecisionReason.CANCELED
     if not finding.has_ended:
         return DecisionReason.UNFINISHED
-    if ALL_CHANNELS in prior_decisions(draft, finding.run.id):
+    if ALL_CHANNELS in decided.by_channel:
         return DecisionReason.OLD
-    if finding.happened < draft.now - lookback and not prior_decisions(draft, finding.run.id):
+    if finding.happened < draft.now - lookback and not decided.by_channel:
         if finding.outcome.is_bad:
             record_decision(draft, finding.run.id, ALL_CHANNELS, PriorDecision(DecisionKind.OLD, finding.total))
         return DecisionReason.OLD
@@ -183,16 +187,17 @@ def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) ->
 
 
 def _match_in_time(
-    draft: DecisionBuilder, finding: RunFinding, subscriptions: Sequence[Subscription]
+    finding: RunFinding, subscriptions: Sequence[Subscription], decided: RunDecisions
 ) -> list[tuple[Subscription, MatchResult]]:
     """Match each subscription; one made after the run failed and was decided on does not match.
 
     Except in a channel for which it was decided on. What fails later in the run is for all.
     """
-    known, first = prior_decisions(draft, finding.run.id), first_decided(draft, finding.run.id)
 
     def is_too_late(item: Subscription) -> bool:
-        return item.created > first + 1 and item.created >= finding.happened and item.channel not in known
+        if item.channel in decided.by_channel:
+            return False
+        return item.created > decided.first + 1 and item.created >= finding.happened
 
     return [
         (item, READ_BEFORE if verdict.matched and is_too_late(item) else verdict)
@@ -201,10 +206,14 @@ def _match_in_time(
 
 
 def _decide_failures(
-    draft: DecisionBuilder, finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], *, critical: bool
+    draft: DecisionBuilder,
+    finding: RunFinding,
+    answers: Sequence[tuple[Subscription, MatchResult]],
+    known: Mapping[str, PriorDecision],
+    *,
+    critical: bool,
 ) -> list[SubscriptionDecision]:
     """Add each channel's notifications, unless the run was decided on for it before and no failure was added."""
-    known = prior_decisions(draft, finding.run.id)
     reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
     by_channel: dict[str, list[tuple[Subscription, MatchResult]]] = {}
     for answer, verdict in answers:

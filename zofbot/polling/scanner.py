@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ import structlog
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.domain.redaction import redact
-from zofbot.observability.events.polling import FeedAudited, ItemListed, OldFailureListed
+from zofbot.observability.events.polling import ItemListed, OldFailureListed
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cursor import (
@@ -24,6 +24,7 @@ from zofbot.polling.cursor import (
     ListedItem,
     is_shown_by_status,
 )
+from zofbot.polling.feed_audits import FeedAudits
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import RunFinding
 from zofbot.zof.client import Page
@@ -31,20 +32,11 @@ from zofbot.zof.protocol import is_askable_id
 
 log = structlog.get_logger()
 
-AUDIT_INTERVAL_SECONDS = 3600.0
-"""Seconds between two audits of a feed, which compare its listing with the items handled."""
-
-AUDIT_LOOK_BACK_SECONDS = 24 * 3600.0
-"""Seconds that an audit goes back, or the look-back if longer: a run is listed by its start and may take that long."""
-
 MAX_AUDIT_PAGES = 2
 """Pages that audits may read in one cycle."""
 
 MAX_PAGE_FAILURES = 3
 """Cycles in a row in which a page cannot be read before a scan ends there and leaves the rest to the audit."""
-
-AUDIT_RETRY_SECONDS = 600.0
-"""Seconds until the next audit of a feed whose last scan or audit ended at a page that could not be read."""
 
 MAX_UNTIMED_SECONDS = 3600.0
 """Seconds that a listed run without an end time is believed to have taken at most. It may have passed after a failure
@@ -69,6 +61,7 @@ class FeedScanner:
         self._context = context
         self._checkpoint = checkpoint
         self._stats = stats
+        self._audits = FeedAudits(context, checkpoint)
         self._barred = False
         self._read_any = False
         self._failures: list[tuple[FeedScan, ZofUnavailable | ZofUnreadable]] = []
@@ -80,14 +73,12 @@ class FeedScanner:
         need all others. Raises ZofUnavailable if no feed can be read, or if the quota is spent.
         """
         self._checkpoint.prune_recovery_watches()
-        auditing = any(self._checkpoint.cursor_of(_audit_name(feed)).began is not None for feed in FEEDS)
-        audit_pages = MAX_AUDIT_PAGES if auditing else 0
+        audit_pages = MAX_AUDIT_PAGES if self._audits.has_begun() else 0
         most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
         failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))
         feeds = [(feed, feed.name, self._start_scan(feed)) for feed in failed_last]
         read = await self._interleave_scans(feeds, most - audit_pages)
-        audits = [(feed, name, progress) for feed in FEEDS for name, progress in self._active_audit(feed)]
-        await self._interleave_scans(audits, min(MAX_AUDIT_PAGES, most - read))
+        await self._interleave_scans(self._audits.start_due_audits(), min(MAX_AUDIT_PAGES, most - read))
 
     async def _interleave_scans(self, chosen: Sequence[tuple[Feed, str, FeedCursor]], most: int) -> int:
         """Read pages in turn until all scans end, ``most`` pages are read or the key is refused. Return the count."""
@@ -124,23 +115,6 @@ class FeedScanner:
         """
         open_ = (each.since for each in self._checkpoint.failing.values())
         return min([self._context.unix_time() - self._context.settings.lookback, *open_])
-
-    def _active_audit(self, feed: Feed) -> Iterator[tuple[str, FeedCursor]]:
-        """Yield the audit of a feed if one is active or due."""
-        name, now, known = _audit_name(feed), self._context.unix_time(), self._checkpoint.cursor_of(feed.name)
-        audit = self._checkpoint.cursor_of(name)
-        if audit.began is None and known.order and self._is_audit_due(feed):
-            mark = now - max(AUDIT_LOOK_BACK_SECONDS, self._context.settings.lookback)
-            mark = mark if audit.back is None else min(mark, audit.back)
-            audit = replace(known.start_scan(now, mark), complete=audit.complete, back=audit.back)
-            self._checkpoint.save_cursor(name, audit)
-        if audit.began is not None:
-            yield name, audit
-
-    def _is_audit_due(self, feed: Feed) -> bool:
-        audit = self._checkpoint.cursor_of(_audit_name(feed))
-        seconds = AUDIT_INTERVAL_SECONDS if audit.back is None else AUDIT_RETRY_SECONDS
-        return self._context.unix_time() - (audit.complete or self._checkpoint.opened) >= seconds
 
     async def _advance_scan(self, scan: FeedScan) -> bool:
         """Read one page. Return whether the scan continues."""
@@ -294,8 +268,7 @@ class FeedScanner:
 
         Until an audit has done so, later scans end at the first failure, so that nothing waits for them again.
         """
-        audit = self._checkpoint.cursor_of(_audit_name(scan.feed))
-        if audit.back is None:
+        if not self._audits.is_extended(scan.feed):
             if progress.failures + 1 < MAX_PAGE_FAILURES:
                 self._checkpoint.save_cursor(scan.name, replace(progress, failures=progress.failures + 1))
                 return
@@ -303,28 +276,14 @@ class FeedScanner:
         is_first = scan.name == scan.feed.name and progress.complete is None
         # what has no time is known to be old only until the first scan ends
         self._checkpoint.save_cursor(scan.name, progress.postpone_scan() if is_first else progress.finish_scan())
-        audit = self._checkpoint.cursor_of(_audit_name(scan.feed))  # it may be the one that was just saved
-        self._checkpoint.start_scan(_audit_name(scan.feed), audit.reach_back(progress.mark))
+        self._audits.extend(scan.feed, progress.mark)
 
     def _finish_scan(self, scan: FeedScan, before: FeedCursor, after: FeedCursor) -> None:
         feed = scan.feed
         if scan.name != feed.name:
-            if after.back is not None and after.back >= after.mark:
-                self._checkpoint.save_cursor(scan.name, replace(after, back=None))
-            self._report_audit(feed, before.mark)
+            self._audits.finish(feed, before, after)
             return
         if before.complete is None:
             log.info("feed begun", feed=feed.name, silent=self._context.silent.pop(feed.name, 0), since=before.mark)
-        if after.order is None and self._is_audit_due(feed):
-            # Without a detectable order each scan reads everything, which makes it an audit.
-            self._checkpoint.save_cursor(_audit_name(feed), FeedCursor(complete=self._context.unix_time()))
-            self._report_audit(feed, 0)
-
-    def _report_audit(self, feed: Feed, since: float) -> None:
-        missed = self._context.missed.pop(feed.name, 0)
-        self._context.events.emit(FeedAudited(feed.name, missed, since, self._context.unix_time()))
-
-
-def _audit_name(feed: Feed) -> str:
-    """Return the name under which an audit's cursor is stored."""
-    return f"audit of {feed.name}"
+        if after.order is None:
+            self._audits.count_scan(feed)

@@ -224,8 +224,7 @@ class Directory:
         """Return the channels that the bot is in; None if Slack does not list them."""
         try:
             return await self._listing.get("")
-        except SlackError as error:
-            log.warning("channels not listed", reason=error.reason)
+        except SlackError:
             return None
 
     async def _list_channels(self) -> _ChannelListing:
@@ -235,7 +234,11 @@ class Directory:
             async with timeout(MAX_LISTING_SECONDS):
                 channels = await self._workspace.fetch_own_channels()
         except TimeoutError as error:
+            log.warning("channels not listed", reason="slow")
             raise SlackUnknown("slow", "Slack didn't list the channels in time.") from error
+        except SlackError as error:
+            log.warning("channels not listed", reason=error.reason)
+            raise
         return _ChannelListing(channels, int(last_change) if last_change.isdigit() else 0)
 
     async def _change_version(self, identifier: str) -> str:

@@ -26,9 +26,9 @@ from zofbot.domain.errors import ZofUnavailable
 from zofbot.domain.model import Outcome
 from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
+from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.poller import SUBSCRIPTIONS, Poller, lease_seconds
-from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import HeldLease, Lease, LeaseNote

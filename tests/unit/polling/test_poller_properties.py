@@ -26,8 +26,8 @@ from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
+from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
 from zofbot.polling.poller import SUBSCRIPTIONS
-from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS
 from zofbot.simulator.slack import web_api as pretend_slack
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.state import Workspace

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, answer_well, poller_bench
 from zofbot.domain.errors import ZofUnavailable
-from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS
+from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
 
 
 def lists_all(request: httpx.Request) -> bool:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, SpoilRequest, answer_well, poller_bench
 from zofbot.domain.errors import ZofUnavailable
-from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS, MAX_PAGE_FAILURES
+from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
+from zofbot.polling.scanner import MAX_PAGE_FAILURES
 from zofbot.simulator.zof.state import ZofRecord
 
 NO_JSON, FAULT = httpx.Response(200, text="<html>"), httpx.Response(500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zofbot.domain.text import count_noun
 from zofbot.notifications import text
 from zofbot.notifications.other_payloads import NotePayload
 from zofbot.notifications.payloads import dump_payload
@@ -35,8 +36,8 @@ ALERT_REMOVED_NOTE = (
 
 def moved_channel_note(subscriptions: int, mutes: int, *, digest: bool) -> str:
     """Return the note to the people who set up what was moved to a channel's new id."""
-    moved = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in
-             ((subscriptions, "subscription"), (mutes, "mute")) if count]  # fmt: skip
+    counts = ((subscriptions, "subscription"), (mutes, "mute"))
+    moved = [count_noun(count, noun) for count, noun in counts if count]
     listed = " and ".join(filter(None, (", ".join(moved), "the digest" if digest else "")))
     return (
         "This channel has a new ID in Slack, as private channels get when someone starts to share them with another "

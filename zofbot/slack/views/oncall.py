@@ -14,6 +14,7 @@ from zofbot.slack.views.components import format_moment, paragraph_blocks
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.run_list import PageWindow, page_controls
 from zofbot.slack.views.triage.several_failures import SELECT_ACTION_ID
+from zofbot.slack.views.triage.thread_help import no_escalation_reply
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text
 from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
 from zofbot.triage import Action, TriageRecord, TriageState
@@ -154,9 +155,7 @@ def _last_action(present: TriageRecord, now: float) -> str:
 def on_call_card(callers: Sequence[OnCallStep]) -> Message:
     """Render whom this channel's escalations would mention now."""
     if not callers:
-        sentence = "No escalation policy: none of this channel's subscriptions has an `escalate:`."
-        step = f"For example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`"
-        return Message(f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}")])
+        return no_escalation_reply("none of this channel's subscriptions has an")
     lines = [_step_line(caller) for caller in callers]
     sentence = "Escalation policy: mentioned until someone acknowledges"
     return Message(

@@ -46,8 +46,8 @@ def not_understood_reply(suggestion: str = "") -> Message:
     return Message(sentence, [section_block(sentence)])
 
 
-def no_escalation_reply() -> Message:
-    """Reply that the subscription has no escalation."""
-    sentence = "No escalation policy: this subscription has no `escalate:`."
-    step = "For example: `/zof subscribe escalate:15m-&gt;@oncall`"
+def no_escalation_reply(without: str = "this subscription has no") -> Message:
+    """Reply that there is nothing to escalate by, and how to add it; ``without`` begins a clause on `escalate:`."""
+    sentence = f"No escalation policy: {without} `escalate:`."
+    step = f"For example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`"
     return Message(f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}")])
