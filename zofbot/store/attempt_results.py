@@ -11,7 +11,7 @@ from zofbot.notifications.notification import Claim, Receipt
 
 @dataclass(frozen=True)
 class _EndedAttempt(ABC):
-    """``attempt`` is the fencing token: the result is ignored if another worker has claimed the key since."""
+    """``attempt`` is the fencing token: a result is ignored if it is stored, or another worker has the key."""
 
     key: str
     attempt: int

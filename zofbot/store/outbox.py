@@ -172,6 +172,7 @@ class Outbox(OutboxReader):
 
         Returns the new state of each; or ``parked``, ``paused`` or ``removed`` (its root was deleted twice and is not
         posted again) for the result that caused it; or ``lost``, without effect, if another worker has claimed the key.
+        A result that was stored before changes nothing, and returns what it returned then.
         """
         keys = record_keys(self._keyspace, (settlement.key for settlement in settlements))
         return decode_texts(

@@ -14,7 +14,7 @@ import redis.asyncio as redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.outbox_bench import HERE, NOW, OutboxBench, edit, reply, root, store_contents
+from tests.support.outbox_bench import HERE, NOW, OutboxBench, edit, reply, root
 from zofbot.clock import MovableClock
 from zofbot.delivery.failed_calls import UNWANTED_REASON
 from zofbot.domain.errors import StoreUnavailable
@@ -230,30 +230,6 @@ async def test_a_receipt_that_comes_late_but_before_anybody_else_counts(bench: O
     bench.now += LEASE_SECONDS + 5
     await bench.send(slow)
     assert await bench.claim_keys(after=60) == []
-
-
-@pytest.mark.parametrize(
-    "settled",
-    [
-        lambda claim: Sent.for_claim(claim, HERE),
-        lambda claim: Adopted.for_claim(claim, HERE),
-        lambda claim: Deferred.for_claim(claim, 5.0, False, "x"),
-        lambda claim: Deferred.for_claim(claim, 5.0, True, "x"),
-        lambda claim: Unknown.for_claim(claim, "x", 5.0),
-        lambda claim: Refused.for_claim(claim, "x"),
-        lambda claim: Refused.for_claim(claim, "x", True),
-        lambda claim: Halted.for_claim(claim, "x"),
-        lambda claim: Dropped.for_claim(claim, "x"),
-        lambda claim: Snoozed.for_claim(claim, 5.0),
-    ],
-)
-async def test_settling_twice_is_settling_once(bench: OutboxBench, settled: Callable[[Claim], AttemptResult]) -> None:
-    await bench.commit_notifications(root("k"), root("other", "C2"))
-    claim = next(claim for claim in await bench.claim_batch() if claim.notification.key == "k")
-    await bench.settle(settled(claim))
-    once = await store_contents(bench)
-    await bench.settle(settled(claim))
-    assert await store_contents(bench) == once
 
 
 # --- how attempts end

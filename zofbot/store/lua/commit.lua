@@ -28,6 +28,13 @@ local function create(key, n)
   wait(key, place, n.earliest)
 end
 
+-- Start anew what ended in `state`. Its attempts are numbered on from the last one, whose result may be stored once more.
+local function restart(key, n, attempt, state)
+  redis.call('DEL', note(key), receipt(key))
+  create(key, n)
+  redis.call('HSET', note(key), 'attempt', attempt, 'settled', attempt .. ' ' .. state)
+end
+
 -- Update what is being sent: an edit is made once more afterwards, anything else only if this attempt drops it.
 -- They have different fields: processes of earlier versions repeat whatever has 'again'.
 local function renew(key, n)
@@ -45,19 +52,18 @@ local function update_edit(key, n, known)
     end
     return
   end
-  local made = string.match(redis.call('GET', receipt(key)) or '', ' (%d+)$')
-  if made then n.earliest = math.max(n.earliest, tonumber(made) + EDIT_INTERVAL) end
-  redis.call('DEL', note(key), receipt(key))
+  local made, attempt = edit_made(redis.call('GET', receipt(key)))
+  if made then n.earliest = math.max(n.earliest, made + EDIT_INTERVAL) end
   redis.call('ZREM', DEAD, key)
-  create(key, n)
+  restart(key, n, redis.call('HGET', note(key), 'attempt') or attempt or 0, known)
 end
 
 -- Restore a reminder that was dropped as obsolete: what made it obsolete was undone.
 local function revive(key, n)
-  if redis.call('HGET', note(key), 'reason') ~= UNWANTED then return end
-  redis.call('DEL', note(key))
+  local f = read(key, 'reason', 'attempt')
+  if f.reason ~= UNWANTED then return end
   redis.call('LREM', RECENT.dropped, 0, key)
-  create(key, n)
+  restart(key, n, f.attempt or 0, 'dropped')
 end
 
 local new = {}

@@ -51,6 +51,12 @@ local function drop(key, reason)
   remember('dropped', key)
 end
 
+-- Return when an edit was made and by which attempt, of which an earlier version stored no number; nothing without a receipt.
+local function edit_made(found)
+  local made, attempt = string.match(found or '', '^%S+ %S+ (%d+) ?(%d*)$')
+  return tonumber(made), tonumber(attempt)
+end
+
 -- Return a channel's present id, if Slack has changed it.
 local function present_id(channel) return redis.call('HGET', PREFIX .. 'moved', channel) or channel end
 

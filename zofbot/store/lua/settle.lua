@@ -1,5 +1,6 @@
 -- Store the results of attempts. ARGV, five per result: verb, key, attempt, value, reason (see attempt_results.py).
--- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'.
+-- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'. A result that
+-- was stored before changes nothing, and returns what it returned then: `settled` holds the attempt and that.
 local MAX_COUNTED_DELAY_MS = 3600000 -- a longer delay resets the age, which then counts from the next attempt
 local verbs = {}
 
@@ -40,7 +41,8 @@ function verbs.sent(key, f, place)
   redis.call('ZREM', OPEN, key)
   redis.call('ZREM', DEAD, key)
   if f.root ~= '' then keep_root(f.root) end
-  redis.call('SET', receipt(key), f.kind == 'edit' and place .. ' ' .. format_integer(NOW) or place, 'EX', KEEP)
+  local made = f.kind == 'edit' and ' ' .. format_integer(NOW) .. ' ' .. f.attempt or ''
+  redis.call('SET', receipt(key), place .. made, 'EX', KEEP)
   if f.kind == 'root' then -- keep the body for a while, in case people delete the message
     redis.call('HSET', note(key), 'state', 'sent')
     redis.call('EXPIRE', note(key), KEEP_BODY)
@@ -138,18 +140,29 @@ function verbs.gone(key, f, place, reason)
   return retry_at(key, f, NOW, reason)
 end
 
+-- Settle a notification of which only the receipt is left, or nothing: at least store the receipt.
+local function settle_without_record(verb, key, attempt, place)
+  if verb ~= 'sent' then return 'lost' end
+  local found = redis.call('GET', receipt(key))
+  if not found then redis.call('SET', receipt(key), place, 'EX', KEEP) end
+  local _, by = edit_made(found)
+  local is_own = not found or string.match(found, '^%S+ %S+') == place and (not by or by == tonumber(attempt))
+  return is_own and 'sent' or 'lost'
+end
+
 local function settle(verb, key, attempt, value, reason)
   local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'edits_reply', 'rank', 'again', 'renewed', 'due',
-    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema')
-  if not f.state then -- unknown key: at least store the receipt
-    local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
-    return kept and 'sent' or 'lost'
-  end
+    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema', 'settled')
+  if not f.state then return settle_without_record(verb, key, attempt, value) end
+  local last, outcome = string.match(f.settled or '', '^(%d+) (%a+)$')
+  if last == attempt then return outcome end
   local open = f.state == 'sending' or f.state == 'pending'
   if f.attempt ~= attempt or f.state == 'sent' or not (open or verb == 'sent') then return 'lost' end
   remove_from_queues(key, f)
   redis.call('HDEL', note(key), 'again', 'renewed', 'due') -- what commits changed during this attempt
-  return verbs[verb](key, f, value, reason)
+  local state = verbs[verb](key, f, value, reason)
+  if redis.call('EXISTS', note(key)) == 1 then redis.call('HSET', note(key), 'settled', attempt .. ' ' .. state) end
+  return state
 end
 
 local states = {}
