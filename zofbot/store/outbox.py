@@ -13,7 +13,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 ``outbox:open``             sorted set: keys not settled yet, by when they were committed
 ``outbox:dead``             sorted set: dead letters, by when they died
 ``outbox:pace``             hash: for each queue, when its rate limit is fully replenished (GCRA); ``<queue>:block``:
-                            since when and until when Slack asks it to wait
+                            since when and until when Slack asks it to wait; ``:clock``: a time of the last claims,
+                            which shows that the clock was set back
 ``outbox:parked``           hash: channels that refuse: whether somebody was notified, since when, why
 ``outbox:removed``          hash: roots deleted twice by people of which nobody was notified yet, and their channels
 ``outbox:pause``            hash: while all sending is paused: until when, number of pauses so far, why

@@ -23,6 +23,23 @@ local function claim_ready(LIMIT, LEASE)
     end
   end
 
+  -- Retry what is not scheduled for later, and the rest when it is scheduled: it waits by a clock that was set back since.
+  local function wake_retries()
+    local found = redis.call('ZRANGE', LATER, 0, -1, 'WITHSCORES')
+    for at = 1, #found, 2 do
+      local scheduled = (tonumber(redis.call('HGET', note(found[at]), 'not_before') or 0) or 0) * 1000
+      local till = math.min(tonumber(found[at + 1]), math.max(NOW, scheduled))
+      redis.call('ZADD', LATER, format_integer(till), found[at])
+    end
+  end
+
+  local function check_clock()
+    local seen = tonumber(redis.call('HGET', PACE, CLOCK) or 0)
+    local is_set_back = is_from_other_clock(seen, 0)
+    if is_set_back then wake_retries() end
+    if is_set_back or NOW - seen > CLOCK_INTERVAL then redis.call('HSET', PACE, CLOCK, format_integer(NOW)) end
+  end
+
   -- Let queues and leases that wait by a clock that was set back since wait by the present one. Others that are that far
   -- ahead wait because Slack asks for it.
   local function follow_clock()
@@ -146,6 +163,7 @@ local function claim_ready(LIMIT, LEASE)
   if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused), MAX_PAUSE) then return {{}, paused, {}} end
   if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
 
+  check_clock()
   follow_clock()
   requeue_ready()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do

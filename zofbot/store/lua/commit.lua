@@ -53,7 +53,7 @@ local function update_edit(key, n, known)
     return
   end
   local made, attempt = edit_made(redis.call('GET', receipt(key)))
-  if made then n.earliest = math.max(n.earliest, made + EDIT_INTERVAL) end
+  if made and not is_from_other_clock(made, 0) then n.earliest = math.max(n.earliest, made + EDIT_INTERVAL) end
   redis.call('ZREM', DEAD, key)
   restart(key, n, redis.call('HGET', note(key), 'attempt') or attempt or 0, known)
 end
