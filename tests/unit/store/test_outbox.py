@@ -582,6 +582,20 @@ async def test_a_root_that_is_retried_brings_its_children_with_it(bench: OutboxB
     assert await bench.outbox.list_records(NotificationState.DROPPED) == [await bench.outbox.get_record("o")]
 
 
+async def test_a_reposted_root_that_is_retried_brings_its_children_with_it(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="1.0")
+    await bench.commit_notifications(reply("p", "r"), edit("e", "r"))
+    claims = await bench.claim_batch(after=5)
+    await bench.settle(*(Gone.for_claim(claim, HERE, "message_not_found") for claim in claims))
+    await bench.settle(Refused.for_claim(await bench.one(after=5), "no"))
+    assert sorted(key for key, *_ in (await bench.claim_batch(after=5)).dropped) == ["e", "p"]
+    assert await bench.outbox.retry("r:2")
+    await bench.send(await bench.one(after=5), "9.0")
+    assert {(claim.notification.key, claim.place) for claim in await bench.claim_batch(after=5)} == {
+        (key, Receipt("C1", "9.0")) for key in "pe"
+    }
+
+
 async def test_what_belongs_to_a_root_that_was_forgotten_makes_one_of_its_own(bench: OutboxBench) -> None:
     await bench.commit_notifications(reply("p", "long ago"), reply("q", "long ago"))
     fresh = await bench.one()

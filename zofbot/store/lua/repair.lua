@@ -22,12 +22,13 @@ end
 -- Send again: a dead or dropped one from the start, a waiting one now.
 -- Children that were dropped because this root was dead or dropped are revived too.
 function verbs.retry(key)
-  local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'first', 'started')
+  local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'first', 'started', 'again_for')
   if f.state ~= 'dead' and f.state ~= 'dropped' and f.state ~= 'pending' then return 0 end
   if not f.rank then return 0 end -- its body is no longer stored
   for _, child in ipairs(f.state ~= 'pending' and redis.call('LRANGE', RECENT.dropped, 0, -1) or {}) do
     local fields = read(child, 'state', 'kind', 'channel', 'rank', 'root', 'reason', 'since', 'first', 'started')
-    if fields.root == key and fields.reason == 'its root is ' .. f.state then revive(child, fields) end
+    local is_child = fields.root == (f.again_for or key) -- children name the root that was reposted
+    if is_child and fields.reason == 'its root is ' .. f.state then revive(child, fields) end
   end
   revive(key, f)
   return 1
