@@ -186,7 +186,7 @@ class Dispatcher:
                     result = await self._attempt_claim(claim, claimed_at)
                 except Exception as error:
                     self._events.emit(DeliveryCrashed(notification.key, error))
-                    delay = HISTORY_LAG_SECONDS + retry_delay(claim.attempt, self._random())
+                    delay = HISTORY_LAG_SECONDS + retry_delay(claim.tries + 1, self._random())
                     result = Unknown.for_claim(claim, f"crashed: {type(error).__name__}", delay)
                 self._emit_attempt(claim, result, self._clock.monotonic() - started)
         self._settler.add_result(result)

@@ -161,7 +161,7 @@ def read_claim(fields: Sequence[bytes]) -> Claim | Unreadable:
 
 def _parse_claim(fields: Sequence[bytes]) -> Claim:
     (key, kind, channel, root, edits_reply, happened, critical, not_before, schema, body, attempt, committed, since,
-     place, failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
+     place, failure, triage, rerun, storm, storm_triage, tries) = decode_texts(fields)  # fmt: skip
     if not channel:
         raise ValueError("no channel")
     return Claim(
@@ -186,6 +186,7 @@ def _parse_claim(fields: Sequence[bytes]) -> Claim:
         rerun,
         _read_context(root or key, storm),
         storm_triage,
+        tries=int(tries),
     )
 
 

@@ -3,7 +3,7 @@
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
   local REQUIRED = {'happened', 'critical', 'not_before', 'schema', 'body', 'committed'}
-  local MAX_SUMMARY_ATTEMPTS = 5 -- attempts of a summary after which the alerts it lists no longer wait for it
+  local MAX_SUMMARY_TRIES = 5 -- failed tries of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
   -- Requeue notifications whose time has come, and those whose lease has expired.
@@ -84,9 +84,9 @@ local function claim_ready(LIMIT, LEASE)
     local entry = redis.call('HGET', PREFIX .. 'catchup:' .. f.channel, key)
     local name = entry and string.match(entry, '"key":"([^"]+)"')
     if not name then return false end
-    local summary = read(name, 'state', 'attempt')
+    local summary = read(name, 'state', 'tries')
     local on_its_way = summary.state == 'pending' or summary.state == 'sending'
-    return on_its_way and (tonumber(summary.attempt) or 0) < MAX_SUMMARY_ATTEMPTS
+    return on_its_way and count_tries(summary) < MAX_SUMMARY_TRIES
   end
 
   -- Return the state of the failure that a message is about: body, triage state, rerun; then body and triage state of the
@@ -104,7 +104,7 @@ local function claim_ready(LIMIT, LEASE)
 
   local function take(key)
     local f = read(key, 'state', 'kind', 'channel', 'root', 'edits_reply', 'happened', 'critical', 'not_before', 'schema',
-      'body', 'rank', 'attempt', 'committed', 'since', 'again_for')
+      'body', 'rank', 'attempt', 'tries', 'committed', 'since', 'again_for')
     if not f.state then redis.call('ZREM', OPEN, key) end
     if f.state ~= 'pending' then return false end
     for _, name in ipairs(REQUIRED) do f[name] = f[name] or '' end -- a damaged record: the caller cannot read it
@@ -128,7 +128,8 @@ local function claim_ready(LIMIT, LEASE)
     redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
     local shown, triage, rerun, storm, storm_triage = failure_state(key, f)
     claimed[#claimed + 1] = {key, f.kind, present_id(f.channel), f.again_for or f.root, f.edits_reply or '', f.happened,
-      f.critical, f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
+      f.critical, f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage,
+      format_integer(count_tries(f))}
     return true
   end
 

@@ -7,6 +7,12 @@ local function read(key, ...)
   return found
 end
 
+-- Return how many calls have failed, of which an earlier version stored no number.
+local function count_tries(f) return tonumber(f.tries) or 0 end
+
+-- Let the age and the tries count from the next attempt.
+local function forget_tries(key) redis.call('HDEL', note(key), 'first', 'tries') end
+
 local function rank(kind, critical)
   local lane = kind == 'edit' and 3 or kind == 'reply' and 2 or critical == '1' and 0 or 1
   return format_integer(lane * LANE + redis.call('INCR', SEQUENCE))

@@ -11,7 +11,8 @@ local function revive(key, f)
   local since = f.since or f.first or f.started
   if since then redis.call('HSET', note(key), 'since', since) end
   redis.call('HSET', note(key), 'state', 'pending')
-  redis.call('HDEL', note(key), 'reason', 'first')
+  redis.call('HDEL', note(key), 'reason')
+  forget_tries(key)
   redis.call('PERSIST', note(key))
   redis.call('ZREM', DEAD, key)
   redis.call('LREM', RECENT.dropped, 0, key)

@@ -6,6 +6,8 @@ local verbs = {}
 
 local function is_too_old(f) return f.first and NOW - f.first > MAX_AGE end
 
+local function count_try(key, f) redis.call('HSET', note(key), 'tries', format_integer(count_tries(f) + 1)) end
+
 local function retry_at(key, f, till, reason)
   redis.call('HSET', note(key), 'state', 'pending', 'reason', reason)
   wait(key, f, till)
@@ -35,7 +37,8 @@ end
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
   if f.again then -- an edit whose body changed while it was being sent
-    redis.call('HDEL', note(key), 'since', 'first')
+    redis.call('HDEL', note(key), 'since')
+    forget_tries(key)
     return retry_at(key, f, NOW + EDIT_INTERVAL, '')
   end
   redis.call('ZREM', OPEN, key)
@@ -54,11 +57,13 @@ function verbs.sent(key, f, place)
 end
 
 function verbs.deferred(key, f, delay, reason)
+  count_try(key, f)
   if is_too_old(f) then return give_up(key, f, reason) end
   return retry_at(key, f, NOW + delay, reason)
 end
 
 function verbs.held(key, f, delay, reason) -- deferred, with its whole queue
+  count_try(key, f)
   block(queue_of(f.kind, f.channel), NOW + delay)
   if is_too_old(f) then return give_up(key, f, reason) end
   return retry_at(key, f, NOW, reason)
@@ -66,12 +71,13 @@ end
 
 function verbs.snoozed(key, f, delay, reason)
   release_probe(key)
-  if tonumber(delay) > MAX_COUNTED_DELAY_MS then redis.call('HDEL', note(key), 'first') end
+  if tonumber(delay) > MAX_COUNTED_DELAY_MS then forget_tries(key) end
   local till = NOW + delay
   return retry_at(key, f, f.due and math.min(till, f.due * 1000) or till, reason)
 end
 
 function verbs.unknown(key, f, delay, reason) -- stays sending: after the delay a worker looks for it in Slack
+  count_try(key, f)
   if is_too_old(f) then return give_up(key, f, reason) end
   redis.call('HSET', note(key), 'state', 'sending', 'since', f.since or f.started or format_integer(NOW),
     'reason', reason)
@@ -93,7 +99,7 @@ function verbs.dropped(key, f, _, reason)
   release_probe(key)
   if f.again or f.renewed then -- the attempt did not know of the latest commit
     redis.call('HSET', note(key), 'not_before', f.due or 0, 'committed', format_integer(NOW))
-    redis.call('HDEL', note(key), 'first')
+    forget_tries(key)
     redis.call('ZADD', OPEN, format_integer(NOW), key)
     return retry_at(key, f, (f.due or 0) * 1000, '')
   end
@@ -103,7 +109,7 @@ end
 
 function verbs.parked(key, f, _, reason)
   redis.call('DEL', PAUSE)
-  redis.call('HDEL', note(key), 'first') -- its age counts again from when the channel is fixed
+  forget_tries(key) -- its age counts again from when the channel is fixed
   local first = redis.call('HSETNX', PARKED, f.channel, '0 ' .. format_integer(NOW) .. ' ' .. reason)
   redis.call('ZREM', DUE, f.channel)
   retry_at(key, f, NOW, reason)
@@ -111,7 +117,7 @@ function verbs.parked(key, f, _, reason)
 end
 
 function verbs.halted(key, f, _, reason) -- nothing can be sent: pause everything, twice as long each time
-  redis.call('HDEL', note(key), 'first')
+  forget_tries(key)
   retry_at(key, f, NOW, reason)
   local step, probe = unpack(redis.call('HMGET', PAUSE, 'step', 'probe'))
   if step and probe ~= key then return 'pending' end -- sent before the pause began
@@ -152,7 +158,7 @@ end
 
 local function settle(verb, key, attempt, value, reason)
   local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'edits_reply', 'rank', 'again', 'renewed', 'due',
-    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema', 'settled')
+    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema', 'settled', 'tries')
   if not f.state then return settle_without_record(verb, key, attempt, value) end
   local last, outcome = string.match(f.settled or '', '^(%d+) (%a+)$')
   if last == attempt then return outcome end
