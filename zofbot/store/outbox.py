@@ -49,16 +49,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Claim, Notification, Receipt
 from zofbot.observability import trace_recorder
 from zofbot.store.attempt_results import AttemptResult, Unreadable, format_receipt
+from zofbot.store.audit import AUDIT_STREAM
 from zofbot.store.channel_pace import MESSAGE_INTERVAL_SECONDS
-from zofbot.store.commit_request import AUDIT_KEY, CommitRequest, record_keys
+from zofbot.store.commit_request import CommitRequest, record_keys
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox_reader import OutboxReader
-from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts, to_milliseconds
+from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts
 from zofbot.store.records import decode_texts, read_claim
 from zofbot.store.schema import STORE_SCHEMA
 
@@ -221,7 +223,7 @@ class Outbox(OutboxReader):
         await self._change_record("mark_removal_notified", key)
 
     async def _change_record(self, verb: str, name: str, *keys: str, act: str = "") -> int:
-        audit, args = ([AUDIT_KEY], (verb, name, act)) if act else ([], (verb, name))
+        audit, args = ([AUDIT_STREAM], (verb, name, act)) if act else ([], (verb, name))
         return int(await self._scripts.run("repair", [self._keyspace.key(key) for key in (*keys, *audit)], [*args]))
 
 

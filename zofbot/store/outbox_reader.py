@@ -8,9 +8,9 @@ from itertools import count
 from typing import Any
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.notifications.notification import NotificationState
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.outbox_scripts import to_milliseconds
 from zofbot.store.records import (
     OutboxRecord,
     OutboxStats,

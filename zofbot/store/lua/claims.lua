@@ -65,7 +65,7 @@ local function claim_ready(LIMIT, LEASE)
     local state = redis.call('HGET', note(root), 'state')
     local lost = not state or state == 'sent'
     if lost and not stays_deleted(f) and root == f.root then
-      post_again(f.root, root, f)
+      post_again(root, f)
       state = 'pending'
     end
     if state == 'pending' or state == 'sending' then

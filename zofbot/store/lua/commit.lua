@@ -9,7 +9,6 @@
 -- to claim what `claim_ready` returns.
 local FENCE, EXPECTED, COUNT = ARGV[SHARED_ARGS + 1], tonumber(ARGV[SHARED_ARGS + 2]), tonumber(ARGV[SHARED_ARGS + 3])
 local LIMIT, LEASE = tonumber(ARGV[SHARED_ARGS + 4]), tonumber(ARGV[SHARED_ARGS + 5])
-local MAX_STREAM_LENGTH = 100000
 local EXTRA_TTL = 8 * 86400 -- seconds: a failure snoozed for KEEP can still be escalated afterwards
 if outdated() then return 'outdated' end
 if FENCE ~= '' and redis.call('GET', KEYS[14]) ~= FENCE then return 'fenced' end

@@ -93,9 +93,9 @@ end
 
 -- Repost a root that people deleted, or whose receipt expired, so that `child` can be sent. The new root has its own key:
 -- otherwise a worker that looks for it before sending could find the old message.
-local function post_again(root, gone, child)
-  local fresh = root .. ':' .. (gone == root and 2 or tonumber(string.sub(gone, #root + 2)) + 1)
-  local kept = read(gone, 'body', 'happened', 'critical', 'schema')
+local function post_again(root, child)
+  local fresh = root .. ':2' -- it is reposted at most once
+  local kept = read(root, 'body', 'happened', 'critical', 'schema')
   if not kept.body then kept = child end
   local function field(name) return kept[name] or child[name] or '' end -- a damaged record lacks some
   local place = {channel = child.channel, kind = 'root', rank = rank('root', field('critical'))}

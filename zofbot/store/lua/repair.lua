@@ -1,7 +1,6 @@
 -- Operators' changes. ARGV: verb, key or channel, optionally an audit record (its stream is the last of KEYS).
 -- Returns 'outdated', or how many notifications were changed.
 local VERB, NAME, ACT = ARGV[SHARED_ARGS + 1], ARGV[SHARED_ARGS + 2], ARGV[SHARED_ARGS + 3]
-local MAX_STREAM_LENGTH = 100000
 local verbs = {}
 if outdated() then return 'outdated' end
 

@@ -142,7 +142,7 @@ function verbs.gone(key, f, place, reason)
     drop(key, GONE)
     return 'removed'
   end
-  if found == place then post_again(f.root, root, f) end
+  if found == place then post_again(root, f) end
   return retry_at(key, f, NOW, reason)
 end
 
