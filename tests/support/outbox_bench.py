@@ -10,9 +10,9 @@ import redis.asyncio as redis
 from zofbot.clock import MovableClock
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 from zofbot.store.attempt_results import AttemptResult, Sent
+from zofbot.store.decoding import decode_text
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import ClaimBatch, Outbox
-from zofbot.store.records import decode_text
 
 NOW = 1_800_000_000.0
 HERE = Receipt("C1", "1.0")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from zofbot.notifications.notification import Notification
 from zofbot.store.audit import AUDIT_FIELD, AUDIT_STREAM
+from zofbot.store.claim_records import flatten_notification
 from zofbot.store.keyspace import Keyspace, ScriptArguments
 from zofbot.store.leases import Fence
-from zofbot.store.records import flatten_notification
 
 EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:")
 """Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after their last change."""

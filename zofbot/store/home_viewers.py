@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from zofbot.clock import Clock
 from zofbot.domain.durations import to_milliseconds
+from zofbot.store.decoding import decode_text, decode_texts
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_text, decode_texts
 
 VIEWER_SECONDS = 1800.0
 """A Home is kept up to date for this long after it was opened; Slack does not report when it is closed."""

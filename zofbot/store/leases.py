@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from zofbot.clock import Clock
 from zofbot.domain.durations import to_milliseconds
+from zofbot.store.decoding import decode_hash, decode_pairs
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_hash, decode_pairs
 from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 
 # KEYS: holder, number, schema, note, hashes to be read. ARGV: the caller's id, lease (ms), its last number, now (ms),

@@ -56,12 +56,13 @@ from zofbot.observability import trace_recorder
 from zofbot.store.attempt_results import AttemptResult, Unreadable, format_receipt
 from zofbot.store.audit import AUDIT_STREAM
 from zofbot.store.channel_pace import MESSAGE_INTERVAL_SECONDS
+from zofbot.store.claim_records import read_claim
 from zofbot.store.commit_request import CommitRequest, record_keys
+from zofbot.store.decoding import decode_texts
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox_reader import OutboxReader
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts
-from zofbot.store.records import decode_texts, read_claim
 from zofbot.store.schema import STORE_SCHEMA
 
 LEASE_SECONDS = 20.0

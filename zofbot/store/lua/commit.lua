@@ -2,7 +2,7 @@
 -- the fence's number or '', the numbers of expectations and notifications, how many to claim at once, their lease in
 -- milliseconds;
 -- per expectation: hash, field, value or '' if missing;
--- per notification: ten values, see `flatten_notification` in records.py;
+-- per notification: ten values, see `flatten_notification` in claim_records.py;
 -- per change: name, verb, field, value. '=' sets a field, '~' sets one and renews the hash's TTL, '-' deletes it, '+' adds to
 -- a capped stream, '@' reschedules a waiting notification.
 -- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new, and with a number
