@@ -37,8 +37,9 @@ from zofbot.simulator.quota import BurstLimit, MinuteQuota
 from zofbot.simulator.seed import ANA, QA_ALERTS
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.store.audit import AuditLog
+from zofbot.store.decoding import decode_text
 from zofbot.store.leases import Lease
-from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel, decode_text
+from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel
 from zofbot.zof.client import TimeBudget
 
 CAGE = "C0CANARY"

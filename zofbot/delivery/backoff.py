@@ -5,9 +5,6 @@ from __future__ import annotations
 MAX_BACKOFF_SECONDS = 60.0
 """Upper limit of the retry backoff, in seconds."""
 
-MAX_STORE_RETRY_SECONDS = 5.0
-"""Maximum seconds between attempts to reach an unavailable store."""
-
 
 def retry_delay(attempt: int, chance: float) -> float:
     """Return the seconds until the next attempt: full jitter below an exponentially growing limit."""

@@ -11,7 +11,7 @@ from zofbot.clock import Clock
 from zofbot.concurrency import cancel_tasks, wait_for_event
 from zofbot.delivery import outcome_labels
 from zofbot.delivery.attempt import NotificationSender, PrepareClaim, RenderMessage
-from zofbot.delivery.backoff import MAX_STORE_RETRY_SECONDS, retry_delay
+from zofbot.delivery.backoff import retry_delay
 from zofbot.delivery.monitor import OnParked, OnRemoved, OutboxMonitor, no_recipient
 from zofbot.delivery.notifier import Notifier
 from zofbot.delivery.settlement import ResultSettler
@@ -27,6 +27,7 @@ from zofbot.observability.events.delivery import (
 )
 from zofbot.slack.history import HISTORY_LAG_SECONDS
 from zofbot.store.attempt_results import AttemptResult, Refused, Sent, Snoozed, Unknown
+from zofbot.store.keyspace import MAX_STORE_RETRY_SECONDS
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, ClockReading, Outbox, claim_nothing, read_clocks
 
 log = structlog.get_logger()
@@ -186,7 +187,7 @@ class Dispatcher:
                     result = await self._attempt_claim(claim, claimed_at)
                 except Exception as error:
                     self._events.emit(DeliveryCrashed(notification.key, error))
-                    delay = HISTORY_LAG_SECONDS + retry_delay(claim.attempt, self._random())
+                    delay = HISTORY_LAG_SECONDS + retry_delay(claim.tries + 1, self._random())
                     result = Unknown.for_claim(claim, f"crashed: {type(error).__name__}", delay)
                 self._emit_attempt(claim, result, self._clock.monotonic() - started)
         self._settler.add_result(result)

@@ -83,4 +83,4 @@ class FailedCallClassifier:
         return Deferred.for_claim(claim, wait, False, reason) if exists else Gone.for_claim(claim, place, reason)
 
     def _retry_delay(self, claim: Claim) -> float:
-        return retry_delay(claim.attempt, self._random())
+        return retry_delay(claim.tries + 1, self._random())

@@ -9,10 +9,12 @@ import structlog
 
 from zofbot.clock import Clock
 from zofbot.concurrency import is_cancel_requested, wait_for_event
+from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.delivery import OutboxMeasured, OutboxNotMeasured
 from zofbot.store.outbox import Outbox
+from zofbot.store.records import ParkedChannel
 
 log = structlog.get_logger()
 
@@ -20,7 +22,8 @@ CHECK_INTERVAL_SECONDS = 10.0
 """Seconds between checks while there is no trouble."""
 
 PARKED_RETRY_SECONDS = 300.0
-"""Seconds until a parked channel is retried, unless a Slack event shows earlier that it works again."""
+"""Seconds until a parked channel is retried, unless a Slack event shows earlier that it works again, or the clock was
+set back meanwhile."""
 
 OnParked = Callable[[str, str], Awaitable[None]]
 """Notifies the people concerned that a channel (id) refuses messages, with Slack's reason. May be called repeatedly."""
@@ -54,9 +57,8 @@ class OutboxMonitor:
             self.trouble.clear()
             try:
                 await self.measure_outbox()
-                await self.report_parked()
+                await self.check_parked()
                 await self.report_removed()
-                await self.retry_parked()
             except StoreUnavailable as error:
                 self._events.emit(OutboxNotMeasured(error.sentence))
             if is_cancel_requested():
@@ -75,20 +77,28 @@ class OutboxMonitor:
             stats.pending, stats.scheduled, stats.sending, stats.dead, stats.parked, stats.oldest, bool(stats.paused)
         ))  # fmt: skip
 
-    async def report_parked(self) -> None:
-        """Call ``on_parked`` for each parked channel not reported yet. Raises StoreUnavailable."""
+    async def check_parked(self) -> None:
+        """Report each parked channel once, and then retry it after a while. Raises StoreUnavailable.
+
+        Not every fix causes a Slack event. A channel that still refuses is parked again by its first message.
+        """
         for parked in await self._outbox.parked_channels():
-            if parked.told:
-                continue
-            log.error("channel parked", channel=parked.channel, reason=parked.reason, waiting=parked.waiting)
-            try:
-                await self._on_parked(parked.channel, parked.reason)
-            except StoreUnavailable:
-                raise
-            except Exception:  # a failing callback must not stop deliveries; it is retried
-                log.exception("nobody was told", channel=parked.channel)
-            else:
-                await self._outbox.mark_notified(parked.channel)
+            if not parked.told:
+                await self._report_parked(parked)
+            elif not -MAX_CLOCK_SKEW_SECONDS <= self._clock.time() - parked.since < PARKED_RETRY_SECONDS:
+                log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)
+                await self._outbox.unpark_channel(parked.channel)
+
+    async def _report_parked(self, parked: ParkedChannel) -> None:
+        log.error("channel parked", channel=parked.channel, reason=parked.reason, waiting=parked.waiting)
+        try:
+            await self._on_parked(parked.channel, parked.reason)
+        except StoreUnavailable:
+            raise
+        except Exception:  # a failing callback must not stop deliveries; it is retried
+            log.exception("nobody was told", channel=parked.channel)
+        else:
+            await self._outbox.mark_notified(parked.channel)
 
     async def report_removed(self) -> None:
         """Call ``on_removed`` for each alert that was deleted twice. Raises StoreUnavailable."""
@@ -102,14 +112,3 @@ class OutboxMonitor:
                 log.exception("nobody was told", channel=channel)
             else:
                 await self._outbox.mark_removal_notified(key)
-
-    async def retry_parked(self) -> None:
-        """Unpark channels after a while, because not every fix causes a Slack event.
-
-        A channel that still refuses is parked again by its first message. Raises StoreUnavailable.
-        """
-        now = self._clock.time()
-        for parked in await self._outbox.parked_channels():
-            if parked.told and now - parked.since >= PARKED_RETRY_SECONDS:
-                log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)
-                await self._outbox.unpark_channel(parked.channel)

@@ -26,9 +26,7 @@ class Notifier(Protocol):
     ) -> Receipt:
         """Post a message, without retries."""
 
-    async def update_message(
-        self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None
-    ) -> Receipt:
+    async def update_message(self, receipt: Receipt, message: Message) -> Receipt:
         """Replace the content of a message."""
 
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 import structlog
 
 from zofbot.concurrency import is_cancel_requested, wait_for_event
-from zofbot.delivery.backoff import MAX_STORE_RETRY_SECONDS, retry_delay
+from zofbot.delivery.backoff import retry_delay
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.delivery import DeadLetter, OutboxPaused, SettlementLost
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.store.attempt_results import AttemptResult
+from zofbot.store.keyspace import MAX_STORE_RETRY_SECONDS
 from zofbot.store.outbox import Outbox
 
 log = structlog.get_logger()

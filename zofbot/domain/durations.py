@@ -67,3 +67,8 @@ def clock_offset(date: str, now: float) -> float | None:
         return now - parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
+
+
+def to_milliseconds(seconds: float) -> int:
+    """Convert seconds, as the code has them, to whole milliseconds, as Redis has them."""
+    return round(seconds * 1000)

@@ -101,5 +101,7 @@ class Claim:
     storm_triage: str = ""
     digest: DigestSetting | None = None
     """The channel's present digest setting, read where the notification is a digest."""
+    tries: int = 0
+    """Earlier attempts that ended as deferred or unknown; others, such as snoozed ones, do not lengthen the backoff."""
     details_follow: bool = False
     """Details are left out until Slack confirms who can read the channel; then the message is edited."""

@@ -20,6 +20,7 @@ from zofbot.polling.cycle import PollCycle
 from zofbot.polling.lease_keeper import LeaseKeeper
 from zofbot.polling.status import POLLER_LEASE, failure_note, success_note
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache, subscriptions_in
+from zofbot.store.keyspace import MAX_STORE_RETRY_SECONDS
 from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
@@ -35,9 +36,6 @@ MAX_BEAT_SECONDS = 60.0
 
 LEASE_BEATS, STANDBY_CHECK_BEATS = 1.5, 0.25
 """Lease duration, and interval at which a standby checks the lease, in beats; their sum is below two."""
-
-MAX_STORE_RETRY_SECONDS = 5.0
-"""Seconds until an unreachable store is tried again, at most."""
 
 MIN_INTERVAL_SECONDS = 30.0
 """Seconds; polling faster is the usual cause of rate limiting (https://zof.ai/docs/limits/api-rate-limits)."""

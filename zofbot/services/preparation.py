@@ -24,7 +24,7 @@ class NotificationPreparer:
     """Decides about each claimed notification right before it is rendered. Raises StoreUnavailable."""
 
     def __init__(
-        self, outbox: Outbox, postponing: Postponing, mentions: Mentions, clock: Clock, hide_details: HideDetails | None
+        self, outbox: Outbox, postponing: Postponing, mentions: Mentions, clock: Clock, hide_details: HideDetails
     ) -> None:
         self._outbox, self._postponing, self._mentions = outbox, postponing, mentions
         self._clock, self._hide_details = clock, hide_details
@@ -32,7 +32,7 @@ class NotificationPreparer:
     async def __call__(self, claim: Claim) -> Claim | Postponed | Obsolete:
         """Return the notification to render, or why it is not sent now."""
         prepared = await self._postponing(await self._read_digest_setting(claim))
-        if self._hide_details and isinstance(prepared, Claim):
+        if isinstance(prepared, Claim):
             prepared = await self._hide_details(prepared)
         if not isinstance(prepared, Claim):
             return prepared

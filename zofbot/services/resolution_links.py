@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from zofbot.clock import timeout
+from zofbot.delivery.attempt import PrepareClaim
 from zofbot.domain.errors import SlackError
 from zofbot.notifications.notification import Claim, Obsolete, Postponed, Receipt
 from zofbot.store.outbox import Outbox
@@ -23,7 +24,6 @@ MAX_CACHED_LINKS = 1000
 """Links kept in memory: a permalink never changes."""
 
 FetchPermalink = Callable[[Receipt], Awaitable[str]]
-PrepareClaim = Callable[[Claim], Awaitable[Claim | Postponed | Obsolete]]
 
 
 class ResolutionLinker:

@@ -61,14 +61,13 @@ return {previous, 1}
 
 @dataclass(frozen=True)
 class SharedCard:
-    """Who shared a card, and the message; ``ts`` is empty until it is posted, or if Slack returned none."""
+    """Who shared a card, and the link to the message: empty until it is posted, or if Slack returned none."""
 
     user: str
     name: str
     at: float
     """Unix seconds."""
     done: bool = False
-    ts: str = ""
     link: str = ""
     since: float = 0.0
     """Start of an earlier share that may have posted the card, in Unix seconds; 0 if there was none."""
@@ -132,7 +131,7 @@ class Store:
         return bool(claimed), SharedCard.load(previous) if previous else None
 
     async def end_share(self, key: str, share: SharedCard) -> None:
-        """Store a finished share, with the message's timestamp and link."""
+        """Store a finished share, with the link to the message."""
         async with self.keyspace.guard_call():
             await self._redis.set(self.keyspace.key("share", key), json.dumps(asdict(share)), ex=SHARE_TTL_SECONDS)
 

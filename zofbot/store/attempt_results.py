@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
+from zofbot.domain.durations import to_milliseconds
 from zofbot.notifications.notification import Claim, Receipt
 
 
 @dataclass(frozen=True)
 class _EndedAttempt(ABC):
-    """``attempt`` is the fencing token: the result is ignored if another worker has claimed the key since."""
+    """``attempt`` is the fencing token: a result is ignored if it is stored, or another worker has the key."""
 
     key: str
     attempt: int
@@ -57,7 +58,7 @@ class Deferred(_EndedAttempt):
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
-        return "held" if self.whole_channel else "deferred", _to_milliseconds(self.seconds)
+        return "held" if self.whole_channel else "deferred", to_milliseconds(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Unknown(_EndedAttempt):
     seconds: float
 
     def _verb_and_value(self) -> tuple[str, str | int]:
-        return "unknown", _to_milliseconds(self.seconds)
+        return "unknown", to_milliseconds(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Snoozed(_EndedAttempt):
     seconds: float
 
     def _verb_and_value(self) -> tuple[str, str | int]:
-        return "snoozed", _to_milliseconds(self.seconds)
+        return "snoozed", to_milliseconds(self.seconds)
 
 
 AttemptResult = Sent | Deferred | Unknown | Refused | Unreadable | Halted | Gone | Dropped | Snoozed
@@ -139,7 +140,3 @@ AttemptResult = Sent | Deferred | Unknown | Refused | Unreadable | Halted | Gone
 def format_receipt(receipt: Receipt) -> str:
     """Format a receipt as it is stored."""
     return f"{receipt.channel} {receipt.ts}"
-
-
-def _to_milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.observability import trace_recorder
+from zofbot.store.decoding import decode_hash, decode_text
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
 

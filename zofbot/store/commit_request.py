@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zofbot.notifications.notification import Notification
+from zofbot.store.audit import AUDIT_FIELD, AUDIT_STREAM
+from zofbot.store.claim_records import flatten_notification
 from zofbot.store.keyspace import Keyspace, ScriptArguments
 from zofbot.store.leases import Fence
-from zofbot.store.records import flatten_notification
 
 EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:")
 """Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after their last change."""
-
-AUDIT_KEY = "audit"
 
 FieldsByHash = Mapping[str, Mapping[str, str | None]]
 """Values of fields, by the hash's name and the field's; None deletes the field, or expects it to be missing."""
@@ -38,7 +37,7 @@ class CommitRequest:
         """Return the full names of all keys that the script may touch, those it finds by position first."""
         fence = self.fence.key if self.fence else keyspace.key("outbox", "due")  # any key of the slot
         expected = [keyspace.key(name) for name, fields in self.expect.items() for _ in fields]
-        audit = [keyspace.key(AUDIT_KEY)] if self.acts else []
+        audit = [keyspace.key(AUDIT_STREAM)] if self.acts else []
         notified = record_keys(keyspace, (notification.key for notification in self.notifications))
         return [fence, *map(keyspace.key, self.changes), *expected, *audit, *notified, *record_keys(keyspace, self.due)]
 
@@ -58,7 +57,7 @@ class CommitRequest:
             for field, value in fields.items():
                 args += [keyspace.key(name), "-" if value is None else verb, field, value or ""]
         args += [part for key, at in self.due.items() for part in (key, "@", "", repr(at))]
-        args += [part for entry in self.acts for part in (keyspace.key(AUDIT_KEY), "+", "act", entry)]
+        args += [part for entry in self.acts for part in (keyspace.key(AUDIT_STREAM), "+", AUDIT_FIELD, entry)]
         return args
 
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
+from zofbot.store.decoding import decode_text, decode_texts
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_text, decode_texts
 
 VIEWER_SECONDS = 1800.0
 """A Home is kept up to date for this long after it was opened; Slack does not report when it is closed."""
@@ -115,7 +116,7 @@ class HomeViewers:
         """
         args: list[str | int] = [
             self._now_milliseconds(),
-            _to_milliseconds(MAX_AGE_SECONDS),
+            to_milliseconds(MAX_AGE_SECONDS),
             user,
             int(2 * VIEWER_SECONDS),
         ]
@@ -125,9 +126,9 @@ class HomeViewers:
         """Claim the users whose Homes show outdated data; the caller must update them."""
         args = [
             self._now_milliseconds(),
-            _to_milliseconds(MAX_AGE_SECONDS),
-            _to_milliseconds(VIEWER_SECONDS),
-            _to_milliseconds(MIN_UPDATE_SECONDS),
+            to_milliseconds(MAX_AGE_SECONDS),
+            to_milliseconds(VIEWER_SECONDS),
+            to_milliseconds(MIN_UPDATE_SECONDS),
             MAX_VIEWERS,
         ]
         found = await self._claim_due.run(self._keys, args)
@@ -152,8 +153,4 @@ class HomeViewers:
             await pipe.execute()
 
     def _now_milliseconds(self) -> int:
-        return _to_milliseconds(self._clock.time())
-
-
-def _to_milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+        return to_milliseconds(self._clock.time())

@@ -19,6 +19,9 @@ from zofbot.store.write_refusals import find_refusal
 MAX_REDIS_SECONDS = 1.0
 """Time limit of one call to Redis; a slash command must be answered within three seconds in total."""
 
+MAX_STORE_RETRY_SECONDS = 5.0
+"""Maximum seconds until an unavailable store is tried again."""
+
 ScriptArguments = list[str | int]
 
 

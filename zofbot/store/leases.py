@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
+from zofbot.store.decoding import decode_hash, decode_pairs
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_hash, decode_pairs
 from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 
 # KEYS: holder, number, schema, note, hashes to be read. ARGV: the caller's id, lease (ms), its last number, now (ms),
@@ -102,8 +103,8 @@ class Lease:
         Returns None, and publishes nothing, while another process holds it.
         """
         keys = [self._holder, self._fence, self._written, self._note, *map(self._keyspace.key, names)]
-        args: list[str | int] = [self._token, int(self.seconds * 1000), self._number]
-        args += [int(self._clock.time() * 1000), self._schema, *_flatten_note(note)]
+        args: list[str | int] = [self._token, to_milliseconds(self.seconds), self._number]
+        args += [to_milliseconds(self._clock.time()), self._schema, *_flatten_note(note)]
         found = await self._hold.run(keys, args)
         if found == b"outdated":
             raise outdated_error()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.store.keyspace import Keyspace
 
 # KEYS: the set. ARGV: now and the window in milliseconds, mentions allowed per window, the message's key, the ids.
@@ -41,7 +42,7 @@ class Mentions:
     """Limit mentions of one user or user group in a channel to ``most`` within ``window`` seconds."""
 
     def __init__(self, keyspace: Keyspace, clock: Clock, *, most: int, window: float) -> None:
-        self._clock, self._most, self._window = clock, most, round(window * 1000)
+        self._clock, self._most, self._window = clock, most, to_milliseconds(window)
         self._keyspace = keyspace
         self._take = keyspace.register_script(_TAKE)
 
@@ -50,6 +51,6 @@ class Mentions:
 
         Idempotent per message. Raises StoreUnavailable.
         """
-        now = round(self._clock.time() * 1000)
+        now = to_milliseconds(self._clock.time())
         args: list[str | int] = [now, self._window, self._most, message, *people]
         return int(await self._take.run([self._keyspace.key("mentions", channel)], args)) / 1000

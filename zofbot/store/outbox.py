@@ -13,7 +13,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 ``outbox:open``             sorted set: keys not settled yet, by when they were committed
 ``outbox:dead``             sorted set: dead letters, by when they died
 ``outbox:pace``             hash: for each queue, when its rate limit is fully replenished (GCRA); ``<queue>:block``:
-                            since when and until when Slack asks it to wait
+                            since when and until when Slack asks it to wait; ``:clock``: a time of the last claims,
+                            which shows that the clock was set back
 ``outbox:parked``           hash: channels that refuse: whether somebody was notified, since when, why
 ``outbox:removed``          hash: roots deleted twice by people of which nobody was notified yet, and their channels
 ``outbox:pause``            hash: while all sending is paused: until when, number of pauses so far, why
@@ -48,17 +49,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Claim, Notification, Receipt
 from zofbot.observability import trace_recorder
 from zofbot.store.attempt_results import AttemptResult, Unreadable, format_receipt
+from zofbot.store.audit import AUDIT_STREAM
 from zofbot.store.channel_pace import MESSAGE_INTERVAL_SECONDS
-from zofbot.store.commit_request import AUDIT_KEY, CommitRequest, record_keys
+from zofbot.store.claim_records import read_claim
+from zofbot.store.commit_request import CommitRequest, record_keys
+from zofbot.store.decoding import decode_texts
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
 from zofbot.store.outbox_reader import OutboxReader
-from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts, to_milliseconds
-from zofbot.store.records import decode_texts, read_claim
+from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts
 from zofbot.store.schema import STORE_SCHEMA
 
 LEASE_SECONDS = 20.0
@@ -172,6 +176,7 @@ class Outbox(OutboxReader):
 
         Returns the new state of each; or ``parked``, ``paused`` or ``removed`` (its root was deleted twice and is not
         posted again) for the result that caused it; or ``lost``, without effect, if another worker has claimed the key.
+        A result that was stored before changes nothing, and returns what it returned then.
         """
         keys = record_keys(self._keyspace, (settlement.key for settlement in settlements))
         return decode_texts(
@@ -219,7 +224,7 @@ class Outbox(OutboxReader):
         await self._change_record("mark_removal_notified", key)
 
     async def _change_record(self, verb: str, name: str, *keys: str, act: str = "") -> int:
-        audit, args = ([AUDIT_KEY], (verb, name, act)) if act else ([], (verb, name))
+        audit, args = ([AUDIT_STREAM], (verb, name, act)) if act else ([], (verb, name))
         return int(await self._scripts.run("repair", [self._keyspace.key(key) for key in (*keys, *audit)], [*args]))
 
 

@@ -8,19 +8,11 @@ from itertools import count
 from typing import Any
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.notifications.notification import NotificationState
+from zofbot.store.decoding import decode_hash, decode_pairs, decode_text, decode_texts
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.outbox_scripts import to_milliseconds
-from zofbot.store.records import (
-    OutboxRecord,
-    OutboxStats,
-    ParkedChannel,
-    build_record,
-    decode_hash,
-    decode_pairs,
-    decode_text,
-    decode_texts,
-)
+from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel, build_record
 
 OLDEST_PAGE_SIZE = 500
 """Entries read per round trip in search of the oldest one that is not scheduled for later."""

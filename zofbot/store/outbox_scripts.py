@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS, MAX_BURST
 from zofbot.store.keyspace import Keyspace, ScriptArguments
 from zofbot.store.schema import SCHEMA_KEY, outdated_error
@@ -63,8 +64,3 @@ def _load_script(name: str) -> str:
     claims = ("claims",) if name in ("commit", "claim") else ()
     parts = ("keys", "channel_pace", "queues", *claims, name)
     return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
-
-
-def to_milliseconds(seconds: float) -> int:
-    """Convert a time to what the scripts work with."""
-    return round(seconds * 1000)

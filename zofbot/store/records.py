@@ -1,19 +1,13 @@
-"""Records of the outbox as operators see them, and conversion to and from what Redis stores."""
+"""Records of the outbox as operators see them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
-from zofbot.domain.json_encoding import encode_json
-from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
-from zofbot.store.attempt_results import Unreadable
-
-log = structlog.get_logger()
+from zofbot.notifications.notification import NotificationState, Receipt
 
 UNREADABLE_ERRORS = (ValueError, RecursionError)
 """What parsing a record raises if it is damaged, or was stored by a version that does it otherwise."""
@@ -121,7 +115,7 @@ def _parse_record(key: str, note: Mapping[str, str], kept: str | None) -> Outbox
         _to_seconds(note.get("since")),
         None if replaced or kept is None else parse_receipt(kept),
         kept[1:] if replaced and kept else "",
-        _parse_object(note.get("body", "{}")),
+        parse_object(note.get("body", "{}")),
         int(note.get("schema", 0)),
         float(note.get("not_before", 0)),
     )
@@ -133,98 +127,12 @@ def parse_receipt(kept: str) -> Receipt:
     return Receipt(channel, ts)
 
 
-def flatten_notification(notification: Notification) -> list[str | int]:
-    """Return the ten values that ``commit.lua`` takes for a notification."""
-    return [
-        notification.key,
-        notification.kind.value,
-        notification.channel,
-        notification.root,
-        int(notification.edits_reply),
-        repr(notification.happened),
-        int(notification.critical),
-        repr(notification.not_before),
-        notification.schema_,
-        encode_json(notification.body),
-    ]
-
-
-def read_claim(fields: Sequence[bytes]) -> Claim | Unreadable:
-    """Parse one claim returned by ``claim.lua``; if that is not possible, return the result to settle it with."""
-    try:
-        return _parse_claim(fields)
-    except UNREADABLE_ERRORS as error:
-        problem = f"cannot be read: {type(error).__name__}"
-        advice = "retry it with the version of zofbot that wrote it, or drop it"
-        return Unreadable(decode_text(fields[0]), int(fields[10]), f"{problem}; {advice}")
-
-
-def _parse_claim(fields: Sequence[bytes]) -> Claim:
-    (key, kind, channel, root, edits_reply, happened, critical, not_before, schema, body, attempt, committed, since,
-     place, failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
-    if not channel:
-        raise ValueError("no channel")
-    return Claim(
-        Notification.model_construct(  # validated when it was committed
-            key=key,
-            kind=NotificationKind(kind),
-            channel=channel,
-            root=root,
-            edits_reply=edits_reply == "1",
-            happened=float(happened),
-            critical=critical == "1",
-            not_before=float(not_before),
-            schema_=int(schema),
-            body=_parse_object(body),
-        ),
-        int(attempt),
-        int(committed) / 1000,
-        int(since) / 1000 if since else None,
-        parse_receipt(place) if place else None,
-        _read_context(root or key, failure),
-        triage,
-        rerun,
-        _read_context(root or key, storm),
-        storm_triage,
-    )
-
-
-def _parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str) -> dict[str, Any]:
     """Parse a JSON object. Raises ValueError, or RecursionError."""
     found = json.loads(text)
     if not isinstance(found, dict):
         raise ValueError("not an object")
     return found
-
-
-def _read_context(key: str, text: str) -> dict[str, Any] | None:
-    """Parse the latest payload of the failure ``key`` or of its storm; None without one, or if it cannot be read."""
-    try:
-        return _parse_object(text) if text else None
-    except UNREADABLE_ERRORS:
-        log.error("unreadable failure", key=key, fix="run the version of zofbot that wrote it")
-        return None
-
-
-def decode_text(value: bytes | str, errors: str = "strict") -> str:
-    """Return text from a client with or without ``decode_responses``; ``errors`` is as for ``bytes.decode``."""
-    return value.decode(errors=errors) if isinstance(value, bytes) else value
-
-
-def decode_texts(values: Iterable[bytes | str]) -> list[str]:
-    """Decode several texts."""
-    return [decode_text(value) for value in values]
-
-
-def decode_hash(fields: Mapping[bytes, bytes], errors: str = "strict") -> dict[str, str]:
-    """Decode a hash; ``errors`` is as for ``bytes.decode``."""
-    return {decode_text(name): decode_text(value, errors) for name, value in fields.items()}
-
-
-def decode_pairs(flat: Iterable[bytes | str]) -> dict[str, str]:
-    """Decode a hash as scripts return it: fields and values in turn."""
-    parts = map(decode_text, flat)
-    return dict(zip(parts, parts, strict=True))
 
 
 def _to_seconds(milliseconds: str | None) -> float | None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import structlog
 from pydantic import ValidationError
 
+from zofbot.store.decoding import decode_text
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_text
 from zofbot.store.schema import SCHEMA_KEY, STORE_SCHEMA, outdated_error
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.model import SUBSCRIPTION_SCHEMA as KNOWN

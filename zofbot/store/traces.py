@@ -21,8 +21,8 @@ from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.health import TraceDropped, TracesStored
 from zofbot.observability.trace_model import Trace
 from zofbot.observability.trace_recorder import TraceRecorder
+from zofbot.store.decoding import decode_hash, decode_text
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from zofbot.clock import Clock
+from zofbot.domain.durations import to_milliseconds
 from zofbot.domain.json_encoding import encode_json
 from zofbot.store.keyspace import Keyspace
 
@@ -55,7 +56,7 @@ class WebhookTrials:
         """Record deliveries for ``seconds``; every process starts within ``TRIAL_CHECK_SECONDS``."""
         async with self._keyspace.pipeline(transaction=True) as pipe:
             pipe.delete(self._arrival_key)
-            pipe.set(self._trial_key, "1", px=int(seconds * 1000))
+            pipe.set(self._trial_key, "1", px=to_milliseconds(seconds))
             await pipe.execute()
 
     async def record_arrival(self, arrival: TrialArrival) -> None:

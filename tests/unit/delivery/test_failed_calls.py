@@ -27,6 +27,17 @@ async def test_a_rate_limited_search_or_send_waits_at_least_as_long_as_slack_ask
     assert (send.seconds, send.whole_channel) == (30, True)
 
 
+@pytest.mark.parametrize(("tries", "seconds"), [(0, 1.0), (3, 8.0)])
+async def test_the_backoff_follows_from_the_failed_tries_not_from_the_attempts(tries: int, seconds: float) -> None:
+    nobody: Any = None
+    classifier = FailedCallClassifier(nobody, random=lambda: 1.0)
+    notification = Notification(key="k", kind=NotificationKind.ROOT, channel="C1", happened=0)
+    claim = Claim(notification, attempt=8, committed=0.0, tries=tries)
+    failed = await classifier.classify_send_error(claim, SlackDeferred("unreachable", ""))
+    assert isinstance(failed, Deferred)
+    assert failed.seconds == seconds
+
+
 @pytest.mark.parametrize(
     ("error", "holds_edits"),
     [

@@ -30,11 +30,11 @@ from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_S
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.poller import SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.simulator.zof.state import ZofRecord, format_time
+from zofbot.store.decoding import decode_text
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import HeldLease, Lease, LeaseNote
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PendingRun
-from zofbot.store.records import decode_text
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 
 ORDERS = ("newest", "oldest", "none")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import redis.asyncio as redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.outbox_bench import HERE, NOW, OutboxBench, edit, reply, root
 from zofbot.clock import MovableClock
 from zofbot.delivery.failed_calls import UNWANTED_REASON
 from zofbot.domain.errors import StoreUnavailable
@@ -42,86 +42,9 @@ from zofbot.store.attempt_results import (
 from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS, MAX_BURST
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import Fence
-from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, LeaseLost, Outbox
+from zofbot.store.outbox import LEASE_SECONDS, LeaseLost, Outbox
 from zofbot.store.outbox_reader import MAX_WHOLE_FIELDS
 from zofbot.store.outbox_scripts import BODY_TTL_SECONDS, KEY_TTL_SECONDS, MAX_ATTEMPT_AGE_SECONDS
-from zofbot.store.records import decode_text
-
-NOW = 1_800_000_000.0
-HERE = Receipt("C1", "1.0")
-
-
-@dataclass
-class OutboxBench:
-    """An outbox, its clock and its server; ``count`` is how many commands the server was sent."""
-
-    client: redis.Redis
-    now: float = NOW
-    outbox: Outbox = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.outbox = self.make_outbox()
-
-    def make_outbox(self) -> Outbox:
-        return Outbox(Keyspace(self.client, "test"), MovableClock(lambda: self.now))
-
-    async def commit_notifications(self, *notifications: Notification) -> list[str]:
-        return await self.outbox.commit(notifications)
-
-    async def claim_batch(self, limit: int = 100, *, after: float = 0.0) -> ClaimBatch:
-        self.now += after
-        return await self.outbox.claim(limit)
-
-    async def claim_keys(self, limit: int = 100, *, after: float = 0.0) -> list[str]:
-        return [claim.notification.key for claim in await self.claim_batch(limit, after=after)]
-
-    async def one(self, *, after: float = 0.0) -> Claim:
-        [claim] = await self.claim_batch(after=after)
-        return claim
-
-    async def settle(self, *settlements: AttemptResult) -> list[str]:
-        return await self.outbox.settle(settlements)
-
-    async def send(self, claim: Claim, ts: str = "1.0") -> None:
-        assert await self.settle(Sent.for_claim(claim, Receipt(claim.notification.channel, ts))) == ["sent"]
-
-    async def commit_and_send(self, key: str, channel: str = "C1", ts: str = "1.0") -> None:
-        """Commit a root and have it sent."""
-        await self.commit_notifications(root(key, channel))
-        await self.send(await self.one(after=10), ts)
-
-    async def state(self, key: str) -> NotificationState | None:
-        known = await self.outbox.get_record(key)
-        return known.state if known else None
-
-    async def names(self) -> set[str]:
-        return {decode_text(name) for name in await self.client.keys("*")}
-
-
-@pytest.fixture(params=["double", "server"])
-async def bench(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[OutboxBench]:
-    client = fakeredis.FakeAsyncRedis() if request.param == "double" else redis.from_url(store_url)
-    async with client:
-        await client.flushall()
-        yield OutboxBench(client)
-
-
-def root(key: str, channel: str = "C1", **more: Any) -> Notification:
-    return Notification(
-        key=key, kind=NotificationKind.ROOT, channel=channel, happened=NOW - 5.25, body={"of": key}, **more
-    )
-
-
-def reply(key: str, to: str, channel: str = "C1", **more: Any) -> Notification:
-    return Notification(
-        key=key, kind=NotificationKind.REPLY, channel=channel, root=to, happened=NOW, body={"of": key}, **more
-    )
-
-
-def edit(key: str, of: str, channel: str = "C1", **more: Any) -> Notification:
-    more = {"body": {"of": key}, **more}
-    return Notification(key=key, kind=NotificationKind.EDIT, channel=channel, root=of, happened=NOW, **more)
-
 
 # --- commit
 
@@ -307,45 +230,6 @@ async def test_a_receipt_that_comes_late_but_before_anybody_else_counts(bench: O
     bench.now += LEASE_SECONDS + 5
     await bench.send(slow)
     assert await bench.claim_keys(after=60) == []
-
-
-@pytest.mark.parametrize(
-    "settled",
-    [
-        lambda claim: Sent.for_claim(claim, HERE),
-        lambda claim: Adopted.for_claim(claim, HERE),
-        lambda claim: Deferred.for_claim(claim, 5.0, False, "x"),
-        lambda claim: Deferred.for_claim(claim, 5.0, True, "x"),
-        lambda claim: Unknown.for_claim(claim, "x", 5.0),
-        lambda claim: Refused.for_claim(claim, "x"),
-        lambda claim: Refused.for_claim(claim, "x", True),
-        lambda claim: Halted.for_claim(claim, "x"),
-        lambda claim: Dropped.for_claim(claim, "x"),
-        lambda claim: Snoozed.for_claim(claim, 5.0),
-    ],
-)
-async def test_settling_twice_is_settling_once(bench: OutboxBench, settled: Callable[[Claim], AttemptResult]) -> None:
-    await bench.commit_notifications(root("k"), root("other", "C2"))
-    claim = next(claim for claim in await bench.claim_batch() if claim.notification.key == "k")
-    await bench.settle(settled(claim))
-    once = await store_contents(bench)
-    await bench.settle(settled(claim))
-    assert await store_contents(bench) == once
-
-
-async def store_contents(bench: OutboxBench) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in sorted(await bench.names()):
-        kind = decode_text(await bench.client.type(name))
-        if kind == "hash":
-            found[name] = await bench.client.hgetall(name)
-        elif kind == "zset":
-            found[name] = await bench.client.zrange(name, 0, -1, withscores=True)
-        elif kind == "list":
-            found[name] = await bench.client.lrange(name, 0, -1)
-        else:
-            found[name] = await bench.client.get(name)
-    return found
 
 
 # --- how attempts end
@@ -696,6 +580,20 @@ async def test_a_root_that_is_retried_brings_its_children_with_it(bench: OutboxB
     assert await bench.claim_keys(after=5) == ["p", "q"]
     assert await bench.state("o") is NotificationState.DROPPED
     assert await bench.outbox.list_records(NotificationState.DROPPED) == [await bench.outbox.get_record("o")]
+
+
+async def test_a_reposted_root_that_is_retried_brings_its_children_with_it(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="1.0")
+    await bench.commit_notifications(reply("p", "r"), edit("e", "r"))
+    claims = await bench.claim_batch(after=5)
+    await bench.settle(*(Gone.for_claim(claim, HERE, "message_not_found") for claim in claims))
+    await bench.settle(Refused.for_claim(await bench.one(after=5), "no"))
+    assert sorted(key for key, *_ in (await bench.claim_batch(after=5)).dropped) == ["e", "p"]
+    assert await bench.outbox.retry("r:2")
+    await bench.send(await bench.one(after=5), "9.0")
+    assert {(claim.notification.key, claim.place) for claim in await bench.claim_batch(after=5)} == {
+        (key, Receipt("C1", "9.0")) for key in "pe"
+    }
 
 
 async def test_what_belongs_to_a_root_that_was_forgotten_makes_one_of_its_own(bench: OutboxBench) -> None:

@@ -5,6 +5,8 @@ local MAX_WAIT = 3600000 -- the longest that Slack is believed when it asks to w
 local BLOCK = ':block' -- suffix of the field of PACE that holds since when and until when Slack asks a queue to wait
 local MARK = '.0' -- ends the times in PACE: earlier versions, which read any number, stored integers
 
+local CLOCK, CLOCK_INTERVAL = ':clock', 10000 -- field of PACE: a time of the last claims, and after how long it is renewed (ms)
+
 -- True for a time that would be at most `longest` ahead, unless the clock was set back since it was stored.
 local function is_from_other_clock(time, longest) return time > NOW + longest + MAX_SKEW end
 

@@ -3,7 +3,7 @@
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
   local REQUIRED = {'happened', 'critical', 'not_before', 'schema', 'body', 'committed'}
-  local MAX_SUMMARY_ATTEMPTS = 5 -- attempts of a summary after which the alerts it lists no longer wait for it
+  local MAX_SUMMARY_TRIES = 5 -- failed tries of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
   -- Requeue notifications whose time has come, and those whose lease has expired.
@@ -21,6 +21,23 @@ local function claim_ready(LIMIT, LEASE)
       local f = read(key, 'state', 'kind', 'channel', 'rank')
       if f.state == 'pending' then enqueue(key, f) end
     end
+  end
+
+  -- Retry what is not scheduled for later, and the rest when it is scheduled: it waits by a clock that was set back since.
+  local function wake_retries()
+    local found = redis.call('ZRANGE', LATER, 0, -1, 'WITHSCORES')
+    for at = 1, #found, 2 do
+      local scheduled = (tonumber(redis.call('HGET', note(found[at]), 'not_before') or 0) or 0) * 1000
+      local till = math.min(tonumber(found[at + 1]), math.max(NOW, scheduled))
+      redis.call('ZADD', LATER, format_integer(till), found[at])
+    end
+  end
+
+  local function check_clock()
+    local seen = tonumber(redis.call('HGET', PACE, CLOCK) or 0)
+    local is_set_back = is_from_other_clock(seen, 0)
+    if is_set_back then wake_retries() end
+    if is_set_back or NOW - seen > CLOCK_INTERVAL then redis.call('HSET', PACE, CLOCK, format_integer(NOW)) end
   end
 
   -- Let queues and leases that wait by a clock that was set back since wait by the present one. Others that are that far
@@ -48,7 +65,7 @@ local function claim_ready(LIMIT, LEASE)
     local state = redis.call('HGET', note(root), 'state')
     local lost = not state or state == 'sent'
     if lost and not stays_deleted(f) and root == f.root then
-      post_again(f.root, root, f)
+      post_again(root, f)
       state = 'pending'
     end
     if state == 'pending' or state == 'sending' then
@@ -67,9 +84,9 @@ local function claim_ready(LIMIT, LEASE)
     local entry = redis.call('HGET', PREFIX .. 'catchup:' .. f.channel, key)
     local name = entry and string.match(entry, '"key":"([^"]+)"')
     if not name then return false end
-    local summary = read(name, 'state', 'attempt')
+    local summary = read(name, 'state', 'tries')
     local on_its_way = summary.state == 'pending' or summary.state == 'sending'
-    return on_its_way and (tonumber(summary.attempt) or 0) < MAX_SUMMARY_ATTEMPTS
+    return on_its_way and count_tries(summary) < MAX_SUMMARY_TRIES
   end
 
   -- Return the state of the failure that a message is about: body, triage state, rerun; then body and triage state of the
@@ -87,7 +104,7 @@ local function claim_ready(LIMIT, LEASE)
 
   local function take(key)
     local f = read(key, 'state', 'kind', 'channel', 'root', 'edits_reply', 'happened', 'critical', 'not_before', 'schema',
-      'body', 'rank', 'attempt', 'committed', 'since', 'again_for')
+      'body', 'rank', 'attempt', 'tries', 'committed', 'since', 'again_for')
     if not f.state then redis.call('ZREM', OPEN, key) end
     if f.state ~= 'pending' then return false end
     for _, name in ipairs(REQUIRED) do f[name] = f[name] or '' end -- a damaged record: the caller cannot read it
@@ -111,7 +128,8 @@ local function claim_ready(LIMIT, LEASE)
     redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
     local shown, triage, rerun, storm, storm_triage = failure_state(key, f)
     claimed[#claimed + 1] = {key, f.kind, present_id(f.channel), f.again_for or f.root, f.edits_reply or '', f.happened,
-      f.critical, f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
+      f.critical, f.not_before, f.schema, f.body, attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage,
+      format_integer(count_tries(f))}
     return true
   end
 
@@ -146,6 +164,7 @@ local function claim_ready(LIMIT, LEASE)
   if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused), MAX_PAUSE) then return {{}, paused, {}} end
   if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
 
+  check_clock()
   follow_clock()
   requeue_ready()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do

@@ -2,14 +2,13 @@
 -- the fence's number or '', the numbers of expectations and notifications, how many to claim at once, their lease in
 -- milliseconds;
 -- per expectation: hash, field, value or '' if missing;
--- per notification: ten values, see `flatten_notification` in records.py;
+-- per notification: ten values, see `flatten_notification` in claim_records.py;
 -- per change: name, verb, field, value. '=' sets a field, '~' sets one and renews the hash's TTL, '-' deletes it, '+' adds to
 -- a capped stream, '@' reschedules a waiting notification.
 -- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new, and with a number
 -- to claim what `claim_ready` returns.
 local FENCE, EXPECTED, COUNT = ARGV[SHARED_ARGS + 1], tonumber(ARGV[SHARED_ARGS + 2]), tonumber(ARGV[SHARED_ARGS + 3])
 local LIMIT, LEASE = tonumber(ARGV[SHARED_ARGS + 4]), tonumber(ARGV[SHARED_ARGS + 5])
-local MAX_STREAM_LENGTH = 100000
 local EXTRA_TTL = 8 * 86400 -- seconds: a failure snoozed for KEEP can still be escalated afterwards
 if outdated() then return 'outdated' end
 if FENCE ~= '' and redis.call('GET', KEYS[14]) ~= FENCE then return 'fenced' end
@@ -26,6 +25,13 @@ local function create(key, n)
     'schema', n.schema, 'body', n.body, 'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW))
   redis.call('ZADD', OPEN, format_integer(NOW), key)
   wait(key, place, n.earliest)
+end
+
+-- Start anew what ended in `state`. Its attempts are numbered on from the last one, whose result may be stored once more.
+local function restart(key, n, attempt, state)
+  redis.call('DEL', note(key), receipt(key))
+  create(key, n)
+  redis.call('HSET', note(key), 'attempt', attempt, 'settled', attempt .. ' ' .. state)
 end
 
 -- Update what is being sent: an edit is made once more afterwards, anything else only if this attempt drops it.
@@ -45,19 +51,18 @@ local function update_edit(key, n, known)
     end
     return
   end
-  local made = string.match(redis.call('GET', receipt(key)) or '', ' (%d+)$')
-  if made then n.earliest = math.max(n.earliest, tonumber(made) + EDIT_INTERVAL) end
-  redis.call('DEL', note(key), receipt(key))
+  local made, attempt = edit_made(redis.call('GET', receipt(key)))
+  if made and not is_from_other_clock(made, 0) then n.earliest = math.max(n.earliest, made + EDIT_INTERVAL) end
   redis.call('ZREM', DEAD, key)
-  create(key, n)
+  restart(key, n, redis.call('HGET', note(key), 'attempt') or attempt or 0, known)
 end
 
 -- Restore a reminder that was dropped as obsolete: what made it obsolete was undone.
 local function revive(key, n)
-  if redis.call('HGET', note(key), 'reason') ~= UNWANTED then return end
-  redis.call('DEL', note(key))
+  local f = read(key, 'reason', 'attempt')
+  if f.reason ~= UNWANTED then return end
   redis.call('LREM', RECENT.dropped, 0, key)
-  create(key, n)
+  restart(key, n, f.attempt or 0, 'dropped')
 end
 
 local new = {}

@@ -17,6 +17,7 @@ local UNWANTED = 'no longer wanted' -- reason for dropping a reminder that is ob
 local GONE = 'its message is gone' -- reason for dropping the children of a message that people deleted
 local MAX_PAUSE = 60000 -- milliseconds between tries while Slack rejects everything
 local MAX_RECENT = 1000 -- length of the lists of recent keys
+local MAX_STREAM_LENGTH = 100000 -- of the audit log (audit.py)
 
 -- While a cluster migrates the slot, missing keys may be on the other node. Reading this key, which never exists, then
 -- fails the script before it has changed anything.

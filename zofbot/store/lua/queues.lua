@@ -7,6 +7,12 @@ local function read(key, ...)
   return found
 end
 
+-- Return how many calls have failed, of which an earlier version stored no number.
+local function count_tries(f) return tonumber(f.tries) or 0 end
+
+-- Let the age and the tries count from the next attempt.
+local function forget_tries(key) redis.call('HDEL', note(key), 'first', 'tries') end
+
 local function rank(kind, critical)
   local lane = kind == 'edit' and 3 or kind == 'reply' and 2 or critical == '1' and 0 or 1
   return format_integer(lane * LANE + redis.call('INCR', SEQUENCE))
@@ -51,6 +57,12 @@ local function drop(key, reason)
   remember('dropped', key)
 end
 
+-- Return when an edit was made and by which attempt, of which an earlier version stored no number; nothing without a receipt.
+local function edit_made(found)
+  local made, attempt = string.match(found or '', '^%S+ %S+ (%d+) ?(%d*)$')
+  return tonumber(made), tonumber(attempt)
+end
+
 -- Return a channel's present id, if Slack has changed it.
 local function present_id(channel) return redis.call('HGET', PREFIX .. 'moved', channel) or channel end
 
@@ -81,9 +93,9 @@ end
 
 -- Repost a root that people deleted, or whose receipt expired, so that `child` can be sent. The new root has its own key:
 -- otherwise a worker that looks for it before sending could find the old message.
-local function post_again(root, gone, child)
-  local fresh = root .. ':' .. (gone == root and 2 or tonumber(string.sub(gone, #root + 2)) + 1)
-  local kept = read(gone, 'body', 'happened', 'critical', 'schema')
+local function post_again(root, child)
+  local fresh = root .. ':2' -- it is reposted at most once
+  local kept = read(root, 'body', 'happened', 'critical', 'schema')
   if not kept.body then kept = child end
   local function field(name) return kept[name] or child[name] or '' end -- a damaged record lacks some
   local place = {channel = child.channel, kind = 'root', rank = rank('root', field('critical'))}

@@ -1,7 +1,6 @@
 -- Operators' changes. ARGV: verb, key or channel, optionally an audit record (its stream is the last of KEYS).
 -- Returns 'outdated', or how many notifications were changed.
 local VERB, NAME, ACT = ARGV[SHARED_ARGS + 1], ARGV[SHARED_ARGS + 2], ARGV[SHARED_ARGS + 3]
-local MAX_STREAM_LENGTH = 100000
 local verbs = {}
 if outdated() then return 'outdated' end
 
@@ -11,7 +10,8 @@ local function revive(key, f)
   local since = f.since or f.first or f.started
   if since then redis.call('HSET', note(key), 'since', since) end
   redis.call('HSET', note(key), 'state', 'pending')
-  redis.call('HDEL', note(key), 'reason', 'first')
+  redis.call('HDEL', note(key), 'reason')
+  forget_tries(key)
   redis.call('PERSIST', note(key))
   redis.call('ZREM', DEAD, key)
   redis.call('LREM', RECENT.dropped, 0, key)
@@ -22,12 +22,13 @@ end
 -- Send again: a dead or dropped one from the start, a waiting one now.
 -- Children that were dropped because this root was dead or dropped are revived too.
 function verbs.retry(key)
-  local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'first', 'started')
+  local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'first', 'started', 'again_for')
   if f.state ~= 'dead' and f.state ~= 'dropped' and f.state ~= 'pending' then return 0 end
   if not f.rank then return 0 end -- its body is no longer stored
   for _, child in ipairs(f.state ~= 'pending' and redis.call('LRANGE', RECENT.dropped, 0, -1) or {}) do
     local fields = read(child, 'state', 'kind', 'channel', 'rank', 'root', 'reason', 'since', 'first', 'started')
-    if fields.root == key and fields.reason == 'its root is ' .. f.state then revive(child, fields) end
+    local is_child = fields.root == (f.again_for or key) -- children name the root that was reposted
+    if is_child and fields.reason == 'its root is ' .. f.state then revive(child, fields) end
   end
   revive(key, f)
   return 1

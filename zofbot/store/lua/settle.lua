@@ -1,9 +1,12 @@
 -- Store the results of attempts. ARGV, five per result: verb, key, attempt, value, reason (see attempt_results.py).
--- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'.
+-- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'. A result that
+-- was stored before changes nothing, and returns what it returned then: `settled` holds the attempt and that.
 local MAX_COUNTED_DELAY_MS = 3600000 -- a longer delay resets the age, which then counts from the next attempt
 local verbs = {}
 
 local function is_too_old(f) return f.first and NOW - f.first > MAX_AGE end
+
+local function count_try(key, f) redis.call('HSET', note(key), 'tries', format_integer(count_tries(f) + 1)) end
 
 local function retry_at(key, f, till, reason)
   redis.call('HSET', note(key), 'state', 'pending', 'reason', reason)
@@ -34,13 +37,15 @@ end
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
   if f.again then -- an edit whose body changed while it was being sent
-    redis.call('HDEL', note(key), 'since', 'first')
+    redis.call('HDEL', note(key), 'since')
+    forget_tries(key)
     return retry_at(key, f, NOW + EDIT_INTERVAL, '')
   end
   redis.call('ZREM', OPEN, key)
   redis.call('ZREM', DEAD, key)
   if f.root ~= '' then keep_root(f.root) end
-  redis.call('SET', receipt(key), f.kind == 'edit' and place .. ' ' .. format_integer(NOW) or place, 'EX', KEEP)
+  local made = f.kind == 'edit' and ' ' .. format_integer(NOW) .. ' ' .. f.attempt or ''
+  redis.call('SET', receipt(key), place .. made, 'EX', KEEP)
   if f.kind == 'root' then -- keep the body for a while, in case people delete the message
     redis.call('HSET', note(key), 'state', 'sent')
     redis.call('EXPIRE', note(key), KEEP_BODY)
@@ -52,11 +57,13 @@ function verbs.sent(key, f, place)
 end
 
 function verbs.deferred(key, f, delay, reason)
+  count_try(key, f)
   if is_too_old(f) then return give_up(key, f, reason) end
   return retry_at(key, f, NOW + delay, reason)
 end
 
 function verbs.held(key, f, delay, reason) -- deferred, with its whole queue
+  count_try(key, f)
   block(queue_of(f.kind, f.channel), NOW + delay)
   if is_too_old(f) then return give_up(key, f, reason) end
   return retry_at(key, f, NOW, reason)
@@ -64,12 +71,13 @@ end
 
 function verbs.snoozed(key, f, delay, reason)
   release_probe(key)
-  if tonumber(delay) > MAX_COUNTED_DELAY_MS then redis.call('HDEL', note(key), 'first') end
+  if tonumber(delay) > MAX_COUNTED_DELAY_MS then forget_tries(key) end
   local till = NOW + delay
   return retry_at(key, f, f.due and math.min(till, f.due * 1000) or till, reason)
 end
 
 function verbs.unknown(key, f, delay, reason) -- stays sending: after the delay a worker looks for it in Slack
+  count_try(key, f)
   if is_too_old(f) then return give_up(key, f, reason) end
   redis.call('HSET', note(key), 'state', 'sending', 'since', f.since or f.started or format_integer(NOW),
     'reason', reason)
@@ -91,7 +99,7 @@ function verbs.dropped(key, f, _, reason)
   release_probe(key)
   if f.again or f.renewed then -- the attempt did not know of the latest commit
     redis.call('HSET', note(key), 'not_before', f.due or 0, 'committed', format_integer(NOW))
-    redis.call('HDEL', note(key), 'first')
+    forget_tries(key)
     redis.call('ZADD', OPEN, format_integer(NOW), key)
     return retry_at(key, f, (f.due or 0) * 1000, '')
   end
@@ -101,7 +109,7 @@ end
 
 function verbs.parked(key, f, _, reason)
   redis.call('DEL', PAUSE)
-  redis.call('HDEL', note(key), 'first') -- its age counts again from when the channel is fixed
+  forget_tries(key) -- its age counts again from when the channel is fixed
   local first = redis.call('HSETNX', PARKED, f.channel, '0 ' .. format_integer(NOW) .. ' ' .. reason)
   redis.call('ZREM', DUE, f.channel)
   retry_at(key, f, NOW, reason)
@@ -109,7 +117,7 @@ function verbs.parked(key, f, _, reason)
 end
 
 function verbs.halted(key, f, _, reason) -- nothing can be sent: pause everything, twice as long each time
-  redis.call('HDEL', note(key), 'first')
+  forget_tries(key)
   retry_at(key, f, NOW, reason)
   local step, probe = unpack(redis.call('HMGET', PAUSE, 'step', 'probe'))
   if step and probe ~= key then return 'pending' end -- sent before the pause began
@@ -134,22 +142,33 @@ function verbs.gone(key, f, place, reason)
     drop(key, GONE)
     return 'removed'
   end
-  if found == place then post_again(f.root, root, f) end
+  if found == place then post_again(root, f) end
   return retry_at(key, f, NOW, reason)
+end
+
+-- Settle a notification of which only the receipt is left, or nothing: at least store the receipt.
+local function settle_without_record(verb, key, attempt, place)
+  if verb ~= 'sent' then return 'lost' end
+  local found = redis.call('GET', receipt(key))
+  if not found then redis.call('SET', receipt(key), place, 'EX', KEEP) end
+  local _, by = edit_made(found)
+  local is_own = not found or string.match(found, '^%S+ %S+') == place and (not by or by == tonumber(attempt))
+  return is_own and 'sent' or 'lost'
 end
 
 local function settle(verb, key, attempt, value, reason)
   local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'edits_reply', 'rank', 'again', 'renewed', 'due',
-    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema')
-  if not f.state then -- unknown key: at least store the receipt
-    local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
-    return kept and 'sent' or 'lost'
-  end
+    'since', 'started', 'first', 'body', 'happened', 'critical', 'schema', 'settled', 'tries')
+  if not f.state then return settle_without_record(verb, key, attempt, value) end
+  local last, outcome = string.match(f.settled or '', '^(%d+) (%a+)$')
+  if last == attempt then return outcome end
   local open = f.state == 'sending' or f.state == 'pending'
   if f.attempt ~= attempt or f.state == 'sent' or not (open or verb == 'sent') then return 'lost' end
   remove_from_queues(key, f)
   redis.call('HDEL', note(key), 'again', 'renewed', 'due') -- what commits changed during this attempt
-  return verbs[verb](key, f, value, reason)
+  local state = verbs[verb](key, f, value, reason)
+  if redis.call('EXISTS', note(key)) == 1 then redis.call('HSET', note(key), 'settled', attempt .. ' ' .. state) end
+  return state
 end
 
 local states = {}

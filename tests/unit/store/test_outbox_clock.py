@@ -1,0 +1,92 @@
+"""Waits end by the present clock, though they began by a clock that was set back since."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.outbox_bench import HERE, OutboxBench, edit, reply, root
+from zofbot.store.attempt_results import Deferred, Sent, Snoozed
+from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS
+
+each_step = pytest.mark.parametrize("step", [60, 1800, 86400])
+
+
+@each_step
+async def test_what_is_deferred_does_not_wait_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 5.0, False, "unreachable"))
+    bench.now -= step
+    assert await bench.claim_keys(after=5) == ["k"]
+
+
+@each_step
+async def test_a_reply_does_not_wait_for_its_root_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_notifications(root("r"), reply("p", "r"))
+    claim = await bench.one()
+    bench.now -= step
+    await bench.send(claim)
+    assert await bench.claim_keys(after=5) == ["p"]
+
+
+@each_step
+async def test_an_edit_does_not_wait_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
+    await bench.send(await bench.one())
+    bench.now -= step
+    await bench.commit_notifications(edit("e", "r", body={"n": 2}))
+    assert (await bench.one()).notification.body == {"n": 2}
+
+
+@each_step
+async def test_an_edit_made_twice_does_not_wait_by_a_clock_that_was_set_back(bench: OutboxBench, step: float) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
+    first = await bench.one()
+    await bench.commit_notifications(edit("e", "r", body={"n": 2}))
+    assert await bench.settle(Sent.for_claim(first, HERE)) == ["pending"]
+    bench.now -= step
+    assert (await bench.one(after=EDIT_INTERVAL_SECONDS)).notification.body == {"n": 2}
+
+
+@each_step
+async def test_what_is_scheduled_keeps_its_time_when_the_clock_is_set_back(bench: OutboxBench, step: float) -> None:
+    due = bench.now + 600
+    await bench.commit_notifications(root("k"), root("timer", "C2", not_before=due))
+    await bench.send(await bench.one())
+    bench.now -= step
+    assert await bench.claim_keys() == []
+    bench.now = due - 1
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=1) == ["timer"]
+
+
+async def test_what_was_tried_before_its_time_waits_until_then_when_the_clock_is_set_back(bench: OutboxBench) -> None:
+    due = bench.now - 60
+    await bench.commit_notifications(root("k", not_before=due))
+    await bench.settle(Deferred.for_claim(await bench.one(), 3600.0, False, "unreachable"))
+    bench.now = due - 600
+    assert await bench.claim_keys() == []
+    bench.now = due - 1
+    assert await bench.claim_keys() == []
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
+async def test_clocks_of_workers_that_differ_by_seconds_end_no_wait(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Snoozed.for_claim(await bench.one(), 600.0))
+    assert await bench.claim_keys(after=-5) == []
+    assert await bench.claim_keys(after=604) == []
+    assert await bench.claim_keys(after=1) == ["k"]
+
+
+async def test_a_record_whose_time_cannot_be_read_does_not_fail_the_claims_after_the_clock_is_set_back(
+    bench: OutboxBench,
+) -> None:
+    await bench.commit_notifications(root("k"), root("b", "C2"))
+    for claim in await bench.claim_batch():
+        await bench.settle(Deferred.for_claim(claim, 5.0, False, "unreachable"))
+    await bench.client.hset("{test}:note:b", "not_before", "later")
+    bench.now -= 1800
+    batch = await bench.claim_batch()
+    assert ([claim.notification.key for claim in batch], [item.key for item in batch.unreadable]) == (["k"], ["b"])
