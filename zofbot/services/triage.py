@@ -14,6 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from zofbot.alerting.escalation_reminders import schedule_reminders
+from zofbot.alerting.reruns import refresh_card
 from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.clock import Clock
@@ -173,15 +174,17 @@ class TriageService:
     async def restore_failure(
         self, key: str, body: RunAlertPayload | CaseAlertPayload, message: Receipt | None
     ) -> None:
-        """Restore an expired failure from ``body``; ``message`` is the location of its message, if known."""
+        """Restore an expired failure from ``body``, and update its card if the location of its ``message`` is known."""
+        now = self._clock.time()
         if message:
             await self._outbox.record_receipt(key, message)
+        card = [refresh_card(key, now)] if message else []  # without it the alert would be posted again
         changes = {
             failure_hash(key): {"body": payloads.dump_payload_json(body)},
-            FAILURES_HASH: {key: f"{self._clock.time():.0f}"},
+            FAILURES_HASH: {key: f"{now:.0f}"},
         }
         with suppress(CommitConflict):  # restored by another request at the same time
-            await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None}})
+            await self._outbox.commit(card, changes=changes, expect={failure_hash(key): {"body": None}})
 
     async def _prune_expired(self, keys: list[str]) -> None:
         """Remove expired failures from the index, and their triage records."""
