@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
-from tests.support.triage import audit_entries, button_of, mention_bot, press_button, private_text
+from tests.support.triage import audit_entries, button_of, forget_alert, mention_bot, press_button, private_text
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.slack.views.oncall import ACKNOWLEDGE_ACTION_ID
+from zofbot.slack.views.triage.several_failures import SELECT_ACTION_ID
 from zofbot.store.audit import REFUSED_ACTION
 
-ANA, BEN = "U0ANA", "U0BEN"
+ANA, BEN, CHIOMA = "U0ANA", "U0BEN", "U0CHIOMA"
 
 
 def list_alerts(bot: RunningBot) -> list[PostedMessage]:
@@ -47,3 +48,44 @@ async def test_a_listed_failure_that_whoever_acknowledges_it_has_acknowledged_el
     await wait_until(lambda: "*Acknowledged* by ana" in text_of(root))
     await triage_bot.press_button(listed, ACKNOWLEDGE_ACTION_ID, user=ANA)
     await wait_until(lambda: "ana · acknowledged" in text_of(listed))
+
+
+async def select_all(bot: RunningBot, listed: PostedMessage, user: str = ANA) -> tuple[str, dict[str, object]]:
+    """Open the form of *Select several*; returns its id, and the values with every failure selected."""
+    await bot.press_button(listed, SELECT_ACTION_ID, user=user)
+    await wait_until(lambda: bool(bot.world.slack.modals.get(user)))
+    [view] = bot.world.slack.modals[user]
+    options = view.payload["blocks"][0]["element"]["options"]
+    return view.id, {"rows": {"rows": {"type": "checkboxes", "selected_options": options}}}
+
+
+async def test_several_are_not_taken_from_whoever_was_faster(triage_bot: RunningBot) -> None:
+    listed = await list_failures(triage_bot, 3)
+    view, chosen = await select_all(triage_bot, listed)
+    taken, resolved, left = list_alerts(triage_bot)
+    await press_button(triage_bot, BEN, taken, button_of(taken, "zof_triage_acknowledge"))
+    await mention_bot(triage_bot, resolved, "resolve flaky: retried", BEN)
+    await wait_until(lambda: "*Acknowledged* by ben" in text_of(taken) and "*Resolved* by ben" in text_of(resolved))
+    await triage_bot.simulator.people.submit_view(ANA, view, chosen)
+    await wait_until(lambda: "✅ Acknowledged 1 failure." in text_of(listed))
+    await wait_until(lambda: "*Acknowledged* by ana" in text_of(left))
+    shown = text_of(listed)
+    assert shown.count("Nothing changed.") == 4, "of two failures, in the text and in the blocks"
+    assert "⚡ *Case 0 (proj_checkout, staging)*: Acknowledged by ben" in shown
+    assert "⚡ *Case 1 (proj_checkout, staging)*: Resolved by ben" in shown
+    assert "2 failures in this channel" in shown, "and what is open now"
+    assert "*Acknowledged* by ben" in text_of(taken)
+    assert len(await audit_entries(triage_bot, REFUSED_ACTION)) == 2
+
+
+async def test_one_of_several_that_has_expired_is_named_by_its_result(triage_bot: RunningBot) -> None:
+    listed = await list_failures(triage_bot, 2)
+    view, chosen = await select_all(triage_bot, listed)
+    gone, left = list_alerts(triage_bot)
+    await forget_alert(triage_bot, gone)
+    result = (gone.idempotency_key or "").split(":")[1]
+    del triage_bot.world.zof.results[result]
+    await triage_bot.simulator.people.submit_view(ANA, view, chosen)
+    await wait_until(lambda: "*Acknowledged* by ana" in text_of(left))
+    await wait_until(lambda: f"⚡ *{result}*: This alert has expired" in text_of(listed))
+    assert "✅ Acknowledged 1 failure." in text_of(listed)
