@@ -9,9 +9,11 @@ from typing import Any
 import structlog
 
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
+from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling, oncall
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.listener_table import ListenerTable
 from zofbot.notifications.idempotency import split_key
 from zofbot.slack.inbound import parse_private_metadata
@@ -41,6 +43,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 
 async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:
     """Open the form with the open failures of the channel that are on the page. Raises ZofbotError."""
+    await require_role(context, requester, Role.RESPONDER, "acknowledge these failures")
     start, scope = value.get("from"), oncall.page_scope(value)
     try:
         listed, _ = await oncall.find_open_failures(context, requester, scope)
