@@ -17,7 +17,7 @@ from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS
-from zofbot.triage import Action, ActionRequest, Actor
+from zofbot.triage import Action, ActionRequest, Actor, TriageState
 
 FORM_ACTIONS = {Action.ASSIGN, Action.SNOOZE, Action.RESOLVE}
 """Actions that open a form first."""
@@ -89,10 +89,16 @@ def build_stale_reply(failure: Failure, request: ActionRequest) -> Message:
     )
 
 
-async def with_assignee(context: ListenerContext, request: ActionRequest, user: str) -> ActionRequest:
-    """Set the assignee; assigning to oneself becomes an acknowledgement. Raises BadInput if they lack the role."""
+async def with_assignee(context: ListenerContext, request: ActionRequest, key: str, user: str) -> ActionRequest:
+    """Set the assignee of the failure ``key``. Raises BadInput if they lack the role.
+
+    Assigning to oneself acknowledges an open or acknowledged failure; an expired one is restored as open.
+    """
     if user == request.who.id:
-        return request.model_copy(update={"act": Action.ACKNOWLEDGE})
+        failure = await context.failures.get(key)
+        if failure is None or failure.present.state in (TriageState.OPEN, TriageState.ACKNOWLEDGED):
+            return request.model_copy(update={"act": Action.ACKNOWLEDGE})
+        return request.model_copy(update={"owner": request.who})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
         raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.",
