@@ -138,7 +138,7 @@ class TriageService:
             if (request.request and request.request in present.requests) or is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
-                self._events.emit(TriageRefused(request.act.value, key, "the card shows what has passed"))
+                self._events.emit(TriageRefused(request.act.value, key, "the card was out of date"))
                 raise StaleCard(failure)
             try:
                 after = move(present, request, failure.body.test_facts, failure.body.policy)

@@ -49,7 +49,7 @@ async def apply_action(
     try:
         failure = await _change_failure(context, requester, about, request)
     except StaleCard as error:
-        await audit_refusal(context, requester, tried, "the card showed what has passed", about.key)
+        await audit_refusal(context, requester, tried, "the card was out of date", about.key)
         return build_stale_reply(error.failure, request)
     except ActionNotAllowed as error:
         present = error.failure.present
