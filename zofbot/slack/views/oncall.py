@@ -25,6 +25,9 @@ ACKNOWLEDGE_ACTION_ID = "zof_do_acknowledge_row"
 """``action_id`` of the button beside an open failure in a list."""
 MAX_HANDOVER_ROWS = 15
 """Maximum rows of each section of a handover."""
+MAX_STEP_CHARS = 2900
+"""Maximum length of an escalation step; a section holds 3,000 characters
+(https://docs.slack.dev/reference/block-kit/blocks/section-block)."""
 
 LAST_ACTION_WORDS = {
     Action.ACKNOWLEDGE: "acknowledged",
@@ -169,9 +172,19 @@ def on_call_card(callers: Sequence[OnCallStep]) -> Message:
 
 
 def _step_line(step: OnCallStep) -> str:
+    after = f"⏱️ after {text.describe_duration(step.after)}: "
     which = f" · {text.escape_line(step.wish, 200)}" if step.wish else ""
-    recipients = ", ".join(_recipient_text(who, step.members) for who in step.mention)
-    return f"⏱️ after {text.describe_duration(step.after)}: {recipients}{which}"
+    recipients = [_recipient_text(who, step.members) for who in step.mention]
+    return f"{after}{_join_fitting(recipients, MAX_STEP_CHARS - len(after) - len(which))}{which}"
+
+
+def _join_fitting(parts: Sequence[str], limit: int) -> str:
+    """Join the first parts that fit in ``limit`` characters, and count the others, since a mention can't be cut."""
+    for left in range(len(parts)):
+        joined = ", ".join(parts[: len(parts) - left]) + (f" and {left} more" if left else "")
+        if len(joined) <= limit:
+            return joined
+    return f"{len(parts)} recipients"
 
 
 def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:
