@@ -37,11 +37,11 @@ from zofbot.triage import (
     IllegalAction,
     TriageRecord,
     TriageState,
+    apply_action,
     effective_record,
     merge_storm_record,
     split_storm_record,
 )
-from zofbot.triage import apply_action as move
 from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
 
 log = structlog.get_logger()
@@ -102,7 +102,7 @@ class TriageService:
         [stored], storms = await self._read_with_storms([key])
         return self._build_failure(stored, storms)
 
-    async def of(self, keys: Sequence[str]) -> list[Failure]:
+    async def list_by_keys(self, keys: Sequence[str]) -> list[Failure]:
         """Return those of the failures that are stored, in the order of ``keys``."""
         found, storms = await self._read_with_storms(list(keys))
         return [failure for stored in found if (failure := self._build_failure(stored, storms))]
@@ -141,7 +141,7 @@ class TriageService:
                 self._events.emit(TriageRefused(request.act.value, key, "the card was out of date"))
                 raise StaleCard(failure)
             try:
-                after = move(present, request, failure.body.test_facts, failure.body.policy)
+                after = apply_action(present, request, failure.body.test_facts, failure.body.policy)
             except IllegalAction as error:
                 self._events.emit(TriageRefused(request.act.value, key, f"not allowed from {present.state.value}"))
                 raise ActionNotAllowed(failure, error.act) from error

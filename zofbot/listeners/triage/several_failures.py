@@ -88,6 +88,6 @@ async def _list_with_outcome(
     """
     listed = await oncall.list_open_failures(context, there, form_state.scope, form_state.start)
     refused = {key: reply.text for key, reply in replies.items() if reply}
-    titles = {failure.key: failure.title for failure in await context.failures.of(list(refused))}
+    titles = {failure.key: failure.title for failure in await context.failures.list_by_keys(list(refused))}
     reasons = [(titles.get(key) or split_key(key)[1], reason) for key, reason in refused.items()]
     return several_failures.with_outcome(listed, len(replies) - len(refused), reasons)

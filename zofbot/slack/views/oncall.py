@@ -15,9 +15,14 @@ from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.run_list import PageWindow, page_controls
 from zofbot.slack.views.triage.several_failures import SELECT_ACTION_ID
 from zofbot.slack.views.triage.thread_help import no_escalation_reply
-from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text
-from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
-from zofbot.triage import Action, TriageRecord, TriageState
+from zofbot.slack.views.triage.triage_status import (
+    LAST_ACTION_WORDS,
+    RESOLUTION_REASONS,
+    STATE_STYLES,
+    person_name,
+    snooze_end_text,
+)
+from zofbot.triage import TriageRecord, TriageState
 from zofbot.triage.shift_report import FailureSummary, ShiftReport
 
 PAGE_ACTION_ID = "zof_open_page"
@@ -28,22 +33,6 @@ MAX_HANDOVER_ROWS = 15
 MAX_STEP_CHARS = 2900
 """Maximum length of an escalation step; a section holds 3,000 characters
 (https://docs.slack.dev/reference/block-kit/blocks/section-block)."""
-
-LAST_ACTION_WORDS = {
-    Action.ACKNOWLEDGE: "acknowledged",
-    Action.UNACKNOWLEDGE: "unacknowledged",
-    Action.CONFIRM: "confirmed",
-    Action.ASSIGN: "assigned",
-    Action.SNOOZE: "snoozed",
-    Action.WAKE: "unsnoozed",
-    Action.ESCALATE: "escalated",
-    Action.RESOLVE: "resolved",
-    Action.REOPEN: "reopened",
-    Action.RELAPSE: "failing again",
-    Action.LAPSE: "acknowledgement expired",
-    Action.UNDO: "undone",
-    Action.RECOVER: "recovered",
-}
 
 
 @dataclass(frozen=True)
@@ -132,7 +121,7 @@ def _hidden_note(hidden: int) -> str:
 
 def failure_row_text(failure: FailureRow, now: float) -> str:
     """Describe a failure in two lines: title with its place; channel, run, age, owner and last action."""
-    state, present = STATES.get(failure.present.state), failure.present
+    state, present = STATE_STYLES.get(failure.present.state), failure.present
     emoji = state.emoji if state else OUTCOME_STYLES[failure.body.outcome].emoji
     title = text.escape_line(failure.title, 150)
     shown = (
