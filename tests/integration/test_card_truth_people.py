@@ -120,7 +120,7 @@ async def test_what_was_overtaken_or_makes_no_sense_is_in_the_audit_once(triage_
         (entry.details["tried"], entry.details["reason"]) for entry in await audit_entries(triage_bot, REFUSED_ACTION)
     ]
     assert found == [
-        ("acknowledge this failure", "the card showed what has passed"),
+        ("acknowledge this failure", "the card was out of date"),
         ("reopen this failure", "not possible while snoozed"),
     ]
     assert [item for item in thread_of(triage_bot, root) if "ana" in item] == []

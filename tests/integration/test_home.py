@@ -551,6 +551,19 @@ async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(working_bo
     assert not working_bot.world.slack.modals.get(BEN)
 
 
+async def test_edit_while_slack_does_not_list_channels_says_so_on_home(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:checkout")
+    await home_text(working_bot)
+    async with run_bot(working_bot.settings, working_bot.world.clock, workers=False) as other:  # has not asked yet
+        working_bot.world.slack.request_url = f"{other.url}/slack/events"
+        working_bot.world.slack.faults.set_fault("500", only="users.conversations")
+        await press_on_home(working_bot, channel_sections.EDIT_ACTION_ID)
+        unanswered = "Slack didn't say which channels you are in. Try again in a moment."
+        await wait_until(lambda: unanswered in shown_home(working_bot).replace("\\n", " "))
+    assert "You aren't in that channel" not in shown_home(working_bot)
+    assert not working_bot.world.slack.modals.get(ANA)
+
+
 async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
     """A notification that Slack refuses for good."""
     built.world.slack.faults.set_fault("error:metadata_too_large", 1, only="chat.postMessage")

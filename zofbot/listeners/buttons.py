@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -90,56 +90,50 @@ async def send_test_alert(context: ListenerContext, requester: Requester, value:
     return await commands.send_test_alert(context, requester, _require_id(value))
 
 
-BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
-    "zof_result": (show_result, False),
-    "zof_run": (show_run, False),
-    "zof_run_page": (show_run, True),
-    "zof_run_page_back": (show_run, True),
-    "zof_runs_page": (show_runs_page, True),
-    "zof_runs_page_back": (show_runs_page, True),
-    "zof_share": (share_result, False),
-    "zof_share_run": (share_run, False),
-    "zof_subscriptions_page": (show_subscriptions_page, True),
-    "zof_subscriptions_page_back": (show_subscriptions_page, True),
-    "zof_open_page": (show_failures_page, True),
-    "zof_open_page_back": (show_failures_page, True),
-    "zof_causes_page": (show_causes_page, True),
-    "zof_causes_page_back": (show_causes_page, True),
-    "zof_cause": (show_cause, False),
-    ACKNOWLEDGE_ACTION_ID: (acknowledge_row, True),
-    "zof_remove": (remove_subscription, True),
-    "zof_test_alert": (send_test_alert, False),
-    mutes.END: (unmute, True),
-}
-"""Handler of each button, and whether the reply replaces the button's message."""
+class Button(NamedTuple):
+    """What a button does; ``attempt`` describes it, to follow "You can't".
 
-_ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
-    show_result: "look up this result",
-    show_run: "look up this run",
-    show_runs_page: "list runs",
-    share_result: "share this result",
-    share_run: "share this run",
-    show_subscriptions_page: "list subscriptions",
-    show_failures_page: "list failures",
-    show_causes_page: "list causes",
-    show_cause: "look up this cause",
-    acknowledge_row: "acknowledge this failure",
-    remove_subscription: "remove this subscription",
-    send_test_alert: "send a test alert",
-    unmute: muting.UNMUTE,
+    ``replaces``: whether the reply replaces the button's message.
+    """
+
+    handler: ButtonHandler
+    attempt: str
+    replaces: bool = False
+
+
+BUTTONS = {
+    "zof_result": Button(show_result, "look up this result"),
+    "zof_run": Button(show_run, "look up this run"),
+    "zof_run_page": Button(show_run, "look up this run", replaces=True),
+    "zof_run_page_back": Button(show_run, "look up this run", replaces=True),
+    "zof_runs_page": Button(show_runs_page, "list runs", replaces=True),
+    "zof_runs_page_back": Button(show_runs_page, "list runs", replaces=True),
+    "zof_share": Button(share_result, "share this result"),
+    "zof_share_run": Button(share_run, "share this run"),
+    "zof_subscriptions_page": Button(show_subscriptions_page, "list subscriptions", replaces=True),
+    "zof_subscriptions_page_back": Button(show_subscriptions_page, "list subscriptions", replaces=True),
+    "zof_open_page": Button(show_failures_page, "list failures", replaces=True),
+    "zof_open_page_back": Button(show_failures_page, "list failures", replaces=True),
+    "zof_causes_page": Button(show_causes_page, "list causes", replaces=True),
+    "zof_causes_page_back": Button(show_causes_page, "list causes", replaces=True),
+    "zof_cause": Button(show_cause, "look up this cause"),
+    ACKNOWLEDGE_ACTION_ID: Button(acknowledge_row, "acknowledge this failure", replaces=True),
+    "zof_remove": Button(remove_subscription, "remove this subscription", replaces=True),
+    "zof_test_alert": Button(send_test_alert, "send a test alert"),
+    mutes.END: Button(unmute, muting.UNMUTE, replaces=True),
 }
-"""Descriptions of the buttons, to follow "You cannot"."""
+"""Buttons by ``action_id``."""
 
 
 def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     """Register handlers for known buttons, for link buttons (acknowledged only), and for unknown ones (refused)."""
 
-    def build_listener(press: ButtonHandler, replace: bool) -> Callable[..., Coroutine[Any, Any, None]]:
+    def build_listener(button: Button) -> Callable[..., Coroutine[Any, Any, None]]:
         async def handle_press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
             await ack()
             requester = requester_of(body)
-            work = _run_handler(context, press, requester, parse_button_value(action))
-            context.reply_in_background(requester, work, replace=replace)
+            work = _run_handler(context, button, requester, parse_button_value(action))
+            context.reply_in_background(requester, work, replace=button.replaces)
 
         return handle_press
 
@@ -150,18 +144,18 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     async def refuse_unknown_button(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
         raise BadInput("This button is from another version of zofbot.", "Type the command again.")
 
-    for name, (press, replace) in BUTTON_HANDLERS.items():
-        table.actions[name] = build_listener(press, replace)
+    for name, button in BUTTONS.items():
+        table.actions[name] = build_listener(button)
     table.actions["zof_open"] = table.actions["zof_logs"] = acknowledge_link
-    table.unknown_action = build_listener(refuse_unknown_button, False)
+    table.unknown_action = build_listener(Button(refuse_unknown_button, "use this button"))
 
 
 async def _run_handler(
-    context: ListenerContext, press: ButtonHandler, requester: Requester, value: dict[str, Any]
+    context: ListenerContext, button: Button, requester: Requester, value: dict[str, Any]
 ) -> Message:
     """Run a button's handler, if the person may read more than the channel. Raises ZofbotError."""
-    await require_reader(context, requester, _ATTEMPT_DESCRIPTIONS.get(press, "use this button"))
-    return await press(context, requester, value)
+    await require_reader(context, requester, button.attempt)
+    return await button.handler(context, requester, value)
 
 
 def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:

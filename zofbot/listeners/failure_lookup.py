@@ -33,7 +33,7 @@ async def display_name(context: ListenerContext, requester: Requester) -> str:
 
 
 async def audit_refusal(context: ListenerContext, requester: Requester, tried: str, reason: str, key: str = "") -> None:
-    """Write a refused attempt (``tried``) to the audit log, once per Slack request."""
+    """Write a refused attempt (``tried``) to the audit log, once per Slack request and failure."""
     entry = audit.AuditRecord(
         at=context.clock.time(),
         act=REFUSED_ACTION,
@@ -45,7 +45,7 @@ async def audit_refusal(context: ListenerContext, requester: Requester, tried: s
         request=requester.request,
     )
     try:
-        if not requester.request or await context.store.claim_request(f"refused:{requester.request}"):
+        if not requester.request or await context.store.claim_request(f"refused:{requester.request}:{key}"):
             await context.audit.append(entry)
     except StoreUnavailable as error:  # the refusal holds anyway
         log.error("refusal not in the audit", tried=tried, user=requester.user, cause=error.sentence)

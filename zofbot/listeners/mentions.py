@@ -153,7 +153,8 @@ async def _apply_action(
         case Action.ASSIGN:
             if not command.person_id and command.rest.lower().removeprefix("to ").strip(" .!") != "me":
                 raise BadInput("Assign to whom?", "Mention someone, or use `me`.", example="@zofbot assign @ben")
-            wish = await triage_actions.with_assignee(context, request, command.person_id or requester.user)
+            assignee = command.person_id or requester.user
+            wish = await triage_actions.with_assignee(context, request, about.key, assignee)
         case Action.SNOOZE:
             if not command.rest:
                 raise BadInput("Snooze until when?", "Give a time, or `until it passes`.", example="@zofbot snooze 2h")

@@ -20,7 +20,7 @@ from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.oncall import FailureRow, GroupSummary, OnCallStep
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.subscriptions import Subscription, format_filters
-from zofbot.triage import Action
+from zofbot.triage import Action, TriageState
 from zofbot.triage.wake_times import parse_start_time
 
 log = structlog.get_logger()
@@ -76,13 +76,20 @@ async def list_open_failures(context: ListenerContext, requester: Requester, sco
 async def acknowledge_row(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:
     """Acknowledge a listed failure and return the list again, or the reason why not. Raises ZofbotError."""
     about = FailureRef(str(value.get("key") or ""), str(value.get("version") or ""))
+    refusal = await acknowledge_failure(context, requester, about)
+    if refusal:
+        return refusal
+    start = value.get("from")
+    return await list_open_failures(context, requester, page_scope(value), start if isinstance(start, int) else 0)
+
+
+async def acknowledge_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> Message | None:
+    """Acknowledge a listed failure; returns the refusal, None if the person has it now. Raises ZofbotError."""
     check_channel(about.key, requester.channel)
     reply = await perform_action(context, requester, about, Action.ACKNOWLEDGE)
     failure = await context.failures.get(about.key)
-    if failure is None or not _is_owner(requester, failure):
-        return reply
-    start = value.get("from")
-    return await list_open_failures(context, requester, page_scope(value), start if isinstance(start, int) else 0)
+    is_theirs = failure and _is_owner(requester, failure) and failure.present.state is TriageState.ACKNOWLEDGED
+    return None if is_theirs else reply
 
 
 def _is_owner(requester: Requester, failure: Failure) -> bool:

@@ -11,8 +11,8 @@ from zofbot.triage import (
     ActionRequest,
     IllegalAction,
     TriageRecord,
+    apply_action,
 )
-from zofbot.triage import apply_action as move
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Failure:
     def allows_action(self, request: ActionRequest) -> bool:
         """Return whether the action is allowed in the current state."""
         try:
-            move(self.present, request, self.body.test_facts, self.body.policy)
+            apply_action(self.present, request, self.body.test_facts, self.body.policy)
         except IllegalAction:
             return False
         return True

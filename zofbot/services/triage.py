@@ -14,6 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from zofbot.alerting.escalation_reminders import schedule_reminders
+from zofbot.alerting.reruns import refresh_card
 from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.clock import Clock
@@ -36,11 +37,11 @@ from zofbot.triage import (
     IllegalAction,
     TriageRecord,
     TriageState,
+    apply_action,
     effective_record,
     merge_storm_record,
     split_storm_record,
 )
-from zofbot.triage import apply_action as move
 from zofbot.triage.escalation_policy import REACK_ANSWER_SECONDS
 
 log = structlog.get_logger()
@@ -101,7 +102,7 @@ class TriageService:
         [stored], storms = await self._read_with_storms([key])
         return self._build_failure(stored, storms)
 
-    async def of(self, keys: Sequence[str]) -> list[Failure]:
+    async def list_by_keys(self, keys: Sequence[str]) -> list[Failure]:
         """Return those of the failures that are stored, in the order of ``keys``."""
         found, storms = await self._read_with_storms(list(keys))
         return [failure for stored in found if (failure := self._build_failure(stored, storms))]
@@ -137,10 +138,10 @@ class TriageService:
             if (request.request and request.request in present.requests) or is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
-                self._events.emit(TriageRefused(request.act.value, key, "the card shows what has passed"))
+                self._events.emit(TriageRefused(request.act.value, key, "the card was out of date"))
                 raise StaleCard(failure)
             try:
-                after = move(present, request, failure.body.test_facts, failure.body.policy)
+                after = apply_action(present, request, failure.body.test_facts, failure.body.policy)
             except IllegalAction as error:
                 self._events.emit(TriageRefused(request.act.value, key, f"not allowed from {present.state.value}"))
                 raise ActionNotAllowed(failure, error.act) from error
@@ -173,15 +174,17 @@ class TriageService:
     async def restore_failure(
         self, key: str, body: RunAlertPayload | CaseAlertPayload, message: Receipt | None
     ) -> None:
-        """Restore an expired failure from ``body``; ``message`` is the location of its message, if known."""
+        """Restore an expired failure from ``body``, and update its card if the location of its ``message`` is known."""
+        now = self._clock.time()
         if message:
             await self._outbox.record_receipt(key, message)
+        card = [refresh_card(key, now)] if message else []  # without it the alert would be posted again
         changes = {
             failure_hash(key): {"body": payloads.dump_payload_json(body)},
-            FAILURES_HASH: {key: f"{self._clock.time():.0f}"},
+            FAILURES_HASH: {key: f"{now:.0f}"},
         }
         with suppress(CommitConflict):  # restored by another request at the same time
-            await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None}})
+            await self._outbox.commit(card, changes=changes, expect={failure_hash(key): {"body": None}})
 
     async def _prune_expired(self, keys: list[str]) -> None:
         """Remove expired failures from the index, and their triage records."""

@@ -27,8 +27,7 @@ from zofbot.slack.views import why as reasons
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.why import MessageStatus, SubscriptionLine
 from zofbot.subscriptions import RunFinding
-from zofbot.triage import Action, Actor, TriageRecord
-from zofbot.triage import TriageState as Stage
+from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
 
 def ask_why(
@@ -180,7 +179,7 @@ def describe_stand(stand: MessageStatus) -> str:
 
 
 SNOOZED = TriageRecord(
-    state=Stage.SNOOZED, did=Action.SNOOZE, by=Actor(id="U0ANA", name="Ana"), at=NOON - 60, until=NOON + 60
+    state=TriageState.SNOOZED, did=Action.SNOOZE, by=Actor(id="U0ANA", name="Ana"), at=NOON - 60, until=NOON + 60
 )
 
 

@@ -37,7 +37,7 @@ from zofbot.store.leases import Lease, LeaseState
 from zofbot.store.records import OutboxRecord, OutboxStats
 from zofbot.subscriptions import Subscription, format_filters
 from zofbot.subscriptions.mute import Mute, read_mutes
-from zofbot.triage import TriageState as Stands
+from zofbot.triage import TriageState
 
 log = structlog.get_logger()
 
@@ -104,7 +104,7 @@ class HomeDataLoader:
         waiting = [
             member
             for member in without_storm_members(here)
-            if member.present.state is Stands.OPEN and not member.present.owner.id
+            if member.present.state is TriageState.OPEN and not member.present.owner.id
         ]
         theirs = [member for member in without_storm_members(known.failures) if member.present.owner.id == person.id]
         visible = await context.people.visible_channels(person, {item.channel for item in theirs})

@@ -63,15 +63,22 @@ async def _open_edit_form(
 ) -> None:
     """Open a subscription's form, or show an error in App Home, where no other reply is possible."""
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
-    if channel not in (
-        await context.people.joined_channels(await context.people.load_person(requester.user), [channel]) or ()
-    ):
-        error = BadInput("You aren't in that channel, according to Slack.", "Reload this tab.")
-        reply: Message | None = error_handling.error_reply(error)
-    else:
+    try:
+        await _check_membership(context, requester, channel)
         reply = await form.open_form(context, replace(requester, channel=channel), identifier)
+    except BadInput as error:
+        reply = error_handling.error_reply(error)
     if reply:
         await home_updater.show_home(requester.user, note=reply.blocks)
+
+
+async def _check_membership(context: ListenerContext, requester: Requester, channel: str) -> None:
+    """Raise BadInput if a person is not in the channel, or if Slack does not say."""
+    joined = await context.people.joined_channels(await context.people.load_person(requester.user), [channel])
+    if joined is None:
+        raise BadInput("Slack didn't say which channels you are in.", "Try again in a moment.")
+    if channel not in joined:
+        raise BadInput("You aren't in that channel, according to Slack.", "Reload this tab.")
 
 
 async def _retry_and_refresh(

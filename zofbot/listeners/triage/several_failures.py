@@ -9,18 +9,19 @@ from typing import Any
 import structlog
 
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
+from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling, oncall
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
-from zofbot.listeners.failure_lookup import check_channel
+from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.listener_table import ListenerTable
-from zofbot.listeners.triage.triage_actions import perform_action
+from zofbot.notifications.idempotency import split_key
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import several_failures
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.several_failures import MAX_METADATA_CHARS, SeveralFormState
-from zofbot.triage import Action, TriageState
+from zofbot.triage import TriageState
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
 
 async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:
     """Open the form with the open failures of the channel that are on the page. Raises ZofbotError."""
+    await require_role(context, requester, Role.RESPONDER, "acknowledge these failures")
     start, scope = value.get("from"), oncall.page_scope(value)
     try:
         listed, _ = await oncall.find_open_failures(context, requester, scope)
@@ -50,8 +52,8 @@ async def _open_form(context: ListenerContext, requester: Requester, value: Mapp
         offered = [
             each for each in page if each.channel == requester.channel and each.present.state is TriageState.OPEN
         ]
-        keys = tuple(each.key for each in offered)
-        form_state = SeveralFormState(requester.channel, requester.response_url, requester.thread, scope, first, keys)
+        refs = tuple(FailureRef(each.key, each.present.card_version) for each in offered)
+        form_state = SeveralFormState(requester.channel, requester.response_url, requester.thread, scope, first, refs)
         if not offered or len(form_state.dump_metadata()) > MAX_METADATA_CHARS:
             raise BadInput("Nothing to select.", "Use the buttons in the list.")
         titles = [(each.title, f"{each.body.run.environment} {each.body.run.id}".strip()) for each in offered]
@@ -69,11 +71,23 @@ async def _acknowledge_selected(
     try:
         form_state = parse_private_metadata(SeveralFormState, view)
         there = replace(requester, channel=form_state.channel, response_url=form_state.url, thread=form_state.thread)
-        for key in several_failures.selected_keys(view, form_state.keys):
-            check_channel(key, form_state.channel)
-            await perform_action(context, there, FailureRef(key, ""), Action.ACKNOWLEDGE)
+        chosen = several_failures.selected_failures(view, form_state.offered)
+        replies = {about.key: await oncall.acknowledge_failure(context, there, about) for about in chosen}
     except ZofbotError as error:
         return {"response_action": "errors", "errors": {"rows": error_handling.field_error(error)}}
-    work = oncall.list_open_failures(context, there, form_state.scope, form_state.start)
-    context.reply_in_background(there, work, replace=True)
+    context.reply_in_background(there, _list_with_outcome(context, there, form_state, replies), replace=True)
     return {}
+
+
+async def _list_with_outcome(
+    context: ListenerContext, there: Requester, form_state: SeveralFormState, replies: Mapping[str, Message | None]
+) -> Message:
+    """List the failures again, below what was done; ``replies`` has a refusal or None for each selected key.
+
+    Raises ZofbotError.
+    """
+    listed = await oncall.list_open_failures(context, there, form_state.scope, form_state.start)
+    refused = {key: reply.text for key, reply in replies.items() if reply}
+    titles = {failure.key: failure.title for failure in await context.failures.list_by_keys(list(refused))}
+    reasons = [(titles.get(key) or split_key(key)[1], reason) for key, reason in refused.items()]
+    return several_failures.with_outcome(listed, len(replies) - len(refused), reasons)

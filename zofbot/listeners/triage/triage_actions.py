@@ -17,7 +17,7 @@ from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS
-from zofbot.triage import Action, ActionRequest, Actor
+from zofbot.triage import Action, ActionRequest, Actor, TriageState
 
 FORM_ACTIONS = {Action.ASSIGN, Action.SNOOZE, Action.RESOLVE}
 """Actions that open a form first."""
@@ -45,44 +45,40 @@ async def apply_action(
     context: ListenerContext, requester: Requester, about: FailureRef, request: ActionRequest
 ) -> Message:
     """Apply an action to the version in ``about`` (empty: any); returns the reply. Raises ZofbotError."""
+    tried = triage_replies.describe_attempt(request.act)
     try:
-        if request.act is Action.ESCALATE and await _lacks_escalation(context, about.key):
-            return thread_help.no_escalation_reply()
-        failure = await context.failures.perform_action(about.key, request, version=about.version)
-    except FailureExpired:
-        if not await restore_failure(context, requester, about):
-            return triage_replies.unknown_alert_reply(about.key)
-        failure = await context.failures.perform_action(about.key, request)
+        failure = await _change_failure(context, requester, about, request)
     except StaleCard as error:
-        await audit_refusal(
-            context,
-            requester,
-            triage_replies.describe_attempt(request.act),
-            "the card showed what has passed",
-            about.key,
-        )
+        await audit_refusal(context, requester, tried, "the card was out of date", about.key)
         return build_stale_reply(error.failure, request)
     except ActionNotAllowed as error:
         present = error.failure.present
-        await audit_refusal(
-            context,
-            requester,
-            triage_replies.describe_attempt(request.act),
-            f"not possible while {present.state.value}",
-            about.key,
-        )
+        if request.act is Action.ESCALATE and not error.failure.body.policy.escalate:
+            return thread_help.no_escalation_reply()
+        await audit_refusal(context, requester, tried, f"not possible while {present.state.value}", about.key)
         return triage_replies.illegal_action_reply(
             error.act, error.failure.title, FailureRef(about.key, present.card_version), present, request.at
         )
+    if failure is None:
+        return triage_replies.unknown_alert_reply(about.key)
     return triage_replies.action_done_reply(
         request.act, failure.title, FailureRef(failure.key, failure.present.card_version), failure.present
     )
 
 
-async def _lacks_escalation(context: ListenerContext, key: str) -> bool:
-    """Return whether a stored failure names nobody to escalate to."""
-    failure = await context.failures.get(key)
-    return failure is not None and not failure.body.policy.escalate
+async def _change_failure(
+    context: ListenerContext, requester: Requester, about: FailureRef, request: ActionRequest
+) -> Failure | None:
+    """Apply an action; a failure that has expired is restored first, and then its card may show any version.
+
+    Returns None if it cannot be restored. Raises StaleCard, ActionNotAllowed and ZofbotError.
+    """
+    try:
+        return await context.failures.perform_action(about.key, request, version=about.version)
+    except FailureExpired:
+        if not await restore_failure(context, requester, about):
+            return None
+    return await context.failures.perform_action(about.key, request)
 
 
 def build_stale_reply(failure: Failure, request: ActionRequest) -> Message:
@@ -93,10 +89,16 @@ def build_stale_reply(failure: Failure, request: ActionRequest) -> Message:
     )
 
 
-async def with_assignee(context: ListenerContext, request: ActionRequest, user: str) -> ActionRequest:
-    """Set the assignee; assigning to oneself becomes an acknowledgement. Raises BadInput if they lack the role."""
+async def with_assignee(context: ListenerContext, request: ActionRequest, key: str, user: str) -> ActionRequest:
+    """Set the assignee of the failure ``key``. Raises BadInput if they lack the role.
+
+    Assigning to oneself acknowledges an open or acknowledged failure; an expired one is restored as open.
+    """
     if user == request.who.id:
-        return request.model_copy(update={"act": Action.ACKNOWLEDGE})
+        failure = await context.failures.get(key)
+        if failure is None or failure.present.state in (TriageState.OPEN, TriageState.ACKNOWLEDGED):
+            return request.model_copy(update={"act": Action.ACKNOWLEDGE})
+        return request.model_copy(update={"owner": request.who})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
         raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.",

@@ -146,7 +146,7 @@ async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
     match act:
         case Action.ASSIGN:
             chosen = triage_modals.field_value(view, "owner", "owner")
-            return await with_assignee(context, wanted, chosen)
+            return await with_assignee(context, wanted, key, chosen)
         case Action.SNOOZE:
             return snooze_form.with_snooze(wanted, triage_modals.snooze_input(view), person, key)
         case _:

@@ -15,9 +15,14 @@ from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.run_list import PageWindow, page_controls
 from zofbot.slack.views.triage.several_failures import SELECT_ACTION_ID
 from zofbot.slack.views.triage.thread_help import no_escalation_reply
-from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, snooze_end_text
-from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
-from zofbot.triage import Action, TriageRecord, TriageState
+from zofbot.slack.views.triage.triage_status import (
+    LAST_ACTION_WORDS,
+    RESOLUTION_REASONS,
+    STATE_STYLES,
+    person_name,
+    snooze_end_text,
+)
+from zofbot.triage import TriageRecord, TriageState
 from zofbot.triage.shift_report import FailureSummary, ShiftReport
 
 PAGE_ACTION_ID = "zof_open_page"
@@ -25,22 +30,9 @@ ACKNOWLEDGE_ACTION_ID = "zof_do_acknowledge_row"
 """``action_id`` of the button beside an open failure in a list."""
 MAX_HANDOVER_ROWS = 15
 """Maximum rows of each section of a handover."""
-
-LAST_ACTION_WORDS = {
-    Action.ACKNOWLEDGE: "acknowledged",
-    Action.UNACKNOWLEDGE: "unacknowledged",
-    Action.CONFIRM: "confirmed",
-    Action.ASSIGN: "assigned",
-    Action.SNOOZE: "snoozed",
-    Action.WAKE: "unsnoozed",
-    Action.ESCALATE: "escalated",
-    Action.RESOLVE: "resolved",
-    Action.REOPEN: "reopened",
-    Action.RELAPSE: "failing again",
-    Action.LAPSE: "acknowledgement expired",
-    Action.UNDO: "undone",
-    Action.RECOVER: "recovered",
-}
+MAX_STEP_CHARS = 2900
+"""Maximum length of an escalation step; a section holds 3,000 characters
+(https://docs.slack.dev/reference/block-kit/blocks/section-block)."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +121,7 @@ def _hidden_note(hidden: int) -> str:
 
 def failure_row_text(failure: FailureRow, now: float) -> str:
     """Describe a failure in two lines: title with its place; channel, run, age, owner and last action."""
-    state, present = STATES.get(failure.present.state), failure.present
+    state, present = STATE_STYLES.get(failure.present.state), failure.present
     emoji = state.emoji if state else OUTCOME_STYLES[failure.body.outcome].emoji
     title = text.escape_line(failure.title, 150)
     shown = (
@@ -169,9 +161,19 @@ def on_call_card(callers: Sequence[OnCallStep]) -> Message:
 
 
 def _step_line(step: OnCallStep) -> str:
+    after = f"⏱️ after {text.describe_duration(step.after)}: "
     which = f" · {text.escape_line(step.wish, 200)}" if step.wish else ""
-    recipients = ", ".join(_recipient_text(who, step.members) for who in step.mention)
-    return f"⏱️ after {text.describe_duration(step.after)}: {recipients}{which}"
+    recipients = [_recipient_text(who, step.members) for who in step.mention]
+    return f"{after}{_join_fitting(recipients, MAX_STEP_CHARS - len(after) - len(which))}{which}"
+
+
+def _join_fitting(parts: Sequence[str], limit: int) -> str:
+    """Join the first parts that fit in ``limit`` characters, and count the others, since a mention can't be cut."""
+    for left in range(len(parts)):
+        joined = ", ".join(parts[: len(parts) - left]) + (f" and {left} more" if left else "")
+        if len(joined) <= limit:
+            return joined
+    return f"{len(parts)} recipients"
 
 
 def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:

@@ -19,8 +19,7 @@ from zofbot.slack.views.outcomes import outcome_word, title_line
 from zofbot.slack.views.replies.error_replies import request_id_line
 from zofbot.slack.views.triage.triage_replies import last_action_text
 from zofbot.slack.views.triage.triage_status import person_name, snooze_end_text
-from zofbot.triage import TriageRecord
-from zofbot.triage import TriageState as Stage
+from zofbot.triage import TriageRecord, TriageState
 
 DECISION_EMOJI = {
     "told": "✅", "known": "✅", "recovered": "✅", "held": "💤", "muted": "🔕", "storm": "🌩️", "below": "⏳",
@@ -174,7 +173,7 @@ def _triage_text(present: TriageRecord | None, now: float) -> str:
     """Describe the failure's triage: the last action and the end of a snooze."""
     if present is None:
         return ""
-    asleep = f" Snoozed {snooze_end_text(present.until, present.more)}." if present.state is Stage.SNOOZED else ""
+    asleep = f" Snoozed {snooze_end_text(present.until, present.more)}." if present.state is TriageState.SNOOZED else ""
     return f"{last_action_text(present, now)}.{asleep}"
 
 

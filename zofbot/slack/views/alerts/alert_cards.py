@@ -40,8 +40,7 @@ from zofbot.slack.views.outcomes import (
 )
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
-from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, person_name, status_line
-from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
+from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS, STATE_STYLES, person_name, status_line
 from zofbot.triage import TriageRecord, TriageState
 
 
@@ -129,8 +128,8 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
 ) -> Message:
     """Build the layout of both cards: header and mentions on top, everything else beside the color bar."""
     word, emoji, colour = look.word or "Failed", look.emoji, look.colour
-    if present.state in STATES:
-        word, emoji, colour = STATES[present.state]
+    if present.state in STATE_STYLES:
+        word, emoji, colour = STATE_STYLES[present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
     sentence = f"{word}: {format_title(title, body.run.project, body.run.environment)}"

@@ -19,7 +19,7 @@ from zofbot.slack.views.components import (
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
-from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
+from zofbot.slack.views.triage.triage_status import STATE_STYLES
 
 MAX_PLACES_SHOWN = 3
 """Projects and environments listed on the card; the thread has them all."""
@@ -29,8 +29,8 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     """Render the message of one cause over runs, projects and environments."""
     cause, look = body.causes[0], OUTCOME_STYLES[body.causes[0].example.outcome]
     word, emoji, colour = look.word or "Failed", look.emoji, look.colour
-    if context.present.state in STATES:
-        word, emoji, colour = STATES[context.present.state]
+    if context.present.state in STATE_STYLES:
+        word, emoji, colour = STATE_STYLES[context.present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
     sentence, counts = f"{word}: {body.heading}", _counts_text(body)

@@ -16,8 +16,7 @@ from zofbot.slack.views.components import as_run, format_moment, paragraph_block
 from zofbot.slack.views.outcomes import OUTCOME_STYLES
 from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage.triage_controls import CardOptions, control_blocks
-from zofbot.slack.views.triage.triage_status import STATE_STYLES as STATES
-from zofbot.slack.views.triage.triage_status import status_line
+from zofbot.slack.views.triage.triage_status import STATE_STYLES, status_line
 
 STORM_CALM_SECONDS = 60.0
 """Seconds after its last failure until a storm is over."""
@@ -33,8 +32,8 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     sentence = _storm_headline(body, over=over)
     look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
     emoji, colour, shown = "🌤️" if over else "🌩️", look.colour, sentence
-    if body.members and context.present.state in STATES:
-        word, emoji, colour = STATES[context.present.state]
+    if body.members and context.present.state in STATE_STYLES:
+        word, emoji, colour = STATE_STYLES[context.present.state]
         shown = f"{word}: {sentence}"
     kept = f"{count_noun(body.alerts, 'alert')} summed up here"
     run = as_run(body.run)

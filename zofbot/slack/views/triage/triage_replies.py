@@ -7,6 +7,7 @@ from zofbot.slack.views.blocks import Message, button_row, context_block, sectio
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_controls import ACTION_LABELS, action_button, repeat_button
 from zofbot.slack.views.triage.triage_status import (
+    LAST_ACTION_WORDS,
     RESOLUTION_REASONS,
     STATE_STYLES,
     hidden_failures_text,
@@ -46,19 +47,6 @@ def describe_attempt(act: Action) -> str:
     """Describe an attempted action, to follow "You can't"."""
     return f"{ACTION_INFINITIVES[act]} this failure"
 
-
-LAST_ACTION_WORDS = {
-    Action.ACKNOWLEDGE: "Acknowledged",
-    Action.UNACKNOWLEDGE: "Unacknowledged",
-    Action.CONFIRM: "Confirmed",
-    Action.ASSIGN: "Assigned",
-    Action.SNOOZE: "Snoozed",
-    Action.WAKE: "Unsnoozed",
-    Action.ESCALATE: "Escalated",
-    Action.RESOLVE: "Resolved",
-    Action.REOPEN: "Reopened",
-    Action.UNDO: "Undone",
-}
 
 STATE_SENTENCES = {
     TriageState.OPEN: "It is open",
@@ -184,6 +172,6 @@ def last_action_text(present: TriageRecord, now: float) -> str:
             else of_itself.get(present.did or Action.UNDO, "It is open")
         )
         return f"{sentence} {ago}".strip()
-    did = LAST_ACTION_WORDS.get(present.did or Action.UNDO, "Changed")
+    did = LAST_ACTION_WORDS[present.did or Action.UNDO].capitalize()
     to = f" to {person_name(present.owner.name)}" if present.did is Action.ASSIGN else ""
     return f"{did}{to} by {person_name(present.by.name)} {ago}"

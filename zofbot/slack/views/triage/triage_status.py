@@ -26,6 +26,23 @@ STATE_STYLES = {
 }
 """Styles by state; an open failure has the style of its outcome."""
 
+LAST_ACTION_WORDS = {
+    Action.ACKNOWLEDGE: "acknowledged",
+    Action.UNACKNOWLEDGE: "unacknowledged",
+    Action.CONFIRM: "confirmed",
+    Action.ASSIGN: "assigned",
+    Action.SNOOZE: "snoozed",
+    Action.WAKE: "unsnoozed",
+    Action.ESCALATE: "escalated",
+    Action.RESOLVE: "resolved",
+    Action.REOPEN: "reopened",
+    Action.RELAPSE: "failing again",
+    Action.LAPSE: "acknowledgement expired",
+    Action.UNDO: "undone",
+    Action.RECOVER: "recovered",
+}
+"""The last action, of a person or automatic, as one of several facts in a line."""
+
 RESOLUTION_REASONS = {
     "product": "Product bug",
     "test": "Test bug",
