@@ -18,6 +18,7 @@ from rich.console import Console
 from tests.support.bot import wait_until
 from tests.support.cli import CommandResult, command_environment, run_command, run_new_process, start_command
 from tests.support.limits import HANG_SECONDS
+from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from zofbot import __version__
 from zofbot.cli.render import outbox_table
@@ -269,6 +270,12 @@ async def test_where_no_store_comes_along_it_says_what_to_set(simulator: Simulat
     told = json.loads((await run_new_process("check", "--json", **given)).out)
     [found] = [item for item in told["findings"] if item["about"] == "redis"]
     assert (found["level"], found["mend"]) == ("error", "Set REDIS_URL to a Redis of 6.2 or later.")
+
+
+async def test_ctrl_c_while_a_command_is_imported_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    ended = await run_new_process("audit", PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    assert ended == CommandResult(130, "", "")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -16,6 +16,8 @@ from zofbot.domain.errors import BadInput, SettingsError, ZofbotError, ZofError
 
 if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.cli.stored_data import StoredData
+
+T = TypeVar("T")
 
 
 def exit_with(code: int, *sentences: str) -> NoReturn:
@@ -62,16 +64,15 @@ def check_public_url(url: str) -> None:
         exit_with(2, "--url must be a public https URL such as https://zofbot.example.com, without user name or query.")
 
 
-def run_command(
-    work: Coroutine[Any, Any, None], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-) -> None:
-    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors.
+def run_command(work: Coroutine[Any, Any, T], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
+    """Run the work and return its result; print errors as sentences.
 
-    ``make_loop`` makes the event loop, by default asyncio's own.
+    Exits with 2 for bad settings or input, with 1 for other errors. ``make_loop`` makes the event loop, by default
+    asyncio's own.
     """
     try:
         with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(work)
+            return runner.run(work)
     except SettingsError as error:
         exit_with(2, *error.problems)
     except ZofbotError as error:
