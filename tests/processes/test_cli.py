@@ -26,6 +26,7 @@ from zofbot.clock import Clock
 from zofbot.config.manifest import render_manifest
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
 from zofbot.simulator.server import SimulatorServer
+from zofbot.store.attempt_results import Refused
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.records import OutboxRecord
@@ -196,6 +197,32 @@ async def test_notifications_are_listed_for_a_person(store_url: str) -> None:
     assert (line.split()[0], line.split()[-2:]) == ("pending", ["C0QA", "k"])
     dead = await run_command("outbox", "list", "--state", "dead", REDIS_URL=store_url)
     assert dead == CommandResult(0, "No dead messages.\n", ""), "something waits all the same"
+
+
+async def test_dead_messages_are_listed_before_a_queue_and_what_is_left_out_is_counted(store_url: str) -> None:
+    async with redis.from_url(store_url) as client:
+        await client.flushall()
+        outbox = Outbox(Keyspace(client, "zofbot"), Clock())
+        notes = [
+            Notification(key=f"k{number}", kind=NotificationKind.ROOT, channel=f"C{number}", happened=4e9)
+            for number in range(6)
+        ]
+        await outbox.commit(notes)
+        [claim] = await outbox.claim(1)
+        await outbox.settle([Refused.for_claim(claim, "channel_not_found")])
+    listed = await run_command("outbox", "list", "--limit", "2", REDIS_URL=store_url)
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == ["dead", "pending"]
+    said = "zofbot: 4 more are not listed. Use --limit (at most 1000) or --state.\n"
+    assert listed.err == said
+    as_json = await run_command("outbox", "list", "--limit", "2", "--json", REDIS_URL=store_url)
+    assert [item["state"] for item in json.loads(as_json.out)] == ["dead", "pending"]
+    assert as_json.err == said
+    assert (await run_command("outbox", "list", "--limit", "6", REDIS_URL=store_url)).err == ""
+    async with redis.from_url(store_url) as client:
+        for number in (1, 2):
+            await Outbox(Keyspace(client, "zofbot"), Clock()).drop(f"k{number}")
+    dropped = await run_command("outbox", "list", "--state", "dropped", "--limit", "1", REDIS_URL=store_url)
+    assert dropped.err == said.replace("4 more are", "1 more is")
 
 
 async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(
