@@ -14,7 +14,7 @@ from zofbot.listeners import causes, lookups, oncall, share
 from zofbot.listeners import mutes as muting
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.subscription import commands
 from zofbot.slack.views import mutes
 from zofbot.slack.views.blocks import Message
@@ -113,6 +113,9 @@ BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
 }
 """Handler of each button, and whether the reply replaces the button's message."""
 
+IDEMPOTENT_BUTTONS = frozenset({ACKNOWLEDGE_ACTION_ID})
+"""Buttons whose handler does no harm if a click is repeated."""
+
 _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     show_result: "look up this result",
     show_run: "look up this run",
@@ -151,7 +154,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         raise BadInput("This button is from another version of zofbot.", "Type the command again.")
 
     for name, (press, replace) in BUTTON_HANDLERS.items():
-        table.actions[name] = build_listener(press, replace)
+        listener = build_listener(press, replace)
+        table.actions[name] = IdempotentListener(listener) if name in IDEMPOTENT_BUTTONS else listener
     table.actions["zof_open"] = table.actions["zof_logs"] = acknowledge_link
     table.unknown_action = build_listener(refuse_unknown_button, False)
 

@@ -13,7 +13,7 @@ from zofbot.listeners import error_handling, oncall
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import check_channel
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.triage.triage_actions import perform_action
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
@@ -36,8 +36,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _acknowledge_selected(context, requester_of(body), view))
 
-    table.actions[several_failures.SELECT_ACTION_ID] = handle_select
-    table.views[several_failures.CALLBACK_ID] = handle_submission
+    table.actions[several_failures.SELECT_ACTION_ID] = IdempotentListener(handle_select)
+    table.views[several_failures.CALLBACK_ID] = IdempotentListener(handle_submission)
 
 
 async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:
