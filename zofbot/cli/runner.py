@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # importing the store would slow down --help
 
 T = TypeVar("T")
 
+PUBLIC_URL_RULE = "--url must be a public https URL such as https://zofbot.example.com, without user name or query."
+
 
 def exit_with(code: int, *sentences: str) -> NoReturn:
     """Print each sentence to standard error and exit with ``code``."""
@@ -54,14 +56,19 @@ def _warn_unknown_names() -> None:
 
 
 def check_public_url(url: str) -> None:
-    """Exit with 2 unless Slack and Zof can call ``url``: https, without user name, query or fragment."""
+    """Exit with 2 unless Slack and Zof can call ``url``."""
+    if not is_public_url(url):
+        exit_with(2, PUBLIC_URL_RULE)
+
+
+def is_public_url(url: str) -> bool:
+    """Return whether Slack and Zof can call ``url``: https, without user name, query or fragment."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+        has_address = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or "@" in url or parts.query or parts.fragment:
-        exit_with(2, "--url must be a public https URL such as https://zofbot.example.com, without user name or query.")
+        return False
+    return has_address and "@" not in url and not parts.query and not parts.fragment
 
 
 def run_command(work: Coroutine[Any, Any, T], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
