@@ -10,9 +10,12 @@ import sys
 
 from zofbot import __version__
 
+INTERRUPTED_EXIT_CODE = 130
+"""128 and the number of SIGINT (https://www.gnu.org/software/bash/manual/bash.html#Exit-Status), as typer exits."""
+
 
 def main() -> None:
-    """Run ``zofbot``. An output that is closed or full ends it with 1, without a traceback."""
+    """Run ``zofbot``. Ctrl-C ends it with 130, an output that is closed or full with 1; both without a traceback."""
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks is no error
@@ -21,6 +24,8 @@ def main() -> None:
             _run_command_line()
         finally:
             sys.stdout.flush()
+    except KeyboardInterrupt:  # during imports; later ones end in typer, or in what serves
+        sys.exit(INTERRUPTED_EXIT_CODE)
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise

@@ -29,7 +29,7 @@ from zofbot.diagnostics import zof as zof_judgement
 from zofbot.diagnostics.runner import MAX_CHECK_SECONDS
 from zofbot.domain.errors import SlackDeferred, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import Notification, NotificationKind
-from zofbot.simulator.slack.model import BOT_USER_ID
+from zofbot.simulator.slack.model import BOT_USER_ID, User
 from zofbot.slack.identity import BotIdentity
 from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.outbox import Outbox
@@ -339,6 +339,23 @@ async def test_of_many_channels_no_more_are_asked_about_than_slack_answers(place
     assert [item.what for item in found if item.about == "channels"] == [
         "21 more not checked, because of Slack's rate limits."
     ]
+
+
+async def test_of_many_people_no_more_are_asked_about_than_slack_answers_and_the_rest_are_counted(
+    place: CheckEnvironment,
+) -> None:
+    people = [f"U0MANY{number}" for number in range(99)]
+    for person in people:
+        place.slack.users[person] = User(person, person.lower(), person, "Europe/Berlin")
+    place.set_settings(zofbot_responders=",".join(people))
+    omitted = "40 more not checked, because of Slack's rate limits."
+    [known, rest] = [item.what for item in await place.run_checks() if item.about == "people"]
+    assert known == "Slack knows the 60 IDs of people and groups checked."
+    assert rest == omitted
+    del place.slack.users[people[0]]
+    found = [item for item in await place.run_checks() if item.about.startswith(("people", "ZOFBOT_RESPONDERS"))]
+    assert [item.about for item in found] == [f"ZOFBOT_RESPONDERS: {people[0]}", "people"]
+    assert found[-1].what == omitted
 
 
 async def test_without_an_address_the_doors_are_not_tried_and_why_is_said(place: CheckEnvironment) -> None:

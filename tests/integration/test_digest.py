@@ -99,7 +99,7 @@ def test_what_is_no_rhythm_gets_an_example(typed: str) -> None:
 def test_now_lies_between_two_times_that_show_the_same_on_the_clock(one: DigestSchedule, now: float) -> None:
     before, after = latest_occurrence(one, now), next_occurrence(one, now)
     assert before.at <= now < after.at
-    assert (after.day - before.day).days == one.interval_days
+    assert (after.day - before.day).days == (1 if one.every == "daily" else 7)
     for occasion in (before, after):
         shown = datetime.fromtimestamp(occasion.at, ZoneInfo(one.zone))
         wall = datetime(occasion.day.year, occasion.day.month, occasion.day.day) + timedelta(minutes=one.minute)

@@ -173,7 +173,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
-    with trace_recorder.record_trace(trace_recorder.discard_trace, "request", StoppedClock(0.0)) as made:
+    with trace_recorder.record_trace(lambda _: None, "request", StoppedClock(0.0)) as made:
         plain = request_replies.still_working_reply().plain_version(trace_recorder.current_reference())
     assert made.reference in plain.text
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from tests.support.bot import wait_until
 from tests.support.cli import CommandResult, command_environment, run_command, run_new_process, start_command
 from tests.support.limits import HANG_SECONDS
+from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from zofbot import __version__
 from zofbot.cli.render import outbox_table
@@ -25,6 +26,7 @@ from zofbot.clock import Clock
 from zofbot.config.manifest import render_manifest
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
 from zofbot.simulator.server import SimulatorServer
+from zofbot.store.attempt_results import Refused
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.records import OutboxRecord
@@ -197,6 +199,32 @@ async def test_notifications_are_listed_for_a_person(store_url: str) -> None:
     assert dead == CommandResult(0, "No dead messages.\n", ""), "something waits all the same"
 
 
+async def test_dead_messages_are_listed_before_a_queue_and_what_is_left_out_is_counted(store_url: str) -> None:
+    async with redis.from_url(store_url) as client:
+        await client.flushall()
+        outbox = Outbox(Keyspace(client, "zofbot"), Clock())
+        notes = [
+            Notification(key=f"k{number}", kind=NotificationKind.ROOT, channel=f"C{number}", happened=4e9)
+            for number in range(6)
+        ]
+        await outbox.commit(notes)
+        [claim] = await outbox.claim(1)
+        await outbox.settle([Refused.for_claim(claim, "channel_not_found")])
+    listed = await run_command("outbox", "list", "--limit", "2", REDIS_URL=store_url)
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == ["dead", "pending"]
+    said = "zofbot: 4 more are not listed. Use --limit (at most 1000) or --state.\n"
+    assert listed.err == said
+    as_json = await run_command("outbox", "list", "--limit", "2", "--json", REDIS_URL=store_url)
+    assert [item["state"] for item in json.loads(as_json.out)] == ["dead", "pending"]
+    assert as_json.err == said
+    assert (await run_command("outbox", "list", "--limit", "6", REDIS_URL=store_url)).err == ""
+    async with redis.from_url(store_url) as client:
+        for number in (1, 2):
+            await Outbox(Keyspace(client, "zofbot"), Clock()).drop(f"k{number}")
+    dropped = await run_command("outbox", "list", "--state", "dropped", "--limit", "1", REDIS_URL=store_url)
+    assert dropped.err == said.replace("4 more are", "1 more is")
+
+
 async def test_a_channel_is_listed_with_its_name_where_slack_gives_it(
     store_url: str, simulator: SimulatorServer
 ) -> None:
@@ -269,6 +297,12 @@ async def test_where_no_store_comes_along_it_says_what_to_set(simulator: Simulat
     told = json.loads((await run_new_process("check", "--json", **given)).out)
     [found] = [item for item in told["findings"] if item["about"] == "redis"]
     assert (found["level"], found["mend"]) == ("error", "Set REDIS_URL to a Redis of 6.2 or later.")
+
+
+async def test_ctrl_c_while_a_command_is_imported_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    ended = await run_new_process("audit", PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    assert ended == CommandResult(130, "", "")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])

@@ -120,3 +120,18 @@ def test_the_url_of_a_run_is_no_result() -> None:
         2,
         "zofbot: That is not a result. Use the ID or URL of a result.\n",
     )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("subscriptions", "import", "rules.yml", "--plan"), ("result", "res_1"), ("webhook", "list"), ("check",)],
+    ids=" ".join,
+)
+def test_a_proxy_that_cannot_be_used_is_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text('version: 1\nchannels:\n  C0QA:\n    - filters: "mention:@oncall"\n')
+    typed = [str(file) if word == "rules.yml" else word for word in arguments]
+    given = {"ALL_PROXY": "socks5://localhost:1080", "SLACK_BOT_TOKEN": "xoxb-1", "ZOF_BASE_URL": "https://zof.invalid"}
+    refused = invoke(*typed, columns=WIDE, **given)
+    said = "zofbot: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is invalid. Write it as http://…\n"
+    assert (refused.exit_code, refused.output) == (2, said)

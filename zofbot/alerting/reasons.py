@@ -51,11 +51,6 @@ class SubscriptionDecision:
     mute: Mute | None = None
 
     @property
-    def missed_filter(self) -> str:
-        """The name of the filter that did not match, or an empty string."""
-        return self.verdict.field if self.verdict else ""
-
-    @property
     def reason_text(self) -> str:
         """The reason as a sentence."""
         if self.mute:

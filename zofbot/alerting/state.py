@@ -181,11 +181,6 @@ class RuleState:
             *counted,
         )
 
-    @classmethod
-    def from_hashes(cls, hashes: Mapping[str, Mapping[str, str]]) -> RuleState:
-        """Wrap the hashes that the store returned."""
-        return cls(hashes)
-
     def with_changes(self, changes: HashChanges) -> RuleState:
         """Return the state after ``changes`` are committed."""
         after = dict(self.hashes)

@@ -1,25 +1,24 @@
-"""Open a file, or standard input, that a command reads."""
+"""Read a file, or standard input, for a command."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
 
 from zofbot.cli.runner import exit_with
 
 
-@contextmanager
-def open_input(file: Path | None) -> Iterator[BinaryIO]:
-    """Open ``file``, or standard input if it is None or ``-``; exits with 2 and a sentence if that is impossible."""
-    if file is None or str(file) == "-":
-        yield sys.stdin.buffer
-        return
+def read_lines(file: Path | None) -> Iterator[bytes]:
+    """Read the lines of ``file``, or of standard input if it is None or ``-``.
+
+    Exits with 2 and a sentence if they cannot be read.
+    """
+    path = None if str(file) == "-" else file
     try:
-        source = file.open("rb")
+        with path.open("rb") if path else nullcontext(sys.stdin.buffer) as source:
+            yield from source
     except OSError as error:
-        exit_with(2, f"Cannot read {file} ({error.strerror}). Check the path, or use standard input.")
-    with source:
-        yield source
+        what, fix = (path, "Check the path, or use standard input.") if path else ("standard input", "Use a file.")
+        exit_with(2, f"Cannot read {what} ({error.strerror}). {fix}")

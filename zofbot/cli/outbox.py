@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,13 @@ from zofbot.domain.errors import ZofbotError
 
 if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.cli.stored_data import StoredData
+    from zofbot.notifications.notification import NotificationState
     from zofbot.store.records import OutboxRecord
 
 app = typer.Typer(help="List, inspect, retry or drop messages to Slack.", no_args_is_help=True)
+
+MAX_LISTED = 1000
+"""Largest limit, and the number of sent and of dropped messages that the outbox keeps."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Key of the message, from `zofbot outbox list`.")]
@@ -38,11 +43,11 @@ def list_notifications(
         str,
         typer.Option(
             metavar="STATE",
-            help="pending, sending, sent, dead or dropped. Default: pending, sending and dead.",
+            help="pending, sending, sent, dead or dropped. Default: dead, sending and pending.",
             autocompletion=complete_state,
         ),
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="At most this many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED, metavar="N", help="At most this many.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """List queued and failed messages, or those in one state."""
@@ -50,18 +55,30 @@ def list_notifications(
 
     if state and state not in list(NotificationState):
         exit_with(2, f"--state {state} does not exist. Use {', '.join(NotificationState)}.")
-    states = (
-        [NotificationState(state)]
-        if state
-        else [NotificationState.PENDING, NotificationState.SENDING, NotificationState.DEAD]
-    )
+    dead_first = [NotificationState.DEAD, NotificationState.SENDING, NotificationState.PENDING]
+    states = [NotificationState(state)] if state else dead_first
 
     async def print_list(store: StoredData) -> None:
-        entries = [entry for state in states for entry in await store.outbox.list_records(state, limit)]
-        await _print_records(settings, entries[:limit], as_json, state)
+        entries = [entry for state in states for entry in await store.outbox.list_records(state, limit)][:limit]
+        await _print_records(settings, entries, as_json, state)
+        omitted = await _count_messages(store, states) - len(entries)
+        if omitted > 0:
+            words = "1 more is" if omitted == 1 else f"{omitted} more are"
+            typer.echo(f"zofbot: {words} not listed. Use --limit (at most {MAX_LISTED}) or --state.", err=True)
 
     settings = prepare_settings()
     run_with_store(settings, print_list)
+
+
+async def _count_messages(store: StoredData, states: Sequence[NotificationState]) -> int:
+    """Count the messages in these states; sent and dropped ones only as far as they can be listed."""
+    stats = asdict(await store.outbox.read_stats())
+    return sum(
+        [
+            stats[state] if state in stats else len(await store.outbox.list_records(state, MAX_LISTED))
+            for state in states
+        ]
+    )
 
 
 async def _print_records(settings: Settings, entries: list[OutboxRecord], as_json: bool, state: str) -> None:
@@ -136,12 +153,12 @@ def _print_outcome(key: str, state: str, sentence: str, as_json: bool) -> None:
 
 async def _append_audit(store: StoredData, act: str, key: str, before: OutboxRecord | None, after: str) -> None:
     """Append an operator's action to the audit log, under the system's user name."""
-    from zofbot.store import audit as acts  # noqa: PLC0415
+    from zofbot.store.audit import AuditRecord  # noqa: PLC0415  (--help must not wait for it)
 
     user = system_user()
     channel, state = (before.channel, before.state.value) if before else ("", "")
     await store.audit.append(
-        acts.AuditRecord(
+        AuditRecord(
             at=Clock().time(), act=act, user=user, name=user, channel=channel, key=key, before=state, after=after
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -16,6 +16,10 @@ from zofbot.domain.errors import BadInput, SettingsError, ZofbotError, ZofError
 
 if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.cli.stored_data import StoredData
+
+T = TypeVar("T")
+
+PUBLIC_URL_RULE = "--url must be a public https URL such as https://zofbot.example.com, without user name or query."
 
 
 def exit_with(code: int, *sentences: str) -> NoReturn:
@@ -52,26 +56,30 @@ def _warn_unknown_names() -> None:
 
 
 def check_public_url(url: str) -> None:
-    """Exit with 2 unless Slack and Zof can call ``url``: https, without user name, query or fragment."""
+    """Exit with 2 unless Slack and Zof can call ``url``."""
+    if not is_public_url(url):
+        exit_with(2, PUBLIC_URL_RULE)
+
+
+def is_public_url(url: str) -> bool:
+    """Return whether Slack and Zof can call ``url``: https, without user name, query or fragment."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+        has_address = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or "@" in url or parts.query or parts.fragment:
-        exit_with(2, "--url must be a public https URL such as https://zofbot.example.com, without user name or query.")
+        return False
+    return has_address and "@" not in url and not parts.query and not parts.fragment
 
 
-def run_command(
-    work: Coroutine[Any, Any, None], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-) -> None:
-    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors.
+def run_command(work: Coroutine[Any, Any, T], make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> T:
+    """Run the work and return its result; print errors as sentences.
 
-    ``make_loop`` makes the event loop, by default asyncio's own.
+    Exits with 2 for bad settings or input, with 1 for other errors. ``make_loop`` makes the event loop, by default
+    asyncio's own.
     """
     try:
         with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(work)
+            return runner.run(work)
     except SettingsError as error:
         exit_with(2, *error.problems)
     except ZofbotError as error:

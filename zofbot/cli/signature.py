@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from zofbot.cli.input_file import open_input
+from zofbot.cli.input_file import read_lines
 from zofbot.cli.runner import exit_with
 
 
@@ -24,14 +24,13 @@ def signature(
     """
     from zofbot.alerting.failure_signature import make_signature  # noqa: PLC0415  (--help must not wait for its patterns)
 
-    with open_input(file) as source:
-        for number, line in enumerate(source, 1):
-            if not line.strip():
-                continue
-            identifier, text = _parse_line(line, number)
-            computed = make_signature(text)
-            output = {"id": identifier, "signature": computed.id, "normalized": computed.normalized}
-            sys.stdout.write(json.dumps(output) + "\n")
+    for number, line in enumerate(read_lines(file), 1):
+        if not line.strip():
+            continue
+        identifier, text = _parse_line(line, number)
+        computed = make_signature(text)
+        output = {"id": identifier, "signature": computed.id, "normalized": computed.normalized}
+        sys.stdout.write(json.dumps(output) + "\n")
 
 
 def _parse_line(line: bytes, number: int) -> tuple[str | int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import secrets
@@ -14,8 +13,8 @@ import typer
 
 from zofbot.cli.channel_names import MAX_NAMES_SECONDS, describe_channel, read_channel_names
 from zofbot.cli.command import ArgumentCommand
-from zofbot.cli.input_file import open_input
-from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
+from zofbot.cli.input_file import read_lines
+from zofbot.cli.runner import exit_with, prepare_settings, run_command, run_with_store, system_user
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import SlackError, ZofbotError
@@ -105,10 +104,9 @@ def import_file(
     from zofbot.subscriptions.yaml_entries import InvalidFile  # noqa: PLC0415  (--help must not wait for YAML)
     from zofbot.subscriptions.yaml_file import parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
 
-    with open_input(file) as opened:
-        source, settings = opened.read(), prepare_settings()
+    source, settings = b"".join(read_lines(file)), prepare_settings()
     name = "standard input" if str(file) == "-" else str(file)
-    groups = asyncio.run(_read_group_ids(settings)) if HANDLE_PATTERN.search(source) else {}
+    groups = run_command(_read_group_ids(settings)) if HANDLE_PATTERN.search(source) else {}
     try:
         rules = parse_yaml(source, name, groups)
     except InvalidFile as error:

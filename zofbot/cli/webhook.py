@@ -8,12 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
-from urllib.parse import urlsplit
 
 import typer
 
 from zofbot.cli.printing import print_json
-from zofbot.cli.runner import exit_with, prepare_settings, run_command, run_with_store
+from zofbot.cli.runner import (
+    PUBLIC_URL_RULE,
+    exit_with,
+    is_public_url,
+    prepare_settings,
+    run_command,
+    run_with_store,
+)
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import BadInput, ZofbotError
@@ -91,16 +97,8 @@ def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="Print J
 
 def endpoint_address(url: str) -> str:
     """Return the endpoint's address below a public ``url``. Raises BadInput if Zof could not call it."""
-    try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or "@" in url or parts.query or parts.fragment:
-        raise BadInput(
-            "--url must be a public https URL such as https://zofbot.example.com, without user name or query.",
-            "Zof calls no others.",
-        )
+    if not is_public_url(url.strip()):
+        raise BadInput(PUBLIC_URL_RULE, "Zof calls no others.")
     base = url.strip().rstrip("/")
     return base if base.endswith(WEBHOOK_PATH) else base + WEBHOOK_PATH
 

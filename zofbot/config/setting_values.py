@@ -70,8 +70,11 @@ def template_validator(placeholder: str) -> AfterValidator:
     """Return a validator for an https URL template that contains ``placeholder``, or is empty."""
 
     def check_template(value: str) -> str:
-        if value and (placeholder not in value or urlsplit(value).scheme != "https"):
+        parts = urlsplit(value)
+        if value and (placeholder not in value or parts.scheme != "https" or not parts.hostname):
             raise ValueError(f"it must be an https URL that contains {placeholder}, or be empty")
+        if re.search(r"[{}\s]", value.replace(placeholder, "")):
+            raise ValueError(f"it must contain no other placeholder than {placeholder}, and no spaces")
         return value
 
     return AfterValidator(check_template)
@@ -110,11 +113,28 @@ def _check_channel_id(value: str) -> str:
 
 
 def _check_people_ids(value: str) -> str:
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    for place, name in enumerate(names, start=1):
-        if not re.fullmatch(r"[UWS][A-Z0-9]{2,30}", name):
-            raise ValueError(f"entry {place} is not the ID of a person (U0123456789) or user group (S0123456789)")
-    return ",".join(names)
+    what = "the ID of a person (U0123456789) or user group (S0123456789)"
+    return _check_entries(value, r"[UWS][A-Z0-9]{2,30}", what)
+
+
+def _check_host_names(value: str) -> str:
+    what = "a host name such as zof.ai, without https://, *, port or path; subdomains are included"
+    return _check_entries(value.lower(), r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*", what)
+
+
+def _check_entries(value: str, pattern: str, what: str) -> str:
+    """Return the comma-separated entries without spaces and empty ones; each must match the pattern."""
+    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+    for place, entry in enumerate(entries, start=1):
+        if not re.fullmatch(pattern, entry):
+            raise ValueError(f"entry {place} is not {what}")
+    return ",".join(entries)
+
+
+def _check_query_parameter(value: str) -> str:
+    if re.search(r"[^!-~]|[=&?#/]", value):
+        raise ValueError("it must be the name of a query parameter, such as status, without = or ?")
+    return value
 
 
 def _parse_switch(value: Any) -> bool:
@@ -155,6 +175,8 @@ SigningSecrets = Annotated[SecretStr, AfterValidator(_check_signing_secrets)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 ChannelId = Annotated[str, AfterValidator(_check_channel_id)]
 PeopleIds = Annotated[str, AfterValidator(_check_people_ids)]
+HostNames = Annotated[str, AfterValidator(_check_host_names)]
+QueryParameter = Annotated[str, AfterValidator(_check_query_parameter)]
 OwnersPath = Annotated[str, AfterValidator(_check_owners)]
 ExtraFieldsPath = Annotated[str, AfterValidator(_check_extra_fields)]
 Switch = Annotated[bool, BeforeValidator(_parse_switch)]

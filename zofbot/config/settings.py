@@ -26,9 +26,11 @@ from zofbot.config.setting_values import (
     Folder,
     HeaderName,
     HeaderSecret,
+    HostNames,
     OwnersPath,
     OwnPort,
     PeopleIds,
+    QueryParameter,
     RedisUrl,
     SigningSecrets,
     StrippedSecret,
@@ -95,13 +97,13 @@ class Settings(BaseSettings):
     zof_base_url: WebAddress = "https://api.zof.ai/v1"
     zof_run_url_template: Annotated[str, template_validator("{run_id}")] = ""
     zof_result_url_template: Annotated[str, template_validator("{result_id}")] = ""
-    zof_link_hosts: str = "zof.ai"
+    zof_link_hosts: HostNames = "zof.ai"
     """Comma-separated hosts, including subdomains, whose https links and images from Zof may be shown."""
     zof_extra_fields: ExtraFieldsPath = ""
     """YAML or JSON file with the paths of extra fields in runs and results."""
-    zof_status_param: str = "status"
-    zof_project_param: str = "project_id"
-    zof_since_param: str = ""
+    zof_status_param: QueryParameter = "status"
+    zof_project_param: QueryParameter = "project_id"
+    zof_since_param: QueryParameter = ""
     zof_list_order: Literal["auto", "newest", "oldest"] = "auto"
     zof_duration_unit: Literal["ms", "s"] = "ms"
     """Unit of a bare ``duration`` field."""
@@ -191,8 +193,7 @@ class Settings(BaseSettings):
     @property
     def link_hosts(self) -> tuple[str, ...]:
         """Hosts that links may point to: the allowed ones and those of the URL templates."""
-        named = [host.strip().lower() for host in self.zof_link_hosts.split(",") if host.strip()]
-        return (*named, *self.unfurl_domains)
+        return (*filter(None, self.zof_link_hosts.split(",")), *self.unfurl_domains)
 
     @property
     def unfurl_domains(self) -> tuple[str, ...]:
@@ -269,6 +270,9 @@ def load_settings(*required: str) -> Settings:
     for name, value in tokens.items():
         if required and (what := describe_misplaced(name, value)):
             problems[name] = f"{name} is wrong: {what}; {SETTING_FIXES[name]}."
+    if settings.zof_webhook_secret_previous.get_secret_value() and not settings.webhook_secrets:
+        sentence = "ZOF_WEBHOOK_SECRET_PREVIOUS is set, but ZOF_WEBHOOK_SECRET is empty: set both, or neither."
+        problems["ZOF_WEBHOOK_SECRET_PREVIOUS"] = sentence
     if problems:
         raise SettingsError(list(problems.values()))
     return settings

@@ -12,6 +12,7 @@ from zofbot.diagnostics.clock import check_clock
 from zofbot.diagnostics.finding import Finding, ok_finding
 from zofbot.diagnostics.zof_probe import T
 from zofbot.domain.errors import SlackError
+from zofbot.domain.text import count_noun
 from zofbot.slack.client import SlackClient
 from zofbot.slack.identity import BotIdentity
 
@@ -75,27 +76,29 @@ async def probe_channels(
         *(_catch_slack_error(notifier.workspace.fetch_channel(item)) for item in channels[:MAX_CHANNELS])
     )
     found = [slack.check_channel(item, reply) for item, reply in zip(channels, replies, strict=False)]
-    omitted = len(channels) - MAX_CHANNELS
-    return found + (
-        [ok_finding("channels", f"{omitted} more not checked, because of Slack's rate limits.")] if omitted > 0 else []
-    )
+    return found + _report_omitted("channels", len(channels) - MAX_CHANNELS)
 
 
 async def probe_people(notifier: SlackClient, named: dict[str, str]) -> list[Finding]:
     """Look up the users and groups that settings and subscriptions name, within Slack's rate limits."""
     groups = {item: where for item, where in named.items() if item.startswith("S")}
-    persons = [(item, where) for item, where in named.items() if item not in groups][:MAX_PEOPLE]
+    everyone = [(item, where) for item, where in named.items() if item not in groups]
+    persons = everyone[:MAX_PEOPLE]
     replies = await asyncio.gather(
         *(_catch_slack_error(notifier.workspace.fetch_user(person)) for person, _ in persons)
     )
     listed = await _catch_slack_error(notifier.workspace.fetch_group_handles()) if groups else {}
     found = [people.check_person(person, where, reply) for (person, where), reply in zip(persons, replies, strict=True)]
     wrong = [*filter(None, found), *people.check_groups(groups, listed)]
-    return wrong or (
-        [ok_finding("people", f"Slack knows all {len(named)} people and groups in settings and subscriptions.")]
-        if named
-        else []
-    )
+    if named and not wrong:
+        checked = count_noun(len(persons) + len(groups), "ID")
+        wrong = [ok_finding("people", f"Slack knows the {checked} of people and groups checked.")]
+    return wrong + _report_omitted("people", len(everyone) - MAX_PEOPLE)
+
+
+def _report_omitted(about: str, count: int) -> list[Finding]:
+    """Say how many were not looked up, if any."""
+    return [ok_finding(about, f"{count} more not checked, because of Slack's rate limits.")] if count > 0 else []
 
 
 async def _catch_slack_error(call: Awaitable[T]) -> T | SlackError:

@@ -37,9 +37,6 @@ from zofbot.zof.personal_quota import charge_to_person
 
 log = structlog.get_logger()
 
-IDEMPOTENT_ID_PREFIXES = ("zof_triage_", "zof_do_", "zof_act_", "zof_choose", "zof_rerun", "zof_cancel")
-"""Prefixes of the action and callback ids of triage controls, triage forms, and run command buttons."""
-
 
 class SlackApp(AsyncApp):
     """Bolt app for requests from HTTP and Socket Mode; handles each request once.
@@ -71,22 +68,8 @@ class SlackApp(AsyncApp):
         self._context = context
         self.home_updater = HomeUpdater(context)
         commands.register_listeners(self, context)
-        table = ListenerTable()
-        for listener_module in (
-            form,
-            menu_options,
-            triage_buttons,
-            mentions,
-            unfurl,
-            triage_shortcut,
-            several_failures,
-            run_commands,
-        ):
-            listener_module.register_listeners(table, context)
-        channel_events.register_listeners(table, context, self.home_updater)
-        events.register_listeners(table, context, self.home_updater)
-        buttons.register_listeners(table, context)
-        table.add_to(self)
+        self._table = build_table(context, self.home_updater)
+        self._table.add_to(self)
         self.error(_build_error_handler(context))
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
@@ -104,7 +87,7 @@ class SlackApp(AsyncApp):
         ):
             try:
                 made.about = trace_labels(req.body, sort)
-                if not is_idempotent(req.body) and not await self._claim_request(name):
+                if not self._is_idempotent(req.body) and not await self._claim_request(name):
                     answer = "repeated"
                     return BoltResponse(status=200, body="")
                 response = await super().async_dispatch(req)
@@ -114,6 +97,10 @@ class SlackApp(AsyncApp):
                 seconds = self._context.clock.monotonic() - began
                 self._context.events.emit(SlackRequestAnswered(sort, answer, seconds))
 
+    def _is_idempotent(self, body: Mapping[str, Any]) -> bool:
+        """Return whether handling a duplicate is harmless, as for Slack's challenge."""
+        return body.get("type") == "url_verification" or self._table.is_idempotent(body)
+
     async def _claim_request(self, name: str) -> bool:
         try:
             return await self._context.store.claim_request(name)
@@ -121,6 +108,26 @@ class SlackApp(AsyncApp):
             # Lookups must work without Redis; actions that must not happen twice have their own duplicate check.
             log.warning("request not claimed: the store does not answer")
             return True
+
+
+def build_table(context: ListenerContext, home_updater: HomeUpdater) -> ListenerTable:
+    """Build the table of all listeners but that of the slash command."""
+    table = ListenerTable()
+    for listener_module in (
+        form,
+        menu_options,
+        triage_buttons,
+        mentions,
+        unfurl,
+        triage_shortcut,
+        several_failures,
+        run_commands,
+        buttons,
+    ):
+        listener_module.register_listeners(table, context)
+    channel_events.register_listeners(table, context, home_updater)
+    events.register_listeners(table, context, home_updater)
+    return table
 
 
 def request_kind(body: Mapping[str, Any]) -> str:
@@ -161,19 +168,6 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
         for place, each_place in places.items()
         if isinstance(each_place, str) and each_place.isalnum()
     }
-
-
-def is_idempotent(body: Mapping[str, Any]) -> bool:
-    """Return whether handling a duplicate of the request is harmless, so that it needs no claim.
-
-    True for Slack's challenge, menu options (which have no request id), a channel's new id, and actions, which store
-    their request id. An action that was claimed first would be lost if the process died between the claim and it.
-    """
-    names = [action.get("action_id") for action in body.get("actions") or ()]
-    names.append((body.get("view") or {}).get("callback_id") if body.get("type") == "view_submission" else None)
-    acts = any(isinstance(name, str) and name.startswith(IDEMPOTENT_ID_PREFIXES) for name in names)
-    acts = acts or (body.get("event") or {}).get("type") == "channel_id_changed"
-    return acts or body.get("type") in ("url_verification", "block_suggestion") or mentions.requests_action(body)
 
 
 def _first_field(body: Mapping[str, Any]) -> str:

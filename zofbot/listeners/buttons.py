@@ -14,7 +14,7 @@ from zofbot.listeners import causes, lookups, oncall, share
 from zofbot.listeners import mutes as muting
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.subscription import commands
 from zofbot.slack.views import mutes
 from zofbot.slack.views.blocks import Message
@@ -93,12 +93,13 @@ async def send_test_alert(context: ListenerContext, requester: Requester, value:
 class Button(NamedTuple):
     """What a button does; ``attempt`` describes it, to follow "You can't".
 
-    ``replaces``: whether the reply replaces the button's message.
+    ``replaces``: whether the reply replaces the button's message. ``is_idempotent``: a repeated click does no harm.
     """
 
     handler: ButtonHandler
     attempt: str
     replaces: bool = False
+    is_idempotent: bool = False
 
 
 BUTTONS = {
@@ -117,7 +118,7 @@ BUTTONS = {
     "zof_causes_page": Button(show_causes_page, "list causes", replaces=True),
     "zof_causes_page_back": Button(show_causes_page, "list causes", replaces=True),
     "zof_cause": Button(show_cause, "look up this cause"),
-    ACKNOWLEDGE_ACTION_ID: Button(acknowledge_row, "acknowledge this failure", replaces=True),
+    ACKNOWLEDGE_ACTION_ID: Button(acknowledge_row, "acknowledge this failure", replaces=True, is_idempotent=True),
     "zof_remove": Button(remove_subscription, "remove this subscription", replaces=True),
     "zof_test_alert": Button(send_test_alert, "send a test alert"),
     mutes.END: Button(unmute, muting.UNMUTE, replaces=True),
@@ -145,7 +146,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         raise BadInput("This button is from another version of zofbot.", "Type the command again.")
 
     for name, button in BUTTONS.items():
-        table.actions[name] = build_listener(button)
+        listener = build_listener(button)
+        table.actions[name] = IdempotentListener(listener) if button.is_idempotent else listener
     table.actions["zof_open"] = table.actions["zof_logs"] = acknowledge_link
     table.unknown_action = build_listener(Button(refuse_unknown_button, "use this button"))
 

@@ -14,7 +14,7 @@ from slack_bolt.response import BoltResponse
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.home_tab.updater import HomeUpdater
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.services.channel_moves import move_channel
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext, home_upda
         await ack()
         return None
 
-    table.events["channel_id_changed"] = handle_new_id
+    table.events["channel_id_changed"] = IdempotentListener(handle_new_id)
     table.events["channel_shared"] = handle_change
     table.events["channel_unshared"] = handle_change
     table.events["channel_rename"] = handle_change

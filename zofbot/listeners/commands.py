@@ -11,12 +11,14 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from zofbot.domain import command_parser, commands
 from zofbot.domain.command_parser import ParsedCommand
 from zofbot.domain.errors import BadInput
+from zofbot.domain.permissions import Role
 from zofbot.domain.text import read_input
-from zofbot.listeners import causes, digest, lookups, mutes, oncall, run_commands, share, traces, why
+from zofbot.listeners import causes, digest, lookups, mutes, oncall, run_commands, share, why
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
-from zofbot.listeners.failure_lookup import require_reader
+from zofbot.listeners.failure_lookup import require_reader, require_role
 from zofbot.listeners.subscription import commands as subscriptions
 from zofbot.listeners.subscription import form
+from zofbot.slack.views import traces
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import help_replies
 from zofbot.triage.thread_commands import ACTION_WORDS
@@ -65,6 +67,13 @@ async def _answer_subscribe(context: ListenerContext, requester: Requester, type
     return await subscriptions.subscribe_channel(context, requester, typed.filters)
 
 
+async def _answer_trace(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
+    """Show the latest traces of an id from an error reply, or explain why there may be none."""
+    await require_role(context, requester, Role.ADMIN, "look up traces")
+    found = await context.traces.find_traces(typed.id)
+    return traces.trace_card(typed.id, found) if found else traces.unknown_trace_reply(typed.id)
+
+
 async def _answer_help(context: ListenerContext, requester: Requester, typed: ParsedCommand) -> Message:
     return help_replies.command_help(commands.VERBS[typed.about]) if typed.about else help_replies.all_commands_help()
 
@@ -86,7 +95,7 @@ COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand]
     "handover": lambda context, requester, typed: oncall.post_handover(context, requester, typed.about),
     "digest": lambda context, requester, typed: digest.answer_digest_command(context, requester, typed.about),
     "cancel": lambda context, requester, typed: run_commands.propose_cancel(context, requester, typed.id),
-    "trace": lambda context, requester, typed: traces.show_trace(context, requester, typed.id),
+    "trace": _answer_trace,
     "help": _answer_help,
 }
 """Handler of each verb."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -18,6 +19,26 @@ _ANY = re.compile("")
 async def refuse_request(ack: Any, body: dict[str, Any], payload: dict[str, Any]) -> Any:
     """Answer as Bolt answers what nobody listens to."""
     return BoltResponse(status=404, body={"error": "unhandled request"})
+
+
+def _always(body: Mapping[str, Any]) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class IdempotentListener:
+    """A listener for which handling a duplicate is harmless, so that its requests need no claim.
+
+    A request that was claimed first would be lost if the process died between the claim and what it requests.
+    ``applies_to`` tells the requests for which that is so from the others.
+    """
+
+    listener: Listener
+    applies_to: Callable[[Mapping[str, Any]], bool] = _always
+
+    async def __call__(self, ack: Any, body: dict[str, Any], payload: dict[str, Any]) -> Any:
+        """Handle a request."""
+        return await self.listener(ack, body, payload)
 
 
 class ListenerTable:
@@ -59,6 +80,22 @@ class ListenerTable:
         app.options(_ANY)(handle_options)
         app.shortcut(_ANY)(handle_shortcut)
         app.event(_ANY)(handle_event)
+
+    def is_idempotent(self, body: Mapping[str, Any]) -> bool:
+        """Return whether handling a duplicate of the request is harmless, as its listener was registered."""
+        listener = self._find_listener(body)
+        return isinstance(listener, IdempotentListener) and listener.applies_to(body)
+
+    def _find_listener(self, body: Mapping[str, Any]) -> Listener | None:
+        """Return the listener that handles the request; None for commands, shortcuts and what is in no table."""
+        if event := body.get("event"):
+            return self.events.get(str(event.get("type")))
+        if body.get("type") == "block_actions":
+            action: Mapping[str, Any] = next(iter(body.get("actions") or ()), {})
+            return self.actions.get(str(action.get("action_id")))
+        if body.get("type") == "view_submission":
+            return self.views.get(str((body.get("view") or {}).get("callback_id")))
+        return self.options.get(str(body.get("action_id"))) if body.get("type") == "block_suggestion" else None
 
 
 def _find(listeners: dict[str, Listener], name: object, otherwise: Listener = refuse_request) -> Listener:

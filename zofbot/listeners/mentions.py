@@ -13,7 +13,7 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import commands, why
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import alert_key_at, require_role
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.triage import snooze_form, triage_actions
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import thread_help, triage_replies
@@ -51,8 +51,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
             await ack()
             context.background_tasks.start(_send_answer(context, requester, thread, body))
 
-    table.events["app_mention"] = handle_message
-    table.events["message"] = handle_message
+    listener = IdempotentListener(handle_message, requests_action)
+    table.events["app_mention"] = table.events["message"] = listener
 
 
 def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:

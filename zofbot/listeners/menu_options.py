@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from zofbot.listeners.context import ListenerContext
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block
 from zofbot.subscriptions.filter_people import MAX_ESCALATION_STEPS
@@ -25,10 +25,10 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     async def load_group_options(ack: Any, body: dict[str, Any], options: dict[str, Any]) -> None:
         await ack(options=await _group_options(context, str(body.get("value") or "")))
 
-    table.options[menu_options.PROJECTS_ACTION_ID] = load_project_options
-    table.options[menu_options.GROUPS_ACTION_ID] = load_group_options
+    table.options[menu_options.PROJECTS_ACTION_ID] = IdempotentListener(load_project_options)
+    table.options[menu_options.GROUPS_ACTION_ID] = IdempotentListener(load_group_options)
     for number in range(1, MAX_ESCALATION_STEPS + 2):  # the form offers one more than there are
-        table.options[f"{menu_options.STEP_GROUPS_ACTION_PREFIX}{number}"] = load_group_options
+        table.options[f"{menu_options.STEP_GROUPS_ACTION_PREFIX}{number}"] = IdempotentListener(load_group_options)
 
 
 async def _project_options(context: ListenerContext, typed: str) -> list[Block]:

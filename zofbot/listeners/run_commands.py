@@ -11,7 +11,7 @@ from zofbot.listeners import lookups
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import load_failure, require_role
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.notifications import payload_parts
 from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.services.failures import Failure, FailureExpired
@@ -39,8 +39,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         else:
             context.reply_in_background(requester, _execute_command(context, name), replace=True)
 
-    table.actions[RERUN_ACTION_ID] = handle_confirmation
-    table.actions[CANCEL_ACTION_ID] = handle_confirmation
+    listener = IdempotentListener(handle_confirmation)
+    table.actions[RERUN_ACTION_ID] = table.actions[CANCEL_ACTION_ID] = listener
 
 
 async def propose_rerun(context: ListenerContext, requester: Requester, about: FailureRef) -> Message:

@@ -60,7 +60,7 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         finding,
         channel,
         wishes,
-        RuleState.from_hashes(hashes),
+        RuleState(hashes),
         now,
         lookback=now - floor,
         default_channel=context.settings.zofbot_default_channel,

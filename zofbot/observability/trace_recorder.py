@@ -150,10 +150,6 @@ KeepTrace = Callable[[TraceRecorder], None]
 """Receives a finished trace; must not block, because it is called in the middle of other work."""
 
 
-def discard_trace(recorder: TraceRecorder) -> None:
-    """Discard the trace."""
-
-
 _current_recorder: ContextVar[TraceRecorder | None] = ContextVar("zofbot_trace", default=None)
 
 

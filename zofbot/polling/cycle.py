@@ -232,7 +232,7 @@ class PollCycle:
             )
             if not self._subscriptions.update(read):
                 large = [channel for channel in channels if triage_hash(channel) in names.difference(read)]
-                return RuleState.from_hashes(read | await self._read_triage(large, read)), subscriptions
+                return RuleState(read | await self._read_triage(large, read)), subscriptions
 
     async def _read_triage(
         self, channels: Collection[str], read: Mapping[str, Mapping[str, str]]

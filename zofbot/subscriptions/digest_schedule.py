@@ -25,11 +25,6 @@ class DigestSchedule(FrozenModel):
     minute: int = Field(ge=0, lt=1440)
     zone: str = "UTC"
 
-    @property
-    def interval_days(self) -> int:
-        """Days from one digest to the next."""
-        return 1 if self.every == "daily" else 7
-
 
 class DigestSetting(FrozenModel):
     """A channel's digest: its schedule, who set it up and when (Unix seconds)."""

@@ -89,7 +89,7 @@ def test_what_nothing_names_any_more_is_looked_for_by_the_keys_it_had() -> None:
     rules, finding = RuleBench(make_subscription("group:case")), failed_finding("1", NOON, "a", "b")
     rules.process_findings(finding)
     kept = {name: {} if name.startswith("open:") else fields for name, fields in rules.memory.hashes.items()}
-    rules.memory = RuleState.from_hashes(kept)
+    rules.memory = RuleState(kept)
     told = ask_why(rules, finding)
     assert told.perhaps == ("run:run_1:failed:C1", "case:res_1_a:failed:C1", "case:res_1_b:failed:C1")
     assert not told.parts

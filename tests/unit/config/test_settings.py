@@ -42,6 +42,21 @@ def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) ->
         ("ZOF_LIST_ORDER", "sideways", "ZOF_LIST_ORDER is wrong"),
         ("ZOF_RUN_URL_TEMPLATE", "https://zof.example/runs", "{run_id}"),
         ("ZOF_RESULT_URL_TEMPLATE", "http://zof.example/{result_id}", "https"),
+        ("ZOF_RUN_URL_TEMPLATE", "https:///runs/{run_id}", "https URL"),
+        ("ZOF_RUN_URL_TEMPLATE", "https://zof.example/{project_id}/runs/{run_id}", "no other placeholder"),
+        ("ZOF_RESULT_URL_TEMPLATE", "https://zof.example/{run_id}/{result_id}", "no other placeholder"),
+        ("ZOF_RESULT_URL_TEMPLATE", "https://zof.example/{result_id} ", "no other placeholder"),
+        ("ZOF_LINK_HOSTS", "https://ci.example.com, zof.ai", "entry 1 is not a host name such as zof.ai"),
+        ("ZOF_LINK_HOSTS", "zof.ai,*.example.com", "entry 2"),
+        ("ZOF_LINK_HOSTS", ".example.com", "without https://, *, port or path"),
+        ("ZOF_LINK_HOSTS", "ci.example.com:8443", "entry 1"),
+        ("ZOF_LINK_HOSTS", "ci.example.com/logs", "entry 1"),
+        ("ZOF_LINK_HOSTS", "ci.example.com zof.ai", "entry 1"),
+        ("ZOF_LINK_HOSTS", "bücher.example", "entry 1"),
+        ("ZOF_STATUS_PARAM", "status=", "query parameter"),
+        ("ZOF_PROJECT_PARAM", "project id", "query parameter"),
+        ("ZOF_SINCE_PARAM", "?since", "query parameter"),
+        ("ZOF_WEBHOOK_SECRET_PREVIOUS", "old-secret", "ZOF_WEBHOOK_SECRET is empty"),
         ("REDIS_URL", "http://host", "redis+cluster://host:6379"),
         ("REDIS_URL", "redis+sentinel://host:26379", "service name"),
         ("ZOFBOT_NAMESPACE", "a b", "ZOFBOT_NAMESPACE is wrong"),
@@ -74,6 +89,12 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SLACK_APP_TOKEN", "")
     assert load_settings().port == 3000
     assert not load_settings().uses_socket_mode
+
+
+@pytest.mark.parametrize("name", ["filter[status]", "created__gte", "run.state", "$filter"])
+def test_parameters_of_apis_of_all_styles_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("ZOF_SINCE_PARAM", name)
+    assert load_settings().zof_since_param == name
 
 
 @pytest.mark.parametrize("name", ["ZOF_STATUS_PARAM", "ZOF_PROJECT_PARAM"])
@@ -119,7 +140,7 @@ def test_nothing_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_links_may_lead_to_the_templates_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOF_RUN_URL_TEMPLATE", "https://console.example/runs/{run_id}")
-    monkeypatch.setenv("ZOF_LINK_HOSTS", "zof.ai, logs.example")
+    monkeypatch.setenv("ZOF_LINK_HOSTS", "zof.ai, Logs.Example,")
     assert load_settings().link_hosts == ("zof.ai", "logs.example", "console.example")
 
 

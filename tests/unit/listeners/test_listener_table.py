@@ -6,7 +6,8 @@ import pytest
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners import build_table
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 
 ACTIONS = {"type": "block_actions", "user": {"id": "U1"}}
 
@@ -48,3 +49,39 @@ async def test_a_request_goes_to_the_listener_of_its_id_or_to_the_one_for_the_re
 ) -> None:
     reply = await app.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
     assert (reply.status, text in reply.body) == (status, True)
+
+
+async def test_an_idempotent_listener_handles_requests_as_another_does(app: AsyncApp) -> None:
+    async def answer(ack: Any, body: dict[str, Any], payload: dict[str, Any]) -> str:
+        return f"{ack} {body} {payload}"
+
+    assert await IdempotentListener(answer)("ack", {"a": 1}, {"b": 2}) == await answer("ack", {"a": 1}, {"b": 2})
+
+
+TRIAGE_WORDS = ["acknowledge", "unacknowledge", "assign", "confirm", "escalate"]
+TRIAGE_WORDS += ["snooze", "wake", "resolve", "reopen", "undo"]
+IDEMPOTENT_ACTIONS = {
+    *(f"zof_{place}_{word}" for place in ("triage", "do") for word in TRIAGE_WORDS),
+    *("zof_triage_more", "zof_do_acknowledge_row", "zof_do_select_rows", "zof_rerun", "zof_cancel"),
+}
+IDEMPOTENT_FORMS = {"zof_act_assign", "zof_act_snooze", "zof_act_resolve", "zof_act_several", "zof_choose"}
+
+
+def test_which_requests_need_no_claim_is_said_where_their_listeners_are_registered() -> None:
+    unused: Any = None
+    table = build_table(unused, unused)
+    actions = {name: {"type": "block_actions", "actions": [{"action_id": name}]} for name in table.actions}
+    forms = {name: {"type": "view_submission", "view": {"callback_id": name}} for name in table.views}
+    menus = [{"type": "block_suggestion", "action_id": name} for name in table.options]
+    events = {name: {"event": {"type": name}} for name in table.events}
+    assert {name for name, body in actions.items() if table.is_idempotent(body)} == IDEMPOTENT_ACTIONS
+    assert {name for name, body in forms.items() if table.is_idempotent(body)} == IDEMPOTENT_FORMS
+    assert {name for name, body in events.items() if table.is_idempotent(body)} == {"channel_id_changed"}
+    assert menus
+    assert all(map(table.is_idempotent, menus))
+    others: list[dict[str, Any]] = [
+        {"command": "/zof", "text": "ack"},
+        {"type": "shortcut", "callback_id": "zof_triage"},
+    ]
+    others += [actions["zof_share"] | {"actions": [{"action_id": "zof_do_nothing"}]}, {"type": "block_actions"}]
+    assert not any(map(table.is_idempotent, others))

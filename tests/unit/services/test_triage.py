@@ -113,7 +113,7 @@ class ChannelBench:
         self.runs += 1
         found = (failed_finding if fails else passed_finding)(str(self.runs), self.now[0], "a")
         mine = [make_subscription("group:case escalate:15m-><@UBEN> reack:1h")]
-        memory = RuleState.from_hashes(await self.outbox.read_hashes(*RuleState.hash_names(found, mine)))
+        memory = RuleState(await self.outbox.read_hashes(*RuleState.hash_names(found, mine)))
         made = decide_finding(found, mine, memory, self.now[0], lookback=3600)
         await self.outbox.commit(made.notifications, changes=made.changes)
 
@@ -161,7 +161,7 @@ class ChannelBench:
         if (await self.current_failure()).storm:
             return
         name = storms_hash("C1")
-        draft = DecisionBuilder(RuleState.from_hashes(await self.outbox.read_hashes(name)), self.now[0])
+        draft = DecisionBuilder(RuleState(await self.outbox.read_hashes(name)), self.now[0])
         storm = add_member(draft, STORM, StormMember(key=KEY, id="res_1_a"), card=True, held=0.0)
         save_storm(draft, storm)
         draft.add_notifications(build_summary(storm, 0.0))

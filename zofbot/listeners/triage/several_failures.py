@@ -14,7 +14,7 @@ from zofbot.listeners import error_handling, oncall
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.notifications.idempotency import split_key
 from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
@@ -37,8 +37,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _acknowledge_selected(context, requester_of(body), view))
 
-    table.actions[several_failures.SELECT_ACTION_ID] = handle_select
-    table.views[several_failures.CALLBACK_ID] = handle_submission
+    table.actions[several_failures.SELECT_ACTION_ID] = IdempotentListener(handle_select)
+    table.views[several_failures.CALLBACK_ID] = IdempotentListener(handle_submission)
 
 
 async def _open_form(context: ListenerContext, requester: Requester, value: Mapping[str, object]) -> Message:

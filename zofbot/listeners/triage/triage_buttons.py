@@ -12,7 +12,7 @@ from zofbot.listeners.failure_lookup import (
     require_reader,
     require_visible,
 )
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, Listener, ListenerTable
 from zofbot.listeners.triage import snooze_form
 from zofbot.listeners.triage.snooze_form import SnoozeInput
 from zofbot.listeners.triage.triage_actions import FORM_ACTIONS, current_time, perform_action
@@ -38,15 +38,12 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         word, about = parse_press(action)
         await _dispatch_press(context, ack, body, word, RepeatedAction(about))
 
-    async def handle_reply_button(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
-        """Handle a button in a reply: *Undo*, *Do it anyway*, *Still on it*."""
-        await _dispatch_press(
-            context,
-            ack,
-            body,
-            str(action.get("action_id") or "").removeprefix("zof_do_"),
-            parse_repeated_action(action),
-        )
+    def handle_reply_button(act: Action) -> Listener:
+        async def handle_press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+            """Handle a button in a reply: *Undo*, *Do it anyway*, *Still on it*."""
+            await _dispatch_press(context, ack, body, act, parse_repeated_action(action))
+
+        return handle_press
 
     async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await submit_form(context, requester_of(body), view))
@@ -61,11 +58,11 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         )
 
     for act in HUMAN_ACTIONS:
-        table.actions[f"zof_triage_{act}"] = handle_control
-        table.actions[f"zof_do_{act}"] = handle_reply_button
+        table.actions[f"zof_triage_{act}"] = IdempotentListener(handle_control)
+        table.actions[f"zof_do_{act}"] = IdempotentListener(handle_reply_button(act))
     for act in FORM_ACTIONS:
-        table.views[f"{triage_modals.FORM_CALLBACK_PREFIX}_{act}"] = handle_submission
-    table.actions[MENU_ACTION_ID] = handle_control
+        table.views[f"{triage_modals.FORM_CALLBACK_PREFIX}_{act}"] = IdempotentListener(handle_submission)
+    table.actions[MENU_ACTION_ID] = IdempotentListener(handle_control)
     table.actions[triage_modals.WAKE_ACTION_ID] = handle_snooze_input
 
 

@@ -14,7 +14,7 @@ from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.triage import triage_actions, triage_forms
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.failures import Failure, FailureExpired
@@ -44,7 +44,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
         await ack(**await _submit_choice(context, requester_of(body), view))
 
     table.shortcuts[SHORTCUT_CALLBACK_ID] = handle_shortcut
-    table.views[triage_modals.CHOOSER_CALLBACK_ID] = handle_submission
+    table.views[triage_modals.CHOOSER_CALLBACK_ID] = IdempotentListener(handle_submission)
 
 
 async def _open_chooser(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> Message:

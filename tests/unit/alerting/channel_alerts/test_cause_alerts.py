@@ -200,7 +200,7 @@ def as_other_version(bench: RuleBench, text: str = TIMEOUT) -> None:
         name: {field.replace(own, other): value.replace(own, other) for field, value in fields.items()}
         for name, fields in bench.memory.hashes.items()
     }
-    bench.memory = type(bench.memory).from_hashes(hashes)
+    bench.memory = type(bench.memory)(hashes)
 
 
 def test_another_version_of_signatures_starts_no_new_message() -> None:
