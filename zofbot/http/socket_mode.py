@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -33,6 +34,10 @@ MAX_HANDSHAKE_SECONDS = 10.0
 
 MAX_CLOSING_SECONDS = 30.0
 """Time limit for reading from a connection after Slack announced its end (believed to close after about 10 s)."""
+
+MAX_CLOSE_ANSWER_SECONDS = 1.0
+"""Time limit for Slack to answer a close frame, which it does not if the network is dead. aiohttp's own limit is ten
+seconds and begins again with each frame received; that would delay the next connection."""
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
 """Pause between attempts to connect; doubled from the minimum to the maximum."""
@@ -86,7 +91,7 @@ class SocketMode:
         """Stop receiving, finish responses in progress, and close the connections."""
         await cancel_tasks(*self._tasks)
         await self._responses.drain(MAX_ANSWER_SECONDS)
-        await asyncio.gather(*(websocket.close() for websocket in self._open))
+        await asyncio.gather(*map(_close_websocket, self._open))
 
     def _start_task(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)
@@ -117,7 +122,7 @@ class SocketMode:
 
     async def _close_connection(self, websocket: ClientWebSocketResponse) -> None:
         self._open.discard(websocket)
-        await websocket.close()
+        await _close_websocket(websocket)
 
     async def _connect_until_ready(self) -> ClientWebSocketResponse:
         """Try to connect until a connection has received ``hello``."""
@@ -156,7 +161,7 @@ class SocketMode:
         except (aiohttp.ClientError, aiohttp.WSMessageTypeError, TimeoutError, OSError, ValueError) as error:
             reason = type(error).__name__
         if websocket is not None:
-            await websocket.close()
+            await _close_websocket(websocket)
         raise NotConnected(reason) from None  # the cause may quote the URL
 
     async def _read_envelopes(self, websocket: ClientWebSocketResponse) -> str:
@@ -189,6 +194,13 @@ class SocketMode:
             await websocket.send_json(acknowledgement)
         except (ConnectionError, aiohttp.ClientError) as error:  # Slack retries what can be retried
             log.warning("slack socket lost before an answer", cause=type(error).__name__)
+
+
+async def _close_websocket(websocket: ClientWebSocketResponse) -> None:
+    """Close a connection; if Slack does not answer in time, aiohttp closes it without a handshake."""
+    with suppress(TimeoutError):
+        async with timeout(MAX_CLOSE_ANSWER_SECONDS):
+            await websocket.close()
 
 
 def _parse_message(text: str) -> dict[str, Any]:
