@@ -20,6 +20,7 @@ from zofbot.config.settings import Settings
 from zofbot.container import Services
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import SettingsError, SlackError, StoreUnavailable
+from zofbot.http.limits import IdleConnectionReaper
 from zofbot.http.server import build_app, serve_app
 from zofbot.http.socket_mode import SocketMode
 from zofbot.listeners import SlackApp
@@ -124,7 +125,7 @@ async def run_bot(
             await _open_endpoints(stack, services, bot)
         elif settings.zofbot_metrics_port:
             metrics_app = build_app(None, metrics, bot.list_unready)
-            bot.url = await _serve_on_port(stack, metrics_app, settings, "ZOFBOT_METRICS_PORT", clock)
+            await _serve_on_port(stack, bot, metrics_app, settings, "ZOFBOT_METRICS_PORT")
         stack.push_async_callback(tasks.cancel, tasks.start("identity", bot.identify_bot()))
         rotation.add_callbacks(services.use_secrets)
         stack.push_async_callback(tasks.cancel, tasks.start("secret reload", rotation.run()))
@@ -191,7 +192,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     if zof_endpoint:
         bot.rotation.add_callbacks(lambda fresh: zof_endpoint.use_secrets(fresh.webhook_secrets))
     web_app = build_app(slack_endpoint, bot.metrics, bot.list_unready, zof_endpoint)
-    bot.url = await _serve_on_port(stack, web_app, services.settings, "PORT", services.clock)
+    await _serve_on_port(stack, bot, web_app, services.settings, "PORT")
     if services.settings.uses_socket_mode:
         bot.socket = socket = _start_socket_mode(stack, services, slack_app, bot.tasks)
         bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
@@ -210,15 +211,16 @@ def _start_socket_mode(
 
 async def _serve_on_port(
     stack: AsyncExitStack,
+    bot: Zofbot,
     web_app: web.Application,
     settings: Settings,
     setting: Literal["PORT", "ZOFBOT_METRICS_PORT"],
-    clock: Clock,
-) -> str:
-    """Serve on the port named by ``setting``; return the URL. Raises SettingsError if it cannot be opened."""
+) -> None:
+    """Serve on the port named by ``setting``, and note the bot's URL. Raises SettingsError if it cannot be opened."""
     port = settings.port if setting == "PORT" else settings.zofbot_metrics_port
+    server = serve_app(web_app, settings.host, port, bot.tasks, IdleConnectionReaper(bot.clock))
     try:
-        return await stack.enter_async_context(serve_app(web_app, settings.host, port, clock))
+        bot.url = await stack.enter_async_context(server)
     except OSError as error:
         raise SettingsError(
             [f"Cannot listen on HOST {settings.host}, {setting} {port} ({error.strerror}). Set another one."]
