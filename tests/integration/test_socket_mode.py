@@ -205,18 +205,6 @@ async def test_a_connection_lost_before_an_answer_costs_a_line_and_that_answer(
     assert "Voucher" in await bot.answer_text("/zof res_4821")
 
 
-async def test_connections_that_slack_does_not_close_leave_the_bot_its_ten_seconds_to_stop(store_url: str) -> None:
-    async with running_bot(store_url, socket=True) as bot:
-        bot.world.zof.faults.delays["slow"] = 60.0
-        bot.world.zof.faults.set_fault("slow", 1)
-        assert (await bot.type_text("/zof res_4821")).is_accepted
-        await wait_until(lambda: bool(bot.world.zof.calls))
-        for line in socket_connections(bot):
-            line.stop_reading()
-        asked_at = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - asked_at < 10
-
-
 async def test_a_refused_connection_that_slack_does_not_close_delays_no_other(bot: RunningBot) -> None:
     old = socket_connections(bot)[0]
     await old.websocket.send_json({"type": "disconnect", "reason": "link_disabled"})
