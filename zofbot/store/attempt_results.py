@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from zofbot.notifications.notification import Claim, Receipt
 
@@ -13,6 +13,8 @@ from zofbot.notifications.notification import Claim, Receipt
 class _EndedAttempt(ABC):
     """``attempt`` is the fencing token: the result is ignored if another worker has claimed the key since."""
 
+    outcome: ClassVar[str]
+    """Its name in metrics, logs and traces."""
     key: str
     attempt: int
 
@@ -35,6 +37,7 @@ class _EndedAttempt(ABC):
 class Sent(_EndedAttempt):
     """The message is in Slack."""
 
+    outcome = "sent"
     receipt: Receipt
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -44,6 +47,8 @@ class Sent(_EndedAttempt):
 class Adopted(Sent):
     """The message was already in Slack: an earlier attempt had succeeded."""
 
+    outcome = "adopted"
+
 
 @dataclass(frozen=True)
 class Deferred(_EndedAttempt):
@@ -52,6 +57,7 @@ class Deferred(_EndedAttempt):
     ``whole_channel`` delays the channel's other messages too; for an edit, the edits of all channels.
     """
 
+    outcome = "deferred"
     seconds: float
     whole_channel: bool
     reason: str
@@ -64,6 +70,7 @@ class Deferred(_EndedAttempt):
 class Unknown(_EndedAttempt):
     """May have been posted: after ``seconds`` a worker looks for it in Slack."""
 
+    outcome = "unknown"
     reason: str
     seconds: float
 
@@ -75,6 +82,7 @@ class Unknown(_EndedAttempt):
 class Refused(_EndedAttempt):
     """Slack will never accept it as it is: dead, or with ``parks`` waiting until the channel is fixed."""
 
+    outcome = "refused"
     reason: str
     parks: bool = False
 
@@ -86,6 +94,7 @@ class Refused(_EndedAttempt):
 class Unreadable(_EndedAttempt):
     """Not attempted, as its stored record cannot be read: dead."""
 
+    outcome = "unreadable"
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -96,6 +105,7 @@ class Unreadable(_EndedAttempt):
 class Halted(_EndedAttempt):
     """Slack accepts nothing from this bot: pause all sending, for one second at first, at most a minute."""
 
+    outcome = "halted"
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -106,6 +116,7 @@ class Halted(_EndedAttempt):
 class Gone(_EndedAttempt):
     """Its root message was deleted from ``place``: post a new root, at most once, then retry this."""
 
+    outcome = "gone"
     place: Receipt
     reason: str
 
@@ -117,6 +128,7 @@ class Gone(_EndedAttempt):
 class Dropped(_EndedAttempt):
     """Obsolete: do not send it."""
 
+    outcome = "dropped"
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -127,6 +139,7 @@ class Dropped(_EndedAttempt):
 class Snoozed(_EndedAttempt):
     """Not attempted: postponed by ``seconds``."""
 
+    outcome = "snoozed"
     seconds: float
 
     def _verb_and_value(self) -> tuple[str, str | int]:
