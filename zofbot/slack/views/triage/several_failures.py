@@ -8,8 +8,8 @@ from typing import Any
 
 from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import text
-from zofbot.slack.inbound import form_values
 from zofbot.slack.views.blocks import Block, plain_text
+from zofbot.slack.views.forms import form_values
 
 SELECT_ACTION_ID = "zof_do_select_rows"
 """``action_id`` of the button below a list that opens the form."""
