@@ -14,12 +14,13 @@ from aiohttp import web
 
 from zofbot.clients import Clients, make_zof_client, open_slack_client
 from zofbot.clock import Clock
-from zofbot.concurrency import BackgroundTasks, ProcessTasks, cancel_tasks
+from zofbot.concurrency import BackgroundTasks, ProcessTasks
 from zofbot.config.secret_reload import ReadSettings, SecretReloader
 from zofbot.config.settings import Settings
 from zofbot.container import Services
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import SettingsError, SlackError, StoreUnavailable
+from zofbot.http.limits import IdleConnectionReaper
 from zofbot.http.server import build_app, serve_app
 from zofbot.http.socket_mode import SocketMode
 from zofbot.listeners import SlackApp
@@ -124,10 +125,10 @@ async def run_bot(
             await _open_endpoints(stack, services, bot)
         elif settings.zofbot_metrics_port:
             metrics_app = build_app(None, metrics, bot.list_unready)
-            bot.url = await _serve_on_port(stack, metrics_app, settings, "ZOFBOT_METRICS_PORT", clock)
-        stack.push_async_callback(cancel_tasks, tasks.start("identity", bot.identify_bot()))
+            await _serve_on_port(stack, bot, metrics_app, settings, "ZOFBOT_METRICS_PORT")
+        stack.push_async_callback(tasks.cancel, tasks.start("identity", bot.identify_bot()))
         rotation.add_callbacks(services.use_secrets)
-        stack.push_async_callback(cancel_tasks, tasks.start("secret reload", rotation.run()))
+        stack.push_async_callback(tasks.cancel, tasks.start("secret reload", rotation.run()))
         log.info(
             "zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", endpoints=endpoints, workers=workers
         )
@@ -150,14 +151,14 @@ async def _open_services(
     services = Services(settings, Clients(store, zof, slack), events, clock)
     trace_task = tasks.start("traces", services.traces.run())
     stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
-    stack.push_async_callback(cancel_tasks, trace_task)
+    stack.push_async_callback(tasks.cancel, trace_task)
     return services
 
 
 async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Clock, tasks: ProcessTasks) -> str:
     """Start the embedded Valkey and restart it whenever it dies; return its URL."""
     address = await stack.enter_async_context(start_embedded(folder, clock))
-    stack.push_async_callback(cancel_tasks, tasks.start("embedded store", supervise_embedded(folder, clock)))
+    stack.push_async_callback(tasks.cancel, tasks.start("embedded store", supervise_embedded(folder, clock)))
     return address
 
 
@@ -165,18 +166,18 @@ def _start_workers(stack: AsyncExitStack, services: Services, tasks: ProcessTask
     """Deliver and poll until the bot stops; sends in progress may then finish."""
     dispatcher, poller, run_commands = services.make_dispatcher(), services.make_poller(), services.run_commands
     delivery_task = tasks.start("delivery", dispatcher.run())
-    stack.push_async_callback(_finish_delivery, dispatcher, delivery_task)
+    stack.push_async_callback(_finish_delivery, dispatcher, tasks, delivery_task)
     stack.push_async_callback(services.hints.aclose)
-    stack.push_async_callback(cancel_tasks, tasks.start("polling", poller.run()))
+    stack.push_async_callback(tasks.cancel, tasks.start("polling", poller.run()))
     if services.settings.zofbot_canary_channel:
-        stack.push_async_callback(cancel_tasks, tasks.start("canary", services.make_canary().run()))
-    stack.push_async_callback(cancel_tasks, tasks.start("run commands", run_commands.run()))
+        stack.push_async_callback(tasks.cancel, tasks.start("canary", services.make_canary().run()))
+    stack.push_async_callback(tasks.cancel, tasks.start("run commands", run_commands.run()))
 
 
-async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[None]) -> None:
+async def _finish_delivery(dispatcher: Dispatcher, tasks: ProcessTasks, delivery_task: asyncio.Task[None]) -> None:
     dispatcher.stop()
     await asyncio.wait({delivery_task}, timeout=MAX_FINISH_SECONDS)
-    await cancel_tasks(delivery_task)
+    await tasks.cancel(delivery_task)
 
 
 async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
@@ -184,39 +185,42 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     background_tasks = BackgroundTasks(services.events)
     stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS, MAX_LAST_REPLY_SECONDS)
     slack_app = SlackApp(services.make_listener_context(background_tasks), services.notifier.client)
-    stack.push_async_callback(cancel_tasks, bot.tasks.start("home tabs", slack_app.home_updater.update_homes()))
+    stack.push_async_callback(bot.tasks.cancel, bot.tasks.start("home tabs", slack_app.home_updater.update_homes()))
     slack_endpoint, zof_endpoint = services.make_slack_endpoint(slack_app), services.make_zof_endpoint()
     if slack_endpoint:
         bot.rotation.add_callbacks(lambda fresh: slack_endpoint.use_secrets(fresh.signing_secrets))
     if zof_endpoint:
         bot.rotation.add_callbacks(lambda fresh: zof_endpoint.use_secrets(fresh.webhook_secrets))
     web_app = build_app(slack_endpoint, bot.metrics, bot.list_unready, zof_endpoint)
-    bot.url = await _serve_on_port(stack, web_app, services.settings, "PORT", services.clock)
+    await _serve_on_port(stack, bot, web_app, services.settings, "PORT")
     if services.settings.uses_socket_mode:
-        bot.socket = socket = _start_socket_mode(stack, services, slack_app)
+        bot.socket = socket = _start_socket_mode(stack, services, slack_app, bot.tasks)
         bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
 
 
-def _start_socket_mode(stack: AsyncExitStack, services: Services, slack_app: SlackApp) -> SocketMode:
+def _start_socket_mode(
+    stack: AsyncExitStack, services: Services, slack_app: SlackApp, tasks: ProcessTasks
+) -> SocketMode:
     """Connect in the background and retry; ``Zofbot.list_unready`` says whether it is connected."""
     token = services.settings.slack_app_token.get_secret_value()
     socket = SocketMode(slack_app, services.notifier, token, services.events, services.clock)
     stack.push_async_callback(socket.close)
-    socket.start()
+    stack.push_async_callback(tasks.cancel, tasks.start("slack socket", socket.run()))
     return socket
 
 
 async def _serve_on_port(
     stack: AsyncExitStack,
+    bot: Zofbot,
     web_app: web.Application,
     settings: Settings,
     setting: Literal["PORT", "ZOFBOT_METRICS_PORT"],
-    clock: Clock,
-) -> str:
-    """Serve on the port named by ``setting``; return the URL. Raises SettingsError if it cannot be opened."""
+) -> None:
+    """Serve on the port named by ``setting``, and note the bot's URL. Raises SettingsError if it cannot be opened."""
     port = settings.port if setting == "PORT" else settings.zofbot_metrics_port
+    server = serve_app(web_app, settings.host, port, bot.tasks, IdleConnectionReaper(bot.clock))
     try:
-        return await stack.enter_async_context(serve_app(web_app, settings.host, port, clock))
+        bot.url = await stack.enter_async_context(server)
     except OSError as error:
         raise SettingsError(
             [f"Cannot listen on HOST {settings.host}, {setting} {port} ({error.strerror}). Set another one."]

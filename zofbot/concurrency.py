@@ -115,12 +115,21 @@ class ProcessTasks:
         self.failed: list[str] = []
         """The names of those that failed."""
         self._on_failure: Callable[[], object] = lambda: None
+        self._canceled: set[asyncio.Task[None]] = set()
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``work`` in its own task until it is cancelled."""
+        """Run ``work`` in its own task until ``cancel``."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._on_task_done)
         return task
+
+    async def cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel a task because the process stops, and wait until it has ended; an error from now on is no failure.
+
+        ``Task.cancelling()`` would not tell: before Python 3.13 a TaskGroup leaves it set when a task of it has failed.
+        """
+        self._canceled.add(task)
+        await cancel_tasks(task)
 
     def call_on_failure(self, on_failure: Callable[[], object]) -> None:
         """Call ``on_failure`` for each task that fails, and at once if one has failed."""
@@ -134,9 +143,10 @@ class ProcessTasks:
             raise ZofbotError(f"A task has failed: {', '.join(self.failed)}.", "The log has the traceback.")
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or task.cancelling():
-            return
-        if error := task.exception():
+        error = None if task.cancelled() else task.exception()
+        if error and task in self._canceled:
+            log.warning("task failed while it was canceled", task=task.get_name(), exc_info=error)
+        elif error:
             log.error("task failed", task=task.get_name(), exc_info=error)
             self.failed.append(task.get_name())
             self._on_failure()

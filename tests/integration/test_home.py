@@ -316,6 +316,16 @@ async def test_it_is_drawn_no_more_often_than_its_pace_and_in_the_end_shows_the_
     assert await kept.claim_due() == []
 
 
+async def test_a_home_with_a_note_is_not_due_before_the_note_can_be_read(homes: Kept) -> None:
+    kept, clock, client = homes
+    await kept.add_viewer(ANA, has_note=True)
+    await client.incr("{test}:outbox:sequence")
+    clock.at += MIN_UPDATE_SECONDS - 1
+    assert await kept.claim_due() == []
+    clock.at += 1
+    assert [item.user for item in await kept.claim_due()] == [ANA]
+
+
 async def test_ages_grow_so_it_is_drawn_every_few_minutes_until_nobody_is_taken_to_look(homes: Kept) -> None:
     kept, clock, client = homes
     await kept.add_viewer(ANA)
@@ -609,6 +619,19 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(working_
     await wait_until(lambda: "You can't retry an undelivered alert" in shown_home(working_bot, BEN))
     acts = await AuditLog(working_bot.app.store.keyspace).read_records()
     assert not [act for act in acts if act.act == "outbox retry"]
+
+
+async def test_a_note_can_be_read_although_something_happens_meanwhile(working_bot: RunningBot) -> None:
+    await working_bot.type_text("/zof subscribe project:*")
+    await park_dead_letter(working_bot)
+    await home_text(working_bot)
+    await press_on_home(working_bot, health_section.RETRY_ACTION_ID)
+    await wait_until(lambda: "Retrying" in shown_home(working_bot))
+    await fail_delivery(working_bot)
+    await asyncio.sleep(MIN_UPDATE_SECONDS * 2 / 3)
+    assert "Retrying" in shown_home(working_bot)
+    await wait_until(lambda: "Retrying" not in shown_home(working_bot), 2 * MIN_UPDATE_SECONDS)
+    assert "1 unacknowledged failure" in shown_home(working_bot)
 
 
 async def test_what_was_sent_meanwhile_is_not_retried(working_bot: RunningBot) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +23,7 @@ from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.metric_values import metric_value
 from tests.support.virtual_time import StoppedClock, silent_redis
 from zofbot.clock import Clock
+from zofbot.concurrency import ProcessTasks
 from zofbot.http.limits import (
     MAX_CONCURRENT_WEBHOOKS,
     MAX_DELAYED_REJECTS,
@@ -29,6 +31,7 @@ from zofbot.http.limits import (
     MAX_WAITING_WEBHOOKS,
     BodyReader,
     ConcurrencyLimit,
+    IdleConnectionReaper,
     RejectedRequest,
     RejectThrottle,
     SampledLog,
@@ -70,6 +73,15 @@ async def bot(store_url: str, log: io.StringIO) -> AsyncIterator[RunningBot]:
 
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def serve(app: web.Application, **limits: Any) -> AsyncIterator[str]:
+    """Serve ``app``, with other limits of idle connections; yields its URL."""
+    tasks = ProcessTasks()
+    async with serve_app(app, "127.0.0.1", 0, tasks, IdleConnectionReaper(Clock(), **limits)) as url:
+        yield url
+    tasks.check_failures()
 
 
 @asynccontextmanager
@@ -182,7 +194,7 @@ async def body_server(bodies: BodyReader) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/", read_body)
-    async with serve_app(app, "127.0.0.1", 0, Clock()) as url:
+    async with serve(app) as url:
         yield url
 
 
@@ -208,7 +220,7 @@ async def test_of_too_many_bodies_the_one_read_for_longest_gives_way() -> None:
 
 
 async def test_a_head_that_trickles_is_cut_off(log: io.StringIO) -> None:
-    async with serve_app(web.Application(), "127.0.0.1", 0, Clock(), idle=0.6) as url, line_to(url) as (reader, writer):
+    async with serve(web.Application(), idle_seconds=0.6) as url, line_to(url) as (reader, writer):
         writer.write(b"POST /slack/events HTTP/1.1\r\n")
         began = asyncio.get_running_loop().time()
         gone = asyncio.create_task(reader.read())
@@ -226,7 +238,7 @@ async def test_idle_connections_are_closed_when_they_are_too_many_but_for_known_
 
     app = web.Application()
     app.router.add_get("/", fine)
-    async with serve_app(app, "127.0.0.1", 0, Clock(), most=2) as url, line_to(url) as known:
+    async with serve(app, most=2) as url, line_to(url) as known:
         known[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await read_status(known[0]) == 200
         async with line_to(url) as one, line_to(url) as two, line_to(url) as three, line_to(url) as four:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import get_args
 
 import aiohttp
 import pytest
@@ -20,6 +21,7 @@ from zofbot.observability.metrics import Metrics
 from zofbot.polling import cursor
 from zofbot.simulator.quota import MinuteQuota
 from zofbot.slack.errors import DEFERRED_REASONS, REASONS_BY_HANDLING, RefusalHandling
+from zofbot.store.attempt_results import Adopted, AttemptResult
 from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, Action
 from zofbot.zof.webhook_event import parse_hint
 
@@ -89,6 +91,11 @@ async def test_calls_quota_intake_and_delivery_are_counted(store_url: str) -> No
 
 
 # --- labels are few
+
+
+def test_each_result_of_an_attempt_has_an_outcome_that_is_counted() -> None:
+    outcomes = {result.outcome for result in (*get_args(AttemptResult), Adopted)}
+    assert outcomes | {"parked"} == {*CAUSES_BY_OUTCOME, "unreadable"}  # what is unreadable is not attempted
 
 
 @pytest.mark.parametrize("outcome", CAUSES_BY_OUTCOME)

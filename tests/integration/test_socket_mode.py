@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,6 +13,7 @@ import pytest
 import structlog
 
 from tests.support.bot import RunningBot, running_bot, wait_until
+from zofbot.domain.errors import ZofbotError
 from zofbot.http.socket_mode import MAX_CLOSING_SECONDS
 from zofbot.observability.log_config import configure_logging
 from zofbot.simulator.slack.socket_mode import SocketConnection
@@ -201,6 +203,35 @@ async def test_a_connection_lost_before_an_answer_costs_a_line_and_that_answer(
     await wait_until(lambda: "slack socket lost before an answer" in log.getvalue())
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     assert "Voucher" in await bot.answer_text("/zof res_4821")
+
+
+async def test_a_refused_connection_that_slack_does_not_close_delays_no_other(bot: RunningBot) -> None:
+    old = socket_connections(bot)[0]
+    await old.websocket.send_json({"type": "disconnect", "reason": "link_disabled"})
+    old.stop_reading()
+    await wait_until(lambda: len(socket_connections(bot)) == 3, 5)
+
+
+async def lose_connections_for_good(store_url: str, lost: int) -> None:
+    """Run a bot that loses connections, with a token that no header can hold, until it asks to be stopped."""
+    async with running_bot(store_url, socket=True) as bot:
+        await wait_until(lambda: len(socket_connections(bot)) == 2)
+        stop = asyncio.Event()
+        bot.app.tasks.call_on_failure(stop.set)
+        assert bot.app.socket
+        bot.app.socket.use_token("xapp-1\n")
+        for line in socket_connections(bot)[:lost]:
+            await line.websocket.close()
+        await wait_until(stop.is_set)
+        assert "task 'slack socket' has failed" in (await read_readiness(bot))[1]
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_an_unexpected_error_while_connecting_stops_the_bot(store_url: str, log: io.StringIO, lost: int) -> None:
+    with pytest.raises(ZofbotError, match="slack socket"):
+        await lose_connections_for_good(store_url, lost)
+    [failed] = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "task failed"]
+    assert failed["task"] == "slack socket"
 
 
 async def take_ticket(bot: RunningBot, session: aiohttp.ClientSession) -> str:

@@ -25,8 +25,8 @@ from zofbot.notifications.preview_result import PreviewResult
 from zofbot.simulator.blockkit import blocks
 from zofbot.simulator.slack import payloads, views_api
 from zofbot.simulator.slack.model import PostedMessage, View
-from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views import preview
+from zofbot.slack.views.forms import parse_private_metadata
 from zofbot.slack.views.subscription_form import form_parser, modal
 from zofbot.slack.views.subscription_form.modal import SubscriptionFormState
 from zofbot.store.subscriptions import Subscriptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -15,11 +16,12 @@ import redis.asyncio as redis
 import structlog
 
 from tests.support.bot import wait_until
+from tests.support.limits import HANG_SECONDS
 from zofbot.clock import Clock
 from zofbot.concurrency import cancel_tasks
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.store import SharedCard, open_store
-from zofbot.store.redis_server.data_folder import socket_path
+from zofbot.store.redis_server.data_folder import open_lock, socket_path
 from zofbot.store.redis_server.embedded import start_embedded, supervise_embedded
 
 NOW = 1_800_000_000.0
@@ -82,6 +84,20 @@ async def test_a_server_that_is_silent_at_the_end_is_left_running(tmp_path: Path
         os.kill(pid, signal.SIGCONT)
         assert [line["cause"] for line in logs if line["event"] == "store left running"] == ["it did not answer"]
     await wait_until(lambda: not is_alive(pid))
+
+
+async def test_a_stop_does_not_wait_for_the_server_of_another_zofbot(tmp_path: Path) -> None:
+    """Another zofbot that starts right after the server has ended takes the lock and starts its own."""
+    folder, lock = tmp_path / "data", -1
+    try:
+        async with asyncio.timeout(HANG_SECONDS / 10), start_embedded(folder, Clock()):
+            lock = open_lock(folder)
+            taking = asyncio.create_task(asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX))
+            await asyncio.sleep(0.1)  # so that it waits before this zofbot does
+            assert not taking.done()
+        await taking
+    finally:
+        os.close(lock)
 
 
 async def test_the_server_of_a_killed_bot_is_adopted(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ class Dispatcher:
         return max(now - then for now, then in zip(read_clocks(self._clock), claimed_at, strict=True))
 
     def _emit_attempt(self, claim: Claim, result: AttemptResult, seconds: float) -> None:
-        notification, outcome = claim.notification, type(result).__name__.lower()
+        notification, outcome = claim.notification, result.outcome
         if isinstance(result, Refused) and result.parks:
             outcome = "parked"
         reason = getattr(result, "reason", "")

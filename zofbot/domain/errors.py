@@ -130,6 +130,8 @@ class ZofUnreadable(ZofError):
 class SlackError(ZofbotError):
     """Slack did not accept what was sent; ``reason`` is Slack's error code, or our own if there was none."""
 
+    outcome: ClassVar[str]
+    """Its name in metrics, logs and traces."""
     status: int | None = None
     """HTTP status of Slack's reply; ``None`` without one."""
 
@@ -141,12 +143,17 @@ class SlackError(ZofbotError):
 class SlackDeferred(SlackError):
     """Certainly not posted: try again after ``retry_after`` seconds."""
 
+    outcome = "deferred"
     retry_after: float = 1.0
 
 
 class SlackRefused(SlackError):
     """Certainly not posted: do not retry until somebody has fixed what ``reason`` names."""
 
+    outcome = "refused"
+
 
 class SlackUnknown(SlackError):
     """It may be posted: look before sending again."""
+
+    outcome = "unknown"

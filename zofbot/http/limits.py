@@ -31,6 +31,9 @@ MAX_REJECTS_PER_SECOND, MAX_DELAYED_REJECTS, MAX_DELAY_SECONDS = 50, 512, 1.0
 MAX_IDLE_CONNECTIONS, SWEEP_INTERVAL_SECONDS = 512, 1.0
 """Idle connections allowed, not counting those that sent an accepted request, and the interval of the check."""
 
+MAX_IDLE_SECONDS = 75.0
+"""Time a connection may be idle or take to send the headers; proxies close theirs sooner."""
+
 RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -187,12 +190,16 @@ class SampledLog:
 
 
 class IdleConnectionReaper:
-    """Track idle connections and close those over the limit.
+    """Track idle connections and close those over the limit of ``most``.
 
-    A connection that sent an accepted request is never closed: it belongs to Slack, Zof or a proxy.
+    A connection that sent an accepted request is not counted: it belongs to Slack, Zof or a proxy. ``idle_seconds`` is
+    for the server, which closes any connection that is idle for longer.
     """
 
-    def __init__(self, clock: Clock, most: int = MAX_IDLE_CONNECTIONS) -> None:
+    def __init__(
+        self, clock: Clock, *, most: int = MAX_IDLE_CONNECTIONS, idle_seconds: float = MAX_IDLE_SECONDS
+    ) -> None:
+        self.idle_seconds = idle_seconds
         self._clock = clock
         self._most = most
         self._busy: set[object] = set()

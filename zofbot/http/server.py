@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,19 +10,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from zofbot.clock import Clock
-from zofbot.concurrency import cancel_tasks
-from zofbot.http.limits import (
-    MAX_BODY_BYTES,
-    MAX_IDLE_CONNECTIONS,
-    IdleConnectionReaper,
-)
+from zofbot.concurrency import ProcessTasks
+from zofbot.http.limits import MAX_BODY_BYTES, IdleConnectionReaper
 from zofbot.http.slack_endpoint import SlackEndpoint
 from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.observability.metrics import Metrics
-
-MAX_IDLE_SECONDS = 75.0
-"""Time a connection may be idle or take to send the headers; proxies close theirs sooner."""
 
 _server_log = logging.getLogger("zofbot.http.server")
 # aiohttp logs invalid HTTP as an error with traceback; anybody can send that, and it would fill a disk.
@@ -62,34 +53,28 @@ def build_app(
 
 
 @asynccontextmanager
-async def serve_app(  # noqa: PLR0913  (the two limits are for tests)
-    app: web.Application,
-    host: str,
-    port: int,
-    clock: Clock,
-    *,
-    idle: float = MAX_IDLE_SECONDS,
-    most: int = MAX_IDLE_CONNECTIONS,
+async def serve_app(
+    app: web.Application, host: str, port: int, tasks: ProcessTasks, reaper: IdleConnectionReaper
 ) -> AsyncIterator[str]:
     """Serve ``app`` while the context lasts; yields its URL. Raises OSError if the port cannot be opened.
 
-    A connection may go ``idle`` seconds without complete request headers, and ``most`` connections without an accepted
-    request may be idle. Bodies are not decompressed: neither Slack nor Zof compresses them, and others could be bombs.
+    A connection may go ``reaper.idle_seconds`` without complete request headers. Bodies are not decompressed: neither
+    Slack nor Zof compresses them, and others could be bombs.
     """
-    connections = IdleConnectionReaper(clock, most)
-    app.middlewares.append(connections.track_request)
+    app.middlewares.append(reaper.track_request)
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
-        keepalive_timeout=idle, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16, logger=_server_log,
+        keepalive_timeout=reaper.idle_seconds, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16,
+        logger=_server_log,
     )  # fmt: skip
     await runner.setup()
     server = runner.server
     assert server
-    reaper_task = asyncio.create_task(connections.close_idle(lambda: server.connections))
+    reaper_task = tasks.start("idle connections", reaper.close_idle(lambda: server.connections))
     try:
         await web.TCPSite(runner, host, port).start()
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
-        await cancel_tasks(reaper_task)
+        await tasks.cancel(reaper_task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from zofbot.clock import Clock, timeout
-from zofbot.concurrency import BackgroundTasks, cancel_tasks
+from zofbot.concurrency import BackgroundTasks
 from zofbot.domain.errors import SlackDeferred, SlackError
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.requests import SlackRequestRejected
@@ -33,6 +34,10 @@ MAX_HANDSHAKE_SECONDS = 10.0
 
 MAX_CLOSING_SECONDS = 30.0
 """Time limit for reading from a connection after Slack announced its end (believed to close after about 10 s)."""
+
+MAX_CLOSE_ANSWER_SECONDS = 1.0
+"""Time limit for Slack to answer a close frame, which it does not if the network is dead. aiohttp's own limit is ten
+seconds and begins again with each frame received; that would delay the next connection."""
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
 """Pause between attempts to connect; doubled from the minimum to the maximum."""
@@ -63,7 +68,6 @@ class SocketMode:
         self._events = events
         self._clock = clock
         self._responses = BackgroundTasks(events)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[ClientWebSocketResponse] = set()
         self.trouble = "not yet tried"
         """Why the last attempt to connect failed; empty after a success."""
@@ -77,30 +81,25 @@ class SocketMode:
         """True if at least one connection is open."""
         return any(not websocket.closed for websocket in self._open)
 
-    def start(self) -> None:
-        """Open the connections in the background and keep them open until ``close``."""
-        for _ in range(CONNECTION_COUNT):
-            self._start_task(self._keep_connected())
+    async def run(self) -> None:
+        """Open the connections and keep them open; runs until cancelled, or until one fails by an unexpected error."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONNECTION_COUNT):
+                group.create_task(self._keep_connected(group))
 
     async def close(self) -> None:
-        """Stop receiving, finish responses in progress, and close the connections."""
-        await cancel_tasks(*self._tasks)
+        """Finish responses in progress, and close the connections; called once ``run`` has ended."""
         await self._responses.drain(MAX_ANSWER_SECONDS)
-        await asyncio.gather(*(websocket.close() for websocket in self._open))
+        await asyncio.gather(*map(_close_websocket, self._open))
 
-    def _start_task(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _keep_connected(self) -> None:
-        """Maintain one connection, replacing it whenever it ends or is about to end."""
+    async def _keep_connected(self, group: asyncio.TaskGroup) -> None:
+        """Maintain one connection, replacing it whenever it ends or is about to end; ``group`` reads the old one."""
         while True:
             websocket = await self._connect_until_ready()
             reason = await self._read_envelopes(websocket)
             log.info("slack socket ends", reason=reason)
             if reason in ("warning", "refresh_requested"):
-                self._start_task(self._drain_connection(websocket))
+                group.create_task(self._drain_connection(websocket))
             else:  # free the slot first: Slack allows ten connections
                 await self._close_connection(websocket)
                 await self._clock.sleep(MIN_RETRY_SECONDS)
@@ -117,7 +116,7 @@ class SocketMode:
 
     async def _close_connection(self, websocket: ClientWebSocketResponse) -> None:
         self._open.discard(websocket)
-        await websocket.close()
+        await _close_websocket(websocket)
 
     async def _connect_until_ready(self) -> ClientWebSocketResponse:
         """Try to connect until a connection has received ``hello``."""
@@ -156,7 +155,7 @@ class SocketMode:
         except (aiohttp.ClientError, aiohttp.WSMessageTypeError, TimeoutError, OSError, ValueError) as error:
             reason = type(error).__name__
         if websocket is not None:
-            await websocket.close()
+            await _close_websocket(websocket)
         raise NotConnected(reason) from None  # the cause may quote the URL
 
     async def _read_envelopes(self, websocket: ClientWebSocketResponse) -> str:
@@ -189,6 +188,13 @@ class SocketMode:
             await websocket.send_json(acknowledgement)
         except (ConnectionError, aiohttp.ClientError) as error:  # Slack retries what can be retried
             log.warning("slack socket lost before an answer", cause=type(error).__name__)
+
+
+async def _close_websocket(websocket: ClientWebSocketResponse) -> None:
+    """Close a connection; if Slack does not answer in time, aiohttp closes it without a handshake."""
+    with suppress(TimeoutError):
+        async with timeout(MAX_CLOSE_ANSWER_SECONDS):
+            await websocket.close()
 
 
 def _parse_message(text: str) -> dict[str, Any]:

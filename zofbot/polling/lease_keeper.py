@@ -46,12 +46,14 @@ class LeaseKeeper:
 
     @asynccontextmanager
     async def keep_renewed(self) -> AsyncIterator[None]:
-        """Renew the lease in the background while the context lasts."""
+        """Renew the lease in the background while the context lasts. Raises an error that ended the renewal."""
         renewing = asyncio.create_task(self._renew())
         try:
             yield
         finally:
             await cancel_tasks(renewing)
+        if not renewing.cancelled():
+            await renewing
 
     async def release(self) -> None:
         """Release the lease, so that another process can take over at once."""

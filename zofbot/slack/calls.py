@@ -136,8 +136,7 @@ class SlackCalls:
             outcome, status, reason = "unknown", None, type(error).__name__
             raise classify_error(None, type(error).__name__, {}) from error
         except SlackError as error:
-            outcome = type(error).__name__.removeprefix("Slack").lower()
-            status, reason = error.status, error.reason
+            outcome, status, reason = error.outcome, error.status, error.reason
             raise
         finally:
             self._events.emit(SlackCall(method, outcome, status, reason, self.clock.monotonic() - began))

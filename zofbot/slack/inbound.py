@@ -7,14 +7,10 @@ https://docs.slack.dev/reference/interaction-payloads , https://docs.slack.dev/a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-
-from zofbot.domain.errors import BadInput
-
-T = TypeVar("T")
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 def _check_encodable(text: str) -> str:
@@ -177,23 +173,3 @@ def find_malformed(payload: Mapping[str, Any]) -> str:
         first = error.errors()[0]
         return ".".join(str(part) for part in first["loc"] if _NAME_PATTERN.fullmatch(str(part)))[:200] or "the whole"
     return ""
-
-
-def form_values(view: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Return the values of a form's fields, by block id and action id."""
-    values: Mapping[str, Mapping[str, Any]] = (view.get("state") or {}).get("values") or {}
-    return values
-
-
-def with_blocks(view: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the form with other blocks; Slack keeps the input of fields that remain."""
-    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
-    return {**{name: view[name] for name in kept if view.get(name)}, "blocks": list(blocks)}
-
-
-def parse_private_metadata(kind: type[T], view: Mapping[str, Any]) -> T:
-    """Parse a form's ``private_metadata`` (JSON) as ``kind``. Raises BadInput if it does not match."""
-    try:
-        return TypeAdapter(kind).validate_json(str(view.get("private_metadata") or ""))
-    except ValidationError:
-        raise BadInput("This form is from another version of zofbot.", "Close it, and open it again.") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from zofbot.domain.durations import to_milliseconds
 from zofbot.notifications.notification import Claim, Receipt
@@ -14,6 +14,8 @@ from zofbot.notifications.notification import Claim, Receipt
 class _EndedAttempt(ABC):
     """``attempt`` is the fencing token: a result is ignored if it is stored, or another worker has the key."""
 
+    outcome: ClassVar[str]
+    """Its name in metrics, logs and traces."""
     key: str
     attempt: int
 
@@ -36,6 +38,7 @@ class _EndedAttempt(ABC):
 class Sent(_EndedAttempt):
     """The message is in Slack."""
 
+    outcome = "sent"
     receipt: Receipt
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -45,6 +48,8 @@ class Sent(_EndedAttempt):
 class Adopted(Sent):
     """The message was already in Slack: an earlier attempt had succeeded."""
 
+    outcome = "adopted"
+
 
 @dataclass(frozen=True)
 class Deferred(_EndedAttempt):
@@ -53,6 +58,7 @@ class Deferred(_EndedAttempt):
     ``whole_channel`` delays the channel's other messages too; for an edit, the edits of all channels.
     """
 
+    outcome = "deferred"
     seconds: float
     whole_channel: bool
     reason: str
@@ -65,6 +71,7 @@ class Deferred(_EndedAttempt):
 class Unknown(_EndedAttempt):
     """May have been posted: after ``seconds`` a worker looks for it in Slack."""
 
+    outcome = "unknown"
     reason: str
     seconds: float
 
@@ -76,6 +83,7 @@ class Unknown(_EndedAttempt):
 class Refused(_EndedAttempt):
     """Slack will never accept it as it is: dead, or with ``parks`` waiting until the channel is fixed."""
 
+    outcome = "refused"
     reason: str
     parks: bool = False
 
@@ -87,6 +95,7 @@ class Refused(_EndedAttempt):
 class Unreadable(_EndedAttempt):
     """Not attempted, as its stored record cannot be read: dead."""
 
+    outcome = "unreadable"
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -97,6 +106,7 @@ class Unreadable(_EndedAttempt):
 class Halted(_EndedAttempt):
     """Slack accepts nothing from this bot: pause all sending, for one second at first, at most a minute."""
 
+    outcome = "halted"
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -107,6 +117,7 @@ class Halted(_EndedAttempt):
 class Gone(_EndedAttempt):
     """Its root message was deleted from ``place``: post a new root, at most once, then retry this."""
 
+    outcome = "gone"
     place: Receipt
     reason: str
 
@@ -118,6 +129,7 @@ class Gone(_EndedAttempt):
 class Dropped(_EndedAttempt):
     """Obsolete: do not send it."""
 
+    outcome = "dropped"
     reason: str
 
     def _verb_and_value(self) -> tuple[str, str | int]:
@@ -128,6 +140,7 @@ class Dropped(_EndedAttempt):
 class Snoozed(_EndedAttempt):
     """Not attempted: postponed by ``seconds``."""
 
+    outcome = "snoozed"
     seconds: float
 
     def _verb_and_value(self) -> tuple[str, str | int]:

@@ -41,12 +41,13 @@ local function mark()
 end
 """
 
-# ARGV: now (ms), MAX_AGE (ms), user id, TTL of all keys (seconds). Returns the version of the view shown now.
+# ARGV: now (ms), MAX_AGE (ms), user id, TTL of all keys (seconds), time of the last automatic update (ms).
+# Returns the version of the view shown now.
 _ADD_VIEWER_SCRIPT = (
     _MARK_SCRIPT
     + """
 redis.call('ZADD', KEYS[1], NOW, ARGV[3])
-redis.call('HSET', KEYS[2], ARGV[3], '0 ' .. mark())
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[5] .. ' ' .. mark())
 for place = 1, 3 do redis.call('EXPIRE', KEYS[place], ARGV[4]) end
 return redis.call('HGET', KEYS[3], ARGV[3]) or ''
 """
@@ -109,16 +110,19 @@ class HomeViewers:
             keyspace.register_script, (_ADD_VIEWER_SCRIPT, _CLAIM_DUE_SCRIPT, _MARK_STALE_SCRIPT)
         )
 
-    async def add_viewer(self, user: str) -> str:
+    async def add_viewer(self, user: str, *, has_note: bool = False) -> str:
         """Keep a user's Home up to date from now on; returns the version of the view shown now.
 
-        Call it before reading the data to show, so that later changes make the Home due.
+        Call it before reading the data to show, so that later changes make the Home due: at once, or if the view
+        ``has_note``, which the next view has not, after ``MIN_UPDATE_SECONDS``.
         """
+        now = self._now_milliseconds()
         args: list[str | int] = [
-            self._now_milliseconds(),
+            now,
             to_milliseconds(MAX_AGE_SECONDS),
             user,
             int(2 * VIEWER_SECONDS),
+            now if has_note else 0,
         ]
         return decode_text(await self._add_viewer.run(self._keys, args))
 

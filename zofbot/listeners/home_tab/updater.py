@@ -107,15 +107,15 @@ class HomeUpdater:
 
     async def _publish_with_retry(self, user: str, version: str, note: Sequence[Block]) -> None:
         for left in reversed(range(MAX_PUBLISH_ATTEMPTS)):
-            standing = await self._record_opening(user)
+            standing = await self._record_opening(user, has_note=bool(note))
             known = await self._board.load_snapshot()
             if await self._publish_home(user, (version or standing) if left else "", known, note):
                 return
             version = ""
 
-    async def _record_opening(self, user: str) -> str:
+    async def _record_opening(self, user: str, *, has_note: bool) -> str:
         try:
-            return await self._homes.add_viewer(user)
+            return await self._homes.add_viewer(user, has_note=has_note)
         except StoreUnavailable as error:
             log.warning("home not kept up to date", user=user, error=error.sentence)
             return ""

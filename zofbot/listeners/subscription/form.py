@@ -17,9 +17,9 @@ from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.listener_table import ListenerTable
 from zofbot.listeners.subscription import commands, notes, saving
 from zofbot.listeners.subscription import preview as subscription_preview
-from zofbot.slack.inbound import form_values, parse_private_metadata
 from zofbot.slack.views import preview
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.forms import form_values, parse_private_metadata
 from zofbot.slack.views.replies import request_replies, subscription_replies
 from zofbot.slack.views.subscription_form import form_parser, modal
 from zofbot.slack.views.subscription_form.fields import QUIET_ACTION_IDS

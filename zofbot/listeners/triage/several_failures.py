@@ -16,8 +16,8 @@ from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.notifications.idempotency import split_key
-from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.forms import parse_private_metadata
 from zofbot.slack.views.triage import several_failures
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.several_failures import MAX_METADATA_CHARS, SeveralFormState

@@ -12,7 +12,7 @@ import structlog
 from zofbot.domain.errors import BadInput, SlackError
 from zofbot.domain.permissions import Person
 from zofbot.listeners.context import ListenerContext
-from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views.forms import parse_private_metadata
 from zofbot.slack.views.triage import triage_modals
 from zofbot.slack.views.triage.triage_modals import TriageFormState
 from zofbot.triage import Action, ActionRequest, Actor

@@ -30,8 +30,8 @@ from zofbot.listeners.triage.triage_actions import (
 from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.failures import Failure, FailureExpired
-from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.forms import field_value, parse_private_metadata
 from zofbot.slack.views.triage import triage_modals, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_modals import TriageFormState
@@ -145,10 +145,10 @@ async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
     wanted = build_action_request(context, requester, person, act)
     match act:
         case Action.ASSIGN:
-            chosen = triage_modals.field_value(view, "owner", "owner")
+            chosen = field_value(view, "owner", "owner")
             return await with_assignee(context, wanted, key, chosen)
         case Action.SNOOZE:
             return snooze_form.with_snooze(wanted, triage_modals.snooze_input(view), person, key)
         case _:
-            reason = triage_modals.field_value(view, "reason", "reason")
-            return with_resolution(context, wanted, reason, triage_modals.field_value(view, "note", "note"))
+            reason = field_value(view, "reason", "reason")
+            return with_resolution(context, wanted, reason, field_value(view, "note", "note"))

@@ -18,8 +18,8 @@ from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.triage import triage_actions, triage_forms
 from zofbot.notifications.idempotency import alert_key_of
 from zofbot.services.failures import Failure, FailureExpired
-from zofbot.slack.inbound import parse_private_metadata
 from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.forms import field_value, parse_private_metadata
 from zofbot.slack.views.triage import triage_modals, triage_replies
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.slack.views.triage.triage_modals import TriageFormState
@@ -114,7 +114,7 @@ async def _submit_choice(context: ListenerContext, requester: Requester, view: M
     try:
         form_state, chosen = (
             parse_private_metadata(TriageFormState, view),
-            triage_modals.field_value(view, "act", "act"),
+            field_value(view, "act", "act"),
         )
         check_channel(form_state.key, form_state.channel)
         if chosen not in HUMAN_ACTIONS:

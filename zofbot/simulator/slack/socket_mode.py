@@ -22,8 +22,9 @@ _DEBUG_INFO = {"host": "simulator", "build_number": 1, "approximate_connection_t
 class SocketConnection:
     """One open connection, with the pending acknowledgements."""
 
-    def __init__(self, websocket: web.WebSocketResponse) -> None:
+    def __init__(self, websocket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         self.websocket = websocket
+        self._transport = transport
         self.gone = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
 
@@ -46,6 +47,10 @@ class SocketConnection:
         waiting = self._waiting.get(answer.get("envelope_id"))
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
+
+    def stop_reading(self) -> None:
+        """Read nothing more, not even a close frame, as when the network between is dead."""
+        self._transport.pause_reading()
 
     async def hang_up(self, reason: str, grace: float = 0.0) -> None:
         """Send ``disconnect``, and close the connection unless the client does within ``grace`` seconds.
@@ -89,7 +94,8 @@ class SocketModeServer:
             return web.Response(status=503, text="try again")
         websocket = web.WebSocketResponse(timeout=0.3)
         await websocket.prepare(request)
-        socket = SocketConnection(websocket)
+        assert request.transport
+        socket = SocketConnection(websocket, request.transport)
         if len(self._open) >= MAX_CONNECTIONS:
             await socket.hang_up("too_many_websockets")
             return websocket

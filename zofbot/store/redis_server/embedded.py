@@ -28,6 +28,9 @@ _PRIVATE_FILES = ("/bin/sh", "-c", 'umask 077 && exec "$@"', "sh")
 MAX_START_SECONDS = 20.0
 """Time limit for starting the server, including loading its data."""
 
+MAX_EXIT_SECONDS = 1.0
+"""Time limit for the server to exit once it has closed its connections, which is the last thing that it does."""
+
 CHECK_INTERVAL_SECONDS = 1.0
 """Interval between checks that the server is alive."""
 
@@ -181,5 +184,14 @@ async def _shut_down(client: redis.Redis, folder: Path, clock: Clock) -> None:
     except redis.TimeoutError:
         log.warning("store left running", cause="it did not answer", folder=str(folder))
         return
+    await _wait_for_exit(folder, clock)
+
+
+async def _wait_for_exit(folder: Path, clock: Clock) -> None:
+    """Wait until no server has the folder's lock; not for ever, as another zofbot may have started one since."""
+    deadline = clock.monotonic() + MAX_EXIT_SECONDS
     while _is_alive(folder):
+        if clock.monotonic() > deadline:
+            log.info("store in use again", folder=str(folder))
+            return
         await clock.sleep(0.02)

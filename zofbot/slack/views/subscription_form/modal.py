@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zofbot.domain.json_encoding import encode_json
-from zofbot.slack.inbound import with_blocks
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
+from zofbot.slack.views.forms import with_blocks
 from zofbot.slack.views.subscription_form.fields import basic_inputs, more_inputs, needs_more_inputs
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.filter_values import NO_IDS

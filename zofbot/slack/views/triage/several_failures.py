@@ -9,9 +9,9 @@ from typing import Any
 from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.text import count_noun
 from zofbot.notifications import text
-from zofbot.slack.inbound import form_values
 from zofbot.slack.views.blocks import Block, Message, plain_text
 from zofbot.slack.views.components import paragraph_blocks
+from zofbot.slack.views.forms import form_values
 from zofbot.slack.views.triage.pressed_button import FailureRef
 
 SELECT_ACTION_ID = "zof_do_select_rows"

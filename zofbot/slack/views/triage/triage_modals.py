@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zofbot.domain.json_encoding import encode_json
-from zofbot.domain.text import read_input
 from zofbot.notifications import text
-from zofbot.slack.inbound import form_values, with_blocks
 from zofbot.slack.views.blocks import Block, context_block, plain_text, section_block
+from zofbot.slack.views.forms import field_value, with_blocks
 from zofbot.slack.views.triage.triage_controls import ACTION_LABELS
 from zofbot.slack.views.triage.triage_status import RESOLUTION_REASONS
 from zofbot.triage import Action
@@ -129,14 +128,6 @@ def action_chooser_modal(form_state: TriageFormState, title: str, last_action: s
         [_failure_title(title), context_block(last_action), _input_block("act", "Action", radio)],
     )
     return view | {"callback_id": CHOOSER_CALLBACK_ID, "title": plain_text("Triage")}
-
-
-def field_value(view: Mapping[str, Any], block: str, action: str) -> str:
-    """Return a field's typed or selected value; empty if there is none."""
-    value = (form_values(view).get(block) or {}).get(action) or {}
-    chosen = value.get("selected_option") or {}
-    typed = read_input(str(value.get("value") or ""), markup=False)
-    return typed or str(value.get("selected_user") or chosen.get("value") or "")
 
 
 def _build_modal(act: Action, form_state: TriageFormState, submit: str, blocks: list[Block]) -> Block:
