@@ -72,7 +72,7 @@ class FeedScanner:
         Audits that have begun get pages of their own: a feed without a detectable order is read whole each time and may
         need all others. Raises ZofUnavailable if no feed can be read, or if the quota is spent.
         """
-        self._checkpoint.prune_recovery_watches()
+        self._checkpoint.prune_recovery_watches(self._context.unix_time())
         audit_pages = MAX_AUDIT_PAGES if self._audits.has_begun() else 0
         most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
         failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))

@@ -10,7 +10,7 @@ from zofbot.store.keyspace import Keyspace, ScriptArguments
 from zofbot.store.leases import Fence
 from zofbot.store.records import flatten_notification
 
-EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:")
+EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:", "open:", "passed:")
 """Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after their last change."""
 
 AUDIT_KEY = "audit"

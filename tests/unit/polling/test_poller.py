@@ -1135,14 +1135,14 @@ def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     assert book.failing["here"] == OpenScope(START_TIME, ("C1",), START_TIME + 50, START_TIME + 60)
     book.watch_recoveries("here", OpenScope(START_TIME + 50, ("C1",), START_TIME + 50), START_TIME + 70)
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 60 + OVERLAP_SECONDS))
-    book.prune_recovery_watches()
+    book.prune_recovery_watches(START_TIME)
     assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), START_TIME + 50)
     book.watch_recoveries("here", None, START_TIME + 80 + OVERLAP_SECONDS)
     assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), None, START_TIME + 80 + OVERLAP_SECONDS)
-    book.prune_recovery_watches()
+    book.prune_recovery_watches(START_TIME)
     assert "here" in book.failing
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 80 + 2 * OVERLAP_SECONDS))
-    book.prune_recovery_watches()
+    book.prune_recovery_watches(START_TIME)
     assert book.failing == {}
     assert book.collect_changes()["failing"] == {"here": None}
 
