@@ -173,13 +173,14 @@ class RunReader:
     async def _list_results(self, run: Run, watch: PendingRun, *, passes: bool) -> ResultListing:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
-        With ``passes``, passed ones are listed too, for recoveries. Those of an outcome that the run counts none of are
-        listed if a listing has shown a result with it. If only its results can show whether the run has ended, those in
-        progress are listed.
+        With ``passes``, passed ones are listed too, for recoveries; of a passed run, which has few others, all are.
+        Those of an outcome that the run counts none of are listed if a listing has shown a result with it. If only its
+        results can show whether the run has ended, those in progress are listed.
         """
-        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
-        if not more or run.outcome is Outcome.PASSED:
-            return ResultListing(found, is_cut=more, has_passes=True)
+        reads_all = passes and run.outcome is Outcome.PASSED
+        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
+        if not more:
+            return ResultListing(found, is_cut=False, has_passes=True)
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
         outcomes = {key.split(":")[1] for key in watch.seen if result_id(key)}
@@ -191,7 +192,7 @@ class RunReader:
                 found |= (await self._list_by_status(run.id, outcome, 1))[0]
         # a case with several results may fail in one that was cut off
         retried = is_retried(result for result in found.values() if result.outcome.is_bad)
-        if retried or (passes and not cut):
+        if retried or (passes and not (cut or reads_all)):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
         return ResultListing(found, is_cut=cut, has_passes=passes or retried)
 
