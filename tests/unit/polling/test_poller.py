@@ -28,7 +28,7 @@ from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.polling.open_scope import OpenScope
-from zofbot.polling.poller import SUBSCRIPTIONS, Poller, lease_seconds
+from zofbot.polling.poller import MAX_PAUSE_SECONDS, SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import HeldLease, Lease, LeaseNote
@@ -967,6 +967,19 @@ async def test_the_loop_asks_nothing_of_a_zof_that_said_when_it_is_back() -> Non
         polling = asyncio.create_task(built.poller.run())
         await wait_until(lambda: bool(built.zof.asked))
         await asyncio.sleep(90)
+        asked = len(built.zof.asked)
+        await asyncio.sleep(20)
+        polling.cancel()
+        await asyncio.wait({polling})
+        assert (asked, len(built.zof.asked)) == (1, 2)
+
+
+async def test_a_zof_that_names_a_time_far_away_is_asked_every_quarter_of_an_hour() -> None:
+    async with poller_bench(interval=1) as built:
+        built.zof.spoil = lambda request: httpx.Response(503, headers={"Retry-After": "60000"})
+        polling = asyncio.create_task(built.poller.run())
+        await wait_until(lambda: bool(built.zof.asked))
+        await asyncio.sleep(MAX_PAUSE_SECONDS - 10)
         asked = len(built.zof.asked)
         await asyncio.sleep(20)
         polling.cancel()
