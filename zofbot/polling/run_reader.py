@@ -221,19 +221,18 @@ def _build_finding(run: Run, results: Iterable[Result], watch: PendingRun, now: 
     counts as ended as well, whatever its status is then.
     """
     is_announced, is_late = watch.why in RUN_END_TYPES, now - watch.since >= MAX_WATCH_SECONDS
-    is_active = run.outcome in ACTIVE_OUTCOMES
-    if run.outcome is Outcome.UNKNOWN or (is_active and is_late):
-        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
-        run = run.model_copy(update={"outcome": named})
     times = [watch.happened or 0.0] if is_announced else []
     if run.started is not None and run.duration is not None:
         times.append(min(run.started.timestamp() + run.duration, now))
     found = RunFinding.from_results(
         run, results, otherwise=watch.happened or watch.since, least=max(times, default=0.0)
     )
-    found = replace(found, passes_read=not _lacks_passes(run), is_active=is_active or found.is_active)
+    if run.outcome is Outcome.UNKNOWN or (run.outcome in ACTIVE_OUTCOMES and is_late):
+        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
+        run = run.model_copy(update={"outcome": named})
     is_over = is_announced or (bool(_shown_ids(watch)) and not found.is_active)
-    return replace(found, is_over=is_over, is_overdue=is_late and not (is_over or found.has_ended))
+    found = replace(found, run=run, passes_read=not _lacks_passes(run), is_over=is_over)
+    return replace(found, is_overdue=is_late and not found.has_ended)
 
 
 def _may_last(error: ZofError, watch: PendingRun) -> bool:

@@ -163,9 +163,9 @@ class FeedScanner:
             return False
         at = item.happened_at
         complete = self._checkpoint.cursor_of(feed.name).complete
-        if complete is None and at is None:
-            self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
-        if complete is None if at is None else at < self._checkpoint.floor:
+        if (complete is None) if at is None else (at < self._checkpoint.floor):
+            if at is None:
+                self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
             self._count_silent(feed, first=complete is None)
             return False
         if isinstance(item, Result) and self._checkpoint.is_truncated(item.run_id):
