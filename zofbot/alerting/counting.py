@@ -64,12 +64,17 @@ def end_rows(draft: DecisionBuilder, finding: RunFinding, answers: Iterable[tupl
             _save_count(draft, name, field, later)
 
 
-def first_row_time(memory: RuleState, subscriptions: Iterable[Subscription], place: str) -> float | None:
-    """Return when the first failure counted in a row in a scope happened (Unix seconds); None without any."""
+def first_row_time(
+    memory: RuleState, subscriptions: Iterable[Subscription], place: str, after: float = 0.0
+) -> float | None:
+    """Return when the first failure after ``after`` that counts in a row in a scope happened; None without any.
+
+    Unix seconds.
+    """
     names = {threshold_hash(each) for each in subscriptions if each.after and each.after.in_a_row}
     fields = (item for name in names for item in memory.hashes.get(name, {}).items())
     times = (at for field, value in fields if field.startswith(f"{place}:") for _, at in _parse_count(value))
-    return min(times, default=None)
+    return min((at for at in times if at > after), default=None)
 
 
 def _update_count(

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from zofbot.alerting.alerts import parse_alerts
-from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
+from zofbot.alerting.alerts import Alert, parse_alerts
+from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION, apply_threshold, match_subscriptions
 from zofbot.alerting.catchups import CatchUpEntry, catch_up_entry
+from zofbot.alerting.history.case_outcomes import with_case_history
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, read_decisions
 from zofbot.alerting.reasons import READ_BEFORE, DecisionReason, SubscriptionDecision, build_decision
 from zofbot.alerting.rules import decide_finding, skip_reason
 from zofbot.alerting.state import MUTES, DecisionBuilder, RuleState, alerts_hash, scope_key
 from zofbot.alerting.storms.storm_members import storm_key_of
+from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.subscriptions import RunFinding, Subscription
 from zofbot.subscriptions.mute import read_mutes
@@ -49,11 +51,6 @@ class Explanation:
     decided: bool = False
 
     @property
-    def storm(self) -> str:
-        """The first of ``storms``, or an empty string."""
-        return self.storms[0] if self.storms else ""
-
-    @property
     def is_expected(self) -> bool:
         """Whether the channel will be notified when the poller reads the run."""
         return not self.decided and any(reason.answer in _POSTED_ANSWERS for reason in self.reasons)
@@ -74,17 +71,21 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
 
     ``handled``: the run and its failures were read before, and will not be read again.
     """
-    made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
-    own = [reason for reason in made.reasons if reason.channel == channel]
     draft = DecisionBuilder(memory, now)
     decided = read_decisions(draft, finding.run.id)
+    finding = _as_ended(finding) if decided.by_channel else finding
+    made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
+    own = [reason for reason in made.reasons if reason.channel == channel]
     if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
         answer = skip_reason(draft, finding, decided, lookback) or DecisionReason.TAKEN
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
     decision = decided.by_channel.get(channel)
-    if handled and decision is None:
+    if decision:
+        own = [*_apply_thresholds(draft, finding, own, subscriptions)]
+    elif handled:
         own = [_as_read_before(reason) if reason.answer in _POSTED_ANSWERS else reason for reason in own]
-    parts = tuple(_counted_messages(finding, channel, memory))
+    alerts = parse_alerts(memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})).values()
+    parts = tuple(_counted_messages(finding, alerts))
     was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
     held = next((item for part in parts if (item := catch_up_entry(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
@@ -95,7 +96,7 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
         storms=tuple(
             dict.fromkeys(
                 filter(
-                    None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))
+                    None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, alerts))
                 )
             )
         ),
@@ -108,6 +109,33 @@ def _as_read_before(reason: SubscriptionDecision) -> SubscriptionDecision:
     return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.MISSED, READ_BEFORE)
 
 
+def _as_ended(finding: RunFinding) -> RunFinding:
+    """Return a run that was decided on as ended: the poller may know that from a webhook, whatever its status is."""
+    if finding.has_ended:
+        return finding
+    outcome = Outcome.UNKNOWN if finding.total else Outcome.FAILED
+    return replace(finding, run=finding.run.model_copy(update={"outcome": outcome}), is_over=True)
+
+
+def _apply_thresholds(
+    draft: DecisionBuilder,
+    finding: RunFinding,
+    known: Sequence[SubscriptionDecision],
+    subscriptions: Iterable[Subscription],
+) -> Sequence[SubscriptionDecision]:
+    """Return the reasons for a channel that was notified, without those below whose threshold the run still is.
+
+    What was decided is stored by channel. If no threshold is reached any more, it is not known which one was.
+    """
+    ids = {reason.subscription for reason in known if reason.answer is DecisionReason.KNOWN}
+    matched = match_subscriptions(with_case_history(draft, finding), (item for item in subscriptions if item.id in ids))
+    matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matched if verdict.matched]
+    below = {match.subscription.id for match in matches if match.is_below_threshold}
+    if len(below) == len(matches):
+        return known
+    return [replace(each, answer=DecisionReason.BELOW) if each.subscription in below else each for each in known]
+
+
 def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpEntry) -> SubscriptionDecision:
     """Return the reason for an alert that was decided on and still waits for quiet hours or a mute."""
     if known.answer is not DecisionReason.KNOWN or not item.is_waiting(draft):
@@ -118,19 +146,17 @@ def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpE
     return replace(known, answer=answer, until=mute.until if mute else item.until, mute=mute)
 
 
-def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[CountedMessage]:
-    """Yield the channel's open or recovered alerts that count the run."""
-    stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+def _counted_messages(finding: RunFinding, alerts: Iterable[Alert]) -> Iterable[CountedMessage]:
+    """Yield the messages of the open or recovered ``alerts`` that count the run."""
     own = {finding.run.id, *(item.id for item in finding.bad)}
-    for alert in parse_alerts(stored).values():
+    for alert in alerts:
         if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
             yield CountedMessage(alert.key, joined=alert.id not in own and not finding.is_unlisted)
 
 
-def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
+def _storm_member_keys(finding: RunFinding, channel: str, alerts: Iterable[Alert]) -> Iterable[str]:
     """Yield the keys under which a storm could list the run."""
-    stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    yield from (alert.key for alert in parse_alerts(stored).values() if finding.run.id in alert.runs)
+    yield from (alert.key for alert in alerts if finding.run.id in alert.runs)
     yield from _likely_keys(finding, channel)
 
 

@@ -26,10 +26,20 @@ class DecisionKind(StrEnum):
 
 
 class PriorDecision(NamedTuple):
-    """What was decided, and how many of the run's failures matched then."""
+    """What was decided, how many of the run's failures matched then, and a digest of the cases that had failed.
+
+    The digest is of the cases that matched and of all that failed in an earlier attempt, so a retry that passes does
+    not change it; empty if it is not known.
+    """
 
     how: DecisionKind
     failures: int
+    cases: str = ""
+
+    def covers(self, failures: int, cases: str) -> bool:
+        """Whether it was about these failures: if no more match now, they are others if the digest has changed."""
+        has_changed = failures > 0 and self.cases not in ("", cases)
+        return failures <= self.failures and not has_changed
 
 
 class RunDecisions(NamedTuple):
@@ -52,8 +62,12 @@ def read_decisions(draft: DecisionBuilder, run_id: str) -> RunDecisions:
 def _parse_decisions(stored: str) -> RunDecisions:
     first, *words = stored.split()
     parted = (word.partition("=") for word in words)
-    known = {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
-    return RunDecisions(float(first), known)
+    return RunDecisions(float(first), {channel: _parse_decision(what) for channel, _, what in parted})
+
+
+def _parse_decision(stored: str) -> PriorDecision:
+    failures, _, cases = stored[1:].partition("/")
+    return PriorDecision(DecisionKind(stored[0]), int(failures), cases)
 
 
 def _parse_time(stored: str) -> float:
@@ -65,7 +79,7 @@ def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: Pri
     name = decisions_hash(run_id)
     before = read_decisions(draft, run_id)
     known = {**before.by_channel, channel: what}
-    words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
+    words = [f"{there}={item.how}{item.failures}/{item.cases}".rstrip("/") for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
         times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}

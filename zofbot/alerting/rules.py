@@ -42,11 +42,20 @@ from zofbot.alerting.reasons import (
     build_mismatch,
 )
 from zofbot.alerting.recovery import ChannelRecovery, remember_passes
-from zofbot.alerting.state import DecisionBuilder, HashChanges, RuleState, alerts_hash, scope_key, subscribed_channels
+from zofbot.alerting.state import (
+    DecisionBuilder,
+    HashChanges,
+    RuleState,
+    alerts_hash,
+    scope_key,
+    short_hash,
+    subscribed_channels,
+)
 from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification
 from zofbot.subscriptions import Grouping, MatchResult, PlatformEvent, RunFinding, Subscription
+from zofbot.subscriptions.events import case_key
 
 __all__ = [
     "Decision",
@@ -213,22 +222,23 @@ def _decide_failures(
     *,
     critical: bool,
 ) -> list[SubscriptionDecision]:
-    """Add each channel's notifications, unless the run was decided on for it before and no failure was added."""
+    """Add each channel's notifications, unless these failures of the run were decided on for it before."""
     reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
     by_channel: dict[str, list[tuple[Subscription, MatchResult]]] = {}
     for answer, verdict in answers:
         if verdict.matched:
             by_channel.setdefault(answer.channel, []).append((answer, verdict))
     for channel, matching in by_channel.items():
-        count = len({result.id for _, verdict in matching for result in verdict.results})
+        results = {result.id: result for _, verdict in matching for result in verdict.results}
+        cases = short_hash(*sorted({case_key(item) for item in (*results.values(), *finding.retried)}))[:8]
         before = known.get(channel)
-        if before and count <= before.failures:
+        if before and before.covers(len(results), cases):
             reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in matching]
             continue
         matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
         how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
         how = before.how if before and how is DecisionKind.BELOW else how  # what was told stays told
-        record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
+        record_decision(draft, finding.run.id, channel, PriorDecision(how, len(results), cases))
         reasons += decisions
     return reasons
 

@@ -28,8 +28,8 @@ CHECKPOINT_HASHES = (HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH)
 MAX_HANDLED_ITEMS = 40_000
 """Handled items kept; beyond that the oldest are deleted, and nothing that old is reported any more."""
 
-MAX_OPEN_SCOPE_SECONDS = 14 * 86400.0
-"""Seconds after the last failure for which passing runs are read."""
+MAX_OPEN_FAILURE_SECONDS = 14 * 86400.0
+"""Seconds after a failure for which passing runs are read."""
 
 FLOOR_FIELD = "floor"
 
@@ -53,12 +53,7 @@ class PollCheckpoint:
         self._handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
         self._progress = _parse_fields(CURSORS_HASH, kept, FeedCursor.load)
         self._scanned: set[str] = set()
-        kept_failing = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
-        self.failing = {
-            scope: item
-            for scope, item in kept_failing.items()
-            if max(item.since, item.open or 0.0) > now - MAX_OPEN_SCOPE_SECONDS
-        }
+        self.failing = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
         self.watches: dict[str, PendingRun] = {}
         self._waiting: set[str] = set()
         self._touched: set[str] = set()
@@ -179,11 +174,16 @@ class PollCheckpoint:
         failed = self.failing.get(scope_key(found))
         return failed is not None and found.happened > failed.since
 
-    def prune_recovery_watches(self) -> None:
-        """Stop watching scopes whose passing runs have all been read, including those that Zof lists late."""
+    def prune_recovery_watches(self, now: float) -> None:
+        """Stop watching scopes whose passing runs have all been read, including those that Zof lists late.
+
+        Also those without news for so long that not even a failure as long after the first as possible is recent.
+        """
         complete = self.cursor_of(ALL_RUNS_FEED.name).complete
         for scope, item in list(self.failing.items()):
-            if item.at is not None and complete is not None and complete >= item.at + OVERLAP_SECONDS:
+            if max(item.since, item.open or 0.0) < now - 2 * MAX_OPEN_FAILURE_SECONDS:
+                self._set_open_scope(scope, None)
+            elif item.at is not None and complete is not None and complete >= item.at + OVERLAP_SECONDS:
                 self._set_open_scope(
                     scope, None if item.open is None else OpenScope(item.open, item.channels, item.open)
                 )

@@ -17,7 +17,7 @@ from zofbot.alerting.triage_records import triage_fields
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
 from zofbot.observability.events.polling import FindingRead
-from zofbot.polling.checkpoint import PollCheckpoint
+from zofbot.polling.checkpoint import MAX_OPEN_FAILURE_SECONDS, PollCheckpoint
 from zofbot.polling.contacts import add_contacts
 from zofbot.polling.context import Committable, CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS, item_key, result_id
@@ -269,26 +269,29 @@ class PollCycle:
         """Watch the scopes where failures are open, counted in a row, or may have recovered earlier than known."""
         channels = sorted(subscribed_channels(subscriptions, self._context.settings.default_channel))
         run_ids = {found.run.id for found in findings if isinstance(found, RunFinding)}
+        oldest = self._context.unix_time() - MAX_OPEN_FAILURE_SECONDS
         for place in {scope_key(found) for found in findings if isinstance(found, RunFinding)}:
             kept = ((channel, memory.hashes.get(alerts_hash(channel, place), {})) for channel in channels)
             read = ((channel, alert) for channel, all_ in kept for alert in parse_alerts(all_).values())
             news = [
                 (channel, alert)
                 for channel, alert in read
-                if alert.recovered is None or run_ids.intersection(alert.runs)
+                if alert.last > oldest and (alert.recovered is None or run_ids.intersection(alert.runs))
             ]
-            rows = _followed_failures(memory, subscriptions, place)
+            rows = _followed_failures(memory, subscriptions, place, oldest)
             since = min((*(alert.last for _, alert in news), *rows), default=None)
             open_ = min((*(alert.last for _, alert in news if alert.recovered is None), *rows), default=None)
             failing = None if since is None else OpenScope(since, tuple(dict(news)), open_)
             self._checkpoint.watch_recoveries(place, failing, self._context.unix_time())
 
 
-def _followed_failures(memory: RuleState, subscriptions: Sequence[Subscription], place: str) -> list[float]:
+def _followed_failures(
+    memory: RuleState, subscriptions: Sequence[Subscription], place: str, oldest: float
+) -> list[float]:
     """Return since when failures of a scope are followed without an open alert, until what failed passes."""
-    times = [first_row_time(memory, subscriptions, place)]
+    times = [first_row_time(memory, subscriptions, place, oldest)]
     if any(subscription.standings for subscription in subscriptions):
-        times.append(first_failing_time(memory, place))
+        times.append(first_failing_time(memory, place, oldest))
     return [at for at in times if at is not None]
 
 

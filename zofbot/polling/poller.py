@@ -37,6 +37,10 @@ MAX_BEAT_SECONDS = 60.0
 LEASE_BEATS, STANDBY_CHECK_BEATS = 1.5, 0.25
 """Lease duration, and interval at which a standby checks the lease, in beats; their sum is below two."""
 
+MAX_PAUSE_SECONDS = 900.0
+"""Seconds paused at most when Zof says when to come back. The unit of ``Retry-After`` is not documented
+(https://zof.ai/docs/api/rate-limits); if it is another one, a day would pass without a poll."""
+
 MIN_INTERVAL_SECONDS = 30.0
 """Seconds; polling faster is the usual cause of rate limiting (https://zof.ai/docs/limits/api-rate-limits)."""
 
@@ -195,8 +199,9 @@ class Poller:
         return None
 
     def _seconds_until(self, retry_at: datetime | None) -> float:
+        """Return the seconds to pause until the time that Zof named, or until the next beat if it named none."""
         wait = (retry_at - self._context.clock.now()).total_seconds() if retry_at else 0.0
-        return wait if wait > 0 else self._beat
+        return min(wait, MAX_PAUSE_SECONDS) if wait > 0 else self._beat
 
     def _seconds_until_due(self) -> float:
         """Return the seconds until the next watched run is due, within the request budget, or until the next beat."""

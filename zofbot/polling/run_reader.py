@@ -173,13 +173,14 @@ class RunReader:
     async def _list_results(self, run: Run, watch: PendingRun, *, passes: bool) -> ResultListing:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
-        With ``passes``, passed ones are listed too, for recoveries. Those of an outcome that the run counts none of are
-        listed if a listing has shown a result with it. If only its results can show whether the run has ended, those in
-        progress are listed.
+        With ``passes``, passed ones are listed too, for recoveries; of a passed run, which has few others, all are.
+        Those of an outcome that the run counts none of are listed if a listing has shown a result with it. If only its
+        results can show whether the run has ended, those in progress are listed.
         """
-        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
-        if not more or run.outcome is Outcome.PASSED:
-            return ResultListing(found, is_cut=more, has_passes=True)
+        reads_all = passes and run.outcome is Outcome.PASSED
+        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
+        if not more:
+            return ResultListing(found, is_cut=False, has_passes=True)
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
         outcomes = {key.split(":")[1] for key in watch.seen if result_id(key)}
@@ -191,7 +192,7 @@ class RunReader:
                 found |= (await self._list_by_status(run.id, outcome, 1))[0]
         # a case with several results may fail in one that was cut off
         retried = is_retried(result for result in found.values() if result.outcome.is_bad)
-        if retried or (passes and not cut):
+        if retried or (passes and not (cut or reads_all)):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
         return ResultListing(found, is_cut=cut, has_passes=passes or retried)
 
@@ -220,19 +221,18 @@ def _build_finding(run: Run, results: Iterable[Result], watch: PendingRun, now: 
     counts as ended as well, whatever its status is then.
     """
     is_announced, is_late = watch.why in RUN_END_TYPES, now - watch.since >= MAX_WATCH_SECONDS
-    is_active = run.outcome in ACTIVE_OUTCOMES
-    if run.outcome is Outcome.UNKNOWN or (is_active and is_late):
-        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
-        run = run.model_copy(update={"outcome": named})
     times = [watch.happened or 0.0] if is_announced else []
     if run.started is not None and run.duration is not None:
         times.append(min(run.started.timestamp() + run.duration, now))
     found = RunFinding.from_results(
         run, results, otherwise=watch.happened or watch.since, least=max(times, default=0.0)
     )
-    found = replace(found, passes_read=not _lacks_passes(run), is_active=is_active or found.is_active)
+    if run.outcome is Outcome.UNKNOWN or (run.outcome in ACTIVE_OUTCOMES and is_late):
+        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
+        run = run.model_copy(update={"outcome": named})
     is_over = is_announced or (bool(_shown_ids(watch)) and not found.is_active)
-    return replace(found, is_over=is_over, is_overdue=is_late and not (is_over or found.has_ended))
+    found = replace(found, run=run, passes_read=not _lacks_passes(run), is_over=is_over)
+    return replace(found, is_overdue=is_late and not found.has_ended)
 
 
 def _may_last(error: ZofError, watch: PendingRun) -> bool:

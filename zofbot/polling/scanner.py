@@ -72,7 +72,7 @@ class FeedScanner:
         Audits that have begun get pages of their own: a feed without a detectable order is read whole each time and may
         need all others. Raises ZofUnavailable if no feed can be read, or if the quota is spent.
         """
-        self._checkpoint.prune_recovery_watches()
+        self._checkpoint.prune_recovery_watches(self._context.unix_time())
         audit_pages = MAX_AUDIT_PAGES if self._audits.has_begun() else 0
         most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
         failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))
@@ -163,9 +163,9 @@ class FeedScanner:
             return False
         at = item.happened_at
         complete = self._checkpoint.cursor_of(feed.name).complete
-        if complete is None and at is None:
-            self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
-        if complete is None if at is None else at < self._checkpoint.floor:
+        if (complete is None) if at is None else (at < self._checkpoint.floor):
+            if at is None:
+                self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
             self._count_silent(feed, first=complete is None)
             return False
         if isinstance(item, Result) and self._checkpoint.is_truncated(item.run_id):

@@ -11,7 +11,7 @@ from zofbot.store.claim_records import flatten_notification
 from zofbot.store.keyspace import Keyspace, ScriptArguments
 from zofbot.store.leases import Fence
 
-EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:")
+EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:", "open:", "passed:")
 """Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after their last change."""
 
 FieldsByHash = Mapping[str, Mapping[str, str | None]]

@@ -33,6 +33,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 ``orders``                  hash: run commands accepted and not finished, by when
 ``causes:<project>:<0-f>``  hash: of each signature, how often it was seen, and how it was last resolved; for 38 days
 ``history:<scope>``         hash: the latest outcomes of each case that failed before; for 38 days
+``open:<channel>:<scope>``  hash: a channel's alerts that may still change; for 38 days
+``passed:<scope>``          hash: what passed in the latest runs; for 38 days
 ``audit``                   stream: the audit log, capped
 ``schema``                  number: the newest schema ever written
 ==========================  ====================================================================================

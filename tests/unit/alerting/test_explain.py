@@ -13,6 +13,7 @@ from tests.support.rules import (
     RuleBench,
     failed_finding,
     make_finding,
+    make_result,
     make_subscription,
     passed_finding,
 )
@@ -134,6 +135,34 @@ def test_a_run_whose_failures_cannot_be_read_is_explained_by_what_was_decided() 
     assert (answers_of(told), told.parts) == ([DecisionReason.KNOWN], (CountedMessage("case:res_1_a:failed:C1"),))
 
 
+@pytest.mark.parametrize("cases", [(), ("a",)])
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.RUNNING])
+def test_a_run_that_was_posted_has_ended_though_its_status_does_not_say_so(
+    outcome: Outcome, cases: tuple[str, ...]
+) -> None:
+    rules = RuleBench(make_subscription(), make_subscription("env:production", number=2))
+    results = [make_result(case, case=case) for case in cases]
+    rules.process_findings(replace(make_finding("1", NOON, *results), is_over=True))
+    found = make_finding("1", NOON, *results, outcome=outcome)
+    active = replace(found, run=found.run.model_copy(update={"ended": None}), is_active=True)
+    told = ask_why(rules, active, now=NOON + 60)
+    assert answers_of(told) == [DecisionReason.MISSED, DecisionReason.KNOWN]
+    assert told.parts == (CountedMessage("run:run_1:failed:C1"),)
+
+
+@pytest.mark.parametrize("group", ["run", "case"])
+def test_a_subscription_below_its_threshold_says_so_though_another_of_the_channel_was_notified(group: str) -> None:
+    rules = RuleBench(make_subscription("case:a"), make_subscription(f"after:3/1h group:{group}", number=2))
+    finding = failed_finding("1", NOON, "a")
+    rules.process_findings(finding)
+    before = rules.memory.hashes
+    assert answers_of(ask_why(rules, finding)) == [DecisionReason.KNOWN, DecisionReason.BELOW]
+    assert rules.memory.hashes == before
+    rules.process_findings(failed_finding("2", NOON + 60, "a"), failed_finding("3", NOON + 120, "a"))
+    third = failed_finding("3", NOON + 120, "a")
+    assert answers_of(ask_why(rules, third)) == [DecisionReason.KNOWN, DecisionReason.KNOWN]
+
+
 def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
     old = RuleBench(make_subscription(), lookback=HOUR_SECONDS)
     old.process_findings(failed_finding("1", NOON - 2 * HOUR_SECONDS, "a"), now=NOON)
@@ -142,12 +171,16 @@ def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
     for number in range(30):
         stormy.process_findings(failed_finding(str(number), NOON + number / 10, "a"), now=NOON + number / 10)
     told = ask_why(stormy, failed_finding("29", NOON + 2.9, "a"), now=NOON + 3)
-    assert (answers_of(told), told.storm, told.is_expected) == ([DecisionReason.STORM], "storm:run_20:failed:C1", False)
+    assert (answers_of(told), told.storms, told.is_expected) == (
+        [DecisionReason.STORM],
+        ("storm:run_20:failed:C1",),
+        False,
+    )
     alone = ask_why(stormy, failed_finding("1", NOON + 0.1, "a"), now=NOON + 3)
-    assert (alone.parts[0].key, alone.storm) == ("run:run_1:failed:C1", told.storm), "both hold"
+    assert (alone.parts[0].key, alone.storms) == ("run:run_1:failed:C1", told.storms), "both hold"
     stormy.process_findings(failed_finding("40", NOON + 300, "a"), now=NOON + 300)
     late = ask_why(stormy, failed_finding("29", NOON + 2.9, "a"), now=NOON + 301)
-    assert (answers_of(late), late.storm) == ([DecisionReason.STORM], told.storm), "of a storm that is over, too"
+    assert (answers_of(late), late.storms) == ([DecisionReason.STORM], told.storms), "of a storm that is over, too"
 
 
 def test_a_storm_of_what_quiet_hours_held_has_a_summary_of_its_own() -> None:
@@ -155,7 +188,7 @@ def test_a_storm_of_what_quiet_hours_held_has_a_summary_of_its_own() -> None:
     for number in range(30):
         rules.process_findings(failed_finding(str(number), NOON + number / 10, "a"), now=NOON + number / 10)
     told = ask_why(rules, failed_finding("29", NOON + 2.9, "a"), now=NOON + 3)
-    assert (answers_of(told), told.storm) == ([DecisionReason.STORM], "storm:run_20:failed:C1")
+    assert (answers_of(told), told.storms) == ([DecisionReason.STORM], ("storm:run_20:failed:C1",))
 
 
 def test_a_run_that_lets_a_failure_recover_says_so() -> None:

@@ -28,7 +28,7 @@ from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.polling.open_scope import OpenScope
-from zofbot.polling.poller import SUBSCRIPTIONS, Poller, lease_seconds
+from zofbot.polling.poller import MAX_PAUSE_SECONDS, SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.store.decoding import decode_text
 from zofbot.store.keyspace import Keyspace
@@ -974,6 +974,19 @@ async def test_the_loop_asks_nothing_of_a_zof_that_said_when_it_is_back() -> Non
         assert (asked, len(built.zof.asked)) == (1, 2)
 
 
+async def test_a_zof_that_names_a_time_far_away_is_asked_every_quarter_of_an_hour() -> None:
+    async with poller_bench(interval=1) as built:
+        built.zof.spoil = lambda request: httpx.Response(503, headers={"Retry-After": "60000"})
+        polling = asyncio.create_task(built.poller.run())
+        await wait_until(lambda: bool(built.zof.asked))
+        await asyncio.sleep(MAX_PAUSE_SECONDS - 10)
+        asked = len(built.zof.asked)
+        await asyncio.sleep(20)
+        polling.cancel()
+        await asyncio.wait({polling})
+        assert (asked, len(built.zof.asked)) == (1, 2)
+
+
 def rare_poller(bench: PollerBench) -> Poller:
     """Poll once an hour, with a lease of half a second."""
     return bench.start_poller(lease=Lease(Keyspace(bench.store, "test"), "poller", 0.5, bench.clock), interval=3600)
@@ -1135,14 +1148,14 @@ def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     assert book.failing["here"] == OpenScope(START_TIME, ("C1",), START_TIME + 50, START_TIME + 60)
     book.watch_recoveries("here", OpenScope(START_TIME + 50, ("C1",), START_TIME + 50), START_TIME + 70)
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 60 + OVERLAP_SECONDS))
-    book.prune_recovery_watches()
+    book.prune_recovery_watches(START_TIME)
     assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), START_TIME + 50)
     book.watch_recoveries("here", None, START_TIME + 80 + OVERLAP_SECONDS)
     assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), None, START_TIME + 80 + OVERLAP_SECONDS)
-    book.prune_recovery_watches()
+    book.prune_recovery_watches(START_TIME)
     assert "here" in book.failing
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 80 + 2 * OVERLAP_SECONDS))
-    book.prune_recovery_watches()
+    book.prune_recovery_watches(START_TIME)
     assert book.failing == {}
     assert book.collect_changes()["failing"] == {"here": None}
 

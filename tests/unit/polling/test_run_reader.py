@@ -25,22 +25,27 @@ async def subscribe_and_poll(built: PollerBench, filters: str) -> None:
     await built.poll_until_settled()
 
 
-def finish_large_run(built: PollerBench, failed: int) -> ZofRecord:
-    """Add a run of 130 cases, of which one has failed."""
+def finish_large_run(built: PollerBench, failed: int, status: str = "failed", cases: int = 130) -> ZofRecord:
+    """Add a run of that many cases, of which one has failed."""
     run = built.finish_run(bad=0)
     when = {name: format_time(built.clock.at) for name in ("created_at", "completed_at")}
-    for number in range(130):
-        status = "failed" if number == failed else "passed"
+    for number in range(cases):
+        outcome = "failed" if number == failed else "passed"
         fields = {"test_case_id": f"tc_{number}", "name": f"Case {number}", **when}
         if number == failed:
-            fields["failure_summary"] = FAILURES[number]
-        built.world.zof.add_result(run["id"], status=status, **fields)
-    built.world.zof.finish_run(run["id"], "failed")
+            fields["failure_summary"] = FAILURES.get(number, "KeyError")
+        built.world.zof.add_result(run["id"], status=outcome, **fields)
+    built.world.zof.finish_run(run["id"], status)
     return run
 
 
 def no_results(path: str, body: Any) -> Any:
     return {name: value for name, value in body.items() if name != "results"} if path.startswith("/runs/") else body
+
+
+def no_results_or_counts(path: str, body: Any) -> Any:
+    dropped = ("results", "summary")
+    return {name: value for name, value in body.items() if name not in dropped} if path.startswith("/runs/") else body
 
 
 def first_result_only(path: str, body: Any) -> Any:
@@ -231,3 +236,45 @@ async def test_large_failed_runs_that_nobody_subscribes_are_read_twice_at_most(t
             built.clock.advance(10)
         await built.poll_until_settled()
         assert max(built.zof.asked.count(f"/runs/{run['id']}") for run in runs) == 2
+
+
+@pytest.mark.parametrize(("embedded", "outcomes"), [(no_results, 1), (no_results_or_counts, 2)])
+async def test_of_a_large_passed_run_only_the_failures_are_listed(
+    embedded: Callable[[str, Any], Any], outcomes: int
+) -> None:
+    async with poller_bench() as built:
+        built.zof.change = embedded
+        await subscribe_and_poll(built, "group:case on:passed-with-failures")
+        finish_large_run(built, 5, "passed", cases=900)
+        pages: list[str | None] = []
+
+        def count_page(request: httpx.Request) -> None:
+            if "run_id" in request.url.params:
+                pages.append(request.url.params.get("status"))
+
+        built.zof.spoil = count_page
+        await built.poll_until_settled()
+        assert pages == [None, "failed", "error"][: 1 + outcomes]
+        assert [key.partition(":")[0] for key in await built.committed_keys()] == ["case"]
+
+
+@pytest.mark.parametrize("embedded", [no_results, no_results_or_counts])
+@pytest.mark.parametrize("failed", [0, 1149])
+@pytest.mark.parametrize("may_recover", [False, True])
+async def test_a_failure_of_a_passed_run_is_posted_however_many_cases_are_listed_before_it(
+    embedded: Callable[[str, Any], Any], failed: int, may_recover: bool
+) -> None:
+    async with poller_bench() as built:
+        built.zof.change = embedded
+        await subscribe_and_poll(
+            built, f'group:case on:failed,recovered,passed-with-failures case:"Case {failed}","Case 500"'
+        )
+        if may_recover:
+            finish_large_run(built, 500, cases=501)
+            await built.poll_until_settled()
+        before = await built.committed_keys()
+        finish_large_run(built, failed, "passed", cases=1150)
+        await built.poll_until_settled()
+        kinds = sorted(key.partition(":")[0] for key in await built.committed_keys() - before)
+        assert "case" in kinds
+        assert ("recovered" in kinds) is may_recover

@@ -50,10 +50,14 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
     return replace(finding, past=past)
 
 
-def first_failing_time(memory: RuleState, place: str) -> float | None:
-    """Return when the first of the scope's failing cases failed last (Unix seconds), None if each passed last."""
+def first_failing_time(memory: RuleState, place: str, after: float = 0.0) -> float | None:
+    """Return when the first of the scope's failing cases failed last (Unix seconds), None if each passed last.
+
+    Without cases that have not failed after ``after``.
+    """
     histories = map(CaseHistory.load, memory.hashes.get(history_hash(place), {}).values())
-    return min((history.last_at for history in histories if history.has_failed_last), default=None)
+    times = (history.last_at for history in histories if history.has_failed_last)
+    return min((at for at in times if at > after), default=None)
 
 
 def _record_passes(draft: DecisionBuilder, name: str, finding: RunFinding, passed: CaseOutcome) -> None:
