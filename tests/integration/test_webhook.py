@@ -226,7 +226,7 @@ async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(endpoint: We
     assert await endpoint.post_body(webhook_body()) == 200
     happened = datetime(2026, 6, 1, 8, 15, tzinfo=UTC).timestamp()
     assert await endpoint.stored_hints() == {
-        "run_1001": PendingRun("run", "run_1001", "run.failed", NOW.timestamp(), happened, run="run_1001")
+        "run_1001": PendingRun("run", "run_1001", "run.failed", NOW.timestamp(), happened)
     }
     assert endpoint.counted_answers("stored") == 1
 

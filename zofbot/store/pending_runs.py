@@ -66,7 +66,7 @@ class PendingRun:
     refused: float = 0.0
     """Time since which Zof has refused to return it; 0 if it has not."""
     run: str = ""
-    """The run that a notice names, or that was read without this result."""
+    """The run that a notice names."""
     seen: tuple[str, ...] = ()
     """What listings showed of it, to be stored together with it."""
     projects: tuple[str, ...] = ()
@@ -81,6 +81,8 @@ class PendingRun:
     """How often in a row Zof has failed since ``failed``."""
     alone: bool = False
     """Whether a result is read without its run, which could not be read or lacks it."""
+    run_was_read: bool = False
+    """Whether a result's run was read, and decided on, without it."""
 
     @property
     def hash_field(self) -> str:
