@@ -161,7 +161,7 @@ class PollCycle:
         if found.is_cut:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
         if late or found.is_unlisted:
-            self._rereads.retry_incomplete(replace(watch, seen=late))
+            self._rereads.retry_incomplete(replace(watch.with_place(found.run), seen=late))
         elif may_recover:
             self._rereads.schedule_read(replace(watch.with_answer(), seen=()), self._context.unix_time())
 

@@ -105,6 +105,5 @@ def _announced_failure(watch: PendingRun, error: ZofError) -> RunFinding | None:
     outcome = next((outcome for outcome in (Outcome.FAILED, Outcome.ERROR) if outcome in said), None)
     if outcome is None:
         return None
-    project, environment = next(iter(watch.projects), None), watch.environment or None
-    run = Run(id=watch.subject, outcome=outcome, project_id=project, environment=environment)
+    run = Run(id=watch.subject, outcome=outcome, **watch.place)
     return replace(RunFinding.from_results(run, (), otherwise=watch.happened or watch.since), is_unlisted=True)

@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.json_encoding import encode_json
+from zofbot.domain.model import Result, Run
+from zofbot.domain.redaction import redact
 from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
@@ -88,6 +90,19 @@ class PendingRun:
     def hash_field(self) -> str:
         """Its field in ``PENDING_RUNS_HASH``."""
         return self.subject if self.kind == "run" else f"{self.why}:{self.subject}"
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Its project and environment, as far as known, as fields of a run."""
+        named = dict(zip(("project_id", "project_name"), self.projects, strict=False))
+        return named | ({"environment": self.environment} if self.environment else {})
+
+    def with_place(self, item: Run | Result) -> PendingRun:
+        """Return a copy with the project and environment of what Zof returned, redacted, if that names a project."""
+        if not item.project:
+            return self
+        projects = (redact(name)[:100] for name in dict.fromkeys((item.project_id, item.project_name)) if name)
+        return replace(self, projects=tuple(projects), environment=redact(item.environment or "")[:100])
 
     def with_answer(self) -> PendingRun:
         """Return a copy after Zof returned it."""
