@@ -66,9 +66,14 @@ class PollCheckpoint:
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
-        self.watches = _parse_fields(HINTS, hints, PendingRun.load)
+        stored = _parse_fields(HINTS, hints, PendingRun.load)
+        self.watches = {watch.hash_field: watch for watch in stored.values()}
         self._waiting = {field for watch in self.watches.values() for field in watch.seen}
         self._touched.clear()
+        for field, watch in stored.items():
+            if field != watch.hash_field:  # an earlier version stored it
+                self._add_change(HINTS, field, None)
+                self.add_pending(watch)
 
     def add_hints(self, hints: Iterable[PendingRun]) -> bool:
         """Add hints that were just stored; False if the store may know more, as one's run was read meanwhile."""

@@ -36,18 +36,22 @@ MAX_PENDING_RUNS = 5000
 # KEYS: the event, the hints, the webhook trial, the trial's latest arrival.
 # ARGV: TTL of the event (seconds), hash field, pending run, pub/sub channel, MAX_PENDING_RUNS, the trial's arrival.
 # Returns 1 if stored, 0 if the event is known, -1 if the hash is full. The event is remembered only if its run was not
-# pending yet, so that the keys of events grow no faster than the hash.
+# pending yet, so that the keys of events grow no faster than the hash. After a run's run.failed, its run.completed is
+# stored as run.failed too: its status may not tell (https://zof.ai/docs/webhooks/events).
 _ADD_SCRIPT = """
 local function record_arrival()
   if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('SET', KEYS[4], ARGV[6], 'EX', 120) end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then record_arrival() return 0 end
-if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
+local known, pending = redis.call('HGET', KEYS[2], ARGV[2]), ARGV[3]
+if not known then
   if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return -1 end
   redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
+elseif string.find(known, '"why":"run.failed"', 1, true) then
+  pending = string.gsub(pending, '"why":"run%.completed"', '"why":"run.failed"')
 end
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[2], pending)
+redis.call('PUBLISH', ARGV[4], pending)
 record_arrival()
 return 1
 """
@@ -88,8 +92,11 @@ class PendingRun:
 
     @property
     def hash_field(self) -> str:
-        """Its field in ``PENDING_RUNS_HASH``."""
-        return self.subject if self.kind == "run" else f"{self.why}:{self.subject}"
+        """Its field in ``PENDING_RUNS_HASH``; a notice's includes the time, as an object may send several."""
+        if self.kind == "run":
+            return self.subject
+        at = f":{self.happened or self.since:.0f}" if self.kind == "notice" else ""
+        return f"{self.why}:{self.subject}{at}"
 
     @property
     def place(self) -> dict[str, Any]:
