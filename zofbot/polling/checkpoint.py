@@ -63,6 +63,8 @@ class PollCheckpoint:
         self._waiting: set[str] = set()
         self._touched: set[str] = set()
         """Hash fields of pending runs changed or removed since they were last loaded."""
+        self._unsaved: set[str] = set()
+        """Hash fields of pending runs whose change is not in ``_changes`` yet: a run may change many times first."""
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
@@ -72,7 +74,7 @@ class PollCheckpoint:
         self._touched.clear()
         for field, watch in stored.items():
             if field != watch.hash_field:  # an earlier version stored it
-                self._add_change(HINTS, field, None)
+                self._unsaved.add(field)
                 self.add_pending(watch)
 
     def add_hints(self, hints: Iterable[PendingRun]) -> bool:
@@ -111,14 +113,14 @@ class PollCheckpoint:
         """Add or update a run to read."""
         self.watches[watch.hash_field] = watch
         self._touched.add(watch.hash_field)
+        self._unsaved.add(watch.hash_field)
         self._waiting.update(watch.seen)
-        self._add_change(HINTS, watch.hash_field, watch.dump())
 
     def remove_pending(self, watch: PendingRun) -> None:
         """Remove a run that needs no further reading."""
         self.watches.pop(watch.hash_field, None)
         self._touched.add(watch.hash_field)
-        self._add_change(HINTS, watch.hash_field, None)
+        self._unsaved.add(watch.hash_field)
 
     def due_runs(self, now: float, affordable: int) -> list[PendingRun]:
         """Return the runs to read now, in the order of ``sort_pending``.
@@ -195,6 +197,10 @@ class PollCheckpoint:
 
     def collect_changes(self) -> dict[str, dict[str, str | None]]:
         """Return the changes to store; empty if there are none."""
+        for field in self._unsaved:
+            watch = self.watches.get(field)
+            self._add_change(HINTS, field, watch.dump() if watch else None)
+        self._unsaved.clear()
         if self._changes:
             for name in self._scanned:
                 self._add_change(CURSORS_HASH, name, self._progress[name].dump())
