@@ -98,6 +98,7 @@ class PollCycle:
 
         Raises ZofUnavailable after that if the quota is spent.
         """
+        watches = [watch for watch in watches if not self._remove_if_handled(watch)]
         has_failed = False
         spent: ZofUnavailable | None = None
         now = self._context.unix_time()
@@ -120,6 +121,13 @@ class PollCycle:
         if spent:
             raise spent
         return not has_failed
+
+    def _remove_if_handled(self, watch: PendingRun) -> bool:
+        """Remove a result that was listed without its run, and has been read with that run since."""
+        if watch.kind != "result" or not watch.seen or not all(map(self._checkpoint.is_handled, watch.seen)):
+            return False
+        self._checkpoint.remove_pending(watch)
+        return True
 
     def _process_read(self, watch: PendingRun, found: RunFinding | PlatformEvent) -> None:
         self.stats.read += 1

@@ -1,4 +1,4 @@
-"""A result read without its run, of which Zof's reply names no project or environment."""
+"""Results listed without their run, or read without it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
+from zofbot.polling.cycle import MAX_CONCURRENT_READS
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord
 from zofbot.subscriptions import parse_filters
@@ -87,3 +88,37 @@ async def test_the_place_that_a_result_names_counts_more_than_that_of_its_run() 
         built.zof.spoil = lambda request: httpx.Response(404) if request.url.path == f"/v1/runs/{run['id']}" else None
         await built.poll_until_settled()
         assert f"case:{result['id']}:failed:{CHANNEL}" in await built.committed_keys()
+
+
+@pytest.mark.parametrize("webhook", [True, False])
+async def test_a_run_is_read_a_few_times_only_whose_many_failures_are_listed_without_it(webhook: bool) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=60)
+        built.zof.change = _without_run_ids
+        if webhook:
+            await built.receive_webhook(run["id"], "evt_1")
+        asked = len(built.zof.asked)
+        await built.run_cycle()
+        assert await built.committed_keys() == built.expected_keys()
+        assert await built.pending_runs() == {}
+        reads = [path for path in built.zof.asked[asked:] if path.startswith(("/runs/", "/results/"))]
+        assert len(reads) <= 1 + 2 * MAX_CONCURRENT_READS
+
+
+async def test_a_result_that_was_listed_without_its_run_and_read_with_it_is_not_read_after_a_restart() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        built.finish_run(bad=60)
+        built.zof.change = _without_run_ids
+        await built.run_cycle()
+        await built.kill_poller()
+        asked = len(built.zof.asked)
+        await built.run_cycle()
+        assert not [path for path in built.zof.asked[asked:] if path.startswith(("/runs/", "/results/"))]
+
+
+def _without_run_ids(path: str, body: Any) -> Any:
+    if path != "/results":
+        return body
+    return {**body, "data": [{name: it[name] for name in it if name != "run_id"} for it in body["data"]]}
