@@ -94,7 +94,7 @@ class PollCheckpoint:
         return field in self._handled
 
     def mark_handled(self, fields: Iterable[str], at: float) -> None:
-        """Record items as handled, so that they are never read again."""
+        """Record items as handled, so that a listing does not have them read; for other reasons a run may be."""
         for field in fields:
             if field not in self._handled:
                 self._handled[field] = at

@@ -29,10 +29,12 @@ from zofbot.store.leases import Fence
 from zofbot.store.outbox import CommitConflict
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
+from zofbot.zof.webhook_event import PLATFORM_EVENT_TYPES, RUN_END_TYPES
 
 log = structlog.get_logger()
 
-_FEED_NAMES = frozenset(feed.name for feed in FEEDS)
+WEBHOOK_TYPES = RUN_END_TYPES | PLATFORM_EVENT_TYPES
+"""Events that make a run or notice pending; others are listed, or started by zofbot."""
 
 MAX_CONCURRENT_READS = 4
 """Runs read from Zof at the same time; its client has more connections, for what people look up meanwhile."""
@@ -155,8 +157,9 @@ class PollCycle:
     def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
 
-        A passed run without its passes is not marked as handled: if an earlier failure is found, it is read again. A
-        failed one is read again if such a failure waits to be committed.
+        A passed run read without its passes, which only a webhook has announced, is not marked as handled: its listing
+        has it read again if an earlier failure is found. A failed one is read again if such a failure waits to be
+        committed.
         """
         is_new = not self._checkpoint.is_handled(item_key(found.run))  # so it is read again for its passes only once
         may_recover = is_new and found.run.outcome.is_bad and self._may_recover_after_commit(found)
@@ -175,7 +178,7 @@ class PollCycle:
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)
-        source = "poll" if watch.why in _FEED_NAMES else "webhook"
+        source = "webhook" if watch.why in WEBHOOK_TYPES else "poll"
         self._context.events.emit(FindingRead(source, self._context.unix_time() - found.happened))
         self._checkpoint.mark_handled((*watch.seen, *fields), found.happened)
         self._checkpoint.remove_pending(watch)

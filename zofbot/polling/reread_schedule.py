@@ -70,9 +70,9 @@ class RereadSchedule:
         return self._context.unix_time() - watch.refused >= limit and watch.refusals >= MIN_REFUSALS
 
     def _give_up(self, watch: PendingRun, error: ZofError) -> RunFinding | None:
-        """Read a run's listed failures without it, or else return what a listing or webhook said of the failure.
+        """Have listed failures read without their run, or return what a listing or webhook said of a failure.
 
-        Return None for a listed result whose run was read, and decided on, without it.
+        Return None if results are read instead, if nothing said that it failed, or for a result whose run was read.
         """
         self._checkpoint.remove_pending(watch)
         alone = [] if watch.alone else [key for key in watch.seen if result_id(key)]

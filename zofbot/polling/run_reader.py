@@ -108,7 +108,8 @@ class RunReader:
     async def read_run(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError.
 
-        A failed run whose results cannot be listed is returned without them.
+        If its results cannot be listed, and it could not be read in full the last time either, a run that failed or has
+        not ended is returned without them.
         """
         self._count_request()
         run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
