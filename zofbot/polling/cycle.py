@@ -27,7 +27,7 @@ from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import CommitConflict
-from zofbot.store.pending_runs import PendingRun
+from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 from zofbot.zof.webhook_event import PLATFORM_EVENT_TYPES, RUN_END_TYPES
 
@@ -181,10 +181,12 @@ class PollCycle:
         source = "webhook" if watch.why in WEBHOOK_TYPES else "poll"
         self._context.events.emit(FindingRead(source, self._context.unix_time() - found.happened))
         self._checkpoint.mark_handled((*watch.seen, *fields), found.happened)
-        self._checkpoint.remove_pending(watch)
+        # a webhook says that a run ended or failed, which its status may not
+        is_final = isinstance(found, RunFinding) and found.run.outcome is not Outcome.UNKNOWN
+        self._checkpoint.remove_pending(watch, is_final=is_final)
 
     async def _commit_findings(self) -> None:
-        """Decide on what was found and commit it in one step; repeat if a mute changed meanwhile."""
+        """Decide on what was found and commit it in one step; repeat if a mute or a pending run changed meanwhile."""
         self._committed = self._context.unix_time()
         findings, self._findings = self._findings, []
         while True:
@@ -192,7 +194,10 @@ class PollCycle:
                 await self._commit_decision(findings)
                 return
             except CommitConflict:
-                log.info("a mute has changed, decided anew", findings=len(findings))
+                fields = sorted(self._checkpoint.expected_pending)
+                stored = await self._context.outbox.read_fields(*((PENDING_RUNS_HASH, field) for field in fields))
+                self._checkpoint.merge_arrived(dict(zip(fields, stored, strict=True)))
+                log.info("a mute or a pending run has changed, decided anew", findings=len(findings))
 
     async def _commit_decision(self, findings: Sequence[RunFinding | PlatformEvent]) -> None:
         """Commit one decision, unless there is nothing to store. Raises CommitConflict."""
@@ -201,7 +206,7 @@ class PollCycle:
         if decision.notifications or decision.changes or changes:
             self.stats.committed += await self._context.outbox.commit(
                 decision.notifications, changes={**decision.changes, **changes}, fence=self._fence,
-                expect=decision.expected,
+                expect={**decision.expected, PENDING_RUNS_HASH: self._checkpoint.expected_pending},
             )  # fmt: skip
             self._checkpoint.clear_changes()
 

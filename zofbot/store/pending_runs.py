@@ -111,6 +111,18 @@ class PendingRun:
         projects = (redact(name)[:100] for name in dict.fromkeys((item.project_id, item.project_name)) if name)
         return replace(self, projects=tuple(projects), environment=redact(item.environment or "")[:100])
 
+    def with_known(self, known: PendingRun | None) -> PendingRun:
+        """Return a copy of a new hint that keeps what was known of its run before it arrived, if anything."""
+        if known is None or known == self:
+            return self
+        return replace(
+            self,
+            why=known.why if known.why == "run.failed" else self.why,
+            seen=tuple(dict.fromkeys((*known.seen, *self.seen))),
+            projects=self.projects or known.projects,
+            environment=self.environment or known.environment,
+        )
+
     def with_answer(self) -> PendingRun:
         """Return a copy after Zof returned it."""
         return replace(self, refused=0.0, refusals=0, failed=0.0, failures=0)

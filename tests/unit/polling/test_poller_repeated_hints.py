@@ -128,3 +128,62 @@ async def test_a_second_webhook_has_a_run_read_again_at_once_that_waits() -> Non
         await built.poller.poll_once(feeds=False)
         assert "/runs/run_1" in built.zof.asked[asked:]
         assert (await built.pending_runs())["run_1"].why == "run.failed"
+
+
+async def _read_while_hint_arrives(built: PollerBench, run: ZofRecord, kind: str) -> None:
+    """Poll; a webhook arrives while the run is read."""
+
+    async def receive_webhook(request: httpx.Request) -> None:
+        if request.url.path == f"/v1/runs/{run['id']}":
+            built.zof.spoil = lambda request: None
+            assert await built.receive_webhook(run["id"], "evt_late", kind)
+
+    built.zof.spoil = receive_webhook
+    await built.poller.poll_once(feeds=False)
+
+
+@pytest.mark.parametrize("why", ["rerun", "runs", "run.completed"])
+async def test_a_webhook_that_arrives_while_its_run_is_read_is_not_lost(why: str) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = _finish_run_without_details(built)
+        watch = PendingRun("run", run["id"], why, built.clock.at)
+        await built.outbox.commit([], changes={"hints": {run["id"]: watch.dump()}})
+        await _read_while_hint_arrives(built, run, "run.failed")
+        [pending] = (await built.pending_runs()).values()
+        assert (pending.why, pending.due) == ("run.failed", 0.0)
+        await built.poller.poll_once(feeds=False)
+        assert f"run:{run['id']}:failed:{CHANNEL}" in await built.committed_keys()
+        assert await built.pending_runs() == {}
+
+
+async def test_a_second_webhook_of_a_run_whose_end_was_read_costs_no_further_request() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run()
+        await built.receive_webhook(run["id"], "evt_1", "run.completed")
+        await _read_while_hint_arrives(built, run, "run.failed")
+        assert await built.pending_runs() == {}
+        assert await built.committed_keys() == built.expected_keys()
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_what_a_listing_said_of_a_run_is_kept_when_a_webhook_arrives(heard: bool) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run()
+        refused = httpx.Response(403)
+        built.zof.spoil = lambda request: refused if request.url.path == f"/v1/runs/{run['id']}" else None
+        await built.run_cycle()
+        [listed] = (await built.pending_runs()).values()
+        if heard:
+            await built.hints.wait_for_hint(0)
+        await built.receive_webhook(run["id"], "evt_1", "run.completed")
+        if heard:
+            assert await built.hints.wait_for_hint(10)
+        await built.poller.poll_once(feeds=False)
+        await built.kill_poller()
+        [pending] = (await built.pending_runs()).values()
+        assert pending.why == "run.completed"
+        assert (pending.seen, pending.projects) == (listed.seen, listed.projects)
+        assert len(pending.seen) == 2
