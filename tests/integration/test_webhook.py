@@ -226,7 +226,7 @@ async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(endpoint: We
     assert await endpoint.post_body(webhook_body()) == 200
     happened = datetime(2026, 6, 1, 8, 15, tzinfo=UTC).timestamp()
     assert await endpoint.stored_hints() == {
-        "run_1001": PendingRun("run", "run_1001", "run.failed", NOW.timestamp(), happened, run="run_1001")
+        "run_1001": PendingRun("run", "run_1001", "run.failed", NOW.timestamp(), happened)
     }
     assert endpoint.counted_answers("stored") == 1
 
@@ -249,7 +249,7 @@ async def test_two_events_of_one_run_are_one_hint(endpoint: WebhookEndpoint) -> 
 async def test_a_notice_is_kept_beside_runs(endpoint: WebhookEndpoint) -> None:
     assert await endpoint.post_body(webhook_body(type="release.gate_blocked")) == 200
     [(field, watch)] = (await endpoint.stored_hints()).items()
-    assert field == "release.gate_blocked:obj_5"
+    assert field == f"release.gate_blocked:obj_5:{datetime(2026, 6, 1, 8, 15, tzinfo=UTC).timestamp():.0f}"
     assert (watch.kind, watch.subject, watch.run) == ("notice", "obj_5", "run_1001")
 
 

@@ -16,6 +16,7 @@ import redis.asyncio as redis
 from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
+from zofbot.http.zof_endpoint import build_pending_run
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
@@ -33,6 +34,7 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRun, PendingRuns
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.zof.client import ZofClient
+from zofbot.zof.webhook_event import WebhookHint
 
 START_TIME = datetime(2026, 6, 1, 8, 0, tzinfo=UTC).timestamp()
 CHANNEL = "C0QA"
@@ -222,7 +224,8 @@ class PollerBench:
 
     async def receive_webhook(self, run_id: str, event: str, kind: str = "run.failed") -> bool:
         """Store a webhook's hint as the endpoint does."""
-        return await self.hints.add_pending(event, PendingRun("run", run_id, kind, self.clock.at))
+        hint = WebhookHint(event, kind, run_id)
+        return await self.hints.add_pending(event, build_pending_run(hint, run_id, self.clock.at))
 
     def finish_run(
         self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any

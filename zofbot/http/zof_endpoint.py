@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -104,12 +104,7 @@ class ZofWebhookEndpoint:
             await self._note_delivery()
             await self._record_arrival(arrival)
             return "ignored"
-        kind: Literal["run", "notice"] = "run" if hint.type in RUN_END_TYPES else "notice"
-        now = self._clock.time()
-        at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead
-        pending = PendingRun(
-            kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_event_details(hint.facts)
-        )
+        pending = build_pending_run(hint, hint.subject_id, self._clock.time())
         try:
             with trace_recorder.record_trace(
                 self._events.emit, "webhook", self._clock, hint.event_id, what=hint.type_label
@@ -128,6 +123,14 @@ class ZofWebhookEndpoint:
             await self._hints.note_delivery()
         except StoreUnavailable as error:
             log.warning("delivery not noted", reason=error.reason)
+
+
+def build_pending_run(hint: WebhookHint, subject: str, now: float) -> PendingRun:
+    """Return the run or notice that a hint announces, as it is stored at ``now`` (Unix seconds)."""
+    at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead
+    if hint.type in RUN_END_TYPES:
+        return PendingRun("run", subject, hint.type, now, at)
+    return PendingRun("notice", subject, hint.type, now, at, run=hint.run_id or "", **_event_details(hint.facts))
 
 
 def _event_details(facts: Facts) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import structlog
 from zofbot.alerting.state import scope_key
 from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.open_scope import OpenScope
+from zofbot.polling.pending_changes import PendingChanges
 from zofbot.polling.reading_order import sort_pending
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRun
@@ -56,22 +57,42 @@ class PollCheckpoint:
         self.failing = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
         self.watches: dict[str, PendingRun] = {}
         self._waiting: set[str] = set()
-        self._touched: set[str] = set()
-        """Hash fields of pending runs changed or removed since they were last loaded."""
+        self._pending_changes = PendingChanges()
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
-        self.watches = _parse_fields(HINTS, hints, PendingRun.load)
-        self._waiting = {field for watch in self.watches.values() for field in watch.seen}
-        self._touched.clear()
+        before, self.watches = self.watches, {}
+        self._waiting.clear()
+        self._pending_changes.set_stored(hints)
+        for field, watch in _parse_fields(HINTS, hints, PendingRun.load).items():
+            if field != watch.hash_field:  # an earlier version stored it
+                self._pending_changes.note_change(field)
+                self.add_pending(watch)
+            else:
+                self._add_stored(watch, before.get(field))
 
     def add_hints(self, hints: Iterable[PendingRun]) -> bool:
         """Add hints that were just stored; False if the store may know more, as one's run was read meanwhile."""
         added = {hint.hash_field: hint for hint in hints}
-        if not self._touched.isdisjoint(added):
+        if not self._pending_changes.are_as_loaded(added):
             return False
-        self.watches |= added
+        for field, hint in added.items():
+            self._pending_changes.add_stored(field, hint.dump())
+            self._add_stored(hint, self.watches.get(field))
         return True
+
+    def merge_arrived(self, hints: Mapping[str, str | None]) -> None:
+        """Add to the changed pending runs what has arrived of them, of what the store has in ``expected_pending``."""
+        for field, hint in _parse_fields(HINTS, self._pending_changes.take_arrived(hints), PendingRun.load).items():
+            self.add_pending(hint.with_known(self.watches.get(field)))
+
+    def _add_stored(self, watch: PendingRun, known: PendingRun | None) -> None:
+        """Add a run as the store has it, with what was ``known`` of it before a hint replaced it there."""
+        if (merged := watch.with_known(known)) != watch:
+            self.add_pending(merged)
+            return
+        self.watches[watch.hash_field] = watch
+        self._waiting.update(watch.seen)
 
     def is_known(self, field: str) -> bool:
         """Whether an item was handled or is waiting to be read."""
@@ -82,7 +103,7 @@ class PollCheckpoint:
         return field in self._handled
 
     def mark_handled(self, fields: Iterable[str], at: float) -> None:
-        """Record items as handled, so that they are never read again."""
+        """Record items as handled, so that a listing does not have them read; for other reasons a run may be."""
         for field in fields:
             if field not in self._handled:
                 self._handled[field] = at
@@ -100,15 +121,13 @@ class PollCheckpoint:
     def add_pending(self, watch: PendingRun) -> None:
         """Add or update a run to read."""
         self.watches[watch.hash_field] = watch
-        self._touched.add(watch.hash_field)
+        self._pending_changes.note_change(watch.hash_field)
         self._waiting.update(watch.seen)
-        self._add_change(HINTS, watch.hash_field, watch.dump())
 
-    def remove_pending(self, watch: PendingRun) -> None:
-        """Remove a run that needs no further reading."""
+    def remove_pending(self, watch: PendingRun, *, is_final: bool = False) -> None:
+        """Remove a run that needs no further reading, even if a webhook arrives meanwhile with ``is_final``."""
         self.watches.pop(watch.hash_field, None)
-        self._touched.add(watch.hash_field)
-        self._add_change(HINTS, watch.hash_field, None)
+        self._pending_changes.note_change(watch.hash_field, is_final=is_final)
 
     def due_runs(self, now: float, affordable: int) -> list[PendingRun]:
         """Return the runs to read now, in the order of ``sort_pending``.
@@ -190,15 +209,22 @@ class PollCheckpoint:
 
     def collect_changes(self) -> dict[str, dict[str, str | None]]:
         """Return the changes to store; empty if there are none."""
-        if self._changes:
+        pending = self._pending_changes.collect(self.watches)
+        if self._changes or pending:
             for name in self._scanned:
                 self._add_change(CURSORS_HASH, name, self._progress[name].dump())
             self._scanned.clear()
-        return self._changes
+        return self._changes | ({HINTS: pending} if pending else {})
+
+    @property
+    def expected_pending(self) -> dict[str, str | None]:
+        """What the store must still have of the changed pending runs, unless a webhook has arrived; None: nothing."""
+        return self._pending_changes.list_expected()
 
     def clear_changes(self) -> None:
         """Forget the changes, which have been stored."""
         self._changes = {}
+        self._pending_changes.clear()
 
     def _add_change(self, name: str, field: str, value: str | None) -> None:
         self._changes.setdefault(name, {})[field] = value

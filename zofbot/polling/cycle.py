@@ -27,12 +27,14 @@ from zofbot.polling.scanner import FeedScanner
 from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import CommitConflict
-from zofbot.store.pending_runs import PendingRun
+from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
+from zofbot.zof.webhook_event import PLATFORM_EVENT_TYPES, RUN_END_TYPES
 
 log = structlog.get_logger()
 
-_FEED_NAMES = frozenset(feed.name for feed in FEEDS)
+WEBHOOK_TYPES = RUN_END_TYPES | PLATFORM_EVENT_TYPES
+"""Events that make a run or notice pending; others are listed, or started by zofbot."""
 
 MAX_CONCURRENT_READS = 4
 """Runs read from Zof at the same time; its client has more connections, for what people look up meanwhile."""
@@ -98,6 +100,7 @@ class PollCycle:
 
         Raises ZofUnavailable after that if the quota is spent.
         """
+        watches = [watch for watch in watches if not self._remove_if_handled(watch)]
         has_failed = False
         spent: ZofUnavailable | None = None
         now = self._context.unix_time()
@@ -120,6 +123,13 @@ class PollCycle:
         if spent:
             raise spent
         return not has_failed
+
+    def _remove_if_handled(self, watch: PendingRun) -> bool:
+        """Remove a result that was listed without its run, and has been read with that run since."""
+        if watch.kind != "result" or not watch.seen or not all(map(self._checkpoint.is_handled, watch.seen)):
+            return False
+        self._checkpoint.remove_pending(watch)
+        return True
 
     def _process_read(self, watch: PendingRun, found: RunFinding | PlatformEvent) -> None:
         self.stats.read += 1
@@ -147,8 +157,9 @@ class PollCycle:
     def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
 
-        A passed run without its passes is not marked as handled: if an earlier failure is found, it is read again. A
-        failed one is read again if such a failure waits to be committed.
+        A passed run read without its passes, which only a webhook has announced, is not marked as handled: its listing
+        has it read again if an earlier failure is found. A failed one is read again if such a failure waits to be
+        committed.
         """
         is_new = not self._checkpoint.is_handled(item_key(found.run))  # so it is read again for its passes only once
         may_recover = is_new and found.run.outcome.is_bad and self._may_recover_after_commit(found)
@@ -161,19 +172,21 @@ class PollCycle:
         if found.is_cut:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
         if late or found.is_unlisted:
-            self._rereads.retry_incomplete(replace(watch, seen=late), found.run.id)
+            self._rereads.retry_incomplete(replace(watch.with_place(found.run), seen=late))
         elif may_recover:
             self._rereads.schedule_read(replace(watch.with_answer(), seen=()), self._context.unix_time())
 
     def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)
-        source = "poll" if watch.why in _FEED_NAMES else "webhook"
+        source = "webhook" if watch.why in WEBHOOK_TYPES else "poll"
         self._context.events.emit(FindingRead(source, self._context.unix_time() - found.happened))
         self._checkpoint.mark_handled((*watch.seen, *fields), found.happened)
-        self._checkpoint.remove_pending(watch)
+        # a webhook says that a run ended or failed, which its status may not
+        is_final = isinstance(found, RunFinding) and found.run.outcome is not Outcome.UNKNOWN
+        self._checkpoint.remove_pending(watch, is_final=is_final)
 
     async def _commit_findings(self) -> None:
-        """Decide on what was found and commit it in one step; repeat if a mute changed meanwhile."""
+        """Decide on what was found and commit it in one step; repeat if a mute or a pending run changed meanwhile."""
         self._committed = self._context.unix_time()
         findings, self._findings = self._findings, []
         while True:
@@ -181,7 +194,10 @@ class PollCycle:
                 await self._commit_decision(findings)
                 return
             except CommitConflict:
-                log.info("a mute has changed, decided anew", findings=len(findings))
+                fields = sorted(self._checkpoint.expected_pending)
+                stored = await self._context.outbox.read_fields(*((PENDING_RUNS_HASH, field) for field in fields))
+                self._checkpoint.merge_arrived(dict(zip(fields, stored, strict=True)))
+                log.info("a mute or a pending run has changed, decided anew", findings=len(findings))
 
     async def _commit_decision(self, findings: Sequence[RunFinding | PlatformEvent]) -> None:
         """Commit one decision, unless there is nothing to store. Raises CommitConflict."""
@@ -190,7 +206,7 @@ class PollCycle:
         if decision.notifications or decision.changes or changes:
             self.stats.committed += await self._context.outbox.commit(
                 decision.notifications, changes={**decision.changes, **changes}, fence=self._fence,
-                expect=decision.expected,
+                expect={**decision.expected, PENDING_RUNS_HASH: self._checkpoint.expected_pending},
             )  # fmt: skip
             self._checkpoint.clear_changes()
 

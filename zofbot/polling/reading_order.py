@@ -50,7 +50,7 @@ def _time_of(watch: PendingRun) -> float:
 
 
 def _scope_of(watch: PendingRun) -> tuple[tuple[str, ...], str]:
-    return watch.projects, watch.environment
+    return watch.projects[:1], watch.environment  # without the project's name, which some listings may lack
 
 
 def _may_have_failed(watch: PendingRun) -> bool:

@@ -56,23 +56,23 @@ class RereadSchedule:
         self.schedule_read(watch, watch.refused)
         return None
 
-    def retry_incomplete(self, watch: PendingRun, run_id: str) -> None:
+    def retry_incomplete(self, watch: PendingRun) -> None:
         """Read a run again that lacks the results in ``watch.seen``, or read each of these by itself."""
         watch = watch.with_refusal(self._context.unix_time())
         if not self._is_hopeless(watch, UNKNOWN_RUN_SECONDS):
             self.schedule_read(watch, watch.refused)
             return
         for key in watch.seen:
-            self._checkpoint.add_pending(_read_alone(replace(watch.with_answer(), run=run_id), key))
+            self._checkpoint.add_pending(_read_alone(replace(watch.with_answer(), run_was_read=True), key))
 
     def _is_hopeless(self, watch: PendingRun, limit: float) -> bool:
         """Whether a run was refused for ``limit`` seconds and often enough."""
         return self._context.unix_time() - watch.refused >= limit and watch.refusals >= MIN_REFUSALS
 
     def _give_up(self, watch: PendingRun, error: ZofError) -> RunFinding | None:
-        """Read a run's listed failures without it, or else return what a listing or webhook said of the failure.
+        """Have listed failures read without their run, or return what a listing or webhook said of a failure.
 
-        A run that was read and told without the failure says nothing more of it.
+        Return None if results are read instead, if nothing said that it failed, or for a result whose run was read.
         """
         self._checkpoint.remove_pending(watch)
         alone = [] if watch.alone else [key for key in watch.seen if result_id(key)]
@@ -82,7 +82,7 @@ class RereadSchedule:
         if alone and watch.kind == "result":
             return None  # its run may be what cannot be read
         self._context.events.emit(ReadGivenUp(watch.kind, watch.subject, watch.why, error.sentence, error.request_id))
-        return None if alone or watch.run else _announced_failure(watch, error)
+        return None if alone or watch.run_was_read else _announced_failure(watch, error)
 
 
 def _read_alone(watch: PendingRun, key: str) -> PendingRun:
@@ -105,6 +105,5 @@ def _announced_failure(watch: PendingRun, error: ZofError) -> RunFinding | None:
     outcome = next((outcome for outcome in (Outcome.FAILED, Outcome.ERROR) if outcome in said), None)
     if outcome is None:
         return None
-    project, environment = next(iter(watch.projects), None), watch.environment or None
-    run = Run(id=watch.subject, outcome=outcome, project_id=project, environment=environment)
+    run = Run(id=watch.subject, outcome=outcome, **watch.place)
     return replace(RunFinding.from_results(run, (), otherwise=watch.happened or watch.since), is_unlisted=True)

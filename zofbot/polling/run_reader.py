@@ -108,7 +108,8 @@ class RunReader:
     async def read_run(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError.
 
-        A failed run whose results cannot be listed is returned without them.
+        If its results cannot be listed, and it could not be read in full the last time either, a run that failed or has
+        not ended is returned without them.
         """
         self._count_request()
         run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
@@ -134,13 +135,19 @@ class RunReader:
         return replace(found, is_cut=listing.is_cut, missing=missing, passes_read=own.passes_read or listing.has_passes)
 
     async def read_result(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
-        """Read a result that was listed without its run, or whose run cannot be read. Raises ZofError."""
+        """Read a result that was listed without its run, or whose run cannot be read or lacks it. Raises ZofError.
+
+        A project and environment that it does not name are those of its run or listing.
+        """
         self._count_request()
         result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
         if result.run_id and is_askable_id(result.run_id) and not watch.alone:
             return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover, now)
-        same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
-        found = _build_finding(Run(id=result.id, outcome=result.outcome, **same), [result], watch, now)
+        own = result.model_dump(
+            include={"title", "project_id", "project_name", "environment", "ended", "started"}, exclude_none=True
+        )
+        place = {"environment": watch.environment or None} if result.project else watch.place
+        found = _build_finding(Run(id=result.id, outcome=result.outcome, **{**place, **own}), [result], watch, now)
         return replace(found, passes_read=True)
 
     async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:

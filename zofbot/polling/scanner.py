@@ -11,7 +11,6 @@ import structlog
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.domain.redaction import redact
 from zofbot.observability.events.polling import ItemListed, OldFailureListed
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import CycleStats, PollContext
@@ -221,10 +220,7 @@ class FeedScanner:
         known = self._checkpoint.watches.get(watch.hash_field, watch)
         # A listed run has ended; a result may be listed while its run is in progress.
         due = 0.0 if feed.noun == "runs" else known.due
-        project = item.project_id or item.project_name
-        if project:
-            known = replace(known, projects=(redact(project)[:100],), environment=redact(item.environment or "")[:100])
-        self._checkpoint.add_pending(replace(known, due=due, seen=(*known.seen, name)))
+        self._checkpoint.add_pending(replace(known.with_place(item), due=due, seen=(*known.seen, name)))
 
     def _handle_refusal(self, scan: FeedScan, progress: FeedCursor, error: ZofRejected) -> None:
         if progress.cursor is not None and error.status in (400, 404, 410):

@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.json_encoding import encode_json
+from zofbot.domain.model import Result, Run
+from zofbot.domain.redaction import redact
 from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
@@ -34,18 +36,22 @@ MAX_PENDING_RUNS = 5000
 # KEYS: the event, the hints, the webhook trial, the trial's latest arrival.
 # ARGV: TTL of the event (seconds), hash field, pending run, pub/sub channel, MAX_PENDING_RUNS, the trial's arrival.
 # Returns 1 if stored, 0 if the event is known, -1 if the hash is full. The event is remembered only if its run was not
-# pending yet, so that the keys of events grow no faster than the hash.
+# pending yet, so that the keys of events grow no faster than the hash. After a run's run.failed, its run.completed is
+# stored as run.failed too: its status may not tell (https://zof.ai/docs/webhooks/events).
 _ADD_SCRIPT = """
 local function record_arrival()
   if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('SET', KEYS[4], ARGV[6], 'EX', 120) end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then record_arrival() return 0 end
-if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
+local known, pending = redis.call('HGET', KEYS[2], ARGV[2]), ARGV[3]
+if not known then
   if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return -1 end
   redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
+elseif string.find(known, '"why":"run.failed"', 1, true) then
+  pending = string.gsub(pending, '"why":"run%.completed"', '"why":"run.failed"')
 end
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[2], pending)
+redis.call('PUBLISH', ARGV[4], pending)
 record_arrival()
 return 1
 """
@@ -66,7 +72,7 @@ class PendingRun:
     refused: float = 0.0
     """Time since which Zof has refused to return it; 0 if it has not."""
     run: str = ""
-    """The run that a notice names, or that was read without this result."""
+    """The run that a notice names."""
     seen: tuple[str, ...] = ()
     """What listings showed of it, to be stored together with it."""
     projects: tuple[str, ...] = ()
@@ -81,11 +87,41 @@ class PendingRun:
     """How often in a row Zof has failed since ``failed``."""
     alone: bool = False
     """Whether a result is read without its run, which could not be read or lacks it."""
+    run_was_read: bool = False
+    """Whether a result's run was read, and decided on, without it."""
 
     @property
     def hash_field(self) -> str:
-        """Its field in ``PENDING_RUNS_HASH``."""
-        return self.subject if self.kind == "run" else f"{self.why}:{self.subject}"
+        """Its field in ``PENDING_RUNS_HASH``; a notice's includes the time, as an object may send several."""
+        if self.kind == "run":
+            return self.subject
+        at = f":{self.happened or self.since:.0f}" if self.kind == "notice" else ""
+        return f"{self.why}:{self.subject}{at}"
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Its project and environment, as far as known, as fields of a run."""
+        named = dict(zip(("project_id", "project_name"), self.projects, strict=False))
+        return named | ({"environment": self.environment} if self.environment else {})
+
+    def with_place(self, item: Run | Result) -> PendingRun:
+        """Return a copy with the project and environment of what Zof returned, redacted, if that names a project."""
+        if not item.project:
+            return self
+        projects = (redact(name)[:100] for name in dict.fromkeys((item.project_id, item.project_name)) if name)
+        return replace(self, projects=tuple(projects), environment=redact(item.environment or "")[:100])
+
+    def with_known(self, known: PendingRun | None) -> PendingRun:
+        """Return a copy of a new hint that keeps what was known of its run before it arrived, if anything."""
+        if known is None or known == self:
+            return self
+        return replace(
+            self,
+            why=known.why if known.why == "run.failed" else self.why,
+            seen=tuple(dict.fromkeys((*known.seen, *self.seen))),
+            projects=self.projects or known.projects,
+            environment=self.environment or known.environment,
+        )
 
     def with_answer(self) -> PendingRun:
         """Return a copy after Zof returned it."""

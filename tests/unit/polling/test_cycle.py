@@ -13,8 +13,10 @@ from tests.support.poller_bench import CHANNEL, PlainDecision, PlainRules, Polle
 from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.state import triage_hash
 from zofbot.store.outbox_reader import MAX_WHOLE_FIELDS
+from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRun
 from zofbot.subscriptions import parse_filters
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
+from zofbot.zof.webhook_event import PLATFORM_EVENT_TYPES
 
 NO = httpx.Response(403, json={"error": {"code": "forbidden", "message": "no"}})
 
@@ -103,3 +105,18 @@ async def test_what_was_read_is_stored_though_a_mute_changes_before_the_commit()
         await built.kill_poller()
         await built.poll_until_settled()
         assert built.zof.asked.count(f"/runs/{run['id']}") == 1, "what was handled is known after a restart"
+
+
+@pytest.mark.parametrize(
+    ("why", "source"),
+    [("run.failed", "webhook"), ("run.completed", "webhook"), ("release.gate_blocked", "webhook"),
+     ("runs failed", "poll"), ("runs", "poll"), ("rerun", "poll")],
+)  # fmt: skip
+async def test_only_what_a_webhook_announced_counts_as_from_a_webhook(why: str, source: str) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run()
+        pending = PendingRun("notice" if why in PLATFORM_EVENT_TYPES else "run", run["id"], why, built.clock.at)
+        await built.outbox.commit([], changes={PENDING_RUNS_HASH: {pending.hash_field: pending.dump()}})
+        await built.poller.poll_once(feeds=False)
+        assert built.metric_value("zofbot_intake_total", source=source) == 1

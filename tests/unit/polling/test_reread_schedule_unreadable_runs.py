@@ -11,6 +11,7 @@ from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord
+from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import parse_filters
 
 EACH_REFUSAL = pytest.mark.parametrize(
@@ -104,6 +105,27 @@ async def test_a_run_of_which_only_a_webhook_says_that_it_failed_is_told_unless_
         await built.receive_webhook("run_sample", "evt_1")
         await _poll_for_a_day(built)
         assert await built.committed_keys() == ({f"run:run_sample:failed:{CHANNEL}"} if told else set())
+
+
+async def test_a_listed_failure_that_a_webhook_announced_too_is_told_though_its_run_cannot_be_read() -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built)
+        run = built.finish_run(bad=2)
+        _refuse(built, httpx.Response(403), f"/runs/{run['id']}")
+        _list_no(built, "/results")
+        await built.receive_webhook(run["id"], "evt_1", "run.completed")
+        await _poll_for_a_day(built)
+        assert await built.committed_keys() == {f"run:{run['id']}:failed:{CHANNEL}"}
+
+
+async def test_a_run_is_told_of_which_an_earlier_version_stored_that_its_webhook_names_itself() -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built)
+        _refuse(built, httpx.Response(403), "/runs/run_old")
+        hint = PendingRun("run", "run_old", "run.failed", built.clock.at, run="run_old")
+        await built.hints.add_pending("evt_1", hint)
+        await _poll_for_a_day(built)
+        assert await built.committed_keys() == {f"run:run_old:failed:{CHANNEL}"}
 
 
 @pytest.mark.parametrize("runs_named", [True, False])
