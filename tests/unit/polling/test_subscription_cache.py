@@ -6,10 +6,11 @@ import httpx
 import pytest
 
 from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, poller_bench
+from tests.support.subscriptions import remove_subscription, store_subscription
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.subscriptions import SUBSCRIPTIONS_VERSION_HASH, Subscriptions, version_change
+from zofbot.store.subscriptions import SUBSCRIPTIONS_VERSION_HASH, version_change
 from zofbot.subscriptions import Subscription
 
 WISH = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START_TIME)
@@ -45,21 +46,21 @@ def test_everything_is_read_while_no_version_is_known() -> None:
 @pytest.mark.parametrize("verb", ["add", "replace", "remove"])
 async def test_a_change_during_a_cycle_counts_for_its_decision(verb: str) -> None:
     async with poller_bench() as built:
-        stored = Subscriptions(Keyspace(built.store, "test"))
+        keyspace = Keyspace(built.store, "test")
         built.poller = built.start_poller(decide=decide_batch)
-        await stored.add(WISH.model_copy(update={"id": "s0", "channel": "C0OTHER"}))
+        await store_subscription(keyspace, WISH.model_copy(update={"id": "s0", "channel": "C0OTHER"}))
         if verb != "add":
-            await stored.add(WISH)
+            await store_subscription(keyspace, WISH)
         await built.run_cycle()
 
         async def change(request: httpx.Request) -> None:
             match verb:
                 case "add":
-                    await stored.add(WISH)
+                    await store_subscription(keyspace, WISH)
                 case "replace":
-                    await stored.replace(WISH.model_copy(update={"env": ("production",)}))
+                    await store_subscription(keyspace, WISH.model_copy(update={"env": ("production",)}))
                 case _:
-                    await stored.remove(WISH.id)
+                    await remove_subscription(keyspace, WISH.id)
 
         built.zof.spoil = change
         committed = await alerts_after_hint(built, "evt_1")
@@ -70,7 +71,7 @@ async def test_a_change_during_a_cycle_counts_for_its_decision(verb: str) -> Non
 async def test_a_change_by_an_earlier_version_counts_from_the_next_interval() -> None:
     async with poller_bench() as built:
         built.poller = built.start_poller(decide=decide_batch)
-        await Subscriptions(Keyspace(built.store, "test")).add(WISH)
+        await store_subscription(Keyspace(built.store, "test"), WISH)
         await built.run_cycle()
         await built.store.hdel("{test}:" + SUBSCRIPTIONS, WISH.id)
         assert await alerts_after_hint(built, "evt_1"), "the hash is not read again"
