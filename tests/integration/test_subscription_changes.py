@@ -122,3 +122,19 @@ async def test_two_people_who_add_the_last_subscription_do_not_exceed_the_maximu
         await store_subscription(bot.app.store.keyspace, parse_filters(f"env:e{number}").model_copy(update=own))
     await type_at_once(bot, "/zof subscribe env:a mention:<@U0CHIOMA>", "/zof subscribe env:b mention:<@U0CHIOMA>")
     assert len(await list_filters(bot)) == MAX_SUBSCRIPTIONS
+
+
+async def test_of_two_people_who_edit_one_subscription_the_second_is_told(bot: RunningBot) -> None:
+    await bot.answer_text("/zof subscribe project:checkout")
+    views = {user: await open_edit_form(bot, user) for user in (ANA, BEN)}
+    people, modals = bot.simulator.people, bot.world.slack.modals
+    await people.submit_view(ANA, views[ANA], field_value("env", "production"))
+    await people.submit_view(BEN, views[BEN], field_value("project", "checkout, billing"))
+    assert modals[BEN][-1].errors == {
+        "project": "Someone changed this subscription meanwhile. Close the form and edit it again."
+    }
+    assert await list_filters(bot) == ["project:checkout env:production"]
+    await people.dismiss_view(BEN, views[BEN])
+    again = await open_edit_form(bot, BEN)
+    await people.submit_view(BEN, again, field_value("project", "checkout, billing"))
+    assert await list_filters(bot) == ["project:checkout,billing env:production"]

@@ -490,9 +490,10 @@ async def test_what_ends_while_slack_is_asked_for_names_has_ended(http_bot: Runn
     await store_subscription(keyspace, first)
     if by == "form":
         await http_bot.answer_text("/zof subscriptions")
+    await store_subscription(keyspace, first.model_copy(update={"mention": ("U0BEN",)}))
+    if by == "form":
         await http_bot.press_button(last_message(http_bot), "zof_edit")
         await wait_until(lambda: bool(slack.modals.get("U0ANA")))
-    await store_subscription(keyspace, first.model_copy(update={"mention": ("U0BEN",)}))
     slack.faults.delays["slow"] = 0.5
     slack.faults.set_fault("slow", only="users.info")
     if by == "form":

@@ -18,6 +18,16 @@ def ended_error() -> BadInput:
     return BadInput("That subscription was already removed.", "List the current ones.", example="/zof subscriptions")
 
 
+def changed_error() -> BadInput:
+    """Build the error for a subscription that somebody else has changed since the form was opened."""
+    return BadInput("Someone changed this subscription meanwhile.", "Close the form and edit it again.")
+
+
+def filters_version(subscription: Subscription) -> str:
+    """Return a name for a subscription's filters, which changes with them."""
+    return _short_hash(format_filters(subscription))
+
+
 def build_note(context: ListenerContext, requester: Requester, key: str, line: str) -> Notification:
     """Build a line to the channel about a change."""
     return build_notification(context, requester, key, channel_notes.note_payload(line))
@@ -44,7 +54,11 @@ def build_audit_record(
 
 def request_hash(request: str) -> str:
     """Return a hash of the request id, used in ids and keys so that a retry creates no duplicates."""
-    return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
+    return _short_hash(request)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
 
 
 async def readable_filters(context: ListenerContext, subscription: Subscription) -> str:

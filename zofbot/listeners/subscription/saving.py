@@ -17,7 +17,9 @@ from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.listeners.subscription.notes import (
     build_audit_record,
     build_note,
+    changed_error,
     ended_error,
+    filters_version,
     readable_filters,
     request_hash,
 )
@@ -66,14 +68,16 @@ async def known_ids(context: ListenerContext, channel: str) -> dict[str, str]:
 
 
 async def save_subscription(
-    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, *, edits: bool = False
+    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, *, edited: str | None = None
 ) -> SavedSubscription:
     """Create a subscription, or replace the one with ``identifier``, and post a note to the channel.
 
-    With ``edits`` it must exist. A replacement keeps id and creation time, so no failure is announced twice. Raises
-    ZofbotError.
+    ``edited`` is the version of the filters that the person has edited (``filters_version``): it must still be there. A
+    replacement keeps id and creation time, so no failure is announced twice. Raises ZofbotError.
     """
-    person = await require_role(context, requester, Role.RESPONDER, CHANGE_ATTEMPT if edits else SUBSCRIBE_ATTEMPT)
+    person = await require_role(
+        context, requester, Role.RESPONDER, SUBSCRIBE_ATTEMPT if edited is None else CHANGE_ATTEMPT
+    )
     requester = replace(requester, name=person.name or requester.name)
     origin = {"id": identifier, "channel": requester.channel, "by": requester.user, "by_name": requester.name}
     wanted = wanted.model_copy(update={**origin, "created": context.clock.time()})
@@ -87,20 +91,22 @@ async def save_subscription(
                 )
         if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
             raise BadInput(missing, "Mention someone else, or leave them out.", example="/zof help subscribe")
-        change = _plan_change(wanted, existing, edits=edits)
+        change = _plan_change(wanted, existing, edited)
         try:
             return await _commit_change(context, requester, stored, change)
         except CommitConflict:
             continue
 
 
-def _plan_change(wanted: Subscription, existing: Sequence[Subscription], *, edits: bool) -> SubscriptionChange:
+def _plan_change(wanted: Subscription, existing: Sequence[Subscription], edited: str | None) -> SubscriptionChange:
     """Return how a channel's ``existing`` subscriptions change. Raises BadInput."""
     before = next((item for item in existing if item.id == wanted.id), None)
     if before:
+        if edited not in (None, filters_version(before)):
+            raise changed_error()
         own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
         return SubscriptionChange(before, wanted.model_copy(update=own))
-    if edits:
+    if edited is not None:
         raise ended_error()
     if len(existing) >= MAX_SUBSCRIPTIONS:
         raise BadInput(
