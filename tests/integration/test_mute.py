@@ -124,7 +124,10 @@ async def test_of_several_unmute_asks_which(day: NightBench) -> None:
     assert "2 mutes are active here" in answer
     assert "2: `env:staging`" in answer
     assert "No mute number 3" in await day.bot.answer_text("/zof unmute 3")
-    assert "No such mute" in await day.bot.answer_text("/zof unmute project:other")
+    for wrong in ("project:other", "checkout", "tag:x", "1 2", 'project:"'):
+        answer = await day.bot.answer_text(f"/zof unmute {wrong}")
+        assert "No such mute in this channel. Give a number, or `all`. Active: 1: `project" in answer
+        assert "For example: `/zof unmute 1`" in answer
     assert "Unmuted: `env:staging`" in await day.bot.answer_text("/zof unmute 2")
     await day.end_run("failed", "Cart")
     assert day.root_messages() == [], "the other one still matches"

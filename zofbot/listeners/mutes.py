@@ -127,10 +127,14 @@ def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
         if not 1 <= int(typed[:5]) <= len(own):
             raise _not_one(f"No mute number {typed[:5]} in this channel.", own)
         return [own[int(typed[:5]) - 1]]
-    filters = read_filters(split_words(which))
+    unknown = _not_one("No such mute in this channel.", own)
+    try:
+        filters = read_filters(split_words(which))
+    except BadInput:  # which advises a command that mutes
+        raise unknown from None
     found = [each for each in own if all(getattr(each, name) == getattr(filters, name) for name in FILTERS)]
     if not found:
-        raise _not_one("No such mute in this channel.", own)
+        raise unknown
     return found
 
 
