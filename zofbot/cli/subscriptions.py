@@ -220,7 +220,7 @@ def _channel_notes(diff: SubscriptionDiff, now: float) -> list[Notification]:
 
 def _audit_record(change: SubscriptionChange, now: float) -> AuditRecord:
     from zofbot.store.audit import AuditRecord  # noqa: PLC0415
-    from zofbot.subscriptions.diff import filters_text  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.subscriptions.filters import filters_text  # noqa: PLC0415  (--help must not wait for these)
 
     user = system_user()
     return AuditRecord(

@@ -11,6 +11,7 @@ from zofbot.slack.views import channel_notes
 from zofbot.store.audit import AuditRecord
 from zofbot.subscriptions import Subscription, format_filters
 from zofbot.subscriptions.diff import SubscriptionChange
+from zofbot.subscriptions.filters import filters_text
 
 
 def ended_error() -> BadInput:
@@ -64,8 +65,3 @@ def _short_hash(text: str) -> str:
 async def readable_filters(context: ListenerContext, subscription: Subscription) -> str:
     """Return a subscription's filters as typed, with names for ids."""
     return await context.people.names.with_names(filters_text(subscription))
-
-
-def filters_text(subscription: Subscription) -> str:
-    """Return a subscription's filters as typed."""
-    return format_filters(subscription) or "all failures"

@@ -60,7 +60,7 @@ def preview_reply(preview: str, caution: str) -> Message:
 def already_subscribed_reply(number: int, wish: str) -> Message:
     """Reply to a request for a subscription that exists already."""
     sentence = f"This channel already has that subscription: number {number}."
-    return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish or 'all failures', 2000)}")])
+    return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish, 2000)}")])
 
 
 class SubscriptionRow(NamedTuple):
