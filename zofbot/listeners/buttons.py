@@ -82,7 +82,7 @@ async def remove_subscription(context: ListenerContext, requester: Requester, va
 
 async def unmute(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Unmute* beside a mute."""
-    return await muting.end_one(context, requester, _require_id(value))
+    return await muting.end_mute(context, requester, _require_id(value))
 
 
 async def send_test_alert(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
@@ -109,7 +109,7 @@ BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
     ACKNOWLEDGE_ACTION_ID: (acknowledge_row, True),
     "zof_remove": (remove_subscription, True),
     "zof_test_alert": (send_test_alert, False),
-    mutes.END: (unmute, True),
+    mutes.UNMUTE_ACTION_ID: (unmute, True),
 }
 """Handler of each button, and whether the reply replaces the button's message."""
 

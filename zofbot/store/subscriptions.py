@@ -17,6 +17,7 @@ from zofbot.subscriptions.model import SUBSCRIPTION_SCHEMA
 log = structlog.get_logger()
 
 SUBSCRIPTIONS_HASH = "subscriptions"
+"""Hash of all subscriptions: id to JSON."""
 
 SUBSCRIPTIONS_VERSION_HASH, VERSION_FIELD = "subscriptions:version", "token"
 """Hash and field of a token that each change of a subscription replaces; earlier versions of zofbot do not."""

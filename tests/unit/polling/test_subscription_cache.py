@@ -8,9 +8,9 @@ import pytest
 from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, poller_bench
 from tests.support.subscriptions import remove_subscription, store_subscription
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache
+from zofbot.polling.subscription_cache import SubscriptionCache
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.subscriptions import SUBSCRIPTIONS_VERSION_HASH, version_change
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, SUBSCRIPTIONS_VERSION_HASH, version_change
 from zofbot.subscriptions import Subscription
 
 WISH = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START_TIME)
@@ -26,21 +26,23 @@ async def alerts_after_hint(built: PollerBench, event: str) -> list[str]:
 
 def test_the_version_is_read_alone_until_it_changes() -> None:
     cache, first, second = SubscriptionCache(), version_change(), version_change()
-    assert cache.hashes() == (SUBSCRIPTIONS_VERSION_HASH, SUBSCRIPTIONS), "the version first: it may only be too old"
-    assert cache.update({**first, SUBSCRIPTIONS: {"s1": RECORD}})
+    assert cache.hashes() == (SUBSCRIPTIONS_VERSION_HASH, SUBSCRIPTIONS_HASH), (
+        "the version first: it may only be too old"
+    )
+    assert cache.update({**first, SUBSCRIPTIONS_HASH: {"s1": RECORD}})
     assert cache.hashes() == (SUBSCRIPTIONS_VERSION_HASH,)
     assert not cache.update(first)
     assert cache.update(second)
-    assert SUBSCRIPTIONS in cache.hashes()
-    assert not cache.update({**second, SUBSCRIPTIONS: {"s1": RECORD}}), "changed and changed back"
+    assert SUBSCRIPTIONS_HASH in cache.hashes()
+    assert not cache.update({**second, SUBSCRIPTIONS_HASH: {"s1": RECORD}}), "changed and changed back"
     assert cache.all == [WISH]
-    assert SUBSCRIPTIONS not in cache.hashes()
+    assert SUBSCRIPTIONS_HASH not in cache.hashes()
 
 
 def test_everything_is_read_while_no_version_is_known() -> None:
     cache = SubscriptionCache()
-    cache.update({SUBSCRIPTIONS_VERSION_HASH: {}, SUBSCRIPTIONS: {"s1": RECORD}})
-    assert SUBSCRIPTIONS in cache.hashes()
+    cache.update({SUBSCRIPTIONS_VERSION_HASH: {}, SUBSCRIPTIONS_HASH: {"s1": RECORD}})
+    assert SUBSCRIPTIONS_HASH in cache.hashes()
 
 
 @pytest.mark.parametrize("verb", ["add", "replace", "remove"])
@@ -73,7 +75,7 @@ async def test_a_change_by_an_earlier_version_counts_from_the_next_interval() ->
         built.poller = built.start_poller(decide=decide_batch)
         await store_subscription(Keyspace(built.store, "test"), WISH)
         await built.run_cycle()
-        await built.store.hdel("{test}:" + SUBSCRIPTIONS, WISH.id)
+        await built.store.hdel("{test}:" + SUBSCRIPTIONS_HASH, WISH.id)
         assert await alerts_after_hint(built, "evt_1"), "the hash is not read again"
         await built.run_cycle()
         assert not await alerts_after_hint(built, "evt_2")

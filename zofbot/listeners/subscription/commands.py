@@ -38,7 +38,7 @@ from zofbot.store.outbox import CommitConflict
 from zofbot.subscriptions import Subscription, parse_filters
 from zofbot.subscriptions.diff import SubscriptionChange
 from zofbot.subscriptions.filters import has_named_mention
-from zofbot.subscriptions.mute import active, read_mutes
+from zofbot.subscriptions.mute import active_mutes, read_mutes
 
 log = structlog.get_logger()
 
@@ -61,10 +61,10 @@ async def list_subscriptions(
     rows = [
         SubscriptionRow(item.id, await readable_filters(context, item), item.by_name, item.created) for item in found
     ]
-    muted = active(
+    muted = active_mutes(
         read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), requester.channel, context.clock.time()
     )
-    return subscription_replies.subscription_list(rows, start, note=note, muted=mutes.listed(muted))
+    return subscription_replies.subscription_list(rows, start, note=note, muted=mutes.mute_list(muted))
 
 
 async def unsubscribe_channel(context: ListenerContext, requester: Requester, which: str) -> Message:
