@@ -117,6 +117,14 @@ async def test_what_is_mistyped_says_what_is_missing(bot: RunningBot, typed: str
     assert "/zof mute" in answer
 
 
+async def test_of_many_mutes_that_end_the_rest_are_counted(day: NightBench) -> None:
+    for number in range(12):
+        await mute_channel(day, f"env:e{number} 2h")
+    assert "`env:e9`, and 2 more" in await day.bot.answer_text("/zof unmute all")
+    note = "ana unmuted env:e0; env:e1; env:e2; env:e3; env:e4; and 7 more in this channel."
+    await wait_until(lambda: any(note in text_of(message) for message in day.bot.public_messages()))
+
+
 async def test_of_several_unmute_asks_which(day: NightBench) -> None:
     await mute_channel(day, "project:proj_checkout 2h")
     await mute_channel(day, "env:staging 2h")

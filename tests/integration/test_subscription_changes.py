@@ -138,3 +138,23 @@ async def test_of_two_people_who_edit_one_subscription_the_second_is_told(bot: R
     again = await open_edit_form(bot, BEN)
     await people.submit_view(BEN, again, field_value("project", "checkout, billing"))
     assert await list_filters(bot) == ["project:checkout,billing env:production"]
+
+
+async def test_the_reply_to_a_removal_says_what_was_removed(bot: RunningBot) -> None:
+    for filters in ("project:checkout", "env:qa"):
+        await bot.answer_text(f"/zof subscribe {filters}")
+        bot.world.clock.advance(1)  # subscriptions are numbered by when they were made
+    assert "Subscription removed.*\\n`project:checkout`" in await bot.answer_text("/zof unsubscribe 1")
+    assert "Subscription removed.*\\n`env:qa`" in await bot.answer_text("/zof unsubscribe 1")
+
+
+async def test_of_many_subscriptions_that_end_the_rest_are_counted(bot: RunningBot) -> None:
+    for number in range(7):
+        await bot.answer_text(f"/zof subscribe env:e{number}")
+        bot.world.clock.advance(1)
+    reply = await bot.answer_text("/zof unsubscribe all")
+    assert "7 subscriptions removed." in reply
+    assert "`env:e4`\\nand 2 more" in reply
+    await wait_for_note(
+        bot, "ana removed this channel's subscriptions to env:e0; env:e1; env:e2; env:e3; env:e4; and 2 more."
+    )

@@ -10,6 +10,7 @@ import structlog
 from zofbot.alerting.state import MUTES
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
+from zofbot.domain.text import join_first
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription.notes import (
@@ -81,7 +82,7 @@ async def unsubscribe_channel(context: ListenerContext, requester: Requester, wh
         )
     chosen = found if which == "all" else [found[int(which) - 1]]
     ended = await _end_subscriptions(context, replace(requester, name=person.name or requester.name), chosen)
-    return subscription_replies.unsubscribed_reply(len(ended))
+    return subscription_replies.unsubscribed_reply([await readable_filters(context, item) for item in ended])
 
 
 async def remove_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Message:
@@ -124,8 +125,10 @@ async def _end_subscriptions(
         ended = [item for item in stored.list_for_channel(requester.channel) if item.id in identifiers]
         if not ended:
             raise ended_error()
-        said = "; ".join([await readable_filters(context, item) for item in ended[:5]])
-        line = f"{requester.name} removed this channel's subscription to {said}."
+        wishes = [await readable_filters(context, item) for item in ended]
+        said = join_first(wishes, subscription_replies.MAX_WISHES_NAMED, "; ")
+        noun = "subscription" if len(ended) == 1 else "subscriptions"
+        line = f"{requester.name} removed this channel's {noun} to {said}."
         note = build_note(
             context, requester, f"unsubscribed:{request_hash(requester.request)}:{requester.channel}", line
         )

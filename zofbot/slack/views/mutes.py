@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.text import join_first
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, section_block
 from zofbot.slack.views.components import format_moment
@@ -40,7 +41,7 @@ def already_done_reply() -> Message:
 
 def unmuted_reply(ended: Sequence[Mute]) -> Message:
     """Reply to the person who ended mutes."""
-    sentence = "Unmuted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
+    sentence = "Unmuted: " + join_first([text.inline_code(mute.filters, 300) for mute in ended], MAX_ROWS, ", ")
     after = "If anything failed in the meantime, a summary follows here."
     return Message(f"{sentence}. {after}", [section_block(f"🔔 {sentence}\n{after}")])
 
