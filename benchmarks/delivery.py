@@ -43,7 +43,6 @@ from zofbot.clock import Clock
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications.notification import Notification, NotificationKind, Receipt
 from zofbot.observability.emitter import EventEmitter
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 from zofbot.store.attempt_results import Sent
 from zofbot.store.channel_pace import MAX_BURST
@@ -51,6 +50,7 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
 from zofbot.store.redis_server.connect import connect_redis
 from zofbot.store.redis_server.embedded import start_embedded
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
 
@@ -360,7 +360,7 @@ async def store_subscriptions(bench: DeliveryBench, count: int) -> None:
     """Store so many subscriptions, each of a project and with a channel of its own."""
     for n in range(count):
         wish = Subscription(id=f"s{n}", channel=f"C{n:05}", project=(f"proj_{n}",), layout=Layout.FLAT)
-        await bench.client.hset(f"{{{NAMESPACE}}}:{SUBSCRIPTIONS}", wish.id, wish.model_dump_json(by_alias=True))
+        await bench.client.hset(f"{{{NAMESPACE}}}:{SUBSCRIPTIONS_HASH}", wish.id, wish.model_dump_json(by_alias=True))
 
 
 @asynccontextmanager

@@ -39,6 +39,7 @@ from zofbot.observability.metrics import Metrics
 from zofbot.polling.context import PollContext, PollSettings
 from zofbot.polling.poller import Poller
 from zofbot.polling.run_reader import RunReader
+from zofbot.services.subscription_changes import commit_changes
 from zofbot.simulator.zof.state import format_time
 from zofbot.store.attempt_results import Sent
 from zofbot.store.leases import Lease
@@ -49,6 +50,7 @@ from zofbot.store.redis_server.connect import connect_redis
 from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.diff import SubscriptionChange
 from zofbot.triage import TriageRecord, TriageState
 from zofbot.zof.client import ZofClient
 
@@ -139,7 +141,6 @@ class EventBench:
     def __init__(self, client: redis.Redis, load: Load) -> None:
         self.client, self.load, self.clock = client, load, MovableClock()
         keyspace, events = open_keyspace(client), EventEmitter(Metrics())
-        self.subscriptions = Subscriptions(keyspace)
         self.outbox = Outbox(keyspace, self.clock)
         self.hints = PendingRuns(keyspace, self.clock)
         self.zof = ZofClient(
@@ -169,11 +170,14 @@ class EventBench:
 
     async def fill(self) -> None:
         """Store what is to be there before the events."""
-        for number in range(self.load.subscriptions):
-            channel = f"C{number % self.load.channels:05}"
-            await self.subscriptions.add(
-                Subscription(id=f"s{number}", channel=channel, by="U0ANA", project=(f"proj_{number}",))
+        added = [
+            Subscription(
+                id=f"s{number}", channel=f"C{number % self.load.channels:05}", by="U0ANA", project=(f"proj_{number}",)
             )
+            for number in range(self.load.subscriptions)
+        ]
+        stored = await Subscriptions(open_keyspace(self.client)).read()
+        await commit_changes(self.outbox, stored, [SubscriptionChange(None, subscription) for subscription in added])
         await self.remember_messages()
         await self.poller.poll_once()
         for start in range(0, self.load.open_failures, BATCH):

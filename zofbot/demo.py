@@ -15,6 +15,7 @@ from zofbot.config.manifest import SCOPES_BY_EVENT, build_manifest
 from zofbot.config.settings import Settings
 from zofbot.domain.commands import SLASH_COMMAND, VERBS, usage_hint
 from zofbot.domain.errors import SettingsError
+from zofbot.services.subscription_changes import commit_changes
 from zofbot.simulator.quota import MinuteQuota
 from zofbot.simulator.sample_conversation import CONVERSATION_SECONDS, add_sample_conversation
 from zofbot.simulator.seed import ANA, CAUSES_CHANNEL, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
@@ -23,6 +24,7 @@ from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import parse_filters
+from zofbot.subscriptions.diff import SubscriptionChange
 
 POLL_INTERVAL_SECONDS = 5.0
 
@@ -116,13 +118,14 @@ def _demo_settings(simulator: SimulatorServer, folder: Path, poll_seconds: float
 
 async def _add_subscriptions(world: World, bot: Zofbot) -> None:
     """Subscribe the channels on Ana's behalf, and post a message in each that says so."""
-    subscriptions, name = Subscriptions(bot.store.keyspace), world.slack.users[ANA].name
+    name, changes = world.slack.users[ANA].name, []
     for number, (channel, filters) in enumerate(DEMO_SUBSCRIPTIONS.items(), start=1):
         identity = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
-        await subscriptions.add(parse_filters(filters).model_copy(update=identity))
+        changes.append(SubscriptionChange(None, parse_filters(filters).model_copy(update=identity)))
         typed = filters.replace(f"<!subteam^{ON_CALL_GROUP}>", f"@{world.slack.groups[ON_CALL_GROUP].handle}")
         text = f"I subscribed this channel to failed runs: `{SLASH_COMMAND} subscribe {typed}`"
         world.slack.add_message(PostedMessage(channel, world.slack.next_timestamp(), ANA, text))
+    await commit_changes(bot.outbox, await Subscriptions(bot.store.keyspace).read(), changes)
 
 
 def _composer_command() -> dict[str, object]:

@@ -93,10 +93,10 @@ async def test_a_run_that_was_posted_before_is_not_posted_again_when_it_is_heard
 
 async def test_the_event_may_come_again_and_then_changes_nothing(day: NightBench) -> None:
     await change_id(day)
-    before = await stored_subscriptions(day.bot).read_records()
+    before = await stored_subscriptions(day.bot).read()
     await channel_changes.report_channel_id(day.bot.simulator.people, OLD, NEW)
     await day.wait_until_settled()
-    assert await stored_subscriptions(day.bot).read_records() == before
+    assert await stored_subscriptions(day.bot).read() == before
     assert len(notes_to(day.bot, ANA)) == 1
     assert len(await audit_entries(day.bot, "move")) == 1
 
@@ -193,7 +193,7 @@ async def test_an_event_about_nothing_known_or_malformed_changes_nothing(
     day: NightBench, event: dict[str, Any]
 ) -> None:
     people = day.bot.simulator.people
-    before = await stored_subscriptions(day.bot).read_records()
+    before = await stored_subscriptions(day.bot).read()
     await people.report_change({"type": "channel_id_changed", **event}, day.bot.world.slack.channels[OLD])
-    assert await stored_subscriptions(day.bot).read_records() == before
+    assert await stored_subscriptions(day.bot).read() == before
     assert not await audit_entries(day.bot, "move")

@@ -8,12 +8,12 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.subscriptions import store_subscription
 from tests.support.triage import button_of, press_button
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.slack import channel_changes
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.slack.views.renderer import DETAILS_FOLLOW_NOTE
-from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Grouping, Subscription
 
 QA, PETRA = "C0QA", "U0EXT"
@@ -148,10 +148,9 @@ async def test_a_card_is_shared_only_once_slack_says_who_reads_it(bot: RunningBo
 
 async def subscribe_channels(bot: RunningBot, *channels: Channel) -> None:
     """Subscribe channels to every failed case, without a call to Slack."""
-    own = Subscriptions(bot.app.store.keyspace)
     for channel in channels:
         subscription = Subscription(id=f"sub_{channel.id}", channel=channel.id, group=Grouping.CASE, created=0.0)
-        assert await own.add(subscription)
+        await store_subscription(bot.app.store.keyspace, subscription)
 
 
 def make_channels(bot: RunningBot, count: int) -> list[Channel]:
@@ -299,8 +298,8 @@ async def test_direct_messages_with_another_organization_are_shared(
 ) -> None:
     place = open_conversation(bot, "C0TALK" if group else "D0EXT", group=group, flagged=flagged)
     await bot.type_text("/zof subscribe group:case")
-    own = Subscriptions(bot.app.store.keyspace)
-    assert await own.add(Subscription(id="sub_talk", channel=place, group=Grouping.CASE, created=0.0))
+    talk = Subscription(id="sub_talk", channel=place, group=Grouping.CASE, created=0.0)
+    await store_subscription(bot.app.store.keyspace, talk)
     await fail_run_with_event(bot)
     assert "boom" in text_of(await the_alert(bot, QA))
     shared = await the_alert(bot, place)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from tests.support.bot import RunningBot, running_bot
 from tests.support.cli import run_command
 from tests.support.slow_proxy import slow_proxy
+from tests.support.subscriptions import remove_subscription, store_subscription
 from tests.support.virtual_time import silent_redis, test_clock
 from zofbot.clock import Clock, MovableClock
 from zofbot.config.manifest import LINK_SCOPES, OPTIONAL_SCOPES, SCOPES
@@ -35,7 +36,6 @@ from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
 from zofbot.store.schema import claim_schema
-from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import parse_filters
 
 SIGNING = "0123456789abcdef" * 2
@@ -60,7 +60,8 @@ class CheckEnvironment:
 
     async def add_subscription(self, channel: str, identifier: str = "s1") -> None:
         own = {"id": identifier, "channel": channel, "by": "U0ANA", "created": 1.0}
-        await Subscriptions(Keyspace(self.client, "zofbot")).add(parse_filters("project:*").model_copy(update=own))
+        subscription = parse_filters("project:*").model_copy(update=own)
+        await store_subscription(Keyspace(self.client, "zofbot"), subscription)
 
     async def run_checks(self) -> list[Finding]:
         return await run_checks(
@@ -326,7 +327,7 @@ async def test_a_store_that_a_newer_version_has_taken_over_is_found(place: Check
 
 
 async def test_where_nothing_is_subscribed_nothing_is_asked_of_channels(place: CheckEnvironment) -> None:
-    await Subscriptions(Keyspace(place.client, "zofbot")).remove("s1")
+    await remove_subscription(Keyspace(place.client, "zofbot"), "s1")
     assert await place.wrong_findings() == []
     assert not [call for call in place.slack.calls if call.method == "conversations.info"]
 

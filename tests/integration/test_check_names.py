@@ -10,10 +10,10 @@ import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from tests.support.subscriptions import store_subscription
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import Finding, Level, run_checks
 from zofbot.store.keyspace import Keyspace
-from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import parse_filters
 
 
@@ -40,7 +40,7 @@ OWN = ("redis persistence", "SLACK_SIGNING_SECRET", "redis latency")
 async def add_subscription(store_url: str, text: str, by: str = "U0ANA") -> None:
     own = {"id": "s1", "channel": "C0QA", "by": by, "created": 1.0}
     async with redis.from_url(store_url) as client:
-        await Subscriptions(Keyspace(client, "zofbot")).add(parse_filters(text).model_copy(update=own))
+        await store_subscription(Keyspace(client, "zofbot"), parse_filters(text).model_copy(update=own))
 
 
 async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, store_url: str) -> None:

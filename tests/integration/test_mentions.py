@@ -180,6 +180,23 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(subsc
     assert text_of(root) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        ("resolve because", "@zofbot resolve flaky: retried"),
+        ("snooze half past never", "@zofbot snooze 90m"),
+        ("snooze", "@zofbot snooze 2h"),
+        ("assign", "@zofbot assign @ben"),
+    ],
+)
+async def test_what_a_thread_is_advised_to_type_mentions_the_bot(
+    subscribed_bot: RunningBot, words: str, example: str
+) -> None:
+    root = await raise_alert(subscribed_bot)
+    await mention_bot(subscribed_bot, root, words)
+    await wait_until(lambda: f"For example: `{example}`" in private_answer(subscribed_bot))
+
+
 async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(subscribed_bot: RunningBot) -> None:
     root = await raise_alert(subscribed_bot)
     subscribed_bot.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postEphemeral")

@@ -117,6 +117,14 @@ async def test_what_is_mistyped_says_what_is_missing(bot: RunningBot, typed: str
     assert "/zof mute" in answer
 
 
+async def test_of_many_mutes_that_end_the_rest_are_counted(day: NightBench) -> None:
+    for number in range(12):
+        await mute_channel(day, f"env:e{number} 2h")
+    assert "`env:e9`, and 2 more" in await day.bot.answer_text("/zof unmute all")
+    note = "ana unmuted env:e0; env:e1; env:e2; env:e3; env:e4; and 7 more in this channel."
+    await wait_until(lambda: any(note in text_of(message) for message in day.bot.public_messages()))
+
+
 async def test_of_several_unmute_asks_which(day: NightBench) -> None:
     await mute_channel(day, "project:proj_checkout 2h")
     await mute_channel(day, "env:staging 2h")
@@ -124,7 +132,10 @@ async def test_of_several_unmute_asks_which(day: NightBench) -> None:
     assert "2 mutes are active here" in answer
     assert "2: `env:staging`" in answer
     assert "No mute number 3" in await day.bot.answer_text("/zof unmute 3")
-    assert "No such mute" in await day.bot.answer_text("/zof unmute project:other")
+    for wrong in ("project:other", "checkout", "tag:x", "1 2", 'project:"'):
+        answer = await day.bot.answer_text(f"/zof unmute {wrong}")
+        assert "No such mute in this channel. Give a number, or `all`. Active: 1: `project" in answer
+        assert "For example: `/zof unmute 1`" in answer
     assert "Unmuted: `env:staging`" in await day.bot.answer_text("/zof unmute 2")
     await day.end_run("failed", "Cart")
     assert day.root_messages() == [], "the other one still matches"

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.bot import text_of
 from tests.support.nights import HOUR_SECONDS, NightBench, night
+from tests.support.subscriptions import store_subscription
 from zofbot.notifications.notification import NotificationState
-from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription, parse_filters
 
 
@@ -79,7 +79,7 @@ async def test_what_was_posted_before_and_recovers_in_the_night_is_summed_up_too
         [kept] = await made.bot.app.store.client.hvals("{zofbot}:subscriptions")
         subscription = Subscription.model_validate_json(kept)
         sleepy = subscription.model_copy(update={"quiet": parse_filters(f"quiet:{made.quiet_hours()}").quiet})
-        await Subscriptions(made.bot.app.store.keyspace).replace(sleepy)
+        await store_subscription(made.bot.app.store.keyspace, sleepy)
         await made.pass_time(60)
         await made.end_run("passed", passed=("Cart",))
         await made.pass_time(4 * HOUR_SECONDS)

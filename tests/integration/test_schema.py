@@ -21,6 +21,7 @@ from tests.support.bot import wait_until
 from tests.support.paths import ROOT
 from tests.support.sample_world import fill_world
 from tests.support.store_snapshot import SECRET, restore_store
+from tests.support.subscriptions import remove_subscription, store_subscription
 from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock
@@ -190,10 +191,10 @@ async def test_the_number_rises_and_never_falls(store: redis.Redis) -> None:
 
 
 async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_began(store: redis.Redis) -> None:
-    old, subscriptions = Outbox(Keyspace(store, "test"), clock), Subscriptions(Keyspace(store, "test"))
+    old, keyspace = Outbox(Keyspace(store, "test"), clock), Keyspace(store, "test")
     lease, another = (Lease(Keyspace(store, "test"), "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
     kept = Subscription(id="s1", channel="C1")
-    assert await subscriptions.add(kept)
+    await store_subscription(keyspace, kept)
     await old.commit([root_notification("begun")])
     [claim] = await old.claim(1)
     await old.commit([root_notification("waits")])
@@ -208,9 +209,9 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
         lambda: old.drop("waits"),
         lambda: old.unpark_channel("C1"),
         lambda: old.mark_notified("C1"),
-        lambda: subscriptions.add(Subscription(id="s2")),
-        lambda: subscriptions.replace(kept),
-        lambda: subscriptions.remove("s1"),
+        lambda: store_subscription(keyspace, Subscription(id="s2")),
+        lambda: store_subscription(keyspace, kept),
+        lambda: remove_subscription(keyspace, "s1"),
         lease.hold,
     )
     for step in refused:
@@ -224,10 +225,10 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
 
 
 async def test_a_subscription_of_a_newer_version_is_not_read_as_if_it_were_ours(store: redis.Redis) -> None:
-    subscriptions = Subscriptions(Keyspace(store, "test"))
-    await subscriptions.add(Subscription.model_validate({"id": "s1", "channel": "C1", "schema": NEW}))
-    await subscriptions.add(Subscription(id="s2", channel="C1"))
-    assert [item.id for item in await subscriptions.list_all()] == ["s2"]
+    keyspace = Keyspace(store, "test")
+    await store_subscription(keyspace, Subscription.model_validate({"id": "s1", "channel": "C1", "schema": NEW}))
+    await store_subscription(keyspace, Subscription(id="s2", channel="C1"))
+    assert [item.id for item in await Subscriptions(keyspace).list_all()] == ["s2"]
 
 
 async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(store: redis.Redis) -> None:

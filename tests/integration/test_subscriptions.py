@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_until
 from tests.support.strategies import SUBSCRIPTIONS
+from tests.support.subscriptions import remove_subscription, store_subscription
 from zofbot.alerting.preview import PreviewSimulation, assemble_findings
 from zofbot.domain.errors import BadInput
 from zofbot.domain.model import Outcome, Result, Run
@@ -484,14 +485,15 @@ async def test_what_ended_while_its_form_was_open_does_not_come_back(http_bot: R
 
 @pytest.mark.parametrize("by", ["words", "form"])
 async def test_what_ends_while_slack_is_asked_for_names_has_ended(http_bot: RunningBot, by: str) -> None:
-    kept, slack = Subscriptions(http_bot.app.store.keyspace), http_bot.world.slack
+    keyspace, slack = http_bot.app.store.keyspace, http_bot.world.slack
     first = parse_filters("project:checkout").model_copy(update={"id": "s1", "channel": "C0QA"})
-    await kept.add(first)
+    await store_subscription(keyspace, first)
     if by == "form":
         await http_bot.answer_text("/zof subscriptions")
+    await store_subscription(keyspace, first.model_copy(update={"mention": ("U0BEN",)}))
+    if by == "form":
         await http_bot.press_button(last_message(http_bot), "zof_edit")
         await wait_until(lambda: bool(slack.modals.get("U0ANA")))
-    await kept.replace(first.model_copy(update={"mention": ("U0BEN",)}))
     slack.faults.delays["slow"] = 0.5
     slack.faults.set_fault("slow", only="users.info")
     if by == "form":
@@ -501,7 +503,7 @@ async def test_what_ends_while_slack_is_asked_for_names_has_ended(http_bot: Runn
     else:
         acting = asyncio.create_task(http_bot.type_text("/zof unsubscribe 1"))
     await wait_until(lambda: any(call.arguments.get("user") == "U0BEN" for call in slack.calls))
-    assert await kept.remove("s1") == 1
+    await remove_subscription(keyspace, "s1")
     await acting
     told = str(top_modal(http_bot).errors) if by == "form" else text_of(last_message(http_bot))
     assert "That subscription was already removed" in told
@@ -547,14 +549,15 @@ async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(
 
 
 async def test_a_channel_takes_no_more_than_it_may_have(http_bot: RunningBot) -> None:
-    kept = Subscriptions(http_bot.app.store.keyspace)
+    keyspace = http_bot.app.store.keyspace
     for number in range(MAX_SUBSCRIPTIONS):
         wish = parse_filters(f"env:e{number}")
-        await kept.add(wish.model_copy(update={"id": f"s{number}", "channel": "C0QA", "created": float(number)}))
+        own = {"id": f"s{number}", "channel": "C0QA", "created": float(number)}
+        await store_subscription(keyspace, wish.model_copy(update=own))
     answer = await http_bot.answer_text("/zof subscribe env:other")
     assert f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions." in answer
     assert "/zof subscriptions" in answer
-    assert len(await kept.list_all()) == MAX_SUBSCRIPTIONS
+    assert len(await Subscriptions(keyspace).list_all()) == MAX_SUBSCRIPTIONS
     assert "Subscribed: matching failures will be posted here" in await http_bot.answer_text(
         "/zof subscribe env:other", channel="C0SEARCH"
     )
@@ -568,7 +571,7 @@ async def test_what_nobody_subscribed_cannot_be_ended(http_bot: RunningBot) -> N
 async def test_what_is_too_long_for_a_form_is_not_edited_in_one(http_bot: RunningBot) -> None:
     """What is typed may be no longer than a form takes, but records of older versions may."""
     long = Subscription(id="s1", channel="C0QA", case=tuple(f"{number}".rjust(190, "x") for number in range(20)))
-    await Subscriptions(http_bot.app.store.keyspace).add(long)
+    await store_subscription(http_bot.app.store.keyspace, long)
     await http_bot.answer_text("/zof subscriptions")
     await http_bot.press_button(last_message(http_bot), "zof_edit")
     assert "Remove it and type a new one." in text_of(
@@ -705,17 +708,6 @@ async def test_a_preview_reads_what_passed_for_it_counts_recoveries(http_bot: Ru
     await http_bot.answer_text("/zof subscribe env:canary")
     message = await wait_for_answer(http_bot, "Over the last 7 days")
     assert "*1 message*, and 2 replies in threads." in text_of(message)
-
-
-async def test_only_what_stands_is_replaced(http_bot: RunningBot) -> None:
-    kept = Subscriptions(http_bot.app.store.keyspace)
-    subscription = Subscription(id="s1", channel="C0QA", project=("checkout",))
-    assert not await kept.replace(subscription)
-    assert await kept.list_all() == []
-    await kept.add(subscription)
-    assert await kept.replace(subscription.model_copy(update={"project": ("search",)}))
-    [found] = await kept.list_all()
-    assert found.project == ("search",)
 
 
 async def test_without_redis_the_form_stays_open_and_says_so(http_bot: RunningBot) -> None:

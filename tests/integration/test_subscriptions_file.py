@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.cli import CommandResult, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
+from tests.support.subscriptions import store_subscription
 from tests.support.virtual_time import test_clock
 from zofbot.cli.stored_data import open_stored_data
 from zofbot.cli.subscriptions import apply_diff
@@ -257,8 +258,8 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     store_url: str, store: redis.Redis, tmp_path: Path
 ) -> None:
     subscriptions, file = Subscriptions(Keyspace(store, "zofbot")), tmp_path / "rules.yml"
-    await subscriptions.add(make_subscription("project:a", "s1"))
-    await subscriptions.add(make_subscription("project:b", "s2", "C0B"))
+    await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a", "s1"))
+    await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:b", "s2", "C0B"))
     assert (await run_zofbot(store_url, "export", "-o", str(file))).code == 0
     before = await store.hgetall("{zofbot}:subscriptions")
     version = await store.hgetall("{zofbot}:subscriptions:version")
@@ -304,14 +305,14 @@ async def test_a_file_that_cannot_be_written_is_a_sentence(store_url: str, store
 async def test_what_would_not_be_read_back_as_the_same_is_not_exported(store_url: str, store: redis.Redis) -> None:
     one = make_subscription("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
     turned = one.model_copy(update={"escalate": one.escalate[::-1]})  # an order that nobody can type
-    await Subscriptions(Keyspace(store, "zofbot")).add(turned)
+    await store_subscription(Keyspace(store, "zofbot"), turned)
     ended = await run_zofbot(store_url, "export")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "zofbot: Subscription s1 cannot be exported without loss. Edit it in Slack.\n"
 
 
 async def test_what_the_file_lacks_is_removed(store_url: str, store: redis.Redis, tmp_path: Path) -> None:
-    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
+    await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
     (tmp_path / "none.yml").write_text("version: 1\nchannels: {}\n")
     ended = await run_zofbot(store_url, "import", str(tmp_path / "none.yml"), "--yes")
     assert "- project:a" in ended.out
@@ -319,7 +320,7 @@ async def test_what_the_file_lacks_is_removed(store_url: str, store: redis.Redis
 
 
 async def test_one_wrong_entry_and_nothing_is_applied(store_url: str, store: redis.Redis, tmp_path: Path) -> None:
-    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
+    await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
     file = tmp_path / "wrong.yml"
     file.write_text(file_text("filters: project:b", "filters: nope:b"))
     ended = await run_zofbot(store_url, "import", str(file), "--yes")
@@ -333,7 +334,7 @@ async def test_one_wrong_entry_and_nothing_is_applied(store_url: str, store: red
 async def test_on_a_terminal_it_asks_first(
     store_url: str, store: redis.Redis, tmp_path: Path, answer: bytes, ends: tuple[int, str]
 ) -> None:
-    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
+    await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
     (tmp_path / "b.yml").write_text(file_text("filters: project:b"))
     person, terminal = pty.openpty()
     os.write(person, answer)
@@ -347,14 +348,14 @@ async def test_on_a_terminal_it_asks_first(
 
 async def test_what_changed_since_the_plan_was_shown_is_left_alone(store_url: str, store: redis.Redis) -> None:
     async with open_stored_data(Settings.model_validate({"redis_url": store_url}), Clock()) as books:
-        await books.subscriptions.add(make_subscription("project:a"))
-        records = await books.subscriptions.read_records()
+        await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
+        stored = await books.subscriptions.read()
         made = plan_changes(
             await books.subscriptions.list_all(), file_text("{filters: project:c, id: s1}", "filters: project:d")
         )
-        await books.subscriptions.replace(make_subscription("project:b"))
+        await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:b"))
         with pytest.raises(ZofbotError, match="in the meantime"):
-            await apply_diff(books, made, records, NOW)
+            await apply_diff(books, made, stored, NOW)
         assert await books.subscriptions.list_all() == [make_subscription("project:b")]
         assert await books.audit.read_records() == []
         assert await books.outbox.list_records(NotificationState.PENDING) == []
@@ -366,8 +367,8 @@ async def test_channels_are_called_as_slack_calls_them(store_url: str, store: re
     simulator = SimulatorServer(world)
     await simulator.start()
     try:
-        await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
-        await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a", "s2", "C0NOWHERE"))
+        await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
+        await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a", "s2", "C0NOWHERE"))
         slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{simulator.url}/api/"}
         named = await run_zofbot(store_url, "export", **slack)
         world.slack.faults.set_fault("invalid_auth")
@@ -404,7 +405,7 @@ async def test_user_groups_may_be_written_by_their_handles(store_url: str, store
 
 
 async def test_it_can_be_had_as_json(store_url: str, store: redis.Redis) -> None:
-    await Subscriptions(Keyspace(store, "zofbot")).add(make_subscription("project:a"))
+    await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
     told = json.loads((await run_zofbot(store_url, "export", "--json")).out)
     assert told["channels"]["C0QA"][0] == {
         "filters": "project:a", "id": "s1", "by": "U0ANA", "by_name": "Ana", "created": "2025-11-23T09:30:00.250000Z"

@@ -20,11 +20,11 @@ from zofbot.subscriptions import (
     PlatformEvent,
     RunFinding,
     Subscription,
-    format_filters,
     match_subscription,
 )
 from zofbot.subscriptions.case_history import CaseStanding
 from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.filters import filters_text
 from zofbot.subscriptions.model import MentionRole
 from zofbot.triage import EscalationPolicy
 
@@ -92,7 +92,7 @@ class ChannelAudience:
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
         names = ("project", "env", "case", "branch", "tag", "owner")
-        filters = format_filters(Subscription(**{name: getattr(taker, name) for name in names})) or "all failures"
+        filters = filters_text(Subscription(**{name: getattr(taker, name) for name in names}))
         titles = [result.title or result.id for result in self.results if result.id in taken]
         named = tuple(payload_parts.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(

@@ -15,7 +15,7 @@ from zofbot.notifications.notification import Notification
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.subscriptions import Grouping, RunFinding, Subscription, quiet_until
 from zofbot.subscriptions.matching import case_names
-from zofbot.subscriptions.mute import Mute, active, read_mutes
+from zofbot.subscriptions.mute import Mute, active_mutes, read_mutes
 from zofbot.subscriptions.patterns import matches_patterns
 
 CRITICAL = ("production",)
@@ -63,7 +63,7 @@ def mutes_on(
 ) -> list[Mute]:
     """Return the channel's mutes that are active now and match a failure."""
     known = draft.read_hash(MUTES)
-    own = active(read_mutes(known), channel, draft.now) if known else []
+    own = active_mutes(read_mutes(known), channel, draft.now) if known else []
     return [mute for mute in own if mute.matches(projects, environment, cases)]
 
 

@@ -22,6 +22,8 @@ from zofbot.domain.errors import SlackError, ZofbotError
 if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.cli.stored_data import StoredData
     from zofbot.notifications.notification import Notification
+    from zofbot.store.audit import AuditRecord
+    from zofbot.store.subscriptions import StoredSubscriptions
     from zofbot.subscriptions import Subscription
     from zofbot.subscriptions.diff import SubscriptionChange, SubscriptionDiff
     from zofbot.subscriptions.yaml_entries import FileEntry
@@ -140,18 +142,18 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
 async def _import_entries(
     store: StoredData, settings: Settings, rules: list[FileEntry], *, plan_only: bool, yes: bool
 ) -> None:
-    from zofbot.store.subscriptions import parse_subscription_records  # noqa: PLC0415
     from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415
 
-    records, now = await store.subscriptions.read_records(), Clock().time()
-    current = parse_subscription_records(records)
-    diff = diff_subscriptions(current, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
+    stored, now = await store.subscriptions.read(), Clock().time()
+    diff = diff_subscriptions(
+        stored.list_all(), rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user()
+    )
     _print_diff(diff, await read_channel_names(settings, [change.channel for change in diff.changes]))
     if plan_only or not diff.changes:
         return
     if not yes:
         _confirm_change()
-    await apply_diff(store, diff, records, now)
+    await apply_diff(store, diff, stored, now)
     typer.echo("Done.")
 
 
@@ -174,27 +176,19 @@ def _confirm_change() -> None:
         exit_with(1, "Nothing was changed.")
 
 
-async def apply_diff(store: StoredData, diff: SubscriptionDiff, records: dict[str, str], now: float) -> None:
+async def apply_diff(store: StoredData, diff: SubscriptionDiff, stored: StoredSubscriptions, now: float) -> None:
     """Apply the diff in one atomic commit, unless a subscription has changed meanwhile.
 
     The commit includes the audit records and a message to each channel about its changes.
 
-    ``records`` are those the diff was made from, ``now`` is in Unix seconds. Raises ZofbotError.
+    ``stored`` is what the diff was made from, ``now`` is in Unix seconds. Raises ZofbotError.
     """
-    from zofbot.store.outbox import CommitConflict  # noqa: PLC0415  (--help must not wait for it)
-    from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, version_change  # noqa: PLC0415
+    from zofbot.services.subscription_changes import commit_changes  # noqa: PLC0415  (--help must not wait for it)
+    from zofbot.store.outbox import CommitConflict  # noqa: PLC0415
 
-    touched = [*(change.id for change in diff.changes), *(item.id for item in diff.same)]
-    after = {
-        change.id: change.after.model_dump_json(by_alias=True) if change.after else None for change in diff.changes
-    }
+    acts = [_audit_record(change, now) for change in diff.changes]
     try:
-        await store.outbox.commit(
-            _channel_notes(diff, now),
-            changes={SUBSCRIPTIONS_HASH: after, **version_change()},
-            expect={SUBSCRIPTIONS_HASH: {identifier: records.get(identifier) for identifier in touched}},
-            acts=[_audit_record(change, now) for change in diff.changes],
-        )
+        await commit_changes(store.outbox, stored, diff.changes, _channel_notes(diff, now), acts)
     except CommitConflict as error:
         raise ZofbotError(
             "Someone changed a subscription in the meantime, so nothing was changed.", "Try again."
@@ -222,12 +216,12 @@ def _channel_notes(diff: SubscriptionDiff, now: float) -> list[Notification]:
     ]
 
 
-def _audit_record(change: SubscriptionChange, now: float) -> str:
-    from zofbot.store import audit  # noqa: PLC0415
-    from zofbot.subscriptions.diff import filters_text  # noqa: PLC0415  (--help must not wait for these)
+def _audit_record(change: SubscriptionChange, now: float) -> AuditRecord:
+    from zofbot.store.audit import AuditRecord  # noqa: PLC0415
+    from zofbot.subscriptions.filters import filters_text  # noqa: PLC0415  (--help must not wait for these)
 
     user = system_user()
-    return audit.AuditRecord(
+    return AuditRecord(
         at=now,
         act=f"subscription {change.verb}",
         user=user,
@@ -236,4 +230,4 @@ def _audit_record(change: SubscriptionChange, now: float) -> str:
         key=change.id,
         before=filters_text(change.before) if change.before else "",
         after=filters_text(change.after) if change.after else "",
-    ).model_dump_json()
+    )

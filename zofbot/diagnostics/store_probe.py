@@ -18,7 +18,7 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.pending_runs import PendingRuns
 from zofbot.store.redis_server.embedded import start_embedded
 from zofbot.store.schema import stored_schema
-from zofbot.store.subscriptions import Subscriptions, parse_subscription_records
+from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription
 
 PING_COUNT = 5
@@ -66,14 +66,14 @@ async def _probe_open_store(
     found = [*store.check_health(await read_redis_info(opened.client)), store.check_latency(times, name)]
     if refused_writes := await find_refused_writes(opened.keyspace):
         return [*found, *map(store.problem_finding, refused_writes)], []
-    records = await Subscriptions(opened.keyspace).read_records()
+    subscriptions = await Subscriptions(opened.keyspace).read()
     waiting = await Outbox(opened.keyspace, clock).list_records(NotificationState.PENDING, MAX_WAITING_RECORDS)
     number = await stored_schema(opened.keyspace)
-    found += store.check_records(records, [entry.schema for entry in waiting], number)
+    found += store.check_records(subscriptions.records, [entry.schema for entry in waiting], number)
     if settings.webhook_secrets:
         last = await PendingRuns(opened.keyspace, clock).last_delivery()
         found.append(endpoints.check_last_delivery(last, clock.time()))
-    return found, parse_subscription_records(records)
+    return found, subscriptions.list_all()
 
 
 async def _time_ping(opened: Store, clock: Clock) -> float:

@@ -17,8 +17,8 @@ _ID_SIGN_PATTERN = re.compile(r"[0-9_]")
 
 _HELP_HINT = "`/zof help` lists commands."
 
-HELP_WORDS = ("-h", "--help", "?")
-"""Words that other tools use for help."""
+HELP_WORDS = ("help", "-h", "--help", "?")
+"""Words that ask for help: the verb, and what other tools use."""
 
 LinkReader = Callable[[str], tuple[str, str] | None]
 """Returns ``run`` or ``result`` and the id that a URL links to, or None."""
@@ -50,12 +50,12 @@ def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedComm
     if not words:
         return ParsedCommand("help")
     verb = words[0].lower()
+    if verb in VERBS and len(words) == 2 and words[1].lower() in HELP_WORDS:
+        return ParsedCommand("help", about=verb)
     if verb in HELP_WORDS:
         return _parse_help(words[1:])
     if verb not in VERBS:
         return _parse_shorthand(words, read_link)
-    if verb == "help":
-        return _parse_help(words[1:])
     if verb in ("runs", "subscribe", "mute", "unmute"):
         return ParsedCommand(verb, filters=_strip_code_marks(text.split(maxsplit=1)[1]) if len(words) > 1 else "")
     if verb == "subscriptions":
@@ -152,8 +152,6 @@ def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
 
 
 def _parse_lookup(verb: str, words: list[str], read_link: LinkReader) -> ParsedCommand:
-    if words and words[0].lower() in HELP_WORDS:
-        return ParsedCommand("help", about=verb)
     noun = "result" if verb == "result" else "run"
     if not words:
         raise BadInput(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from email.utils import parsedate_to_datetime
 
-from zofbot.domain.errors import BadInput
-
 SECONDS_BY_UNIT = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 """Seconds in each unit, largest first."""
 
@@ -19,20 +17,8 @@ _DURATION_PATTERN = re.compile(
 )
 
 
-def parse_duration(typed: str) -> int:
-    """Parse a duration as seconds: units from large to small, each at most once. Raises BadInput."""
-    found = try_parse_duration(typed)
-    if found is None:
-        raise BadInput(
-            "That isn't a duration.",
-            "Use a number and a unit (`m`, `h`, `d` or `w`), such as `15m` or `1h30m`.",
-            example="15m",
-        )
-    return found
-
-
 def try_parse_duration(typed: str) -> int | None:
-    """Parse a duration as seconds; return None if the text is none."""
+    """Parse a duration as seconds, units from large to small, each at most once; return None if the text is none."""
     words = " ".join(typed.lower().split())
     found = _DURATION_PATTERN.fullmatch(words) if words else None
     if found is None:
@@ -41,7 +27,7 @@ def try_parse_duration(typed: str) -> int | None:
 
 
 def format_duration(span: int) -> str:
-    """Format seconds in the largest unit without remainder, for ``parse_duration``: ``15m``, ``90m``, ``1d``."""
+    """Format seconds in the largest unit without remainder, for ``try_parse_duration``: ``15m``, ``90m``, ``1d``."""
     unit = next(unit for unit in ("d", "h", "m", "s") if span % SECONDS_BY_UNIT[unit] == 0)
     return f"{span // SECONDS_BY_UNIT[unit]}{unit}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 MAX_INPUT_CHARACTERS = 12_000
@@ -74,6 +75,12 @@ def clean_name(text: str) -> str:
 def count_noun(number: int, noun: str) -> str:
     """Format a count with its noun: ``1 failure``, ``2 failures``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def join_first(parts: Sequence[str], most: int, separator: str) -> str:
+    """Join the first ``most`` parts, and count the rest: ``a; b; and 2 more``."""
+    more = len(parts) - most
+    return separator.join([*parts[:most], *([f"and {more} more"] if more > 0 else [])])
 
 
 def format_mention(identifier: str) -> str:

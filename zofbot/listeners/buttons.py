@@ -82,7 +82,7 @@ async def remove_subscription(context: ListenerContext, requester: Requester, va
 
 async def unmute(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
     """Handle *Unmute* beside a mute."""
-    return await muting.end_one(context, requester, _require_id(value))
+    return await muting.end_mute(context, requester, _require_id(value))
 
 
 async def send_test_alert(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
@@ -121,7 +121,7 @@ BUTTONS = {
     ACKNOWLEDGE_ACTION_ID: Button(acknowledge_row, "acknowledge this failure", replaces=True, is_idempotent=True),
     "zof_remove": Button(remove_subscription, "remove this subscription", replaces=True),
     "zof_test_alert": Button(send_test_alert, "send a test alert"),
-    mutes.END: Button(unmute, muting.UNMUTE, replaces=True),
+    mutes.UNMUTE_ACTION_ID: Button(unmute, muting.UNMUTE, replaces=True),
 }
 """Buttons by ``action_id``."""
 

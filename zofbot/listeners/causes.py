@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from zofbot.alerting.history.cause_memory import recall_cause
 from zofbot.alerting.state import causes_hash
-from zofbot.domain.durations import parse_duration
+from zofbot.domain.durations import try_parse_duration
 from zofbot.domain.errors import BadInput
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink
@@ -73,8 +73,8 @@ def cause_row(cost: CauseCost, channel: str = "") -> CauseRow:
 
 def parse_period(typed: str) -> int:
     """Parse the period as seconds, 7 days if nothing is typed. Raises BadInput."""
-    period = parse_duration(typed) if typed else DEFAULT_PERIOD_SECONDS
-    if not 60 <= period <= MAX_PERIOD_SECONDS:
+    period = try_parse_duration(typed) if typed else DEFAULT_PERIOD_SECONDS
+    if period is None or not 60 <= period <= MAX_PERIOD_SECONDS:
         raise BadInput("Failures are kept for 38 days.", "Name a time from `1m` to `38d`.", example="/zof causes 7d")
     return period
 

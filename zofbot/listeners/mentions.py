@@ -158,7 +158,11 @@ async def _apply_action(
         case Action.SNOOZE:
             if not command.rest:
                 raise BadInput("Snooze until when?", "Give a time, or `until it passes`.", example="@zofbot snooze 2h")
-            wish = snooze_form.with_snooze(request, command.rest, person, about.key)
+            try:
+                wish = snooze_form.with_snooze(request, command.rest, person, about.key)
+            except BadInput as error:  # its example is what goes into the form's field
+                example = f"@zofbot snooze {error.example}"
+                raise BadInput(error.sentence, error.next_step, example=example) from error
         case _:
             wish = triage_actions.with_resolution(context, request, *command.resolution_reason)
     return await triage_actions.apply_action(context, requester, about, wish)

@@ -11,6 +11,7 @@ from zofbot.alerting.state import MUTES, held_hash
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
+from zofbot.domain.text import join_first
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.lookups import suggest_projects
@@ -22,7 +23,7 @@ from zofbot.slack.views import channel_notes, mutes
 from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditRecord
 from zofbot.store.outbox import CommitConflict
-from zofbot.subscriptions.mute import FILTERS, Mute, active, read_mutes
+from zofbot.subscriptions.mute import FILTERS, Mute, active_mutes, read_mutes
 from zofbot.subscriptions.mute_reading import read_filters, read_mute
 from zofbot.subscriptions.tokenizer import split_words
 
@@ -33,6 +34,9 @@ MUTE, UNMUTE = "mute alerts in this channel", "unmute alerts in this channel"
 
 MAX_MUTES = 20
 """Maximum active mutes per channel."""
+
+MAX_MUTES_NAMED = 5
+"""Maximum mutes that the note to the channel names when several end."""
 
 KEPT_SECONDS = 86400.0
 """Seconds that a mute is kept after its end."""
@@ -47,11 +51,11 @@ async def mute(context: ListenerContext, requester: Requester, typed: str) -> Me
     wish, request = read_mute(typed), request_hash(requester.request)
     while True:
         now, known = context.clock.time(), await _records(context)
-        own = active(read_mutes(known), requester.channel, now)
+        own = active_mutes(read_mutes(known), requester.channel, now)
         filters = {name: getattr(wish.filters, name) for name in FILTERS}
         before = next((each for each in own if all(getattr(each, name) == filters[name] for name in FILTERS)), None)
         if await context.outbox.get_record(_key(requester, "mute")):
-            return mutes.muted(before) if before else mutes.done_before()
+            return mutes.muted_reply(before) if before else mutes.already_done_reply()
         if before is None and len(own) >= MAX_MUTES:
             raise BadInput(
                 f"This channel already has {MAX_MUTES} mutes.", "Remove one first.", example=f"{SLASH_COMMAND} unmute 1"
@@ -68,7 +72,7 @@ async def mute(context: ListenerContext, requester: Requester, typed: str) -> Me
         except CommitConflict:
             continue
         log.info("muted", id=made.id, channel=requester.channel, by=requester.user, seconds=wish.seconds)
-        return mutes.muted(made, await suggest_projects(context, made.project))
+        return mutes.muted_reply(made, await suggest_projects(context, made.project))
 
 
 async def unmute(context: ListenerContext, requester: Requester, which: str) -> Message:
@@ -76,10 +80,10 @@ async def unmute(context: ListenerContext, requester: Requester, which: str) -> 
 
     Alerts that they held back are sent at once, unless something else holds them back. Raises ZofbotError.
     """
-    return await _end_mutes(context, requester, lambda own: _meant(own, which))
+    return await _end_mutes(context, requester, lambda own: _select_mutes(own, which))
 
 
-async def end_one(context: ListenerContext, requester: Requester, identifier: str) -> Message:
+async def end_mute(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """End one mute of the channel, by its id. Raises ZofbotError."""
     return await _end_mutes(context, requester, lambda own: _with_id(own, identifier))
 
@@ -91,17 +95,17 @@ async def _end_mutes(
     person = await require_role(context, requester, Role.RESPONDER, UNMUTE)
     while True:
         if await context.outbox.get_record(_key(requester, "unmute")):
-            return mutes.done_before()
+            return mutes.already_done_reply()
         known = await _records(context)
-        ended = choose(active(read_mutes(known), requester.channel, context.clock.time()))
-        said = "; ".join(each.filters for each in ended[:5])
+        ended = choose(active_mutes(read_mutes(known), requester.channel, context.clock.time()))
+        said = join_first([each.filters for each in ended], MAX_MUTES_NAMED, "; ")
         line = f"{person.name or requester.name} unmuted {said} in this channel."
         try:
             await _commit(context, requester, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)
         except CommitConflict:
             continue
         log.info("unmuted", ids=[each.id for each in ended], channel=requester.channel, by=requester.user)
-        return mutes.unmuted(ended)
+        return mutes.unmuted_reply(ended)
 
 
 def _with_id(own: Sequence[Mute], identifier: str) -> list[Mute]:
@@ -114,7 +118,7 @@ def _with_id(own: Sequence[Mute], identifier: str) -> list[Mute]:
     return found
 
 
-def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
+def _select_mutes(own: Sequence[Mute], which: str) -> list[Mute]:
     """Return the mutes selected by ``which``. Raises BadInput with a list of the active ones."""
     if not own:
         raise BadInput("No mutes in this channel.", "Mute something first.", example=f"{SLASH_COMMAND} mute env:qa 2h")
@@ -122,19 +126,23 @@ def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
     if typed == "all" or (not typed and len(own) == 1):
         return list(own)
     if not typed:
-        raise _not_one(f"{len(own)} mutes are active here. Which one should end?", own)
+        raise _selection_error(f"{len(own)} mutes are active here. Which one should end?", own)
     if typed.isdecimal():
         if not 1 <= int(typed[:5]) <= len(own):
-            raise _not_one(f"No mute number {typed[:5]} in this channel.", own)
+            raise _selection_error(f"No mute number {typed[:5]} in this channel.", own)
         return [own[int(typed[:5]) - 1]]
-    filters = read_filters(split_words(which))
+    unknown = _selection_error("No such mute in this channel.", own)
+    try:
+        filters = read_filters(split_words(which))
+    except BadInput:  # which advises a command that mutes
+        raise unknown from None
     found = [each for each in own if all(getattr(each, name) == getattr(filters, name) for name in FILTERS)]
     if not found:
-        raise _not_one("No such mute in this channel.", own)
+        raise unknown
     return found
 
 
-def _not_one(sentence: str, own: Sequence[Mute]) -> BadInput:
+def _selection_error(sentence: str, own: Sequence[Mute]) -> BadInput:
     numbered = ", ".join(f"{number}: `{each.filters}`" for number, each in enumerate(own, start=1))
     return BadInput(sentence, f"Give a number, or `all`. Active: {numbered}.", example=f"{SLASH_COMMAND} unmute 1")
 
@@ -200,14 +208,14 @@ def _entry(
     context: ListenerContext, requester: Requester, act: str, name: str, records: tuple[str, str]
 ) -> AuditRecord:
     """Build a mute's audit record; ``records`` are its JSON before and after."""
-    before, after = map(_described, records)
+    before, after = map(_describe_record, records)
     return AuditRecord(
         at=context.clock.time(), act=act, user=requester.user, name=requester.name, channel=requester.channel, key=name,
         before=before, after=after, request=requester.request,
     )  # fmt: skip
 
 
-def _described(record: str) -> str:
+def _describe_record(record: str) -> str:
     """Describe a mute for the audit log."""
     if not record:
         return ""

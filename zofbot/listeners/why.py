@@ -30,8 +30,9 @@ from zofbot.slack.views.why import MessageStatus, SubscriptionLine
 from zofbot.slack.views.why_causes import CauseExplanation, with_causes
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.records import OutboxRecord
-from zofbot.subscriptions import RunFinding, Subscription, format_filters
-from zofbot.subscriptions.mute import active, read_mutes
+from zofbot.subscriptions import RunFinding, Subscription
+from zofbot.subscriptions.filters import filters_text
+from zofbot.subscriptions.mute import active_mutes, read_mutes
 
 log = structlog.get_logger()
 
@@ -148,7 +149,7 @@ def _subscription_lines(explanation: Explanation, subscriptions: Iterable[Subscr
 
 def _filters_text(subscription: Subscription) -> str:
     """Format a subscription as typed, without the parts that apply only after the alert."""
-    return format_filters(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
+    return filters_text(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
 
 
 async def _message_statuses(context: ListenerContext, explanation: Explanation, message: str) -> list[MessageStatus]:
@@ -203,7 +204,7 @@ async def _waiting_reason(context: ListenerContext, entry: OutboxRecord) -> str:
     )
     now = context.clock.time()
     quiet = entry.not_before if entry.not_before > now else 0.0
-    mutes = active(read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
+    mutes = active_mutes(read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
     held = await context.outbox.read_fields(*((held_hash(mute.id), entry.key) for mute in mutes)) if mutes else ()
     muted = max((mute.until for mute, record in zip(mutes, held, strict=False) if record), default=0.0)
     return why.waiting_reason(

@@ -19,7 +19,7 @@ from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cycle import PollCycle
 from zofbot.polling.lease_keeper import LeaseKeeper
 from zofbot.polling.status import POLLER_LEASE, failure_note, success_note
-from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache, subscriptions_in
+from zofbot.polling.subscription_cache import SubscriptionCache, subscriptions_in
 from zofbot.store.keyspace import MAX_STORE_RETRY_SECONDS
 from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost
@@ -27,7 +27,7 @@ from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRuns
 from zofbot.subscriptions import Subscription
 
-__all__ = ["SUBSCRIPTIONS", "CycleStats", "Poller", "lease_seconds", "subscriptions_in"]
+__all__ = ["CycleStats", "Poller", "lease_seconds", "subscriptions_in"]
 
 log = structlog.get_logger()
 

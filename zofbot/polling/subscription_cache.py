@@ -12,9 +12,6 @@ from zofbot.subscriptions.index import SubscriptionIndex
 
 log = structlog.get_logger()
 
-SUBSCRIPTIONS = SUBSCRIPTIONS_HASH
-"""Hash of all subscriptions: id to JSON."""
-
 
 class SubscriptionCache:
     """Parsed subscriptions; ``all`` are those read last, ``index`` finds some of them."""
@@ -30,16 +27,16 @@ class SubscriptionCache:
 
         The subscriptions come last, so that a change between two reads only makes them be read again.
         """
-        return (SUBSCRIPTIONS_VERSION_HASH, *((SUBSCRIPTIONS,) if whole or not self._version else ()))
+        return (SUBSCRIPTIONS_VERSION_HASH, *((SUBSCRIPTIONS_HASH,) if whole or not self._version else ()))
 
     def update(self, hashes: Mapping[str, Mapping[str, str]]) -> bool:
         """Update from what ``hashes`` named. Return whether anything changed, or may have: then read once more."""
         version = hashes[SUBSCRIPTIONS_VERSION_HASH].get(VERSION_FIELD, "")
-        if SUBSCRIPTIONS not in hashes:
+        if SUBSCRIPTIONS_HASH not in hashes:
             changed = version != self._version
             self._version = "" if changed else version
             return changed
-        fields, self._version = hashes[SUBSCRIPTIONS], version
+        fields, self._version = hashes[SUBSCRIPTIONS_HASH], version
         if fields == self._fields:
             return False
         self._fields, self.all = dict(fields), subscriptions_in(fields)

@@ -21,7 +21,7 @@ from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, parse_digest_r
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, parse_subscription_records, version_change
 from zofbot.subscriptions.filters import format_filters
-from zofbot.subscriptions.mute import active, read_mutes
+from zofbot.subscriptions.mute import active_mutes, read_mutes
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ def _plan_move(hashes: Mapping[str, Mapping[str, str]], old: str, new: str, now:
         if mute.channel == old:
             record = mute.model_copy(update={"channel": new}).model_dump_json(exclude_defaults=True)
             _change(move, MUTES, mute.id, record)
-    current = active(mutes, old, now)
+    current = active_mutes(mutes, old, now)
     move.mutes = len(current)
     move.people.update(mute.by for mute in current)
     _plan_digest(move, hashes, old, new)

@@ -27,7 +27,7 @@ from zofbot.services.failures import Failure
 from zofbot.services.triage import TriageService
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import Subscriptions
-from zofbot.subscriptions.mute import active, read_mutes
+from zofbot.subscriptions.mute import active_mutes, read_mutes
 from zofbot.triage import TriageState
 
 RETRY_SECONDS = 1.0
@@ -72,7 +72,7 @@ class Postponing:
         body, now = failure.body, self._clock.time()
         own = await self._subscriptions.list_for_channel(channel) if quiet else ()
         matched = [each for each in own if each.id in body.takers]
-        mutes = active(read_mutes(known), channel, now)
+        mutes = active_mutes(read_mutes(known), channel, now)
         place = body.run.environment
         matching = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
         return compute_hold(now, matched, matching, critical=is_critical(place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from zofbot.subscriptions.filters import format_filters
+from zofbot.subscriptions.filters import filters_text, format_filters
 from zofbot.subscriptions.model import Subscription
 from zofbot.subscriptions.yaml_entries import FileEntry
 
@@ -103,11 +103,6 @@ def _merge_entry(
     own |= {name: value for name, value in given.items() if value is not None}
     own["id"] = own["id"] or new_id()
     return entry.subscription.model_copy(update=own | {"channel": entry.channel})
-
-
-def filters_text(subscription: Subscription) -> str:
-    """Return the subscription's filters, or "all failures" if it has none."""
-    return format_filters(subscription) or "all failures"
 
 
 def _describe_change(before: Subscription, after: Subscription) -> str:

@@ -91,6 +91,11 @@ def format_filters(subscription: Subscription) -> str:
     return " ".join(parts)
 
 
+def filters_text(subscription: Subscription) -> str:
+    """Return the filters as typed, or "all failures" if there are none."""
+    return format_filters(subscription) or "all failures"
+
+
 def _split_filter(typed: str) -> tuple[str, list[str]]:
     name, colon, rest = typed.partition(":")
     name = name.lower()

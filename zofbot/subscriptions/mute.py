@@ -64,6 +64,6 @@ def read_mutes(records: Mapping[str, str]) -> list[Mute]:
     return sorted(found, key=lambda mute: (mute.created, mute.id))
 
 
-def active(mutes: Iterable[Mute], channel: str, now: float) -> list[Mute]:
+def active_mutes(mutes: Iterable[Mute], channel: str, now: float) -> list[Mute]:
     """Return a channel's mutes that have not ended at ``now`` (Unix seconds), in the given order."""
     return [mute for mute in mutes if mute.channel == channel and mute.until > now]

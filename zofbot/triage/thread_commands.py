@@ -140,7 +140,7 @@ def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_
         )
     if word in ACTION_WORDS:
         return ThreadCommand(act=ACTION_WORDS[word], rest=rest)
-    if not word or word in HELP_WORDS or word == "help":
+    if not word or word in HELP_WORDS:
         return ThreadCommand(question="help", rest=rest if rest.partition(" ")[0].lower() in VERBS else "")
     if word in VERBATIM:
         rest = typed.partition(" ")[2]

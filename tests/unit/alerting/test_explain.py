@@ -274,7 +274,7 @@ def test_who_asked_for_it_is_named_and_comes_before_those_who_did_not() -> None:
     wishes = [
         SubscriptionLine("missed", "env is staging, wanted <production>", "env:production"),
         SubscriptionLine("held", "it waits", "env:staging", "<!channel>", until=NOON),
-        SubscriptionLine("known", "it matches"),
+        SubscriptionLine("known", "it matches", "all failures"),
         SubscriptionLine("taken", "it is told only", default=True),
     ]
     said = render_text(reasons.why_card(RUN, wishes, [], NOON))

@@ -91,5 +91,16 @@ def test_every_example_works_when_copied(verb: object) -> None:
     assert parse_command(verb.example).verb == verb.name  # type: ignore[attr-defined]  # pytest hands it over untyped
 
 
+@pytest.mark.parametrize("word", ["-h", "--help", "--HELP", "?", "help"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_can_be_asked_for_help(verb: str, word: str) -> None:
+    assert parse_command(f"{verb} {word}") == ParsedCommand("help", about=verb)
+
+
+@pytest.mark.parametrize("filters", ["project:help", "help 2h", "project:checkout help"])
+def test_help_is_only_the_single_word(filters: str) -> None:
+    assert parse_command(f"mute {filters}") == ParsedCommand("mute", filters=filters)
+
+
 def test_the_hint_fits_into_slack() -> None:
     assert len(usage_hint()) <= 1000

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 DAY_SECONDS = 86400.0
@@ -19,7 +19,7 @@ async def subscribe_and_poll(built: PollerBench, *filters: str) -> None:
         wish = parse_filters(text).model_copy(
             update={"id": f"s{number}", "channel": CHANNEL, "created": built.clock.at + number}
         )
-        await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+        await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
     built.poller = built.start_poller(decide=decide_batch)
     await built.poll_until_settled()
 

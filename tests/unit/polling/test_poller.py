@@ -28,13 +28,14 @@ from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
 from zofbot.polling.open_scope import OpenScope
-from zofbot.polling.poller import MAX_PAUSE_SECONDS, SUBSCRIPTIONS, Poller, lease_seconds
+from zofbot.polling.poller import MAX_PAUSE_SECONDS, Poller, lease_seconds
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.store.decoding import decode_text
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.leases import HeldLease, Lease, LeaseNote
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PendingRun
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 
 ORDERS = ("newest", "oldest", "none")
@@ -631,7 +632,7 @@ async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(bench: Po
 async def real(bench: PollerBench) -> PollerBench:
     bench.poller = bench.start_poller(decide=decide_batch)
     wish = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START_TIME)
-    await bench.store.hset("{test}:" + SUBSCRIPTIONS, "s1", wish.model_dump_json(by_alias=True))
+    await bench.store.hset("{test}:" + SUBSCRIPTIONS_HASH, "s1", wish.model_dump_json(by_alias=True))
     return bench
 
 
@@ -731,7 +732,7 @@ async def test_a_failure_is_told_once_by_the_real_rules_through_either_door(real
 
 
 async def test_a_subscription_of_a_newer_kind_is_left_aside(real: PollerBench) -> None:
-    await real.store.hset("{test}:" + SUBSCRIPTIONS, "s2", '{"id": "s2", "group": "galaxy"}')
+    await real.store.hset("{test}:" + SUBSCRIPTIONS_HASH, "s2", '{"id": "s2", "group": "galaxy"}')
     real.finish_run()
     with structlog.testing.capture_logs() as lines:
         assert (await real.run_cycle()).committed

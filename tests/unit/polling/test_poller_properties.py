@@ -27,7 +27,6 @@ from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.slack import web_api as pretend_slack
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.state import Workspace
@@ -36,6 +35,7 @@ from zofbot.slack.errors import classify_error
 from zofbot.slack.responses import METADATA_EVENT_TYPE
 from zofbot.slack.views.blocks import Message as Said
 from zofbot.slack.views.renderer import render_notification
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 CHECKOUT = "C0CHECKOUT"
@@ -123,7 +123,7 @@ class PollerWalk:
         wish = parse_filters(filters).model_copy(
             update={"id": channel, "channel": channel, "created": START_TIME - 7200}
         )
-        await self.bench.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+        await self.bench.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
 
     async def deliver_all(self, seconds: float = 600) -> None:
         """Send everything there is, as the clock goes on; the poller waits."""

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.polling.run_reader import MIN_REFUSALS
 from zofbot.simulator.zof.state import format_time
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 ONE_CASE = "C0CASE"
@@ -19,7 +19,7 @@ ONE_CASE = "C0CASE"
 
 async def _subscribe(built: PollerBench, filters: str, channel: str) -> None:
     wish = parse_filters(filters).model_copy(update={"id": channel, "channel": channel, "created": built.clock.at})
-    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
 
 
 def _list_late(built: PollerBench, name: str) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord
 from zofbot.store.pending_runs import PendingRun
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 EACH_REFUSAL = pytest.mark.parametrize(
@@ -23,7 +23,7 @@ EACH_REFUSAL = pytest.mark.parametrize(
 
 async def _apply_rules(built: PollerBench) -> None:
     wish = parse_filters("group:run").model_copy(update={"id": "s1", "channel": CHANNEL, "created": built.clock.at})
-    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
     built.poller = built.start_poller(decide=decide_batch)
     await built.poll_until_settled()
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, answer_well, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord, format_time
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 FAILURES = {5: "TimeoutError: the cart did not open", 129: "KeyError: no such user"}
@@ -20,7 +20,7 @@ FAILURES = {5: "TimeoutError: the cart did not open", 129: "KeyError: no such us
 async def subscribe_and_poll(built: PollerBench, filters: str) -> None:
     """Have the poller apply the rules for one subscription, and read what is there."""
     wish = parse_filters(filters).model_copy(update={"id": "s1", "channel": CHANNEL, "created": built.clock.at})
-    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
     built.poller = built.start_poller(decide=decide_batch)
     await built.poll_until_settled()
 

@@ -10,8 +10,8 @@ import pytest
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.polling.cycle import MAX_CONCURRENT_READS
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 EACH_FILTER = pytest.mark.parametrize("filters", ["project:proj_x", "project:shop", "env:staging"])
@@ -21,7 +21,7 @@ async def _subscribe(built: PollerBench, filters: str) -> None:
     wish = parse_filters(f"group:case {filters}").model_copy(
         update={"id": "s1", "channel": CHANNEL, "created": built.clock.at}
     )
-    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
     built.poller = built.start_poller(decide=decide_batch)
     await built.poll_until_settled()
 

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from tests.support.poller_bench import CHANNEL, PollerBench, log_lines, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.poller import SUBSCRIPTIONS
 from zofbot.simulator.zof.state import ZofRecord, format_time
 from zofbot.store.pending_runs import PendingRun
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import RunFinding, parse_filters
 
 BARE: dict[str, Any] = {}
@@ -211,7 +211,7 @@ def _refuse_results(built: PollerBench, reply: httpx.Response) -> None:
 
 async def _apply_rules(built: PollerBench) -> None:
     wish = parse_filters("group:run").model_copy(update={"id": "s1", "channel": CHANNEL, "created": built.clock.at})
-    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
     built.poller = built.start_poller(decide=decide_batch)
     await built.poll_until_settled()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, answer_well, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.poller import SUBSCRIPTIONS
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import parse_filters
 
 EACH_REPLY = pytest.mark.parametrize(
@@ -22,7 +22,7 @@ EACH_REPLY = pytest.mark.parametrize(
 async def _start(built: PollerBench, reply: httpx.Response, filters: str = "group:run") -> None:
     """Apply the rules for one subscription, and have Zof list no results, and send none with a run."""
     wish = parse_filters(filters).model_copy(update={"id": "s1", "channel": CHANNEL, "created": built.clock.at})
-    await built.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
+    await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, wish.id, wish.model_dump_json(by_alias=True))
     built.poller = built.start_poller(decide=decide_batch)
     await built.poll_until_settled()
     built.zof.change = _without_results

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.poller_bench import CHANNEL, START_TIME, poller_bench
 from zofbot.alerting.rules import decide_batch
-from zofbot.polling.subscription_cache import SUBSCRIPTIONS
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH
 from zofbot.subscriptions import Subscription
 
 WISH = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START_TIME)
@@ -23,8 +23,8 @@ async def test_what_failed_after_it_was_made_is_told(path: str) -> None:
 
         async def subscribe(request: httpx.Request) -> None:
             nonlocal run
-            if request.url.path.startswith(path) and not await built.store.hlen("{test}:" + SUBSCRIPTIONS):
-                await built.store.hset("{test}:" + SUBSCRIPTIONS, "s1", WISH.model_dump_json(by_alias=True))
+            if request.url.path.startswith(path) and not await built.store.hlen("{test}:" + SUBSCRIPTIONS_HASH):
+                await built.store.hset("{test}:" + SUBSCRIPTIONS_HASH, "s1", WISH.model_dump_json(by_alias=True))
                 run = run or built.finish_run()
 
         built.zof.spoil = subscribe

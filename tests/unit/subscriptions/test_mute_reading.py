@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zofbot.domain.errors import BadInput
-from zofbot.subscriptions.mute import Mute, active, read_mutes
+from zofbot.subscriptions.mute import Mute, active_mutes, read_mutes
 from zofbot.subscriptions.mute_reading import read_mute
 
 
@@ -67,6 +67,6 @@ def test_records_that_cannot_be_read_are_left_out_and_those_that_ended_are_not_a
     kept = Mute(id="m", channel="C1", until=9.0, env=("qa",)).model_dump_json(exclude_defaults=True)
     mutes = read_mutes({"m": kept, "x": "{}", "later": kept.replace('"m"', '"n"').replace("}", ',"who":1}')})
     assert [mute.id for mute in mutes] == ["m", "n"]
-    assert active(mutes, "C1", 8.9)
-    assert not active(mutes, "C1", 9.0)
-    assert not active(mutes, "C2", 1.0)
+    assert active_mutes(mutes, "C1", 8.9)
+    assert not active_mutes(mutes, "C1", 9.0)
+    assert not active_mutes(mutes, "C2", 1.0)

@@ -35,7 +35,8 @@ from zofbot.slack.views.home.home_data import (
 from zofbot.slack.views.oncall import FailureRow
 from zofbot.store.leases import Lease, LeaseState
 from zofbot.store.records import OutboxRecord, OutboxStats
-from zofbot.subscriptions import Subscription, format_filters
+from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.filters import filters_text
 from zofbot.subscriptions.mute import Mute, read_mutes
 from zofbot.triage import TriageState
 
@@ -132,7 +133,7 @@ class HomeDataLoader:
         )
 
     async def _subscription_row(self, subscription: Subscription) -> HomeSubscription:
-        filters = await self._context.people.names.with_names(format_filters(subscription))
+        filters = await self._context.people.names.with_names(filters_text(subscription))
         return HomeSubscription(subscription.id, subscription.channel, filters)
 
     def _top_causes(self, failures: Iterable[Failure]) -> list[CauseRow]:

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import structlog
 
-from zofbot.alerting.state import MUTES, threshold_hash
+from zofbot.alerting.state import MUTES
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
+from zofbot.domain.text import join_first
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription.notes import (
     build_audit_record,
+    build_note,
     build_notification,
     ended_error,
-    post_note,
     readable_filters,
     request_hash,
 )
@@ -29,13 +30,16 @@ from zofbot.listeners.subscription.saving import (
     zone_name,
 )
 from zofbot.notifications import text
+from zofbot.services.subscription_changes import commit_changes
 from zofbot.slack.views import mutes, test_alerts
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import subscription_replies
 from zofbot.slack.views.replies.subscription_replies import SubscriptionRow
+from zofbot.store.outbox import CommitConflict
 from zofbot.subscriptions import Subscription, parse_filters
+from zofbot.subscriptions.diff import SubscriptionChange
 from zofbot.subscriptions.filters import has_named_mention
-from zofbot.subscriptions.mute import active, read_mutes
+from zofbot.subscriptions.mute import active_mutes, read_mutes
 
 log = structlog.get_logger()
 
@@ -45,7 +49,7 @@ async def subscribe_channel(context: ListenerContext, requester: Requester, wish
     ids = await known_ids(context, requester.channel) if has_named_mention(wish) else {}
     wanted = parse_filters(wish, zone=await zone_name(context, requester), ids=ids)
     saved = await save_subscription(context, requester, wanted, request_hash(requester.request))
-    if saved.standing:
+    if saved.subscription:
         context.background_tasks.start(send_preview(context, requester, saved, after=ACK_SETTLE_SECONDS))
     return saved.message
 
@@ -58,10 +62,10 @@ async def list_subscriptions(
     rows = [
         SubscriptionRow(item.id, await readable_filters(context, item), item.by_name, item.created) for item in found
     ]
-    muted = active(
+    muted = active_mutes(
         read_mutes((await context.outbox.read_hashes(MUTES))[MUTES]), requester.channel, context.clock.time()
     )
-    return subscription_replies.subscription_list(rows, start, note=note, muted=mutes.listed(muted))
+    return subscription_replies.subscription_list(rows, start, note=note, muted=mutes.mute_list(muted))
 
 
 async def unsubscribe_channel(context: ListenerContext, requester: Requester, which: str) -> Message:
@@ -76,16 +80,16 @@ async def unsubscribe_channel(context: ListenerContext, requester: Requester, wh
             f"The last one is {len(found)}. `/zof subscriptions` lists them.",
             example=f"/zof unsubscribe {len(found)}",
         )
-    ended = found if which == "all" else [found[int(which) - 1]]
-    await _end_subscriptions(context, replace(requester, name=person.name or requester.name), ended)
-    return subscription_replies.unsubscribed_reply(len(ended))
+    chosen = found if which == "all" else [found[int(which) - 1]]
+    ended = await _end_subscriptions(context, replace(requester, name=person.name or requester.name), chosen)
+    return subscription_replies.unsubscribed_reply([await readable_filters(context, item) for item in ended])
 
 
 async def remove_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """End one subscription of the channel, by its id, and return the remaining list. Raises ZofbotError."""
     person = await require_role(context, requester, Role.RESPONDER, END_ATTEMPT)
-    ended = await find_subscription(context, requester, identifier)
-    await _end_subscriptions(context, replace(requester, name=person.name or requester.name), [ended])
+    chosen = await find_subscription(context, requester, identifier)
+    [ended] = await _end_subscriptions(context, replace(requester, name=person.name or requester.name), [chosen])
     return await list_subscriptions(
         context, requester, note=f"✅ Removed: {text.inline_code(await readable_filters(context, ended), 1500)}"
     )
@@ -111,17 +115,28 @@ async def find_subscription(context: ListenerContext, requester: Requester, iden
     raise ended_error()
 
 
-async def _end_subscriptions(context: ListenerContext, requester: Requester, ended: Sequence[Subscription]) -> None:
-    said = "; ".join([await readable_filters(context, item) for item in ended[:5]])
-    if not await context.subscriptions.remove(*(item.id for item in ended)):
-        raise ended_error()
-    log.info("unsubscribed", ids=[item.id for item in ended], channel=requester.channel, by=requester.user)
-    line = f"{requester.name} removed this channel's subscription to {said}."
-    counted = await context.outbox.read_hashes(
-        *(threshold_hash(item) for item in ended)
-    )  # their ``after:`` counters are deleted, too
-    await post_note(
-        context, requester, f"unsubscribed:{request_hash(requester.request)}:{requester.channel}", line,
-        *(build_audit_record(context, requester, "unsubscribe", before=item) for item in ended),
-        forget={name: dict.fromkeys(fields) for name, fields in counted.items() if fields},
-    )  # fmt: skip
+async def _end_subscriptions(
+    context: ListenerContext, requester: Requester, chosen: Sequence[Subscription]
+) -> Sequence[Subscription]:
+    """End those of the chosen subscriptions that the channel still has, and return them. Raises ZofbotError."""
+    identifiers = {item.id for item in chosen}
+    while True:
+        stored = await context.subscriptions.read()
+        ended = [item for item in stored.list_for_channel(requester.channel) if item.id in identifiers]
+        if not ended:
+            raise ended_error()
+        wishes = [await readable_filters(context, item) for item in ended]
+        said = join_first(wishes, subscription_replies.MAX_WISHES_NAMED, "; ")
+        noun = "subscription" if len(ended) == 1 else "subscriptions"
+        line = f"{requester.name} removed this channel's {noun} to {said}."
+        note = build_note(
+            context, requester, f"unsubscribed:{request_hash(requester.request)}:{requester.channel}", line
+        )
+        changes = [SubscriptionChange(item, None) for item in ended]
+        acts = [build_audit_record(context, requester, "unsubscribe", change) for change in changes]
+        try:
+            await commit_changes(context.outbox, stored, changes, [note], acts)
+        except CommitConflict:
+            continue
+        log.info("unsubscribed", ids=[item.id for item in ended], channel=requester.channel, by=requester.user)
+        return ended

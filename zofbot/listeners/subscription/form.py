@@ -98,7 +98,12 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
         )
         start = await commands.find_subscription(context, requester, identifier) if identifier else Subscription()
         form = SubscriptionFormState(
-            requester.channel, requester.response_url, context.clock.time(), identifier, requester.thread
+            channel=requester.channel,
+            url=requester.response_url,
+            at=context.clock.time(),
+            id=identifier,
+            thread=requester.thread,
+            version=notes.filters_version(start),
         )
         groups = any(each.startswith("S") for each in start.mention_ids)
         handles = await menu_options.handles_in_time(context, HANDLES_TIMEOUT_SECONDS) if groups else {}
@@ -194,7 +199,9 @@ async def _save_submission(
     requester = replace(requester, channel=form.channel, response_url=form.url, thread=form.thread)
     # Derived from the form, so that a repeated submission does not create a second subscription.
     identifier = form.id or notes.request_hash(str(view.get("id") or ""))
-    saved = await saving.save_subscription(context, requester, wanted, identifier, edits=bool(form.id))
+    saved = await saving.save_subscription(
+        context, requester, wanted, identifier, edited=form.version if form.id else None
+    )
     if not form.url or context.clock.time() - form.at > RESPONSE_URL_SECONDS:
         return {"response_action": "update", "view": modal.saved_modal(saved.message)}
     context.background_tasks.start(_send_saved_reply(context, requester, saved, replaces=bool(form.id)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 from zofbot.domain.errors import BadInput
 from zofbot.listeners.context import ListenerContext, Requester
@@ -11,6 +10,8 @@ from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.slack.views import channel_notes
 from zofbot.store.audit import AuditRecord
 from zofbot.subscriptions import Subscription, format_filters
+from zofbot.subscriptions.diff import SubscriptionChange
+from zofbot.subscriptions.filters import filters_text
 
 
 def ended_error() -> BadInput:
@@ -18,17 +19,19 @@ def ended_error() -> BadInput:
     return BadInput("That subscription was already removed.", "List the current ones.", example="/zof subscriptions")
 
 
-async def post_note(
-    context: ListenerContext,
-    requester: Requester,
-    key: str,
-    line: str,
-    *acts: AuditRecord,
-    forget: Mapping[str, Mapping[str, None]] | None = None,
-) -> None:
-    """Commit a note to the channel and the audit records, in one transaction."""
-    note = build_notification(context, requester, key, channel_notes.note_payload(line))
-    await context.outbox.commit([note], changes=forget, acts=[act.model_dump_json() for act in acts])
+def changed_error() -> BadInput:
+    """Build the error for a subscription that somebody else has changed since the form was opened."""
+    return BadInput("Someone changed this subscription meanwhile.", "Close the form and edit it again.")
+
+
+def filters_version(subscription: Subscription) -> str:
+    """Return a name for a subscription's filters, which changes with them."""
+    return _short_hash(format_filters(subscription))
+
+
+def build_note(context: ListenerContext, requester: Requester, key: str, line: str) -> Notification:
+    """Build a line to the channel about a change."""
+    return build_notification(context, requester, key, channel_notes.note_payload(line))
 
 
 def build_notification(
@@ -40,30 +43,25 @@ def build_notification(
 
 
 def build_audit_record(
-    context: ListenerContext,
-    requester: Requester,
-    act: str,
-    before: Subscription | None = None,
-    after: Subscription | None = None,
+    context: ListenerContext, requester: Requester, act: str, change: SubscriptionChange
 ) -> AuditRecord:
     """Build the record of a change for the audit log."""
     return AuditRecord(
         at=context.clock.time(), act=act, user=requester.user, name=requester.name, channel=requester.channel,
-        key=(after or before or Subscription()).id, before=filters_text(before) if before else "",
-        after=filters_text(after) if after else "", request=requester.request,
+        key=change.id, before=filters_text(change.before) if change.before else "",
+        after=filters_text(change.after) if change.after else "", request=requester.request,
     )  # fmt: skip
 
 
 def request_hash(request: str) -> str:
     """Return a hash of the request id, used in ids and keys so that a retry creates no duplicates."""
-    return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
+    return _short_hash(request)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=6).hexdigest()
 
 
 async def readable_filters(context: ListenerContext, subscription: Subscription) -> str:
     """Return a subscription's filters as typed, with names for ids."""
     return await context.people.names.with_names(filters_text(subscription))
-
-
-def filters_text(subscription: Subscription) -> str:
-    """Return a subscription's filters as typed."""
-    return format_filters(subscription) or "all failures"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,17 +16,23 @@ from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.listeners.subscription.notes import (
     build_audit_record,
+    build_note,
+    changed_error,
     ended_error,
-    post_note,
+    filters_version,
     readable_filters,
     request_hash,
 )
+from zofbot.services.subscription_changes import commit_changes
 from zofbot.slack.directory import Readers
 from zofbot.slack.views import preview
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import help_replies, subscription_replies
 from zofbot.slack.views.subscription_form import modal
+from zofbot.store.outbox import CommitConflict
+from zofbot.store.subscriptions import StoredSubscriptions
 from zofbot.subscriptions import Broadcast, Subscription, format_filters
+from zofbot.subscriptions.diff import SubscriptionChange
 from zofbot.subscriptions.digest_schedule import iana_name
 from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS
 
@@ -43,10 +50,10 @@ SUBSCRIBE_ATTEMPT, CHANGE_ATTEMPT, END_ATTEMPT = (
 
 
 class SavedSubscription(NamedTuple):
-    """Reply after saving a subscription; ``standing`` is what was stored, None if it existed already."""
+    """Reply after saving a subscription; ``subscription`` is what was stored, None if it existed already."""
 
     message: Message
-    standing: Subscription | None = None
+    subscription: Subscription | None = None
 
 
 async def zone_name(context: ListenerContext, requester: Requester) -> str:
@@ -61,80 +68,87 @@ async def known_ids(context: ListenerContext, channel: str) -> dict[str, str]:
 
 
 async def save_subscription(
-    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, *, edits: bool = False
+    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, *, edited: str | None = None
 ) -> SavedSubscription:
     """Create a subscription, or replace the one with ``identifier``, and post a note to the channel.
 
-    With ``edits`` it must exist. A replacement keeps id and creation time, so no failure is announced twice. Raises
-    ZofbotError.
+    ``edited`` is the version of the filters that the person has edited (``filters_version``): it must still be there. A
+    replacement keeps id and creation time, so no failure is announced twice. Raises ZofbotError.
     """
-    person = await require_role(context, requester, Role.RESPONDER, CHANGE_ATTEMPT if edits else SUBSCRIBE_ATTEMPT)
+    person = await require_role(
+        context, requester, Role.RESPONDER, SUBSCRIBE_ATTEMPT if edited is None else CHANGE_ATTEMPT
+    )
     requester = replace(requester, name=person.name or requester.name)
-    existing = await context.subscriptions.list_for_channel(requester.channel)
-    before = next((item for item in existing if item.id == identifier), None)
-    for number, item in enumerate(existing, start=1):
-        if format_filters(item) == format_filters(wanted):
-            return SavedSubscription(
-                subscription_replies.already_subscribed_reply(number, await readable_filters(context, item))
-            )
-    if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
-        raise BadInput(missing, "Mention someone else, or leave them out.", example="/zof help subscribe")
+    origin = {"id": identifier, "channel": requester.channel, "by": requester.user, "by_name": requester.name}
+    wanted = wanted.model_copy(update={**origin, "created": context.clock.time()})
+    while True:
+        stored = await context.subscriptions.read()
+        existing = stored.list_for_channel(requester.channel)
+        for number, item in enumerate(existing, start=1):
+            if format_filters(item) == format_filters(wanted):
+                return SavedSubscription(
+                    subscription_replies.already_subscribed_reply(number, await readable_filters(context, item))
+                )
+        if missing := await context.people.names.describe_unreachable(wanted.mention_ids):
+            raise BadInput(missing, "Mention someone else, or leave them out.", example="/zof help subscribe")
+        change = _plan_change(wanted, existing, edited)
+        try:
+            return await _commit_change(context, requester, stored, change)
+        except CommitConflict:
+            continue
+
+
+def _plan_change(wanted: Subscription, existing: Sequence[Subscription], edited: str | None) -> SubscriptionChange:
+    """Return how a channel's ``existing`` subscriptions change. Raises BadInput."""
+    before = next((item for item in existing if item.id == wanted.id), None)
     if before:
-        return await _replace_subscription(context, requester, wanted, before)
-    if edits:
+        if edited not in (None, filters_version(before)):
+            raise changed_error()
+        own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
+        return SubscriptionChange(before, wanted.model_copy(update=own))
+    if edited is not None:
         raise ended_error()
-    return await _add_subscription(context, requester, wanted, identifier, len(existing))
-
-
-async def _add_subscription(
-    context: ListenerContext, requester: Requester, wanted: Subscription, identifier: str, count: int
-) -> SavedSubscription:
-    if count >= MAX_SUBSCRIPTIONS:
+    if len(existing) >= MAX_SUBSCRIPTIONS:
         raise BadInput(
             f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions.",
             "Remove one first.",
             example="/zof subscriptions",
         )
-    now = context.clock.time()
-    own = {
-        "id": identifier,
-        "channel": requester.channel,
-        "by": requester.user,
-        "by_name": requester.name,
-        "created": now,
-    }
-    subscription = wanted.model_copy(update=own)
-    shown = await readable_filters(context, subscription)  # calls Slack, so before anything is stored
-    await context.subscriptions.add(subscription)
-    log.info("subscribed", id=subscription.id, channel=requester.channel, by=requester.user)
-    line = f"{requester.name} subscribed this channel to {shown}."
-    act = build_audit_record(context, requester, "subscribe", after=subscription)
-    await post_note(context, requester, f"subscribed:{subscription.id}:{requester.channel}", line, act)
-    return SavedSubscription(_saved_reply(requester, subscription, shown), subscription)
+    return SubscriptionChange(None, wanted)
 
 
-async def _replace_subscription(
-    context: ListenerContext, requester: Requester, wanted: Subscription, before: Subscription
+async def _commit_change(
+    context: ListenerContext, requester: Requester, stored: StoredSubscriptions, change: SubscriptionChange
 ) -> SavedSubscription:
-    own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
-    subscription = wanted.model_copy(update=own)
-    old, new = await readable_filters(context, before), await readable_filters(context, subscription)
-    if not await context.subscriptions.replace(subscription):
-        raise ended_error()
-    log.info("subscription changed", id=subscription.id, channel=requester.channel, by=requester.user)
-    line = f"{requester.name} changed this channel's subscription from {old} to {new}."
-    act = build_audit_record(context, requester, "change subscription", before, subscription)
-    await post_note(context, requester, f"changed:{request_hash(requester.request)}:{requester.channel}", line, act)
-    return SavedSubscription(_saved_reply(requester, subscription, new, changed=True), subscription)
+    """Store a new or changed subscription with its note and audit record. Raises CommitConflict."""
+    before, after = change.before, change.after or Subscription()
+    shown = await readable_filters(context, after)
+    if before:
+        old = await readable_filters(context, before)
+        line = f"{requester.name} changed this channel's subscription from {old} to {shown}."
+        key, act = f"changed:{request_hash(requester.request)}:{requester.channel}", "change subscription"
+    else:
+        line = f"{requester.name} subscribed this channel to {shown}."
+        key, act = f"subscribed:{after.id}:{requester.channel}", "subscribe"
+    await commit_changes(
+        context.outbox,
+        stored,
+        [change],
+        [build_note(context, requester, key, line)],
+        [build_audit_record(context, requester, act, change)],
+    )
+    what = "subscription changed" if before else "subscribed"
+    log.info(what, id=after.id, channel=requester.channel, by=requester.user)
+    return SavedSubscription(_saved_reply(requester, after, shown, changed=bool(before)), after)
 
 
 async def send_preview(
     context: ListenerContext, requester: Requester, saved: SavedSubscription, *, after: float = 0.0
 ) -> None:
     """Send the preview after the reply, at the earliest ``after`` so many seconds."""
-    if saved.standing:
+    if saved.subscription:
         said, readers, _ = await asyncio.gather(
-            subscription_preview.describe_preview(context, saved.standing, saved=True),
+            subscription_preview.describe_preview(context, saved.subscription, saved=True),
             context.people.readers_of(requester.channel),
             context.clock.sleep(after),
         )

@@ -106,15 +106,17 @@ async def with_assignee(context: ListenerContext, request: ActionRequest, key: s
     return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
 
+_RESOLVE_EXAMPLE = "@zofbot resolve flaky: retried"
+
+
 def with_resolution(context: ListenerContext, request: ActionRequest, reason: str, note: str) -> ActionRequest:
     """Set the reason and note of a resolution. Raises BadInput if the reason is unknown or a required note missing."""
     if reason not in RESOLUTION_REASONS:
         raise BadInput(
-            "A reason is missing.", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
+            "A reason is missing.", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example=_RESOLVE_EXAMPLE
         )
     if context.settings.zofbot_resolve_note and not note.strip():
-        raise BadInput("A note is required.", "Say briefly what you found.",
-                       example="resolve flaky: retried")  # fmt: skip
+        raise BadInput("A note is required.", "Say briefly what you found.", example=_RESOLVE_EXAMPLE)
     return request.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
 
 

@@ -132,7 +132,7 @@ def _subscription_lines(decisions: Sequence[SubscriptionLine]) -> list[str]:
 
 
 def _subscription_line(decision: SubscriptionLine) -> str:
-    named = "the default channel" if decision.default else text.inline_code(decision.typed or "all failures", 300)
+    named = "the default channel" if decision.default else text.inline_code(decision.typed, 300)
     by = f" (by {person_name(decision.by)})" if decision.by else ""
     ends = format_moment(decision.until, " ") if decision.until else ""
     return f"{DECISION_EMOJI.get(decision.answer, '⏭️')} {named}{by}: {text.escape_line(decision.why, 500)}{ends}"

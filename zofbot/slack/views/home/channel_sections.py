@@ -65,7 +65,7 @@ def subscription_section(home: HomeData) -> list[Block]:
 def mute_section(home: HomeData) -> list[Block]:
     """Return the mutes of the person's channels."""
     places = [f"{channel_mention(mute.channel)} " for mute in home.muted]
-    return mutes.listed(home.muted, ends=False, places=places)
+    return mutes.mute_list(home.muted, ends=False, places=places)
 
 
 def _subscription_row(subscription: HomeSubscription, *, edits: bool) -> Block:
@@ -73,7 +73,7 @@ def _subscription_row(subscription: HomeSubscription, *, edits: bool) -> Block:
         "Edit", EDIT_ACTION_ID, {"id": subscription.id, "channel": subscription.channel}, aloud="Edit this subscription"
     )
     return section_block(
-        f"{channel_mention(subscription.channel)} {text.inline_code(subscription.wish or 'all failures', 300)}",
+        f"{channel_mention(subscription.channel)} {text.inline_code(subscription.wish, 300)}",
         edit if edits else None,
     )
 

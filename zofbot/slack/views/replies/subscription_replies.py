@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.domain.model import utc_datetime
+from zofbot.domain.text import join_first
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import (
     Block,
@@ -37,6 +38,9 @@ def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool 
     )
 
 
+MAX_WISHES_NAMED = 5
+"""Maximum subscriptions named when several end; the rest are counted."""
+
 FORM_ACTION_ID = "zof_subscribe_form"
 """Action id of the button that opens the form for a new subscription."""
 
@@ -60,7 +64,7 @@ def preview_reply(preview: str, caution: str) -> Message:
 def already_subscribed_reply(number: int, wish: str) -> Message:
     """Reply to a request for a subscription that exists already."""
     sentence = f"This channel already has that subscription: number {number}."
-    return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish or 'all failures', 2000)}")])
+    return Message(sentence, [section_block(f"✅ {sentence}\n{text.inline_code(wish, 2000)}")])
 
 
 class SubscriptionRow(NamedTuple):
@@ -114,10 +118,11 @@ def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Blo
     ]
 
 
-def unsubscribed_reply(count: int) -> Message:
-    """Reply to the person who ended subscriptions."""
-    sentence = "Subscription removed." if count == 1 else f"{count} subscriptions removed."
-    return Message(sentence, [section_block(f"✅ {sentence}")])
+def unsubscribed_reply(wishes: Sequence[str]) -> Message:
+    """Reply to the person who ended subscriptions: names them, because numbers shift when somebody else ends one."""
+    sentence = "Subscription removed." if len(wishes) == 1 else f"{len(wishes)} subscriptions removed."
+    listed = join_first([text.inline_code(wish, 500) for wish in wishes], MAX_WISHES_NAMED, "\n")
+    return Message(f"{sentence} {listed}".replace("\n", " "), [section_block(f"✅ *{sentence}*\n{listed}")])
 
 
 def alert_test_reply() -> Message:

@@ -30,7 +30,7 @@ NOTHING_FILLED = Subscription()
 class SubscriptionFormState:
     """A form's hidden state: the channel, where to reply (``url``, ``thread``), and the subscription ``id`` to edit.
 
-    ``at`` is when the form was opened, in Unix seconds.
+    ``at`` is when the form was opened, in Unix seconds; ``version`` names the filters that it was opened with.
     """
 
     channel: str
@@ -38,6 +38,7 @@ class SubscriptionFormState:
     at: float
     id: str = ""
     thread: str = ""
+    version: str = ""
 
     def dump_metadata(self) -> str:
         """Return the state as ``private_metadata``; Slack allows 3,000 characters."""
