@@ -100,7 +100,7 @@ class BackgroundTasks:
             limit.reschedule(_AT_ONCE)
         await self._wait_for_tasks(last_reply_seconds)
         if unfinished := list(self._tasks):
-            log.warning("errands canceled", count=len(unfinished))
+            log.warning("background tasks canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)
 
     async def _wait_for_tasks(self, seconds: float) -> None:

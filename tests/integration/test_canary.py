@@ -562,6 +562,13 @@ ENTRY = OutboxRecord("canary:1:failed:C1", NotificationState.PENDING, channel="C
             "invalid_blocks",
         ),
         (
+            OutboxRecord("k", NotificationState.DEAD, attempts=1, reason="cannot be rendered: KeyError"),
+            "",
+            "",
+            "outbox",
+            "cannot be rendered",
+        ),
+        (
             OutboxRecord("k", NotificationState.DEAD, attempts=1, reason="cannot be drawn: KeyError"),
             "",
             "",

@@ -298,19 +298,19 @@ async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(st
 
 async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
     kept: list[TraceRecorder] = []
-    errands = BackgroundTasks(EventEmitter())
+    background_tasks = BackgroundTasks(EventEmitter())
 
     async def first() -> None:
         await asyncio.sleep(0.01)
         trace_recorder.record_step("a", "first")
-        errands.start(second())
+        background_tasks.start(second())
 
     async def second() -> None:
         await asyncio.sleep(0.01)
         raise ValueError(MAIL)
 
     with trace_recorder.record_trace(kept.append, "request", StoppedClock(0.0)):
-        errands.start(first())
+        background_tasks.start(first())
     assert not kept
     await wait_until(lambda: bool(kept))
     [made] = kept
@@ -594,7 +594,7 @@ async def test_what_is_cut_short_when_the_bot_stops_is_found(store_url: str) -> 
         line = await bot.answer_text(f"/zof result {RESULT}")
     assert "Waiting for Zof" in line
     ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=store_url)
-    assert "canceled: the bot was told to stop" in ended.out, ended.err
+    assert "canceled: zofbot is stopping" in ended.out, ended.err
     last = text_of(bot.private_messages()[-1])
     assert "*zofbot is restarting.*\\nTry again in a minute." in last
     assert "Zof returned no request id." in last

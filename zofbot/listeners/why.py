@@ -100,7 +100,7 @@ async def explain_alert(context: ListenerContext, requester: Requester, key: str
     try:
         return await explain_to_channel(context, channel, identifier, key)
     except ZofError as error:
-        log.info("explained from memory", key=key, cause=error.sentence, request_id=error.request_id)
+        log.info("explained from stored data", key=key, cause=error.sentence, request_id=error.request_id)
         failure = await context.failures.get(key)
         if failure is None:
             return triage_replies.unknown_alert_reply(key)

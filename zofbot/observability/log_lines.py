@@ -97,7 +97,7 @@ def _log_late_canary(late: CanaryLate) -> None:
 
 
 def _log_failed_task(failed: BackgroundTaskFailed) -> None:
-    log.error("errand failed", exc_info=failed.error)
+    log.error("background task failed", exc_info=failed.error)
 
 
 def _log_repeated_request(request: SlackRequestAnswered) -> None:

@@ -213,7 +213,7 @@ class PollCheckpoint:
             del self._handled[field]
             self._add_change(HANDLED_HASH, field, None)
         self._raise_floor(oldest[-1][1])
-        log.warning("oldest notes forgotten", count=count, floor=self.floor)
+        log.warning("oldest handled items deleted", count=count, floor=self.floor)
 
 
 def _parse_fields(name: str, fields: Mapping[str, str], parse: Callable[[str], T]) -> dict[str, T]:

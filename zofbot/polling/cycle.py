@@ -181,7 +181,7 @@ class PollCycle:
                 await self._commit_decision(findings)
                 return
             except CommitConflict:
-                log.info("a mute has changed, decided anew", findings=len(findings))
+                log.info("a mute changed, deciding again", findings=len(findings))
 
     async def _commit_decision(self, findings: Sequence[RunFinding | PlatformEvent]) -> None:
         """Commit one decision, unless there is nothing to store. Raises CommitConflict."""

@@ -272,7 +272,7 @@ class FeedScanner:
             if progress.failures + 1 < MAX_PAGE_FAILURES:
                 self._checkpoint.save_cursor(scan.name, replace(progress, failures=progress.failures + 1))
                 return
-            log.error("rest of a feed left to its audit", feed=scan.name, since=progress.mark)
+            log.error("scan ended at an unreadable page", feed=scan.name, since=progress.mark)
         is_first = scan.name == scan.feed.name and progress.complete is None
         # what has no time is known to be old only until the first scan ends
         self._checkpoint.save_cursor(scan.name, progress.postpone_scan() if is_first else progress.finish_scan())
@@ -284,6 +284,7 @@ class FeedScanner:
             self._audits.finish(feed, before, after)
             return
         if before.complete is None:
-            log.info("feed begun", feed=feed.name, silent=self._context.silent.pop(feed.name, 0), since=before.mark)
+            too_old = self._context.silent.pop(feed.name, 0)
+            log.info("first scan finished", feed=feed.name, too_old=too_old, since=before.mark)
         if after.order is None:
             self._audits.count_scan(feed)

@@ -15,8 +15,8 @@ from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel
 LinkName = Literal["redis", "zof", "slack", "clock", "outbox"]
 
 _CHECK_STEP = "Run `zofbot check`."
-_OWN_REASONS = ("crashed", "cannot be drawn")
-"""Prefixes of zofbot's own reasons; all others are Slack's."""
+_OWN_REASONS = ("crashed", "cannot be rendered", "cannot be drawn")
+"""Prefixes of zofbot's own reasons, the last as stored by earlier versions; all others are Slack's."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_operators_find_the_line_of_an_event_under_its_name_and_keys(event: obje
         ),
         (ZofCall("GET", "/runs", None, 0, 0.0, None, "unavailable"), ("zof", "GET /runs", "not sent", True)),
         (ATTEMPT, ("outbox", "attempt 2", "deferred", True)),
-        (PollCycleEnded("done", 1.0, True, 0.0), ("poll", "turn", "done", False)),
+        (PollCycleEnded("done", 1.0, True, 0.0), ("poll", "cycle", "done", False)),
         (
             TriageAct("resolve", "k", "open", "resolved", "U0ANA"),
             ("redis", "resolve", "stored: open to resolved", False),

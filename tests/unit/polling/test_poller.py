@@ -143,9 +143,9 @@ async def test_a_first_start_posts_nothing_older_than_the_look_back(order: str) 
             await built.poll_until_settled()
         assert await built.committed_keys() == built.expected_keys(began - 3600)
         assert len(await built.committed_keys()) == 10
-        begun = log_lines(lines, "feed begun")
+        begun = log_lines(lines, "first scan finished")
         assert {line["feed"] for line in begun} == {feed.name for feed in FEEDS}
-        assert sum(line["silent"] for line in begun) == built.metric_value("zofbot_poll_silent_total") > 0
+        assert sum(line["too_old"] for line in begun) == built.metric_value("zofbot_poll_silent_total") > 0
         if order != "newest":  # newest first, what is older than a page of old ones is not even read
             assert built.metric_value("zofbot_poll_silent_total") == 3000
 

@@ -159,4 +159,4 @@ class HomeUpdater:
         try:
             await self._homes.mark_uncertain(user)
         except StoreUnavailable as error:
-            log.warning("home not drawn anew", user=user, error=error.sentence)
+            log.warning("home not updated", user=user, error=error.sentence)
