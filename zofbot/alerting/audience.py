@@ -234,7 +234,7 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
 
 
 def _grouping_of(result: Result, subscription: Subscription) -> Grouping:
-    """Return how a subscription groups a failure; one without a text has no known cause, and is told with its run."""
+    """Return how a subscription groups a failure; one without a text has no known cause, and is posted with its run."""
     if subscription.group is Grouping.CAUSE and not signature_of(result):
         return Grouping.RUN
     return subscription.group

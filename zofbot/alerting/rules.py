@@ -227,7 +227,7 @@ def _decide_failures(
             continue
         matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
         how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
-        how = before.how if before and how is DecisionKind.BELOW else how  # what was told stays told
+        how = before.how if before and how is DecisionKind.BELOW else how  # a notified run stays notified
         record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
         reasons += decisions
     return reasons

@@ -41,7 +41,7 @@ def platform_event_key(notice: PlatformEvent) -> str:
 
 
 def alerts_hash(channel: str, place: str) -> str:
-    """Name the hash of a channel's alerts that may still change, in one scope; without a scope, what all begin with."""
+    """Name the hash of a channel's alerts that may still change, in one scope; without a scope, the common prefix."""
     return f"open:{channel}:{place}"
 
 

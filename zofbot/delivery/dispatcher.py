@@ -1,4 +1,4 @@
-"""The dispatcher: sends notifications from the outbox to Slack. The only writer of channel messages."""
+"""The dispatcher: sends notifications from the outbox to Slack."""
 
 from __future__ import annotations
 

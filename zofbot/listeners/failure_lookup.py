@@ -89,7 +89,7 @@ async def require_reader(context: ListenerContext, requester: Requester, tried: 
         return
     else:
         reason = f"You can't {tried} here. Only members of this workspace can."
-    await audit_refusal(context, requester, tried, f"is no reader: {person.standing.value}")
+    await audit_refusal(context, requester, tried, f"may not read here: {person.standing.value}")
     raise NotAllowed(reason)
 
 

@@ -1,4 +1,4 @@
-"""The poller: the only background reader of Zof. Several processes may run one; only the lease holder works."""
+"""The poller: reads news from Zof in the background. Several processes may run one; only the lease holder works."""
 
 from __future__ import annotations
 

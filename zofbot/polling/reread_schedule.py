@@ -70,9 +70,9 @@ class RereadSchedule:
         return self._context.unix_time() - watch.refused >= limit and watch.refusals >= MIN_REFUSALS
 
     def _give_up(self, watch: PendingRun, error: ZofError) -> RunFinding | None:
-        """Read a run's listed failures without it, or else return what a listing or webhook said of the failure.
+        """Give up a pending run: read each of its listed failures on its own, or return a finding.
 
-        A run that was read and told without the failure says nothing more of it.
+        The finding has what the listing or webhook said. A run that was posted without this failure adds nothing.
         """
         self._checkpoint.remove_pending(watch)
         alone = [] if watch.alone else [key for key in watch.seen if result_id(key)]

@@ -102,7 +102,7 @@ def failure_blocks(case: CaseSummary) -> list[Block]:
 
 
 def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]:
-    """Return the buttons *Details*, *Show run* and *Open in Zof*, those that have a target."""
+    """Return the buttons *View details*, *View run* and *Open in Zof*, those that have a target."""
     result = Result(id=case.id, run_id=run_id or None, url=case.url or None)
     return button_row(
         lookup_button("View details", "zof_result", case.id, "View this result"),
@@ -112,7 +112,7 @@ def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]
 
 
 def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
-    """Return the buttons *Show run* and *Open in Zof*, those that have a target."""
+    """Return the buttons *View run* and *Open in Zof*, those that have a target."""
     return button_row(
         lookup_button("View run", "zof_run", place.id, "View this run"),
         link_button("Open in Zof", "zof_open", links.run_url(as_run(place))),
