@@ -206,8 +206,8 @@ class PollerBench:
         quiet = 0
         for number in range(most):
             tick = await self.run_cycle()
-            quiet = 0 if tick.fresh or tick.read or tick.watched else quiet + 1
-            if (quiet and not tick.walking) or quiet >= 30:
+            quiet = 0 if tick.new_items or tick.read or tick.pending_runs else quiet + 1
+            if (quiet and not tick.active_scans) or quiet >= 30:
                 return number
         raise AssertionError("it does not come to an end")
 

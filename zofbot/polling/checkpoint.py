@@ -37,8 +37,8 @@ FLOOR_FIELD = "floor"
 class PollCheckpoint:
     """The poller's state. Times are Unix seconds.
 
-    What happened before ``floor`` is never reported; ``first``: the store was empty. ``watches`` are pending runs by
-    hash field, ``failing`` scopes with open failures by scope key.
+    What happened before ``floor`` is never reported; ``first``: the store was empty. ``pending_runs`` are by hash
+    field, ``open_scopes`` (scopes with open failures) by scope key.
     """
 
     def __init__(self, hashes: Mapping[str, Mapping[str, str]], now: float, lookback: float) -> None:
@@ -53,21 +53,21 @@ class PollCheckpoint:
         self._handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
         self._progress = _parse_fields(CURSORS_HASH, kept, FeedCursor.load)
         self._scanned: set[str] = set()
-        kept_failing = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
-        self.failing = {
+        kept_scopes = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
+        self.open_scopes = {
             scope: item
-            for scope, item in kept_failing.items()
+            for scope, item in kept_scopes.items()
             if max(item.since, item.open or 0.0) > now - MAX_OPEN_SCOPE_SECONDS
         }
-        self.watches: dict[str, PendingRun] = {}
+        self.pending_runs: dict[str, PendingRun] = {}
         self._waiting: set[str] = set()
         self._touched: set[str] = set()
         """Hash fields of pending runs changed or removed since they were last loaded."""
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
-        self.watches = _parse_fields(HINTS, hints, PendingRun.load)
-        self._waiting = {field for watch in self.watches.values() for field in watch.seen}
+        self.pending_runs = _parse_fields(HINTS, hints, PendingRun.load)
+        self._waiting = {field for pending in self.pending_runs.values() for field in pending.seen}
         self._touched.clear()
 
     def add_hints(self, hints: Iterable[PendingRun]) -> bool:
@@ -75,7 +75,7 @@ class PollCheckpoint:
         added = {hint.hash_field: hint for hint in hints}
         if not self._touched.isdisjoint(added):
             return False
-        self.watches |= added
+        self.pending_runs |= added
         return True
 
     def is_known(self, field: str) -> bool:
@@ -102,18 +102,18 @@ class PollCheckpoint:
     def is_truncated(self, run: str | None) -> bool:
         return f"rest:{run}" in self._handled
 
-    def add_pending(self, watch: PendingRun) -> None:
+    def add_pending(self, pending: PendingRun) -> None:
         """Add or update a run to read."""
-        self.watches[watch.hash_field] = watch
-        self._touched.add(watch.hash_field)
-        self._waiting.update(watch.seen)
-        self._add_change(HINTS, watch.hash_field, watch.dump())
+        self.pending_runs[pending.hash_field] = pending
+        self._touched.add(pending.hash_field)
+        self._waiting.update(pending.seen)
+        self._add_change(HINTS, pending.hash_field, pending.dump())
 
-    def remove_pending(self, watch: PendingRun) -> None:
+    def remove_pending(self, pending: PendingRun) -> None:
         """Remove a run that needs no further reading."""
-        self.watches.pop(watch.hash_field, None)
-        self._touched.add(watch.hash_field)
-        self._add_change(HINTS, watch.hash_field, None)
+        self.pending_runs.pop(pending.hash_field, None)
+        self._touched.add(pending.hash_field)
+        self._add_change(HINTS, pending.hash_field, None)
 
     def due_runs(self, now: float, affordable: int) -> list[PendingRun]:
         """Return the runs to read now, in the order of ``sort_pending``.
@@ -123,9 +123,9 @@ class PollCheckpoint:
         scans = [item for name, item in self._progress.items() if name in FAILURE_FEED_NAMES]
         backwards = any(scan.order == "newest" and scan.began is not None for scan in scans)
         due = (
-            watch
-            for watch in self.watches.values()
-            if watch.due <= now and not (backwards and watch.why in FAILURE_FEED_NAMES)
+            pending
+            for pending in self.pending_runs.values()
+            if pending.due <= now and not (backwards and pending.why in FAILURE_FEED_NAMES)
         )
         return sort_pending(due, affordable)
 
@@ -154,35 +154,35 @@ class PollCheckpoint:
         """The number of unfinished scans."""
         return sum(item.began is not None for item in self._progress.values())
 
-    def watch_recoveries(self, scope: str, failing: OpenScope | None, now: float) -> None:
+    def watch_recoveries(self, scope: str, current: OpenScope | None, now: float) -> None:
         """Watch a scope for passing runs; if all has recovered, only while an earlier passing run may turn up."""
-        old = self.failing.get(scope)
-        if failing is None:
-            failing = replace(old, open=None) if old else None
-        if failing is not None:
-            self._set_open_scope(scope, failing.merge_previous(old, now))
+        old = self.open_scopes.get(scope)
+        if current is None:
+            current = replace(old, open=None) if old else None
+        if current is not None:
+            self._set_open_scope(scope, current.merge_previous(old, now))
 
-    def _set_open_scope(self, scope: str, failing: OpenScope | None) -> None:
-        old = self.failing.get(scope)
-        if old == failing:
+    def _set_open_scope(self, scope: str, current: OpenScope | None) -> None:
+        old = self.open_scopes.get(scope)
+        if old == current:
             return
-        self._add_change(OPEN_SCOPES_HASH, scope, failing.dump() if failing else None)
-        if failing is None:
-            del self.failing[scope]
+        self._add_change(OPEN_SCOPES_HASH, scope, current.dump() if current else None)
+        if current is None:
+            del self.open_scopes[scope]
             return
-        self.failing[scope] = failing
-        if old is None or failing.since < old.since:
-            self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(failing.since))
+        self.open_scopes[scope] = current
+        if old is None or current.since < old.since:
+            self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(current.since))
 
     def may_recover(self, found: RunFinding) -> bool:
         """Whether what passes in a run may end a failure: one is open in its scope, or was until recently."""
-        failed = self.failing.get(scope_key(found))
+        failed = self.open_scopes.get(scope_key(found))
         return failed is not None and found.happened > failed.since
 
     def prune_recovery_watches(self) -> None:
         """Stop watching scopes whose passing runs have all been read, including those that Zof lists late."""
         complete = self.cursor_of(ALL_RUNS_FEED.name).complete
-        for scope, item in list(self.failing.items()):
+        for scope, item in list(self.open_scopes.items()):
             if item.at is not None and complete is not None and complete >= item.at + OVERLAP_SECONDS:
                 self._set_open_scope(
                     scope, None if item.open is None else OpenScope(item.open, item.channels, item.open)

@@ -84,78 +84,80 @@ class RunReader:
                 raise
 
     async def read_pending(
-        self, watches: Sequence[PendingRun], may_recover: MayRecover, now: float
+        self, pending_runs: Sequence[PendingRun], may_recover: MayRecover, now: float
     ) -> list[RunFinding | PlatformEvent | Exception]:
         """Read pending runs at the same time; an error is returned, so that it does not cancel other reads."""
         async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(self._read_or_return_error(watch, may_recover, now)) for watch in watches]
+            reads = [
+                group.create_task(self._read_or_return_error(pending, may_recover, now)) for pending in pending_runs
+            ]
         return [read.result() for read in reads]
 
     async def _read_or_return_error(
-        self, watch: PendingRun, may_recover: MayRecover, now: float
+        self, pending: PendingRun, may_recover: MayRecover, now: float
     ) -> RunFinding | PlatformEvent | Exception:
         try:
-            match watch.kind:
+            match pending.kind:
                 case "run":
-                    return await self.read_run(watch, may_recover, now)
+                    return await self.read_run(pending, may_recover, now)
                 case "result":
-                    return await self.read_result(watch, may_recover, now)
+                    return await self.read_result(pending, may_recover, now)
                 case _:
-                    return await self.read_platform_event(watch)
+                    return await self.read_platform_event(pending)
         except Exception as error:
             return error
 
-    async def read_run(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
+    async def read_run(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError.
 
         A failed run whose results cannot be listed is returned without them.
         """
         self._count_request()
-        run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
+        run = await self._zof.get_run(pending.subject, time_budget=TimeBudget.BACKGROUND)
         came = {result.id: result for result in run.results or ()}
-        own = _build_finding(run, came.values(), watch, now)
+        own = _build_finding(run, came.values(), pending, now)
         # without an end time, only its results tell whether it ended after a failure
         latest = own if run.ended else replace(own, happened=math.inf)
         passes = (own.run.outcome is Outcome.PASSED or own.run.outcome.is_bad) and may_recover(latest)
-        shown = _shown_ids(watch)
+        shown = _shown_ids(pending)
         if own.run.outcome in ACTIVE_OUTCOMES or not _lacks_results(own, shown, passes=passes):
             return own
         try:
-            listing = await self._list_results(own.run, watch, passes=passes)
+            listing = await self._list_results(own.run, pending, passes=passes)
         except ZofError as error:
             matters_without = own.outcome.is_bad or (own.total > 0 and not passes)
-            if not _may_last(error, watch) or (own.has_ended and not matters_without):
+            if not _may_last(error, pending) or (own.has_ended and not matters_without):
                 raise
             log.warning("results not listed", run=run.id, cause=error.sentence, request_id=error.request_id)
             return replace(own, is_unlisted=True, missing=shown.difference(came))
         results = came | listing.results
         missing = frozenset() if listing.is_cut else shown.difference(results)
-        found = _build_finding(run, results.values(), watch, now)
+        found = _build_finding(run, results.values(), pending, now)
         return replace(found, is_cut=listing.is_cut, missing=missing, passes_read=own.passes_read or listing.has_passes)
 
-    async def read_result(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
+    async def read_result(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a result that was listed without its run, or whose run cannot be read. Raises ZofError."""
         self._count_request()
-        result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
-        if result.run_id and is_askable_id(result.run_id) and not watch.alone:
-            return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover, now)
+        result = await self._zof.get_result(pending.subject, time_budget=TimeBudget.BACKGROUND)
+        if result.run_id and is_askable_id(result.run_id) and not pending.alone:
+            return await self.read_run(replace(pending, kind="run", subject=result.run_id), may_recover, now)
         same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
-        found = _build_finding(Run(id=result.id, outcome=result.outcome, **same), [result], watch, now)
+        found = _build_finding(Run(id=result.id, outcome=result.outcome, **same), [result], pending, now)
         return replace(found, passes_read=True)
 
-    async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:
+    async def read_platform_event(self, pending: PendingRun) -> PlatformEvent:
         """Build a platform event from its webhook, and from the run it names, if any.
 
         Raises ZofUnavailable if that run cannot be read and the webhook names no project or environment.
         """
-        happened = watch.happened or watch.since
-        event, projects, environment = PLATFORM_EVENT_TYPES[watch.why], watch.projects, watch.environment
-        own = PlatformEvent(event, watch.subject, happened, watch.said, watch.run, projects, environment)
-        if not watch.run:
+        happened = pending.happened or pending.since
+        event, projects, environment = PLATFORM_EVENT_TYPES[pending.why], pending.projects, pending.environment
+        own = PlatformEvent(event, pending.subject, happened, pending.said, pending.run, projects, environment)
+        if not pending.run:
             return own
         self._count_request()
         try:
-            run = await self._zof.get_run(watch.run, time_budget=TimeBudget.BACKGROUND)
+            run = await self._zof.get_run(pending.run, time_budget=TimeBudget.BACKGROUND)
         except (ZofRejected, ZofUnreadable):
             return own
         except ZofUnavailable:
@@ -170,7 +172,7 @@ class RunReader:
         self.left -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run, watch: PendingRun, *, passes: bool) -> ResultListing:
+    async def _list_results(self, run: Run, pending: PendingRun, *, passes: bool) -> ResultListing:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
         With ``passes``, passed ones are listed too, for recoveries. Those of an outcome that the run counts none of are
@@ -182,11 +184,11 @@ class RunReader:
             return ResultListing(found, is_cut=more, has_passes=True)
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        outcomes = {key.split(":")[1] for key in watch.seen if result_id(key)}
+        outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
         for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
             listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
             found, cut = found | listed, cut or more
-        if run.outcome is Outcome.UNKNOWN and run.ended is None and watch.why not in RUN_END_TYPES:
+        if run.outcome is Outcome.UNKNOWN and run.ended is None and pending.why not in RUN_END_TYPES:
             for outcome in sorted(ACTIVE_OUTCOMES):
                 found |= (await self._list_by_status(run.id, outcome, 1))[0]
         # a case with several results may fail in one that was cut off
@@ -208,37 +210,37 @@ class RunReader:
         return found, more
 
 
-def _shown_ids(watch: PendingRun) -> frozenset[str]:
+def _shown_ids(pending: PendingRun) -> frozenset[str]:
     """Return the ids of the failed results that listings have shown."""
-    return frozenset(map(result_id, watch.seen)) - {""}
+    return frozenset(map(result_id, pending.seen)) - {""}
 
 
-def _build_finding(run: Run, results: Iterable[Result], watch: PendingRun, now: float) -> RunFinding:
+def _build_finding(run: Run, results: Iterable[Result], pending: PendingRun, now: float) -> RunFinding:
     """Build the finding of a pending run as Zof returns it: whether it has ended may be shown elsewhere.
 
     That is, in a webhook, or by listing a failed result while none is queued or running. After a day without either it
     counts as ended as well, whatever its status is then.
     """
-    is_announced, is_late = watch.why in RUN_END_TYPES, now - watch.since >= MAX_WATCH_SECONDS
+    is_announced, is_late = pending.why in RUN_END_TYPES, now - pending.since >= MAX_WATCH_SECONDS
     is_active = run.outcome in ACTIVE_OUTCOMES
     if run.outcome is Outcome.UNKNOWN or (is_active and is_late):
-        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
+        named = Outcome.FAILED if pending.why == "run.failed" else Outcome.UNKNOWN
         run = run.model_copy(update={"outcome": named})
-    times = [watch.happened or 0.0] if is_announced else []
+    times = [pending.happened or 0.0] if is_announced else []
     if run.started is not None and run.duration is not None:
         times.append(min(run.started.timestamp() + run.duration, now))
     found = RunFinding.from_results(
-        run, results, otherwise=watch.happened or watch.since, least=max(times, default=0.0)
+        run, results, otherwise=pending.happened or pending.since, least=max(times, default=0.0)
     )
     found = replace(found, passes_read=not _lacks_passes(run), is_active=is_active or found.is_active)
-    is_over = is_announced or (bool(_shown_ids(watch)) and not found.is_active)
+    is_over = is_announced or (bool(_shown_ids(pending)) and not found.is_active)
     return replace(found, is_over=is_over, is_overdue=is_late and not (is_over or found.has_ended))
 
 
-def _may_last(error: ZofError, watch: PendingRun) -> bool:
+def _may_last(error: ZofError, pending: PendingRun) -> bool:
     """Whether an error need not be waited for: not the first in a row, and quota is left."""
     is_quota_spent = isinstance(error, ZofUnavailable) and error.is_quota_spent
-    return not is_quota_spent and bool(watch.failures or watch.refusals)
+    return not is_quota_spent and bool(pending.failures or pending.refusals)
 
 
 def _lacks_passes(run: Run) -> bool:

@@ -113,7 +113,7 @@ class FeedScanner:
 
         Earlier versions did not read this feed, so open failures may be older than the look-back.
         """
-        open_ = (each.since for each in self._checkpoint.failing.values())
+        open_ = (each.since for each in self._checkpoint.open_scopes.values())
         return min([self._context.unix_time() - self._context.settings.lookback, *open_])
 
     async def _advance_scan(self, scan: FeedScan) -> bool:
@@ -135,8 +135,8 @@ class FeedScanner:
         if page is None:  # Zof returned the same cursor again
             onward = progress.finish_scan()
         else:
-            fresh = [item for item in page if self._queue_if_new(scan, item)]
-            onward = progress.advance_past(page, known=not fresh, order=self._context.settings.order)
+            new_items = [item for item in page if self._queue_if_new(scan, item)]
+            onward = progress.advance_past(page, known=not new_items, order=self._context.settings.order)
         self._checkpoint.save_cursor(scan.name, onward)
         if onward.began is None:
             self._finish_scan(scan, progress, onward)
@@ -166,12 +166,12 @@ class FeedScanner:
         if complete is None and at is None:
             self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
         if complete is None if at is None else at < self._checkpoint.floor:
-            self._count_silent(feed, first=complete is None)
+            self._count_too_old(feed, first=complete is None)
             return False
         if isinstance(item, Result) and self._checkpoint.is_truncated(item.run_id):
             self._checkpoint.mark_handled([name], at or self._context.unix_time())
             return False
-        self._stats.fresh += 1
+        self._stats.new_items += 1
         self._context.events.emit(ItemListed(feed.name))
         if (
             complete is not None
@@ -183,10 +183,10 @@ class FeedScanner:
         self._queue_read(feed, item, name, at)
         return True
 
-    def _count_silent(self, feed: Feed, *, first: bool) -> None:
+    def _count_too_old(self, feed: Feed, *, first: bool) -> None:
         if first and feed is not ALL_RUNS_FEED:
-            self._stats.silent += 1
-            self._context.silent[feed.name] += 1
+            self._stats.too_old += 1
+            self._context.too_old[feed.name] += 1
             self._context.events.emit(OldFailureListed())
 
     def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
@@ -217,8 +217,8 @@ class FeedScanner:
             log.error("listed under an id that cannot be asked for", feed=feed.name, request_id=item.request_id)
             self._checkpoint.mark_handled([name], self._context.unix_time())
             return
-        watch = PendingRun("run" if subject == run else "result", subject, feed.name, self._context.unix_time(), at)
-        known = self._checkpoint.watches.get(watch.hash_field, watch)
+        pending = PendingRun("run" if subject == run else "result", subject, feed.name, self._context.unix_time(), at)
+        known = self._checkpoint.pending_runs.get(pending.hash_field, pending)
         # A listed run has ended; a result may be listed while its run is in progress.
         due = 0.0 if feed.noun == "runs" else known.due
         project = item.project_id or item.project_name
@@ -284,7 +284,7 @@ class FeedScanner:
             self._audits.finish(feed, before, after)
             return
         if before.complete is None:
-            too_old = self._context.silent.pop(feed.name, 0)
+            too_old = self._context.too_old.pop(feed.name, 0)
             log.info("first scan finished", feed=feed.name, too_old=too_old, since=before.mark)
         if after.order is None:
             self._audits.count_scan(feed)

@@ -46,7 +46,7 @@ def emit_traced(event: object, metrics: Metrics | None = None) -> tuple[list[Any
     emitter.add_hook(TraceRecorder, kept.append)
     with capture_logs() as lines, record_trace(emitter.emit, "request", StoppedClock(0.0)):
         emitter.emit(event)
-    return list(lines), [(step.room, step.did, step.came, step.bad) for step in kept[0].build_trace().steps]
+    return list(lines), [(step.component, step.action, step.outcome, step.bad) for step in kept[0].build_trace().steps]
 
 
 @pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.__name__)

@@ -787,7 +787,7 @@ async def test_an_audit_leaves_the_news_their_requests() -> None:
         late = built.finish_run(bad=0)
         tick = await built.run_cycle()
         assert f"run:{late['id']}:failed:{CHANNEL}" in tick.committed
-        assert tick.walking
+        assert tick.active_scans
         assert tick.requests <= 10
 
 
@@ -881,13 +881,13 @@ async def retry_once(built: PollerBench, act: Callable[[], Any], *default: Any) 
 async def test_one_works_and_another_takes_over_with_all_that_is_known(bench: PollerBench) -> None:
     other = bench.start_poller()
     bench.finish_run()
-    assert (await bench.run_cycle()).leads
-    assert not (await other.poll_once()).leads
+    assert (await bench.run_cycle()).has_lease
+    assert not (await other.poll_once()).has_lease
     assert bench.metric_value("zofbot_lease_held", lease="poller") == 0
     await bench.store.delete("{test}:lease:poller")
     bench.finish_run()
     assert len((await other.poll_once()).committed) == 2
-    assert not (await bench.poller.poll_once()).leads
+    assert not (await bench.poller.poll_once()).has_lease
     assert await bench.committed_keys() == bench.expected_keys()
 
 
@@ -1069,7 +1069,7 @@ async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation(
         zof.finish_run()
         poller = zof.start_poller(lease=CancelSwallowingLease(Keyspace(zof.store, "test"), "poller", 0.003, zof.clock))
         async with asyncio.timeout(5):
-            assert (await poller.poll_once()).leads
+            assert (await poller.poll_once()).has_lease
 
 
 async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(bench: PollerBench) -> None:
@@ -1130,20 +1130,20 @@ def test_a_walk_that_lost_its_place_goes_back_as_far_as_it_had_to() -> None:
 def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     book = PollCheckpoint({"noted": {}, "feeds": {}, "failing": {}}, START_TIME, 3600)
     book.watch_recoveries("here", OpenScope(START_TIME, ("C1",), START_TIME), START_TIME + 10)
-    assert book.failing["here"] == OpenScope(START_TIME, ("C1",), START_TIME)
+    assert book.open_scopes["here"] == OpenScope(START_TIME, ("C1",), START_TIME)
     book.watch_recoveries("here", OpenScope(START_TIME + 50, ("C1",), START_TIME + 50), START_TIME + 60)
-    assert book.failing["here"] == OpenScope(START_TIME, ("C1",), START_TIME + 50, START_TIME + 60)
+    assert book.open_scopes["here"] == OpenScope(START_TIME, ("C1",), START_TIME + 50, START_TIME + 60)
     book.watch_recoveries("here", OpenScope(START_TIME + 50, ("C1",), START_TIME + 50), START_TIME + 70)
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 60 + OVERLAP_SECONDS))
     book.prune_recovery_watches()
-    assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), START_TIME + 50)
+    assert book.open_scopes["here"] == OpenScope(START_TIME + 50, ("C1",), START_TIME + 50)
     book.watch_recoveries("here", None, START_TIME + 80 + OVERLAP_SECONDS)
-    assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), None, START_TIME + 80 + OVERLAP_SECONDS)
+    assert book.open_scopes["here"] == OpenScope(START_TIME + 50, ("C1",), None, START_TIME + 80 + OVERLAP_SECONDS)
     book.prune_recovery_watches()
-    assert "here" in book.failing
+    assert "here" in book.open_scopes
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 80 + 2 * OVERLAP_SECONDS))
     book.prune_recovery_watches()
-    assert book.failing == {}
+    assert book.open_scopes == {}
     assert book.collect_changes()["failing"] == {"here": None}
 
 

@@ -40,7 +40,7 @@ class CanaryLate:
 
     link: str
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)
