@@ -21,7 +21,7 @@ from zofbot.subscriptions.mute import read_mutes
 MAX_TRIED_KEYS = 10
 """Message keys to try if no stored alert names the messages of a run."""
 
-_POSTED_ANSWERS = (DecisionReason.TOLD, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
+_POSTED_ANSWERS = (DecisionReason.NOTIFIED, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
 """What the rules answer if they post a run when they process it."""
 
 
@@ -79,13 +79,13 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     draft = DecisionBuilder(memory, now)
     decided = read_decisions(draft, finding.run.id)
     if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
-        answer = skip_reason(draft, finding, decided, lookback) or DecisionReason.TAKEN
+        answer = skip_reason(draft, finding, decided, lookback) or DecisionReason.CLAIMED
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
     decision = decided.by_channel.get(channel)
     if handled and decision is None:
         own = [_as_read_before(reason) if reason.answer in _POSTED_ANSWERS else reason for reason in own]
     parts = tuple(_counted_messages(finding, channel, memory))
-    was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
+    was_notified = decision is not None and decision.kind is DecisionKind.NOTIFIED and not parts
     held = next((item for part in parts if (item := catch_up_entry(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
         finding,
@@ -105,7 +105,7 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
 
 def _as_read_before(reason: SubscriptionDecision) -> SubscriptionDecision:
     """Return the reason for a subscription that matches a run which was handled without it."""
-    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.MISSED, READ_BEFORE)
+    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.MISMATCH, READ_BEFORE)
 
 
 def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpEntry) -> SubscriptionDecision:

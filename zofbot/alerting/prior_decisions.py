@@ -19,16 +19,16 @@ _MAX_RUNS_BEFORE_PRUNE = 64
 class DecisionKind(StrEnum):
     """What was decided about a run for a channel."""
 
-    TOLD = "t"
-    BELOW = "b"
+    NOTIFIED = "t"
+    BELOW_THRESHOLD = "b"
     STORM = "s"
     OLD = "o"
 
 
 class PriorDecision(NamedTuple):
-    """What was decided, and how many of the run's failures matched then."""
+    """The kind of decision, and how many of the run's failures matched then."""
 
-    how: DecisionKind
+    kind: DecisionKind
     failures: int
 
 
@@ -65,7 +65,7 @@ def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: Pri
     name = decisions_hash(run_id)
     before = read_decisions(draft, run_id)
     known = {**before.by_channel, channel: what}
-    words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
+    words = [f"{there}={item.kind}{item.failures}" for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
         times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}

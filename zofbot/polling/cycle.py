@@ -69,7 +69,7 @@ class PollCycle:
         """
         try:
             # with many pending runs, half of the budget is for the listings and for failures that they show first
-            await self._read_due(spare=max(len(FEEDS), self._context.reader.most // 2) if feeds else 0)
+            await self._read_due(spare=max(len(FEEDS), self._context.reader.budget // 2) if feeds else 0)
             if feeds:
                 await FeedScanner(self._context, self._checkpoint, self.stats).scan_feeds()
                 await self._read_due()
@@ -83,10 +83,10 @@ class PollCycle:
 
     async def _read_due(self, spare: int = 0) -> None:
         """Read due runs until Zof fails to return one. Raises ZofUnavailable if the quota is spent."""
-        affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
+        affordable = (self._context.reader.remaining - spare) // REQUESTS_PER_RUN
         due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
-        while due and (left := self._context.reader.left - spare) > 0:
-            count = max(1, min(left // REQUESTS_PER_RUN, MAX_CONCURRENT_READS))
+        while due and (remaining := self._context.reader.remaining - spare) > 0:
+            count = max(1, min(remaining // REQUESTS_PER_RUN, MAX_CONCURRENT_READS))
             if not await self._read_pending(due[:count]):
                 return
             due = due[count:]

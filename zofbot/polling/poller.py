@@ -204,13 +204,13 @@ class Poller:
     def _seconds_until_due(self) -> float:
         """Return the seconds until the next pending run is due, within the request budget, or until the next beat."""
         now = self._context.unix_time()
-        has_budget = self._context.reader.left > 0
+        has_budget = self._context.reader.remaining > 0
         pending_runs = self._checkpoint.pending_runs.values() if self._checkpoint and has_budget else ()
         return min([self._beat, *(pending.due - now for pending in pending_runs if pending.due > now)])
 
     async def _wait_for_hint(self, seconds: float) -> None:
         """Wait up to so many seconds for a hint; just sleep if the request budget is spent or the store is down."""
-        if self._context.reader.left <= 0:
+        if self._context.reader.remaining <= 0:
             await self._context.clock.sleep(max(seconds, 0))
             return
         try:

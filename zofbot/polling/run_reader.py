@@ -13,7 +13,7 @@ import structlog
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.polling.cursor import Feed, FeedCursor, ListingName, result_id
+from zofbot.polling.cursor import FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.case_retries import is_retried
@@ -47,23 +47,17 @@ class ResultListing:
 
 
 class RunReader:
-    """Reads Zof within a budget: ``most`` requests per interval, of which ``left`` remain and ``spent`` were made."""
+    """Reads Zof within a ``budget`` of requests per interval, of which so many are ``remaining`` and ``spent``."""
 
-    def __init__(self, zof: ZofClient, most: int) -> None:
-        self.most = self.left = most
+    def __init__(self, zof: ZofClient, budget: int) -> None:
+        self.budget = self.remaining = budget
         self.spent = 0
         self._zof = zof
 
     def start_interval(self) -> None:
         """Start a new interval. Requests above the last one's budget (a run is always read in full) are deducted."""
-        self.left = self.most + min(self.left, 0)
+        self.remaining = self.budget + min(self.remaining, 0)
         self.spent = 0
-
-    async def feed_pages(self, feed: Feed, progress: FeedCursor) -> AsyncGenerator[Page[Run] | Page[Result], None]:
-        """Continue a scan of a feed. Raises ZofError."""
-        async with aclosing(self.listing_pages(feed.noun, progress, feed.outcome)) as pages:
-            async for page in pages:
-                yield page
 
     async def listing_pages(
         self, noun: ListingName, progress: FeedCursor, status: str | None = None
@@ -169,7 +163,7 @@ class RunReader:
         return replace(own, projects=projects, environment=where.environment or environment)
 
     def _count_request(self) -> None:
-        self.left -= 1
+        self.remaining -= 1
         self.spent += 1
 
     async def _list_results(self, run: Run, pending: PendingRun, *, passes: bool) -> ResultListing:

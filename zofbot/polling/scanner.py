@@ -74,7 +74,7 @@ class FeedScanner:
         """
         self._checkpoint.prune_recovery_watches()
         audit_pages = MAX_AUDIT_PAGES if self._audits.has_begun() else 0
-        most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
+        most = max(self._context.reader.budget // 2, len(FEEDS) + audit_pages)
         failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))
         feeds = [(feed, feed.name, self._start_scan(feed)) for feed in failed_last]
         read = await self._interleave_scans(feeds, most - audit_pages)
@@ -83,19 +83,23 @@ class FeedScanner:
     async def _interleave_scans(self, chosen: Sequence[tuple[Feed, str, FeedCursor]], most: int) -> int:
         """Read pages in turn until all scans end, ``most`` pages are read or the key is refused. Return the count."""
         reader = self._context.reader
-        least = max(0, reader.left - most)
-        before = reader.left
+        least = max(0, reader.remaining - most)
+        before = reader.remaining
         async with AsyncExitStack() as stack:
             scans = []
             for feed, name, progress in chosen:
-                pages = await stack.enter_async_context(aclosing(reader.feed_pages(feed, progress)))
+                pages = await stack.enter_async_context(
+                    aclosing(reader.listing_pages(feed.noun, progress, feed.outcome))
+                )
                 scans.append(FeedScan(feed, name, pages))
-            while scans and reader.left > least and not self._barred:
+            while scans and reader.remaining > least and not self._barred:
                 scans = [
-                    scan for scan in scans if self._barred or reader.left <= least or await self._advance_scan(scan)
+                    scan
+                    for scan in scans
+                    if self._barred or reader.remaining <= least or await self._advance_scan(scan)
                 ]
         self._handle_failures()
-        return before - reader.left
+        return before - reader.remaining
 
     def _start_scan(self, feed: Feed) -> FeedCursor:
         progress = self._checkpoint.cursor_of(feed.name)

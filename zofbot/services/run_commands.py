@@ -208,9 +208,9 @@ class RunCommands:
 
     async def _call_zof(self, command: RunCommand, name: str, time_budget: TimeBudget) -> ZofReply:
         if command.sort == "rerun":
-            return await self._zof.post("/runs", what="run", deed="start", body=command.body, idempotency_key=name,
+            return await self._zof.post("/runs", what="run", verb="start", body=command.body, idempotency_key=name,
                                         time_budget=time_budget)  # fmt: skip
-        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", deed="cancel", idempotency_key=name,
+        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", verb="cancel", idempotency_key=name,
                                     time_budget=time_budget)  # fmt: skip
 
     async def _load_command(self, name: str) -> RunCommand:
