@@ -70,7 +70,7 @@ def plain_notifications(finding: RunFinding | PlatformEvent) -> list[Notificatio
     """Return the notifications of one finding."""
     if isinstance(finding, PlatformEvent):
         return [_notification_for(f"notice:{finding.id}:{finding.event}", finding.happened)]
-    keys = [f"result:{result.id}:{result.outcome}" for result in finding.bad]
+    keys = [f"result:{result.id}:{result.outcome}" for result in finding.failures]
     if finding.run.outcome.is_bad:
         keys.insert(0, f"run:{finding.run.id}:{finding.run.outcome}")
     return [_notification_for(key, finding.happened) for key in keys]

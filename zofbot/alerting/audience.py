@@ -174,7 +174,7 @@ def unclaimed_failures(
     """Return the failures that match no subscription, for the default channel; None without such or without channel."""
     matched = [verdict for _, verdict in answers if verdict.matched]
     matched_ids = {result.id for verdict in matched for result in verdict.results}
-    rest = tuple(result for result in finding.bad if result.id not in matched_ids)
+    rest = tuple(result for result in finding.failures if result.id not in matched_ids)
     if not channel or not finding.outcome.is_bad or (matched and not rest):
         return None
     return Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), MatchResult(True, results=rest)

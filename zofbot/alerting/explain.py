@@ -121,7 +121,7 @@ def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpE
 def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[CountedMessage]:
     """Yield the channel's open or recovered alerts that count the run."""
     stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    own = {finding.run.id, *(item.id for item in finding.bad)}
+    own = {finding.run.id, *(item.id for item in finding.failures)}
     for alert in parse_alerts(stored).values():
         if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
             yield CountedMessage(alert.key, joined=alert.id not in own and not finding.is_unlisted)
@@ -137,5 +137,5 @@ def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> 
 def _likely_keys(finding: RunFinding, channel: str) -> Iterable[str]:
     """Yield the keys that alerts for this run alone have."""
     yield idempotency_key("run", finding.run.id, str(finding.outcome), channel)
-    for item in finding.bad[: MAX_TRIED_KEYS - 1]:
+    for item in finding.failures[: MAX_TRIED_KEYS - 1]:
         yield idempotency_key("case", item.id, str(item.outcome), channel)

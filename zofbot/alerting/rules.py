@@ -110,7 +110,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
         reruns.report_rerun(draft, finding)
         return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
     finding = with_case_history(draft, finding)
-    record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.bad))
+    record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.failures))
     answers = _match_in_time(finding, subscriptions, decided)
     rest = unclaimed_failures(finding, answers, default_channel)
     answers_and_rest = [*answers, *([rest] if rest else [])]

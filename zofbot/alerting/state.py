@@ -176,7 +176,7 @@ class RuleState:
             rerun_hash(finding.run.id),
             MUTES,
             MOVED_CHANNELS,
-            *sorted({causes_hash(finding.project, signature) for signature in signatures_of(finding.bad)}),
+            *sorted({causes_hash(finding.project, signature) for signature in signatures_of(finding.failures)}),
             *channel_hashes,
             *counted,
         )

@@ -172,7 +172,7 @@ async def restore_failure(context: ListenerContext, requester: Requester, about:
             run = await context.zof.get_run(identifier)
             at = run.latest_time.timestamp() if run.latest_time else now
             finding = RunFinding.from_results(run, run.results or (), otherwise=now)
-            top = tuple(map(summarize_case, finding.bad[:3]))
+            top = tuple(map(summarize_case, finding.failures[:3]))
             known = finding.outcome.is_bad or finding.passed_with_failures
             place = RunSummary.from_run(run, finding.outcome if known else Outcome.FAILED)
             body = RunAlertPayload(run=place, bad=finding.total, top=top, last=at, opened=at)

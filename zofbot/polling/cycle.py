@@ -138,11 +138,12 @@ class PollCycle:
 
     def _may_recover_after_commit(self, found: RunFinding) -> bool:
         """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
-        if found.passes_read:
+        if found.has_all_passes:
             return False
-        read = (item for item in self._findings if isinstance(item, RunFinding) and (item.bad or item.outcome.is_bad))
+        runs = (item for item in self._findings if isinstance(item, RunFinding))
+        failed = (item for item in runs if item.failures or item.outcome.is_bad)
         end = found.happened if found.run.ended or found.is_over else math.inf  # else it happened at its start
-        return any(scope_key(item) == scope_key(found) and item.happened < end for item in read)
+        return any(scope_key(item) == scope_key(found) and item.happened < end for item in failed)
 
     def _finish_run(self, pending: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
@@ -156,9 +157,9 @@ class PollCycle:
             log.warning("run does not end", run=pending.subject, status=found.run.status, failures=found.total)
         late = tuple(key for key in pending.seen if result_id(key) in found.missing)
         read = replace(pending, seen=tuple(key for key in pending.seen if key not in late))
-        own = () if found.run.outcome is Outcome.PASSED and not found.passes_read else (item_key(found.run),)
+        own = () if found.run.outcome is Outcome.PASSED and not found.has_all_passes else (item_key(found.run),)
         self._finish_pending(read, found, [*own, *_bad_result_keys(found)])
-        if found.is_cut:
+        if found.is_truncated:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
         if late or found.is_unlisted:
             self._rereads.retry_incomplete(replace(pending, seen=late), found.run.id)
@@ -294,4 +295,4 @@ def _followed_failures(memory: RuleState, subscriptions: Sequence[Subscription],
 
 def _bad_result_keys(found: RunFinding) -> Iterable[str]:
     """Return the keys of a run's failures, including retried ones, which the listings show too."""
-    return map(item_key, (*found.bad, *found.retried))
+    return map(item_key, (*found.failures, *found.retried))

@@ -39,10 +39,10 @@ MayRecover = Callable[[RunFinding], bool]
 
 @dataclass(frozen=True, slots=True)
 class ResultListing:
-    """Results listed of a run, by id; ``is_cut``: Zof has more than are read; ``has_passes``: passes were asked for."""
+    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes are listed."""
 
     results: dict[str, Result]
-    is_cut: bool
+    is_truncated: bool
     has_passes: bool
 
 
@@ -125,9 +125,14 @@ class RunReader:
             log.warning("results not listed", run=run.id, cause=error.sentence, request_id=error.request_id)
             return replace(own, is_unlisted=True, missing=shown.difference(came))
         results = came | listing.results
-        missing = frozenset() if listing.is_cut else shown.difference(results)
+        missing = frozenset() if listing.is_truncated else shown.difference(results)
         found = _build_finding(run, results.values(), pending, now)
-        return replace(found, is_cut=listing.is_cut, missing=missing, passes_read=own.passes_read or listing.has_passes)
+        return replace(
+            found,
+            is_truncated=listing.is_truncated,
+            missing=missing,
+            has_all_passes=own.has_all_passes or listing.has_passes,
+        )
 
     async def read_result(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a result that was listed without its run, or whose run cannot be read. Raises ZofError."""
@@ -137,7 +142,7 @@ class RunReader:
             return await self.read_run(replace(pending, kind="run", subject=result.run_id), may_recover, now)
         same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
         found = _build_finding(Run(id=result.id, outcome=result.outcome, **same), [result], pending, now)
-        return replace(found, passes_read=True)
+        return replace(found, has_all_passes=True)
 
     async def read_platform_event(self, pending: PendingRun) -> PlatformEvent:
         """Build a platform event from its webhook, and from the run it names, if any.
@@ -175,7 +180,7 @@ class RunReader:
         """
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
-            return ResultListing(found, is_cut=more, has_passes=True)
+            return ResultListing(found, is_truncated=more, has_passes=True)
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
         outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
@@ -189,7 +194,7 @@ class RunReader:
         retried = is_retried(result for result in found.values() if result.outcome.is_bad)
         if retried or (passes and not cut):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return ResultListing(found, is_cut=cut, has_passes=passes or retried)
+        return ResultListing(found, is_truncated=cut, has_passes=passes or retried)
 
     async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
         """Return the results on at most ``most`` pages, and whether Zof has more."""
@@ -226,7 +231,7 @@ def _build_finding(run: Run, results: Iterable[Result], pending: PendingRun, now
     found = RunFinding.from_results(
         run, results, otherwise=pending.happened or pending.since, least=max(times, default=0.0)
     )
-    found = replace(found, passes_read=not _lacks_passes(run), is_active=is_active or found.is_active)
+    found = replace(found, has_all_passes=not _lacks_passes(run), is_active=is_active or found.is_active)
     is_over = is_announced or (bool(_shown_ids(pending)) and not found.is_active)
     return replace(found, is_over=is_over, is_overdue=is_late and not (is_over or found.has_ended))
 
@@ -253,7 +258,7 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
     if found.is_partial or not came.issuperset(shown):
         return True
     if passes:
-        return not found.passes_read
+        return not found.has_all_passes
     uncounted = run.counts.failed is None and run.counts.error is None
     if run.outcome is Outcome.UNKNOWN:
         return uncounted and not came

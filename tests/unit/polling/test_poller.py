@@ -407,7 +407,7 @@ async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(ben
     await bench.poll_until_settled()
     [finding] = bench.rules.found
     assert isinstance(finding, RunFinding)
-    assert (len(finding.bad), finding.total, finding.is_partial) == (1000, 1200, True)
+    assert (len(finding.failures), finding.total, finding.is_partial) == (1000, 1200, True)
 
 
 async def test_a_failure_in_a_run_that_passed_by_policy_is_found(bench: PollerBench) -> None:
@@ -416,7 +416,7 @@ async def test_a_failure_in_a_run_that_passed_by_policy_is_found(bench: PollerBe
     await bench.poll_until_settled()
     [finding] = bench.rules.found
     assert isinstance(finding, RunFinding)
-    assert (finding.run.id, finding.run.outcome, len(finding.bad)) == (run["id"], Outcome.PASSED, 1)
+    assert (finding.run.id, finding.run.outcome, len(finding.failures)) == (run["id"], Outcome.PASSED, 1)
     assert await bench.committed_keys() == bench.expected_keys()
 
 
