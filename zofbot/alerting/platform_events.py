@@ -45,12 +45,15 @@ def decide_platform_event(
             channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel)
         )
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
-        hold, before = compute_hold(draft.now, audience.takers, mutes, critical=critical), DraftSnapshot.take(draft)
+        hold, before = (
+            compute_hold(draft.now, audience.subscriptions, mutes, critical=critical),
+            DraftSnapshot.take(draft),
+        )
         answer = _decide_channel(draft, notice, audience, hold.until, critical=critical)
         schedule_catch_up(draft, channel, hold, before)
         held = answer is DecisionReason.NOTIFIED and hold.until
         reasons += [
-            build_held_decision(taker, hold) if held else build_decision(taker, answer) for taker in audience.takers
+            build_held_decision(each, hold) if held else build_decision(each, answer) for each in audience.subscriptions
         ]
     return reasons
 

@@ -248,22 +248,24 @@ def _decide_channel(
         part for audience in build_audiences(channel, matches) for part in split_by_mutes(draft, finding, audience)
     ]
     for audience, mutes in parts:
-        hold = compute_hold(draft.now, audience.takers, mutes, critical=critical)
+        hold = compute_hold(draft.now, audience.subscriptions, mutes, critical=critical)
         alerts, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
         builder = ALERT_BUILDERS[audience.group]
         in_storm = builder(draft, finding, audience, alerts, hold, critical).build_alerts()
         schedule_catch_up(draft, channel, hold, before)
         kind = DecisionKind.STORM if in_storm and kind is not DecisionKind.NOTIFIED else DecisionKind.NOTIFIED
-        for taker in audience.takers:
-            reasons.setdefault(taker.id, _notified_decision(taker, hold, in_storm=in_storm))
+        for subscription in audience.subscriptions:
+            reasons.setdefault(subscription.id, _notified_decision(subscription, hold, in_storm=in_storm))
     return kind, list(reasons.values())
 
 
-def _notified_decision(taker: Subscription, hold: Hold, *, in_storm: bool) -> SubscriptionDecision:
+def _notified_decision(subscription: Subscription, hold: Hold, *, in_storm: bool) -> SubscriptionDecision:
     """Return the decision for a subscription whose channel is notified, now or later."""
     if in_storm:
-        return build_decision(taker, DecisionReason.STORM)
-    return build_held_decision(taker, hold) if hold.until else build_decision(taker, DecisionReason.NOTIFIED)
+        return build_decision(subscription, DecisionReason.STORM)
+    if hold.until:
+        return build_held_decision(subscription, hold)
+    return build_decision(subscription, DecisionReason.NOTIFIED)
 
 
 def _as_recovered(reason: SubscriptionDecision) -> SubscriptionDecision:

@@ -39,7 +39,7 @@ MayRecover = Callable[[RunFinding], bool]
 
 @dataclass(frozen=True, slots=True)
 class ResultListing:
-    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes are listed."""
+    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes, too."""
 
     results: dict[str, Result]
     is_truncated: bool
