@@ -54,7 +54,7 @@ def result_panel(result: Result, links: ZofLinks) -> Panel:
         subtitle=Text(
             f"{result.id} · Request ID: {result.request_id}" if result.request_id else result.id, style="dim"
         ),
-        border_style=OUTCOME_STYLES[result.outcome].colour,
+        border_style=OUTCOME_STYLES[result.outcome].color,
         title_align="left",
         subtitle_align="left",
     )

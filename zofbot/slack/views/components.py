@@ -42,12 +42,10 @@ class MentioningMessage(Message):
         return MentioningMessage(super().plain_version(reference).text, mention=self.mention)
 
 
-def with_mentions(
-    sentence: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]
-) -> Message:
+def with_mentions(sentence: str, top: list[Block], color: str, below: list[Block], mention: tuple[str, ...]) -> Message:
     """Build a message that mentions people and user groups (ids) above the color bar."""
     named = format_mentions(mention)
-    return MentioningMessage(sentence, [*top, *([section_block(named)] if named else [])], colour, below, mention=named)
+    return MentioningMessage(sentence, [*top, *([section_block(named)] if named else [])], color, below, mention=named)
 
 
 def owner_line(owner: Owner, mention: Collection[str]) -> str:
