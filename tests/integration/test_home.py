@@ -684,7 +684,7 @@ async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(store_url: str
         await built.type_text("/zof subscribe project:checkout")
         with structlog.testing.capture_logs() as lines:
             clock.advance(MIN_UPDATE_SECONDS)
-            await wait_until(lambda: any(line["event"] == "homes not renewed" for line in lines))
+            await wait_until(lambda: any(line["event"] == "homes not updated" for line in lines))
         await built.app.store.client.delete(name)
         await built.type_text("/zof subscribe project:search")
         clock.advance(MIN_UPDATE_SECONDS)

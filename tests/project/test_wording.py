@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.wording import OLD_WORDS, user_texts
+from tests.support.wording import EXCEPTIONS, OLD_WORDS, user_texts
 
 PLACES = (
     "alerting", "app.py", "cli", "concurrency.py", "config", "delivery", "demo.py", "diagnostics", "domain", "http",
@@ -16,9 +16,6 @@ PLACES = (
     "zof",
 )  # fmt: skip
 """Where texts for people are: Slack's surfaces, errors, the command line, traces and log events."""
-
-EXCEPTIONS: dict[str, tuple[str, ...]] = {}
-"""Texts that may keep such a word, by file."""
 
 
 @pytest.mark.parametrize("place", PLACES)

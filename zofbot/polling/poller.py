@@ -244,7 +244,7 @@ class Poller:
     def _log_first_start(self, checkpoint: PollCheckpoint) -> None:
         posting_since = utc_datetime(checkpoint.floor).isoformat(timespec="seconds")
         if checkpoint.first and self._started_before:
-            log.error("the store came back empty", fix="check Redis' persistence and eviction policy",
+            log.error("the store is empty again", fix="check Redis' persistence and eviction policy",
                       posting_since=posting_since)  # fmt: skip
         elif checkpoint.first:
             log.info("first start", posting_since=posting_since)

@@ -218,7 +218,7 @@ class FeedScanner:
         run = item.id if isinstance(item, Run) else item.run_id or ""
         subject = run if is_askable_id(run) else item.id
         if not is_askable_id(subject):
-            log.error("listed under an id that cannot be asked for", feed=feed.name, request_id=item.request_id)
+            log.error("listed with an unusable id", feed=feed.name, request_id=item.request_id)
             self._checkpoint.mark_handled([name], self._context.unix_time())
             return
         pending = PendingRun("run" if subject == run else "result", subject, feed.name, self._context.unix_time(), at)

@@ -189,7 +189,7 @@ async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(be
     began = bench.clock.at
     with structlog.testing.capture_logs() as lines:
         await bench.poll_until_settled()
-    [line] = log_lines(lines, "the store came back empty")
+    [line] = log_lines(lines, "the store is empty again")
     assert line["log_level"] == "error"
     assert await bench.committed_keys() == bench.expected_keys(began + 60 - 3600)
     assert 0 < len(await bench.committed_keys()) < 100
@@ -234,7 +234,7 @@ async def test_a_first_start_is_not_said_to_be_a_loss(bench: PollerBench) -> Non
         await bench.kill_poller()
         await bench.run_cycle()
     assert len(log_lines(lines, "first start")) == 1
-    assert not log_lines(lines, "the store came back empty")
+    assert not log_lines(lines, "the store is empty again")
 
 
 # --- pages
@@ -372,7 +372,7 @@ async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(bench: P
     good = bench.finish_run(bad=0)
     with structlog.testing.capture_logs() as lines:
         await bench.poll_until_settled()
-    assert len(log_lines(lines, "listed under an id that cannot be asked for")) == 1
+    assert len(log_lines(lines, "listed with an unusable id")) == 1
     assert await bench.committed_keys() == {f"run:{good['id']}:failed:{CHANNEL}"}
 
 
