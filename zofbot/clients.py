@@ -38,7 +38,7 @@ def make_zof_client(settings: Settings, events: EventEmitter, clock: Clock, stor
         bare_duration_unit=settings.zof_duration_unit,
         extra_fields=settings.extra_fields,
         clock=clock,
-        board=store,
+        shared_quota=store,
         events=events,
     )
 

@@ -92,7 +92,7 @@ class BackgroundTasks:
     async def drain(self, seconds: float, last_reply_seconds: float = 0.0) -> None:
         """Wait up to ``seconds`` for running tasks, then cancel the rest.
 
-        Work in ``run_until_stopped`` ends ``last_reply_seconds`` earlier, so that whoever waits for it is told.
+        Work in ``run_until_stopped`` ends ``last_reply_seconds`` earlier, so that people get an error reply.
         """
         await self._wait_for_tasks(seconds - last_reply_seconds)
         self._is_stopping = True
@@ -100,7 +100,7 @@ class BackgroundTasks:
             limit.reschedule(_AT_ONCE)
         await self._wait_for_tasks(last_reply_seconds)
         if unfinished := list(self._tasks):
-            log.warning("errands canceled", count=len(unfinished))
+            log.warning("background tasks canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)
 
     async def _wait_for_tasks(self, seconds: float) -> None:
@@ -109,7 +109,7 @@ class BackgroundTasks:
 
 
 class ProcessTasks:
-    """Tasks that run as long as the process. Once one fails, the process is to stop: a restart may mend it."""
+    """Tasks that run as long as the process. Once one fails, the process is to stop: a restart may fix it."""
 
     def __init__(self) -> None:
         self.failed: list[str] = []

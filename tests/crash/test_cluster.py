@@ -24,11 +24,11 @@ async def servers(tmp_path: Path) -> AsyncIterator[ValkeyCluster]:
         yield bot
 
 
-async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: ValkeyCluster) -> None:
+async def test_the_primary_is_killed_while_alerts_come_and_each_is_posted_once(servers: ValkeyCluster) -> None:
     await kill_primary_under_load(servers)
 
 
-async def test_the_slot_moves_key_by_key_while_alerts_come_and_each_is_told_once(servers: ValkeyCluster) -> None:
+async def test_the_slot_moves_key_by_key_while_alerts_come_and_each_is_posted_once(servers: ValkeyCluster) -> None:
     async with failover_scenario(servers) as walk:
         source = await servers.find_primary()
         target = next(item for item in servers.each[:3] if item is not source)

@@ -116,7 +116,7 @@ async def crash(workers_and_world: CrashScenario) -> CrashScenario:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_any_step_each_message_stands_there_once(crash: CrashScenario, when: str) -> None:
+async def test_killed_at_any_step_each_message_is_posted_once(crash: CrashScenario, when: str) -> None:
     step = 0
     while True:
         step += 1

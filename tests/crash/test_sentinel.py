@@ -27,7 +27,7 @@ async def is_ready(walk: FailoverScenario) -> bool:
     return not await walk.bot.app.list_unready()
 
 
-async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: ServerGroup) -> None:
+async def test_the_primary_is_killed_while_alerts_come_and_each_is_posted_once(servers: ServerGroup) -> None:
     await kill_primary_under_load(servers)
 
 

@@ -436,7 +436,7 @@ async def _is_well(canary: Canary) -> bool:
 async def test_where_nobody_delivers_it_is_the_outbox(idle_bot: RunningBot, hatch: Hatch) -> None:
     turn = await hatch(idle_bot, within=0.3).probe_once()
     [only] = turn.faults
-    assert (only.link, only.what) == ("outbox", "It waits: no worker takes it.")
+    assert (only.link, only.what) == ("outbox", "It is waiting: no worker claims it.")
     assert "worker runs" in only.fix
 
 
@@ -538,9 +538,9 @@ ENTRY = OutboxRecord("canary:1:failed:C1", NotificationState.PENDING, channel="C
 @pytest.mark.parametrize(
     ("entry", "parked", "paused", "link", "said"),
     [
-        (None, "", "", "redis", "is not there"),
-        (ENTRY, "", "", "outbox", "no worker takes it"),
-        (OutboxRecord("k", NotificationState.SENDING, attempts=1), "", "", "outbox", "did not come back"),
+        (None, "", "", "redis", "is missing"),
+        (ENTRY, "", "", "outbox", "no worker claims it"),
+        (OutboxRecord("k", NotificationState.SENDING, attempts=1), "", "", "outbox", "did not finish"),
         (
             OutboxRecord("k", NotificationState.SENDING, attempts=2, reason="internal_error"),
             "",
@@ -561,6 +561,13 @@ ENTRY = OutboxRecord("canary:1:failed:C1", NotificationState.PENDING, channel="C
             "",
             "slack",
             "invalid_blocks",
+        ),
+        (
+            OutboxRecord("k", NotificationState.DEAD, attempts=1, reason="cannot be rendered: KeyError"),
+            "",
+            "",
+            "outbox",
+            "cannot be rendered",
         ),
         (
             OutboxRecord("k", NotificationState.DEAD, attempts=1, reason="cannot be drawn: KeyError"),

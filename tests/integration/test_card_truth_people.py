@@ -104,7 +104,7 @@ async def test_people_of_other_organizations_are_told_what_they_cannot_look_up(b
     told = await bot.answer_text("/zof result res_4821", user="U0EXT")
     assert "You can't use `/zof result` here. Only members of this workspace" in told
     [entry] = await audit_entries(bot, REFUSED_ACTION)
-    assert entry.details["reason"] == "is no reader: stranger"
+    assert entry.details["reason"] == "may not read here: stranger"
 
 
 async def test_what_was_overtaken_or_makes_no_sense_is_in_the_audit_once(triage_bot: RunningBot) -> None:

@@ -549,7 +549,7 @@ async def test_forms_home_and_changes_of_channels_are_answered_while_redis_is_go
             for archived in (True, False):
                 assert (await people.archive_channel("U0ANA", "C0QA", archived=archived)).is_accepted
             assert (await channel_changes.remove_member(people, "U0CHIOMA", "C0QA")).is_accepted
-            said = {"change not noted", "channel not mended yet", "home not drawn anew", "home's version not kept"}
+            said = {"change not noted", "channel not unparked", "home not updated", "home's version not kept"}
             await wait_until(lambda: said <= {line["event"] for line in lines})
 
 

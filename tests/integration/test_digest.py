@@ -492,7 +492,7 @@ async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(bench: PollerBe
 
     bench.zof.spoil = spoil
     tick = await bench.run_cycle()
-    assert tick.leads
+    assert tick.has_lease
     assert not tick.refused
     assert await promised_digests(bench) == []
     await bench.run_cycle(digest_job.MAX_READ_SECONDS)

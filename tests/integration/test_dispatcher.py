@@ -397,7 +397,7 @@ async def test_without_the_scope_to_look_nothing_is_sent_again(rig: DispatcherBe
             await rig.deliver_once(after=OPERATOR_RETRY_SECONDS)
     assert rig.count_calls("chat.postMessage") == 1
     assert await rig.reason_of("k") == "cannot look: missing_scope"
-    assert any(line["event"] == "cannot look whether it was sent" for line in logs)
+    assert any(line["event"] == "search for earlier send failed" for line in logs)
     rig.world.slack.scopes.add(scope)
     rig.world.advance(OPERATOR_RETRY_SECONDS)
     await rig.deliver_all()
@@ -698,8 +698,8 @@ async def test_a_card_that_cannot_be_drawn_is_a_dead_letter_and_holds_nobody_up(
     with capture_logs() as logs:
         await rig.deliver_all()
     assert rig.visible_texts() == ["k"]
-    assert await rig.reason_of("broken") == "cannot be drawn: KeyError"
-    assert any(line["event"] == "notification cannot be drawn" for line in logs)
+    assert await rig.reason_of("broken") == "cannot be rendered: KeyError"
+    assert any(line["event"] == "notification cannot be rendered" for line in logs)
 
 
 async def test_what_belongs_to_a_root_that_died_is_dropped_and_counted(rig: DispatcherBench) -> None:
@@ -757,7 +757,10 @@ async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(store
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(KeyError(ARCHIVED), "nobody was told"), (StoreUnavailable("Redis is out of reach."), "outbox not measured")],
+    [
+        (KeyError(ARCHIVED), "subscribers not notified"),
+        (StoreUnavailable("Redis is out of reach."), "outbox not measured"),
+    ],
 )
 async def test_nobody_to_tell_does_not_end_the_deliveries(store_url: str, error: Exception, said: str) -> None:
     made = world()
@@ -882,7 +885,7 @@ async def test_a_store_that_is_gone_is_waited_for(tmp_path: Path) -> None:
             async with redis.from_url(url) as client:
                 os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
             with capture_logs() as logs:
-                await wait_until(lambda: any(line["event"] == "outbox out of reach" for line in logs))
+                await wait_until(lambda: any(line["event"] == "outbox unavailable" for line in logs))
             with pytest.raises(StoreUnavailable):
                 await rig.commit_notifications(root_notification("l"))
             with valkey_server(tmp_path):
@@ -926,7 +929,7 @@ async def test_what_the_store_does_not_hear_of_before_the_end_is_looked_for_late
                         os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
                     go.set()
                     await wait_until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
-            assert [line["count"] for line in logs if line["event"] == "settlements left to their lease"] == [1]
+            assert [line["count"] for line in logs if line["event"] == "settlements unfinished at stop"] == [1]
             with valkey_server(tmp_path):
                 made.advance(LEASE_SECONDS)
                 await rig.deliver_all()

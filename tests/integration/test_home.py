@@ -373,12 +373,12 @@ async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> N
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return status.parse_status((await looker.read_state()).note).well > 0
+            return status.parse_status((await looker.read_state()).note).succeeded_at > 0
 
         await wait_until(is_stored)
         seen = await looker.read_state()
         assert seen.held
-        assert status.parse_status(seen.note).well == pytest.approx(zof.clock.at, abs=1)
+        assert status.parse_status(seen.note).succeeded_at == pytest.approx(zof.clock.at, abs=1)
         polling.cancel()
         await asyncio.wait({polling})
         assert not (await looker.read_state()).held
@@ -393,15 +393,15 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return status.parse_status((await looker.read_state()).note).ill > 0
+            return status.parse_status((await looker.read_state()).note).failed_at > 0
 
         await wait_until(is_stored)
         polling.cancel()
         await asyncio.wait({polling})
         told = status.parse_status((await looker.read_state()).note)
         assert told.request_id == "req_5"
-        assert told.ill == pytest.approx(zof.clock.at, abs=1)
-        assert told.why
+        assert told.failed_at == pytest.approx(zof.clock.at, abs=1)
+        assert told.error
 
 
 # --- through the real door
@@ -720,7 +720,7 @@ async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(store_url: str
         await built.type_text("/zof subscribe project:checkout")
         with structlog.testing.capture_logs() as lines:
             clock.advance(MIN_UPDATE_SECONDS)
-            await wait_until(lambda: any(line["event"] == "homes not renewed" for line in lines))
+            await wait_until(lambda: any(line["event"] == "homes not updated" for line in lines))
         await built.app.store.client.delete(name)
         await built.type_text("/zof subscribe project:search")
         clock.advance(MIN_UPDATE_SECONDS)

@@ -145,7 +145,7 @@ async def test_each_danger_is_warned_of_once_at_start(own: str) -> None:
         logging.getLogger().handlers[:] = before
         structlog.configure(**config)
     lines = [json.loads(line) for line in said.getvalue().splitlines()]
-    warned = [line for line in lines if line["event"] == "store in danger"]
+    warned = [line for line in lines if line["event"] == "redis health problem"]
     assert [(line["about"], line["level"]) for line in warned] == [
         ("redis eviction", "warning"),
         ("redis persistence", "warning"),

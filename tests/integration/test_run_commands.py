@@ -197,7 +197,7 @@ async def test_an_order_whose_time_cannot_be_read_is_carried_out(bot: RunningBot
     with capture_logs() as logs:
         await pass_time(bot, 0)
     assert await open_orders(bot) == {}
-    refused = [line["name"] for line in logs if line["event"] == "order refused"]
+    refused = [line["name"] for line in logs if line["event"] == "run command refused"]
     assert refused == ["name_1"]
-    unread = [line for line in logs if line["event"] == "unreadable time of an order"]
+    unread = [line for line in logs if line["event"] == "unreadable time of a run command"]
     assert [line["name"] for line in unread] == ["a", "b", "name_1"]

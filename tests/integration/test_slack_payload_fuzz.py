@@ -1,4 +1,4 @@
-"""Whatever Slack's signed payloads have in place of what they should have: no 500, no unforeseen error, no silence."""
+"""Whatever Slack's signed payloads have in place of what they should have: no 500, no unexpected error, no silence."""
 
 from __future__ import annotations
 

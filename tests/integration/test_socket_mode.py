@@ -72,7 +72,7 @@ async def test_every_handshake_has_a_ticket_of_its_own(bot: RunningBot) -> None:
     assert len(tried) == len(set(tried)) == 2 + 3 + 2
 
 
-async def test_no_ticket_stands_in_the_log(bot: RunningBot, log: io.StringIO) -> None:
+async def test_no_ticket_is_in_the_log(bot: RunningBot, log: io.StringIO) -> None:
     bot.simulator.sockets.refusals = 2
     await drop_connections(bot)
     await wait_until(lambda: len(socket_connections(bot)) == 2, 120)

@@ -294,7 +294,7 @@ def test_results_whose_run_was_not_listed_are_one_run() -> None:
     pairs = [failing_pair(1, NOON - 60), failing_pair(2, NOON - 60)]
     lost = [result.model_copy(update={"run_id": "run_x", "case_id": result.id}) for _, result in pairs]
     [found] = assemble_findings([], lost, 0, NOON)
-    assert (found.run.id, len(found.bad), found.has_ended) == ("run_x", 2, True)
+    assert (found.run.id, len(found.failures), found.has_ended) == ("run_x", 2, True)
 
 
 def test_a_preview_leaves_out_what_is_older_or_has_no_time() -> None:

@@ -150,9 +150,9 @@ async def test_a_try_that_is_given_up_says_so() -> None:
                 await client.get_result("res_1", time_budget=time_budget)
     await client.aclose()
     given_up, unsent = kept[0].build_trace().steps
-    assert (given_up.came, given_up.bad) == ("no reply given up", True)
+    assert (given_up.outcome, given_up.bad) == ("no reply given up", True)
     assert int(given_up.facts["ms"]) >= 40
-    assert unsent.came == "not sent"
+    assert unsent.outcome == "not sent"
 
 
 async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: RunningBot) -> None:
@@ -293,30 +293,30 @@ async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(st
             assert await post_webhook(bot, webhook_event(ended["id"], "evt_unwell")) == 503
         [kept] = await wait_for_traces(bot, "work", "webhook")
         assert "evt_unwell" in kept.ids
-        assert [step.came for step in kept.steps] == ["TimeoutError"]
+        assert [step.outcome for step in kept.steps] == ["TimeoutError"]
 
 
 async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
     kept: list[TraceRecorder] = []
-    errands = BackgroundTasks(EventEmitter())
+    background_tasks = BackgroundTasks(EventEmitter())
 
     async def first() -> None:
         await asyncio.sleep(0.01)
         trace_recorder.record_step("a", "first")
-        errands.start(second())
+        background_tasks.start(second())
 
     async def second() -> None:
         await asyncio.sleep(0.01)
         raise ValueError(MAIL)
 
     with trace_recorder.record_trace(kept.append, "request", StoppedClock(0.0)):
-        errands.start(first())
+        background_tasks.start(first())
     assert not kept
     await wait_until(lambda: bool(kept))
     [made] = kept
     made.add_step("a", "too late", "", False, (), {})
     steps = made.build_trace().steps
-    assert [step.did for step in steps] == ["first", "ValueError"]
+    assert [step.action for step in steps] == ["first", "ValueError"]
     assert MAIL not in made.build_trace().model_dump_json()
 
 
@@ -368,8 +368,10 @@ def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
     with trace_recorder.record_trace(
         kept.append, "request", StoppedClock(1.0), MAIL, "name", what=f"command {known}{MAIL}"
     ) as made:
-        for did, came, bad in steps:
-            trace_recorder.record_step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
+        for action, outcome, bad in steps:
+            trace_recorder.record_step(
+                "component", action, outcome, bad=bad, ids=(action, outcome), fact=action, nothing=None
+            )
     trace = kept[0].build_trace(*([known] if len(known) > 3 else []))
     text = trace.to_bounded_json(MAX_TRACE_BYTES)
     for foreign in (MAIL, TOKEN):
@@ -383,7 +385,7 @@ def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
         message = traces.trace_card("name", [read] * count)
         assert find_problems(message.message_fields(), "message") == []
         assert len(json.dumps(message.message_fields(), ensure_ascii=False)) < 16_000
-    assert all(len(item) <= 200 for step in trace.steps for item in (step.did, step.came, *step.facts.values()))
+    assert all(len(item) <= 200 for step in trace.steps for item in (step.action, step.outcome, *step.facts.values()))
 
 
 @pytest.mark.parametrize(
@@ -415,13 +417,13 @@ def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str,
     ) as made:
         made.worth = True
         for count in range(steps):
-            trace_recorder.record_step("room", f"step {count}", ids=(f"step_{number}_{count}",), fact=fact)
+            trace_recorder.record_step("component", f"step {count}", ids=(f"step_{number}_{count}",), fact=fact)
     return kept[0]
 
 
 def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
     trace = a_trace(steps=500).build_trace()
-    assert [step.did for step in trace.steps] == [
+    assert [step.action for step in trace.steps] == [
         f"step {number}" for number in (*range(MAX_FIRST_STEPS), *range(500 - MAX_LAST_STEPS, 500))
     ]
     assert (trace.left_out, trace.gap) == (500 - MAX_FIRST_STEPS - MAX_LAST_STEPS, MAX_FIRST_STEPS)
@@ -429,12 +431,12 @@ def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
     assert trace.ids[1] == "id_0"
     assert trace.ids[-1] == "step_0_499"
     wide = trace.model_copy(
-        update={"steps": tuple(step.model_copy(update={"came": "x" * 200}) for step in trace.steps)}
+        update={"steps": tuple(step.model_copy(update={"outcome": "x" * 200}) for step in trace.steps)}
     )
     fitted = Trace.model_validate_json(wide.to_bounded_json(MAX_TRACE_BYTES))
     assert len(wide.to_bounded_json(MAX_TRACE_BYTES)) <= MAX_TRACE_BYTES
     assert len(fitted.steps) + fitted.left_out == 500
-    assert fitted.steps[-1].did == "step 499"
+    assert fitted.steps[-1].action == "step 499"
     shown = traces.step_lines(fitted, 9)
     assert len(shown) == 9
     assert "step 0" in shown[0]
@@ -594,7 +596,7 @@ async def test_what_is_cut_short_when_the_bot_stops_is_found(store_url: str) -> 
         line = await bot.answer_text(f"/zof result {RESULT}")
     assert "Waiting for Zof" in line
     ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=store_url)
-    assert "canceled: the bot was told to stop" in ended.out, ended.err
+    assert "canceled: zofbot is stopping" in ended.out, ended.err
     last = text_of(bot.private_messages()[-1])
     assert "*zofbot is restarting.*\\nTry again in a minute." in last
     assert "Zof returned no request id." in last
@@ -641,7 +643,9 @@ async def test_the_terminal_draws_a_table_or_prints_json(store_url: str) -> None
 
 
 def test_a_table_counts_what_it_leaves_out_and_foreign_text_is_harmless_in_it() -> None:
-    steps = tuple(TraceStep(at=number, room="zof", did="\x1b[31mred [bold]x", came="c") for number in range(4))
+    steps = tuple(
+        TraceStep(at=number, component="zof", action="\x1b[31mred [bold]x", outcome="c") for number in range(4)
+    )
     console = Console(width=150, record=True, file=io.StringIO())
     console.print(trace_table(Trace(reference="ref_1", kind="poll", at=0.0, steps=steps, left_out=7, gap=2), {}))
     shown = console.export_text()
@@ -659,7 +663,7 @@ async def test_an_id_that_is_unknown_says_what_that_can_mean(bot: RunningBot) ->
 
 def test_outside_of_any_work_nothing_is_taken_down_and_a_reference_is_still_given() -> None:
     assert trace_recorder.current_recorder() is None
-    trace_recorder.record_step("room", "did")
+    trace_recorder.record_step("component", "action")
     trace_recorder.record_error(ValueError())
     assert re.fullmatch(r"ref_[0-9a-f]{10}", trace_recorder.current_reference())
     assert VERBS["trace"].does

@@ -316,7 +316,7 @@ async def test_a_thousand_events_about_what_waits_already_are_not_remembered_one
     assert list(await endpoint.stored_hints()) == ["run_1001"]
 
 
-async def test_without_a_secret_there_is_no_door() -> None:
+async def test_without_a_secret_there_is_no_endpoint() -> None:
     async def ready() -> list[str]:
         return []
 

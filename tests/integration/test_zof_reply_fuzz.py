@@ -77,5 +77,5 @@ async def test_nothing_that_zof_says_breaks_anything(seed: int, store_url: str) 
             assert not any(NOTHING.search(text_of(item)) for item in bot.world.slack.ledger)
     assert zof.replies > 90
     errors = [line for line in logs if line["log_level"] in ("error", "critical")]
-    said = ("feed not read", "listed under an id that cannot be asked for")  # what of Zof's could not be followed
+    said = ("feed not read", "listed with an unusable id")  # what of Zof's could not be followed
     assert [line for line in errors if line["event"] not in said] == []

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.wording import OLD_WORDS, user_texts
+from tests.support.wording import EXCEPTIONS, OLD_WORDS, user_texts
 
 PLACES = (
-    "alerting/reasons.py", "app.py", "cli", "config", "demo.py", "diagnostics", "domain", "listeners", "notifications",
-    "services", "slack", "store", "subscriptions", "triage", "zof",
+    "alerting", "app.py", "cli", "concurrency.py", "config", "delivery", "demo.py", "diagnostics", "domain", "http",
+    "listeners", "notifications", "observability", "polling", "services", "slack", "store", "subscriptions", "triage",
+    "zof",
 )  # fmt: skip
-"""Where texts for people are: Slack's surfaces, errors, the command line and its findings."""
-
-EXCEPTIONS: dict[str, tuple[str, ...]] = {}
-"""Texts that may keep such a word, by file."""
+"""Where texts for people are: Slack's surfaces, errors, the command line, traces and log events."""
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -36,6 +35,13 @@ def test_an_old_word_is_noticed(tmp_path: object) -> None:
     texts = ["The channel was told.", f"It {source.name} stands here."]
     assert texts
     assert sum(bool(OLD_WORDS.search(text)) for _, text in user_texts(source)) == 2
+
+
+def test_an_old_word_in_a_log_event_is_noticed_but_not_in_its_fields(tmp_path: Path) -> None:
+    source = tmp_path / "module.py"
+    word = "told"
+    source.write_text(f'log.error("nobody was {word}", reason="who was {word}")\n')
+    assert [text for _, text in user_texts(source)] == [f"nobody was {word}"]
 
 
 _TIME_IN_A_SENTENCE = re.compile(r"[a-z] \{(?:text\.)?format_(?:moment|local_time)\((?!.*, *[\"'])")

@@ -73,7 +73,7 @@ def _random_value(name: str, arg: str, random: Random) -> str:
 
 
 def _disguise_text(text: str, random: Random) -> str:
-    """Change a text as test runners do: add colours, Windows line ends or a worker's mark, or cut off its end."""
+    """Change a text as test runners do: add colors, Windows line ends or a worker's mark, or cut off its end."""
     way = random.random()
     if way < 0.08:
         first, _, rest = text.partition("\n")

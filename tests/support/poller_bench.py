@@ -72,7 +72,7 @@ def plain_notifications(finding: RunFinding | PlatformEvent) -> list[Notificatio
     """Return the notifications of one finding."""
     if isinstance(finding, PlatformEvent):
         return [_notification_for(f"notice:{finding.id}:{finding.event}", finding.happened)]
-    keys = [f"result:{result.id}:{result.outcome}" for result in finding.bad]
+    keys = [f"result:{result.id}:{result.outcome}" for result in finding.failures]
     if finding.run.outcome.is_bad:
         keys.insert(0, f"run:{finding.run.id}:{finding.run.outcome}")
     return [_notification_for(key, finding.happened) for key in keys]
@@ -208,8 +208,8 @@ class PollerBench:
         quiet = 0
         for number in range(most):
             tick = await self.run_cycle()
-            quiet = 0 if tick.fresh or tick.read or tick.watched else quiet + 1
-            if (quiet and not tick.walking) or quiet >= 30:
+            quiet = 0 if tick.new_items or tick.read or tick.pending_runs else quiet + 1
+            if (quiet and not tick.active_scans) or quiet >= 30:
                 return number
         raise AssertionError("it does not come to an end")
 

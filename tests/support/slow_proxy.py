@@ -11,7 +11,10 @@ from tests.support.virtual_time import ReplyFromOutside, silent_redis
 
 @asynccontextmanager
 async def slow_proxy(socket: str, *seconds: float) -> AsyncIterator[str]:
-    """A way to the server at ``socket`` on which replies are late: by so much on each connection, the last for all."""
+    """Run a proxy to the Redis at ``socket`` that delays each reply.
+
+    Each connection takes the next of ``seconds`` as its delay, and the last of them is used by all further ones.
+    """
     left = list(seconds)
 
     async def serve_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from itertools import chain, compress, islice
 
 from zofbot.alerting.causes import signature_of
 from zofbot.alerting.counting import Count, count_case, count_run
@@ -54,49 +54,57 @@ class ChannelAudience:
     channel: str
     group: Grouping
     results: tuple[Result, ...]
-    takers: tuple[Subscription, ...]
-    taken: tuple[frozenset[str], ...] = ()
-    """For each of ``takers``, the ids of the results it matches; empty if they match the run as a whole."""
+    subscriptions: tuple[Subscription, ...]
+    matched_ids: tuple[frozenset[str], ...] = ()
+    """For each of ``subscriptions``, the ids of the results it matches; empty if they match the run as a whole."""
     counted: Mapping[str, Count] = field(default_factory=dict)
     """What the ``after:`` thresholds counted, by case or under ``WHOLE_RUN``."""
     silent: tuple[frozenset[str], ...] = ()
-    """For each of ``takers``, the ids of results for which it mentions and escalates to nobody."""
+    """For each of ``subscriptions``, the ids of results for which it mentions and escalates to nobody."""
 
     def for_results(self, results: Sequence[Result]) -> ChannelAudience:
         """Return a copy limited to some of the results and to the subscriptions that match them."""
         ids = {result.id for result in results}
-        wanted = [bool(taken & ids) for taken in self.taken]
-        takers, taken = tuple(compress(self.takers, wanted)), tuple(compress(self.taken, wanted))
-        silent = tuple(compress(self.silent, wanted))
-        return replace(self, results=tuple(results), takers=takers, taken=taken, silent=silent)
+        wanted = [bool(matched & ids) for matched in self.matched_ids]
+        return replace(
+            self,
+            results=tuple(results),
+            subscriptions=tuple(compress(self.subscriptions, wanted)),
+            matched_ids=tuple(compress(self.matched_ids, wanted)),
+            silent=tuple(compress(self.silent, wanted)),
+        )
 
     @property
-    def paging(self) -> tuple[Subscription, ...]:
+    def mentioning_subscriptions(self) -> tuple[Subscription, ...]:
         """The subscriptions that mention and escalate: at least one of their results is neither flaky nor quarantined.
 
         A subscription that selects flaky failures is mentioned for those, too.
         """
         ids = {result.id for result in self.results}
-        triples = zip(self.takers, self.taken, self.silent, strict=True) if self.silent else ()
-        quiet = {taker.id for taker, taken, silent in triples if taken & ids <= silent}
-        return tuple(taker for taker in self.takers if taker.id not in quiet)
+        triples = zip(self.subscriptions, self.matched_ids, self.silent, strict=True) if self.silent else ()
+        quiet = {subscription.id for subscription, matched, silent in triples if matched & ids <= silent}
+        return tuple(each for each in self.subscriptions if each.id not in quiet)
 
     @property
     def card_owners(self) -> tuple[Owner, ...]:
         """Return whom each subscription mentions for which cases; empty if all share one mention."""
-        mentions = {self._mentions_of(taker) for taker in self.takers}
-        if len(mentions) < 2 or not self.taken:
+        mentions = {self._mentions_of(each) for each in self.subscriptions}
+        if len(mentions) < 2 or not self.matched_ids:
             return ()
-        pairs = ((taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taker in self.paging)
-        return tuple(self._build_owner(taker, taken) for taker, taken in pairs if self._mentions_of(taker))[:MAX_OWNERS]
+        owners = (
+            self._build_owner(subscription, matched)
+            for subscription, matched in zip(self.subscriptions, self.matched_ids, strict=True)
+            if subscription in self.mentioning_subscriptions and self._mentions_of(subscription)
+        )
+        return tuple(islice(owners, MAX_OWNERS))
 
-    def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
+    def _build_owner(self, subscription: Subscription, matched_ids: frozenset[str]) -> Owner:
         names = ("project", "env", "case", "branch", "tag", "owner")
-        filters = filters_text(Subscription(**{name: getattr(taker, name) for name in names}))
-        titles = [result.title or result.id for result in self.results if result.id in taken]
+        filters = filters_text(Subscription(**{name: getattr(subscription, name) for name in names}))
+        titles = [result.title or result.id for result in self.results if result.id in matched_ids]
         named = tuple(payload_parts.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
-            mention=self._mentions_of(taker),
+            mention=self._mentions_of(subscription),
             wish=payload_parts.clean_text(filters, 150),
             cases=named,
             more=len(titles) - len(named),
@@ -104,24 +112,25 @@ class ChannelAudience:
 
     @property
     def is_threaded(self) -> bool:
-        return any(taker.layout is Layout.THREAD for taker in self.takers)
+        return any(each.layout is Layout.THREAD for each in self.subscriptions)
 
     def wants_broadcast(self, news: Broadcast) -> bool:
         """Whether a reply of that kind is also posted to the channel."""
-        return any(news in taker.broadcast for taker in self.takers)
+        return any(news in each.broadcast for each in self.subscriptions)
 
     @property
     def mention_ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(identifier for taker in self.paging for identifier in self._mentions_of(taker)))
+        return tuple(dict.fromkeys(chain.from_iterable(map(self._mentions_of, self.mentioning_subscriptions))))
 
-    def _mentions_of(self, taker: Subscription) -> tuple[str, ...]:
+    def _mentions_of(self, subscription: Subscription) -> tuple[str, ...]:
         """Return the ids that a subscription mentions, with the authors and owners of the failures that it matches."""
-        if not taker.mention_roles:
-            return taker.mention
-        taken = dict(zip((each.id for each in self.takers), self.taken, strict=False)).get(taker.id, frozenset())
-        results = [result for result in self.results if result.id in taken]
-        found = [identifier for identifier in taker.mention if identifier not in taker.mention_roles]
-        for role in taker.mention_roles:
+        if not subscription.mention_roles:
+            return subscription.mention
+        ids = [each.id for each in self.subscriptions]
+        matched = dict(zip(ids, self.matched_ids, strict=False)).get(subscription.id, frozenset())
+        results = [result for result in self.results if result.id in matched]
+        found = [identifier for identifier in subscription.mention if identifier not in subscription.mention_roles]
+        for role in subscription.mention_roles:
             people = (each for result in results for each in _people_of(result, role))
             found += list(dict.fromkeys(people))[:MAX_ROLE_MENTIONS]
         return tuple(dict.fromkeys(found))
@@ -129,9 +138,10 @@ class ChannelAudience:
     @property
     def escalation_policy(self) -> EscalationPolicy:
         """The first escalation among the subscriptions, and the shortest time until acknowledging is due again."""
-        steps = next((taker.escalate for taker in self.paging if taker.escalate), ())
+        steps = next((each.escalate for each in self.mentioning_subscriptions if each.escalate), ())
         return EscalationPolicy(
-            escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0)
+            escalate=steps,
+            reack=min((each.reack for each in self.subscriptions if each.reack), default=0),
         )
 
 
@@ -174,7 +184,7 @@ def unclaimed_failures(
     """Return the failures that match no subscription, for the default channel; None without such or without channel."""
     matched = [verdict for _, verdict in answers if verdict.matched]
     matched_ids = {result.id for verdict in matched for result in verdict.results}
-    rest = tuple(result for result in finding.bad if result.id not in matched_ids)
+    rest = tuple(result for result in finding.failures if result.id not in matched_ids)
     if not channel or not finding.outcome.is_bad or (matched and not rest):
         return None
     return Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), MatchResult(True, results=rest)
@@ -234,7 +244,7 @@ def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> lis
 
 
 def _grouping_of(result: Result, subscription: Subscription) -> Grouping:
-    """Return how a subscription groups a failure; one without a text has no known cause, and is told with its run."""
+    """Return how a subscription groups a failure; one without a text has no known cause, and is posted with its run."""
     if subscription.group is Grouping.CAUSE and not signature_of(result):
         return Grouping.RUN
     return subscription.group
@@ -246,11 +256,10 @@ def _build_audience(
     ids = {result.id for result in results}
     relevant = [match for match in matches if ids & {result.id for result in match.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
-    taken = tuple(frozenset(result.id for result in item.through) & ids for item in relevant)
+    matched_ids = tuple(frozenset(result.id for result in item.through) & ids for item in relevant)
     silent = tuple(item.silent & ids for item in relevant)
-    return ChannelAudience(
-        channel, group, ordered, tuple(item.subscription for item in relevant), taken, _longest_counts(relevant), silent
-    )
+    subscriptions = tuple(item.subscription for item in relevant)
+    return ChannelAudience(channel, group, ordered, subscriptions, matched_ids, _longest_counts(relevant), silent)
 
 
 def _longest_counts(matches: Iterable[MatchedSubscription]) -> Mapping[str, Count]:

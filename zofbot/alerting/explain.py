@@ -23,7 +23,7 @@ from zofbot.subscriptions.mute import read_mutes
 MAX_TRIED_KEYS = 10
 """Message keys to try if no stored alert names the messages of a run."""
 
-_POSTED_ANSWERS = (DecisionReason.TOLD, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
+_POSTED_ANSWERS = (DecisionReason.NOTIFIED, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
 """What the rules answer if they post a run when they process it."""
 
 
@@ -77,7 +77,7 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
     own = [reason for reason in made.reasons if reason.channel == channel]
     if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
-        answer = skip_reason(draft, finding, decided, lookback) or DecisionReason.TAKEN
+        answer = skip_reason(draft, finding, decided, lookback) or DecisionReason.CLAIMED
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
     decision = decided.by_channel.get(channel)
     if decision:
@@ -86,7 +86,7 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
         own = [_as_read_before(reason) if reason.answer in _POSTED_ANSWERS else reason for reason in own]
     alerts = parse_alerts(memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})).values()
     parts = tuple(_counted_messages(finding, alerts))
-    was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
+    was_notified = decision is not None and decision.kind is DecisionKind.NOTIFIED and not parts
     held = next((item for part in parts if (item := catch_up_entry(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
         finding,
@@ -106,7 +106,7 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
 
 def _as_read_before(reason: SubscriptionDecision) -> SubscriptionDecision:
     """Return the reason for a subscription that matches a run which was handled without it."""
-    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.MISSED, READ_BEFORE)
+    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.MISMATCH, READ_BEFORE)
 
 
 def _as_ended(finding: RunFinding) -> RunFinding:
@@ -133,7 +133,9 @@ def _apply_thresholds(
     below = {match.subscription.id for match in matches if match.is_below_threshold}
     if len(below) == len(matches):
         return known
-    return [replace(each, answer=DecisionReason.BELOW) if each.subscription in below else each for each in known]
+    return [
+        replace(each, answer=DecisionReason.BELOW_THRESHOLD) if each.subscription in below else each for each in known
+    ]
 
 
 def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpEntry) -> SubscriptionDecision:
@@ -148,7 +150,7 @@ def _as_held(draft: DecisionBuilder, known: SubscriptionDecision, item: CatchUpE
 
 def _counted_messages(finding: RunFinding, alerts: Iterable[Alert]) -> Iterable[CountedMessage]:
     """Yield the messages of the open or recovered ``alerts`` that count the run."""
-    own = {finding.run.id, *(item.id for item in finding.bad)}
+    own = {finding.run.id, *(item.id for item in finding.failures)}
     for alert in alerts:
         if not alert.storm and (finding.run.id in alert.runs or alert.id in own):
             yield CountedMessage(alert.key, joined=alert.id not in own and not finding.is_unlisted)
@@ -163,5 +165,5 @@ def _storm_member_keys(finding: RunFinding, channel: str, alerts: Iterable[Alert
 def _likely_keys(finding: RunFinding, channel: str) -> Iterable[str]:
     """Yield the keys that alerts for this run alone have."""
     yield idempotency_key("run", finding.run.id, str(finding.outcome), channel)
-    for item in finding.bad[: MAX_TRIED_KEYS - 1]:
+    for item in finding.failures[: MAX_TRIED_KEYS - 1]:
         yield idempotency_key("case", item.id, str(item.outcome), channel)

@@ -26,13 +26,13 @@ CRITICAL = ("production",)
 class Hold:
     """What delays a notification: ``until`` is when that ends (Unix seconds), 0 for no delay.
 
-    ``mutes`` are the mutes that match; if there are none, quiet hours delay it. ``takers`` are the ids of the
-    subscriptions it is for.
+    ``mutes`` are the mutes that match; if there are none, quiet hours delay it. ``subscription_ids`` are those
+    it is for.
     """
 
     until: float = 0.0
     mutes: tuple[Mute, ...] = ()
-    takers: tuple[str, ...] = ()
+    subscription_ids: tuple[str, ...] = ()
     critical: bool = False
 
     @property
@@ -41,12 +41,12 @@ class Hold:
         return max(self.mutes, key=lambda mute: (mute.until, mute.id), default=None)
 
 
-def compute_hold(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
+def compute_hold(now: float, subscriptions: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
     """Return until when a notification waits: all mutes must have ended, and one subscription's quiet hours."""
     muted = tuple(mutes)
     over = max((mute.until for mute in muted), default=0.0)
-    quiet = min((quiet_until(taker, max(now, over), critical=critical) for taker in takers), default=0.0)
-    return Hold(quiet or over, muted, tuple(taker.id for taker in takers), critical)
+    quiet = min((quiet_until(each, max(now, over), critical=critical) for each in subscriptions), default=0.0)
+    return Hold(quiet or over, muted, tuple(each.id for each in subscriptions), critical)
 
 
 def is_critical(environment: str, critical: Collection[str] = CRITICAL) -> bool:
@@ -115,7 +115,7 @@ def dump_held_record(hold: Hold, after: float = 0.0) -> str:
     """Serialize why a notification waits; ``after`` is how many seconds after the hold it is due."""
     fields = {
         "mutes": [mute.id for mute in hold.mutes],
-        "takers": hold.takers,
+        "takers": hold.subscription_ids,
         "critical": hold.critical,
         "after": after,
     }
@@ -126,6 +126,6 @@ def due_time(stored: str, now: float, mutes: Mapping[str, Mute], subscriptions: 
     """Return when a notification with such a record is due (Unix seconds), given the remaining mutes."""
     read = json.loads(stored)
     left = [mutes[name] for name in read["mutes"] if name in mutes and mutes[name].until > now]
-    takers = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
-    hold = compute_hold(now, takers, left, critical=bool(read.get("critical")))
+    concerned = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
+    hold = compute_hold(now, concerned, left, critical=bool(read.get("critical")))
     return max(now, hold.until) + float(read.get("after", 0.0))

@@ -45,12 +45,15 @@ def decide_platform_event(
             channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel)
         )
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
-        hold, before = compute_hold(draft.now, audience.takers, mutes, critical=critical), DraftSnapshot.take(draft)
+        hold, before = (
+            compute_hold(draft.now, audience.subscriptions, mutes, critical=critical),
+            DraftSnapshot.take(draft),
+        )
         answer = _decide_channel(draft, notice, audience, hold.until, critical=critical)
         schedule_catch_up(draft, channel, hold, before)
-        held = answer is DecisionReason.TOLD and hold.until
+        held = answer is DecisionReason.NOTIFIED and hold.until
         reasons += [
-            build_held_decision(taker, hold) if held else build_decision(taker, answer) for taker in audience.takers
+            build_held_decision(each, hold) if held else build_decision(each, answer) for each in audience.subscriptions
         ]
     return reasons
 
@@ -62,16 +65,16 @@ def _decide_channel(
     name = platform_event_key(notice)
     before = read_decisions(draft, name).by_channel.get(audience.channel)
     if before:
-        return REASON_BY_PRIOR_KIND[before.how]
+        return REASON_BY_PRIOR_KIND[before.kind]
     candidate = _storm_candidate(notice, audience, held, critical=critical)
     absorbed = absorb_into_storm(draft, candidate)
     record_decision(
-        draft, name, audience.channel, PriorDecision(DecisionKind.STORM if absorbed.storm else DecisionKind.TOLD, 0)
+        draft, name, audience.channel, PriorDecision(DecisionKind.STORM if absorbed.storm else DecisionKind.NOTIFIED, 0)
     )
     if absorbed.storm:
         return DecisionReason.STORM
     draft.add_notifications(_build_notification(notice, candidate, absorbed.mention))
-    return DecisionReason.TOLD
+    return DecisionReason.NOTIFIED
 
 
 def _storm_candidate(

@@ -19,20 +19,20 @@ _MAX_RUNS_BEFORE_PRUNE = 64
 class DecisionKind(StrEnum):
     """What was decided about a run for a channel."""
 
-    TOLD = "t"
-    BELOW = "b"
+    NOTIFIED = "t"
+    BELOW_THRESHOLD = "b"
     STORM = "s"
     OLD = "o"
 
 
 class PriorDecision(NamedTuple):
-    """What was decided, how many of the run's failures matched then, and a digest of the cases that had failed.
+    """The kind of decision, how many of the run's failures matched then, and a digest of the cases that had failed.
 
     The digest is of the cases that matched and of all that failed in an earlier attempt, so a retry that passes does
     not change it; empty if it is not known.
     """
 
-    how: DecisionKind
+    kind: DecisionKind
     failures: int
     cases: str = ""
 
@@ -79,7 +79,7 @@ def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: Pri
     name = decisions_hash(run_id)
     before = read_decisions(draft, run_id)
     known = {**before.by_channel, channel: what}
-    words = [f"{there}={item.how}{item.failures}/{item.cases}".rstrip("/") for there, item in known.items()]
+    words = [f"{there}={item.kind}{item.failures}/{item.cases}".rstrip("/") for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
         times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}

@@ -14,7 +14,7 @@ from zofbot.subscriptions.mute import Mute
 class DecisionReason(StrEnum):
     """Why a subscription was notified about a finding or not."""
 
-    TOLD = "told"
+    NOTIFIED = "told"
     HELD = "held"
     """Sent when quiet hours end."""
     MUTED = "muted"
@@ -24,13 +24,13 @@ class DecisionReason(StrEnum):
     RECOVERED = "recovered"
     KNOWN = "known"
     """Decided on earlier."""
-    MISSED = "missed"
+    MISMATCH = "missed"
     """A filter does not match."""
-    BELOW = "below"
+    BELOW_THRESHOLD = "below"
     """The ``after:`` threshold is not reached."""
     OLD = "old"
     """Happened before the look-back; recorded and never sent."""
-    TAKEN = "taken"
+    CLAIMED = "taken"
     """The default channel gets only failures that match no subscription."""
     CANCELED = "canceled"
     UNFINISHED = "unfinished"
@@ -60,21 +60,21 @@ class SubscriptionDecision:
 
 
 REASON_TEXTS = {
-    DecisionReason.TOLD: "matched",
+    DecisionReason.NOTIFIED: "matched",
     DecisionReason.HELD: "matched, on hold until quiet hours end",
     DecisionReason.MUTED: "matched, on hold until a mute ends",
     DecisionReason.STORM: "matched, counted in a storm's summary",
     DecisionReason.RECOVERED: "recovered",
     DecisionReason.KNOWN: "matched, posted",
-    DecisionReason.BELOW: "not enough failures yet for after:",
+    DecisionReason.BELOW_THRESHOLD: "not enough failures yet for after:",
     DecisionReason.OLD: "too old to post (before zofbot's look-back window)",
-    DecisionReason.TAKEN: "gets only failures that match no subscription",
+    DecisionReason.CLAIMED: "gets only failures that match no subscription",
     DecisionReason.CANCELED: "canceled and skipped runs are never posted",
     DecisionReason.UNFINISHED: "not finished yet",
 }
 REASON_BY_PRIOR_KIND = {
-    DecisionKind.TOLD: DecisionReason.KNOWN,
-    DecisionKind.BELOW: DecisionReason.BELOW,
+    DecisionKind.NOTIFIED: DecisionReason.KNOWN,
+    DecisionKind.BELOW_THRESHOLD: DecisionReason.BELOW_THRESHOLD,
     DecisionKind.STORM: DecisionReason.STORM,
     DecisionKind.OLD: DecisionReason.OLD,
 }
@@ -97,4 +97,4 @@ def build_held_decision(subscription: Subscription, hold: Hold) -> SubscriptionD
 
 def build_mismatch(subscription: Subscription, verdict: MatchResult) -> SubscriptionDecision:
     """Return the decision for a subscription whose filter did not match."""
-    return SubscriptionDecision(subscription.id, subscription.channel, DecisionReason.MISSED, verdict)
+    return SubscriptionDecision(subscription.id, subscription.channel, DecisionReason.MISMATCH, verdict)

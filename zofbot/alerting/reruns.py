@@ -62,8 +62,8 @@ def _build_result_reply(
 ) -> Notification:
     """Build the reply that names the cases that failed again, those that ``passed``, and those without an outcome."""
     outcome = finding.outcome if finding.outcome.is_final else Outcome.UNKNOWN
-    failed, _ = payload_parts.collect_titles(finding.bad)
-    known = {*map(case_key, finding.bad), *finding.passed}
+    failed, _ = payload_parts.collect_titles(finding.failures)
+    known = {*map(case_key, finding.failures), *finding.passed}
     absent = _stored_titles(title for case, title in cases if case not in known)
     body = RerunResultPayload(
         run=RunSummary.from_run(finding.run, outcome), bad=finding.total, failed=failed, passed=passed, absent=absent

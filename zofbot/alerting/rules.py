@@ -119,7 +119,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
         reruns.report_rerun(draft, finding)
         return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
     finding = with_case_history(draft, finding)
-    record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.bad))
+    record_causes(draft, finding.project, finding.run.id, finding.happened, signatures_of(finding.failures))
     answers = _match_in_time(finding, subscriptions, decided)
     rest = unclaimed_failures(finding, answers, default_channel)
     answers_and_rest = [*answers, *([rest] if rest else [])]
@@ -203,42 +203,43 @@ def _match_in_time(
     Except in a channel for which it was decided on. What fails later in the run is for all.
     """
 
-    def is_too_late(item: Subscription) -> bool:
-        if item.channel in decided.by_channel:
+    def is_too_late(subscription: Subscription) -> bool:
+        if subscription.channel in decided.by_channel:
             return False
-        return item.created > decided.first + 1 and item.created >= finding.happened
+        return subscription.created > decided.first + 1 and subscription.created >= finding.happened
 
     return [
-        (item, READ_BEFORE if verdict.matched and is_too_late(item) else verdict)
-        for item, verdict in match_subscriptions(finding, subscriptions)
+        (subscription, READ_BEFORE if match.matched and is_too_late(subscription) else match)
+        for subscription, match in match_subscriptions(finding, subscriptions)
     ]
 
 
 def _decide_failures(
     draft: DecisionBuilder,
     finding: RunFinding,
-    answers: Sequence[tuple[Subscription, MatchResult]],
+    matches: Sequence[tuple[Subscription, MatchResult]],
     known: Mapping[str, PriorDecision],
     *,
     critical: bool,
 ) -> list[SubscriptionDecision]:
     """Add each channel's notifications, unless these failures of the run were decided on for it before."""
-    reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
+    reasons = [build_mismatch(subscription, match) for subscription, match in matches if not match.matched]
     by_channel: dict[str, list[tuple[Subscription, MatchResult]]] = {}
-    for answer, verdict in answers:
-        if verdict.matched:
-            by_channel.setdefault(answer.channel, []).append((answer, verdict))
-    for channel, matching in by_channel.items():
-        results = {result.id: result for _, verdict in matching for result in verdict.results}
+    for subscription, match in matches:
+        if match.matched:
+            by_channel.setdefault(subscription.channel, []).append((subscription, match))
+    for channel, found in by_channel.items():
+        results = {result.id: result for _, match in found for result in match.results}
         cases = short_hash(*sorted({case_key(item) for item in (*results.values(), *finding.retried)}))[:8]
         before = known.get(channel)
         if before and before.covers(len(results), cases):
-            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in matching]
+            reasons += [build_decision(subscription, REASON_BY_PRIOR_KIND[before.kind]) for subscription, _ in found]
             continue
-        matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
-        how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
-        how = before.how if before and how is DecisionKind.BELOW else how  # what was told stays told
-        record_decision(draft, finding.run.id, channel, PriorDecision(how, len(results), cases))
+        counted = [apply_threshold(draft, finding, subscription, match) for subscription, match in found]
+        kind, decisions = _decide_channel(draft, finding, channel, counted, critical=critical)
+        if before and kind is DecisionKind.BELOW_THRESHOLD:
+            kind = before.kind  # a notified run stays notified
+        record_decision(draft, finding.run.id, channel, PriorDecision(kind, len(results), cases))
         reasons += decisions
     return reasons
 
@@ -248,35 +249,37 @@ def _decide_channel(
 ) -> tuple[DecisionKind, list[SubscriptionDecision]]:
     """Add one channel's notifications. Return the decision, and the reason for each of its subscriptions."""
     reasons = {
-        match.subscription.id: build_decision(match.subscription, DecisionReason.BELOW)
+        match.subscription.id: build_decision(match.subscription, DecisionReason.BELOW_THRESHOLD)
         for match in matches
         if match.is_below_threshold
     }
-    how = DecisionKind.BELOW
+    kind = DecisionKind.BELOW_THRESHOLD
     parts = [
         part for audience in build_audiences(channel, matches) for part in split_by_mutes(draft, finding, audience)
     ]
     for audience, mutes in parts:
-        hold = compute_hold(draft.now, audience.takers, mutes, critical=critical)
+        hold = compute_hold(draft.now, audience.subscriptions, mutes, critical=critical)
         alerts, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
         builder = ALERT_BUILDERS[audience.group]
         in_storm = builder(draft, finding, audience, alerts, hold, critical).build_alerts()
         schedule_catch_up(draft, channel, hold, before)
-        how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
-        for taker in audience.takers:
-            reasons.setdefault(taker.id, _notified_decision(taker, hold, in_storm=in_storm))
-    return how, list(reasons.values())
+        kind = DecisionKind.STORM if in_storm and kind is not DecisionKind.NOTIFIED else DecisionKind.NOTIFIED
+        for subscription in audience.subscriptions:
+            reasons.setdefault(subscription.id, _notified_decision(subscription, hold, in_storm=in_storm))
+    return kind, list(reasons.values())
 
 
-def _notified_decision(taker: Subscription, hold: Hold, *, in_storm: bool) -> SubscriptionDecision:
+def _notified_decision(subscription: Subscription, hold: Hold, *, in_storm: bool) -> SubscriptionDecision:
     """Return the decision for a subscription whose channel is notified, now or later."""
     if in_storm:
-        return build_decision(taker, DecisionReason.STORM)
-    return build_held_decision(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
+        return build_decision(subscription, DecisionReason.STORM)
+    if hold.until:
+        return build_held_decision(subscription, hold)
+    return build_decision(subscription, DecisionReason.NOTIFIED)
 
 
 def _as_recovered(reason: SubscriptionDecision) -> SubscriptionDecision:
     """Turn a filter mismatch into "recovered"; a run that also failed keeps its own reason."""
-    if reason.answer is not DecisionReason.MISSED:
+    if reason.answer is not DecisionReason.MISMATCH:
         return reason
     return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.RECOVERED)

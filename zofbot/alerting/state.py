@@ -41,7 +41,7 @@ def platform_event_key(notice: PlatformEvent) -> str:
 
 
 def alerts_hash(channel: str, place: str) -> str:
-    """Name the hash of a channel's alerts that may still change, in one scope; without a scope, what all begin with."""
+    """Name the hash of a channel's alerts that may still change, in one scope; without a scope, the common prefix."""
     return f"open:{channel}:{place}"
 
 
@@ -176,7 +176,7 @@ class RuleState:
             rerun_hash(finding.run.id),
             MUTES,
             MOVED_CHANNELS,
-            *sorted({causes_hash(finding.project, signature) for signature in signatures_of(finding.bad)}),
+            *sorted({causes_hash(finding.project, signature) for signature in signatures_of(finding.failures)}),
             *channel_hashes,
             *counted,
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # importing these would slow down --help
 
     from zofbot.diagnostics import Finding
 
-_COLOUR_BY_LEVEL = {"ok": "green", "warning": "yellow", "error": "red"}
+_COLOR_BY_LEVEL = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def check(
@@ -76,5 +76,5 @@ def _findings_table(found: list[Finding]) -> Table:
         table.add_column(name, overflow="fold")
     for item in found:
         cells = (text.clean_literal(cell, 500) for cell in (item.about, item.what, item.fix))
-        table.add_row(Text(item.level, style=_COLOUR_BY_LEVEL[item.level]), *map(Text, cells))
+        table.add_row(Text(item.level, style=_COLOR_BY_LEVEL[item.level]), *map(Text, cells))
     return table

@@ -54,7 +54,7 @@ def result_panel(result: Result, links: ZofLinks) -> Panel:
         subtitle=Text(
             f"{result.id} · Request ID: {result.request_id}" if result.request_id else result.id, style="dim"
         ),
-        border_style=OUTCOME_STYLES[result.outcome].colour,
+        border_style=OUTCOME_STYLES[result.outcome].color,
         title_align="left",
         subtitle_align="left",
     )
@@ -120,6 +120,6 @@ def trace_table(trace: Trace, names: Mapping[str, str]) -> Table:
         if trace.left_out and number == trace.gap:
             table.add_row("", "", f"({count_noun(trace.left_out, 'step')} left out)")
         facts = ", ".join(f"{name} {value}" for name, value in step.facts.items())
-        cells = (f"{step.at} ms", step.room, step.did, step.came, facts)
+        cells = (f"{step.at} ms", step.component, step.action, step.outcome, facts)
         table.add_row(*(Text(text.clean_literal(cell, 300), style="red" if step.bad else "") for cell in cells))
     return table

@@ -88,8 +88,8 @@ class NotificationSender:
         except StoreUnavailable:  # cannot tell yet whether it is still wanted
             return Snoozed.for_claim(claim, 1.0)
         except Exception as error:
-            log.exception("notification cannot be drawn", key=claim.notification.key)
-            return Refused.for_claim(claim, f"cannot be drawn: {type(error).__name__}")
+            log.exception("notification cannot be rendered", key=claim.notification.key)
+            return Refused.for_claim(claim, f"cannot be rendered: {type(error).__name__}")
         try:
             return Sent.for_claim(claim, await self._send_with_fallbacks(claim, message, may_call))
         except SlackError as error:

@@ -1,4 +1,4 @@
-"""The dispatcher: sends notifications from the outbox to Slack. The only writer of channel messages."""
+"""The dispatcher: sends notifications from the outbox to Slack."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Dispatcher:
             except StoreUnavailable as error:
                 failures += 1
                 wait = min(MAX_STORE_RETRY_SECONDS, retry_delay(failures, self._random()))
-                log.warning("outbox out of reach", error=error.sentence, again_in=round(wait, 2))
+                log.warning("outbox unavailable", error=error.sentence, again_in=round(wait, 2))
             await wait_for_event(self._outbox.news, wait)
 
     async def _claim_batch(self) -> ClaimBatch:
@@ -228,5 +228,5 @@ class Dispatcher:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._deadline)
         if left := list(self._tasks):
-            log.warning("sends left to their lease", count=len(left))
+            log.warning("sends unfinished at stop", count=len(left))
             await cancel_tasks(*left)

@@ -39,7 +39,7 @@ class FailedCallClassifier:
             return Unknown.for_claim(claim, error.reason, 1 + self._retry_delay(claim))
         handling = handling_for(error.reason)
         if handling in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
-            log.error("cannot look whether it was sent", key=claim.notification.key, reason=error.reason,
+            log.error("search for earlier send failed", key=claim.notification.key, reason=error.reason,
                       fix=error.next_step)  # fmt: skip
             return Unknown.for_claim(claim, f"cannot look: {error.reason}", OPERATOR_RETRY_SECONDS)
         return await self._classify_refusal(claim, error)
@@ -76,7 +76,7 @@ class FailedCallClassifier:
         try:
             exists = await read_as_member(self._notifier, place.channel, lambda: self._notifier.has_message(place))
         except SlackError as error:
-            log.warning("cannot look for a message", channel=place.channel, ts=place.ts, reason=error.reason)
+            log.warning("search for a message failed", channel=place.channel, ts=place.ts, reason=error.reason)
             return Deferred.for_claim(
                 claim, OPERATOR_RETRY_SECONDS if isinstance(error, SlackRefused) else wait, False, reason
             )

@@ -96,19 +96,19 @@ class OutboxMonitor:
         except StoreUnavailable:
             raise
         except Exception:  # a failing callback must not stop deliveries; it is retried
-            log.exception("nobody was told", channel=parked.channel)
+            log.exception("subscribers not notified", channel=parked.channel)
         else:
             await self._outbox.mark_notified(parked.channel)
 
     async def report_removed(self) -> None:
         """Call ``on_removed`` for each alert that was deleted twice. Raises StoreUnavailable."""
         for key, channel in (await self._outbox.removed_alerts()).items():
-            log.error("message removed again, not posted any more", key=key, channel=channel)
+            log.error("message removed again, no longer posted", key=key, channel=channel)
             try:
                 await self._on_removed(key, channel)
             except StoreUnavailable:
                 raise
             except Exception:  # as above
-                log.exception("nobody was told", channel=channel)
+                log.exception("subscribers not notified", channel=channel)
             else:
                 await self._outbox.mark_removal_notified(key)

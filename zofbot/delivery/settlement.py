@@ -89,7 +89,7 @@ class ResultSettler:
         try:
             await self.settle_results()
         except StoreUnavailable as error:
-            log.warning("settlements left to their lease", count=len(self._ended), error=error.sentence)
+            log.warning("settlements unfinished at stop", count=len(self._ended), error=error.sentence)
 
     def _emit_state(self, result: AttemptResult, state: str) -> None:
         reason = getattr(result, "reason", "")

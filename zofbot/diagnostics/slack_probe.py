@@ -1,4 +1,4 @@
-"""Ask Slack: tokens, channels, people."""
+"""Call Slack to check tokens, channels and people."""
 
 from __future__ import annotations
 

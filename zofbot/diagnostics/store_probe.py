@@ -1,4 +1,4 @@
-"""Ask Redis: whether it answers, how fast, what it keeps."""
+"""Call Redis to check whether it answers, how fast, and what it stores."""
 
 from __future__ import annotations
 

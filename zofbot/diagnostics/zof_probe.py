@@ -1,4 +1,4 @@
-"""Ask Zof: what the key may read, and the clock."""
+"""Call Zof to check what the key may read, and the clock."""
 
 from __future__ import annotations
 

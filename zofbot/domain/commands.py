@@ -105,7 +105,7 @@ VERBS = {
             "cause",
             "cause <id>",
             "a cause: its history, alerts and buttons",
-            "cause s1-3f9a1c20b7d4e685",
+            "cause s2-3f9a1c20b7d4e685",
             "cause <id>",
         ),
         Verb(

@@ -84,7 +84,7 @@ class SlackEndpoint:
         except (ValueError, RecursionError):
             raise RejectedRequest(400, "malformed") from None
         if place := find_malformed(body):
-            log.warning("request of no shape that Slack sends", place=place)
+            log.warning("malformed slack request", place=place)
             raise RejectedRequest(400, "malformed")
         return body
 

@@ -172,7 +172,7 @@ class SocketMode:
         self, websocket: ClientWebSocketResponse, envelope: str, payload: dict[str, Any]
     ) -> None:
         if place := find_malformed(payload):
-            log.warning("request of no shape that Slack sends", place=place)
+            log.warning("malformed slack request", place=place)
             self._events.emit(SlackRequestRejected("malformed"))
             return
         try:

@@ -26,12 +26,12 @@ ButtonHandler = Callable[[ListenerContext, Requester, dict[str, Any]], Coroutine
 
 
 async def show_result(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
-    """Handle *Details* beside a case of a run."""
+    """Handle *View details* beside a case of a run."""
     return await lookups.show_result(context, _require_id(value))
 
 
 async def show_run(context: ListenerContext, requester: Requester, value: dict[str, Any]) -> Message:
-    """Handle *Show run* on a result, *Open* in a list, and a run's paging buttons."""
+    """Handle *View run* on a result and in a list, and a run's paging buttons."""
     return await lookups.show_run(context, _require_id(value), _page_start(value))
 
 

@@ -95,7 +95,7 @@ async def _refresh_home(context: ListenerContext, home_updater: HomeUpdater, use
     try:
         subscriptions = user and await context.subscriptions.list_for_channel(channel)
     except StoreUnavailable as error:
-        log.warning("home not drawn anew", user=user, error=error.sentence)
+        log.warning("home not updated", user=user, error=error.sentence)
         return
     if subscriptions:
         await home_updater.refresh_home(user)
@@ -104,6 +104,6 @@ async def _refresh_home(context: ListenerContext, home_updater: HomeUpdater, use
 async def _unblock_channel(context: ListenerContext, channel: str) -> None:
     try:
         if count := await context.outbox.unpark_channel(channel):
-            log.info("channel mended", channel=channel, waiting=count)
+            log.info("channel unparked", channel=channel, waiting=count)
     except StoreUnavailable as error:  # the outbox monitor retries in a few minutes
-        log.warning("channel not mended yet", channel=channel, error=error.sentence)
+        log.warning("channel not unparked", channel=channel, error=error.sentence)

@@ -42,7 +42,7 @@ def trace_error(error: ZofbotError) -> str:
     )
     if not isinstance(error, BadInput):
         more = {"reference": reference} if reference else {}
-        log.info("asked in vain", error=type(error).__name__, sentence=error.sentence, **more)
+        log.info("request failed", error=type(error).__name__, sentence=error.sentence, **more)
     return reference
 
 
@@ -50,7 +50,7 @@ def log_unexpected(error: Exception) -> str:
     """Log an unexpected error with its traceback, and return its reference id."""
     reference = trace_recorder.current_reference()
     trace_recorder.record_error(error)
-    log.error("unforeseen error", reference=reference, exc_info=error)
+    log.error("unexpected error", reference=reference, exc_info=error)
     return reference
 
 

@@ -89,7 +89,7 @@ async def require_reader(context: ListenerContext, requester: Requester, tried: 
         return
     else:
         reason = f"You can't {tried} here. Only members of this workspace can."
-    await audit_refusal(context, requester, tried, f"is no reader: {person.standing.value}")
+    await audit_refusal(context, requester, tried, f"may not read here: {person.standing.value}")
     raise NotAllowed(reason)
 
 
@@ -172,7 +172,7 @@ async def restore_failure(context: ListenerContext, requester: Requester, about:
             run = await context.zof.get_run(identifier)
             at = run.latest_time.timestamp() if run.latest_time else now
             finding = RunFinding.from_results(run, run.results or (), otherwise=now)
-            top = tuple(map(summarize_case, finding.bad[:3]))
+            top = tuple(map(summarize_case, finding.failures[:3]))
             known = finding.outcome.is_bad or finding.passed_with_failures
             place = RunSummary.from_run(run, finding.outcome if known else Outcome.FAILED)
             body = RunAlertPayload(run=place, bad=finding.total, top=top, last=at, opened=at)

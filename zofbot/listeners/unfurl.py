@@ -90,10 +90,10 @@ def _string_field(given: Any, name: str) -> str:
 async def _unfurl_links(context: ListenerContext, message: PastedLinks) -> None:
     """Show the cards if the author and the channel's readers may see them; otherwise leave the links as they are."""
     if (await context.people.load_person(message.user)).standing is not Membership.MEMBER:
-        log.info("links left alone", because="not pasted by a full member", user=message.user)
+        log.info("links not unfurled", cause="not pasted by a full member", user=message.user)
         return
     if await context.people.wait_for_readers(message.channel) is not Readers.OURS:
-        log.info("links left alone", because="the channel is shared", channel=message.channel)
+        log.info("links not unfurled", cause="the channel is shared", channel=message.channel)
         return
     rendered = await asyncio.gather(*(_build_card(context, target) for target in message.links))
     cards = {url: card for url, card in zip(message.links.values(), rendered, strict=True) if card}
@@ -112,7 +112,7 @@ async def _build_card(context: ListenerContext, target: LinkTarget) -> dict[str,
     try:
         return unfurl_card(await ask(target.id, time_budget=CARD_TIME_BUDGET))
     except ZofError as error:
-        log.info("link leads to nothing that Zof shows", kind=target.kind, id=target.id, cause=error.sentence,
+        log.info("linked item not read", kind=target.kind, id=target.id, cause=error.sentence,
                  request_id=error.request_id)  # fmt: skip
         return None
 

@@ -70,12 +70,12 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
     then = _next_step(explanation, is_pending=run.id in hashes[HINTS] and not handled)
     statuses = await _message_statuses(context, explanation, message)
     card = why.why_card(run, _subscription_lines(explanation, wishes), statuses, now, then, unread=unread)
-    return with_causes(card, [_explain_cause(cause) for cause in group_by_cause(finding.bad) if cause.signature])
+    return with_causes(card, [_explain_cause(cause) for cause in group_by_cause(finding.failures) if cause.signature])
 
 
 async def _is_handled(context: ListenerContext, finding: RunFinding) -> bool:
     """Whether the poller has handled the run and each of its failures."""
-    keys = (item_key(finding.run), *map(item_key, finding.bad))
+    keys = (item_key(finding.run), *map(item_key, finding.failures))
     return None not in await context.outbox.read_fields(*((HANDLED_HASH, key) for key in keys))
 
 
@@ -101,7 +101,7 @@ async def explain_alert(context: ListenerContext, requester: Requester, key: str
     try:
         return await explain_to_channel(context, channel, identifier, key)
     except ZofError as error:
-        log.info("explained from memory", key=key, cause=error.sentence, request_id=error.request_id)
+        log.info("explained from stored data", key=key, cause=error.sentence, request_id=error.request_id)
         failure = await context.failures.get(key)
         if failure is None:
             return triage_replies.unknown_alert_reply(key)

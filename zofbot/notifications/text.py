@@ -29,7 +29,7 @@ _IDLE_JOINER = re.compile(f"(?<![{_JOINING_RANGES}])[{_JOINERS}](?![{_JOINING_RA
 _TERMINAL_CODES = re.compile(
     r"(?:\x1b\[[0-?]*|\x9b[0-?]+)[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\x9d]*(?:\x07|\x9c|\x1b\\?)"
 )
-"""Terminal escape codes for colours and links, as test runners print them."""
+"""Terminal escape codes for colors and links, as test runners print them."""
 
 _MAX_CHARS_READ = 20_000
 """Characters processed, so that megabytes of text cost no more than what could be shown."""

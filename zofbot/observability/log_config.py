@@ -1,4 +1,4 @@
-"""Logging setup: one line per event, JSON or coloured for a terminal, with secrets redacted."""
+"""Logging setup: one line per event, JSON or colored for a terminal, with secrets redacted."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _log_lost_settlement(lost: SettlementLost) -> None:
 
 
 def _log_outbox_pause(pause: OutboxPaused) -> None:
-    log.error("outbox paused", reason=pause.reason, fix=pause.mend)
+    log.error("outbox paused", reason=pause.reason, fix=pause.fix)
 
 
 def _log_unmeasured_outbox(event: OutboxNotMeasured) -> None:
@@ -93,11 +93,11 @@ def _log_triage_act(act: TriageAct) -> None:
 
 
 def _log_late_canary(late: CanaryLate) -> None:
-    log.error("canary late", link=late.link, what=late.what, fix=late.mend)
+    log.error("canary late", link=late.link, what=late.what, fix=late.fix)
 
 
 def _log_failed_task(failed: BackgroundTaskFailed) -> None:
-    log.error("errand failed", exc_info=failed.error)
+    log.error("background task failed", exc_info=failed.error)
 
 
 def _log_repeated_request(request: SlackRequestAnswered) -> None:

@@ -162,8 +162,8 @@ class MetricUpdates:
 
     def _show_poll_progress(self, progress: PollProgress) -> None:
         self._metrics.poll_requests.set(progress.requests)
-        if progress.watched is not None:
-            self._metrics.poll_watched.set(progress.watched)
+        if progress.pending_runs is not None:
+            self._metrics.poll_watched.set(progress.pending_runs)
 
     def _count_poll_cycle(self, cycle: PollCycleEnded) -> None:
         if cycle.read_all_at is not None:

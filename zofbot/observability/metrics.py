@@ -125,7 +125,8 @@ class Metrics:
         )
         self.slack_requests = self.registry.make_counter(
             "zofbot_slack_requests",
-            "Requests from Slack by kind and answer; stray ones did not come from Slack",
+            "Requests from Slack by kind and answer; stray ones were rejected before handling"
+            " (unsigned, too large, too slow or malformed)",
             kind=(),
             answer=(),
         )
@@ -213,7 +214,7 @@ class Metrics:
             "zofbot_poll_requests", "Requests to Zof since the last full poll cycle began"
         )
         self.poll_watched = self.registry.make_gauge(
-            "zofbot_poll_watched", "Runs in progress that zofbot is waiting for"
+            "zofbot_poll_watched", "Runs, results and platform events still to be read, or to be read again"
         )
         self.poll_last = self.registry.make_gauge(
             "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last successful full poll cycle"
@@ -234,7 +235,7 @@ class Metrics:
             "zofbot_canary_last_success_timestamp_seconds",
             "Unix time of the last successful canary; until the first, of the start",
         )
-        self.canary_last.set(math.nan)  # unknown until the first success
+        self.canary_last.set(math.nan)  # unknown until a canary starts
         self.canary_failures = self.registry.make_counter(
             "zofbot_canary_failures",
             "Late canaries by the part that failed: redis, zof, slack, clock or outbox",

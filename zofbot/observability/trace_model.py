@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from zofbot.domain.frozen_model import FrozenModel
 
 
 class TraceStep(FrozenModel):
-    """One step: the component (``room``), its action (``did``) and result (``came``), without user or vendor text."""
+    """One step: the action of a component and its outcome, without user or vendor text."""
 
     at: int
     """End of the step, in milliseconds since the start of the trace."""
-    room: str
-    did: str
-    came: str = ""
+    component: str = Field(validation_alias=AliasChoices("component", "room"), serialization_alias="room")
+    action: str = Field(validation_alias=AliasChoices("action", "did"), serialization_alias="did")
+    outcome: str = Field(default="", validation_alias=AliasChoices("outcome", "came"), serialization_alias="came")
     bad: bool = False
     facts: dict[str, str] = Field(default_factory=dict)
     """Such as its duration (``ms``), the wait before it (``waited``, also ms), the ``id`` of the request."""
@@ -53,4 +53,4 @@ class Trace(FrozenModel):
         return text
 
     def _to_json(self) -> str:
-        return self.model_dump_json(exclude_defaults=True, exclude={"ids"})
+        return self.model_dump_json(exclude_defaults=True, exclude={"ids"}, by_alias=True)

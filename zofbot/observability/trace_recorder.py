@@ -39,9 +39,9 @@ _WORD_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}")
 
 class _RecordedStep(NamedTuple):
     after: float
-    room: str
-    did: str
-    came: str
+    component: str
+    action: str
+    outcome: str
     bad: bool
     facts: dict[str, object]
 
@@ -50,9 +50,9 @@ class _RecordedStep(NamedTuple):
         known = {name: str(value) for name, value in self.facts.items() if value not in (None, "")}
         return TraceStep(
             at=round(self.after * 1000),
-            room=self.room,
-            did=_clip_text(clean(self.did)),
-            came=_clip_text(clean(self.came)),
+            component=self.component,
+            action=_clip_text(clean(self.action)),
+            outcome=_clip_text(clean(self.outcome)),
             bad=self.bad,
             facts={name: _clip_text(clean(value)) for name, value in known.items()},
         )
@@ -83,12 +83,12 @@ class TraceRecorder:
         return self._reference
 
     def add_step(  # noqa: PLR0913, PLR0917  (the fields of a step)
-        self, room: str, did: str, came: str, bad: bool, ids: tuple[str, ...], facts: dict[str, object]
+        self, component: str, action: str, outcome: str, bad: bool, ids: tuple[str, ...], facts: dict[str, object]
     ) -> None:
         """Record a step, unless the trace has ended."""
         if not self._holders:
             return
-        step = _RecordedStep(self._clock.monotonic() - self._began, room, did, came, bad, facts)
+        step = _RecordedStep(self._clock.monotonic() - self._began, component, action, outcome, bad, facts)
         self._step_count += 1
         self.worth |= bad
         if len(self._first) < MAX_FIRST_STEPS:
@@ -137,7 +137,7 @@ class TraceRecorder:
             *self._names,
             *self._ids,
             *self.about.values(),
-            *(f"{item.did}\n{item.came}" for item in steps),
+            *(f"{item.action}\n{item.outcome}" for item in steps),
             *facts,
         )
         whole = "\n".join(texts)
@@ -171,12 +171,12 @@ def record_trace(keep: KeepTrace, kind: str, clock: Clock, *names: str, **about:
 
 
 def record_step(
-    room: str, did: str, came: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object
+    component: str, action: str, outcome: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object
 ) -> None:
     """Record a step on the current trace, if any; the trace can be found under ``ids``."""
     recorder = _current_recorder.get()
     if recorder is not None:
-        recorder.add_step(room, did, came, bad, ids, facts)
+        recorder.add_step(component, action, outcome, bad, ids, facts)
 
 
 def record_error(error: BaseException) -> None:

@@ -55,13 +55,13 @@ def _add_failed_task(failed: BackgroundTaskFailed) -> None:
 
 
 def _add_canceled_task(canceled: BackgroundTaskCanceled) -> None:
-    record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
+    record_step("zofbot", "background task", "canceled: zofbot is stopping", bad=True)
 
 
 def _add_poll_cycle(cycle: PollCycleEnded) -> None:
     if cycle.outcome == "failed" and cycle.error:
         record_error(cycle.error)
-    record_step("poll", "turn", cycle.outcome, bad=cycle.outcome in ("unavailable", "failed"))
+    record_step("poll", "cycle", cycle.outcome, bad=cycle.outcome in ("unavailable", "failed"))
 
 
 def _add_slack_request(request: SlackRequestAnswered) -> None:

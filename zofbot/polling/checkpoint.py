@@ -38,8 +38,8 @@ FLOOR_FIELD = "floor"
 class PollCheckpoint:
     """The poller's state. Times are Unix seconds.
 
-    What happened before ``floor`` is never reported; ``first``: the store was empty. ``watches`` are pending runs by
-    hash field, ``failing`` scopes with open failures by scope key.
+    What happened before ``floor`` is never reported; ``first``: the store was empty. ``pending_runs`` are by hash
+    field, ``open_scopes`` (scopes with open failures) by scope key.
     """
 
     def __init__(self, hashes: Mapping[str, Mapping[str, str]], now: float, lookback: float) -> None:
@@ -54,22 +54,22 @@ class PollCheckpoint:
         self._handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
         self._progress = _parse_fields(CURSORS_HASH, kept, FeedCursor.load)
         self._scanned: set[str] = set()
-        self.failing = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
-        self.watches: dict[str, PendingRun] = {}
+        self.open_scopes = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
+        self.pending_runs: dict[str, PendingRun] = {}
         self._waiting: set[str] = set()
         self._pending_changes = PendingChanges()
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
-        before, self.watches = self.watches, {}
+        before, self.pending_runs = self.pending_runs, {}
         self._waiting.clear()
         self._pending_changes.set_stored(hints)
-        for field, watch in _parse_fields(HINTS, hints, PendingRun.load).items():
-            if field != watch.hash_field:  # an earlier version stored it
+        for field, pending in _parse_fields(HINTS, hints, PendingRun.load).items():
+            if field != pending.hash_field:  # an earlier version stored it
                 self._pending_changes.note_change(field)
-                self.add_pending(watch)
+                self.add_pending(pending)
             else:
-                self._add_stored(watch, before.get(field))
+                self._add_stored(pending, before.get(field))
 
     def add_hints(self, hints: Iterable[PendingRun]) -> bool:
         """Add hints that were just stored; False if the store may know more, as one's run was read meanwhile."""
@@ -78,21 +78,21 @@ class PollCheckpoint:
             return False
         for field, hint in added.items():
             self._pending_changes.add_stored(field, hint.dump())
-            self._add_stored(hint, self.watches.get(field))
+            self._add_stored(hint, self.pending_runs.get(field))
         return True
 
     def merge_arrived(self, hints: Mapping[str, str | None]) -> None:
         """Add to the changed pending runs what has arrived of them, of what the store has in ``expected_pending``."""
         for field, hint in _parse_fields(HINTS, self._pending_changes.take_arrived(hints), PendingRun.load).items():
-            self.add_pending(hint.with_known(self.watches.get(field)))
+            self.add_pending(hint.with_known(self.pending_runs.get(field)))
 
-    def _add_stored(self, watch: PendingRun, known: PendingRun | None) -> None:
+    def _add_stored(self, pending: PendingRun, known: PendingRun | None) -> None:
         """Add a run as the store has it, with what was ``known`` of it before a hint replaced it there."""
-        if (merged := watch.with_known(known)) != watch:
+        if (merged := pending.with_known(known)) != pending:
             self.add_pending(merged)
             return
-        self.watches[watch.hash_field] = watch
-        self._waiting.update(watch.seen)
+        self.pending_runs[pending.hash_field] = pending
+        self._waiting.update(pending.seen)
 
     def is_known(self, field: str) -> bool:
         """Whether an item was handled or is waiting to be read."""
@@ -118,16 +118,16 @@ class PollCheckpoint:
     def is_truncated(self, run: str | None) -> bool:
         return f"rest:{run}" in self._handled
 
-    def add_pending(self, watch: PendingRun) -> None:
+    def add_pending(self, pending: PendingRun) -> None:
         """Add or update a run to read."""
-        self.watches[watch.hash_field] = watch
-        self._pending_changes.note_change(watch.hash_field)
-        self._waiting.update(watch.seen)
+        self.pending_runs[pending.hash_field] = pending
+        self._pending_changes.note_change(pending.hash_field)
+        self._waiting.update(pending.seen)
 
-    def remove_pending(self, watch: PendingRun, *, is_final: bool = False) -> None:
+    def remove_pending(self, pending: PendingRun, *, is_final: bool = False) -> None:
         """Remove a run that needs no further reading, even if a webhook arrives meanwhile with ``is_final``."""
-        self.watches.pop(watch.hash_field, None)
-        self._pending_changes.note_change(watch.hash_field, is_final=is_final)
+        self.pending_runs.pop(pending.hash_field, None)
+        self._pending_changes.note_change(pending.hash_field, is_final=is_final)
 
     def due_runs(self, now: float, affordable: int) -> list[PendingRun]:
         """Return the runs to read now, in the order of ``sort_pending``.
@@ -137,9 +137,9 @@ class PollCheckpoint:
         scans = [item for name, item in self._progress.items() if name in FAILURE_FEED_NAMES]
         backwards = any(scan.order == "newest" and scan.began is not None for scan in scans)
         due = (
-            watch
-            for watch in self.watches.values()
-            if watch.due <= now and not (backwards and watch.why in FAILURE_FEED_NAMES)
+            pending
+            for pending in self.pending_runs.values()
+            if pending.due <= now and not (backwards and pending.why in FAILURE_FEED_NAMES)
         )
         return sort_pending(due, affordable)
 
@@ -168,29 +168,29 @@ class PollCheckpoint:
         """The number of unfinished scans."""
         return sum(item.began is not None for item in self._progress.values())
 
-    def watch_recoveries(self, scope: str, failing: OpenScope | None, now: float) -> None:
+    def watch_recoveries(self, scope: str, current: OpenScope | None, now: float) -> None:
         """Watch a scope for passing runs; if all has recovered, only while an earlier passing run may turn up."""
-        old = self.failing.get(scope)
-        if failing is None:
-            failing = replace(old, open=None) if old else None
-        if failing is not None:
-            self._set_open_scope(scope, failing.merge_previous(old, now))
+        old = self.open_scopes.get(scope)
+        if current is None:
+            current = replace(old, open=None) if old else None
+        if current is not None:
+            self._set_open_scope(scope, current.merge_previous(old, now))
 
-    def _set_open_scope(self, scope: str, failing: OpenScope | None) -> None:
-        old = self.failing.get(scope)
-        if old == failing:
+    def _set_open_scope(self, scope: str, current: OpenScope | None) -> None:
+        old = self.open_scopes.get(scope)
+        if old == current:
             return
-        self._add_change(OPEN_SCOPES_HASH, scope, failing.dump() if failing else None)
-        if failing is None:
-            del self.failing[scope]
+        self._add_change(OPEN_SCOPES_HASH, scope, current.dump() if current else None)
+        if current is None:
+            del self.open_scopes[scope]
             return
-        self.failing[scope] = failing
-        if old is None or failing.since < old.since:
-            self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(failing.since))
+        self.open_scopes[scope] = current
+        if old is None or current.since < old.since:
+            self.start_scan(ALL_RUNS_FEED.name, self.cursor_of(ALL_RUNS_FEED.name).reach_back(current.since))
 
     def may_recover(self, found: RunFinding) -> bool:
         """Whether what passes in a run may end a failure: one is open in its scope, or was until recently."""
-        failed = self.failing.get(scope_key(found))
+        failed = self.open_scopes.get(scope_key(found))
         return failed is not None and found.happened > failed.since
 
     def prune_recovery_watches(self, now: float) -> None:
@@ -199,7 +199,7 @@ class PollCheckpoint:
         Also those without news for so long that not even a failure as long after the first as possible is recent.
         """
         complete = self.cursor_of(ALL_RUNS_FEED.name).complete
-        for scope, item in list(self.failing.items()):
+        for scope, item in list(self.open_scopes.items()):
             if max(item.since, item.open or 0.0) < now - 2 * MAX_OPEN_FAILURE_SECONDS:
                 self._set_open_scope(scope, None)
             elif item.at is not None and complete is not None and complete >= item.at + OVERLAP_SECONDS:
@@ -209,7 +209,7 @@ class PollCheckpoint:
 
     def collect_changes(self) -> dict[str, dict[str, str | None]]:
         """Return the changes to store; empty if there are none."""
-        pending = self._pending_changes.collect(self.watches)
+        pending = self._pending_changes.collect(self.pending_runs)
         if self._changes or pending:
             for name in self._scanned:
                 self._add_change(CURSORS_HASH, name, self._progress[name].dump())
@@ -239,7 +239,7 @@ class PollCheckpoint:
             del self._handled[field]
             self._add_change(HANDLED_HASH, field, None)
         self._raise_floor(oldest[-1][1])
-        log.warning("oldest notes forgotten", count=count, floor=self.floor)
+        log.warning("oldest handled items deleted", count=count, floor=self.floor)
 
 
 def _parse_fields(name: str, fields: Mapping[str, str], parse: Callable[[str], T]) -> dict[str, T]:

@@ -38,7 +38,7 @@ async def add_contacts(
     if not any(subscription.mention_roles for subscription in subscriptions):
         return findings
     runs = [finding for finding in findings if isinstance(finding, RunFinding)]
-    wanted = dict.fromkeys(name for run in runs for result in run.bad for name in _names_of(run, result))
+    wanted = dict.fromkeys(name for run in runs for result in run.failures for name in _names_of(run, result))
     if not wanted:
         return findings
     try:
@@ -64,13 +64,13 @@ def _with_ids(finding: RunFinding, ids: Mapping[str, str]) -> RunFinding:
 
     return replace(
         finding,
-        bad=tuple(
+        failures=tuple(
             result.model_copy(
                 update={
                     "author_ids": find_ids(_authors(finding, result)),
                     "owner_ids": find_ids(values_of(result.extras, "owner")),
                 }
             )
-            for result in finding.bad
+            for result in finding.failures
         ),
     )

@@ -67,14 +67,14 @@ class PollOutbox(Protocol):
 
 @dataclass
 class CycleStats:
-    """Counts of one poll cycle; ``leads``: this process held the lease."""
+    """Counts of one poll cycle; ``has_lease``: this process held the lease."""
 
-    leads: bool = False
+    has_lease: bool = False
     requests: int = 0
     """Requests to Zof since the last full cycle began."""
-    fresh: int = 0
+    new_items: int = 0
     """Runs and results that the feeds showed for the first time."""
-    silent: int = 0
+    too_old: int = 0
     """Failures older than the look-back."""
     read: int = 0
     """Runs, results and platform events read in full."""
@@ -82,9 +82,9 @@ class CycleStats:
     """Keys of new notifications."""
     refused: int = 0
     """Feeds that Zof refused to list."""
-    walking: int = 0
+    active_scans: int = 0
     """Feeds and audits that the next cycle continues."""
-    watched: int = 0
+    pending_runs: int = 0
     """Runs to be read again, or when the request budget allows."""
 
 
@@ -108,7 +108,7 @@ class PollSettings:
 class PollContext:
     """What every cycle of one poller works with.
 
-    ``missed`` and ``silent`` count, by feed, what is logged at the end of its audit and of its first scan;
+    ``missed`` and ``too_old`` count, by feed, what is logged at the end of its audit and of its first scan;
     ``refused`` has the last logged reason why a feed cannot be read.
     """
 
@@ -120,7 +120,7 @@ class PollContext:
     decide: DecisionRules = decide_batch
     find_contacts: FindContacts = find_nobody
     missed: Counter[str] = field(default_factory=Counter)
-    silent: Counter[str] = field(default_factory=Counter)
+    too_old: Counter[str] = field(default_factory=Counter)
     refused: dict[str, ZofError] = field(default_factory=dict)
 
     def unix_time(self) -> float:

@@ -52,7 +52,7 @@ class PollCycle:
     def __init__(
         self, context: PollContext, checkpoint: PollCheckpoint, subscriptions: SubscriptionCache, fence: Fence
     ) -> None:
-        self.stats = CycleStats(leads=True)
+        self.stats = CycleStats(has_lease=True)
         self._context = context
         self._checkpoint = checkpoint
         self._subscriptions = subscriptions
@@ -71,7 +71,7 @@ class PollCycle:
         """
         try:
             # with many pending runs, half of the budget is for the listings and for failures that they show first
-            await self._read_due(spare=max(len(FEEDS), self._context.reader.most // 2) if feeds else 0)
+            await self._read_due(spare=max(len(FEEDS), self._context.reader.budget // 2) if feeds else 0)
             if feeds:
                 await FeedScanner(self._context, self._checkpoint, self.stats).scan_feeds()
                 await self._read_due()
@@ -85,62 +85,62 @@ class PollCycle:
 
     async def _read_due(self, spare: int = 0) -> None:
         """Read due runs until Zof fails to return one. Raises ZofUnavailable if the quota is spent."""
-        affordable = (self._context.reader.left - spare) // REQUESTS_PER_RUN
+        affordable = (self._context.reader.remaining - spare) // REQUESTS_PER_RUN
         due = self._checkpoint.due_runs(self._context.unix_time(), affordable)
-        while due and (left := self._context.reader.left - spare) > 0:
-            count = max(1, min(left // REQUESTS_PER_RUN, MAX_CONCURRENT_READS))
+        while due and (remaining := self._context.reader.remaining - spare) > 0:
+            count = max(1, min(remaining // REQUESTS_PER_RUN, MAX_CONCURRENT_READS))
             if not await self._read_pending(due[:count]):
                 return
             due = due[count:]
             if self._context.unix_time() - self._committed >= COMMIT_INTERVAL_SECONDS:
                 await self._commit_findings()
 
-    async def _read_pending(self, watches: Sequence[PendingRun]) -> bool:
+    async def _read_pending(self, pending_runs: Sequence[PendingRun]) -> bool:
         """Read pending runs at the same time, and process them in order. Return whether Zof has failed on none.
 
         Raises ZofUnavailable after that if the quota is spent.
         """
-        watches = [watch for watch in watches if not self._remove_if_handled(watch)]
+        pending_runs = [pending for pending in pending_runs if not self._remove_if_handled(pending)]
         has_failed = False
         spent: ZofUnavailable | None = None
         now = self._context.unix_time()
-        read = await self._context.reader.read_pending(watches, self._checkpoint.may_recover, now)
-        for watch, found in zip(watches, read, strict=True):
+        read = await self._context.reader.read_pending(pending_runs, self._checkpoint.may_recover, now)
+        for pending, found in zip(pending_runs, read, strict=True):
             match found:
                 case ZofUnavailable() if found.is_quota_spent:
                     spent = spent or found
                 case ZofUnavailable():
                     has_failed = True
-                    if not watch.failures:
+                    if not pending.failures:
                         self._outage = self._outage or found
-                    self._add_given_up(self._rereads.retry_failed(watch, found))
+                    self._add_given_up(self._rereads.retry_failed(pending, found))
                 case ZofRejected() | ZofUnreadable():
-                    self._add_given_up(self._rereads.retry_refused(watch, found))
+                    self._add_given_up(self._rereads.retry_refused(pending, found))
                 case Exception():
                     raise found
                 case _:
-                    self._process_read(watch, found)
+                    self._process_read(pending, found)
         if spent:
             raise spent
         return not has_failed
 
-    def _remove_if_handled(self, watch: PendingRun) -> bool:
+    def _remove_if_handled(self, pending: PendingRun) -> bool:
         """Remove a result that was listed without its run, and has been read with that run since."""
-        if watch.kind != "result" or not watch.seen or not all(map(self._checkpoint.is_handled, watch.seen)):
+        if pending.kind != "result" or not pending.seen or not all(map(self._checkpoint.is_handled, pending.seen)):
             return False
-        self._checkpoint.remove_pending(watch)
+        self._checkpoint.remove_pending(pending)
         return True
 
-    def _process_read(self, watch: PendingRun, found: RunFinding | PlatformEvent) -> None:
+    def _process_read(self, pending: PendingRun, found: RunFinding | PlatformEvent) -> None:
         self.stats.read += 1
         if isinstance(found, PlatformEvent):
-            self._finish_pending(watch, found, ())
+            self._finish_pending(pending, found, ())
         elif found.has_ended and found.run.outcome is Outcome.PASSED and self._may_recover_after_commit(found):
-            self._rereads.schedule_read(watch.with_answer(), self._context.unix_time())
+            self._rereads.schedule_read(pending.with_answer(), self._context.unix_time())
         elif found.has_ended:
-            self._finish_run(watch, found)
+            self._finish_run(pending, found)
         else:
-            self._rereads.schedule_read(watch.with_answer(), watch.since)
+            self._rereads.schedule_read(pending.with_answer(), pending.since)
 
     def _add_given_up(self, found: RunFinding | None) -> None:
         if found is not None:
@@ -148,13 +148,14 @@ class PollCycle:
 
     def _may_recover_after_commit(self, found: RunFinding) -> bool:
         """Whether a run was read without its passed results, but a failure in its scope waits to be committed."""
-        if found.passes_read:
+        if found.has_all_passes:
             return False
-        read = (item for item in self._findings if isinstance(item, RunFinding) and (item.bad or item.outcome.is_bad))
+        runs = (item for item in self._findings if isinstance(item, RunFinding))
+        failed = (item for item in runs if item.failures or item.outcome.is_bad)
         end = found.happened if found.run.ended or found.is_over else math.inf  # else it happened at its start
-        return any(scope_key(item) == scope_key(found) and item.happened < end for item in read)
+        return any(scope_key(item) == scope_key(found) and item.happened < end for item in failed)
 
-    def _finish_run(self, watch: PendingRun, found: RunFinding) -> None:
+    def _finish_run(self, pending: PendingRun, found: RunFinding) -> None:
         """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
 
         A passed run read without its passes, which only a webhook has announced, is not marked as handled: its listing
@@ -164,26 +165,26 @@ class PollCycle:
         is_new = not self._checkpoint.is_handled(item_key(found.run))  # so it is read again for its passes only once
         may_recover = is_new and found.run.outcome.is_bad and self._may_recover_after_commit(found)
         if found.is_overdue:
-            log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
-        late = tuple(key for key in watch.seen if result_id(key) in found.missing)
-        came = replace(watch, seen=tuple(key for key in watch.seen if key not in late))
-        own = () if found.run.outcome is Outcome.PASSED and not found.passes_read else (item_key(found.run),)
-        self._finish_pending(came, found, [*own, *_bad_result_keys(found)])
-        if found.is_cut:
+            log.warning("run does not end", run=pending.subject, status=found.run.status, failures=found.total)
+        late = tuple(key for key in pending.seen if result_id(key) in found.missing)
+        read = replace(pending, seen=tuple(key for key in pending.seen if key not in late))
+        own = () if found.run.outcome is Outcome.PASSED and not found.has_all_passes else (item_key(found.run),)
+        self._finish_pending(read, found, [*own, *_bad_result_keys(found)])
+        if found.is_truncated:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
         if late or found.is_unlisted:
-            self._rereads.retry_incomplete(replace(watch.with_place(found.run), seen=late))
+            self._rereads.retry_incomplete(replace(pending.with_place(found.run), seen=late))
         elif may_recover:
-            self._rereads.schedule_read(replace(watch.with_answer(), seen=()), self._context.unix_time())
+            self._rereads.schedule_read(replace(pending.with_answer(), seen=()), self._context.unix_time())
 
-    def _finish_pending(self, watch: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
+    def _finish_pending(self, pending: PendingRun, found: RunFinding | PlatformEvent, fields: Iterable[str]) -> None:
         self._findings.append(found)
-        source = "webhook" if watch.why in WEBHOOK_TYPES else "poll"
+        source = "webhook" if pending.why in WEBHOOK_TYPES else "poll"
         self._context.events.emit(FindingRead(source, self._context.unix_time() - found.happened))
-        self._checkpoint.mark_handled((*watch.seen, *fields), found.happened)
+        self._checkpoint.mark_handled((*pending.seen, *fields), found.happened)
         # a webhook says that a run ended or failed, which its status may not
         is_final = isinstance(found, RunFinding) and found.run.outcome is not Outcome.UNKNOWN
-        self._checkpoint.remove_pending(watch, is_final=is_final)
+        self._checkpoint.remove_pending(pending, is_final=is_final)
 
     async def _commit_findings(self) -> None:
         """Decide on what was found and commit it in one step; repeat if a mute or a pending run changed meanwhile."""
@@ -238,7 +239,7 @@ class PollCycle:
             names = {
                 name
                 for found in findings
-                for name in RuleState.hash_names(found, subscriptions, default, self._failing_channels(found))
+                for name in RuleState.hash_names(found, subscriptions, default, self._open_channels(found))
             }
             channels = subscribed_channels(subscriptions, default)
             read = await self._context.outbox.read_hashes(
@@ -264,17 +265,17 @@ class PollCycle:
 
     def _concerned_subscriptions(self, findings: Sequence[RunFinding | PlatformEvent]) -> Sequence[Subscription]:
         """Return the subscriptions that may match, and those of channels where failures of these scopes are open."""
-        failing = [self._failing_channels(found) for found in findings]
-        if None in failing:
+        open_channels = [self._open_channels(found) for found in findings]
+        if None in open_channels:
             return self._subscriptions.all
         projects = {name for found in findings for name in found.projects}
-        channels = {channel for known in failing for channel in known or ()}
+        channels = {channel for known in open_channels for channel in known or ()}
         return self._subscriptions.index.find_candidates(projects, channels)
 
-    def _failing_channels(self, found: RunFinding | PlatformEvent) -> tuple[str, ...] | None:
+    def _open_channels(self, found: RunFinding | PlatformEvent) -> tuple[str, ...] | None:
         """Return the channels with open failures in a finding's scope; None if that is not known."""
-        failing = self._checkpoint.failing.get(scope_key(found)) if isinstance(found, RunFinding) else None
-        return failing.channels if failing else ()
+        open_scope = self._checkpoint.open_scopes.get(scope_key(found)) if isinstance(found, RunFinding) else None
+        return open_scope.channels if open_scope else ()
 
     def _update_open_scopes(
         self,
@@ -297,8 +298,8 @@ class PollCycle:
             rows = _followed_failures(memory, subscriptions, place, oldest)
             since = min((*(alert.last for _, alert in news), *rows), default=None)
             open_ = min((*(alert.last for _, alert in news if alert.recovered is None), *rows), default=None)
-            failing = None if since is None else OpenScope(since, tuple(dict(news)), open_)
-            self._checkpoint.watch_recoveries(place, failing, self._context.unix_time())
+            open_scope = None if since is None else OpenScope(since, tuple(dict(news)), open_)
+            self._checkpoint.watch_recoveries(place, open_scope, self._context.unix_time())
 
 
 def _followed_failures(
@@ -313,4 +314,4 @@ def _followed_failures(
 
 def _bad_result_keys(found: RunFinding) -> Iterable[str]:
     """Return the keys of a run's failures, including retried ones, which the listings show too."""
-    return map(item_key, (*found.bad, *found.retried))
+    return map(item_key, (*found.failures, *found.retried))

@@ -40,7 +40,7 @@ class OpenScope:
         return " ".join((f"{self.since:.3f}", *waits, *(self.channels or ())))
 
     def merge_previous(self, old: OpenScope | None, now: float) -> OpenScope:
-        """Return this scope widened by what was already watched."""
+        """Return this scope widened by what was already read for."""
         since = min(self.since, old.since) if old else self.since
         waits = old.at if old and old.at is not None and old.open == self.open else now
         return replace(self, since=since, at=None if since == self.open else waits)

@@ -36,10 +36,10 @@ class PendingChanges:
         """Whether none of these has changed since all were loaded."""
         return self._touched.isdisjoint(fields)
 
-    def collect(self, watches: Mapping[str, PendingRun]) -> dict[str, str | None]:
+    def collect(self, pending_runs: Mapping[str, PendingRun]) -> dict[str, str | None]:
         """Return what to store of each changed run; None for those that are gone."""
-        pending = {field: watches.get(field) for field in self._changed}
-        self._collected = {field: watch.dump() if watch else None for field, watch in pending.items()}
+        changed = {field: pending_runs.get(field) for field in self._changed}
+        self._collected = {field: pending.dump() if pending else None for field, pending in changed.items()}
         return self._collected
 
     def list_expected(self) -> dict[str, str | None]:

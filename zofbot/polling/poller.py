@@ -1,4 +1,4 @@
-"""The poller: the only background reader of Zof. Several processes may run one; only the lease holder works."""
+"""The poller: reads news from Zof in the background. Several processes may run one; only the lease holder works."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Poller:
         self._subscriptions = SubscriptionCache()
 
     async def run(self) -> None:
-        """Poll until cancelled: every interval, and sooner for a hint or a watched run that is due."""
+        """Poll until cancelled: every interval, and sooner for a hint or a pending run that is due."""
         if self._interval < MIN_INTERVAL_SECONDS:
             log.warning("polling often", seconds=self._interval, fix="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
         now = self._context.clock.monotonic
@@ -124,22 +124,23 @@ class Poller:
             return CycleStats()
         if feeds:
             self._context.reader.start_interval()
-        watched: int | None = None
+        pending_runs: int | None = None
         try:
             async with self._lease.keep_renewed():
                 checkpoint, fence = await self._open_checkpoint(held)
                 stats = await PollCycle(self._context, checkpoint, self._subscriptions, fence).run(feeds=feeds)
                 if feeds and held and self._digester:
                     await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all)
-            watched = len(checkpoint.watches)
+            pending_runs = len(checkpoint.pending_runs)
         except ZofUnavailable:
             raise
         except BaseException:
             self._checkpoint = None  # it may be ahead of the store, so it is read again
             raise
         finally:
-            self._context.events.emit(PollProgress(self._context.reader.spent, watched))
-        stats.requests, stats.walking, stats.watched = self._context.reader.spent, checkpoint.active_scans, watched
+            self._context.events.emit(PollProgress(self._context.reader.spent, pending_runs))
+        stats.requests = self._context.reader.spent
+        stats.active_scans, stats.pending_runs = checkpoint.active_scans, pending_runs
         return stats
 
     def _take_hints(self, *, feeds: bool) -> bool:
@@ -162,7 +163,7 @@ class Poller:
 
     async def _run_traced_cycle(self, *, feeds: bool) -> tuple[str, float]:
         """Run one cycle and emit how it ended. Return its outcome, and the seconds to pause unless that is "done"."""
-        context, what = self._context, "the feeds" if feeds else "what is watched"
+        context, what = self._context, "the feeds" if feeds else "pending runs"
         with trace_recorder.record_trace(context.events.emit, "poll", context.clock, what=what):
             began = context.clock.monotonic()
             outcome, pause, read_all_at, error = await self._run_cycle(feeds=feeds)
@@ -184,14 +185,14 @@ class Poller:
         except Exception as error:  # no error may end the loop; it is counted and retried
             return "failed", self._beat, None, error
         read_all_at = self._note_progress(stats) if feeds else None
-        if not stats.leads:
+        if not stats.has_lease:
             return "standby", self._beat * STANDBY_CHECK_BEATS, None, None
         return "done", 0.0, read_all_at, None
 
     def _note_progress(self, stats: CycleStats) -> float | None:
         """Note for the lease how a full cycle went. Return the Unix time if everything was read."""
         now = self._context.unix_time()
-        if stats.leads and not stats.refused:
+        if stats.has_lease and not stats.refused:
             self._lease.note = success_note(now)
             return now
         if self._context.refused:
@@ -204,14 +205,15 @@ class Poller:
         return min(wait, MAX_PAUSE_SECONDS) if wait > 0 else self._beat
 
     def _seconds_until_due(self) -> float:
-        """Return the seconds until the next watched run is due, within the request budget, or until the next beat."""
+        """Return the seconds until the next pending run is due, within the request budget, or until the next beat."""
         now = self._context.unix_time()
-        watches = self._checkpoint.watches.values() if self._checkpoint and self._context.reader.left > 0 else ()
-        return min([self._beat, *(watch.due - now for watch in watches if watch.due > now)])
+        has_budget = self._context.reader.remaining > 0
+        pending_runs = self._checkpoint.pending_runs.values() if self._checkpoint and has_budget else ()
+        return min([self._beat, *(pending.due - now for pending in pending_runs if pending.due > now)])
 
     async def _wait_for_hint(self, seconds: float) -> None:
         """Wait up to so many seconds for a hint; just sleep if the request budget is spent or the store is down."""
-        if self._context.reader.left <= 0:
+        if self._context.reader.remaining <= 0:
             await self._context.clock.sleep(max(seconds, 0))
             return
         try:
@@ -245,7 +247,7 @@ class Poller:
     def _log_first_start(self, checkpoint: PollCheckpoint) -> None:
         posting_since = utc_datetime(checkpoint.floor).isoformat(timespec="seconds")
         if checkpoint.first and self._started_before:
-            log.error("the store came back empty", fix="check Redis' persistence and eviction policy",
+            log.error("the store is empty again", fix="check Redis' persistence and eviction policy",
                       posting_since=posting_since)  # fmt: skip
         elif checkpoint.first:
             log.info("first start", posting_since=posting_since)

@@ -24,36 +24,36 @@ def sort_pending(due: Iterable[PendingRun], affordable: int) -> list[PendingRun]
     passed in the same project and environment before a failure is read before it, as the failure may be a relapse.
     That holds for listed runs only: a webhook of a run names no project.
     """
-    by_time = sorted(due, key=lambda watch: (_is_put_last(watch), _time_of(watch), watch.hash_field))
+    by_time = sorted(due, key=lambda pending: (_is_put_last(pending), _time_of(pending), pending.hash_field))
     if len(by_time) <= affordable:
         return by_time
     last_failures: dict[tuple[tuple[str, ...], str], float] = {}
-    for watch in by_time:
-        if _may_have_failed(watch) and watch.projects:
-            scope = _scope_of(watch)
-            last_failures[scope] = max(last_failures.get(scope, 0.0), _time_of(watch))
+    for pending in by_time:
+        if _may_have_failed(pending) and pending.projects:
+            scope = _scope_of(pending)
+            last_failures[scope] = max(last_failures.get(scope, 0.0), _time_of(pending))
 
-    def urgency_of(watch: PendingRun) -> int:
-        if not _may_have_failed(watch) and _time_of(watch) > last_failures.get(_scope_of(watch), 0.0):
+    def urgency_of(pending: PendingRun) -> int:
+        if not _may_have_failed(pending) and _time_of(pending) > last_failures.get(_scope_of(pending), 0.0):
             return OTHER
-        return CRITICAL_FAILURE if is_critical(watch.environment) else FAILURE
+        return CRITICAL_FAILURE if is_critical(pending.environment) else FAILURE
 
-    return sorted(by_time, key=lambda watch: (_is_put_last(watch), urgency_of(watch)))
-
-
-def _is_put_last(watch: PendingRun) -> bool:
-    return watch.alone or watch.failures >= MAX_FAILURES
+    return sorted(by_time, key=lambda pending: (_is_put_last(pending), urgency_of(pending)))
 
 
-def _time_of(watch: PendingRun) -> float:
-    return watch.happened or watch.since
+def _is_put_last(pending: PendingRun) -> bool:
+    return pending.alone or pending.failures >= MAX_FAILURES
 
 
-def _scope_of(watch: PendingRun) -> tuple[tuple[str, ...], str]:
-    return watch.projects[:1], watch.environment  # without the project's name, which some listings may lack
+def _time_of(pending: PendingRun) -> float:
+    return pending.happened or pending.since
 
 
-def _may_have_failed(watch: PendingRun) -> bool:
+def _scope_of(pending: PendingRun) -> tuple[tuple[str, ...], str]:
+    return pending.projects[:1], pending.environment  # without the project's name, which some listings may lack
+
+
+def _may_have_failed(pending: PendingRun) -> bool:
     """Whether a listing or a webhook says that it failed; so do all notices."""
-    shown = {field.split(":")[1] for field in watch.seen}
-    return watch.kind == "notice" or watch.why == "run.failed" or not shown.isdisjoint(_BAD_OUTCOMES)
+    shown = {field.split(":")[1] for field in pending.seen}
+    return pending.kind == "notice" or pending.why == "run.failed" or not shown.isdisjoint(_BAD_OUTCOMES)

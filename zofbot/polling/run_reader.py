@@ -13,7 +13,7 @@ import structlog
 
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.polling.cursor import Feed, FeedCursor, ListingName, result_id
+from zofbot.polling.cursor import FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.case_retries import is_retried
@@ -39,31 +39,25 @@ MayRecover = Callable[[RunFinding], bool]
 
 @dataclass(frozen=True, slots=True)
 class ResultListing:
-    """Results listed of a run, by id; ``is_cut``: Zof has more than are read; ``has_passes``: passes were asked for."""
+    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes, too."""
 
     results: dict[str, Result]
-    is_cut: bool
+    is_truncated: bool
     has_passes: bool
 
 
 class RunReader:
-    """Reads Zof within a budget: ``most`` requests per interval, of which ``left`` remain and ``spent`` were made."""
+    """Reads Zof within a ``budget`` of requests per interval, of which so many are ``remaining`` and ``spent``."""
 
-    def __init__(self, zof: ZofClient, most: int) -> None:
-        self.most = self.left = most
+    def __init__(self, zof: ZofClient, budget: int) -> None:
+        self.budget = self.remaining = budget
         self.spent = 0
         self._zof = zof
 
     def start_interval(self) -> None:
         """Start a new interval. Requests above the last one's budget (a run is always read in full) are deducted."""
-        self.left = self.most + min(self.left, 0)
+        self.remaining = self.budget + min(self.remaining, 0)
         self.spent = 0
-
-    async def feed_pages(self, feed: Feed, progress: FeedCursor) -> AsyncGenerator[Page[Run] | Page[Result], None]:
-        """Continue a scan of a feed. Raises ZofError."""
-        async with aclosing(self.listing_pages(feed.noun, progress, feed.outcome)) as pages:
-            async for page in pages:
-                yield page
 
     async def listing_pages(
         self, noun: ListingName, progress: FeedCursor, status: str | None = None
@@ -84,85 +78,92 @@ class RunReader:
                 raise
 
     async def read_pending(
-        self, watches: Sequence[PendingRun], may_recover: MayRecover, now: float
+        self, pending_runs: Sequence[PendingRun], may_recover: MayRecover, now: float
     ) -> list[RunFinding | PlatformEvent | Exception]:
         """Read pending runs at the same time; an error is returned, so that it does not cancel other reads."""
         async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(self._read_or_return_error(watch, may_recover, now)) for watch in watches]
+            reads = [
+                group.create_task(self._read_or_return_error(pending, may_recover, now)) for pending in pending_runs
+            ]
         return [read.result() for read in reads]
 
     async def _read_or_return_error(
-        self, watch: PendingRun, may_recover: MayRecover, now: float
+        self, pending: PendingRun, may_recover: MayRecover, now: float
     ) -> RunFinding | PlatformEvent | Exception:
         try:
-            match watch.kind:
+            match pending.kind:
                 case "run":
-                    return await self.read_run(watch, may_recover, now)
+                    return await self.read_run(pending, may_recover, now)
                 case "result":
-                    return await self.read_result(watch, may_recover, now)
+                    return await self.read_result(pending, may_recover, now)
                 case _:
-                    return await self.read_platform_event(watch)
+                    return await self.read_platform_event(pending)
         except Exception as error:
             return error
 
-    async def read_run(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
+    async def read_run(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError.
 
         If its results cannot be listed, and it could not be read in full the last time either, a run that failed or has
         not ended is returned without them.
         """
         self._count_request()
-        run = await self._zof.get_run(watch.subject, time_budget=TimeBudget.BACKGROUND)
+        run = await self._zof.get_run(pending.subject, time_budget=TimeBudget.BACKGROUND)
         came = {result.id: result for result in run.results or ()}
-        own = _build_finding(run, came.values(), watch, now)
+        own = _build_finding(run, came.values(), pending, now)
         # without an end time, only its results tell whether it ended after a failure
         latest = own if run.ended else replace(own, happened=math.inf)
         passes = (own.run.outcome is Outcome.PASSED or own.run.outcome.is_bad) and may_recover(latest)
-        shown = _shown_ids(watch)
+        shown = _shown_ids(pending)
         if own.run.outcome in ACTIVE_OUTCOMES or not _lacks_results(own, shown, passes=passes):
             return own
         try:
-            listing = await self._list_results(own.run, watch, passes=passes)
+            listing = await self._list_results(own.run, pending, passes=passes)
         except ZofError as error:
             matters_without = own.outcome.is_bad or (own.total > 0 and not passes)
-            if not _may_last(error, watch) or (own.has_ended and not matters_without):
+            if not _may_last(error, pending) or (own.has_ended and not matters_without):
                 raise
             log.warning("results not listed", run=run.id, cause=error.sentence, request_id=error.request_id)
             return replace(own, is_unlisted=True, missing=shown.difference(came))
         results = came | listing.results
-        missing = frozenset() if listing.is_cut else shown.difference(results)
-        found = _build_finding(run, results.values(), watch, now)
-        return replace(found, is_cut=listing.is_cut, missing=missing, passes_read=own.passes_read or listing.has_passes)
+        missing = frozenset() if listing.is_truncated else shown.difference(results)
+        found = _build_finding(run, results.values(), pending, now)
+        return replace(
+            found,
+            is_truncated=listing.is_truncated,
+            missing=missing,
+            has_all_passes=own.has_all_passes or listing.has_passes,
+        )
 
-    async def read_result(self, watch: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
+    async def read_result(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a result that was listed without its run, or whose run cannot be read or lacks it. Raises ZofError.
 
         A project and environment that it does not name are those of its run or listing.
         """
         self._count_request()
-        result = await self._zof.get_result(watch.subject, time_budget=TimeBudget.BACKGROUND)
-        if result.run_id and is_askable_id(result.run_id) and not watch.alone:
-            return await self.read_run(replace(watch, kind="run", subject=result.run_id), may_recover, now)
+        result = await self._zof.get_result(pending.subject, time_budget=TimeBudget.BACKGROUND)
+        if result.run_id and is_askable_id(result.run_id) and not pending.alone:
+            return await self.read_run(replace(pending, kind="run", subject=result.run_id), may_recover, now)
         own = result.model_dump(
             include={"title", "project_id", "project_name", "environment", "ended", "started"}, exclude_none=True
         )
-        place = {"environment": watch.environment or None} if result.project else watch.place
-        found = _build_finding(Run(id=result.id, outcome=result.outcome, **{**place, **own}), [result], watch, now)
-        return replace(found, passes_read=True)
+        place = {"environment": pending.environment or None} if result.project else pending.place
+        found = _build_finding(Run(id=result.id, outcome=result.outcome, **{**place, **own}), [result], pending, now)
+        return replace(found, has_all_passes=True)
 
-    async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:
+    async def read_platform_event(self, pending: PendingRun) -> PlatformEvent:
         """Build a platform event from its webhook, and from the run it names, if any.
 
         Raises ZofUnavailable if that run cannot be read and the webhook names no project or environment.
         """
-        happened = watch.happened or watch.since
-        event, projects, environment = PLATFORM_EVENT_TYPES[watch.why], watch.projects, watch.environment
-        own = PlatformEvent(event, watch.subject, happened, watch.said, watch.run, projects, environment)
-        if not watch.run:
+        happened = pending.happened or pending.since
+        event, projects, environment = PLATFORM_EVENT_TYPES[pending.why], pending.projects, pending.environment
+        own = PlatformEvent(event, pending.subject, happened, pending.said, pending.run, projects, environment)
+        if not pending.run:
             return own
         self._count_request()
         try:
-            run = await self._zof.get_run(watch.run, time_budget=TimeBudget.BACKGROUND)
+            run = await self._zof.get_run(pending.run, time_budget=TimeBudget.BACKGROUND)
         except (ZofRejected, ZofUnreadable):
             return own
         except ZofUnavailable:
@@ -174,10 +175,10 @@ class RunReader:
         return replace(own, projects=projects, environment=where.environment or environment)
 
     def _count_request(self) -> None:
-        self.left -= 1
+        self.remaining -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run, watch: PendingRun, *, passes: bool) -> ResultListing:
+    async def _list_results(self, run: Run, pending: PendingRun, *, passes: bool) -> ResultListing:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
         With ``passes``, passed ones are listed too, for recoveries; of a passed run, which has few others, all are.
@@ -187,21 +188,21 @@ class RunReader:
         reads_all = passes and run.outcome is Outcome.PASSED
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
         if not more:
-            return ResultListing(found, is_cut=False, has_passes=True)
+            return ResultListing(found, is_truncated=False, has_passes=True)
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        outcomes = {key.split(":")[1] for key in watch.seen if result_id(key)}
+        outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
         for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
             listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
             found, cut = found | listed, cut or more
-        if run.outcome is Outcome.UNKNOWN and run.ended is None and watch.why not in RUN_END_TYPES:
+        if run.outcome is Outcome.UNKNOWN and run.ended is None and pending.why not in RUN_END_TYPES:
             for outcome in sorted(ACTIVE_OUTCOMES):
                 found |= (await self._list_by_status(run.id, outcome, 1))[0]
         # a case with several results may fail in one that was cut off
         retried = is_retried(result for result in found.values() if result.outcome.is_bad)
         if retried or (passes and not (cut or reads_all)):
             found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return ResultListing(found, is_cut=cut, has_passes=passes or retried)
+        return ResultListing(found, is_truncated=cut, has_passes=passes or retried)
 
     async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
         """Return the results on at most ``most`` pages, and whether Zof has more."""
@@ -216,36 +217,36 @@ class RunReader:
         return found, more
 
 
-def _shown_ids(watch: PendingRun) -> frozenset[str]:
+def _shown_ids(pending: PendingRun) -> frozenset[str]:
     """Return the ids of the failed results that listings have shown."""
-    return frozenset(map(result_id, watch.seen)) - {""}
+    return frozenset(map(result_id, pending.seen)) - {""}
 
 
-def _build_finding(run: Run, results: Iterable[Result], watch: PendingRun, now: float) -> RunFinding:
+def _build_finding(run: Run, results: Iterable[Result], pending: PendingRun, now: float) -> RunFinding:
     """Build the finding of a pending run as Zof returns it: whether it has ended may be shown elsewhere.
 
     That is, in a webhook, or by listing a failed result while none is queued or running. After a day without either it
     counts as ended as well, whatever its status is then.
     """
-    is_announced, is_late = watch.why in RUN_END_TYPES, now - watch.since >= MAX_WATCH_SECONDS
-    times = [watch.happened or 0.0] if is_announced else []
+    is_announced, is_late = pending.why in RUN_END_TYPES, now - pending.since >= MAX_WATCH_SECONDS
+    times = [pending.happened or 0.0] if is_announced else []
     if run.started is not None and run.duration is not None:
         times.append(min(run.started.timestamp() + run.duration, now))
     found = RunFinding.from_results(
-        run, results, otherwise=watch.happened or watch.since, least=max(times, default=0.0)
+        run, results, otherwise=pending.happened or pending.since, least=max(times, default=0.0)
     )
     if run.outcome is Outcome.UNKNOWN or (run.outcome in ACTIVE_OUTCOMES and is_late):
-        named = Outcome.FAILED if watch.why == "run.failed" else Outcome.UNKNOWN
+        named = Outcome.FAILED if pending.why == "run.failed" else Outcome.UNKNOWN
         run = run.model_copy(update={"outcome": named})
-    is_over = is_announced or (bool(_shown_ids(watch)) and not found.is_active)
-    found = replace(found, run=run, passes_read=not _lacks_passes(run), is_over=is_over)
+    is_over = is_announced or (bool(_shown_ids(pending)) and not found.is_active)
+    found = replace(found, run=run, has_all_passes=not _lacks_passes(run), is_over=is_over)
     return replace(found, is_overdue=is_late and not found.has_ended)
 
 
-def _may_last(error: ZofError, watch: PendingRun) -> bool:
+def _may_last(error: ZofError, pending: PendingRun) -> bool:
     """Whether an error need not be waited for: not the first in a row, and quota is left."""
     is_quota_spent = isinstance(error, ZofUnavailable) and error.is_quota_spent
-    return not is_quota_spent and bool(watch.failures or watch.refusals)
+    return not is_quota_spent and bool(pending.failures or pending.refusals)
 
 
 def _lacks_passes(run: Run) -> bool:
@@ -264,7 +265,7 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
     if found.is_partial or not came.issuperset(shown):
         return True
     if passes:
-        return not found.passes_read
+        return not found.has_all_passes
     uncounted = run.counts.failed is None and run.counts.error is None
     if run.outcome is Outcome.UNKNOWN:
         return uncounted and not came

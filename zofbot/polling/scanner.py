@@ -73,7 +73,7 @@ class FeedScanner:
         """
         self._checkpoint.prune_recovery_watches(self._context.unix_time())
         audit_pages = MAX_AUDIT_PAGES if self._audits.has_begun() else 0
-        most = max(self._context.reader.most // 2, len(FEEDS) + audit_pages)
+        most = max(self._context.reader.budget // 2, len(FEEDS) + audit_pages)
         failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))
         feeds = [(feed, feed.name, self._start_scan(feed)) for feed in failed_last]
         read = await self._interleave_scans(feeds, most - audit_pages)
@@ -82,19 +82,23 @@ class FeedScanner:
     async def _interleave_scans(self, chosen: Sequence[tuple[Feed, str, FeedCursor]], most: int) -> int:
         """Read pages in turn until all scans end, ``most`` pages are read or the key is refused. Return the count."""
         reader = self._context.reader
-        least = max(0, reader.left - most)
-        before = reader.left
+        least = max(0, reader.remaining - most)
+        before = reader.remaining
         async with AsyncExitStack() as stack:
             scans = []
             for feed, name, progress in chosen:
-                pages = await stack.enter_async_context(aclosing(reader.feed_pages(feed, progress)))
+                pages = await stack.enter_async_context(
+                    aclosing(reader.listing_pages(feed.noun, progress, feed.outcome))
+                )
                 scans.append(FeedScan(feed, name, pages))
-            while scans and reader.left > least and not self._barred:
+            while scans and reader.remaining > least and not self._barred:
                 scans = [
-                    scan for scan in scans if self._barred or reader.left <= least or await self._advance_scan(scan)
+                    scan
+                    for scan in scans
+                    if self._barred or reader.remaining <= least or await self._advance_scan(scan)
                 ]
         self._handle_failures()
-        return before - reader.left
+        return before - reader.remaining
 
     def _start_scan(self, feed: Feed) -> FeedCursor:
         progress = self._checkpoint.cursor_of(feed.name)
@@ -112,7 +116,7 @@ class FeedScanner:
 
         Earlier versions did not read this feed, so open failures may be older than the look-back.
         """
-        open_ = (each.since for each in self._checkpoint.failing.values())
+        open_ = (each.since for each in self._checkpoint.open_scopes.values())
         return min([self._context.unix_time() - self._context.settings.lookback, *open_])
 
     async def _advance_scan(self, scan: FeedScan) -> bool:
@@ -134,8 +138,8 @@ class FeedScanner:
         if page is None:  # Zof returned the same cursor again
             onward = progress.finish_scan()
         else:
-            fresh = [item for item in page if self._queue_if_new(scan, item)]
-            onward = progress.advance_past(page, known=not fresh, order=self._context.settings.order)
+            new_items = [item for item in page if self._queue_if_new(scan, item)]
+            onward = progress.advance_past(page, known=not new_items, order=self._context.settings.order)
         self._checkpoint.save_cursor(scan.name, onward)
         if onward.began is None:
             self._finish_scan(scan, progress, onward)
@@ -165,12 +169,12 @@ class FeedScanner:
         if (complete is None) if at is None else (at < self._checkpoint.floor):
             if at is None:
                 self._checkpoint.mark_handled([name], self._context.unix_time())  # it may be arbitrarily old
-            self._count_silent(feed, first=complete is None)
+            self._count_too_old(feed, first=complete is None)
             return False
         if isinstance(item, Result) and self._checkpoint.is_truncated(item.run_id):
             self._checkpoint.mark_handled([name], at or self._context.unix_time())
             return False
-        self._stats.fresh += 1
+        self._stats.new_items += 1
         self._context.events.emit(ItemListed(feed.name))
         if (
             complete is not None
@@ -182,10 +186,10 @@ class FeedScanner:
         self._queue_read(feed, item, name, at)
         return True
 
-    def _count_silent(self, feed: Feed, *, first: bool) -> None:
+    def _count_too_old(self, feed: Feed, *, first: bool) -> None:
         if first and feed is not ALL_RUNS_FEED:
-            self._stats.silent += 1
-            self._context.silent[feed.name] += 1
+            self._stats.too_old += 1
+            self._context.too_old[feed.name] += 1
             self._context.events.emit(OldFailureListed())
 
     def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
@@ -213,11 +217,11 @@ class FeedScanner:
         run = item.id if isinstance(item, Run) else item.run_id or ""
         subject = run if is_askable_id(run) else item.id
         if not is_askable_id(subject):
-            log.error("listed under an id that cannot be asked for", feed=feed.name, request_id=item.request_id)
+            log.error("listed with an unusable id", feed=feed.name, request_id=item.request_id)
             self._checkpoint.mark_handled([name], self._context.unix_time())
             return
-        watch = PendingRun("run" if subject == run else "result", subject, feed.name, self._context.unix_time(), at)
-        known = self._checkpoint.watches.get(watch.hash_field, watch)
+        pending = PendingRun("run" if subject == run else "result", subject, feed.name, self._context.unix_time(), at)
+        known = self._checkpoint.pending_runs.get(pending.hash_field, pending)
         # A listed run has ended; a result may be listed while its run is in progress.
         due = 0.0 if feed.noun == "runs" else known.due
         self._checkpoint.add_pending(replace(known.with_place(item), due=due, seen=(*known.seen, name)))
@@ -268,7 +272,7 @@ class FeedScanner:
             if progress.failures + 1 < MAX_PAGE_FAILURES:
                 self._checkpoint.save_cursor(scan.name, replace(progress, failures=progress.failures + 1))
                 return
-            log.error("rest of a feed left to its audit", feed=scan.name, since=progress.mark)
+            log.error("scan ended at an unreadable page", feed=scan.name, since=progress.mark)
         is_first = scan.name == scan.feed.name and progress.complete is None
         # what has no time is known to be old only until the first scan ends
         self._checkpoint.save_cursor(scan.name, progress.postpone_scan() if is_first else progress.finish_scan())
@@ -280,6 +284,7 @@ class FeedScanner:
             self._audits.finish(feed, before, after)
             return
         if before.complete is None:
-            log.info("feed begun", feed=feed.name, silent=self._context.silent.pop(feed.name, 0), since=before.mark)
+            too_old = self._context.too_old.pop(feed.name, 0)
+            log.info("first scan finished", feed=feed.name, too_old=too_old, since=before.mark)
         if after.order is None:
             self._audits.count_scan(feed)

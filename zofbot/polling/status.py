@@ -16,11 +16,11 @@ POLLER_LEASE = "poller"
 
 @dataclass(frozen=True)
 class PollStatus:
-    """When polling last succeeded (``well``) and failed (``ill``), Unix seconds, 0 for never; ``why`` it failed."""
+    """When polling last succeeded and failed, Unix seconds, 0 for never; and the ``error`` of that failure."""
 
-    well: float = 0.0
-    ill: float = 0.0
-    why: str = ""
+    succeeded_at: float = 0.0
+    failed_at: float = 0.0
+    error: str = ""
     request_id: str = ""
 
 
@@ -36,5 +36,14 @@ def failure_note(at: float, error: ZofError) -> dict[str, str]:
 
 def parse_status(note: Mapping[str, str]) -> PollStatus:
     """Parse a lease note; fields added by a newer version are ignored."""
-    times = {name: float(note[name]) for name in ("well", "ill") if note.get(name, "").replace(".", "").isdecimal()}
-    return PollStatus(**times, why=note.get("why", ""), request_id=note.get("request_id", ""))
+    return PollStatus(
+        succeeded_at=_parse_time(note.get("well", "")),
+        failed_at=_parse_time(note.get("ill", "")),
+        error=note.get("why", ""),
+        request_id=note.get("request_id", ""),
+    )
+
+
+def _parse_time(text: str) -> float:
+    """Parse a time in Unix seconds; 0 if it is missing or unreadable."""
+    return float(text) if text.replace(".", "").isdecimal() else 0.0

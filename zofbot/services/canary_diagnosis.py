@@ -15,8 +15,8 @@ from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel
 LinkName = Literal["redis", "zof", "slack", "clock", "outbox"]
 
 _CHECK_STEP = "Run `zofbot check`."
-_OWN_REASONS = ("crashed", "cannot be drawn")
-"""Prefixes of zofbot's own reasons; all others are Slack's."""
+_OWN_REASONS = ("crashed", "cannot be rendered", "cannot be drawn")
+"""Prefixes of zofbot's own reasons, the last as stored by earlier versions; all others are Slack's."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,25 @@ def is_rate_limited(error: ZofError) -> bool:
 def diagnose_stuck(entry: OutboxRecord | None, parked: ParkedChannel | None, depth: OutboxStats) -> Diagnosis:
     """Return the link that blocks a notification, judged by its outbox record."""
     if entry is None:
-        return Diagnosis("redis", "What was committed is not there.", "Look at Redis' persistence and eviction policy.")
+        return Diagnosis(
+            "redis", "The committed notification is missing.", "Check Redis' persistence and eviction policy."
+        )
     if parked:
         return _diagnose_slack(parked.reason)
     if depth.paused:
         return _diagnose_slack(depth.paused)
     if entry.reason and not entry.reason.startswith(_OWN_REASONS) and entry.state is not NotificationState.DROPPED:
         return _diagnose_slack(entry.reason)
-    fix = "Look whether a worker runs, then `zofbot outbox list`."
+    fix = "Check whether a worker runs, then `zofbot outbox list`."
     if entry.reason:
         return Diagnosis("outbox", f"It is {entry.state.value}: {entry.reason}.", fix)
-    taken = "a worker took it and did not come back" if entry.attempts else "no worker takes it"
-    return Diagnosis("outbox", f"It waits: {taken}.", fix)
+    cause = "a worker claimed it and did not finish" if entry.attempts else "no worker claims it"
+    return Diagnosis("outbox", f"It is waiting: {cause}.", fix)
 
 
 def diagnose_hidden() -> Diagnosis:
     """Return the diagnosis for a message that Slack accepted but does not show."""
-    return Diagnosis("slack", "Slack took the message, and does not show it.", _CHECK_STEP)
+    return Diagnosis("slack", "Slack accepted the message but does not show it.", _CHECK_STEP)
 
 
 def diagnose_clock(ahead: Mapping[str, float]) -> Diagnosis | None:
@@ -73,12 +75,12 @@ def diagnose_clock(ahead: Mapping[str, float]) -> Diagnosis | None:
         f"{describe_duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} {whose}"
         for whose, seconds in off.items()
     )
-    return Diagnosis("clock", f"This machine is {differences}.", "Let both keep their time by NTP.") if off else None
+    return Diagnosis("clock", f"This machine is {differences}.", "Synchronize the clocks with NTP.") if off else None
 
 
 def _diagnose_slack(reason: str) -> Diagnosis:
     if reason.startswith(("http_", UNREADABLE_REASON_PREFIX)):
         what = f"Something else answered in Slack's place ({reason})."
-        return Diagnosis("slack", what, "Look at the proxy that zofbot calls through, and at Slack's status page.")
+        return Diagnosis("slack", what, "Check the proxy that zofbot calls through, and Slack's status page.")
     what, fix = EXPLANATIONS.get(reason, (f"Slack says {reason}.", ""))
     return Diagnosis("slack", what, fix or _CHECK_STEP)

@@ -105,7 +105,7 @@ class CanaryProbes:
                 receipt, Message(REPLACEMENT_TEXT, [context_block(REPLACEMENT_TEXT)]), message_metadata(f"kept:{name}")
             )
         except SlackRefused as error:
-            log.warning("canary left standing", channel=receipt.channel, ts=receipt.ts, reason=error.reason)
+            log.warning("canary not removed", channel=receipt.channel, ts=receipt.ts, reason=error.reason)
         else:
             log.info("canary not deleted, but edited", channel=receipt.channel, ts=receipt.ts, reason=reason)
 

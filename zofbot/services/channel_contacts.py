@@ -1,4 +1,4 @@
-"""Tell the people responsible for a channel that it refuses messages, or that an alert was deleted from it."""
+"""Notify the people responsible for a channel that it refuses messages, or that an alert was deleted from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A channel's new id: what is kept for the channel goes on under it, changed in one step.
+"""Move a channel's settings and waiting messages to its new id, in one step.
 
 Slack changes the id of a private channel when somebody begins to share it with another organization, for good
 (https://docs.slack.dev/reference/events/channel_id_changed), even if they only open the dialog
@@ -40,10 +40,10 @@ class _Move:
 
 
 async def move_channel(outbox: Outbox, clock: Clock, old: str, new: str, configured: Collection[str] = ()) -> bool:
-    """Give the settings of a channel, and what waits for it, to its new id; returns whether there was anything.
+    """Move a channel's settings and waiting messages to its new id; returns whether there were any.
 
-    ``configured`` are channels that settings name, for which messages may come without a subscription. People who set
-    something up are told. Raises StoreUnavailable.
+    ``configured`` are channels that settings name, for which messages may come without a subscription. Notifies the
+    people who set something up. Raises StoreUnavailable.
     """
     while True:
         hashes = await outbox.read_hashes(*_HASHES)

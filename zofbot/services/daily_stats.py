@@ -76,7 +76,7 @@ class DailyStatsReader:
                 self.trouble = None
             except ZofError as error:
                 self.trouble = error
-                log.warning("figures not read", cause=error.sentence, request_id=error.request_id)
+                log.warning("daily stats not read", cause=error.sentence, request_id=error.request_id)
             except TimeoutError:
                 self.trouble = ZofUnavailable(
                     f"Zof did not list its runs within {MAX_READ_SECONDS:.0f} s.", "Try again in a minute."

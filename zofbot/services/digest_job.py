@@ -117,7 +117,7 @@ class DigestJob:
 
     async def _read_listings(self, context: PollContext, checkpoint: PollCheckpoint, batch: _DigestBatch) -> None:
         """Read pages with at most half of the requests of one interval; errors are kept for the digest to mention."""
-        left = min(context.reader.left, context.reader.most // 2)
+        left = min(context.reader.remaining, context.reader.budget // 2)
         for scan in batch.walks:
             if scan.over or left <= 0:
                 continue

@@ -1,4 +1,4 @@
-"""A failure as it stands, and why an action on it is refused."""
+"""The current state of a failure, and why an action on it is refused."""
 
 from __future__ import annotations
 

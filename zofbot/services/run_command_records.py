@@ -1,4 +1,4 @@
-"""A run command as it is stored, and what is recorded and told about it."""
+"""Stored run commands, and the audit records and messages about them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class RunCommands:
         other = await self.active_rerun(command.key) if command.sort == "rerun" else None
         if other and other.order != name:
             raise already_running_error(other)
-        log.info("order taken or done already", name=name)
+        log.info("run command claimed or done already", name=name)
 
     async def execute_command(
         self, name: str, time_budget: TimeBudget = TimeBudget.FOLLOW_UP
@@ -127,7 +127,7 @@ class RunCommands:
                 expect={command_hash(name): {"done": None}}, acts=[entry.model_dump_json()],
             )  # fmt: skip
         except CommitConflict:
-            log.info("order done by another", name=name)
+            log.info("run command done by another worker", name=name)
         return command, run
 
     async def abandon_command(self, name: str, error: ZofError | None = None) -> None:
@@ -160,7 +160,7 @@ class RunCommands:
             try:
                 await self.resume_stale()
             except StoreUnavailable as error:
-                log.warning("orders out of reach", error=error.sentence)
+                log.warning("run commands unavailable", error=error.sentence)
             await self._clock.sleep(RESUME_INTERVAL_SECONDS)
 
     async def resume_stale(self) -> None:
@@ -176,13 +176,15 @@ class RunCommands:
         try:
             return self._unix_time() - int(at)
         except ValueError:
-            log.error("unreadable time of an order", name=name, fix="none is needed: it is carried out or reported now")
+            log.error(
+                "unreadable time of a run command", name=name, fix="none is needed: it is carried out or reported now"
+            )
             return MAX_RETRY_SECONDS
 
     async def _retry_command(self, name: str, age_seconds: float) -> None:
         try:
             await self.execute_command(name, TimeBudget.BACKGROUND)
-            log.info("order carried out late", name=name, seconds=round(age_seconds))
+            log.info("run command carried out late", name=name, seconds=round(age_seconds))
         except ZofUnavailable as error:
             if age_seconds >= MAX_RETRY_SECONDS:
                 await self._report_refusal(name, error)
@@ -194,7 +196,9 @@ class RunCommands:
     async def _report_refusal(self, name: str, error: ZofError) -> None:
         """Report a failed command: a rerun in its thread, a cancellation to the person who confirmed it."""
         command = await self._load_command(name)
-        log.error("order refused", name=name, sort=command.sort, cause=error.sentence, request_id=error.request_id)
+        log.error(
+            "run command refused", name=name, sort=command.sort, cause=error.sentence, request_id=error.request_id
+        )
         again = command.sort == "rerun"
         undone = "The failed cases were not re-run" if again else f"Run {command.run} was not canceled"
         traced = f"Request ID: {error.request_id}" if error.request_id else "Zof returned no request id."
@@ -204,9 +208,9 @@ class RunCommands:
 
     async def _call_zof(self, command: RunCommand, name: str, time_budget: TimeBudget) -> ZofReply:
         if command.sort == "rerun":
-            return await self._zof.post("/runs", what="run", deed="start", body=command.body, idempotency_key=name,
+            return await self._zof.post("/runs", what="run", verb="start", body=command.body, idempotency_key=name,
                                         time_budget=time_budget)  # fmt: skip
-        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", deed="cancel", idempotency_key=name,
+        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", verb="cancel", idempotency_key=name,
                                     time_budget=time_budget)  # fmt: skip
 
     async def _load_command(self, name: str) -> RunCommand:
@@ -215,7 +219,7 @@ class RunCommands:
             return RunCommand.model_validate_json(stored or "")
         except ValidationError as error:
             if stored:
-                log.error("unreadable order", name=name, problems=error.error_count())
+                log.error("unreadable run command", name=name, problems=error.error_count())
             raise BadInput("This confirmation has expired.", "Start over.") from error
 
     def _unix_time(self) -> float:

@@ -255,7 +255,7 @@ class Directory:
         try:
             info = await self._channel_info(channel)
         except SlackError as error:
-            log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
+            log.warning("channel unknown, treated as private", channel=channel, reason=error.reason)
             return False
         return not (info.get("is_private") or info.get("is_im") or info.get("is_mpim"))
 
@@ -264,7 +264,7 @@ class Directory:
         try:
             info = await self._channel_info(channel)
         except SlackError as error:
-            log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
+            log.warning("channel unknown, treated as shared", channel=channel, reason=error.reason)
             return False
         return bool(info.get("is_im")) and info.get("user") == user
 

@@ -88,7 +88,7 @@ async def _read_server(client: redis.Redis) -> RedisInfo:
 async def log_problems(client: redis.Redis) -> None:
     """Log every problem found. Raises StoreUnavailable."""
     for problem in find_problems(await read_redis_info(client)):
-        log.warning("store in danger", about=problem.about, what=problem.what, fix=problem.fix)
+        log.warning("redis health problem", about=problem.about, what=problem.what, fix=problem.fix)
 
 
 def find_problems(server: RedisInfo) -> list[HealthProblem]:

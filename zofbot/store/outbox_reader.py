@@ -1,4 +1,4 @@
-"""What the outbox says to whoever asks: records, sizes, channels that refuse messages, hashes."""
+"""Read-only queries of the outbox: records, counts, parked channels, hashes."""
 
 from __future__ import annotations
 

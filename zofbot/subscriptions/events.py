@@ -44,29 +44,29 @@ def case_key(result: Result) -> str:
 
 @dataclass(frozen=True)
 class RunFinding:
-    """A run with its failed and errored results, the last attempt at each case.
+    """A run with its ``failures``: its failed and errored results, the last attempt at each case.
 
     ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results, also
     those that were not read. ``passed`` has the ``case_key`` of each case known to have passed in this run.
     ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
-    by its ``case_key``, once the rules have looked it up. ``is_cut``: Zof lists more results than are read of one run.
+    by its ``case_key``, once the rules have looked it up. ``is_truncated``: Zof lists more results than are read.
     ``missing`` are ids of results that Zof lists as the run's, but not when asked for the results of that run.
-    ``is_unlisted``: the results could not be listed. ``passes_read``: as many passed results were read as ever are.
+    ``is_unlisted``: the results could not be listed. ``has_all_passes``: as many passed results were read as ever are.
     ``is_active``: the run or a result of it is queued or running. ``is_over``: a webhook or a listed failure shows that
     the run ended, which its own reply does not; ``is_overdue``: nothing does, and it is waited for no longer.
     """
 
     run: Run
     happened: float
-    bad: tuple[Result, ...] = ()
+    failures: tuple[Result, ...] = ()
     total: int = 0
     passed: frozenset[str] = frozenset()
     retried: tuple[Result, ...] = ()
     past: Mapping[str, CasePast] = field(default_factory=dict)
-    is_cut: bool = False
+    is_truncated: bool = False
     missing: frozenset[str] = frozenset()
     is_unlisted: bool = False
-    passes_read: bool = False
+    has_all_passes: bool = False
     is_active: bool = False
     is_over: bool = False
     is_overdue: bool = False
@@ -85,7 +85,7 @@ class RunFinding:
         retried = sorted(
             (item for item in read.values() if item.outcome.is_bad and item.id not in kept), key=lambda item: item.id
         )
-        bad = tuple(
+        failures = tuple(
             sorted((item for item in last if item.outcome.is_bad), key=lambda item: (item.title or "", item.id))
         )
         passed = frozenset(case_key(item) for item in last if item.outcome is Outcome.PASSED)
@@ -96,9 +96,9 @@ class RunFinding:
         return cls(
             run,
             happened,
-            bad,
-            max(len(bad), counted),
-            passed - {case_key(item) for item in bad},
+            failures,
+            max(len(failures), counted),
+            passed - {case_key(item) for item in failures},
             tuple(retried),
             is_active=any(item.outcome in ACTIVE_OUTCOMES for item in (run, *read.values())),
         )
@@ -108,7 +108,8 @@ class RunFinding:
         """The run's outcome, or that of its worst case, read or counted, if Zof's status is unknown."""
         if self.run.outcome is not Outcome.UNKNOWN or not self.total:
             return self.run.outcome
-        has_failed = any(item.outcome is Outcome.FAILED for item in self.bad) if self.bad else self.run.counts.failed
+        counted = self.run.counts.failed
+        has_failed = any(item.outcome is Outcome.FAILED for item in self.failures) if self.failures else counted
         return Outcome.FAILED if has_failed else Outcome.ERROR
 
     @property
@@ -121,13 +122,13 @@ class RunFinding:
         """Whether the run has ended: by its status or, if that is unknown, its end time, its results, or the poller."""
         if self.run.outcome is not Outcome.UNKNOWN:
             return self.run.outcome.is_final
-        has_failed = bool(self.bad) and not self.is_active
+        has_failed = bool(self.failures) and not self.is_active
         return self.run.ended is not None or has_failed or self.is_over or self.is_overdue
 
     @property
     def is_partial(self) -> bool:
         """Whether Zof has, or may have, bad results that were not read."""
-        return self.is_unlisted or self.total > len(self.bad)
+        return self.is_unlisted or self.total > len(self.failures)
 
     def standing_of(self, result: Result) -> CaseStanding:
         """Return what the failure is by the case's earlier outcomes; new if nothing is known of them."""

@@ -87,7 +87,7 @@ def _find_in_runs(subscription: Subscription, left: Sequence[RunFinding]) -> Exc
     if not left or any(verdict.matched for verdict in verdicts):
         return None
     if any(verdict.field == "case" for verdict in verdicts):
-        cases = [tuple(case_names(result)) for finding in left for result in finding.bad]
+        cases = [tuple(case_names(result)) for finding in left for result in finding.failures]
         return _explain_filter("case", subscription.case, cases, len(left))
     if missed := next((verdict for verdict in verdicts if verdict.field in ("branch", "tag", "owner")), None):
         found = [(name,) for verdict in verdicts if verdict.field == missed.field for name in verdict.names]

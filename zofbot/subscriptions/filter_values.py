@@ -89,7 +89,7 @@ def check_choice(name: str, choices: Sequence[str], value: str) -> str:
 
 
 def parse_threshold(values: list[str], author: AuthorContext) -> Threshold:
-    """Parse from how many failures on a channel is told. Raises BadInput."""
+    """Parse an ``after:`` threshold. Raises BadInput."""
     in_a_row = _IN_A_ROW.fullmatch(unquote_value(values[0]))
     if in_a_row and len(values) == 1 and 2 <= int(in_a_row[1]) <= 100:
         return Threshold(count=int(in_a_row[1]), in_a_row=True)

@@ -81,7 +81,7 @@ def _match_location(subscription: Subscription, finding: RunFinding | PlatformEv
 def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchResult:
     if not finding.outcome.is_bad and not finding.passed_with_failures:
         return MatchResult(False, "on", "nothing failed")
-    asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
+    asked = [result for result in finding.failures if _required_event(finding, result.outcome) in subscription.on]
     if not asked:
         return _match_run(subscription, finding)
     wanted_standing = [result for result in asked if _wants_standing(subscription, finding, result)]
@@ -114,7 +114,7 @@ def _required_event(finding: RunFinding, outcome: Outcome) -> EventType:
 
 def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
     """Match a run without a matching known result; it may match as a whole if some results were not read."""
-    known = {result.outcome for result in finding.bad} if not finding.is_partial else set()
+    known = {result.outcome for result in finding.failures} if not finding.is_partial else set()
     for outcome in sorted(known or {finding.outcome}):
         event = _required_event(finding, outcome)
         if event not in subscription.on:

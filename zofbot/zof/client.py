@@ -44,7 +44,7 @@ class ZofClient:
         extra_fields: ExtraFields = DEFAULT_EXTRA_FIELDS,
         clock: Clock,
         events: EventEmitter,
-        board: SharedQuota | None = None,
+        shared_quota: SharedQuota | None = None,
         random: Callable[[], float] = _random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class ZofClient:
         self._filters = QueryFilters(status_param, project_param, since_param)
         self._reading: parsing.ReadingOptions = {"unit": bare_duration_unit, "extra_fields": extra_fields}
         self._clock = clock
-        quota_gate = QuotaGate(board, clock)
+        quota_gate = QuotaGate(shared_quota, clock)
         self._transport = ZofTransport(base_url, key, clock, quota_gate, transport)
         self._calls = ZofCalls(self._transport, quota_gate, events, clock, random)
 
@@ -98,7 +98,7 @@ class ZofClient:
 
         ``run_id`` and ``status`` are applied here too, in case Zof ignores them; ``since`` is only sent to Zof.
         """
-        request = ZofRequest("/results", "list of results", deed="read the")
+        request = ZofRequest("/results", "list of results", verb="read the")
         if run_id is not None:
             query = {"run_id": protocol.check_id(run_id, "run")}
             request = replace(request, what=f"list of results of run `{run_id}`", query=query)
@@ -126,7 +126,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Run], None]:
         """Page through runs like ``list_results``; ``project`` is an id, or a name if Zof ignores the filter."""
         listing = ListRequest(
-            ZofRequest("/runs", "list of runs", deed="read the"),
+            ZofRequest("/runs", "list of runs", verb="read the"),
             self._filters.to_query(status, project, since),
             lambda item: pagination.has_status(item, status) and pagination.is_of_project(item, project),
             lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, **self._reading),
@@ -161,14 +161,14 @@ class ZofClient:
         Not retried, so that it is never registered twice. Needs ``webhooks:manage``.
         """
         body = {"url": url, "events": list(events), "secret": secret}
-        request = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
+        request = ZofRequest("/webhooks", "webhooks", method="POST", verb="register", body=body, secrets=(secret,))
         return await self._calls.send_request(
             request, lambda found, request_id: endpoint_parsing.parse_endpoint(found), TimeBudget.FOLLOW_UP
         )
 
     async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's name
         """Have Zof send a sample delivery to an endpoint; needs ``webhooks:manage``."""
-        await self.post("/webhooks/{id}/test", id, what="the sample delivery of a webhook", deed="send")
+        await self.post("/webhooks/{id}/test", id, what="the sample delivery of a webhook", verb="send")
 
     def _list_unfiltered(
         self,
@@ -180,7 +180,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[ListedT], None]:
         """Page through a listing that has no filters."""
         listing = ListRequest(
-            ZofRequest(path, what, deed="read the"),
+            ZofRequest(path, what, verb="read the"),
             {},
             lambda item: True,
             lambda found, request_id: read(found, request_id=request_id),
@@ -193,16 +193,16 @@ class ZofClient:
         item: str | None = None,
         *,
         what: str,
-        deed: str,
+        verb: str,
         body: object = None,
         idempotency_key: str | None = None,
         time_budget: TimeBudget = TimeBudget.FOLLOW_UP,
     ) -> ZofReply:
         """Send a POST request; retried only with an ``idempotency_key`` (at most 64 characters).
 
-        ``deed`` and ``what`` complete "the key is not allowed to …", such as "cancel" and "run `run_1`".
+        ``verb`` and ``what`` complete "the key is not allowed to …", such as "cancel" and "run `run_1`".
         """
-        request = ZofRequest(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
+        request = ZofRequest(template, what, item, "POST", verb, body=body, idempotency_key=idempotency_key)
         return await self._calls.send_request(request, ZofReply, time_budget)
 
     def _list_pages(

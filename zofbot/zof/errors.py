@@ -27,7 +27,7 @@ _REJECTED_BY_STATUS = {
         "An operator must renew ZOF_API_KEY.",
     ),
     403: (
-        "zofbot's Zof API key may not {deed} {what}{lacks}.",
+        "zofbot's Zof API key may not {verb} {what}{lacks}.",
         "An operator must give the key a higher role in Zof.",
     ),
     404: (
@@ -62,13 +62,13 @@ def build_error(  # noqa: PLR0913  # each is part of the sentence
     what: str,
     *,
     now: datetime,
-    deed: str = "read",
+    verb: str = "read",
     permission: str = "",
     secrets: tuple[str, ...] = (),
 ) -> ZofError:
     """Build the error to raise for a reply that is not a success.
 
-    ``headers`` is case-insensitive, ``what`` a noun such as "result `res_1`", ``deed`` the verb for it, ``permission``
+    ``headers`` is case-insensitive, ``what`` a noun such as "result `res_1`", ``verb`` the verb for it, ``permission``
     the one that Zof's documentation requires; ``secrets`` are redacted. ``retry_at`` is set if Zof named a time.
     """
     details = parse_error_body(body, secrets)
@@ -76,21 +76,21 @@ def build_error(  # noqa: PLR0913  # each is part of the sentence
     if status in {408, 429} or 500 <= status <= 599:
         error = _unavailable_error(status, parse_retry_after(headers.get("retry-after"), now), now)
     elif 400 <= status <= 499:
-        error = _rejected_error(status, details, what, deed, permission)
+        error = _rejected_error(status, details, what, verb, permission)
     else:
         error = ZofUnreadable(f"Zof returned an unexpected status (HTTP {status}).", TRY_AGAIN_HINT)
     error.status, error.code, error.message, error.param = status, details.code, details.message, details.param
     return error
 
 
-def _rejected_error(status: int, details: ErrorDetails, what: str, deed: str, permission: str) -> ZofRejected:
+def _rejected_error(status: int, details: ErrorDetails, what: str, verb: str, permission: str) -> ZofRejected:
     sentence, next_step = _REJECTED_BY_STATUS.get(status, _OTHER_REJECTION)
     says = f": {details.message.rstrip('.')}" if details.message else ""
     param = f" (parameter `{details.param}`)" if details.param else ""
     lacking = _missing_permission(details, permission) if status == 403 else ""
     lacks = f": it lacks the permission `{lacking}`" if lacking else ""
     error = ZofRejected(
-        sentence.format(what=what, deed=deed, status=status, says=says, param=param, lacks=lacks), next_step
+        sentence.format(what=what, verb=verb, status=status, says=says, param=param, lacks=lacks), next_step
     )
     error.permission = lacking
     return error

@@ -28,11 +28,11 @@ class SharedQuota(Protocol):
 
 
 class QuotaGate:
-    """The organization's quota as known from this process's replies and from the shared ``board``."""
+    """The organization's quota as known from this process's replies and from ``shared_quota``."""
 
-    def __init__(self, board: SharedQuota | None, clock: Clock) -> None:
+    def __init__(self, shared_quota: SharedQuota | None, clock: Clock) -> None:
         self.quota: Quota | None = None
-        self._board = board
+        self._shared_quota = shared_quota
         self._clock = clock
         self._checked_at: datetime | None = None
         self._shared_low = False
@@ -43,11 +43,11 @@ class QuotaGate:
             return
         self.quota = quota
         low = quota.remaining * 5 < quota.limit
-        if self._board is None or not (low or self._shared_low):
+        if self._shared_quota is None or not (low or self._shared_low):
             return
         try:
             async with timeout(_MAX_SHARED_SECONDS):
-                await self._board.write_quota(quota)
+                await self._shared_quota.write_quota(quota)
             self._shared_low = low
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)
@@ -73,12 +73,12 @@ class QuotaGate:
 
     async def _refresh_shared(self) -> None:
         now = self._clock.now()
-        if self._board is None or (self._checked_at is not None and now - self._checked_at < _CHECK_INTERVAL):
+        if self._shared_quota is None or (self._checked_at is not None and now - self._checked_at < _CHECK_INTERVAL):
             return
         self._checked_at = now
         try:
             async with timeout(_MAX_SHARED_SECONDS):
-                self.quota = newer_quota(self.quota, await self._board.read_quota(), now)
+                self.quota = newer_quota(self.quota, await self._shared_quota.read_quota(), now)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)
 

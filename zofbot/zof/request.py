@@ -33,13 +33,13 @@ TimeBudget.BACKGROUND = TimeBudget(60, background=True)
 
 @dataclass(frozen=True, slots=True)
 class ZofRequest:
-    """A request; errors name it by ``deed`` and ``what``, ``item`` fills the template's ``{id}``."""
+    """A request; errors name it by ``verb`` and ``what``, ``item`` fills the template's ``{id}``."""
 
     template: str
     what: str
     item: str | None = None
     method: str = "GET"
-    deed: str = "read"
+    verb: str = "read"
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     idempotency_key: str | None = None

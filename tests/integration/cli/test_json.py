@@ -55,7 +55,7 @@ async def filled(store_url: str) -> str:
         details = {"note": HOSTILE, "password": "hunter2"}
         act = audit.AuditRecord(at=now, act="resolve", user="U0ANA", name=HOSTILE, details=details)
         await AuditLog(Keyspace(client, "zofbot")).append(act)
-        step = TraceStep(at=1, room="zof", did=HOSTILE, facts={"id": HOSTILE})
+        step = TraceStep(at=1, component="zof", action=HOSTILE, facts={"id": HOSTILE})
         trace = Trace(reference="ref_1", kind="request", what=HOSTILE, at=now, steps=(step,), ids=("ref_1",))
         await TraceStore(Keyspace(client, "zofbot")).write_traces([trace])
     return store_url

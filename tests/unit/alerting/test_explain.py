@@ -47,13 +47,18 @@ def answers_of(told: Explanation) -> list[DecisionReason]:
 @pytest.mark.parametrize(
     ("filters", "finding", "answer", "why"),
     [
-        ("", failed_finding("1", NOON, "a"), DecisionReason.TOLD, "matched"),
-        ("env:production", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "env is staging, wanted production"),
-        ("project:other", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "project is proj_1, wanted other"),
-        ("case:b", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "case is a, wanted b"),
-        ("on:error", failed_finding("1", NOON, "a"), DecisionReason.MISSED, "its event is failed, wanted error"),
-        ("", passed_finding("1", NOON, "a"), DecisionReason.MISSED, "nothing failed"),
-        ("after:3/1h", failed_finding("1", NOON, "a"), DecisionReason.BELOW, "not enough failures"),
+        ("", failed_finding("1", NOON, "a"), DecisionReason.NOTIFIED, "matched"),
+        (
+            "env:production",
+            failed_finding("1", NOON, "a"),
+            DecisionReason.MISMATCH,
+            "env is staging, wanted production",
+        ),
+        ("project:other", failed_finding("1", NOON, "a"), DecisionReason.MISMATCH, "project is proj_1, wanted other"),
+        ("case:b", failed_finding("1", NOON, "a"), DecisionReason.MISMATCH, "case is a, wanted b"),
+        ("on:error", failed_finding("1", NOON, "a"), DecisionReason.MISMATCH, "its event is failed, wanted error"),
+        ("", passed_finding("1", NOON, "a"), DecisionReason.MISMATCH, "nothing failed"),
+        ("after:3/1h", failed_finding("1", NOON, "a"), DecisionReason.BELOW_THRESHOLD, "not enough failures"),
         ("quiet:11:00-13:00", failed_finding("1", NOON, "a"), DecisionReason.HELD, "quiet hours"),
         ("", make_finding("1", NOON, outcome=Outcome.CANCELED), DecisionReason.CANCELED, "never posted"),
         ("", make_finding("1", NOON, outcome=Outcome.RUNNING), DecisionReason.UNFINISHED, "not finished yet"),
@@ -99,8 +104,8 @@ def test_what_nothing_names_any_more_is_looked_for_by_the_keys_it_had() -> None:
 def test_the_default_channel_hears_what_it_gets_and_what_not() -> None:
     finding = failed_finding("1", NOON, "a")
     alone = RuleBench(make_subscription("project:other"), default="C9")
-    assert answers_of(ask_why(alone, finding, "C9")) == [DecisionReason.TOLD]
-    assert answers_of(ask_why(RuleBench(make_subscription(), default="C9"), finding, "C9")) == [DecisionReason.TAKEN]
+    assert answers_of(ask_why(alone, finding, "C9")) == [DecisionReason.NOTIFIED]
+    assert answers_of(ask_why(RuleBench(make_subscription(), default="C9"), finding, "C9")) == [DecisionReason.CLAIMED]
     assert answers_of(ask_why(alone, make_finding("1", NOON, outcome=Outcome.CANCELED), "C9")) == [
         DecisionReason.CANCELED
     ]
@@ -114,18 +119,18 @@ def test_what_was_decided_on_before_a_subscription_was_made_is_not_expected_for_
     rules.process_findings(finding)
     rules.subscriptions = (make_subscription(created=NOON + 15),)
     told = ask_why(rules, finding, now=NOON + 120)
-    assert (answers_of(told), told.is_expected) == ([DecisionReason.MISSED], False)
+    assert (answers_of(told), told.is_expected) == ([DecisionReason.MISMATCH], False)
     assert told.reasons[0].reason_text == "didn't match yet when zofbot read this run"
 
 
 def test_what_was_read_when_nobody_had_subscribed_is_not_expected_any_more() -> None:
     rules, finding = RuleBench(make_subscription(), default="C9"), failed_finding("1", NOON, "a")
     told = ask_why(rules, finding, handled=True)
-    assert (answers_of(told), told.is_expected) == ([DecisionReason.MISSED], False)
+    assert (answers_of(told), told.is_expected) == ([DecisionReason.MISMATCH], False)
     assert told.reasons[0].reason_text == "didn't match yet when zofbot read this run"
     rules.process_findings(finding)
     assert answers_of(ask_why(rules, finding, handled=True)) == [DecisionReason.KNOWN]
-    assert answers_of(ask_why(rules, finding, "C9", handled=True)) == [DecisionReason.TAKEN]
+    assert answers_of(ask_why(rules, finding, "C9", handled=True)) == [DecisionReason.CLAIMED]
 
 
 def test_a_run_whose_failures_cannot_be_read_is_explained_by_what_was_decided() -> None:
@@ -146,7 +151,7 @@ def test_a_run_that_was_posted_has_ended_though_its_status_does_not_say_so(
     found = make_finding("1", NOON, *results, outcome=outcome)
     active = replace(found, run=found.run.model_copy(update={"ended": None}), is_active=True)
     told = ask_why(rules, active, now=NOON + 60)
-    assert answers_of(told) == [DecisionReason.MISSED, DecisionReason.KNOWN]
+    assert answers_of(told) == [DecisionReason.MISMATCH, DecisionReason.KNOWN]
     assert told.parts == (CountedMessage("run:run_1:failed:C1"),)
 
 
@@ -156,7 +161,7 @@ def test_a_subscription_below_its_threshold_says_so_though_another_of_the_channe
     finding = failed_finding("1", NOON, "a")
     rules.process_findings(finding)
     before = rules.memory.hashes
-    assert answers_of(ask_why(rules, finding)) == [DecisionReason.KNOWN, DecisionReason.BELOW]
+    assert answers_of(ask_why(rules, finding)) == [DecisionReason.KNOWN, DecisionReason.BELOW_THRESHOLD]
     assert rules.memory.hashes == before
     rules.process_findings(failed_finding("2", NOON + 60, "a"), failed_finding("3", NOON + 120, "a"))
     third = failed_finding("3", NOON + 120, "a")
@@ -264,9 +269,9 @@ def test_why_a_message_waits_is_the_first_reason_that_holds_it() -> None:
 
 
 def test_every_answer_has_a_sentence_and_those_that_lead_somewhere_a_sign_of_their_own() -> None:
-    assert set(REASON_TEXTS) == set(DecisionReason) - {DecisionReason.MISSED}
+    assert set(REASON_TEXTS) == set(DecisionReason) - {DecisionReason.MISMATCH}
     assert set(reasons.DECISION_EMOJI) == set(DecisionReason) - {
-        DecisionReason.MISSED, DecisionReason.OLD, DecisionReason.CANCELED, DecisionReason.TAKEN,
+        DecisionReason.MISMATCH, DecisionReason.OLD, DecisionReason.CANCELED, DecisionReason.CLAIMED,
     }  # fmt: skip
 
 
@@ -291,12 +296,12 @@ def test_the_title_says_whether_it_was_told() -> None:
             reasons.why_card(RUN, [SubscriptionLine("missed", "no"), SubscriptionLine(answer, "so")], [], NOON)
         )
         hears = answer not in {
-            DecisionReason.MISSED,
-            DecisionReason.BELOW,
+            DecisionReason.MISMATCH,
+            DecisionReason.BELOW_THRESHOLD,
             DecisionReason.OLD,
             DecisionReason.CANCELED,
             DecisionReason.UNFINISHED,
-            DecisionReason.TAKEN,
+            DecisionReason.CLAIMED,
         }
         assert ("Why nightly was posted here" in said) is hears
         assert ("Why nightly wasn't posted here" in said) is not hears

@@ -79,7 +79,7 @@ SAME = {
         'Exception in thread "main" java.lang.Error: full',
         'Exception in thread "worker-3" java.lang.Error: full',
     ],
-    "colours": ["\x1b[31mError: full\x1b[0m", "Error: full"],
+    "colors": ["\x1b[31mError: full\x1b[0m", "Error: full"],
     "logs before": ["2026-11-27 10:00:00,123 INFO start\nError: full", "Error: full"],
     "addresses": ["<Cart object at 0x7f3a2c1b4d50> is closed", "<Cart object at 0x7f3a2c1bffff> is closed"],
     "a later line cut off": [

@@ -68,7 +68,7 @@ def test_nothing_rests_on_mutes_that_mean_nothing_of_it_or_are_over() -> None:
     )
     decision = bench.decide_finding(failed_finding("1", NOON, "a"))
     assert decision.expected == {}
-    assert [reason.answer for reason in decision.reasons] == [DecisionReason.TOLD]
+    assert [reason.answer for reason in decision.reasons] == [DecisionReason.NOTIFIED]
 
 
 def test_notices_are_muted_too_and_are_not_failures_to_sum_up() -> None:

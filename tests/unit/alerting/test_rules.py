@@ -89,7 +89,7 @@ def test_a_run_that_passed_by_policy_is_told_only_where_that_is_asked_for() -> N
         (Outcome.SKIPPED, DecisionReason.CANCELED),
         (Outcome.QUEUED, DecisionReason.UNFINISHED),
         (Outcome.RUNNING, DecisionReason.UNFINISHED),
-        (Outcome.PASSED, DecisionReason.MISSED),
+        (Outcome.PASSED, DecisionReason.MISMATCH),
     ],
 )
 def test_what_did_not_fail_never_alerts(outcome: Outcome, answer: DecisionReason) -> None:
@@ -162,11 +162,11 @@ def test_every_subscription_gets_its_reason() -> None:
     decision = house.decide_finding(failed_finding("1", NOON, "a"))
     reasons = {reason.subscription: reason for reason in decision.reasons}
     assert {name: reason.answer for name, reason in reasons.items()} == {
-        "sub_1": DecisionReason.TOLD,
-        "sub_2": DecisionReason.MISSED,
-        "sub_3": DecisionReason.BELOW,
+        "sub_1": DecisionReason.NOTIFIED,
+        "sub_2": DecisionReason.MISMATCH,
+        "sub_3": DecisionReason.BELOW_THRESHOLD,
         "sub_4": DecisionReason.HELD,
-        "sub_5": DecisionReason.MISSED,
+        "sub_5": DecisionReason.MISMATCH,
     }
     assert reasons["sub_2"].reason_text == "env is staging, wanted production"
     assert missed_filter(reasons["sub_2"]) == "env"
@@ -175,7 +175,7 @@ def test_every_subscription_gets_its_reason() -> None:
     house.commit_decision(decision)
     assert house.decision_reasons(failed_finding("1", NOON, "a"))[2:] == [
         DecisionReason.KNOWN,
-        DecisionReason.BELOW,
+        DecisionReason.BELOW_THRESHOLD,
         DecisionReason.KNOWN,
     ]
 
@@ -237,7 +237,12 @@ def test_a_recovery_waits_for_the_morning_too() -> None:
 def test_after_tells_only_from_the_nth_failure_within_the_window() -> None:
     house = RuleBench(make_subscription("after:3/1h"))
     answers = [house.decision_reasons(failed_finding(str(n), NOON + n * 60, "a"))[0] for n in range(4)]
-    assert answers == [DecisionReason.BELOW, DecisionReason.BELOW, DecisionReason.TOLD, DecisionReason.TOLD]
+    assert answers == [
+        DecisionReason.BELOW_THRESHOLD,
+        DecisionReason.BELOW_THRESHOLD,
+        DecisionReason.NOTIFIED,
+        DecisionReason.NOTIFIED,
+    ]
     assert {item.key for item in house.notifications_of(NotificationKind.ROOT)} == {
         "run:run_2:failed:C1",
         "run:run_3:failed:C1",
@@ -246,31 +251,35 @@ def test_after_tells_only_from_the_nth_failure_within_the_window() -> None:
 
 def test_after_forgets_what_left_the_window() -> None:
     house = RuleBench(make_subscription("after:2/1h"))
-    assert house.decision_reasons(failed_finding("1", NOON, "a")) == [DecisionReason.BELOW]
-    assert house.decision_reasons(failed_finding("2", NOON + HOUR_SECONDS, "a")) == [DecisionReason.BELOW]
-    assert house.decision_reasons(failed_finding("3", NOON + HOUR_SECONDS + 1, "a")) == [DecisionReason.TOLD]
+    assert house.decision_reasons(failed_finding("1", NOON, "a")) == [DecisionReason.BELOW_THRESHOLD]
+    assert house.decision_reasons(failed_finding("2", NOON + HOUR_SECONDS, "a")) == [DecisionReason.BELOW_THRESHOLD]
+    assert house.decision_reasons(failed_finding("3", NOON + HOUR_SECONDS + 1, "a")) == [DecisionReason.NOTIFIED]
 
 
 def test_after_lets_go_of_what_cannot_matter_any_more_once_it_is_much() -> None:
     house = RuleBench(make_subscription("after:2/1h"))
     for n in range(501):
         assert house.decision_reasons(failed_finding(str(n), NOON, "a", environment=f"env{n}")) == [
-            DecisionReason.BELOW
+            DecisionReason.BELOW_THRESHOLD
         ]
     assert len(house.memory.hashes["after:sub_1"]) == 501, "all of it may count yet"
-    assert house.decision_reasons(failed_finding("again", NOON + 60, "a", environment="env7")) == [DecisionReason.TOLD]
+    assert house.decision_reasons(failed_finding("again", NOON + 60, "a", environment="env7")) == [
+        DecisionReason.NOTIFIED
+    ]
     assert house.decision_reasons(failed_finding("late", NOON + 3 * HOUR_SECONDS, "a", environment="env8")) == [
-        DecisionReason.BELOW
+        DecisionReason.BELOW_THRESHOLD
     ]
     assert len(house.memory.hashes["after:sub_1"]) == 1
     assert house.decision_reasons(failed_finding("later", NOON + 3 * HOUR_SECONDS + 60, "a", environment="env8")) == [
-        DecisionReason.TOLD
+        DecisionReason.NOTIFIED
     ]
 
 
 def test_after_counts_a_run_once_however_often_it_is_heard_of() -> None:
     house = RuleBench(make_subscription("after:2/1h"))
-    assert [house.decision_reasons(failed_finding("1", NOON, "a"))[0] for _ in range(3)] == [DecisionReason.BELOW] * 3
+    assert [house.decision_reasons(failed_finding("1", NOON, "a"))[0] for _ in range(3)] == [
+        DecisionReason.BELOW_THRESHOLD
+    ] * 3
 
 
 def test_after_counts_a_run_once_that_was_read_in_parts() -> None:
@@ -281,7 +290,9 @@ def test_after_counts_a_run_once_that_was_read_in_parts() -> None:
         failed_finding("3", NOON + HOUR_SECONDS / 2, "a"),
     )
     house.process_findings(failed_finding("3", NOON + HOUR_SECONDS / 2, "a", "b"))
-    assert house.decision_reasons(failed_finding("4", NOON + HOUR_SECONDS + 60, "a")) == [DecisionReason.BELOW]
+    assert house.decision_reasons(failed_finding("4", NOON + HOUR_SECONDS + 60, "a")) == [
+        DecisionReason.BELOW_THRESHOLD
+    ]
 
 
 def test_after_counts_each_case_by_itself_where_cases_are_grouped() -> None:
@@ -294,8 +305,10 @@ def test_after_counts_each_case_by_itself_where_cases_are_grouped() -> None:
 
 def test_after_counts_no_further_than_project_and_environment() -> None:
     house = RuleBench(make_subscription("after:2/1h"))
-    assert house.decision_reasons(failed_finding("1", NOON, "a")) == [DecisionReason.BELOW]
-    assert house.decision_reasons(failed_finding("2", NOON, "a", environment="production")) == [DecisionReason.BELOW]
+    assert house.decision_reasons(failed_finding("1", NOON, "a")) == [DecisionReason.BELOW_THRESHOLD]
+    assert house.decision_reasons(failed_finding("2", NOON, "a", environment="production")) == [
+        DecisionReason.BELOW_THRESHOLD
+    ]
 
 
 # Grouping by case.
@@ -571,7 +584,7 @@ def test_a_run_that_was_decided_on_is_not_posted_for_a_subscription_made_after_t
     house.subscriptions = (make_subscription("", "C2", created=NOON + 20),)
     decision = house.decide_finding(failed_finding("1", NOON, "a"), now=NOON + 30)
     [later, _] = decision.reasons
-    assert (later.answer, missed_filter(later)) == (DecisionReason.MISSED, "created")
+    assert (later.answer, missed_filter(later)) == (DecisionReason.MISMATCH, "created")
     assert {item.channel for item in decision.notifications} == {"C0"}, "the failure that was read late is added there"
 
 
@@ -614,7 +627,7 @@ def test_a_hundred_failing_runs_at_once_are_twenty_roots_and_one_summary_that_co
         house.decision_reasons(failed_finding(str(n), NOON, "a", environment=f"env{n % 2}"), NOON)[0]
         for n in range(100)
     ]
-    assert answers == [DecisionReason.TOLD] * 20 + [DecisionReason.STORM] * 80
+    assert answers == [DecisionReason.NOTIFIED] * 20 + [DecisionReason.STORM] * 80
     roots = [item.key for item in house.notifications_of(NotificationKind.ROOT)]
     assert len(roots) == 21
     assert roots[-1] == "storm:run_20:failed:C1"
@@ -654,7 +667,7 @@ def test_the_summary_is_edited_every_ten_seconds_at_most_and_closed_when_it_is_c
 def test_single_roots_return_with_the_calm_and_the_summary_says_that_it_is_over() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(*(failed_finding(str(n), NOON, "a") for n in range(30)))
-    assert house.decision_reasons(failed_finding("later", NOON + 61, "a")) == [DecisionReason.TOLD]
+    assert house.decision_reasons(failed_finding("later", NOON + 61, "a")) == [DecisionReason.NOTIFIED]
     assert "run:run_later:failed:C1" in house.notifications
     assert payloads.load_payload(house.notifications["storm-edit:run_20:failed:C1"].body).model_dump()["closed"] is True
     house.process_findings(*(failed_finding(f"x{n}", NOON + 300, "a") for n in range(30)))
@@ -711,8 +724,8 @@ def test_slow_failures_are_no_storm() -> None:
 def test_a_notice_is_told_once_to_whom_asked_and_again_another_day() -> None:
     house = RuleBench(make_subscription("on:agent"), make_subscription("", "C2", number=2), default="C0")
     notice = PlatformEvent(EventType.AGENT, "agent_7", NOON, "no heartbeat")
-    assert sorted(house.decision_reasons(notice)) == [DecisionReason.MISSED, DecisionReason.TOLD]
-    assert sorted(house.decision_reasons(notice)) == [DecisionReason.KNOWN, DecisionReason.MISSED]
+    assert sorted(house.decision_reasons(notice)) == [DecisionReason.MISMATCH, DecisionReason.NOTIFIED]
+    assert sorted(house.decision_reasons(notice)) == [DecisionReason.KNOWN, DecisionReason.MISMATCH]
     assert list(house.notifications) == [f"notice:agent_7:agent:{NOON:.0f}:C1"]
     house.process_findings(PlatformEvent(EventType.AGENT, "agent_7", NOON + 86400))
     assert len(house.notifications) == 2
@@ -724,7 +737,7 @@ def test_more_notices_than_a_channel_can_read_are_in_the_summary() -> None:
         house.decision_reasons(PlatformEvent(EventType.AGENT, f"agent_{n:02}", NOON, projects=("p",)))[0]
         for n in range(30)
     ]
-    assert answers == [DecisionReason.TOLD] * 20 + [DecisionReason.STORM] * 10
+    assert answers == [DecisionReason.NOTIFIED] * 20 + [DecisionReason.STORM] * 10
     assert len([key for key in house.notifications if key.startswith("notice:")]) == 20
     summary = storm_of(house)
     assert (summary.alerts, summary.members, summary.unmentioned) == (10, 0, 28)
@@ -851,7 +864,7 @@ def test_a_case_that_fails_after_a_retry_passed_is_posted() -> None:
     house = RuleBench(make_subscription("group:case"))
     house.process_findings(_attempts("b", passed="a", before=["a"]))
     last = make_result("3_a", case="a", attempt=3)
-    found = make_finding("1", NOON, *_attempts("b").bad, *_attempts(passed="a", before=["a"]).retried, last)
+    found = make_finding("1", NOON, *_attempts("b").failures, *_attempts(passed="a", before=["a"]).retried, last)
     assert "case:res_3_a:failed:C1" in house.process_findings(found)
 
 

@@ -155,7 +155,7 @@ def leaked_parts(secret: str, said: str) -> list[str]:
 
 
 @given(VENDORS, AROUND)
-def test_a_vendors_secret_is_taken_wherever_it_stands(secret: str, around: str) -> None:
+def test_a_vendors_secret_is_redacted_wherever_it_is(secret: str, around: str) -> None:
     said = redact(around.replace("{{", "{").replace("}}", "}").replace("{}", secret))
     assert MASK in said
     tail = secret.rpartition("/")[2]
@@ -212,7 +212,7 @@ NAMES = [
 
 
 @given(st.sampled_from(NAMES), SECRETS, st.sampled_from(SYNTAXES))
-def test_what_stands_behind_a_secrets_name_is_taken(name: str, secret: str, syntax: str) -> None:
+def test_what_follows_a_secrets_name_is_redacted(name: str, secret: str, syntax: str) -> None:
     said = redact("before\n" + syntax.format(name=name, secret=secret) + "\nafter")
     assert secret not in said
     assert said.startswith("before")

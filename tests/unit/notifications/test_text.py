@@ -134,7 +134,7 @@ def test_short_text_is_escaped_and_otherwise_as_it_came() -> None:
     assert text.escape_line("test_login_flow works") == "test_login_flow works"
 
 
-def test_colours_for_terminals_are_taken_out() -> None:
+def test_colors_for_terminals_are_taken_out() -> None:
     assert text.clean_literal("\x1b[1;31mred\x1b[0m \x1b]8;;https://x.example\x07link\x1b]8;;\x07") == "red link"
 
 

@@ -46,7 +46,7 @@ def emit_traced(event: object, metrics: Metrics | None = None) -> tuple[list[Any
     emitter.add_hook(TraceRecorder, kept.append)
     with capture_logs() as lines, record_trace(emitter.emit, "request", StoppedClock(0.0)):
         emitter.emit(event)
-    return list(lines), [(step.room, step.did, step.came, step.bad) for step in kept[0].build_trace().steps]
+    return list(lines), [(step.component, step.action, step.outcome, step.bad) for step in kept[0].build_trace().steps]
 
 
 @pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.__name__)
@@ -114,7 +114,7 @@ def test_operators_find_the_line_of_an_event_under_its_name_and_keys(event: obje
         ),
         (ZofCall("GET", "/runs", None, 0, 0.0, None, "unavailable"), ("zof", "GET /runs", "not sent", True)),
         (ATTEMPT, ("outbox", "attempt 2", "deferred", True)),
-        (PollCycleEnded("done", 1.0, True, 0.0), ("poll", "turn", "done", False)),
+        (PollCycleEnded("done", 1.0, True, 0.0), ("poll", "cycle", "done", False)),
         (
             TriageAct("resolve", "k", "open", "resolved", "U0ANA"),
             ("redis", "resolve", "stored: open to resolved", False),

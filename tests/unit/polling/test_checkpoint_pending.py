@@ -34,7 +34,7 @@ def checkpoint() -> PollCheckpoint:
 def _show(checkpoint: PollCheckpoint, run: PendingRun, count: int) -> None:
     """Add listed results to a pending run, as a scan does."""
     for number in range(count):
-        known = checkpoint.watches.get(run.hash_field, run)
+        known = checkpoint.pending_runs.get(run.hash_field, run)
         checkpoint.add_pending(replace(known, seen=(*known.seen, f"results:failed:res_{number}")))
 
 

@@ -144,9 +144,9 @@ async def test_a_first_start_posts_nothing_older_than_the_look_back(order: str) 
             await built.poll_until_settled()
         assert await built.committed_keys() == built.expected_keys(began - 3600)
         assert len(await built.committed_keys()) == 10
-        begun = log_lines(lines, "feed begun")
+        begun = log_lines(lines, "first scan finished")
         assert {line["feed"] for line in begun} == {feed.name for feed in FEEDS}
-        assert sum(line["silent"] for line in begun) == built.metric_value("zofbot_poll_silent_total") > 0
+        assert sum(line["too_old"] for line in begun) == built.metric_value("zofbot_poll_silent_total") > 0
         if order != "newest":  # newest first, what is older than a page of old ones is not even read
             assert built.metric_value("zofbot_poll_silent_total") == 3000
 
@@ -190,7 +190,7 @@ async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(be
     began = bench.clock.at
     with structlog.testing.capture_logs() as lines:
         await bench.poll_until_settled()
-    [line] = log_lines(lines, "the store came back empty")
+    [line] = log_lines(lines, "the store is empty again")
     assert line["log_level"] == "error"
     assert await bench.committed_keys() == bench.expected_keys(began + 60 - 3600)
     assert 0 < len(await bench.committed_keys()) < 100
@@ -235,7 +235,7 @@ async def test_a_first_start_is_not_said_to_be_a_loss(bench: PollerBench) -> Non
         await bench.kill_poller()
         await bench.run_cycle()
     assert len(log_lines(lines, "first start")) == 1
-    assert not log_lines(lines, "the store came back empty")
+    assert not log_lines(lines, "the store is empty again")
 
 
 # --- pages
@@ -373,7 +373,7 @@ async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(bench: P
     good = bench.finish_run(bad=0)
     with structlog.testing.capture_logs() as lines:
         await bench.poll_until_settled()
-    assert len(log_lines(lines, "listed under an id that cannot be asked for")) == 1
+    assert len(log_lines(lines, "listed with an unusable id")) == 1
     assert await bench.committed_keys() == {f"run:{good['id']}:failed:{CHANNEL}"}
 
 
@@ -408,7 +408,7 @@ async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(ben
     await bench.poll_until_settled()
     [finding] = bench.rules.found
     assert isinstance(finding, RunFinding)
-    assert (len(finding.bad), finding.total, finding.is_partial) == (1000, 1200, True)
+    assert (len(finding.failures), finding.total, finding.is_partial) == (1000, 1200, True)
 
 
 async def test_a_failure_in_a_run_that_passed_by_policy_is_found(bench: PollerBench) -> None:
@@ -417,7 +417,7 @@ async def test_a_failure_in_a_run_that_passed_by_policy_is_found(bench: PollerBe
     await bench.poll_until_settled()
     [finding] = bench.rules.found
     assert isinstance(finding, RunFinding)
-    assert (finding.run.id, finding.run.outcome, len(finding.bad)) == (run["id"], Outcome.PASSED, 1)
+    assert (finding.run.id, finding.run.outcome, len(finding.failures)) == (run["id"], Outcome.PASSED, 1)
     assert await bench.committed_keys() == bench.expected_keys()
 
 
@@ -788,7 +788,7 @@ async def test_an_audit_leaves_the_news_their_requests() -> None:
         late = built.finish_run(bad=0)
         tick = await built.run_cycle()
         assert f"run:{late['id']}:failed:{CHANNEL}" in tick.committed
-        assert tick.walking
+        assert tick.active_scans
         assert tick.requests <= 10
 
 
@@ -882,13 +882,13 @@ async def retry_once(built: PollerBench, act: Callable[[], Any], *default: Any) 
 async def test_one_works_and_another_takes_over_with_all_that_is_known(bench: PollerBench) -> None:
     other = bench.start_poller()
     bench.finish_run()
-    assert (await bench.run_cycle()).leads
-    assert not (await other.poll_once()).leads
+    assert (await bench.run_cycle()).has_lease
+    assert not (await other.poll_once()).has_lease
     assert bench.metric_value("zofbot_lease_held", lease="poller") == 0
     await bench.store.delete("{test}:lease:poller")
     bench.finish_run()
     assert len((await other.poll_once()).committed) == 2
-    assert not (await bench.poller.poll_once()).leads
+    assert not (await bench.poller.poll_once()).has_lease
     assert await bench.committed_keys() == bench.expected_keys()
 
 
@@ -1083,7 +1083,7 @@ async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation(
         zof.finish_run()
         poller = zof.start_poller(lease=CancelSwallowingLease(Keyspace(zof.store, "test"), "poller", 0.003, zof.clock))
         async with asyncio.timeout(5):
-            assert (await poller.poll_once()).leads
+            assert (await poller.poll_once()).has_lease
 
 
 async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(bench: PollerBench) -> None:
@@ -1144,20 +1144,20 @@ def test_a_walk_that_lost_its_place_goes_back_as_far_as_it_had_to() -> None:
 def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     book = PollCheckpoint({"noted": {}, "feeds": {}, "failing": {}}, START_TIME, 3600)
     book.watch_recoveries("here", OpenScope(START_TIME, ("C1",), START_TIME), START_TIME + 10)
-    assert book.failing["here"] == OpenScope(START_TIME, ("C1",), START_TIME)
+    assert book.open_scopes["here"] == OpenScope(START_TIME, ("C1",), START_TIME)
     book.watch_recoveries("here", OpenScope(START_TIME + 50, ("C1",), START_TIME + 50), START_TIME + 60)
-    assert book.failing["here"] == OpenScope(START_TIME, ("C1",), START_TIME + 50, START_TIME + 60)
+    assert book.open_scopes["here"] == OpenScope(START_TIME, ("C1",), START_TIME + 50, START_TIME + 60)
     book.watch_recoveries("here", OpenScope(START_TIME + 50, ("C1",), START_TIME + 50), START_TIME + 70)
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 60 + OVERLAP_SECONDS))
     book.prune_recovery_watches(START_TIME)
-    assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), START_TIME + 50)
+    assert book.open_scopes["here"] == OpenScope(START_TIME + 50, ("C1",), START_TIME + 50)
     book.watch_recoveries("here", None, START_TIME + 80 + OVERLAP_SECONDS)
-    assert book.failing["here"] == OpenScope(START_TIME + 50, ("C1",), None, START_TIME + 80 + OVERLAP_SECONDS)
+    assert book.open_scopes["here"] == OpenScope(START_TIME + 50, ("C1",), None, START_TIME + 80 + OVERLAP_SECONDS)
     book.prune_recovery_watches(START_TIME)
-    assert "here" in book.failing
+    assert "here" in book.open_scopes
     book.save_cursor(ALL_RUNS_FEED.name, FeedCursor(complete=START_TIME + 80 + 2 * OVERLAP_SECONDS))
     book.prune_recovery_watches(START_TIME)
-    assert book.failing == {}
+    assert book.open_scopes == {}
     assert book.collect_changes()["failing"] == {"here": None}
 
 

@@ -252,7 +252,7 @@ async def test_five_thousand_old_failures_at_the_first_start_are_no_message(newe
             await walk.bench.poll_until_settled()
         await walk.deliver_all()
         assert walk.sent_messages == []
-        noted = sum(line["silent"] for line in log_lines(lines, "feed begun"))
+        noted = sum(line["too_old"] for line in log_lines(lines, "first scan finished"))
         assert noted == walk.bench.metric_value("zofbot_poll_silent_total")
         assert noted == (5000 if not newest_first else 200)  # newest first, a page of old ones ends the walk
 

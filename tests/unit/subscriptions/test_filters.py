@@ -212,7 +212,7 @@ def test_a_run_that_passed_by_policy_counts_by_the_case_that_failed() -> None:
         match_subscription(parse_filters(""), finding).reason_text
         == "its event is passed-with-failures, wanted failed, error, recovered"
     )
-    assert match_subscription(parse_filters("on:passed-with-failures"), finding).results == finding.bad
+    assert match_subscription(parse_filters("on:passed-with-failures"), finding).results == finding.failures
     assert match_subscription(parse_filters(""), make_finding(outcome=Outcome.PASSED)).reason_text == "nothing failed"
 
 
@@ -287,7 +287,7 @@ def test_a_result_listed_twice_is_one_and_a_case_that_passed_when_tried_again_di
     again = make_result(2, Outcome.PASSED)
     other = make_result(3, Outcome.PASSED, case_id="tc_9")
     finding = make_finding(make_result(), make_result(), again, other, counts=CaseCounts(failed=1))
-    assert (finding.bad, finding.retried) == ((), (make_result(),))
+    assert (finding.failures, finding.retried) == ((), (make_result(),))
     assert finding.passed == {"tc_1", "tc_9"}
     assert not finding.is_partial
 

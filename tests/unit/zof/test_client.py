@@ -651,7 +651,7 @@ async def test_a_refused_cursor_is_not_taken_for_a_refused_status(make: Make) ->
 
 
 class MemoryQuota:
-    """A board in memory, that can be out of order."""
+    """A shared quota in memory, that can be out of order."""
 
     def __init__(self, quota: Quota | None = None, *, down: bool = False, hangs: bool = False) -> None:
         self.quota, self.down, self.hangs = quota, down, hangs
@@ -722,10 +722,12 @@ async def test_a_reset_over_thirty_seconds_away_is_reported_not_slept_through(ma
 
 
 async def test_processes_share_what_they_learned(make: Make) -> None:
-    clock, board = SetClock(NOW.timestamp()), MemoryQuota()
-    await make(ScriptedZof(rate_limited_reply(3, resets_in=40)), clock=clock, board=board).get_result("res_1")
+    clock, shared_quota = SetClock(NOW.timestamp()), MemoryQuota()
+    await make(ScriptedZof(rate_limited_reply(3, resets_in=40)), clock=clock, shared_quota=shared_quota).get_result(
+        "res_1"
+    )
     zof = ScriptedZof(rate_limited_reply(90, resets_in=40))
-    other = make(zof, clock=clock, board=board)
+    other = make(zof, clock=clock, shared_quota=shared_quota)
     with pytest.raises(ZofUnavailable) as caught:
         await other.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
     assert caught.value.retry_at == NOW + timedelta(seconds=40)
@@ -734,35 +736,35 @@ async def test_processes_share_what_they_learned(make: Make) -> None:
 
 
 async def test_the_board_is_read_for_background_work_every_five_seconds_at_most(make: Make) -> None:
-    clock, board = SetClock(NOW.timestamp()), MemoryQuota()
-    client = make(ScriptedZof(reply()), clock=clock, board=board)
+    clock, shared_quota = SetClock(NOW.timestamp()), MemoryQuota()
+    client = make(ScriptedZof(reply()), clock=clock, shared_quota=shared_quota)
     await client.get_result("res_1", time_budget=TimeBudget.FOLLOW_UP)
-    assert board.reads == 0
+    assert shared_quota.reads == 0
     for _ in range(3):
         await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
-    assert board.reads == 1
+    assert shared_quota.reads == 1
     clock.advance(5)
     await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)
-    assert board.reads == 2
+    assert shared_quota.reads == 2
 
 
 async def test_the_board_is_written_below_a_fifth_and_once_more_when_that_is_over(make: Make) -> None:
-    board = MemoryQuota()
+    shared_quota = MemoryQuota()
     remains = [50, 20, 19, 5, 80, 70]
     client = make(
         ScriptedZof(*[rate_limited_reply(left, resets_in=40) for left in remains]),
         clock=SetClock(NOW.timestamp()),
-        board=board,
+        shared_quota=shared_quota,
     )
     for _ in remains:
         await client.get_result("res_1")
-    assert board.written == [19, 5, 80]
+    assert shared_quota.written == [19, 5, 80]
 
 
-@pytest.mark.parametrize("board", [MemoryQuota(down=True), MemoryQuota(hangs=True)], ids=["down", "hangs"])
-async def test_a_board_out_of_order_costs_no_call(make: Make, board: MemoryQuota) -> None:
+@pytest.mark.parametrize("shared_quota", [MemoryQuota(down=True), MemoryQuota(hangs=True)], ids=["down", "hangs"])
+async def test_a_shared_quota_out_of_order_costs_no_call(make: Make, shared_quota: MemoryQuota) -> None:
     zof = ScriptedZof(rate_limited_reply(15, resets_in=40))
-    client = make(zof, clock=SetClock(NOW.timestamp()), board=board)
+    client = make(zof, clock=SetClock(NOW.timestamp()), shared_quota=shared_quota)
     with structlog.testing.capture_logs() as lines:
         assert (await client.get_result("res_1", time_budget=TimeBudget.BACKGROUND)).id == "res_1"
     assert len([line for line in lines if line["event"] == "zof quota not shared"]) == 2
@@ -858,7 +860,7 @@ async def test_an_endpoint_that_will_end_is_warned_of_once(make: Make) -> None:
 
 async def test_a_post_with_a_key_is_tried_again_with_the_same_key(make: Make) -> None:
     zof = ScriptedZof(httpx.ReadTimeout("x"), reply(503), reply(201, {"id": "run_2"}, X_Request_Id="req_3"))
-    done = await make(zof).post("/runs", what="run", deed="start", body={"project_id": "p"}, idempotency_key="k-1")
+    done = await make(zof).post("/runs", what="run", verb="start", body={"project_id": "p"}, idempotency_key="k-1")
     assert (done.document, done.request_id) == ({"id": "run_2"}, "req_3")
     assert [asked.headers["idempotency-key"] for asked in zof.asked] == ["k-1"] * 3
     assert [json.loads(asked.content) for asked in zof.asked] == [{"project_id": "p"}] * 3
@@ -869,23 +871,23 @@ async def test_a_post_with_a_key_is_tried_again_with_the_same_key(make: Make) ->
 async def test_a_post_without_a_key_is_never_tried_again(make: Make, fault: Answer) -> None:
     zof = ScriptedZof(fault)
     with pytest.raises(ZofUnavailable):
-        await make(zof).post("/runs/{id}/cancel", "run_1", what="run `run_1`", deed="cancel")
+        await make(zof).post("/runs/{id}/cancel", "run_1", what="run `run_1`", verb="cancel")
     assert len(zof.asked) == 1
     assert zof.asked[0].url.path == "/v1/runs/run_1/cancel"
 
 
 async def test_a_post_may_be_answered_with_nothing_and_is_never_redirected(make: Make) -> None:
-    done = await make(ScriptedZof(httpx.Response(204))).post("/runs/{id}/cancel", "run_1", what="run", deed="cancel")
+    done = await make(ScriptedZof(httpx.Response(204))).post("/runs/{id}/cancel", "run_1", what="run", verb="cancel")
     assert done.document is None
     zof = ScriptedZof(httpx.Response(307, headers={"location": "/v1/other"}))
     with pytest.raises(ZofUnreadable):
-        await make(zof).post("/runs", what="run", deed="start", idempotency_key="k")
+        await make(zof).post("/runs", what="run", verb="start", idempotency_key="k")
     assert len(zof.asked) == 1
 
 
 async def test_a_refused_deed_is_named(make: Make) -> None:
     with pytest.raises(ZofRejected, match="may not cancel run `run_1`"):
-        await make(ScriptedZof(reply(403))).post("/runs/{id}/cancel", "run_1", what="run `run_1`", deed="cancel")
+        await make(ScriptedZof(reply(403))).post("/runs/{id}/cancel", "run_1", what="run `run_1`", verb="cancel")
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "a\x00b", "clé", "a\u2028b"])

@@ -140,7 +140,7 @@ class CauseAlertBuilder(AlertBuilder):
             group=Grouping.CASE,
             id=first.id,
             category=first.outcome.value,
-            takers=tuple(taker.id for taker in self.audience.takers),
+            takers=tuple(each.id for each in self.audience.subscriptions),
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
             cases=cases,
@@ -172,7 +172,7 @@ class CauseAlertBuilder(AlertBuilder):
                 failed=self._seen_at,
                 opened=self._notify_time,
                 policy=self.audience.escalation_policy,
-                takers=tuple(taker.id for taker in self.audience.takers),
+                takers=tuple(each.id for each in self.audience.subscriptions),
                 critical=self.critical,
                 by_cause=True,
                 flat=not self.audience.is_threaded,
@@ -215,7 +215,7 @@ class CauseAlertBuilder(AlertBuilder):
             count=failures,
             example=summarize_case(cause.results[0]),
         )
-        takers = tuple(dict.fromkeys((*message.takers, *(taker.id for taker in self.audience.takers))))
+        takers = tuple(dict.fromkeys((*message.takers, *(each.id for each in self.audience.subscriptions))))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()

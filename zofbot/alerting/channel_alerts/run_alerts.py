@@ -84,7 +84,7 @@ class RunAlertBuilder(AlertBuilder):
             extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
-            takers=tuple(taker.id for taker in self.audience.takers),
+            takers=tuple(each.id for each in self.audience.subscriptions),
             bad=self._thread.bad,
             top=tuple(
                 with_past(summarize_case(result), self.finding.past.get(case_key(result)))

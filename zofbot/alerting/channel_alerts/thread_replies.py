@@ -134,7 +134,7 @@ class ThreadReplies:
     @property
     def bad(self) -> int:
         """The number of failures for this channel, including unread ones unless a filter left some out."""
-        everything = len(self.audience.results) == len(self.finding.bad)
+        everything = len(self.audience.results) == len(self.finding.failures)
         return self.finding.total if everything else len(self.audience.results)
 
     @property

@@ -68,7 +68,7 @@ def read_failure(text: str) -> FailureText:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Split a text into lines without colours, invisible characters and a truncated last line."""
+    """Split a text into lines without colors, invisible characters and a truncated last line."""
     if len(text) > MAX_CHARACTERS:
         text = f"{text[: MAX_CHARACTERS // 2]}\n{text[-MAX_CHARACTERS // 2 :]}"
     if "\x1b" in text or "[" in text:

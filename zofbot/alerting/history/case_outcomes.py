@@ -36,7 +36,7 @@ def with_case_history(draft: DecisionBuilder, finding: RunFinding) -> RunFinding
         if each.run_id != finding.run.id and each.at >= earliest
     ]
     past: dict[str, CasePast] = {}
-    for case in dict.fromkeys(map(case_key, finding.bad)):
+    for case in dict.fromkeys(map(case_key, finding.failures)):
         history = CaseHistory.load(draft.read_hash(name).get(short_hash(case), ""))
         failure = CaseOutcome(at, run_id, "f")
         if history.with_outcome(failure) != history:

@@ -178,16 +178,17 @@ class HomeDataLoader:
         if known.poller is None or depth is None:
             return BotHealth(zof=read_problem, lacking=lacking, store=known.trouble)
         polled = status.parse_status(known.poller.note)
-        poll_problem = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
+        poll_problem = ZofProblem(polled.error, polled.request_id, polled.failed_at) if polled.failed_at else None
         late = (
-            self._context.clock.time() - polled.well
+            self._context.clock.time() - polled.succeeded_at
             > LATE_AFTER_INTERVALS * self._context.settings.zofbot_poll_interval
         )
         letters = [
             DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
         ]
         return BotHealth(
-            zof=read_problem or poll_problem, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
+            zof=read_problem or poll_problem, lacking=lacking, polled=polled.succeeded_at, polling=known.poller.held,
+            late=late,
             waiting=depth.pending + depth.sending - depth.scheduled, oldest=depth.oldest, parked=depth.parked,
             paused=depth.paused, dead=depth.dead, letters=letters,
         )  # fmt: skip

@@ -84,10 +84,10 @@ class HomeUpdater:
                 if viewers := await self._homes.claim_due():
                     await self._refresh_viewers(viewers)
             except StoreUnavailable as error:
-                log.warning("homes not renewed", error=error.sentence)
+                log.warning("homes not updated", error=error.sentence)
                 pause = RETRY_INTERVAL_SECONDS
             except Exception as error:  # nothing may end this loop
-                log.error("homes not renewed", exc_info=error)
+                log.error("homes not updated", exc_info=error)
                 pause = RETRY_INTERVAL_SECONDS
             await self._context.clock.sleep(pause)
 
@@ -159,4 +159,4 @@ class HomeUpdater:
         try:
             await self._homes.mark_uncertain(user)
         except StoreUnavailable as error:
-            log.warning("home not drawn anew", user=user, error=error.sentence)
+            log.warning("home not updated", user=user, error=error.sentence)

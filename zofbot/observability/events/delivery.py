@@ -74,10 +74,10 @@ class SettlementLost:
 
 @dataclass(frozen=True, slots=True)
 class OutboxPaused:
-    """Slack takes nothing from this installation."""
+    """Slack rejects everything from this installation; ``fix`` says what to do about it."""
 
     reason: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,16 +36,16 @@ class CanaryArrived:
 
 @dataclass(frozen=True, slots=True)
 class CanaryLate:
-    """A link did not hold: what is wrong with it, and how to mend it."""
+    """A canary is late: the link that is broken, what was observed, and how to fix it."""
 
     link: str
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryPassed:
-    """Everything held, at this Unix time."""
+    """A canary arrived in time, at this Unix time."""
 
     at: float
 
@@ -59,12 +59,12 @@ class TracesStored:
 
 @dataclass(frozen=True, slots=True)
 class TraceDropped:
-    """A finished trace was dropped, because the store did not answer for too long."""
+    """A finished trace was dropped: too many were waiting, it could not be written, or the process stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessChecked:
-    """Whether Redis answers, and whether Slack accepted the token and its socket is connected."""
+    """Whether Redis accepts writes, and whether Slack accepted the token and its socket is connected."""
 
     store: bool
     slack: bool
@@ -79,4 +79,4 @@ class BackgroundTaskFailed:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundTaskCanceled:
-    """A background task was canceled, because the bot was told to stop."""
+    """A background task was canceled, because zofbot is stopping."""

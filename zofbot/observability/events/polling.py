@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PollProgress:
-    """Requests to Zof since the last full cycle began, and the runs to be read again; None if the cycle failed."""
+    """Requests to Zof since the last full cycle began, and the pending runs; None if the cycle failed."""
 
     requests: int
-    watched: int | None
+    pending_runs: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class SlackRequestRejected:
 
 @dataclass(frozen=True, slots=True)
 class TriageAct:
-    """Somebody's act changed a failure's state."""
+    """A triage action changed a failure's state."""
 
     act: str
     key: str
@@ -34,7 +34,7 @@ class TriageAct:
 
 @dataclass(frozen=True, slots=True)
 class TriageRefused:
-    """Somebody's act changed nothing; ``why`` is in zofbot's own words."""
+    """A triage action was refused; ``why`` is in zofbot's own words."""
 
     act: str
     key: str

@@ -1,7 +1,7 @@
 // Avatars.
 import { h } from "./dom.js";
 
-/** An avatar: coloured initials, or zofbot's logo. */
+/** An avatar: colored initials, or zofbot's logo. */
 export function avatar({ name, color, isBot }, size = "") {
   const words = name.split(/[\s._-]+/).filter(Boolean);
   const initials = words

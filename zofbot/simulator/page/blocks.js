@@ -147,7 +147,7 @@ const BLOCKS = {
   data_visualization: (block) => chart(block),
 };
 
-/** An old-style attachment: a coloured bar with blocks inside, or a title and some text. */
+/** An old-style attachment: a colored bar with blocks inside, or a title and some text. */
 export function renderAttachment(attachment, host) {
   const { color, blocks, pretext, title, title_link: href, text, fallback, fields = [], footer } = attachment;
   const namedColor = { good: "#2fa866", warning: "#f0a324", danger: "#e0344b" }[color];

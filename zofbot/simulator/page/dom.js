@@ -54,7 +54,7 @@ const ICONS = {
   globe: "M8 2a6 6 0 100 12A6 6 0 008 2zM2 8h12M8 2c2 1.8 2.6 3.8 2.6 6S10 12.2 8 14c-2-1.8-2.6-3.8-2.6-6S6 3.8 8 2z",
 };
 
-/** A line icon in the text's colour; hidden from screen readers, which read the label beside it. */
+/** A line icon in the text's color; hidden from screen readers, which read the label beside it. */
 export function icon(name) {
   const weight = name === "more" ? 2.4 : 1.4;
   return svg(

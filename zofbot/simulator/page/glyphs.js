@@ -1,6 +1,6 @@
 // SVG drawings of the emoji that cards use, on a grid of 16 by 16.
 //
-// Not every machine has a colour emoji font, and a card without its status emoji is hard to read.
+// Not every machine has a color emoji font, and a card without its status emoji is hard to read.
 
 const RED = "#e0344b", ORANGE = "#f08a24", YELLOW = "#f2c330", GREEN = "#2fa866", BLUE = "#3a86e0", PURPLE = "#9057c9";
 const LIGHT = "#f3f3f4", DARK = "#3b3d42", GREY = "#8b8f97", WHITE = "#ffffff";

@@ -33,7 +33,7 @@ MAX_LIST_CHARS = 8_500
 
 @dataclass(frozen=True)
 class Message:
-    """A message: ``blocks`` on top, and below them ``body`` beside a bar of ``colour``.
+    """A message: ``blocks`` on top, and below them ``body`` beside a bar of ``color``.
 
     ``text`` is a one-line summary for notifications and screen readers. The bar is a Slack attachment, the only element
     with a color; its meaning is always in the text, too.
@@ -41,7 +41,7 @@ class Message:
 
     text: str
     blocks: list[Block] = field(default_factory=list)
-    colour: str = ""
+    color: str = ""
     body: list[Block] = field(default_factory=list)
     instead: Message | None = None
     """The message without a block that not every workspace supports, such as a chart or a table."""
@@ -56,7 +56,7 @@ class Message:
         above = self.blocks[:MAX_BLOCKS]
         blocks, body = _fit_texts(above, self.body[: MAX_BLOCKS - len(above)])
         sentence = clip_text(break_links(self.text), 3000)
-        attachments = [{"color": self.colour, "fallback": sentence, "blocks": body}] if body else []
+        attachments = [{"color": self.color, "fallback": sentence, "blocks": body}] if body else []
         return {"text": sentence, "blocks": blocks, "attachments": attachments}
 
     def with_note(self, note: str) -> Message:

@@ -63,7 +63,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
             f"Shared by {text.escape_line(by, 80)}" if by else "",
         ),
     ]
-    return Message(format_one_line(result), [header_block(format_headline(result))], look.colour, body)
+    return Message(format_one_line(result), [header_block(format_headline(result))], look.color, body)
 
 
 def run_card(  # noqa: PLR0913  (each is one thing that the card shows)
@@ -105,7 +105,7 @@ def run_card(  # noqa: PLR0913  (each is one thing that the card shows)
         ),
     ]
     sentence = format_one_line(run, look) + (f" · {counts}" if counts else "")
-    return Message(sentence, [header_block(format_headline(run, look))], look.colour, body)
+    return Message(sentence, [header_block(format_headline(run, look))], look.color, body)
 
 
 def _run_facts(thing: Result | Run) -> list[str]:

@@ -42,12 +42,10 @@ class MentioningMessage(Message):
         return MentioningMessage(super().plain_version(reference).text, mention=self.mention)
 
 
-def with_mentions(
-    sentence: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]
-) -> Message:
+def with_mentions(sentence: str, top: list[Block], color: str, below: list[Block], mention: tuple[str, ...]) -> Message:
     """Build a message that mentions people and user groups (ids) above the color bar."""
     named = format_mentions(mention)
-    return MentioningMessage(sentence, [*top, *([section_block(named)] if named else [])], colour, below, mention=named)
+    return MentioningMessage(sentence, [*top, *([section_block(named)] if named else [])], color, below, mention=named)
 
 
 def owner_line(owner: Owner, mention: Collection[str]) -> str:
@@ -102,7 +100,7 @@ def failure_blocks(case: CaseSummary) -> list[Block]:
 
 
 def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]:
-    """Return the buttons *Details*, *Show run* and *Open in Zof*, those that have a target."""
+    """Return the buttons *View details*, *View run* and *Open in Zof*, those that have a target."""
     result = Result(id=case.id, run_id=run_id or None, url=case.url or None)
     return button_row(
         lookup_button("View details", "zof_result", case.id, "View this result"),
@@ -112,7 +110,7 @@ def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]
 
 
 def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
-    """Return the buttons *Show run* and *Open in Zof*, those that have a target."""
+    """Return the buttons *View run* and *Open in Zof*, those that have a target."""
     return button_row(
         lookup_button("View run", "zof_run", place.id, "View this run"),
         link_button("Open in Zof", "zof_open", links.run_url(as_run(place))),

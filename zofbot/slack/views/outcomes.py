@@ -14,7 +14,7 @@ class OutcomeStyle(NamedTuple):
 
     word: str
     emoji: str
-    colour: str
+    color: str
 
 
 OUTCOME_STYLES = {

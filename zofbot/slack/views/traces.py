@@ -63,9 +63,9 @@ def step_line(step: TraceStep) -> str:
     for name, sentence in (("ms", "{} ms"), ("waited", "after waiting {} ms")):
         if name in facts:
             facts[name] = sentence.format(step.facts[name])
-    came = f" → {step.came}" if step.came else ""
+    outcome = f" → {step.outcome}" if step.outcome else ""
     known = f" ({', '.join(facts.values())})" if facts else ""
-    return f"{'✗' if step.bad else '✓'} +{step.at:>6} ms  {step.room}: {step.did}{came}{known}"
+    return f"{'✗' if step.bad else '✓'} +{step.at:>6} ms  {step.component}: {step.action}{outcome}{known}"
 
 
 def _omission_line(count: int) -> str:

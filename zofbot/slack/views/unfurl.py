@@ -25,7 +25,7 @@ def unfurl_card(thing: Result | Run) -> dict[str, Any]:
         text.escape_line(_failure_excerpt(thing), 200),
     ]
     body = [section_block("\n".join(filter(None, lines))), context_block(f"{kind} {text.inline_code(thing.id)}")]
-    attachment: dict[str, Any] = Message(format_one_line(thing), [], look.colour, body).message_fields()["attachments"][
+    attachment: dict[str, Any] = Message(format_one_line(thing), [], look.color, body).message_fields()["attachments"][
         0
     ]
     return attachment

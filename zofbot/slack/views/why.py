@@ -27,7 +27,7 @@ DECISION_EMOJI = {
 }  # fmt: skip
 """Emoji of decisions; any other decision is negative."""
 
-TOLD_DECISIONS = {"told", "known", "recovered", "held", "muted", "storm"}
+NOTIFIED_DECISIONS = {"told", "known", "recovered", "held", "muted", "storm"}
 """Decisions that lead to a message, now or later."""
 
 MAX_SUBSCRIPTIONS_SHOWN = 20
@@ -101,7 +101,7 @@ def _posted_text(decisions: Sequence[SubscriptionLine], statuses: Sequence[Messa
     """Say whether the channel was notified, or has yet to be."""
     if any(status.state is NotificationState.SENT for status in statuses):
         return "was posted here"
-    if not any(decision.answer in TOLD_DECISIONS for decision in decisions):
+    if not any(decision.answer in NOTIFIED_DECISIONS for decision in decisions):
         return "wasn't posted here"
     waits = statuses and all(status.state is NotificationState.PENDING for status in statuses)
     waits = waits or (then in NEXT_STEP_NOTES and not statuses)

@@ -15,8 +15,8 @@ log = structlog.get_logger()
 async def closing_client(client: redis.Redis) -> AsyncIterator[redis.Redis]:
     """Close a client after use, without an error if the server does not confirm that in time.
 
-    redis-py's own ``async with`` closes it in a task of its own: within a time limit that ends, nobody hears of that
-    task's error. And an answer would be lost because its connection took long to close.
+    redis-py's own ``async with`` closes it in a separate task, whose error is lost if a time limit around it ends; and
+    a reply that had arrived would be lost if its connection took long to close.
     """
     try:
         yield client

@@ -91,7 +91,7 @@ class ReplicatedClient(redis.Redis):
         if alone and await pool.get_master_address() != address:  # type: ignore[no-untyped-call]
             raise NotReplicated("Another server has become the primary")
         if alone != self._alone:
-            log.warning("store alone" if alone else "store replicated again")
+            log.warning("primary has no replica" if alone else "store replicated again")
         self._alone, self._checked_address, self._checked_at = alone, address, now
 
     def client_for(self, host: str, port: int) -> redis.Redis:

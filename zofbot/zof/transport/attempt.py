@@ -99,7 +99,7 @@ class ZofTransport:
             body = await read_error_body(reply)
             raise build_error(
                 reply.status_code, reply.headers, body, request.what,
-                now=self._clock.now(), deed=request.deed, secrets=(self._key, *request.secrets),
+                now=self._clock.now(), verb=request.verb, secrets=(self._key, *request.secrets),
                 permission=protocol.PERMISSION_BY_ENDPOINT.get((request.method, request.template), ""),
             )  # fmt: skip
         body = await read_body(reply)

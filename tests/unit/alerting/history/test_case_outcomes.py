@@ -43,7 +43,7 @@ def reasons_of(house: RuleBench, number: int, *cases: str) -> list[DecisionReaso
 def test_a_subscription_gets_the_failures_that_it_selects_by_history(filters: str, told: list[bool]) -> None:
     house = RuleBench(make_subscription(filters))
     answers = [reasons_of(house, number, case)[0] for number, case in enumerate(("a", "a", "b"))]
-    assert [answer is DecisionReason.TOLD for answer in answers] == told
+    assert [answer is DecisionReason.NOTIFIED for answer in answers] == told
 
 
 def test_a_flaky_failure_mentions_only_whoever_selects_flaky_ones() -> None:

@@ -117,10 +117,10 @@ def test_an_unknown_status_is_shown_as_zof_says_it() -> None:
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_every_outcome_has_its_word_emoji_and_colour(outcome: Outcome) -> None:
+def test_every_outcome_has_its_word_emoji_and_color(outcome: Outcome) -> None:
     payload = cards.result_card(Result(id="r", outcome=outcome, status=outcome.value), NO_LINKS).message_fields()
     look = outcomes.OUTCOME_STYLES[outcome]
-    assert payload["attachments"][0]["color"] == look.colour
+    assert payload["attachments"][0]["color"] == look.color
     assert look.emoji in payload["blocks"][0]["text"]["text"]
     assert (look.word or outcome.value) in payload["blocks"][0]["text"]["text"]
 

@@ -227,7 +227,7 @@ def test_a_recovered_root_is_green_and_blames_nobody() -> None:
     assert "The platform failed" not in render_accepted(
         make_claim(run_body(outcome=Outcome.ERROR, standing=AlertStatus.RECOVERED, turned=NOW), NotificationKind.EDIT)
     )
-    assert render_notification(make_claim(body), NOW).colour != render_notification(make_claim(run_body()), NOW).colour
+    assert render_notification(make_claim(body), NOW).color != render_notification(make_claim(run_body()), NOW).color
 
 
 def test_a_root_that_fails_again_says_so() -> None:

@@ -127,18 +127,18 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     below: list[Block],
 ) -> Message:
     """Build the layout of both cards: header and mentions on top, everything else beside the color bar."""
-    word, emoji, colour = look.word or "Failed", look.emoji, look.colour
+    word, emoji, color = look.word or "Failed", look.emoji, look.color
     if present.state in STATE_STYLES:
-        word, emoji, colour = STATE_STYLES[present.state]
+        word, emoji, color = STATE_STYLES[present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
     sentence = f"{word}: {format_title(title, body.run.project, body.run.environment)}"
     line = " · ".join([text.escape_line(sentence, 200), *filter(None, numbers)])
     top = [header_block(text.clean_literal(f"{emoji} {sentence}", 150))]
     if not body.owners:
-        return with_mentions(line, top, colour, below, body.mention)
+        return with_mentions(line, top, color, below, body.mention)
     top += paragraph_blocks(owner_line(owner, body.mention) for owner in body.owners)
-    return MentioningMessage(line, top, colour, below, mention=format_mentions(body.mention))
+    return MentioningMessage(line, top, color, below, mention=format_mentions(body.mention))
 
 
 def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> str:

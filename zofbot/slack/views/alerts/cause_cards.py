@@ -28,9 +28,9 @@ MAX_PLACES_SHOWN = 3
 def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     """Render the message of one cause over runs, projects and environments."""
     cause, look = body.causes[0], OUTCOME_STYLES[body.causes[0].example.outcome]
-    word, emoji, colour = look.word or "Failed", look.emoji, look.colour
+    word, emoji, color = look.word or "Failed", look.emoji, look.color
     if context.present.state in STATE_STYLES:
-        word, emoji, colour = STATE_STYLES[context.present.state]
+        word, emoji, color = STATE_STYLES[context.present.state]
     elif body.standing is AlertStatus.AGAIN or body.resolved:
         word = "Failing again"
     sentence, counts = f"{word}: {body.heading}", _counts_text(body)
@@ -54,7 +54,7 @@ def cause_alert_card(body: StormPayload, context: RenderContext) -> Message:
     ]
     line = " · ".join((text.escape_line(sentence, 200), counts))
     top = [header_block(text.clean_literal(f"{emoji} {sentence}", 150))]
-    return with_mentions(line, top, colour, below, body.mention)
+    return with_mentions(line, top, color, below, body.mention)
 
 
 _NOBODY_MENTIONED = "No mention here: the same people were already mentioned twice this minute."

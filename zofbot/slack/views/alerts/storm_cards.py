@@ -31,9 +31,9 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     over = body.closed or context.now >= body.last + STORM_CALM_SECONDS
     sentence = _storm_headline(body, over=over)
     look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
-    emoji, colour, shown = "🌤️" if over else "🌩️", look.colour, sentence
+    emoji, color, shown = "🌤️" if over else "🌩️", look.color, sentence
     if body.members and context.present.state in STATE_STYLES:
-        word, emoji, colour = STATE_STYLES[context.present.state]
+        word, emoji, color = STATE_STYLES[context.present.state]
         shown = f"{word}: {sentence}"
     kept = f"{count_noun(body.alerts, 'alert')} summed up here"
     run = as_run(body.run)
@@ -51,7 +51,7 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
         context_block(f"{kept}, {format_moment(body.since, 'since ')}.{_own_messages_text(body)}"),
     ]
     line = f"{shown} · {_open_count_text(body)}" if body.members else shown
-    return with_mentions(line, [header_block(text.clean_literal(f"{emoji} {shown}", 150))], colour, below, body.mention)
+    return with_mentions(line, [header_block(text.clean_literal(f"{emoji} {shown}", 150))], color, below, body.mention)
 
 
 def _storm_headline(body: StormPayload, *, over: bool) -> str:

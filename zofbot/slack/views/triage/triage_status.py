@@ -15,7 +15,7 @@ class StateStyle(NamedTuple):
 
     word: str
     emoji: str
-    colour: str
+    color: str
 
 
 STATE_STYLES = {

@@ -1,4 +1,4 @@
-"""The web door: what is not Slack's gets no further, and never a 500."""
+"""The Slack endpoint: requests that are not Slack's are rejected, never with a 500."""
 
 from __future__ import annotations
 

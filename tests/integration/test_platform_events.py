@@ -1,4 +1,4 @@
-"""Zof's own events: told with what they say of themselves, whether or not the run that they name can be read."""
+"""Zof's platform events: posted with what they contain, whether or not the run that they name can be read."""
 
 from __future__ import annotations
 
