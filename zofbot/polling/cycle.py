@@ -198,7 +198,7 @@ class PollCycle:
                 fields = sorted(self._checkpoint.expected_pending)
                 stored = await self._context.outbox.read_fields(*((PENDING_RUNS_HASH, field) for field in fields))
                 self._checkpoint.merge_arrived(dict(zip(fields, stored, strict=True)))
-                log.info("a mute or a pending run has changed, decided anew", findings=len(findings))
+                log.info("a mute or a pending run changed, deciding again", findings=len(findings))
 
     async def _commit_decision(self, findings: Sequence[RunFinding | PlatformEvent]) -> None:
         """Commit one decision, unless there is nothing to store. Raises CommitConflict."""

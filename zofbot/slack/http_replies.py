@@ -31,14 +31,30 @@ class SlackHttpReply:
 
 
 def parse_json_object(body: bytes) -> dict[str, Any] | None:
-    """Parse a JSON object; None if it is invalid, not an object, or has too many containers."""
+    """Parse a JSON object; None if it is invalid, not an object, or has too many containers.
+
+    Lone surrogates are replaced: JSON allows them, but UTF-8, in which everything is stored and sent, does not.
+    """
     if body.count(b"{") + body.count(b"[") > MAX_JSON_CONTAINERS:
         return None
     try:
         found = json.loads(body.decode(), parse_constant=_refuse_constant)
+        if b"\\ud" in body.lower():
+            found = _replace_lone_surrogates(found)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _replace_lone_surrogates(data: Any) -> Any:
+    """Return parsed JSON with a question mark in place of each lone surrogate."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "replace").decode()
+    if isinstance(data, list):
+        return [_replace_lone_surrogates(item) for item in data]
+    if isinstance(data, dict):
+        return {_replace_lone_surrogates(name): _replace_lone_surrogates(value) for name, value in data.items()}
+    return data
 
 
 def _refuse_constant(constant: str) -> object:

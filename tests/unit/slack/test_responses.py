@@ -76,6 +76,12 @@ def test_slacks_own_no_is_its_word(status: int) -> None:
     assert parse_http_reply(make_reply(status, {"ok": False, "error": "invalid_auth"}))["error"] == "invalid_auth"
 
 
+def test_lone_surrogates_are_replaced_and_pairs_kept() -> None:
+    body = rb'{"ok": true, "name": "a\uD800b", "emoji": "\ud83d\ude00", "\udfff": ["\uDC00", 1, null]}'
+    said = parse_http_reply(SlackHttpReply(200, {}, body))
+    assert said == {"ok": True, "name": "a?b", "emoji": "😀", "?": ["?", 1, None]}
+
+
 def test_a_reply_of_many_small_parts_is_not_unpacked() -> None:
     assert (
         http_replies.parse_json_object(b'{"ok":true,"a":[' + b"{}," * http_replies.MAX_JSON_CONTAINERS + b"{}]}")
