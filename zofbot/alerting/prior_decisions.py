@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from zofbot.alerting.state import DECISION_TTL_SECONDS, MOVED_CHANNELS, DecisionBuilder, decisions_hash
+from zofbot.alerting.state import DECISION_TTL_SECONDS, MOVED_CHANNELS, DecisionBuilder, decisions_hash, short_hash
 from zofbot.alerting.stored_state import parse_stored
+from zofbot.domain.model import Result
+from zofbot.subscriptions.events import case_key
 
 ALL_CHANNELS = "*"
 """Channel name that stands for all channels, recorded for a run from before the look-back."""
+MAX_KNOWN_CASES = 64
+"""Cases of a run remembered with a decision; if more have failed, only their number is."""
+_DIGEST_CHARS = 6
 _MAX_RUNS_BEFORE_PRUNE = 64
 
 
@@ -26,20 +31,32 @@ class DecisionKind(StrEnum):
 
 
 class PriorDecision(NamedTuple):
-    """The kind of decision, how many of the run's failures matched then, and a digest of the cases that had failed.
-
-    The digest is of the cases that matched and of all that failed in an earlier attempt, so a retry that passes does
-    not change it; empty if it is not known.
-    """
+    """What was decided, how many of the run's failures matched then, and the digests of their cases, if known."""
 
     kind: DecisionKind
     failures: int
-    cases: str = ""
+    cases: frozenset[str] = frozenset()
 
-    def covers(self, failures: int, cases: str) -> bool:
-        """Whether it was about these failures: if no more match now, they are others if the digest has changed."""
-        has_changed = failures > 0 and self.cases not in ("", cases)
-        return failures <= self.failures and not has_changed
+    def covers(self, failures: int, cases: frozenset[str]) -> bool:
+        """Whether it was about all of these failures; judged by their number if the cases are not known."""
+        return failures <= self.failures and (not self.cases or cases <= self.cases)
+
+    def with_earlier(self, before: PriorDecision | None) -> PriorDecision:
+        """Return a copy that is also about the failures of an earlier decision."""
+        if before is None:
+            return self
+        are_known = bool(self.cases) and (bool(before.cases) or not before.failures)
+        cases = self.cases | before.cases if are_known else frozenset[str]()
+        return self._replace(
+            failures=max(self.failures, before.failures), cases=cases if len(cases) <= MAX_KNOWN_CASES else frozenset()
+        )
+
+
+def digest_cases(results: Collection[Result]) -> frozenset[str]:
+    """Return short digests of the cases of the results; none if there are more than ``MAX_KNOWN_CASES`` results."""
+    if len(results) > MAX_KNOWN_CASES:
+        return frozenset()
+    return frozenset(short_hash(case_key(result))[:_DIGEST_CHARS] for result in results)
 
 
 class RunDecisions(NamedTuple):
@@ -61,13 +78,26 @@ def read_decisions(draft: DecisionBuilder, run_id: str) -> RunDecisions:
 
 def _parse_decisions(stored: str) -> RunDecisions:
     first, *words = stored.split()
-    parted = (word.partition("=") for word in words)
-    return RunDecisions(float(first), {channel: _parse_decision(what) for channel, _, what in parted})
+    parted = [word.partition("=") for word in words]
+    cases = {channel: digests for name, _, _ in parted for channel, slash, digests in [name.partition("/")] if slash}
+    known = {
+        channel: PriorDecision(DecisionKind(what[0]), int(what[1:]), _split_digests(cases.get(channel, "")))
+        for channel, _, what in parted
+        if "/" not in channel
+    }
+    return RunDecisions(float(first), known)
 
 
-def _parse_decision(stored: str) -> PriorDecision:
-    failures, _, cases = stored[1:].partition("/")
-    return PriorDecision(DecisionKind(stored[0]), int(failures), cases)
+def _format_decisions(decisions: RunDecisions) -> str:
+    """Format the decisions; digests are in words of their own, which earlier versions take for further channels."""
+    known = decisions.by_channel.items()
+    words = [f"{channel}={item.kind}{item.failures}" for channel, item in known]
+    words += [f"{channel}/{''.join(sorted(item.cases))}={item.kind}0" for channel, item in known if item.cases]
+    return " ".join([f"{decisions.first:.0f}", *words])
+
+
+def _split_digests(digests: str) -> frozenset[str]:
+    return frozenset(digests[at : at + _DIGEST_CHARS] for at in range(0, len(digests), _DIGEST_CHARS))
 
 
 def _parse_time(stored: str) -> float:
@@ -79,9 +109,8 @@ def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: Pri
     name = decisions_hash(run_id)
     before = read_decisions(draft, run_id)
     known = {**before.by_channel, channel: what}
-    words = [f"{there}={item.kind}{item.failures}/{item.cases}".rstrip("/") for there, item in known.items()]
     if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
         aged = draft.now - DECISION_TTL_SECONDS
         times = {run: parse_stored("decisions", each, _parse_time, 0.0) for run, each in draft.read_hash(name).items()}
         draft.delete_fields(name, [run for run, at in times.items() if at < aged])
-    draft.set_field(name, run_id, " ".join([f"{min(before.first, draft.now):.0f}", *words]))
+    draft.set_field(name, run_id, _format_decisions(RunDecisions(min(before.first, draft.now), known)))

@@ -29,6 +29,7 @@ from zofbot.alerting.prior_decisions import (
     DecisionKind,
     PriorDecision,
     RunDecisions,
+    digest_cases,
     read_decisions,
     record_decision,
 )
@@ -48,14 +49,12 @@ from zofbot.alerting.state import (
     RuleState,
     alerts_hash,
     scope_key,
-    short_hash,
     subscribed_channels,
 )
 from zofbot.domain.model import Outcome
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification
 from zofbot.subscriptions import Grouping, MatchResult, PlatformEvent, RunFinding, Subscription
-from zofbot.subscriptions.events import case_key
 
 __all__ = [
     "Decision",
@@ -230,8 +229,7 @@ def _decide_failures(
             by_channel.setdefault(subscription.channel, []).append((subscription, match))
     for channel, found in by_channel.items():
         results = {result.id: result for _, match in found for result in match.results}
-        cases = short_hash(*sorted({case_key(item) for item in (*results.values(), *finding.retried)}))[:8]
-        before = known.get(channel)
+        cases, before = digest_cases(results.values()), known.get(channel)
         if before and before.covers(len(results), cases):
             reasons += [build_decision(subscription, REASON_BY_PRIOR_KIND[before.kind]) for subscription, _ in found]
             continue
@@ -239,7 +237,8 @@ def _decide_failures(
         kind, decisions = _decide_channel(draft, finding, channel, counted, critical=critical)
         if before and kind is DecisionKind.BELOW_THRESHOLD:
             kind = before.kind  # a notified run stays notified
-        record_decision(draft, finding.run.id, channel, PriorDecision(kind, len(results), cases))
+        decision = PriorDecision(kind, len(results), cases).with_earlier(before)
+        record_decision(draft, finding.run.id, channel, decision)
         reasons += decisions
     return reasons
 

@@ -104,8 +104,8 @@ class RunReader:
     async def read_run(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
         """Read a run with its failures, and with all passed results if it may end a failure. Raises ZofError.
 
-        If its results cannot be listed, and it could not be read in full the last time either, a run that failed or has
-        not ended is returned without them.
+        If its results cannot be listed, and it could not be read in full the last time either, it is returned without
+        them, unless it has ended and has no failures, or its passes are needed.
         """
         self._count_request()
         run = await self._zof.get_run(pending.subject, time_budget=TimeBudget.BACKGROUND)

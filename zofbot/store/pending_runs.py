@@ -109,7 +109,9 @@ class PendingRun:
         if not item.project:
             return self
         projects = (redact(name)[:100] for name in dict.fromkeys((item.project_id, item.project_name)) if name)
-        return replace(self, projects=tuple(projects), environment=redact(item.environment or "")[:100])
+        return replace(
+            self, projects=tuple(projects), environment=redact(item.environment or "")[:100] or self.environment
+        )
 
     def with_known(self, known: PendingRun | None) -> PendingRun:
         """Return a copy of a new hint that keeps what was known of its run before it arrived, if anything."""
@@ -142,7 +144,9 @@ class PendingRun:
     @classmethod
     def load(cls, text: str | bytes) -> PendingRun:
         """Parse stored JSON; fields added by newer versions are ignored. Raises ValueError."""
-        return _STORED_RUN.validate_json(text)
+        pending = _STORED_RUN.validate_json(text)
+        # earlier versions stored the run that was read without the result
+        return replace(pending, run="", run_was_read=True) if pending.kind == "result" and pending.run else pending
 
 
 _STORED_RUN = TypeAdapter(PendingRun)

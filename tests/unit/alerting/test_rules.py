@@ -833,47 +833,6 @@ def test_hearing_of_things_again_changes_nothing(
     assert rule_state(house) == rule_state(replay_all(house, findings))
 
 
-def _attempts(*failed: str, passed: str = "", before: Sequence[str] = ()) -> RunFinding:
-    """A finding of run 1 in which some cases failed, those in ``before`` in an earlier attempt."""
-    results = [
-        *(make_result(f"1_{case}", case=case) for case in failed),
-        *(make_result(f"1_{case}", case=case, attempt=1) for case in before),
-        *(make_result(f"2_{case}", Outcome.PASSED, case=case, attempt=2) for case in passed),
-    ]
-    return make_finding("1", NOON, *results)
-
-
-@pytest.mark.parametrize("listed", [True, False], ids=["retried", "replaced"])
-@pytest.mark.parametrize("group", ["run", "case", "cause"])
-def test_another_failure_in_place_of_one_that_passed_in_a_retry_is_posted(group: str, listed: bool) -> None:
-    house = RuleBench(make_subscription(f"group:{group}"))
-    house.process_findings(_attempts("a"))
-    later = _attempts("b", passed="a", before=["a"] if listed else ())
-    assert house.process_findings(later, now=NOON + 60)
-    assert house.process_findings(later, now=NOON + 120) == []
-    assert house.decision_reasons(later) == [DecisionReason.KNOWN]
-
-
-def test_a_retry_that_passes_is_no_other_failure() -> None:
-    house = RuleBench(make_subscription("group:case"))
-    house.process_findings(_attempts("a", "b"))
-    assert house.decision_reasons(_attempts("b", passed="a", before=["a"])) == [DecisionReason.KNOWN]
-
-
-def test_a_case_that_fails_after_a_retry_passed_is_posted() -> None:
-    house = RuleBench(make_subscription("group:case"))
-    house.process_findings(_attempts("b", passed="a", before=["a"]))
-    last = make_result("3_a", case="a", attempt=3)
-    found = make_finding("1", NOON, *_attempts("b").failures, *_attempts(passed="a", before=["a"]).retried, last)
-    assert "case:res_3_a:failed:C1" in house.process_findings(found)
-
-
-def test_a_run_whose_results_cannot_be_read_again_is_not_posted_as_a_whole() -> None:
-    house = RuleBench(make_subscription("group:case"))
-    house.process_findings(_attempts("a"))
-    assert house.process_findings(make_finding("1", NOON, total=1)) == []
-
-
 def test_a_pass_that_is_read_again_after_it_was_forgotten_changes_nothing() -> None:
     findings = build_history([(set(), {"a"}, 0), *[(set(), set(), 0)] * 5, ({"a"}, set(), 0), ({"a"}, set(), 0)], 7200)
     house = RuleBench(default="C0")

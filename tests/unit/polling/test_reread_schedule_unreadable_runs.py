@@ -128,6 +128,18 @@ async def test_a_run_is_told_of_which_an_earlier_version_stored_that_its_webhook
         assert await built.committed_keys() == {f"run:run_old:failed:{CHANNEL}"}
 
 
+async def test_a_result_stored_by_an_earlier_version_whose_run_was_posted_without_it_says_nothing_more() -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built)
+        await built.poll_until_settled()
+        key, now = "results:failed:res_9", built.clock.at
+        stored = PendingRun("result", "res_9", "results failed", now, now, run="run_9", seen=(key,), alone=True)
+        await built.store.hset("{test}:hints", stored.hash_field, stored.dump())
+        await _poll_for_a_day(built)
+        assert await built.committed_keys() == set()
+        assert await built.pending_runs() == {}
+
+
 @pytest.mark.parametrize("runs_named", [True, False])
 @pytest.mark.parametrize(("status", "minutes"), [(404, 10), (403, 24 * 60), (500, 24 * 60)])
 async def test_a_listed_result_of_which_nothing_can_be_read_is_told_in_the_time_promised(

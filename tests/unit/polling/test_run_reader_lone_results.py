@@ -80,6 +80,17 @@ async def test_a_result_whose_run_cannot_be_read_is_matched_by_the_place_that_is
         assert await built.pending_runs() == {}
 
 
+async def test_an_environment_that_a_listing_named_is_kept_if_a_later_one_names_the_project_alone() -> None:
+    async with poller_bench() as built:
+        await _subscribe(built, "env:staging")
+        run, results = _finish_run(built)
+        for result in results:
+            result["project_id"] = run["project_id"]
+        built.zof.spoil = lambda request: httpx.Response(404) if request.url.path == f"/v1/runs/{run['id']}" else None
+        await built.poll_until_settled()
+        assert {f"case:{it['id']}:failed:{CHANNEL}" for it in results} <= await built.committed_keys()
+
+
 async def test_the_place_that_a_result_names_counts_more_than_that_of_its_run() -> None:
     async with poller_bench() as built:
         await _subscribe(built, "project:proj_y env:qa")
