@@ -150,7 +150,7 @@ def _next_step(act: Action, state: TriageState) -> str:
 
 def unknown_alert_reply(key: str) -> Message:
     """Reply that the failure has expired and could not be restored from Zof."""
-    sentence = "This alert has expired: alerts are kept for 30 days after their last change."
+    sentence = "This alert has expired: alerts are kept for 38 days after their last change."
     step = "`/zof run` with the run's ID still shows what failed."
     return Message(
         f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))]
