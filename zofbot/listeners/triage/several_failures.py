@@ -62,7 +62,7 @@ async def _open_form(context: ListenerContext, requester: Requester, value: Mapp
         await context.open_modal(requester, several_failures.several_modal(form_state, titles))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
-        raise BadInput("Slack couldn't open the form.", "Try again.") from error
+        raise error.with_sentence("Slack couldn't open the form.", "Try again.") from error
     return Message("")
 
 
