@@ -569,7 +569,8 @@ async def test_edit_while_slack_does_not_list_channels_says_so_on_home(working_b
         working_bot.world.slack.faults.set_fault("500", only="users.conversations")
         await press_on_home(working_bot, channel_sections.EDIT_ACTION_ID)
         unanswered = "Slack didn't say which channels you are in. Try again in a moment."
-        await wait_until(lambda: unanswered in shown_home(working_bot).replace("\\n", " "))
+        await wait_until(lambda: unanswered in shown_home(working_bot).replace("*", "").replace("\\n", " "))
+        assert "Reference: `ref_" in shown_home(working_bot)
     assert "You aren't in that channel" not in shown_home(working_bot)
     assert not working_bot.world.slack.modals.get(ANA)
 

@@ -125,6 +125,22 @@ async def test_help_lists_what_can_be_typed_there(bot: RunningBot, place: Place)
 # --- why
 
 
+@pytest.mark.parametrize("typed", ["escalate --help", "ack help", "take --help"])
+async def test_help_after_a_word_for_an_action_lists_them_and_does_not_act(
+    bot: RunningBot, place: Place, typed: str
+) -> None:
+    posted = len(bot.world.slack.ledger)
+    assert "`@zofbot escalate`" in shown(await answer_to(bot, place, typed))
+    await settle()
+    assert len(bot.world.slack.ledger) == posted
+
+
+async def test_help_after_a_verb_explains_the_verb(bot: RunningBot, place: Place) -> None:
+    for verb in ("why", "mute", "runs"):
+        explained = shown(await command_answer(bot, place, f"{verb} help"))
+        assert shown(await answer_to(bot, place, f"{verb} --help")) == explained
+
+
 async def test_an_id_after_why_is_read_in_the_thread_of_another_alert(bot: RunningBot) -> None:
     root = await raise_alert(bot)
     thread, other = Place(QA, root.ts), fail_run(bot, 3, environment="production")

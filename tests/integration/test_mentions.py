@@ -216,6 +216,7 @@ async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(subscribed_b
     await wait_until(
         lambda: "zofbot can't read this thread. Use the buttons" in private_answer(subscribed_bot).replace("*", "")
     )
+    assert "Reference: `ref_" in private_answer(subscribed_bot)
     assert await actions_done(subscribed_bot) == []
 
 

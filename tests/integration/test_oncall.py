@@ -220,6 +220,7 @@ async def test_several_are_selected_only_while_slack_opens_the_form_and_one_is_o
     bot.world.slack.faults.set_fault("500", only="views.open")
     await bot.press_button(listed, "zof_do_select_rows")
     await wait_until(lambda: "Slack couldn't open the form." in text_of(bot.private_messages()[-1]))
+    assert "Reference: `ref_" in text_of(bot.private_messages()[-1])
     bot.world.slack.faults.set_fault("none")
 
     def roots() -> list[PostedMessage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -138,6 +139,28 @@ async def test_of_two_people_who_edit_one_subscription_the_second_is_told(bot: R
     again = await open_edit_form(bot, BEN)
     await people.submit_view(BEN, again, field_value("project", "checkout, billing"))
     assert await list_filters(bot) == ["project:checkout,billing env:production"]
+
+
+async def test_a_form_that_does_not_say_what_it_was_opened_with_is_saved(bot: RunningBot) -> None:
+    await bot.answer_text("/zof subscribe project:checkout")
+    view = await open_edit_form(bot, ANA)
+    payload = bot.world.slack.modals[ANA][-1].payload
+    known = json.loads(payload["private_metadata"])
+    payload["private_metadata"] = json.dumps({name: value for name, value in known.items() if name != "version"})
+    await bot.simulator.people.submit_view(ANA, view, field_value("env", "qa"))
+    assert await list_filters(bot) == ["project:checkout env:qa"]
+
+
+async def test_lines_about_many_long_filters_count_the_rest(bot: RunningBot) -> None:
+    for number in range(7):
+        cases = ",".join(f"{'x' * 60}-{number}-{each}" for each in range(12))
+        await bot.answer_text(f"/zof subscribe case:{cases}")
+        await bot.answer_text(f"/zof mute case:{cases} 2h")
+        bot.world.clock.advance(1)
+    assert "and 2 more" in await bot.answer_text("/zof unsubscribe all")
+    await wait_for_note(bot, "and 2 more.")
+    assert "a summary follows here" in await bot.answer_text("/zof unmute all")
+    await wait_for_note(bot, "and 2 more in this channel.")
 
 
 async def test_the_reply_to_a_removal_says_what_was_removed(bot: RunningBot) -> None:

@@ -275,6 +275,8 @@ async def test_that_slack_does_not_open_a_form_is_said(triage_bot: RunningBot) -
             "Slack couldn't open the form. Click the button again" in private_text(triage_bot, ANA).replace("\\n", " ")
         )
     )
+    assert "or type `@zofbot assign @ben` in the alert's thread." in private_text(triage_bot, ANA)
+    assert "Reference: `ref_" in private_text(triage_bot, ANA)
 
 
 # --- what makes no sense

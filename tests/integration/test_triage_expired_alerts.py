@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.support.bot import RunningBot, text_of, wait_until
@@ -17,6 +19,26 @@ from tests.support.triage import (
 from zofbot.store.audit import REFUSED_ACTION
 
 ANA = "U0ANA"
+DAY_SECONDS = 86400
+
+
+async def age_store(bot: RunningBot, days: int) -> None:
+    """Let the store's lasting keys expire as they would in so many days, which Redis counts by itself."""
+    client = bot.app.store.client
+    for name in [item async for item in client.scan_iter("*")]:
+        left = await client.ttl(name)
+        if left > DAY_SECONDS:
+            await client.expire(name, left - days * DAY_SECONDS)  # 0 or less: deleted
+
+
+async def test_the_card_of_an_alert_is_known_as_long_as_the_alert(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    await asyncio.sleep(60)
+    await age_store(triage_bot, 37)
+    posted = len(triage_bot.world.slack.ledger)
+    await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    assert all(message.thread_ts == root.ts for message in triage_bot.world.slack.ledger[posted:])
 
 
 @pytest.mark.parametrize(

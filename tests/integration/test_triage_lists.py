@@ -73,9 +73,24 @@ async def test_several_are_not_taken_from_whoever_was_faster(triage_bot: Running
     assert shown.count("Nothing changed.") == 4, "of two failures, in the text and in the blocks"
     assert "⚡ *Case 0 (proj_checkout, staging)*: Acknowledged by ben" in shown
     assert "⚡ *Case 1 (proj_checkout, staging)*: Resolved by ben" in shown
+    assert shown.count("Nothing changed. Use its card to act anyway.") == 2, (
+        "where the single button says *Do it anyway*"
+    )
+    assert shown.count("Nothing changed. Reopen it first.") == 2
     assert "2 failures in this channel" in shown, "and what is open now"
     assert "*Acknowledged* by ben" in text_of(taken)
     assert len(await audit_entries(triage_bot, REFUSED_ACTION)) == 2
+
+
+async def test_several_are_offered_with_the_people_they_are_assigned_to(triage_bot: RunningBot) -> None:
+    listed = await list_failures(triage_bot, 2)
+    assigned, _ = list_alerts(triage_bot)
+    await mention_bot(triage_bot, assigned, f"assign <@{BEN}>", CHIOMA)
+    await wait_until(lambda: "assigned to ben" in text_of(assigned))
+    _, chosen = await select_all(triage_bot, listed)
+    first, second = [option["description"]["text"] for option in chosen["rows"]["rows"]["selected_options"]]  # type: ignore[index]  # Slack's values
+    assert first.startswith("assigned to ben · staging run_")
+    assert second.startswith("staging run_")
 
 
 async def test_one_of_several_that_has_expired_is_named_by_its_result(triage_bot: RunningBot) -> None:

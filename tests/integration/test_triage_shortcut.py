@@ -133,6 +133,7 @@ async def test_a_form_that_slack_does_not_open_is_to_be_tried_again(triage_bot: 
     slack.faults.set_fault("500", only="views.open")
     await triage_bot.simulator.people.use_shortcut("U0ANA", root.channel, root.ts, SHORTCUT_CALLBACK_ID)
     await wait_until(lambda: "Slack couldn't open the form. Try again." in private_text(triage_bot, "U0ANA"))
+    assert "Reference: `ref_" in private_text(triage_bot, "U0ANA")
 
 
 async def test_a_guest_gets_no_form(triage_bot: RunningBot) -> None:

@@ -22,7 +22,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ZofbotError(Exception):
@@ -138,6 +138,12 @@ class SlackError(ZofbotError):
     def __init__(self, reason: str, sentence: str, next_step: str = "") -> None:
         super().__init__(sentence, next_step)
         self.reason = reason
+
+    def with_sentence(self, sentence: str, next_step: str) -> Self:
+        """Return this failure with a description of what failed for a person."""
+        described = type(self)(self.reason, sentence, next_step)
+        described.status = self.status
+        return described
 
 
 class SlackDeferred(SlackError):

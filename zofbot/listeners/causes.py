@@ -75,7 +75,8 @@ def parse_period(typed: str) -> int:
     """Parse the period as seconds, 7 days if nothing is typed. Raises BadInput."""
     period = try_parse_duration(typed) if typed else DEFAULT_PERIOD_SECONDS
     if period is None or not 60 <= period <= MAX_PERIOD_SECONDS:
-        raise BadInput("Failures are kept for 38 days.", "Name a time from `1m` to `38d`.", example="/zof causes 7d")
+        sentence = "That isn't a duration." if period is None else "Failures are kept for 38 days."
+        raise BadInput(sentence, "Name a time from `1m` to `38d`.", example="/zof causes 7d")
     return period
 
 

@@ -169,13 +169,13 @@ async def _apply_action(
 
 
 async def _thread_key(context: ListenerContext, requester: Requester, thread: str) -> str:
-    """Return the key of the thread's failure. Raises BadInput if there is none."""
+    """Return the key of the thread's failure. Raises BadInput if there is none, and SlackError."""
     root = ""
     try:
         root = await alert_key_at(context, requester.channel, thread) if thread else ""
     except SlackError as error:
         log.warning("thread not read", channel=requester.channel, reason=error.reason)
-        raise BadInput("zofbot can't read this thread.", "Use the buttons on the alert.") from error
+        raise error.with_sentence("zofbot can't read this thread.", "Use the buttons on the alert.") from error
     if not root:
         raise BadInput(
             "This isn't an alert's thread.",

@@ -11,7 +11,6 @@ from zofbot.alerting.state import MUTES, held_hash
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
-from zofbot.domain.text import join_first
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.lookups import suggest_projects
@@ -34,9 +33,6 @@ MUTE, UNMUTE = "mute alerts in this channel", "unmute alerts in this channel"
 
 MAX_MUTES = 20
 """Maximum active mutes per channel."""
-
-MAX_MUTES_NAMED = 5
-"""Maximum mutes that the note to the channel names when several end."""
 
 KEPT_SECONDS = 86400.0
 """Seconds that a mute is kept after its end."""
@@ -98,7 +94,7 @@ async def _end_mutes(
             return mutes.already_done_reply()
         known = await _records(context)
         ended = choose(active_mutes(read_mutes(known), requester.channel, context.clock.time()))
-        said = join_first([each.filters for each in ended], MAX_MUTES_NAMED, "; ")
+        said = channel_notes.join_filters([each.filters for each in ended])
         line = f"{person.name or requester.name} unmuted {said} in this channel."
         try:
             await _commit(context, requester, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)

@@ -4,7 +4,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one sl
 
 ==========================  ====================================================================================
 ``note:<key>``              hash: one notification, until it is settled (a sent root for 2 more days)
-``sent:<key>``              string: receipt (channel and timestamp), for 30 days; ``=<other key>`` if it was reposted
+``sent:<key>``              string: receipt (channel and timestamp), for 30 days, of a root for 38 days after the last
+                            message below it; ``=<other key>`` if it was reposted
 ``queue:<channel>``         sorted set: keys ready for the channel, by rank (lane, then order of commits)
 ``queue:edits``             the same for all edits, which the channels' rate limits do not cover
 ``outbox:due``              sorted set: queues, by when they may send next

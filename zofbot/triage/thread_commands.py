@@ -132,6 +132,8 @@ def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_
     plain = typed.rstrip(_SURROUNDING_CHARACTERS)
     word, _, rest = plain.partition(" ")
     word, rest = word.lower().strip(_SURROUNDING_CHARACTERS), rest.strip()
+    if rest.lower().strip(_SURROUNDING_CHARACTERS) in HELP_WORDS and word in (*ACTION_WORDS, *VERBS):
+        return ThreadCommand(question="help", rest=word if word in VERBS else "")
     if word in EVERYDAY_WORDS and not _has_only_fillers(typed.partition(" ")[2]):
         raise BadInput(
             f"`{word}` works only alone or with `it`.",

@@ -15,9 +15,21 @@ def test_a_period_is_a_duration_and_7_days_if_nothing_is_typed(typed: str, secon
     assert parse_period(typed) == seconds
 
 
-@pytest.mark.parametrize("typed", ["yesterday", "59s", "39d", "0"])
+@pytest.mark.parametrize("typed", ["59s", "39d"])
 def test_another_period_is_refused_with_a_command_that_works(typed: str) -> None:
     with pytest.raises(BadInput, match="Failures are kept for 38 days") as refused:
         parse_period(typed)
-    command = parse_command(refused.value.example.removeprefix(SLASH_COMMAND))
+    assert_example_works(refused.value)
+
+
+@pytest.mark.parametrize("typed", ["yesterday", "0", "`a` <@U0BEN>"])
+def test_what_is_no_duration_is_called_none(typed: str) -> None:
+    with pytest.raises(BadInput, match="isn't a duration") as refused:
+        parse_period(typed)
+    assert refused.value.next_step == "Name a time from `1m` to `38d`."
+    assert_example_works(refused.value)
+
+
+def assert_example_works(error: BadInput) -> None:
+    command = parse_command(error.example.removeprefix(SLASH_COMMAND))
     assert (command.verb, parse_period(command.about)) == ("causes", 7 * 86400)

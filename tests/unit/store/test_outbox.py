@@ -616,6 +616,23 @@ async def test_a_thread_is_remembered_as_long_as_something_happens_in_it(bench: 
     assert await bench.client.ttl("{test}:sent:r") > KEY_TTL_SECONDS - 60
 
 
+async def test_a_root_is_remembered_as_long_as_its_failure(bench: OutboxBench) -> None:
+    async def assert_both_last(*receipts: str) -> None:
+        kept = await bench.client.ttl("{test}:failure:r")
+        assert kept > KEY_TTL_SECONDS
+        assert all([await bench.client.ttl(f"{{test}}:sent:{name}") >= kept - 60 for name in receipts])
+
+    await bench.outbox.commit([root("r")], changes={"failure:r": {"body": "{}"}})
+    await bench.send(await bench.one(), "1.0")
+    await assert_both_last("r")
+    await bench.client.expire("{test}:sent:r", 60)
+    await bench.commit_notifications(reply("p", "r"))
+    await bench.settle(Gone.for_claim(await bench.one(after=5), Receipt("C1", "1.0"), "thread_not_found"))
+    await bench.send(await bench.one(after=5), "3.0")
+    await bench.send(await bench.one(after=5), "4.0")
+    await assert_both_last("r", "r:2")
+
+
 async def test_a_root_that_people_deleted_is_posted_once_more(bench: OutboxBench) -> None:
     await bench.commit_and_send("r", ts="1.0")
     await bench.commit_notifications(reply("p", "r"), reply("q", "r"), edit("e", "r"))

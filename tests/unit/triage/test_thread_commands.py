@@ -9,7 +9,7 @@ from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import BadInput
 from zofbot.slack.links import ZofLinks
 from zofbot.triage import Action
-from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
+from zofbot.triage.thread_commands import ACTION_WORDS, ThreadCommand, parse_thread_command
 
 BOT = "U0ZOFBOT"
 LINKS = ZofLinks(result_template="https://app.zof.ai/results/{result_id}")
@@ -57,6 +57,15 @@ def test_what_follows_a_mention_is_read_as_a_slash_command(typed: str, meant: Pa
 @pytest.mark.parametrize("typed", ["help", "help ack", "-h", "?", "", "help snooze?", "help me please", "help nothing"])
 def test_help_on_the_words_of_a_thread_lists_them(typed: str) -> None:
     assert parse_mention(typed) == ThreadCommand(question="help")
+
+
+@pytest.mark.parametrize("asked", ["help", "--help", "-h", "HELP!", "`--help`"])
+def test_help_alone_after_a_word_explains_it_and_does_not_act(asked: str) -> None:
+    for word in ACTION_WORDS:
+        about = word if word in VERBS else ""
+        assert parse_mention(f"{word} {asked}") == ThreadCommand(question="help", rest=about), word
+    for verb in VERBS:
+        assert parse_command(parse_mention(f"{verb} {asked}").slash_command) == parse_command(f"{verb} help"), verb
 
 
 @pytest.mark.parametrize(

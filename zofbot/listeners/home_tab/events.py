@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from zofbot.domain.errors import BadInput
+from zofbot.domain.errors import BadInput, SlackDeferred, ZofbotError
 from zofbot.domain.permissions import Role
 from zofbot.listeners import error_handling
 from zofbot.listeners.buttons import parse_button_value
@@ -66,17 +66,17 @@ async def _open_edit_form(
     try:
         await _check_membership(context, requester, channel)
         reply = await form.open_form(context, replace(requester, channel=channel), identifier)
-    except BadInput as error:
+    except ZofbotError as error:
         reply = error_handling.error_reply(error)
     if reply:
         await home_updater.show_home(requester.user, note=reply.blocks)
 
 
 async def _check_membership(context: ListenerContext, requester: Requester, channel: str) -> None:
-    """Raise BadInput if a person is not in the channel, or if Slack does not say."""
+    """Raise BadInput if a person is not in the channel, and SlackDeferred if Slack does not say."""
     joined = await context.people.joined_channels(await context.people.load_person(requester.user), [channel])
     if joined is None:
-        raise BadInput("Slack didn't say which channels you are in.", "Try again in a moment.")
+        raise SlackDeferred("unanswered", "Slack didn't say which channels you are in.", "Try again in a moment.")
     if channel not in joined:
         raise BadInput("You aren't in that channel, according to Slack.", "Reload this tab.")
 

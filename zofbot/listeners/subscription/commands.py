@@ -10,7 +10,6 @@ import structlog
 from zofbot.alerting.state import MUTES
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
-from zofbot.domain.text import join_first
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.subscription.notes import (
@@ -31,7 +30,7 @@ from zofbot.listeners.subscription.saving import (
 )
 from zofbot.notifications import text
 from zofbot.services.subscription_changes import commit_changes
-from zofbot.slack.views import mutes, test_alerts
+from zofbot.slack.views import channel_notes, mutes, test_alerts
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import subscription_replies
 from zofbot.slack.views.replies.subscription_replies import SubscriptionRow
@@ -126,9 +125,8 @@ async def _end_subscriptions(
         if not ended:
             raise ended_error()
         wishes = [await readable_filters(context, item) for item in ended]
-        said = join_first(wishes, subscription_replies.MAX_WISHES_NAMED, "; ")
         noun = "subscription" if len(ended) == 1 else "subscriptions"
-        line = f"{requester.name} removed this channel's {noun} to {said}."
+        line = f"{requester.name} removed this channel's {noun} to {channel_notes.join_filters(wishes)}."
         note = build_note(
             context, requester, f"unsubscribed:{request_hash(requester.request)}:{requester.channel}", line
         )

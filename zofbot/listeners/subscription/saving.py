@@ -72,8 +72,9 @@ async def save_subscription(
 ) -> SavedSubscription:
     """Create a subscription, or replace the one with ``identifier``, and post a note to the channel.
 
-    ``edited`` is the version of the filters that the person has edited (``filters_version``): it must still be there. A
-    replacement keeps id and creation time, so no failure is announced twice. Raises ZofbotError.
+    ``edited`` is the version of the filters that the person has edited (``filters_version``): it must still be there,
+    unless it is empty, as from a form of an earlier version. A replacement keeps id and creation time, so no failure is
+    announced twice. Raises ZofbotError.
     """
     person = await require_role(
         context, requester, Role.RESPONDER, SUBSCRIBE_ATTEMPT if edited is None else CHANGE_ATTEMPT
@@ -102,7 +103,7 @@ def _plan_change(wanted: Subscription, existing: Sequence[Subscription], edited:
     """Return how a channel's ``existing`` subscriptions change. Raises BadInput."""
     before = next((item for item in existing if item.id == wanted.id), None)
     if before:
-        if edited not in (None, filters_version(before)):
+        if edited and edited != filters_version(before):
             raise changed_error()
         own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
         return SubscriptionChange(before, wanted.model_copy(update=own))

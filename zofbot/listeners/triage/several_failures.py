@@ -16,6 +16,8 @@ from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.notifications.idempotency import split_key
+from zofbot.notifications.text import clean_literal
+from zofbot.services.failures import Failure
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.forms import parse_private_metadata
 from zofbot.slack.views.triage import several_failures
@@ -56,12 +58,19 @@ async def _open_form(context: ListenerContext, requester: Requester, value: Mapp
         form_state = SeveralFormState(requester.channel, requester.response_url, requester.thread, scope, first, refs)
         if not offered or len(form_state.dump_metadata()) > MAX_METADATA_CHARS:
             raise BadInput("Nothing to select.", "Use the buttons in the list.")
-        titles = [(each.title, f"{each.body.run.environment} {each.body.run.id}".strip()) for each in offered]
+        titles = [(each.title, _describe_choice(each)) for each in offered]
         await context.open_modal(requester, several_failures.several_modal(form_state, titles))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
-        raise BadInput("Slack couldn't open the form.", "Try again.") from error
+        raise error.with_sentence("Slack couldn't open the form.", "Try again.") from error
     return Message("")
+
+
+def _describe_choice(failure: Failure) -> str:
+    """Describe a failure by whom it is assigned to, whose it will no longer be, and its run."""
+    owner, run = failure.present.owner, failure.body.run
+    assigned = f"assigned to {clean_literal(owner.name or owner.id, 25)}" if owner.id else ""
+    return " · ".join(filter(None, (assigned, f"{run.environment} {run.id}".strip())))
 
 
 async def _acknowledge_selected(

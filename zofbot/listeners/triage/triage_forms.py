@@ -75,8 +75,8 @@ async def open_triage_form(context: ListenerContext, requester: Requester, about
         return triage_replies.unknown_alert_reply(about.key)
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=requester.user)
-        step = "Click the button again, or type it in the alert's thread."
-        raise BadInput("Slack couldn't open the form.", step, example=_TYPED_EXAMPLES[act]) from error
+        step = f"Click the button again, or type `{_TYPED_EXAMPLES[act]}` in the alert's thread."
+        raise error.with_sentence("Slack couldn't open the form.", step) from error
     return Message("")
 
 

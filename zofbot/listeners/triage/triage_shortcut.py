@@ -55,7 +55,7 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
             failure = await _find_failure(context, requester, message)
         except SlackUnknown as error:  # only reads: there is nothing that may have been posted
             log.warning("message not read", reason=error.reason, user=requester.user)
-            raise BadInput("zofbot can't read this message.", "Try again in a moment.") from error
+            raise error.with_sentence("zofbot can't read this message.", "Try again in a moment.") from error
         about = FailureRef(failure.key, failure.present.card_version)
         form_state = TriageFormState(
             about.key, about.version, requester.channel, requester.response_url, requester.thread
@@ -68,7 +68,7 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
         await context.open_modal(requester, chooser)
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user)
-        raise BadInput("Slack couldn't open the form.", "Try again.") from error
+        raise error.with_sentence("Slack couldn't open the form.", "Try again.") from error
     return Message("")
 
 

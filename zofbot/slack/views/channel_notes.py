@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from zofbot.domain.text import count_noun
+from zofbot.domain.text import count_noun, join_first
 from zofbot.notifications import text
 from zofbot.notifications.other_payloads import NotePayload
 from zofbot.notifications.payloads import dump_payload
 from zofbot.slack.errors import ASK_WHY_STEP, EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block
 
+MAX_FILTERS_NAMED = 5
+"""Maximum subscriptions or mutes that a note names when several end."""
+
 
 def note_payload(sentence: str, about: str = "") -> dict[str, Any]:
     """Return a note as a notification's payload; ``about`` is a channel id, ``sentence`` is not escaped yet."""
     return dump_payload(NotePayload(said=sentence, channel=about))
+
+
+def join_filters(filters: Sequence[str]) -> str:
+    """Join the first filters for a note, clipped so that all of them fit in it, and count the rest."""
+    limit = 2000 // max(min(len(filters), MAX_FILTERS_NAMED), 1)
+    return join_first([text.clip_text(each, limit) for each in filters], MAX_FILTERS_NAMED, "; ")
 
 
 def channel_note(body: NotePayload) -> Message:

@@ -41,7 +41,7 @@ def already_done_reply() -> Message:
 
 def unmuted_reply(ended: Sequence[Mute]) -> Message:
     """Reply to the person who ended mutes."""
-    sentence = "Unmuted: " + join_first([text.inline_code(mute.filters, 300) for mute in ended], MAX_ROWS, ", ")
+    sentence = "Unmuted: " + join_first([text.inline_code(mute.filters, 250) for mute in ended], MAX_ROWS, ", ")
     after = "If anything failed in the meantime, a summary follows here."
     return Message(f"{sentence}. {after}", [section_block(f"🔔 {sentence}\n{after}")])
 

@@ -152,7 +152,7 @@ def _message_line(status: MessageStatus, now: float) -> str:
     reason = text.escape_line(status.reason, 300)
     match status.state:
         case None:
-            return f"📌 {its} has expired: alerts are kept for 30 days after their last change."
+            return f"📌 {its} has expired: alerts are kept for 38 days after their last change."
         case NotificationState.SENT:
             view = f" <{status.link}|View message>" if status.link else ""
             return f"📌 {its} was posted in this channel.{view} {_triage_text(status.present, now)}".strip()

@@ -9,7 +9,6 @@
 -- to claim what `claim_ready` returns.
 local FENCE, EXPECTED, COUNT = ARGV[SHARED_ARGS + 1], tonumber(ARGV[SHARED_ARGS + 2]), tonumber(ARGV[SHARED_ARGS + 3])
 local LIMIT, LEASE = tonumber(ARGV[SHARED_ARGS + 4]), tonumber(ARGV[SHARED_ARGS + 5])
-local EXTRA_TTL = 8 * 86400 -- seconds: a failure snoozed for KEEP can still be escalated afterwards
 if outdated() then return 'outdated' end
 if FENCE ~= '' and redis.call('GET', KEYS[14]) ~= FENCE then return 'fenced' end
 local at = SHARED_ARGS + 6
@@ -90,7 +89,7 @@ local changes = {}
 changes['='] = function(name, field, value) redis.call('HSET', name, field, value) end
 changes['~'] = function(name, field, value)
   redis.call('HSET', name, field, value)
-  redis.call('EXPIRE', name, KEEP + EXTRA_TTL)
+  redis.call('EXPIRE', name, KEEP_FAILURE)
 end
 changes['-'] = function(name, field) redis.call('HDEL', name, field) end
 changes['+'] = function(name, field, value)

@@ -8,6 +8,7 @@ local STORED_SCHEMA = KEYS[13]
 local PREFIX, NOW = ARGV[1], tonumber(ARGV[2])
 local INTERVAL, BURST, EDIT_INTERVAL = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local KEEP, KEEP_BODY, MAX_AGE = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local KEEP_FAILURE = KEEP + 8 * 86400 -- seconds: a failure snoozed for KEEP can still be escalated, below its root
 local SCHEMA = tonumber(ARGV[9]) -- the newest schema the caller knows
 local SHARED_ARGS = 9 -- arguments before those of the script itself
 

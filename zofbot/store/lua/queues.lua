@@ -87,8 +87,8 @@ end
 -- Extend the lifetime of a root's receipt when something happens to it.
 local function keep_root(root)
   local found, latest = place_of(root)
-  if found then redis.call('EXPIRE', receipt(root), KEEP) end
-  if found and latest ~= root then redis.call('EXPIRE', receipt(latest), KEEP) end
+  if found then redis.call('EXPIRE', receipt(root), KEEP_FAILURE) end
+  if found and latest ~= root then redis.call('EXPIRE', receipt(latest), KEEP_FAILURE) end
 end
 
 -- Repost a root that people deleted, or whose receipt expired, so that `child` can be sent. The new root has its own key:
@@ -102,7 +102,7 @@ local function post_again(root, child)
   redis.call('HSET', note(fresh), 'state', 'pending', 'kind', 'root', 'channel', child.channel, 'root', '', 'happened',
     field('happened'), 'critical', field('critical'), 'not_before', 0, 'schema', field('schema'), 'body', field('body'),
     'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW), 'again_for', root)
-  redis.call('SET', receipt(root), '=' .. fresh, 'EX', KEEP)
+  redis.call('SET', receipt(root), '=' .. fresh, 'EX', KEEP_FAILURE)
   redis.call('ZADD', OPEN, format_integer(NOW), fresh)
   enqueue(fresh, place)
 end

@@ -45,7 +45,7 @@ function verbs.sent(key, f, place)
   redis.call('ZREM', DEAD, key)
   if f.root ~= '' then keep_root(f.root) end
   local made = f.kind == 'edit' and ' ' .. format_integer(NOW) .. ' ' .. f.attempt or ''
-  redis.call('SET', receipt(key), place .. made, 'EX', KEEP)
+  redis.call('SET', receipt(key), place .. made, 'EX', f.kind == 'root' and KEEP_FAILURE or KEEP)
   if f.kind == 'root' then -- keep the body for a while, in case people delete the message
     redis.call('HSET', note(key), 'state', 'sent')
     redis.call('EXPIRE', note(key), KEEP_BODY)

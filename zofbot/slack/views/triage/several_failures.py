@@ -26,7 +26,7 @@ MAX_METADATA_CHARS = 3000
 
 @dataclass(frozen=True)
 class SeveralFormState:
-    """The form's hidden state: the offered failures as the list showed them, and the list to show again."""
+    """The form's hidden state: the offered failures as the form showed them, and the list to show again."""
 
     channel: str
     url: str

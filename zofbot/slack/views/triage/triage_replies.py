@@ -94,19 +94,20 @@ def stale_action_reply(
 ) -> Message:
     """Reply that the failure changed before the click: its current state, and the action again if ``allowed``.
 
-    Undo is never offered again, because its target is no longer the last action.
+    Undo is never offered again, because its target is no longer the last action. The text, which is also shown where
+    there are no buttons, says what to do instead.
     """
     sentence = f"{last_action_text(present, request.at)}. Nothing changed."
     latest = "The card will refresh."
-    row, small = (
+    row, small, step = (
         button_row(repeat_button(request, about)),
         f"*Do it anyway* will {_describe_intention(request)}. {latest}",
+        "Use its card to act anyway.",
     )
     if request.act is Action.UNDO or not allowed:
-        row, small = [], latest
-    return Message(
-        sentence, [section_block(f"⚡ *{text.escape_line(title, 150)}*\n{sentence}"), *row, context_block(small)]
-    )
+        row, small, step = [], latest, _next_step(request.act, present.state)
+    shown = section_block(f"⚡ *{text.escape_line(title, 150)}*\n{sentence}")
+    return Message(f"{sentence} {step}", [shown, *row, context_block(small)])
 
 
 def _describe_intention(request: ActionRequest) -> str:
@@ -150,7 +151,7 @@ def _next_step(act: Action, state: TriageState) -> str:
 
 def unknown_alert_reply(key: str) -> Message:
     """Reply that the failure has expired and could not be restored from Zof."""
-    sentence = "This alert has expired: alerts are kept for 30 days after their last change."
+    sentence = "This alert has expired: alerts are kept for 38 days after their last change."
     step = "`/zof run` with the run's ID still shows what failed."
     return Message(
         f"{sentence} {step}", [section_block(f"💡 {sentence}\n{step}"), context_block(text.inline_code(key, 300))]
