@@ -1,6 +1,6 @@
 -- The pace of a channel: when its queue may send next. The limits are those of channel_pace.py.
 
-local MAX_SKEW = 30000 -- milliseconds by which workers' clocks may differ and end no wait: MAX_CLOCK_SKEW_SECONDS (domain/durations.py)
+local MAX_SKEW = 30000 -- milliseconds by which workers' clocks may differ and end no wait: MAX_CLOCK_SKEW_SECONDS
 local MAX_WAIT = 3600000 -- the longest that Slack is believed when it asks to wait (slack/errors.py)
 local BLOCK = ':block' -- suffix of the field of PACE that holds since when and until when Slack asks a queue to wait
 local MARK = '.0' -- ends the times in PACE: earlier versions, which read any number, stored integers
