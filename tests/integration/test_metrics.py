@@ -116,8 +116,8 @@ def test_slacks_own_word_is_the_cause_where_we_know_it() -> None:
         classify_cause("unknown", "ServerDisconnectedError") == classify_cause("unknown", "http_502") == "unconfirmed"
     )
     assert classify_cause("unknown", "cannot look: missing_scope") == "cannot_look"
-    assert classify_cause("refused", "cannot be rendered: KeyError") == "cannot_be_rendered"
-    assert classify_cause("refused", "cannot be drawn: KeyError") == "cannot_be_rendered", "an earlier version's reason"
+    assert classify_cause("refused", "cannot be rendered: KeyError") == "cannot_be_drawn"
+    assert classify_cause("refused", "cannot be drawn: KeyError") == "cannot_be_drawn", "an earlier version's reason"
     assert classify_cause("dropped", "its root is dead") == "root_lost"
     assert classify_cause("dropped", "anything") == OTHER_CAUSE
 

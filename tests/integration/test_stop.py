@@ -34,7 +34,7 @@ async def let_an_alert_hang(bot: RunningBot) -> None:
 def send_requests(bot: RunningBot) -> list[asyncio.Task[Any]]:
     """Type commands, and send more webhooks than are stored at the same time."""
     commands = [bot.type_text("/zof run run_2038") for _ in range(3)]
-    webhooks = [post_webhook(bot, webhook_event(f"run_{number}", f"event_{number}")) for number in range(40)]
+    webhooks = [post_webhook(bot, webhook_event(f"run_{number}", f"event_{number}")) for number in range(200)]
     return [asyncio.create_task(request) for request in (*commands, *webhooks)]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from tests.support.reply_loss import lossy_proxy
 from tests.support.subscriptions import store_subscription
 from zofbot.store.audit import AuditLog
 from zofbot.store.subscriptions import Subscriptions
@@ -115,6 +116,20 @@ async def test_two_people_who_add_the_same_subscription_add_one(bot: RunningBot)
         )
     )
     assert len(await list_acts(bot)) == 1
+
+
+async def test_a_change_that_redis_made_though_its_reply_was_lost_is_told_as_made(store_url: str) -> None:
+    async with lossy_proxy(store_url) as loss, running_bot(loss.url) as bot:
+        await bot.answer_text("/zof subscribe env:qa")
+        bot.world.clock.advance(1)
+        loss.content = b"subscribed:"  # in the key of its note
+        assert "Subscribed" in await bot.answer_text("/zof subscribe project:checkout")
+        assert await list_filters(bot) == ["env:qa", "project:checkout"]
+        loss.content = b"unsubscribed:"
+        assert "Subscription removed" in await bot.answer_text("/zof unsubscribe 2")
+        assert await list_filters(bot) == ["env:qa"]
+        assert loss.count == 2
+        assert [act for act, _, _ in await list_acts(bot)] == ["subscribe", "subscribe", "unsubscribe"]
 
 
 async def test_two_people_who_add_the_last_subscription_do_not_exceed_the_maximum(bot: RunningBot) -> None:

@@ -90,12 +90,14 @@ async def test_a_stop_does_not_wait_for_the_server_of_another_zofbot(tmp_path: P
     """Another zofbot that starts right after the server has ended takes the lock and starts its own."""
     folder, lock = tmp_path / "data", -1
     try:
-        async with asyncio.timeout(HANG_SECONDS / 10), start_embedded(folder, Clock()):
-            lock = open_lock(folder)
-            taking = asyncio.create_task(asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX))
-            await asyncio.sleep(0.1)  # so that it waits before this zofbot does
-            assert not taking.done()
+        with structlog.testing.capture_logs() as logs:
+            async with asyncio.timeout(HANG_SECONDS / 10), start_embedded(folder, Clock()):
+                lock = open_lock(folder)
+                taking = asyncio.create_task(asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX))
+                await asyncio.sleep(0.1)  # so that it waits before this zofbot does
+                assert not taking.done()
         await taking
+        assert [line["event"] for line in logs] == ["store still running"]
     finally:
         os.close(lock)
 

@@ -16,8 +16,8 @@ NO_CAUSE = "none"
 _CAUSE_BY_OWN_REASON = {
     "crashed": "crashed",
     "cannot look": "cannot_look",
-    "cannot be rendered": "cannot_be_rendered",
-    "cannot be drawn": "cannot_be_rendered",  # as stored by earlier versions
+    "cannot be rendered": "cannot_be_drawn",
+    "cannot be drawn": "cannot_be_drawn",  # as stored by earlier versions
     "no longer wanted": "unwanted",
     "its root is dead": "root_lost",
     "its root is dropped": "root_lost",
@@ -53,7 +53,7 @@ CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
     "refused": (
         *REASONS_BY_HANDLING[RefusalHandling.PLAIN],
         *REASONS_BY_HANDLING[RefusalHandling.REPOST],
-        "cannot_be_rendered",
+        "cannot_be_drawn",
         OTHER_CAUSE,
     ),
     "dropped": ("unwanted", "root_lost", *REASONS_BY_HANDLING[RefusalHandling.SKIP], OTHER_CAUSE),

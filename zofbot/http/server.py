@@ -63,7 +63,7 @@ async def serve_app(
     """
     app.middlewares.append(reaper.track_request)
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
+        app, access_log=None, shutdown_timeout=1.0, handler_cancellation=False,
         keepalive_timeout=reaper.idle_seconds, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16,
         logger=_server_log,
     )  # fmt: skip

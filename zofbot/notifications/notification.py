@@ -102,6 +102,8 @@ class Claim:
     digest: DigestSetting | None = None
     """The channel's present digest setting, read where the notification is a digest."""
     tries: int = 0
-    """Earlier attempts that ended as deferred or unknown; others, such as snoozed ones, do not lengthen the backoff."""
+    """Earlier attempts that ended as deferred or unknown, or with the worker's death; others, such as snoozed ones, do
+    not lengthen the backoff.
+    """
     details_follow: bool = False
     """Details are left out until Slack confirms who can read the channel; then the message is edited."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from zofbot.alerting.state import threshold_hash
 from zofbot.notifications.notification import Notification
 from zofbot.store.audit import AuditRecord
-from zofbot.store.outbox import Outbox
+from zofbot.store.commit_request import FieldsByHash
+from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import (
     SUBSCRIPTIONS_HASH,
     SUBSCRIPTIONS_VERSION_HASH,
@@ -33,16 +34,19 @@ async def commit_changes(
     after = {change.id: change.after.model_dump_json(by_alias=True) if change.after else None for change in changes}
     ended = [threshold_hash(change.before) for change in changes if change.before and not change.after]
     counted = await outbox.read_hashes(*ended) if ended else {}
-    await outbox.commit(
-        notes,
-        changes={
-            SUBSCRIPTIONS_HASH: after,
-            **version_change(),
-            **{name: dict.fromkeys(fields) for name, fields in counted.items() if fields},
-        },
-        expect={
-            SUBSCRIPTIONS_VERSION_HASH: {VERSION_FIELD: stored.version},
-            SUBSCRIPTIONS_HASH: {name: stored.records.get(name) for name in after},  # earlier zofbots leave the version
-        },
-        acts=[act.model_dump_json() for act in acts],
-    )
+    version = version_change()
+    changed: FieldsByHash = {
+        SUBSCRIPTIONS_HASH: after,
+        **version,
+        **{name: dict.fromkeys(fields) for name, fields in counted.items() if fields},
+    }
+    expected = {
+        SUBSCRIPTIONS_VERSION_HASH: {VERSION_FIELD: stored.version},
+        SUBSCRIPTIONS_HASH: {name: stored.records.get(name) for name in after},  # earlier zofbots leave the version
+    }
+    try:
+        await outbox.commit(notes, changes=changed, expect=expected, acts=[act.model_dump_json() for act in acts])
+    except CommitConflict:  # also with this commit itself: the client sends it again if Redis' reply was lost
+        [present] = await outbox.read_fields((SUBSCRIPTIONS_VERSION_HASH, VERSION_FIELD))
+        if present != version[SUBSCRIPTIONS_VERSION_HASH][VERSION_FIELD]:
+            raise

@@ -12,7 +12,7 @@ from zofbot.store.keyspace import Keyspace, ScriptArguments
 from zofbot.store.leases import Fence
 
 EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:", "causes:", "history:", "open:", "passed:")
-"""Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after their last change."""
+"""Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after a field was last set in them."""
 
 FieldsByHash = Mapping[str, Mapping[str, str | None]]
 """Values of fields, by the hash's name and the field's; None deletes the field, or expects it to be missing."""

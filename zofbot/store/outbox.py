@@ -178,8 +178,9 @@ class Outbox(OutboxReader):
         """Store the results of attempts: one round trip, idempotent.
 
         Returns the new state of each; or ``parked``, ``paused`` or ``removed`` (its root was deleted twice and is not
-        posted again) for the result that caused it; or ``lost``, without effect, if another worker has claimed the key.
-        A result that was stored before changes nothing, and returns what it returned then.
+        posted again) for the result that caused it; or ``lost``, without effect, if another attempt has begun since, or
+        the notification was settled or erased otherwise. A result that was stored before changes nothing, and returns
+        what it returned then, unless a later attempt has ended since.
         """
         keys = record_keys(self._keyspace, (settlement.key for settlement in settlements))
         return decode_texts(

@@ -12,6 +12,7 @@ from zofbot.domain.durations import to_milliseconds
 from zofbot.notifications.notification import NotificationState
 from zofbot.store.decoding import decode_hash, decode_pairs, decode_text, decode_texts
 from zofbot.store.keyspace import Keyspace
+from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
 from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel, build_record
 
 OLDEST_PAGE_SIZE = 500
@@ -61,8 +62,9 @@ class OutboxReader:
         """Count the notifications by state."""
         now = self._clock.time()
         async with self._keyspace.pipeline() as pipe:
-            for name in ("open", "leases", "dead"):
-                pipe.zcard(self._index_key(name))
+            pipe.zcard(self._index_key("open"))
+            pipe.zcard(self._index_key("leases"))
+            pipe.zcount(self._index_key("dead"), f"({to_milliseconds(now - KEY_TTL_SECONDS)}", "+inf")  # others expired
             pipe.zcount(self._index_key("later"), f"({to_milliseconds(now)}", "+inf")
             pipe.hlen(self._index_key("parked"))
             pipe.hget(self._index_key("pause"), "reason")

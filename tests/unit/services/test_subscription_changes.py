@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import redis.asyncio as redis
 
+from tests.support.reply_loss import lossy_proxy
 from tests.support.subscriptions import remove_subscription, store_subscription
 from zofbot.alerting.state import threshold_hash
 from zofbot.clock import MovableClock
 from zofbot.services.subscription_changes import commit_changes
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import CommitConflict, Outbox
-from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, Subscriptions
+from zofbot.store.redis_server.connect import connect_redis
+from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH, SUBSCRIPTIONS_VERSION_HASH, Subscriptions
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.diff import SubscriptionChange
 
@@ -66,3 +68,26 @@ async def test_the_counters_of_what_ends_are_deleted(keyspace: Keyspace, outbox:
     changes = [SubscriptionChange(BEFORE, AFTER), SubscriptionChange(OTHER, None)]
     await commit_changes(outbox, await Subscriptions(keyspace).read(), changes)
     assert await outbox.read_hashes(*counters) == {**counters, threshold_hash(OTHER): {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (SubscriptionChange(None, OTHER), [BEFORE, OTHER]),
+        (SubscriptionChange(BEFORE, AFTER), [AFTER]),
+        (SubscriptionChange(BEFORE, None), []),
+    ],
+    ids=["added", "changed", "removed"],
+)
+async def test_a_change_whose_reply_was_lost_is_no_conflict_with_itself(
+    store_url: str, clock: MovableClock, change: SubscriptionChange, left: list[Subscription]
+) -> None:
+    async with lossy_proxy(store_url) as loss, connect_redis(loss.url, "test", clock) as client:
+        await client.flushall()
+        keyspace = Keyspace(client, "test")
+        await store_subscription(keyspace, BEFORE)
+        stored = await Subscriptions(keyspace).read()
+        loss.content = SUBSCRIPTIONS_VERSION_HASH.encode()
+        await commit_changes(Outbox(keyspace, clock), stored, [change])
+        assert loss.count == 1
+        assert await Subscriptions(keyspace).list_all() == left

@@ -376,6 +376,16 @@ async def test_a_record_that_cannot_be_read_is_dead_and_holds_up_no_other(
     assert (await bench.outbox.read_stats()).dead == 1
 
 
+async def test_dead_letters_whose_records_have_expired_are_not_counted(bench: OutboxBench) -> None:
+    for key, channel in (("a", "C1"), ("b", "C2")):
+        await bench.commit_notifications(root(key, channel))
+        await bench.settle(Refused.for_claim(await bench.one(), "no"))
+        bench.now += KEY_TTL_SECONDS / 2
+    await bench.client.delete("{test}:note:a")
+    counted = (await bench.outbox.read_stats()).dead
+    assert counted == len(await bench.outbox.list_records(NotificationState.DEAD)) == 1
+
+
 @pytest.mark.parametrize("lost", ["channel", "root", "kind", "body", "happened"])
 async def test_a_record_that_lacks_a_field_holds_up_no_other(bench: OutboxBench, lost: str) -> None:
     await bench.commit_notifications(root("b"), root("a"), root("c", "C2"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.outbox_bench import HERE, OutboxBench, edit, reply, root
+from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS
 from zofbot.store.attempt_results import Deferred, Sent, Snoozed
 from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS
 
@@ -80,6 +81,17 @@ async def test_clocks_of_workers_that_differ_by_seconds_end_no_wait(bench: Outbo
     assert await bench.claim_keys(after=1) == ["k"]
 
 
+@pytest.mark.parametrize("whole_channel", [False, True], ids=["one message", "whole channel"])
+async def test_workers_whose_clocks_differ_as_far_as_is_accepted_end_no_wait(
+    bench: OutboxBench, whole_channel: bool
+) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Deferred.for_claim(await bench.one(), 300.0, whole_channel, "ratelimited"))
+    for _ in range(60):
+        assert await bench.claim_keys(after=-MAX_CLOCK_SKEW_SECONDS) == []
+        assert await bench.claim_keys(after=MAX_CLOCK_SKEW_SECONDS + 0.5) == []
+
+
 async def test_a_record_whose_time_cannot_be_read_does_not_fail_the_claims_after_the_clock_is_set_back(
     bench: OutboxBench,
 ) -> None:
@@ -90,3 +102,26 @@ async def test_a_record_whose_time_cannot_be_read_does_not_fail_the_claims_after
     bench.now -= 1800
     batch = await bench.claim_batch()
     assert ([claim.notification.key for claim in batch], [item.key for item in batch.unreadable]) == (["k"], ["b"])
+
+
+@pytest.mark.parametrize("field", [":clock", "C1", "C1:block"])
+async def test_a_stored_time_that_is_no_number_fails_no_claim(bench: OutboxBench, field: str) -> None:
+    await bench.commit_notifications(root("k"), root("other", "C2"))
+    await bench.client.hset("{test}:outbox:pace", field, "damaged")
+    assert await bench.claim_keys() == ["k", "other"]
+
+
+async def test_a_pause_whose_end_is_no_number_fails_no_claim(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.client.hset("{test}:outbox:pause", "until", "damaged")
+    assert await bench.claim_keys() == ["k"]
+
+
+@pytest.mark.parametrize("field", ["started", "since"])
+async def test_a_lease_that_began_at_no_number_fails_no_claim(bench: OutboxBench, field: str) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.one()
+    await bench.client.hset("{test}:note:k", field, "damaged")
+    bench.now -= 1800
+    await bench.commit_notifications(root("other", "C2"))
+    assert await bench.claim_keys() == ["other"]

@@ -162,3 +162,18 @@ async def test_the_result_of_an_attempt_that_another_worker_took_over_is_lost(
     slow = await claim_child(bench, child)
     await bench.send(await bench.one(after=60), "2.0")
     assert await bench.settle(Sent.for_claim(slow, Receipt("C1", "1.5"))) == ["lost"]
+
+
+async def test_the_first_attempt_at_a_second_repost_is_not_settled_by_that_at_the_first(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(reply("p1", "r"))
+    await bench.settle(Gone.for_claim(await bench.one(after=5), HERE, "message_not_found"))
+    await bench.send(await bench.one(after=5), "2.0")
+    gone = Gone.for_claim(await bench.one(after=5), Receipt("C1", "2.0"), "message_not_found")
+    assert await bench.settle(gone) == ["removed"]
+    await bench.client.delete("{test}:sent:r", "{test}:note:r")  # they expire before the record of the repost
+    await bench.commit_notifications(reply("p2", "r"))
+    again = await bench.one(after=5)
+    assert (again.notification.key, again.attempt) == ("r:2", 1)
+    await bench.send(again, "3.0")
+    assert await bench.claim_keys(after=5) == ["p2"]

@@ -30,6 +30,15 @@ async def test_each_failed_call_is_a_try(bench: OutboxBench) -> None:
         await bench.settle(ends[tries % 3])
 
 
+async def test_an_attempt_whose_worker_dies_is_a_try_and_one_of_unknown_outcome_is_one_only(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.one()
+    claim = await bench.one(after=LEASE_SECONDS)
+    assert (claim.attempt, claim.tries) == (2, 1)
+    await bench.settle(Unknown.for_claim(claim, "cut", 1.0))
+    assert (await bench.one(after=1)).tries == 2
+
+
 async def fail_three_times(bench: OutboxBench, key: str) -> None:
     for _ in range(3):
         claim = await bench.one(after=LEASE_SECONDS)  # longer than a pause
@@ -74,13 +83,27 @@ async def test_a_record_without_a_number_of_tries_has_none(bench: OutboxBench, s
     assert (await bench.one(after=5)).tries == 3
 
 
-async def test_held_alerts_wait_for_a_summary_that_was_only_snoozed(bench: OutboxBench) -> None:
+async def hold_alert_for_summary(bench: OutboxBench) -> None:
+    """Commit an alert and the summary that lists it, and let the time of both come."""
     due = bench.now + 60
     notes = [root(key, critical=True, not_before=due) for key in ("a", "catchup")]
     await bench.outbox.commit(notes, changes={"catchup:C1": {"a": '{"key":"catchup","at":1.5}'}})
     bench.now = due
+
+
+async def test_held_alerts_wait_for_a_summary_that_was_only_snoozed(bench: OutboxBench) -> None:
+    await hold_alert_for_summary(bench)
     for _ in range(7):
         summary = await bench.one(after=1)
         await bench.settle(Snoozed.for_claim(summary, LEASE_SECONDS))
         bench.now += LEASE_SECONDS
     assert await bench.claim_keys(after=1) == ["catchup"]
+
+
+async def test_held_alerts_no_longer_wait_for_a_summary_in_each_attempt_at_which_a_worker_dies(
+    bench: OutboxBench,
+) -> None:
+    await hold_alert_for_summary(bench)
+    for _ in range(5):
+        assert await bench.claim_keys(after=LEASE_SECONDS + 1) == ["catchup"]
+    assert sorted(await bench.claim_keys(after=LEASE_SECONDS + 1)) == ["a", "catchup"]

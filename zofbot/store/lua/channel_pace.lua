@@ -1,6 +1,6 @@
 -- The pace of a channel: when its queue may send next. The limits are those of channel_pace.py.
 
-local MAX_SKEW = 6000 -- milliseconds by which workers' clocks may differ (outbox.py)
+local MAX_SKEW = 30000 -- milliseconds by which workers' clocks may differ and end no wait: MAX_CLOCK_SKEW_SECONDS
 local MAX_WAIT = 3600000 -- the longest that Slack is believed when it asks to wait (slack/errors.py)
 local BLOCK = ':block' -- suffix of the field of PACE that holds since when and until when Slack asks a queue to wait
 local MARK = '.0' -- ends the times in PACE: earlier versions, which read any number, stored integers
@@ -32,7 +32,7 @@ end
 -- GCRA: PACE holds when a queue's quota is fully replenished; sending is allowed while that is less than a burst away.
 local function replenished_at(name)
   local stored, block = unpack(redis.call('HMGET', PACE, name, name .. BLOCK))
-  local at = tonumber(stored or 0)
+  local at = tonumber(stored) or 0
   if is_from_other_clock(at, BURST * INTERVAL) then
     local is_marked = string.sub(stored, -#MARK) == MARK
     local is_block = not is_marked and not is_from_other_clock(at, BURST * INTERVAL + MAX_WAIT)
@@ -41,7 +41,7 @@ local function replenished_at(name)
   end
   if not block then return at end
   local since, till = string.match(block, '(%d+) (%d+)')
-  if tonumber(till) <= NOW or is_from_other_clock(tonumber(since), 0) then
+  if not till or tonumber(till) <= NOW or is_from_other_clock(tonumber(since), 0) then
     redis.call('HDEL', PACE, name .. BLOCK)
     return at
   end

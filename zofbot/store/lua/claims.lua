@@ -3,15 +3,16 @@
 local function claim_ready(LIMIT, LEASE)
   local MAX_READY, MAX_CHECKS, RETRY_MS = 500, 2000, 1000
   local REQUIRED = {'happened', 'critical', 'not_before', 'schema', 'body', 'committed'}
-  local MAX_SUMMARY_TRIES = 5 -- failed tries of a summary after which the alerts it lists no longer wait for it
+  local MAX_SUMMARY_TRIES = 5 -- tries of a summary after which the alerts it lists no longer wait for it
   local claimed, dropped, checks = {}, {}, 0
 
   -- Requeue notifications whose time has come, and those whose lease has expired.
   local function requeue_ready()
     for _, key in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', NOW, 'LIMIT', 0, MAX_READY)) do
       redis.call('ZREM', LEASES, key)
-      local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'started')
+      local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'started', 'attempt', 'settled', 'tries')
       if f.state == 'sending' then
+        if f.settled ~= (f.attempt or '') .. ' sending' then count_try(key, f) end -- no result: its worker has died
         redis.call('HSET', note(key), 'state', 'pending', 'since', f.since or f.started or format_integer(NOW))
         enqueue(key, f)
       end
@@ -27,14 +28,14 @@ local function claim_ready(LIMIT, LEASE)
   local function wake_retries()
     local found = redis.call('ZRANGE', LATER, 0, -1, 'WITHSCORES')
     for at = 1, #found, 2 do
-      local scheduled = (tonumber(redis.call('HGET', note(found[at]), 'not_before') or 0) or 0) * 1000
+      local scheduled = (tonumber(redis.call('HGET', note(found[at]), 'not_before')) or 0) * 1000
       local till = math.min(tonumber(found[at + 1]), math.max(NOW, scheduled))
       redis.call('ZADD', LATER, format_integer(till), found[at])
     end
   end
 
   local function check_clock()
-    local seen = tonumber(redis.call('HGET', PACE, CLOCK) or 0)
+    local seen = tonumber(redis.call('HGET', PACE, CLOCK)) or 0
     local is_set_back = is_from_other_clock(seen, 0)
     if is_set_back then wake_retries() end
     if is_set_back or NOW - seen > CLOCK_INTERVAL then redis.call('HSET', PACE, CLOCK, format_integer(NOW)) end
@@ -50,8 +51,8 @@ local function claim_ready(LIMIT, LEASE)
     local latest = format_integer(NOW + LEASE + MAX_SKEW)
     for _, key in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '(' .. latest, '+inf')) do
       local f = read(key, 'started', 'since')
-      if is_from_other_clock(tonumber(f.started or 0), 0) then
-        local since = format_integer(math.min(NOW, tonumber(f.since or NOW)))
+      if is_from_other_clock(tonumber(f.started) or 0, 0) then
+        local since = format_integer(math.min(NOW, tonumber(f.since) or NOW))
         redis.call('HSET', note(key), 'started', format_integer(NOW), 'since', since)
         redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
       end
@@ -161,7 +162,8 @@ local function claim_ready(LIMIT, LEASE)
   end
 
   local paused = redis.call('HGET', PAUSE, 'until')
-  if paused and tonumber(paused) > NOW and not is_from_other_clock(tonumber(paused), MAX_PAUSE) then return {{}, paused, {}} end
+  local till = tonumber(paused) or 0
+  if till > NOW and not is_from_other_clock(till, MAX_PAUSE) then return {{}, paused, {}} end
   if paused then LIMIT = math.min(LIMIT, 1) end -- probe whether Slack accepts messages again
 
   check_clock()

@@ -7,8 +7,10 @@ local function read(key, ...)
   return found
 end
 
--- Return how many calls have failed, of which an earlier version stored no number.
+-- Return how many tries have failed, of which an earlier version stored no number.
 local function count_tries(f) return tonumber(f.tries) or 0 end
+
+local function count_try(key, f) redis.call('HSET', note(key), 'tries', format_integer(count_tries(f) + 1)) end
 
 -- Let the age and the tries count from the next attempt.
 local function forget_tries(key) redis.call('HDEL', note(key), 'first', 'tries') end
@@ -99,6 +101,7 @@ local function post_again(root, child)
   if not kept.body then kept = child end
   local function field(name) return kept[name] or child[name] or '' end -- a damaged record lacks some
   local place = {channel = child.channel, kind = 'root', rank = rank('root', field('critical'))}
+  redis.call('DEL', note(fresh)) -- of an earlier repost: `settled` would count for the first attempt of this one
   redis.call('HSET', note(fresh), 'state', 'pending', 'kind', 'root', 'channel', child.channel, 'root', '', 'happened',
     field('happened'), 'critical', field('critical'), 'not_before', 0, 'schema', field('schema'), 'body', field('body'),
     'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW), 'again_for', root)

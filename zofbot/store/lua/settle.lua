@@ -1,12 +1,11 @@
 -- Store the results of attempts. ARGV, five per result: verb, key, attempt, value, reason (see attempt_results.py).
 -- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'. A result that
--- was stored before changes nothing, and returns what it returned then: `settled` holds the attempt and that.
+-- was stored before changes nothing, and returns what it returned then, unless a later attempt has ended since: `settled`
+-- holds the last attempt that has ended, and what its result returned.
 local MAX_COUNTED_DELAY_MS = 3600000 -- a longer delay resets the age, which then counts from the next attempt
 local verbs = {}
 
 local function is_too_old(f) return f.first and NOW - f.first > MAX_AGE end
-
-local function count_try(key, f) redis.call('HSET', note(key), 'tries', format_integer(count_tries(f) + 1)) end
 
 local function retry_at(key, f, till, reason)
   redis.call('HSET', note(key), 'state', 'pending', 'reason', reason)
@@ -121,7 +120,7 @@ function verbs.halted(key, f, _, reason) -- nothing can be sent: pause everythin
   retry_at(key, f, NOW, reason)
   local step, probe = unpack(redis.call('HMGET', PAUSE, 'step', 'probe'))
   if step and probe ~= key then return 'pending' end -- sent before the pause began
-  step = tonumber(step or 0) + 1
+  step = (tonumber(step) or 0) + 1
   local till = NOW + math.min(MAX_PAUSE, 1000 * 2 ^ (step - 1))
   redis.call('HSET', PAUSE, 'until', format_integer(till), 'step', step, 'reason', reason)
   redis.call('HDEL', PAUSE, 'probe')

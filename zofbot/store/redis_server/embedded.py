@@ -188,10 +188,10 @@ async def _shut_down(client: redis.Redis, folder: Path, clock: Clock) -> None:
 
 
 async def _wait_for_exit(folder: Path, clock: Clock) -> None:
-    """Wait until no server has the folder's lock; not for ever, as another zofbot may have started one since."""
+    """Wait until no server has the folder's lock; not for ever: it may need longer, or be another zofbot's new one."""
     deadline = clock.monotonic() + MAX_EXIT_SECONDS
     while _is_alive(folder):
         if clock.monotonic() > deadline:
-            log.info("store in use again", folder=str(folder))
+            log.info("store still running", folder=str(folder))
             return
         await clock.sleep(0.02)
