@@ -79,9 +79,13 @@ def read_decisions(draft: DecisionBuilder, run_id: str) -> RunDecisions:
 def _parse_decisions(stored: str) -> RunDecisions:
     first, *words = stored.split()
     parted = [word.partition("=") for word in words]
-    cases = {channel: digests for name, _, _ in parted for channel, slash, digests in [name.partition("/")] if slash}
+    digests = {
+        (channel, what[1:]): text for name, _, what in parted for channel, slash, text in [name.partition("/")] if slash
+    }
     known = {
-        channel: PriorDecision(DecisionKind(what[0]), int(what[1:]), _split_digests(cases.get(channel, "")))
+        channel: PriorDecision(
+            DecisionKind(what[0]), int(what[1:]), _split_digests(digests.get((channel, what[1:]), ""))
+        )
         for channel, _, what in parted
         if "/" not in channel
     }
@@ -89,10 +93,15 @@ def _parse_decisions(stored: str) -> RunDecisions:
 
 
 def _format_decisions(decisions: RunDecisions) -> str:
-    """Format the decisions; digests are in words of their own, which earlier versions take for further channels."""
+    """Format the decisions; digests are in words of their own, which earlier versions take for further channels.
+
+    Such a word has the number of failures, too: one that an earlier version left beside another number is out of date.
+    """
     known = decisions.by_channel.items()
     words = [f"{channel}={item.kind}{item.failures}" for channel, item in known]
-    words += [f"{channel}/{''.join(sorted(item.cases))}={item.kind}0" for channel, item in known if item.cases]
+    words += [
+        f"{channel}/{''.join(sorted(item.cases))}={item.kind}{item.failures}" for channel, item in known if item.cases
+    ]
     return " ".join([f"{decisions.first:.0f}", *words])
 
 

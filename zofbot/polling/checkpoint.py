@@ -64,8 +64,9 @@ class PollCheckpoint:
         before, self.pending_runs = self.pending_runs, {}
         self._waiting.clear()
         self._pending_changes.set_stored(hints)
-        for field, pending in _parse_fields(HINTS, hints, PendingRun.load).items():
-            if field != pending.hash_field:  # an earlier version stored it
+        for field, stored in _parse_fields(HINTS, hints, PendingRun.load).items():
+            pending = stored.with_present_meaning()
+            if pending != stored or field != pending.hash_field:  # an earlier version stored it
                 self._pending_changes.note_change(field)
                 self.add_pending(pending)
             else:

@@ -125,6 +125,10 @@ class PendingRun:
             environment=self.environment or known.environment,
         )
 
+    def with_present_meaning(self) -> PendingRun:
+        """Return a copy in the form of this version; earlier ones stored for a result the run that lacks it."""
+        return replace(self, run="", run_was_read=True) if self.kind == "result" and self.run else self
+
     def with_answer(self) -> PendingRun:
         """Return a copy after Zof returned it."""
         return replace(self, refused=0.0, refusals=0, failed=0.0, failures=0)
@@ -144,9 +148,7 @@ class PendingRun:
     @classmethod
     def load(cls, text: str | bytes) -> PendingRun:
         """Parse stored JSON; fields added by newer versions are ignored. Raises ValueError."""
-        pending = _STORED_RUN.validate_json(text)
-        # earlier versions stored the run that was read without the result
-        return replace(pending, run="", run_was_read=True) if pending.kind == "result" and pending.run else pending
+        return _STORED_RUN.validate_json(text)
 
 
 _STORED_RUN = TypeAdapter(PendingRun)

@@ -98,6 +98,15 @@ def test_a_decision_can_be_read_by_an_earlier_version() -> None:
     assert earlier["C1"] == ("t", 2)
 
 
+def test_digests_beside_which_an_earlier_version_stored_more_failures_are_out_of_date() -> None:
+    house = RuleBench(make_subscription("group:run"))
+    house.process_findings(_attempts("a", "b"))
+    name = decisions_hash("run_1")
+    [stored] = house.memory.hashes[name].values()
+    house.memory = house.memory.with_changes({name: {"run_1": stored.replace("C1=t2", "C1=t3")}})
+    assert house.decision_reasons(_attempts("a", "b", "c")) == [DecisionReason.KNOWN]
+
+
 def test_of_many_failures_only_the_number_is_remembered() -> None:
     house = RuleBench(make_subscription("group:run"))
     many = [f"c{number}" for number in range(MAX_KNOWN_CASES + 1)]
