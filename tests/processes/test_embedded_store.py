@@ -87,8 +87,19 @@ async def test_a_server_that_is_silent_at_the_end_is_left_running(tmp_path: Path
 
 
 async def test_a_stop_does_not_wait_for_the_server_of_another_zofbot(tmp_path: Path) -> None:
-    """Another zofbot that starts right after the server has ended takes the lock and starts its own."""
-    folder, lock = tmp_path / "data", -1
+    """Another zofbot that starts right after the server has ended takes the lock and starts its own.
+
+    Which of the two gets the free lock first is up to the kernel, so this is tried until it is the other one.
+    """
+    for attempt in range(20):
+        if await stop_while_another_waits(tmp_path / f"data{attempt}") == ["store still running"]:
+            return
+    pytest.fail("in no attempt did the other zofbot get the lock first")
+
+
+async def stop_while_another_waits(folder: Path) -> list[str]:
+    """Stop a store for whose lock another zofbot waits, which keeps it; returns what the stop logs."""
+    lock = -1
     try:
         with structlog.testing.capture_logs() as logs:
             async with asyncio.timeout(HANG_SECONDS / 10), start_embedded(folder, Clock()):
@@ -97,7 +108,7 @@ async def test_a_stop_does_not_wait_for_the_server_of_another_zofbot(tmp_path: P
                 await asyncio.sleep(0.1)  # so that it waits before this zofbot does
                 assert not taking.done()
         await taking
-        assert [line["event"] for line in logs] == ["store still running"]
+        return [line["event"] for line in logs]
     finally:
         os.close(lock)
 
