@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Response, expect
 
 from tests.support.bot import buttons_of, text_of, wait_until
 from tests.support.browser import (
@@ -96,6 +96,23 @@ async def test_an_open_menu_stays_while_its_card_changes(page: Page, root: Locat
     await expect(page.get_by_role("menuitem", name="Resolve…")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(root).to_contain_text(re.compile(r"Acknowledged: [^()]+ \(checkout, "))
+
+
+async def test_a_button_that_is_held_while_its_card_changes_and_moves_is_clicked(
+    page: Page, root: Locator, simulator: SimulatorServer
+) -> None:
+    async def has_text(response: Response) -> bool:
+        return "/sim/state" in response.url and "All of them" in await response.text()
+
+    card = await root.get_attribute("data-ts")
+    await root.get_by_role("button", name="Assign…", exact=True).hover()
+    await page.mouse.down()
+    async with page.expect_response(has_text):
+        await simulator.people.type_text(CHIOMA, "C0QA", "Only this one?", card)
+        await simulator.people.type_text(CHIOMA, "C0QA", "All of them")
+    await page.mouse.up()
+    await expect(page.get_by_test_id("modal")).to_contain_text("Assign")
+    await expect(in_channel(page, "All of them")).to_be_visible()
 
 
 async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, root: Locator) -> None:

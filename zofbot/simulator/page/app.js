@@ -22,7 +22,7 @@ const ARCHIVED = "This channel is archived: you can read it, but not post in it.
 const $ = (id) => document.getElementById(id);
 
 const world = new World({
-  onChange: render,
+  onChange: renderChange,
   onLink: (up) => {
     $("offline").hidden = up;
   },
@@ -118,6 +118,11 @@ async function actOrToast(what, body) {
   const answer = await world.act(what, body);
   if (!answer.ok) toast(answer.error);
   return answer;
+}
+
+/** Renders what nobody here caused; not while a mouse button is held, or what it is held on could move away. */
+function renderChange() {
+  if (!document.documentElement.matches(":active")) render();
 }
 
 function render() {
@@ -253,7 +258,9 @@ async function start() {
   addEventListener("click", followPermalink);
   document.addEventListener("visibilitychange", render);
   addEventListener("toggle", (event) => event.target.popover && event.newState === "closed" && render(), true);
-  setInterval(render, 15_000); // updates the clock and relative times
+  // After the click of the released button.
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(render), true);
+  setInterval(renderChange, 15_000); // updates the clock and relative times
   await world.refresh();
   if (!world.state) return;
   // Without a place in the URL, the default is added to it, so that it stays when the channel is archived.
