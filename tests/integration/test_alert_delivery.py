@@ -17,7 +17,9 @@ from zofbot.store.audit import AuditLog
 
 @pytest.fixture(params=["http", "socket"])
 async def working_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, socket=request.param == "socket", zofbot_poll_interval=3600) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, socket=request.param == "socket", zofbot_poll_interval=3600
+    ) as bot:
         yield bot
 
 
@@ -32,7 +34,9 @@ async def polling_bot(store_url: str) -> AsyncIterator[RunningBot]:
 @pytest.fixture
 async def webhook_bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that polls too seldom to matter, and hears webhooks."""
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         yield bot
 

@@ -36,7 +36,12 @@ async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(sto
     owners = tmp_path / "OWNERS"
     owners.write_text("*/Case\\ 1 @acme/oncall-checkout\n", encoding="utf-8")
     async with running_bot(
-        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_owners_file=str(owners)
+        store_url,
+        workers=True,
+        history=False,
+        zofbot_poll_interval=3600,
+        zof_webhook_secret=SECRET,
+        zofbot_owners_file=str(owners),
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe on:failed", channel="C0SEARCH")
@@ -58,7 +63,9 @@ async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(sto
 
 
 async def test_without_the_scope_alerts_come_without_the_mention(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         bot.world.slack.scopes.discard("users:read.email")
         await bot.type_text("/zof subscribe mention:author,<!subteam^S0ONCALL>", channel="C0QA")

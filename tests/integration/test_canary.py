@@ -73,7 +73,7 @@ def canary_channel(bot: RunningBot) -> Channel:
 
 @pytest.fixture
 async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
         canary_channel(bot)
         sample = partial(metric_value, bot.app.metrics)
         polled = {"outcome": "done"}
@@ -405,7 +405,7 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle_bot:
 
 async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
     with valkey_server(tmp_path) as url:
-        async with running_bot(url, workers=True, zofbot_poll_interval=3600) as bot:
+        async with running_bot(url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
             canary_channel(bot)
             canary = hatch(bot)
             assert (await canary.probe_once()).faults == []
@@ -477,8 +477,8 @@ async def test_what_nobody_foresaw_ends_nothing_and_is_counted(working_bot: Runn
 
 
 async def test_a_worker_sends_them_where_a_channel_is_set(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS,
-                     zofbot_canary_interval=2) as bot:  # fmt: skip
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600,
+                     zofbot_canary_channel=QA_ALERTS, zofbot_canary_interval=2) as bot:  # fmt: skip
         canaries = [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("canary:")]
         await wait_until(
             lambda: (
@@ -505,14 +505,16 @@ async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(workin
 
 async def test_lateness_counts_from_the_start_until_one_came_through(store_url: str) -> None:
     async with running_bot(
-        store_url, workers=True, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE"
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE"
     ) as bot:
         sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_canary_last_success_timestamp_seconds") or 0) > 0)
 
 
 async def test_it_stops_in_time_whatever_it_waits_for(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS
+    ) as bot:
         bot.world.zof.faults.set_fault("hang")
         await wait_until(lambda: any(call.path == "/runs" and call.fault == "hang" for call in bot.world.zof.calls))
         began = asyncio.get_running_loop().time()

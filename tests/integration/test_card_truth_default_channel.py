@@ -23,8 +23,8 @@ async def bot_refused_by_channel(
 ) -> AsyncIterator[RunningBot]:
     """A bot whose default channel is archived while a failure is to be told there."""
     async with running_bot(
-        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_default_channel=DEFAULT,
-        zofbot_admins=admins,
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+        zofbot_default_channel=DEFAULT, zofbot_admins=admins,
     ) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         if archived:

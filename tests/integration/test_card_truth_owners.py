@@ -18,7 +18,9 @@ ANA, BEN = "<@U0ANA>", "<@U0BEN>"
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         yield bot
 

@@ -42,7 +42,9 @@ async def test_a_status_that_nobody_can_ask_for_is_found_by_polling(store_url: s
 
 
 async def test_and_as_well_by_webhook(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         run = end_run(bot, "timed_out")

@@ -33,7 +33,12 @@ def posted_in(bot: RunningBot, channel: str, kind: str) -> list[PostedMessage]:
 
 async def test_cards_show_them_and_images_stay_in_our_threads(store_url: str) -> None:
     async with running_bot(
-        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_shared_details=True
+        store_url,
+        workers=True,
+        history=False,
+        zofbot_poll_interval=3600,
+        zof_webhook_secret=SECRET,
+        zofbot_shared_details=True,
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe on:failed", channel="C0QA")
@@ -78,7 +83,9 @@ async def test_cards_show_them_and_images_stay_in_our_threads(store_url: str) ->
 
 
 async def test_a_refused_image_costs_only_the_image(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe on:failed", channel="C0QA")
         bot.world.slack.unreachable_images.add(IMAGE)

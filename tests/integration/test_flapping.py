@@ -15,7 +15,9 @@ from zofbot.simulator.zof.state import ZofRecord
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         yield bot
 

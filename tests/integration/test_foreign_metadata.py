@@ -23,7 +23,9 @@ def forge_message(bot: RunningBot, key: str) -> PostedMessage:
 
 
 async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         slack = bot.world.slack
         slack.faults.set_fault("cut", 1, "chat.postMessage")
@@ -39,7 +41,9 @@ async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(stor
 
 
 async def test_words_in_the_thread_of_another_apps_message_do_nothing(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
@@ -52,7 +56,9 @@ async def test_words_in_the_thread_of_another_apps_message_do_nothing(store_url:
 
 
 async def test_the_shortcut_believes_no_card_that_another_app_copied(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)

@@ -42,7 +42,9 @@ async def raise_lost_alert(bot: RunningBot, fault: str, noise: int) -> None:
 @pytest.mark.parametrize("fault", ["store_then_cut", "cut"])
 @pytest.mark.parametrize("noise", [10, 40])
 async def test_a_lost_answer_is_settled_page_by_page(store_url: str, fault: str, noise: int) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await raise_lost_alert(bot, fault, noise)
         for _ in range(20):
             depth = await bot.app.outbox.read_stats()
@@ -60,7 +62,9 @@ async def test_a_lost_answer_is_settled_page_by_page(store_url: str, fault: str,
 
 
 async def test_words_in_a_thread_need_no_history(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)

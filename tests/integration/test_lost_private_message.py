@@ -32,7 +32,7 @@ def direct_messages(bot: RunningBot) -> list[str]:
 async def test_a_private_message_whose_answer_was_lost_is_found_in_the_direct_messages(
     store_url: str, fault: str
 ) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
         bot.world.slack.scopes = set(SCOPES)
         bot.world.slack.faults.set_fault(fault, 1, "chat.postMessage")
         await bot.app.outbox.commit([private_notification(bot, "first")])

@@ -34,7 +34,12 @@ class Place(NamedTuple):
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     async with running_bot(
-        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
+        store_url,
+        workers=True,
+        history=False,
+        zofbot_poll_interval=3600,
+        zof_webhook_secret=SECRET,
+        zofbot_allow_runs=True,
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case escalate:4h-><@U0BEN>")

@@ -90,7 +90,7 @@ def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> Non
 async def subscribed_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     socket = request.param == "socket"
     async with running_bot(
-        store_url, workers=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+        store_url, workers=True, history=False, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")

@@ -21,7 +21,9 @@ STALE = "AssertionError: expected 3 items in the cart, got 2"
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         yield bot
 

@@ -45,7 +45,9 @@ SHAPES = [
 async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
     store_url: str, data: dict[str, Any], status: int
 ) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await bot.type_text("/zof subscribe project:checkout env:production on:gate")
         await bot.type_text("/zof subscribe project:search on:gate", channel="C0SEARCH")
         await wait_for_first_poll(bot)
@@ -59,7 +61,9 @@ async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
 
 
 async def test_the_run_says_more_where_it_can_be_read(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await bot.type_text("/zof subscribe project:proj_checkout env:staging on:gate")
         await wait_for_first_poll(bot)
         run = fail_run(bot, 0)
@@ -70,7 +74,9 @@ async def test_the_run_says_more_where_it_can_be_read(store_url: str) -> None:
 
 
 async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await bot.type_text("/zof subscribe on:gate")
         await wait_for_first_poll(bot)
         facts = {"reason": f"{'x' * 490} token={TOKEN} <!channel> *now*", "name": f"by {TOKEN}"}
@@ -82,7 +88,9 @@ async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(store
 
 
 async def test_a_run_that_zof_cannot_show_holds_no_other_up(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         broken = fail_run(bot, 1)

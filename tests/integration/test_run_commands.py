@@ -26,7 +26,7 @@ ANA = Actor(id="U0ANA", name="ana")
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")

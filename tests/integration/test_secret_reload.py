@@ -44,7 +44,12 @@ class SecretFiles:
 async def there(store_url: str) -> AsyncIterator[tuple[RunningBot, SecretFiles]]:
     files = SecretFiles()
     async with running_bot(
-        store_url, workers=True, read_settings=files.read_settings, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
+        store_url,
+        workers=True,
+        history=False,
+        read_settings=files.read_settings,
+        zof_webhook_secret=SECRET,
+        zofbot_poll_interval=3600,
     ) as bot:
         files.now = bot.settings
         yield bot, files

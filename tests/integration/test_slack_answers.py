@@ -19,7 +19,9 @@ from zofbot.store.records import OutboxRecord
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers, in a channel that is told of each failed run."""
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:run layout:flat")
         await wait_until(lambda: bool(bot.public_messages()))

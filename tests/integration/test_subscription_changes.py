@@ -24,7 +24,7 @@ ANA, BEN, CHANNEL = "U0ANA", "U0BEN", "C0QA"
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers, and polls too seldom to matter."""
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
         yield bot
 
 

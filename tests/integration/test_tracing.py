@@ -179,7 +179,9 @@ async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: Ru
 
 
 async def test_an_act_that_redis_did_not_take_is_found(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)

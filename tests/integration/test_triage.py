@@ -272,7 +272,7 @@ async def test_an_acknowledgement_stops_the_escalation(triage_bot: RunningBot) -
 
 
 async def test_failed_cases_are_run_again_once_however_often_the_button_is_pressed(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")

@@ -328,7 +328,7 @@ async def test_nobody_is_escalated_to_where_the_subscription_names_nobody(triage
 
 
 async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_resolve_note=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case")
@@ -381,7 +381,9 @@ def test_a_record_from_before_that_was_kept_names_who_acted_last() -> None:
 
 
 async def test_whoever_escalates_is_not_mentioned_by_their_own_click(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case escalate:15m-><@U0ANA>,45m-><@U0BEN>")
         root = await raise_alert(bot)
@@ -451,7 +453,9 @@ async def test_what_sleeps_until_it_fails_more_often_wakes_by_the_last_of_those_
 
 
 async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:run layout:flat")
         ended = fail_run(bot, 1)

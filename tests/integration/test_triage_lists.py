@@ -108,7 +108,12 @@ async def test_one_of_several_that_has_expired_is_named_by_its_result(triage_bot
 
 async def test_several_cannot_be_selected_by_people_who_may_not_act(store_url: str) -> None:
     async with running_bot(
-        store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_responders=CHIOMA
+        store_url,
+        workers=True,
+        history=False,
+        zofbot_poll_interval=3600,
+        zof_webhook_secret=SECRET,
+        zofbot_responders=CHIOMA,
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case", user=CHIOMA)

@@ -22,7 +22,7 @@ REFUSED = "Only members of this workspace"
 @pytest.fixture
 async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     details = bool(getattr(request, "param", False))
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                            zofbot_shared_details=details) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         bot.world.slack.events = set(SCOPES_BY_EVENT)

@@ -24,7 +24,7 @@ from zofbot.store.pending_runs import PENDING_RUNS_HASH
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_default_channel="C0SEARCH") as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         yield bot
@@ -259,7 +259,9 @@ async def test_a_run_posted_elsewhere_before_the_channel_subscribed_was_not_post
 
 
 async def test_a_run_read_before_anybody_subscribed_was_not_posted(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+    async with running_bot(
+        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
         await wait_for_first_poll(bot)
         ended, _ = await fail_run_with_alert(bot, told=False)
 

@@ -128,14 +128,19 @@ async def running_bot(
     *,
     socket: bool = False,
     workers: bool = False,
+    history: bool = True,
     read_settings: ReadSettings | None = None,
     clock: MovableClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
-    """Start a simulator and a bot; ``settings`` override the defaults; ``workers``: poll and deliver too."""
+    """Start a simulator and a bot; ``settings`` override the defaults; ``workers``: poll and deliver too.
+
+    Without ``history`` Zof has a few runs only, which spares the first cycle and each preview of a subscription most
+    of their reading.
+    """
     clock = clock or test_clock()
     world = World(clock)
-    fill_world(world)
+    fill_world(world, history=history)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
     simulator = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
+from tests.support.failing_runs import fail_run
 from tests.support.triage import chosen_act, flaky_resolution, mention_bot, open_triage_form, raise_alert
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement, EnvelopeType, PayloadSender
@@ -46,6 +47,8 @@ async def do_everything(there: RunningBot) -> list[SentPayload]:
 
 async def _ask_questions(there: RunningBot) -> None:
     people = there.simulator.people
+    for _ in range(20):  # for a second page of `/zof runs`
+        fail_run(there, 0)
     for text in ("result res_4821", "runs", "subscriptions", "triage", "help"):
         await there.type_text(f"/zof {text}")
     for action in ("zof_share", "zof_runs_page", "zof_test_alert", "zof_edit"):

@@ -14,7 +14,7 @@ from zofbot.simulator.zof.state import ZofRecord
 @asynccontextmanager
 async def storm_bot(store_url: str, *subscriptions: str, **settings: Any) -> AsyncIterator[RunningBot]:
     """Start a bot that polls fast enough to read sixty runs within a minute, with these subscriptions of #qa."""
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=5, **settings) as bot:
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=5, **settings) as bot:
         await wait_for_first_poll(bot)
         for filters in subscriptions:
             await bot.type_text(f"/zof subscribe {filters}".strip())

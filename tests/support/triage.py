@@ -42,7 +42,7 @@ async def triage_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIte
     """Start a bot that receives webhooks and delivers, with a subscription that escalates."""
     socket = getattr(request, "param", "http") == "socket"
     async with running_bot(
-        store_url, workers=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+        store_url, workers=True, history=False, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
     ) as bot:
         await wait_for_first_poll(bot)
         await bot.type_text("/zof subscribe group:case escalate:4s-><@U0BEN>")
