@@ -27,7 +27,8 @@ def as_text(value: object) -> str | None:
     """Return non-blank text, with lone surrogates replaced, which JSON allows and UTF-8 does not."""
     if not isinstance(value, str):
         return None
-    return value[:_MAX_TEXT_CHARACTERS].strip().encode("utf-8", "replace").decode() or None
+    text = value[:_MAX_TEXT_CHARACTERS].strip()
+    return (text if text.isascii() else text.encode("utf-8", "replace").decode()) or None
 
 
 def as_identifier(value: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from zofbot.domain.model import Outcome
 from zofbot.zof.coerce import as_text, value_at
@@ -25,6 +26,7 @@ _LIFECYCLE_PREFIX = re.compile(r"(?:completed|complete|finished|ended|done|termi
 """A prefix that says only that something ended, before the word that says how."""
 
 
+@lru_cache(maxsize=256)
 def classify_outcome(word: str | None) -> Outcome:
     """Map one of Zof's status words, in any case, with spaces or hyphens; UNKNOWN if new or missing.
 
