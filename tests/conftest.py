@@ -40,7 +40,7 @@ def pytest_collection_finish() -> None:
     """Leave the modules and the collected tests out of garbage collections, which otherwise look at all of them."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="module")
