@@ -21,6 +21,8 @@ import aiohttp
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager") or ""
 """Empty where there is none."""
 
+MAX_START_SECONDS = 120.0
+
 INSTALLATION = """Alertmanager is not installed, so its rows are empty. Debian has it:
   apt-get install -y --no-install-recommends prometheus-alertmanager
 or only its program and its templates, without a server that starts by itself:
@@ -63,7 +65,7 @@ def _configured(folder: Path, slack: str) -> Path:
 
 
 async def _ready(url: str) -> None:
-    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(MAX_START_SECONDS), aiohttp.ClientSession() as session:
         while True:
             try:
                 async with session.get(f"{url}/-/ready") as reply:

@@ -102,8 +102,8 @@ LIBRARIES = (
     "slack_bolt.async_app, aiohttp, httpx, redis.asyncio, pydantic, pydantic_settings, stamina, structlog, "
     "prometheus_client"
 )
-MAX_WAIT_SECONDS = 20.0
-"""Seconds a contender may take to start, and again to stop."""
+MAX_WAIT_SECONDS = 120.0
+"""Seconds a contender may take to start, and again to stop: what takes longer hangs, however busy the machine is."""
 
 Samples = dict[str, list[float]]
 """One figure a round, by contender."""

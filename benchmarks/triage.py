@@ -37,7 +37,7 @@ from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 
 SECRET = "webhook-secret"
-MAX_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 120.0
 
 
 async def wait_until(true: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -12,6 +12,7 @@ from tests.support.bot import text_of, wait_until
 from tests.support.browser import (
     chromium,
     end_run,
+    end_storm,
     fast_clock,
     in_channel,
     in_thread,
@@ -207,9 +208,7 @@ async def test_what_waits_for_an_archived_channel_comes_when_it_is_open_again(
 
 async def test_a_storm_becomes_one_summary(browser: Browser, alone: SimulatorServer) -> None:
     async with open_page(browser, alone.url) as page:
-        await end_run(page, alone, "storm")
-        runs = [*alone.world.zof.runs][-STORM_RUN_COUNT:]
-        await wait_until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in alone.world.zof.calls})
+        runs = await end_storm(page, alone)
         summary = in_channel(page, re.compile("Storm: |Storm over: "))
         async with fast_clock(alone):  # a minute of quiet ends it, which is six seconds here: it may be over at once
             await wait_until(

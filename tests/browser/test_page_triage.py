@@ -12,6 +12,7 @@ from tests.support.bot import buttons_of, text_of, wait_until
 from tests.support.browser import (
     chromium,
     end_run,
+    end_storm,
     fast_clock,
     in_channel,
     in_thread,
@@ -311,7 +312,7 @@ async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowled
         await expect(again).to_contain_text(re.compile(r"Failing again: [^()]+ \(checkout, "))
         await expect(again).to_contain_text(re.compile("after ana resolved it .*: Test bug"))
         await take_screenshot(page, "regression")
-        await end_run(page, simulator, "storm")
+        await end_storm(page, simulator)
         storm = in_channel(page, re.compile("Storm: |Storm over: "))
         async with fast_clock(simulator):
             await press_button(storm, "Acknowledge")

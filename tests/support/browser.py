@@ -15,6 +15,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from tests.support.bot import wait_until
 from tests.support.limits import HANG_SECONDS
 from zofbot.demo import POLL_INTERVAL_SECONDS, run_demo
+from zofbot.simulator.scenarios import STORM_RUN_COUNT
 from zofbot.simulator.server import SimulatorServer
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -86,6 +87,17 @@ async def end_run(page: Page, simulator: SimulatorServer, what: str, environment
         )
     )
     return str([*simulator.world.zof.runs][-1])
+
+
+async def end_storm(page: Page, simulator: SimulatorServer) -> list[str]:
+    """Press the button that ends many runs at once; returns their ids when the bot has read them all.
+
+    Only then may the clock run fast: a slow machine would spread their alerts over minutes, which are several storms.
+    """
+    await end_run(page, simulator, "storm")
+    runs = [*simulator.world.zof.runs][-STORM_RUN_COUNT:]
+    await wait_until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in simulator.world.zof.calls})
+    return runs
 
 
 @asynccontextmanager
