@@ -400,6 +400,31 @@ async def test_the_form_previews_itself_and_keeps_what_was_typed(working_bot: Ru
     await wait_for_line(working_bot, "to project:checkout env:staging.")
 
 
+async def test_a_preview_that_further_fields_overtake_is_not_promised_any_more(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    http_bot.world.zof.faults.delays["slow"] = 0.3
+    http_bot.world.zof.faults.set_fault("slow", 1)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await wait_until(lambda: "Checking the last" in shown_text(view))
+    await press_in(http_bot, view, modal.MORE_ACTION_ID)
+    await wait_until(lambda: any(call.error == "hash_conflict" for call in http_bot.world.slack.calls))
+    assert "Escalation 2" in shown_text(view)
+    assert "Checking the last" not in shown_text(view)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await wait_until(lambda: "Over the last 7 days" in shown_text(view))
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    assert "Escalation 2" in shown_text(view)
+
+
+async def test_a_preview_that_is_shown_stays_when_further_fields_come(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await wait_until(lambda: "Over the last 7 days" in shown_text(view))
+    await press_in(http_bot, view, modal.MORE_ACTION_ID)
+    await wait_until(lambda: "Escalation 2" in shown_text(view))
+    assert "Over the last 7 days" in shown_text(view)
+
+
 async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(http_bot: RunningBot) -> None:
     view = await open_form(http_bot)
     http_bot.world.zof.faults.delays["slow"] = 0.3
