@@ -120,8 +120,9 @@ async def _show_run(context: ListenerContext, requester: Requester, about: Failu
     tried = "look up this run"
     await require_reader(context, requester, tried)
     failure = await context.failures.get(about.key)
-    if failure is not None:
-        await require_visible(context, requester, failure.channel, tried)
     if failure is None:
         return triage_replies.unknown_alert_reply(about.key)
+    await require_visible(context, requester, failure.channel, tried)
+    if not failure.body.run.id:  # the card is from before a storm's second run
+        raise BadInput("These alerts are from several runs.", "`/zof runs` lists the latest.")
     return await lookups.show_run(context, failure.body.run.id)
