@@ -178,7 +178,7 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
             return _show_errors(view, parsed)
         return await _save_submission(context, requester, view, parsed.subscription)
     except ZofbotError as error:
-        return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: error_handling.field_error(error)}}
+        return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: await context.field_error(error)}}
 
 
 def _show_errors(view: Mapping[str, Any], parsed: form_parser.ParsedForm) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import structlog
 
 from zofbot.domain.errors import SlackError, ZofbotError
 from zofbot.domain.permissions import Person, Role
-from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import (
     audit_refusal,
@@ -123,7 +122,7 @@ async def submit_form(context: ListenerContext, requester: Requester, view: Mapp
         )
         request = await _request_from_form(context, act, there, person, form_state.key, view)
     except ZofbotError as error:
-        return _field_errors(act, error_handling.field_error(error))
+        return _field_errors(act, await context.field_error(error))
     reply = await context.run_safely(
         apply_action(context, there, FailureRef(form_state.key, form_state.version), request)
     )
