@@ -105,7 +105,7 @@ def with_preview(view: Mapping[str, Any], sentence: str, *, is_pending: bool = F
 def saved_modal(message: Message) -> Block:
     """Build the modal that shows the reply when it can no longer be posted in the channel."""
     plain = [block for block in message.blocks if block["type"] != "actions"]
-    return {"type": "modal", "title": plain_text("Subscribed"), "close": plain_text("Close"), "blocks": plain}
+    return {"type": "modal", "title": plain_text("Subscription"), "close": plain_text("Close"), "blocks": plain}
 
 
 def channel_caution(room: str) -> str:
