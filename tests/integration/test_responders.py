@@ -1,4 +1,4 @@
-"""Forms of people who lose their role while the form is open."""
+"""Where only some may triage: people who lose the role while a form is open, and people without it as assignees."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET
-from tests.support.triage import open_form, raise_alert
+from tests.support.triage import mention_bot, open_form, private_text, raise_alert
 from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.slack.cache import FRESH_SECONDS
 
@@ -58,3 +58,14 @@ async def test_a_subscription_form_names_whom_to_ask(bot: RunningBot) -> None:
     told = (form.errors or {})["project"]
     assert told.startswith("You can't subscribe this channel here. Ask @oncall-checkout, @chioma.")
     assert "No subscriptions in this channel" in await bot.answer_text("/zof subscriptions", user=BEN)
+
+
+async def test_a_full_member_without_the_role_is_not_replaced_by_any_full_member(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:case", user=CHIOMA)
+    root = await raise_alert(bot)
+    leave_group(bot, BEN)
+    await mention_bot(bot, root, f"assign <@{BEN}>", CHIOMA)
+    await wait_until(lambda: "ben isn't allowed to work on failures here." in private_text(bot, CHIOMA))
+    assert "Choose someone who can triage (`ZOFBOT_RESPONDERS`)." in private_text(bot, CHIOMA)
+    await mention_bot(bot, root, "assign <@U0GUEST>", CHIOMA)
+    await wait_until(lambda: "Choose a full member of this workspace." in private_text(bot, CHIOMA))
