@@ -84,3 +84,13 @@ async def test_a_share_that_redis_noted_though_its_reply_was_lost_is_posted_once
         assert loss.count == 4
         assert len(bot.world.slack.ledger) == 3
         assert "already shared this" in await share_card(bot)
+
+
+async def test_a_card_that_was_posted_is_told_as_shared_although_redis_takes_no_note_of_it(bot: RunningBot) -> None:
+    client = bot.app.store.client
+    await client.config_set("min-replicas-to-write", "1")
+    try:
+        assert "Shared to this channel" in await bot.answer_text(f"/zof result {RESULT} share")
+    finally:
+        await client.config_set("min-replicas-to-write", "0")
+    assert len(bot.world.slack.ledger) == 1
