@@ -633,6 +633,22 @@ async def test_a_test_alert_looks_like_what_the_subscription_asks_for(http_bot: 
     )
 
 
+async def test_a_test_alert_where_the_bot_is_no_member_says_what_it_waits_for(http_bot: RunningBot) -> None:
+    channel = "C0INCIDENT"
+    await http_bot.answer_text("/zof subscribe project:checkout", channel=channel)
+    await wait_for_answer(http_bot, "Subscribed", channel)
+    message = next(item for item in http_bot.private_messages(channel) if "zof_test_alert" in text_of(item))
+
+    async def is_parked() -> bool:
+        return bool(await http_bot.app.outbox.parked_channels())
+
+    await wait_until(is_parked)
+    await http_bot.press_button(message, "zof_test_alert")
+    told = await wait_for_answer(http_bot, "Test alert", channel)
+    assert "Test alert queued: zofbot can't see this channel." in text_of(told)
+    assert "/invite @zofbot" in text_of(told)
+
+
 async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:
     await http_bot.answer_text("/zof subscribe project:checkout")
     message = last_message(http_bot)

@@ -125,7 +125,7 @@ def unsubscribed_reply(wishes: Sequence[str]) -> Message:
     return Message(f"{sentence} {listed}".replace("\n", " "), [section_block(f"✅ *{sentence}*\n{listed}")])
 
 
-def alert_test_reply() -> Message:
-    """Reply to the person who requested a test alert."""
-    sentence = "Test alert sent to this channel."
+def alert_test_reply(waiting: str = "") -> Message:
+    """Reply to the person who requested a test alert; ``waiting`` (mrkdwn) says why it is not sent yet, if it waits."""
+    sentence = f"Test alert queued: {waiting}" if waiting else "Test alert sent to this channel."
     return Message(sentence, [section_block(f"🧪 {sentence}")])
