@@ -257,6 +257,20 @@ async def test_what_was_filled_in_is_not_lost_to_somebody_faster(triage_bot: Run
     assert "You snoozed" in private_text(triage_bot, ANA)
 
 
+async def test_neither_is_that_it_is_to_be_snoozed_until_it_passes(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    view = await open_form(triage_bot, ANA, root, "snooze")
+    await press_button(triage_bot, BEN, root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "until it passes"}}}
+    await triage_bot.simulator.people.submit_view(ANA, view, words)
+    await wait_until(lambda: "*Do it anyway* will snooze it until it passes." in private_text(triage_bot, ANA))
+    [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
+    await triage_bot.press_button(answer, "zof_do_snooze")
+    await wait_until(lambda: "*Snoozed* by ana until it passes" in text_of(root))
+    assert not triage_bot.world.slack.modals.get(ANA)
+
+
 async def test_so_is_a_note(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_acknowledge"))

@@ -106,7 +106,7 @@ async def _show_outcome(context: ListenerContext, requester: Requester, reply: L
 
 def _is_still_usable(press: RepeatedAction, at: float) -> bool:
     """Return whether a repeated action's form input is still valid; otherwise the form is opened again."""
-    return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
+    return press.again and bool(press.filled) and (press.filled.get("until") or at + 1) > at
 
 
 async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
