@@ -657,6 +657,16 @@ async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> N
     await wait_for_answer(http_bot, "was already removed")
 
 
+async def test_a_form_to_edit_that_cannot_open_advises_no_second_subscription(http_bot: RunningBot) -> None:
+    await http_bot.answer_text("/zof subscribe project:checkout")
+    http_bot.world.slack.faults.set_fault("500", 1, only="views.open")
+    card = next(item for item in http_bot.private_messages() if "zof_edit" in text_of(item))
+    await http_bot.press_button(card, "zof_edit")
+    message = await wait_for_answer(http_bot, "The form did not open")
+    assert "Try again." in text_of(message)
+    assert "/zof subscribe project:checkout env:production" not in text_of(message)
+
+
 async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(http_bot: RunningBot) -> None:
     http_bot.world.slack.faults.set_fault("500", 1, only="views.open")
     await http_bot.type_text("/zof subscribe")

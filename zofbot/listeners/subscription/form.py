@@ -112,7 +112,7 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
         )
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user, channel=requester.channel)
-        return request_replies.modal_failed_reply(error, error_handling.trace_error(error))
+        return request_replies.modal_failed_reply(error, error_handling.trace_error(error), is_edit=bool(identifier))
     except ZofbotError as error:
         return error_handling.error_reply(error)
     except Exception as error:
