@@ -86,3 +86,18 @@ async def test_a_cause_is_snoozed_until_it_stops_and_resolved_as_one(bot: Runnin
     await press_button(bot, "U0ANA", again, button_of(again, "zof_triage_more") | {"selected_option": {"value": "why"}})
     await wait_until(lambda: "its cause (1 failure in 1 place)" in private_text(bot, "U0ANA"))
     assert "· cause `s2-" in private_text(bot, "U0ANA")
+
+
+async def test_what_is_done_to_a_cause_that_was_looked_up_is_done_to_its_message(bot: RunningBot) -> None:
+    for project in PROJECTS[:2]:
+        end_run(bot, project, (TIMEOUT,))
+    root = await wait_for_cause(bot, "2 failures in 2 projects")
+    shown = await bot.answer_text(f"/zof cause {make_signature(TIMEOUT).id}")
+    assert "2 alerts, 2 open" in shown
+    assert "the cause of Case 0" in shown
+    assert "in a storm" not in shown
+    posted = len(storm_roots(bot))
+    await bot.press_button(bot.private_messages()[-1], "zof_triage_acknowledge")
+    await wait_until(lambda: root.text.startswith("Acknowledged"))
+    await wait_until(lambda: any("ana acknowledged this" in line for line in thread_of(bot, root)))
+    assert len(storm_roots(bot)) == posted

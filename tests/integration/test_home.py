@@ -537,7 +537,9 @@ async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(working_bot
     form = working_bot.world.slack.modals[ANA][-1]
     values = {"project": {"project": {"type": "plain_text_input", "value": "search"}}}
     await working_bot.simulator.people.submit_view(ANA, form.id, values)
-    assert "Subscription updated" in view_text(working_bot.world.slack.modals[ANA][-1].payload)
+    told = working_bot.world.slack.modals[ANA][-1].payload
+    assert "Subscription updated" in view_text(told)
+    assert told["title"]["text"] == "Subscription"
     await wait_until(lambda: "<#C0QA> `project:search`" in shown_home(working_bot), 20)
     await wait_until(
         lambda: any(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from tests.support.reply_loss import lossy_proxy
 from zofbot.simulator.slack import broken_replies
 from zofbot.store import MAX_POSTING_SECONDS
 
@@ -66,3 +67,30 @@ async def test_an_unconfirmed_answer_of_a_response_url_is_not_repeated_for_all_t
     assert "didn't confirm" in await share_card(bot, channel)
     assert "can't check" in await share_card(bot, channel)
     assert len(bot.public_messages(channel)) == 1
+
+
+async def test_a_share_that_redis_noted_though_its_reply_was_lost_is_posted_once(store_url: str) -> None:
+    async with lossy_proxy(store_url) as loss, running_bot(loss.url) as bot:
+        await bot.answer_text(f"/zof {RESULT}")
+        assert "Shared to this channel" in await share_card(bot)  # Redis knows the script from now on
+        for status, fault in (("error", "none"), ("passed", "html")):
+            bot.world.zof.results[RESULT]["status"] = status
+            bot.world.slack.faults.set_fault(fault, None, "chat.postMessage")
+            loss.content = b":share:share:"
+            await share_card(bot)
+            bot.world.slack.faults.set_fault("none")
+            loss.content = b":share:share:"
+            await share_card(bot)
+        assert loss.count == 4
+        assert len(bot.world.slack.ledger) == 3
+        assert "already shared this" in await share_card(bot)
+
+
+async def test_a_card_that_was_posted_is_told_as_shared_although_redis_takes_no_note_of_it(bot: RunningBot) -> None:
+    client = bot.app.store.client
+    await client.config_set("min-replicas-to-write", "1")
+    try:
+        assert "Shared to this channel" in await bot.answer_text(f"/zof result {RESULT} share")
+    finally:
+        await client.config_set("min-replicas-to-write", "0")
+    assert len(bot.world.slack.ledger) == 1

@@ -400,6 +400,31 @@ async def test_the_form_previews_itself_and_keeps_what_was_typed(working_bot: Ru
     await wait_for_line(working_bot, "to project:checkout env:staging.")
 
 
+async def test_a_preview_that_further_fields_overtake_is_not_promised_any_more(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    http_bot.world.zof.faults.delays["slow"] = 0.3
+    http_bot.world.zof.faults.set_fault("slow", 1)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await wait_until(lambda: "Checking the last" in shown_text(view))
+    await press_in(http_bot, view, modal.MORE_ACTION_ID)
+    await wait_until(lambda: any(call.error == "hash_conflict" for call in http_bot.world.slack.calls))
+    assert "Escalation 2" in shown_text(view)
+    assert "Checking the last" not in shown_text(view)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await wait_until(lambda: "Over the last 7 days" in shown_text(view))
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    assert "Escalation 2" in shown_text(view)
+
+
+async def test_a_preview_that_is_shown_stays_when_further_fields_come(http_bot: RunningBot) -> None:
+    view = await open_form(http_bot)
+    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await wait_until(lambda: "Over the last 7 days" in shown_text(view))
+    await press_in(http_bot, view, modal.MORE_ACTION_ID)
+    await wait_until(lambda: "Escalation 2" in shown_text(view))
+    assert "Over the last 7 days" in shown_text(view)
+
+
 async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(http_bot: RunningBot) -> None:
     view = await open_form(http_bot)
     http_bot.world.zof.faults.delays["slow"] = 0.3
@@ -608,12 +633,38 @@ async def test_a_test_alert_looks_like_what_the_subscription_asks_for(http_bot: 
     )
 
 
+async def test_a_test_alert_where_the_bot_is_no_member_says_what_it_waits_for(http_bot: RunningBot) -> None:
+    channel = "C0INCIDENT"
+    await http_bot.answer_text("/zof subscribe project:checkout", channel=channel)
+    await wait_for_answer(http_bot, "Subscribed", channel)
+    message = next(item for item in http_bot.private_messages(channel) if "zof_test_alert" in text_of(item))
+
+    async def is_parked() -> bool:
+        return bool(await http_bot.app.outbox.parked_channels())
+
+    await wait_until(is_parked)
+    await http_bot.press_button(message, "zof_test_alert")
+    told = await wait_for_answer(http_bot, "Test alert", channel)
+    assert "Test alert queued: zofbot can't see this channel." in text_of(told)
+    assert "/invite @zofbot" in text_of(told)
+
+
 async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:
     await http_bot.answer_text("/zof subscribe project:checkout")
     message = last_message(http_bot)
     await http_bot.answer_text("/zof unsubscribe 1")
     await http_bot.press_button(message, "zof_test_alert")
     await wait_for_answer(http_bot, "was already removed")
+
+
+async def test_a_form_to_edit_that_cannot_open_advises_no_second_subscription(http_bot: RunningBot) -> None:
+    await http_bot.answer_text("/zof subscribe project:checkout")
+    http_bot.world.slack.faults.set_fault("500", 1, only="views.open")
+    card = next(item for item in http_bot.private_messages() if "zof_edit" in text_of(item))
+    await http_bot.press_button(card, "zof_edit")
+    message = await wait_for_answer(http_bot, "The form did not open")
+    assert "Try again." in text_of(message)
+    assert "/zof subscribe project:checkout env:production" not in text_of(message)
 
 
 async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(http_bot: RunningBot) -> None:

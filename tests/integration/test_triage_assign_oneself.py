@@ -46,3 +46,14 @@ async def test_a_resolved_failure_cannot_be_assigned_to_oneself(triage_bot: Runn
     await mention_bot(triage_bot, root, "assign me")
     await wait_until(lambda: "Assign isn't possible: Resolved by ben" in private_text(triage_bot, ANA))
     assert not await audit_entries(triage_bot, "acknowledge")
+
+
+async def test_without_redis_the_form_stays_open_and_says_so(triage_bot: RunningBot) -> None:
+    view = await open_form(triage_bot, ANA, await raise_alert(triage_bot), "assign")
+    client, name = triage_bot.app.store.client, "{zofbot}:triage:C0QA"
+    await client.set(name, "no hash")  # so that it refuses at once
+    themselves = {"owner": {"owner": {"type": "users_select", "selected_user": ANA}}}
+    await triage_bot.simulator.people.submit_view(ANA, view, themselves)
+    await client.delete(name)
+    [form] = triage_bot.world.slack.modals[ANA]
+    assert "store (Redis) isn't responding" in (form.errors or {})["owner"]

@@ -43,6 +43,14 @@ async def triage_deeds(bot: RunningBot, root: PostedMessage) -> list[str]:
     return [entry.act for entry in entries if entry.key == root.idempotency_key and entry.act != REFUSED_ACTION]
 
 
+async def fail_another_case(bot: RunningBot) -> None:
+    other = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
+    bot.world.zof.add_result(other["id"], status="failed", name="Another", test_case_id="tc_other")
+    bot.world.zof.finish_run(other["id"])
+    assert await post_webhook(bot, webhook_event(other["id"], "evt_other")) == 200
+    await wait_until(lambda: any("Another" in item.text for item in bot.world.slack.ledger))
+
+
 # --- an alert whose record is gone
 
 
@@ -130,6 +138,31 @@ async def test_what_has_faded_is_on_no_list_any_more(triage_bot: RunningBot) -> 
     assert await client.hgetall(f"{prefix}triage:C0QA") == {}
 
 
+async def test_a_list_is_read_also_where_redis_refuses_to_remove_what_has_faded(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    await fail_another_case(triage_bot)
+    client, name = triage_bot.app.store.client, f"{{{triage_bot.settings.zofbot_namespace}}}:failure"
+    await client.delete(f"{name}:{root.idempotency_key}")
+    await client.config_set("min-replicas-to-write", "1")
+    try:
+        assert "Another" in await triage_bot.answer_text("/zof triage")
+    finally:
+        await client.config_set("min-replicas-to-write", "0")
+    assert "Another" in await triage_bot.answer_text("/zof triage")
+
+
+async def test_the_run_of_a_storm_that_has_several_by_now_is_not_asked_for(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    client, name = triage_bot.app.store.client, f"{{{triage_bot.settings.zofbot_namespace}}}:failure"
+    body = json.loads(await client.hget(f"{name}:{root.idempotency_key}", "body") or "")
+    body["run"]["id"] = ""  # as of a storm's summary
+    await client.hset(f"{name}:{root.idempotency_key}", "body", json.dumps(body))
+    await press_button(
+        triage_bot, ANA, root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "run"}}
+    )
+    await wait_until(lambda: "These alerts are from several runs." in private_text(triage_bot, ANA))
+
+
 async def test_a_forgotten_alert_still_says_so_where_its_run_is_asked_for(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     await forget_alert(triage_bot, root)
@@ -154,11 +187,7 @@ async def test_a_record_that_this_version_cannot_read_is_left_as_it_is_and_hides
     [form] = triage_bot.world.slack.modals[ANA]
     assert "Something went wrong in zofbot" in (form.errors or {})["owner"], "what was filled in stays"
     assert (await client.hgetall(name))[(root.idempotency_key or "").encode()] == later.encode()
-    other = triage_bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
-    triage_bot.world.zof.add_result(other["id"], status="failed", name="Another", test_case_id="tc_other")
-    triage_bot.world.zof.finish_run(other["id"])
-    assert await post_webhook(triage_bot, webhook_event(other["id"], "evt_other")) == 200
-    await wait_until(lambda: any("Another" in item.text for item in triage_bot.world.slack.ledger))
+    await fail_another_case(triage_bot)
     assert "Another" in await triage_bot.answer_text("/zof triage")
 
 
@@ -226,6 +255,20 @@ async def test_what_was_filled_in_is_not_lost_to_somebody_faster(triage_bot: Run
     await wait_until(lambda: "Snoozed" in text_of(root))
     assert not triage_bot.world.slack.modals.get(ANA), "it was asked once"
     assert "You snoozed" in private_text(triage_bot, ANA)
+
+
+async def test_neither_is_that_it_is_to_be_snoozed_until_it_passes(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    view = await open_form(triage_bot, ANA, root, "snooze")
+    await press_button(triage_bot, BEN, root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "until it passes"}}}
+    await triage_bot.simulator.people.submit_view(ANA, view, words)
+    await wait_until(lambda: "*Do it anyway* will snooze it until it passes." in private_text(triage_bot, ANA))
+    [answer] = [message for message in triage_bot.private_messages(user=ANA) if "Nothing changed" in text_of(message)]
+    await triage_bot.press_button(answer, "zof_do_snooze")
+    await wait_until(lambda: "*Snoozed* by ana until it passes" in text_of(root))
+    assert not triage_bot.world.slack.modals.get(ANA)
 
 
 async def test_so_is_a_note(triage_bot: RunningBot) -> None:

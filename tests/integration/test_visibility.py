@@ -131,9 +131,14 @@ async def test_group_direct_messages_are_shown_to_their_members_anywhere(bot: Ru
     await wait_until(lambda: "Case 0" in home_of(bot, BEN))
 
 
+@pytest.mark.parametrize("subscribed", [True, False])
 @pytest.mark.parametrize("looks", [True, False])
-async def test_whoever_is_removed_loses_it_on_their_home_as_well(bot: RunningBot, looks: bool) -> None:
+async def test_whoever_is_removed_loses_it_on_their_home_as_well(
+    bot: RunningBot, looks: bool, subscribed: bool
+) -> None:
     await raise_alerts(bot, INCIDENT)
+    if not subscribed:  # as the default channel never is
+        await bot.answer_text("/zof unsubscribe all", channel=INCIDENT)
     await bot.simulator.people.open_home(BEN)
     await wait_until(lambda: "Case 0" in home_of(bot, BEN))
     if not looks:

@@ -12,6 +12,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink
 from zofbot.notifications.past_causes import PastCause
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.services.cause_costs import (
     DEFAULT_PERIOD_SECONDS,
     MAX_PERIOD_SECONDS,
@@ -43,7 +44,8 @@ async def show_cause(context: ListenerContext, requester: Requester, typed: str)
     cost = find_cost(await _load_costs(context, requester.channel, MAX_PERIOD_SECONDS), typed)
     if cost is None:
         return causes.cause_unknown_reply(typed)
-    alerts = sorted(cost.alerts, key=lambda alert: alert.present.state.is_closed)[:MAX_ALERTS_SHOWN]
+    shown = await _load_messages(context, cost.alerts)
+    alerts = sorted(shown, key=lambda alert: alert.present.state.is_closed)[:MAX_ALERTS_SHOWN]
     links = await asyncio.gather(*(_alert_link(context, alert.key) for alert in alerts))
     rows = [
         FailureRow(alert.title, alert.body, alert.present, link, storm=bool(alert.storm))
@@ -84,6 +86,14 @@ async def _load_costs(context: ListenerContext, channel: str, period: int) -> li
     now = context.clock.time()
     failures: Sequence[Failure] = await context.failures.list_failures(channel)
     return compute_costs(failures, now - period, now)
+
+
+async def _load_messages(context: ListenerContext, alerts: Sequence[Failure]) -> list[Failure]:
+    """Return what people triage for these alerts: themselves, and for those of ``group:cause`` the cause's message."""
+    storms = await context.failures.list_by_keys(sorted({alert.storm for alert in alerts if alert.storm}))
+    causes = {each.key: each for each in storms if isinstance(each.body, StormPayload) and each.body.by_cause}
+    shown = [causes.get(alert.storm, alert) for alert in alerts]
+    return list({each.key: each for each in shown}.values())
 
 
 async def _load_past(context: ListenerContext, channel: str, cost: CauseCost) -> list[tuple[str, PastCause]]:

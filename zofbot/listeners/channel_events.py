@@ -38,9 +38,8 @@ def register_listeners(table: ListenerTable, context: ListenerContext, home_upda
         """Refresh the Home of somebody who left a channel, so that it no longer shows that channel."""
         await _record_change(context, event)
         await ack()
-        context.background_tasks.start(
-            _refresh_home(context, home_updater, str(event.get("user") or ""), _channel_id(event))
-        )
+        if user := str(event.get("user") or ""):
+            context.background_tasks.start(home_updater.remove_channel(user, _channel_id(event)))
 
     async def handle_new_id(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> Any:
         """Move what is kept for a channel to its new id; without the store, Slack is to send the event again."""
@@ -89,16 +88,6 @@ def _channel_id(event: Mapping[str, Any]) -> str:
     channel = event.get("channel")
     found = channel.get("id") if isinstance(channel, Mapping) else channel
     return found if isinstance(found, str) else ""
-
-
-async def _refresh_home(context: ListenerContext, home_updater: HomeUpdater, user: str, channel: str) -> None:
-    try:
-        subscriptions = user and await context.subscriptions.list_for_channel(channel)
-    except StoreUnavailable as error:
-        log.warning("home not updated", user=user, error=error.sentence)
-        return
-    if subscriptions:
-        await home_updater.refresh_home(user)
 
 
 async def _unblock_channel(context: ListenerContext, channel: str) -> None:

@@ -14,7 +14,7 @@ import structlog
 from zofbot.clock import Clock
 from zofbot.concurrency import BackgroundTasks
 from zofbot.config.settings import Settings
-from zofbot.domain.errors import SlackError, SlackRefused, ZofbotError
+from zofbot.domain.errors import NotAllowed, SlackError, SlackRefused, ZofbotError
 from zofbot.domain.permissions import Roles
 from zofbot.listeners import error_handling
 from zofbot.observability import trace_recorder
@@ -181,6 +181,12 @@ class ListenerContext:
                 raise
             log.info("answered another way", reason=error.reason)
             await second()
+
+    async def field_error(self, error: ZofbotError) -> str:
+        """Return the text of an error below a form's field, where Slack shows no mentions: it names people instead."""
+        if isinstance(error, NotAllowed):
+            error = NotAllowed(await self.people.names.with_names(error.sentence), error.next_step)
+        return error_handling.field_error(error)
 
     async def open_modal(self, requester: Requester, form: Block) -> None:
         """Open a modal, without newer block types if Slack rejects those. Raises SlackError."""

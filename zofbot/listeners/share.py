@@ -8,7 +8,7 @@ from typing import Any
 import stamina
 import structlog
 
-from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.domain.model import Result, Run
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import display_name
@@ -57,10 +57,7 @@ async def share_by_button(
     except (SlackDeferred, SlackRefused):  # certainly not posted: earlier attempts were searched for
         await context.store.cancel_share(place)
         raise
-    await context.store.end_share(
-        place, SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
-    )
-    return share_replies.shared_reply(link)
+    return await _end_share(context, requester, place, link)
 
 
 async def share_by_command(context: ListenerContext, requester: Requester, identifier: str) -> Message:
@@ -71,8 +68,16 @@ async def share_by_command(context: ListenerContext, requester: Requester, ident
     link = await post_card(
         context, requester, card, share_key(result.id, result.outcome, requester.channel, requester.request)
     )
+    return await _end_share(context, requester, share_key(result.id, result.outcome, requester.channel), link)
+
+
+async def _end_share(context: ListenerContext, requester: Requester, place: str, link: str) -> Message:
+    """Store that a card was posted, so that later shares can link to it, and return the reply: it is posted anyway."""
     share = SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
-    await context.store.end_share(share_key(result.id, result.outcome, requester.channel), share)
+    try:
+        await context.store.end_share(place, share)
+    except StoreUnavailable as error:
+        log.warning("share not stored", key=place, error=error.sentence)
     return share_replies.shared_reply(link)
 
 

@@ -187,12 +187,14 @@ class TriageService:
             await self._outbox.commit(card, changes=changes, expect={failure_hash(key): {"body": None}})
 
     async def _prune_expired(self, keys: list[str]) -> None:
-        """Remove expired failures from the index, and their triage records."""
+        """Remove expired failures from the index, and their triage records, unless Redis answers reads only."""
         changes: dict[str, dict[str, str | None]] = {FAILURES_HASH: dict.fromkeys(keys)}
         for key in keys:
             changes.setdefault(triage_hash(_channel_of(key)), {})[key] = None
-        with suppress(CommitConflict):  # one was restored; the next read prunes the others
+        try:
             await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None} for key in keys})
+        except (CommitConflict, StoreUnavailable) as error:  # one was restored, or Redis answers reads only
+            log.info("expired failures not removed", cause=type(error).__name__)  # the next read removes them
 
     async def _commit_action(self, loaded: _LoadedFailure, after: Failure, request: ActionRequest) -> None:
         before, acted = loaded.failure, f"{self._clock.time():.0f}"

@@ -65,6 +65,12 @@ class HomeSnapshot:
     trouble: str = ""
     """The error from Redis; if it is set, all other fields are empty."""
 
+    @property
+    def channels(self) -> set[str]:
+        """The channels that some of it is about."""
+        failing = {failure.channel for failure in (*self.failures, *self.closed)}
+        return failing | {each.channel for each in self.subscriptions} | {mute.channel for mute in self.mutes}
+
 
 class HomeDataLoader:
     """Loader of App Home data."""
@@ -95,12 +101,7 @@ class HomeDataLoader:
     async def build_home_data(self, person: Person, known: HomeSnapshot, note: Sequence[Block] = ()) -> HomeData:
         """Build one person's Home: failures in their channels, and those they own in all channels visible to them."""
         context, role = self._context, role_of(person, self._context.roles)
-        rooms = await context.people.joined_channels(
-            person,
-            {failure.channel for failure in (*known.failures, *known.closed)}
-            | {subscription.channel for subscription in known.subscriptions}
-            | {mute.channel for mute in known.mutes},
-        )
+        rooms = await context.people.joined_channels(person, known.channels)
         here = [failure for failure in known.failures if failure.channel in (rooms or ())]
         waiting = [
             member

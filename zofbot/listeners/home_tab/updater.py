@@ -72,9 +72,13 @@ class HomeUpdater:
         """Refresh the daily statistics and the schedules from Zof."""
         await asyncio.gather(self._day.refresh(), self._context.catalog.refresh())
 
-    async def refresh_home(self, user: str) -> None:
-        """Publish a person's Home even if it is not open, so that it does not show what they may no longer see."""
-        await self._publish_home(user, "", await self._board.load_snapshot())
+    async def remove_channel(self, user: str, channel: str) -> None:
+        """Publish the Home of somebody who left a channel, even if it is not open, if it may show that channel."""
+        known = await self._board.load_snapshot()
+        if known.trouble:
+            log.warning("home not updated", user=user, error=known.trouble)
+        elif channel in known.channels:
+            await self._publish_home(user, "", known)
 
     async def update_homes(self) -> None:
         """Publish outdated Homes until cancelled."""

@@ -30,7 +30,7 @@ from zofbot.listeners.subscription.saving import (
 )
 from zofbot.notifications import text
 from zofbot.services.subscription_changes import commit_changes
-from zofbot.slack.views import channel_notes, mutes, test_alerts
+from zofbot.slack.views import channel_notes, mutes, test_alerts, why
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import subscription_replies
 from zofbot.slack.views.replies.subscription_replies import SubscriptionRow
@@ -103,7 +103,14 @@ async def send_test_alert(context: ListenerContext, requester: Requester, identi
         [build_notification(context, requester, f"test:{request_hash(requester.request)}:{requester.channel}", body)]
     )
     log.info("test alert", id=identifier, channel=requester.channel, by=requester.user)
-    return subscription_replies.alert_test_reply()
+    return subscription_replies.alert_test_reply(await _waiting_reason(context, requester.channel))
+
+
+async def _waiting_reason(context: ListenerContext, channel: str) -> str:
+    """Return why messages to a channel wait (mrkdwn); empty if Slack accepts them, as far as is known."""
+    paused = (await context.outbox.read_stats()).paused
+    parked = next((each.reason for each in await context.outbox.parked_channels() if each.channel == channel), "")
+    return why.waiting_reason(parked=parked, paused=paused) if parked or paused else ""
 
 
 async def find_subscription(context: ListenerContext, requester: Requester, identifier: str) -> Subscription:

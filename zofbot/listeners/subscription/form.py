@@ -112,7 +112,7 @@ async def open_form(context: ListenerContext, requester: Requester, identifier: 
         )
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=requester.user, channel=requester.channel)
-        return request_replies.modal_failed_reply(error, error_handling.trace_error(error))
+        return request_replies.modal_failed_reply(error, error_handling.trace_error(error), is_edit=bool(identifier))
     except ZofbotError as error:
         return error_handling.error_reply(error)
     except Exception as error:
@@ -142,7 +142,7 @@ async def _show_preview(context: ListenerContext, requester: Requester, view: Ma
         if parsed.errors:
             await _update_preview(context, view, version, form_parser.invalid_form_text(parsed))
             return
-        version = await _update_preview(context, view, version, preview.pending_text())
+        version = await _update_preview(context, view, version, preview.pending_text(), is_pending=True)
         await _update_preview(
             context, view, version, await subscription_preview.describe_preview(context, parsed.subscription)
         )
@@ -163,8 +163,11 @@ async def _parse_submission(
     return form_parser.parse_form(state, ids, await saving.zone_name(context, requester))
 
 
-async def _update_preview(context: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await context.notifier.views.update_view(str(view.get("id") or ""), modal.with_preview(view, said), version)
+async def _update_preview(
+    context: ListenerContext, view: Mapping[str, Any], version: str, said: str, *, is_pending: bool = False
+) -> str:
+    shown = modal.with_preview(view, said, is_pending=is_pending)
+    return await context.notifier.views.update_view(str(view.get("id") or ""), shown, version)
 
 
 async def _submit_form(context: ListenerContext, requester: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +178,7 @@ async def _submit_form(context: ListenerContext, requester: Requester, view: Map
             return _show_errors(view, parsed)
         return await _save_submission(context, requester, view, parsed.subscription)
     except ZofbotError as error:
-        return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: error_handling.field_error(error)}}
+        return {"response_action": "errors", "errors": {modal.FIRST_BLOCK_ID: await context.field_error(error)}}
 
 
 def _show_errors(view: Mapping[str, Any], parsed: form_parser.ParsedForm) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import structlog
 
 from zofbot.domain.errors import BadInput, SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_handling, oncall
+from zofbot.listeners import oncall
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
@@ -83,7 +83,7 @@ async def _acknowledge_selected(
         chosen = several_failures.selected_failures(view, form_state.offered)
         replies = {about.key: await oncall.acknowledge_failure(context, there, about) for about in chosen}
     except ZofbotError as error:
-        return {"response_action": "errors", "errors": {"rows": error_handling.field_error(error)}}
+        return {"response_action": "errors", "errors": {"rows": await context.field_error(error)}}
     context.reply_in_background(there, _list_with_outcome(context, there, form_state, replies), replace=True)
     return {}
 

@@ -44,7 +44,7 @@ def with_snooze(request: ActionRequest, words: str, person: Person, key: str) ->
     """
     typed = " ".join(words.lower().split())
     if typed == triage_modals.RECOVERS_CHOICE or _PASSES_PATTERN.fullmatch(typed):
-        return request
+        return request.model_copy(update={"until": None})  # set, which tells it from a form that was not filled in
     counted = _FAILS_PATTERN.fullmatch(typed)
     if not counted and typed != triage_modals.FAILS_MORE_CHOICE:
         return request.model_copy(update={"until": parse_wake_time(typed, request.at, person.zone)})

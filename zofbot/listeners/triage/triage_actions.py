@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zofbot.domain.errors import BadInput
-from zofbot.domain.permissions import Person, Role, explain_refusal
+from zofbot.domain.permissions import Membership, Person, Role, explain_refusal
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import (
     audit_refusal,
@@ -101,8 +101,9 @@ async def with_assignee(context: ListenerContext, request: ActionRequest, key: s
         return request.model_copy(update={"owner": request.who})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
-        raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.",
-                       "Choose a full member of this workspace.")  # fmt: skip
+        is_member = chosen.standing is Membership.MEMBER
+        others = "someone who can triage (`ZOFBOT_RESPONDERS`)" if is_member else "a full member of this workspace"
+        raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.", f"Choose {others}.")
     return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
 

@@ -106,7 +106,7 @@ async def _show_outcome(context: ListenerContext, requester: Requester, reply: L
 
 def _is_still_usable(press: RepeatedAction, at: float) -> bool:
     """Return whether a repeated action's form input is still valid; otherwise the form is opened again."""
-    return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
+    return press.again and bool(press.filled) and (press.filled.get("until") or at + 1) > at
 
 
 async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
@@ -120,8 +120,9 @@ async def _show_run(context: ListenerContext, requester: Requester, about: Failu
     tried = "look up this run"
     await require_reader(context, requester, tried)
     failure = await context.failures.get(about.key)
-    if failure is not None:
-        await require_visible(context, requester, failure.channel, tried)
     if failure is None:
         return triage_replies.unknown_alert_reply(about.key)
+    await require_visible(context, requester, failure.channel, tried)
+    if not failure.body.run.id:  # the card is from before a storm's second run
+        raise BadInput("These alerts are from several runs.", "`/zof runs` lists the latest.")
     return await lookups.show_run(context, failure.body.run.id)

@@ -8,9 +8,8 @@ from typing import Any
 
 import structlog
 
-from zofbot.domain.errors import BadInput, NotAllowed, SlackError
+from zofbot.domain.errors import SlackError, ZofbotError
 from zofbot.domain.permissions import Person, Role
-from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import (
     audit_refusal,
@@ -122,8 +121,8 @@ async def submit_form(context: ListenerContext, requester: Requester, view: Mapp
             context, there, Role.RESPONDER, triage_replies.describe_attempt(act), form_state.key
         )
         request = await _request_from_form(context, act, there, person, form_state.key, view)
-    except (BadInput, NotAllowed) as error:
-        return _field_errors(act, error_handling.field_error(error))
+    except ZofbotError as error:
+        return _field_errors(act, await context.field_error(error))
     reply = await context.run_safely(
         apply_action(context, there, FailureRef(form_state.key, form_state.version), request)
     )

@@ -11,7 +11,6 @@ import structlog
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.domain.errors import BadInput, SlackError, SlackRefused, SlackUnknown, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_handling
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import alert_key_at, check_channel, load_failure, require_role
 from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
@@ -135,5 +134,5 @@ async def _submit_choice(context: ListenerContext, requester: Requester, view: M
         context.background_tasks.start(context.send_reply(there, triage_replies.unknown_alert_reply(form_state.key)))
         return {}
     except ZofbotError as error:
-        return {"response_action": "errors", "errors": {"act": error_handling.field_error(error)}}
+        return {"response_action": "errors", "errors": {"act": await context.field_error(error)}}
     return {"response_action": "update", "view": form}

@@ -27,18 +27,15 @@ def retried_reply() -> Message:
     return Message(sentence, [section_block(f"✅ {sentence}")])
 
 
-def modal_failed_reply(error: SlackError, reference: str) -> Message:
-    """Reply to the person whose form did not open, with the command to type instead."""
+def modal_failed_reply(error: SlackError, reference: str, *, is_edit: bool = False) -> Message:
+    """Reply to the person whose form did not open; for a new subscription, with the command to type instead."""
     late = error.reason in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id")
     why = "It took too long for Slack." if late else text.escape_mrkdwn(error.sentence, 300)
-    step = "Try again, or type the filters instead:"
+    step = "Try again." if is_edit else "Try again, or type the filters instead:"
+    example = "" if is_edit else f" `{SLASH_COMMAND} {VERBS['subscribe'].example}`"
+    hint = "" if is_edit else f"`{SLASH_COMMAND} help subscribe` lists all filters. "
+    ids = f"Slack's error: {text.inline_code(error.reason)}. Reference: {text.inline_code(reference)}"
     return Message(
         f"The form did not open. {why} {step}",
-        [
-            section_block(f"⚠️ *The form did not open.* {why}\n{step} `{SLASH_COMMAND} {VERBS['subscribe'].example}`"),
-            context_block(
-                f"`{SLASH_COMMAND} help subscribe` lists all filters. "
-                f"Slack's error: {text.inline_code(error.reason)}. Reference: {text.inline_code(reference)}"
-            ),
-        ],
+        [section_block(f"⚠️ *The form did not open.* {why}\n{step}{example}"), context_block(f"{hint}{ids}")],
     )

@@ -10,6 +10,7 @@ from zofbot.domain.model import utc_datetime
 from zofbot.domain.text import join_first
 from zofbot.notifications import text
 from zofbot.slack.views.blocks import (
+    MAX_LIST_CHARS,
     Block,
     Message,
     build_button,
@@ -40,6 +41,9 @@ def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool 
 
 MAX_WISHES_NAMED = 5
 """Maximum subscriptions named when several end; the rest are counted."""
+
+MAX_ORIGIN_CHARS = 250
+"""More characters than a row of the list has beside its filters: number, person and time."""
 
 FORM_ACTION_ID = "zof_subscribe_form"
 """Action id of the button that opens the form for a new subscription."""
@@ -92,14 +96,16 @@ def subscription_list(
         return Message(f"{note} {sentence}".strip(), [*top, section_block(f"{sentence}\n{example}"), *muted])
     start = start if start < len(found) else 0
     shown = found[start : start + ROWS_PER_PAGE]
-    rows = [block for number, item in enumerate(shown, start=start + 1) for block in _subscription_blocks(number, item)]
+    most = min(1500, (MAX_LIST_CHARS - len(note)) // len(shown) - MAX_ORIGIN_CHARS)
+    rows = [block for number, item in enumerate(shown, start + 1) for block in _subscription_blocks(number, item, most)]
     sentence = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
     more = page_controls(PageWindow(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
     last = context_block(f"`{SLASH_COMMAND} unsubscribe 1` removes the first.")
     return Message(f"{note} {sentence}".strip(), [*top, header_block(sentence), *rows, *more, *muted, last])
 
 
-def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Block]:
+def _subscription_blocks(number: int, subscription: SubscriptionRow, most: int) -> list[Block]:
+    """Return a row with its buttons; its filters have at most ``most`` characters, so that all rows fit."""
     remove = build_button("Remove", "zof_remove", {"id": subscription.id}, aloud=f"Remove subscription {number}")
     sure = {
         "title": plain_text("Remove this subscription?"),
@@ -110,7 +116,7 @@ def _subscription_blocks(number: int, subscription: SubscriptionRow) -> list[Blo
     created = text.format_local_time(utc_datetime(subscription.created))
     origin = f"{text.escape_line(subscription.by, 80)}, {created}"
     return [
-        section_block(f"*{number}.* {text.inline_code(subscription.wish, 1500)}\n{origin}"),
+        section_block(f"*{number}.* {text.inline_code(subscription.wish, most)}\n{origin}"),
         *button_row(
             build_button("Edit", "zof_edit", {"id": subscription.id}, aloud=f"Edit subscription {number}"),
             remove and remove | {"confirm": sure, "style": "danger"},
@@ -125,7 +131,7 @@ def unsubscribed_reply(wishes: Sequence[str]) -> Message:
     return Message(f"{sentence} {listed}".replace("\n", " "), [section_block(f"✅ *{sentence}*\n{listed}")])
 
 
-def alert_test_reply() -> Message:
-    """Reply to the person who requested a test alert."""
-    sentence = "Test alert sent to this channel."
+def alert_test_reply(waiting: str = "") -> Message:
+    """Reply to the person who requested a test alert; ``waiting`` (mrkdwn) says why it is not sent yet, if it waits."""
+    sentence = f"Test alert queued: {waiting}" if waiting else "Test alert sent to this channel."
     return Message(sentence, [section_block(f"🧪 {sentence}")])

@@ -25,6 +25,11 @@ FIRST_BLOCK_ID = "project"
 """Block that shows errors which concern no single field."""
 NOTHING_FILLED = Subscription()
 
+_PREVIEW_BLOCK_ID, _PENDING_BLOCK_ID = "foreseen", "pending"
+"""Block with the preview, with the second id while it is being computed: Slack may send its text back changed."""
+
+_PREVIEW_HINT = "*Preview* shows what this would have posted in the last 7 days."
+
 
 @dataclass(frozen=True)
 class SubscriptionFormState:
@@ -59,7 +64,7 @@ def build_modal(
         *([context_block(hint)] if hint else []),
         *basic_inputs(start, handles),
         *_more_button(zone),
-        *_preview_blocks("*Preview* shows what this would have posted in the last 7 days."),
+        *_preview_blocks(_PREVIEW_HINT),
     ]
     view = {
         "type": "modal",
@@ -76,23 +81,31 @@ def build_modal(
 def with_more_inputs(
     view: Mapping[str, Any], zone: str, start: Subscription = NOTHING_FILLED, handles: Mapping[str, str] = NO_IDS
 ) -> Block:
-    """Return the form with its further fields; Slack keeps what is in the others, whose ids stay."""
+    """Return the form with its further fields; Slack keeps what is in the others, whose ids stay.
+
+    A preview that is being computed is withdrawn, because it is for the form's earlier version and cannot be shown.
+    """
     shown = view.get("blocks") or ()
     more = more_inputs(start, zone, handles)
     blocks = [part for block in shown for part in (more if block.get("block_id") == MORE_ACTION_ID else [block])]
-    return with_blocks(view, blocks)
+    longer = with_blocks(view, blocks)
+    is_pending = any(block.get("block_id") == _PENDING_BLOCK_ID for block in blocks)
+    return with_preview(longer, _PREVIEW_HINT) if is_pending else longer
 
 
-def with_preview(view: Mapping[str, Any], sentence: str) -> Block:
-    """Return the form with ``sentence`` (mrkdwn) as its preview."""
-    blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in ("foreseen", "preview")]
-    return with_blocks(view, [*blocks, *_preview_blocks(sentence)])
+def with_preview(view: Mapping[str, Any], sentence: str, *, is_pending: bool = False) -> Block:
+    """Return the form with ``sentence`` (mrkdwn) as its preview, or instead of the one that ``is_pending``."""
+    replaced = (_PREVIEW_BLOCK_ID, _PENDING_BLOCK_ID, "preview")
+    blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in replaced]
+    return with_blocks(
+        view, [*blocks, *_preview_blocks(sentence, _PENDING_BLOCK_ID if is_pending else _PREVIEW_BLOCK_ID)]
+    )
 
 
 def saved_modal(message: Message) -> Block:
     """Build the modal that shows the reply when it can no longer be posted in the channel."""
     plain = [block for block in message.blocks if block["type"] != "actions"]
-    return {"type": "modal", "title": plain_text("Subscribed"), "close": plain_text("Close"), "blocks": plain}
+    return {"type": "modal", "title": plain_text("Subscription"), "close": plain_text("Close"), "blocks": plain}
 
 
 def channel_caution(room: str) -> str:
@@ -104,9 +117,9 @@ def channel_caution(room: str) -> str:
     return ""
 
 
-def _preview_blocks(sentence: str) -> list[Block]:
+def _preview_blocks(sentence: str, block_id: str = _PREVIEW_BLOCK_ID) -> list[Block]:
     return [
-        section_block(sentence) | {"block_id": "foreseen"},
+        section_block(sentence) | {"block_id": block_id},
         *(row | {"block_id": "preview"} for row in _preview_buttons()),
     ]
 

@@ -70,7 +70,7 @@ def repeat_button(request: ActionRequest, about: FailureRef) -> Block | None:
     action = f"zof_do_{request.act}"
     value = {"key": about.key, "version": about.version, "again": True}
     full = build_button(
-        "Do it anyway", action, value | {"filled": request.model_dump(include=FORM_FIELDS, exclude_defaults=True)}
+        "Do it anyway", action, value | {"filled": request.model_dump(include=FORM_FIELDS, exclude_unset=True)}
     )
     return full or build_button("Do it anyway", action, value)
 

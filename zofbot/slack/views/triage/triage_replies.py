@@ -116,7 +116,7 @@ def _describe_intention(request: ActionRequest) -> str:
     match request.act:
         case Action.ASSIGN if request.owner:
             return f"{sentence} to {person_name(request.owner.name)}"
-        case Action.SNOOZE if request.until is not None or request.more:
+        case Action.SNOOZE if request.model_fields_set & {"until", "more"}:
             return f"{sentence} {snooze_end_text(request.until, request.more)}"
         case Action.RESOLVE if request.reason in RESOLUTION_REASONS:
             return f"{sentence}: {RESOLUTION_REASONS[request.reason]}"
