@@ -66,7 +66,7 @@ class NotificationSender:
         self._render = render
         self._events = events
         self._clock = clock
-        self._failed_calls = FailedCallClassifier(notifier, random)
+        self._failed_calls = FailedCallClassifier(notifier, random, clock)
 
     async def attempt_delivery(self, claim: Claim, may_call: Callable[[], bool]) -> AttemptResult:
         """Adopt the message of an earlier attempt if it exists, else send it.
