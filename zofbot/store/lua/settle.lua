@@ -41,9 +41,21 @@ local function release_probe(key)
   redis.call('HDEL', PAUSE, 'probe')
 end
 
+-- True if another edit (details, or a redraw that was scheduled) is to be made again, because the usual edit of its message
+-- was made during this attempt: Slack may show the older of the two. If the usual one is still being made, that is repeated.
+local function met_usual_edit(key, f)
+  if f.kind ~= 'edit' then return false end
+  local kind, rest = string.match(f.root, '^([^:]*):?(.*)$')
+  local usual = kind .. '-edit:' .. rest -- as in idempotency.py
+  if usual == key then return false end
+  if redis.call('HGET', note(usual), 'state') == 'sending' then redis.call('HSET', note(usual), 'again', 1) end
+  local made = edit_made(redis.call('GET', receipt(usual)))
+  return made and made >= (tonumber(f.started) or 0) and not is_from_other_clock(made, 0)
+end
+
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
-  if f.again then return edit_again(key, f) end
+  if f.again or met_usual_edit(key, f) then return edit_again(key, f) end
   redis.call('ZREM', OPEN, key)
   redis.call('ZREM', DEAD, key)
   if f.root ~= '' then keep_root(f.root) end
