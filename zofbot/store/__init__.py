@@ -47,9 +47,9 @@ _CHANGE_NUMBER = re.compile(r"[0-9]{13}000")
 _BEGIN_SHARE_SCRIPT = """
 local previous = redis.call('GET', KEYS[1])
 if previous then
-  local share = cjson.decode(previous)
+  local share, new = cjson.decode(previous), cjson.decode(ARGV[1])
+  if share.token == new.token then return {(share.since or 0) > 0 and previous, 1} end
   if share.done or tonumber(ARGV[2]) - share.at < tonumber(ARGV[4]) then return {previous, 0} end
-  local new = cjson.decode(ARGV[1])
   new.since = (share.since or 0) > 0 and share.since or share.at
   redis.call('SET', KEYS[1], cjson.encode(new), 'EX', ARGV[3])
   return {previous, 1}
@@ -125,7 +125,8 @@ class Store:
 
         Claimed with a previous share means that its process died, so the card may already be in the channel.
         """
-        arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_TTL_SECONDS, MAX_POSTING_SECONDS]
+        stored = json.dumps(asdict(share) | {"token": secrets.token_hex(8)})
+        arguments: list[str | float] = [stored, share.at, SHARE_TTL_SECONDS, MAX_POSTING_SECONDS]
         previous, claimed = await self._begin_share.run([self.keyspace.key("share", key)], arguments)
         trace_recorder.record_step("redis", "share", "begun" if claimed else "shared before", ids=(key,))
         return bool(claimed), SharedCard.load(previous) if previous else None
