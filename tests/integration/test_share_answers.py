@@ -43,6 +43,15 @@ async def test_a_second_share_looks_before_it_sends(bot: RunningBot, fault: str)
     assert len(bot.world.slack.ledger) == 1
 
 
+@pytest.mark.parametrize("off", [-250.0, 250.0])
+async def test_a_clock_that_differs_from_slacks_hides_no_card(bot: RunningBot, off: float) -> None:
+    bot.world.slack.now = lambda: bot.world.unix_time() + off
+    await bot.answer_text(f"/zof {RESULT}")
+    bot.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await share_card(bot)
+    assert len(bot.world.slack.ledger) == 1
+
+
 async def test_what_an_earlier_share_left_in_doubt_is_remembered_by_each_later_one(bot: RunningBot) -> None:
     await bot.answer_text(f"/zof {RESULT}")
     bot.world.slack.faults.set_fault("store_then_html", 1, "chat.postMessage")

@@ -170,6 +170,16 @@ async def test_a_message_that_slack_misses_for_a_moment_is_edited_and_not_posted
     assert posted_messages(bot, f"{key}:2") == []
 
 
+async def test_a_message_that_slack_does_not_show_yet_is_edited_and_not_posted_again(bot: RunningBot) -> None:
+    key = await fail_and_report(bot)
+    await wait_for_state(bot, key)
+    bot.world.slack.faults.set_fault("error:message_not_found", 2, ("chat.update", "conversations.replies"))
+    await wait_for_state(bot, await edit_message(bot, key, 1))
+    [message] = posted_messages(bot, key)
+    assert message.edited
+    assert posted_messages(bot, f"{key}:2") == []
+
+
 @pytest.mark.parametrize("fault", ["none", "html", "error:missing_scope"])
 async def test_what_cannot_be_looked_for_is_not_posted_again(bot: RunningBot, fault: str) -> None:
     key = await fail_and_report(bot)

@@ -12,6 +12,7 @@ import fakeredis
 import pytest
 import redis.asyncio as redis
 
+from tests.support.reply_loss import lossy_proxy
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.model import Quota
@@ -95,6 +96,23 @@ async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(s
     _, standing = await store.begin_share("k", SharedCard("U0CHI", "chi", NOW + 3 * MAX_POSTING_SECONDS))
     assert standing is not None
     assert standing.maybe_since == ANA.at
+
+
+@pytest.mark.parametrize("earlier", [None, ANA])
+async def test_a_share_whose_reply_was_lost_is_not_taken_for_that_of_somebody_else(
+    store_url: str, earlier: SharedCard | None
+) -> None:
+    async with lossy_proxy(store_url) as loss, open_store(loss.url, "test", Clock()) as store:
+        await store.client.flushall()
+        await store.begin_share("other", ANA)  # loads the script
+        if earlier:
+            await store.begin_share("k", earlier)
+        loss.content = b"U0CHI"
+        is_claimed, known = await store.begin_share("k", SharedCard("U0CHI", "chi", NOW + 2 * MAX_POSTING_SECONDS))
+        assert loss.count == 1
+        assert is_claimed
+        assert (known and known.maybe_since) == (earlier and earlier.at)
+        assert (await store.begin_share("k", SharedCard("U0BEN", "ben", NOW + 2 * MAX_POSTING_SECONDS)))[0] is False
 
 
 async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:

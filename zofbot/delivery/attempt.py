@@ -66,12 +66,12 @@ class NotificationSender:
         self._render = render
         self._events = events
         self._clock = clock
-        self._failed_calls = FailedCallClassifier(notifier, random)
+        self._failed_calls = FailedCallClassifier(notifier, random, clock)
 
     async def attempt_delivery(self, claim: Claim, may_call: Callable[[], bool]) -> AttemptResult:
         """Adopt the message of an earlier attempt if it exists, else send it.
 
-        ``may_call`` is asked before each call whether the call can still finish within the lease.
+        ``may_call`` is asked before each call whether its message can still be found before the lease ends.
         """
         try:
             if found := await self._find_earlier_send(claim):

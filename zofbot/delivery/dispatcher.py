@@ -78,6 +78,7 @@ class Dispatcher:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_SENDS)
         events.emit(DeliveryStarted(tuple(outcome_labels.known_causes())))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_progress: set[str] = set()
         self._more = False
         self._stopping = False
 
@@ -193,11 +194,18 @@ class Dispatcher:
         self._settler.add_result(result)
 
     async def _attempt_claim(self, claim: Claim, claimed_at: ClockReading) -> AttemptResult:
+        key, call_seconds = claim.notification.key, self._deadline + HISTORY_LAG_SECONDS
+        if key in self._in_progress:  # the clock was set forward, or the machine was suspended during the last attempt
+            return Unknown.for_claim(claim, "attempt in progress", call_seconds)
         if self._stopping or self._elapsed_since(claimed_at) > MAX_START_DELAY_SECONDS:
             return Snoozed.for_claim(claim, 0.0)
-        return await self._delivery.attempt_delivery(
-            claim, lambda: self._elapsed_since(claimed_at) + self._deadline < self._lease
-        )
+        self._in_progress.add(key)
+        try:
+            return await self._delivery.attempt_delivery(
+                claim, lambda: self._elapsed_since(claimed_at) + call_seconds < self._lease
+            )
+        finally:
+            self._in_progress.remove(key)
 
     def _elapsed_since(self, claimed_at: ClockReading) -> float:
         """Return the longer of two measurements, in seconds.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from zofbot.clock import Clock
 from zofbot.delivery.backoff import retry_delay
 from zofbot.delivery.notifier import Notifier, read_as_member
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
@@ -20,6 +21,11 @@ log = structlog.get_logger()
 OPERATOR_RETRY_SECONDS = 300.0
 """Seconds between retries of something that an operator must fix first."""
 
+MAX_NEW_SECONDS = 10.0
+"""Age in seconds, by this machine's clock, up to which Slack may not show a message yet: ``HISTORY_LAG_SECONDS``, and a
+few by which the clocks may differ.
+"""
+
 UNWANTED_REASON = "no longer wanted"
 """Reason stored for dropping an obsolete timer; ``commit.lua`` compares with this exact text."""
 
@@ -27,9 +33,10 @@ UNWANTED_REASON = "no longer wanted"
 class FailedCallClassifier:
     """Makes the result of an attempt from the error that ended it. ``random`` returns numbers from 0 to 1."""
 
-    def __init__(self, notifier: Notifier, random: Callable[[], float]) -> None:
+    def __init__(self, notifier: Notifier, random: Callable[[], float], clock: Clock) -> None:
         self._notifier = notifier
         self._random = random
+        self._clock = clock
 
     async def classify_find_error(self, claim: Claim, error: SlackError) -> AttemptResult:
         """Classify a failed search. It never leads to a resend before a search has succeeded."""
@@ -62,8 +69,6 @@ class FailedCallClassifier:
         handling = handling_for(error.reason)
         if handling is RefusalHandling.PAUSE:
             return Halted.for_claim(claim, error.reason)
-        if handling is RefusalHandling.REPOST and claim.notification.key.startswith(DETAILS_KEY_PREFIX):
-            return Dropped.for_claim(claim, UNWANTED_REASON)  # somebody deleted the message to be edited
         if handling is RefusalHandling.SKIP and claim.notification.kind is NotificationKind.EDIT:
             return Dropped.for_claim(claim, error.reason)
         if handling is RefusalHandling.REPOST and claim.place:
@@ -71,7 +76,13 @@ class FailedCallClassifier:
         return Refused.for_claim(claim, error.reason, handling in (RefusalHandling.JOIN, RefusalHandling.PARK))
 
     async def _confirm_deletion(self, claim: Claim, place: Receipt, reason: str) -> AttemptResult:
-        """Check the channel before treating a message as deleted: Slack reports that for existing messages, too."""
+        """Check the channel before treating a message as deleted: Slack reports that for existing messages, too.
+
+        A new message may be missing from the channel just as well, so this waits until it is older.
+        """
+        new_seconds = float(place.ts) + MAX_NEW_SECONDS - self._clock.time()
+        if new_seconds > 0:
+            return Deferred.for_claim(claim, min(new_seconds, MAX_NEW_SECONDS), False, reason)
         wait = 1 + self._retry_delay(claim)
         try:
             exists = await read_as_member(self._notifier, place.channel, lambda: self._notifier.has_message(place))
@@ -80,7 +91,11 @@ class FailedCallClassifier:
             return Deferred.for_claim(
                 claim, OPERATOR_RETRY_SECONDS if isinstance(error, SlackRefused) else wait, False, reason
             )
-        return Deferred.for_claim(claim, wait, False, reason) if exists else Gone.for_claim(claim, place, reason)
+        if exists:
+            return Deferred.for_claim(claim, wait, False, reason)
+        if claim.notification.key.startswith(DETAILS_KEY_PREFIX):
+            return Dropped.for_claim(claim, UNWANTED_REASON)
+        return Gone.for_claim(claim, place, reason)
 
     def _retry_delay(self, claim: Claim) -> float:
         return retry_delay(claim.tries + 1, self._random())

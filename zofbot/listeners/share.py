@@ -17,7 +17,7 @@ from zofbot.notifications.notification import Receipt
 from zofbot.slack.client import message_metadata
 from zofbot.slack.directory import Readers
 from zofbot.slack.fallback import send_or_simplify
-from zofbot.slack.history import HISTORY_LAG_SECONDS
+from zofbot.slack.history import CLOCK_SKEW_SECONDS, HISTORY_LAG_SECONDS
 from zofbot.slack.shared_channels import redact_result, redact_run
 from zofbot.slack.views import cards
 from zofbot.slack.views.blocks import Message
@@ -28,9 +28,6 @@ log = structlog.get_logger()
 
 _NO_ACCESS_REASONS = frozenset({"not_in_channel", "channel_not_found"})
 """Reasons after which only the response URL can post."""
-
-_LOOK_BACK_SECONDS = 5.0
-"""Seconds before the first attempt at which the search begins, because clocks differ."""
 
 
 def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
@@ -137,7 +134,7 @@ async def _send_card(
     async for attempt in stamina.retry_context(on=_retry_delay, attempts=4, timeout=40):
         with attempt:
             if maybe_since is not None and (
-                found := await _find_card(context, channel, place, maybe_since - _LOOK_BACK_SECONDS)
+                found := await _find_card(context, channel, place, maybe_since - CLOCK_SKEW_SECONDS)
             ):
                 return found
             try:

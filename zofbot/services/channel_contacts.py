@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from zofbot.alerting.state import MOVED_CHANNELS
 from zofbot.clock import Clock
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.slack.views import channel_notes
@@ -44,10 +45,13 @@ class ChannelContacts:
     async def _notify_responsible(self, channel: str, name: str, text: str, *, known: bool = True) -> None:
         """Send ``text`` to everybody who subscribed the channel, and for the default channel to the admins too.
 
-        A channel that Slack does not know (``known=False``) is named by its id, because a message cannot link to it.
+        Slack may have changed the channel's id. A channel that Slack does not know (``known=False``) is named by its
+        id, because a message cannot link to it.
         """
+        moved = (await self._outbox.read_hashes(MOVED_CHANNELS))[MOVED_CHANNELS]
+        channel, default = (moved.get(identifier, identifier) for identifier in (channel, self._default_channel))
         users = {item.by for item in await self._subscriptions.list_for_channel(channel) if item.by}
-        if channel == self._default_channel:
+        if channel == default:
             text = f"{channel_notes.DEFAULT_CHANNEL_NOTE} {text}"
             users |= set(sorted(await self._list_admins())[:MAX_NOTIFIED_ADMINS])
         body = channel_notes.note_payload(text, channel) if known else channel_notes.note_payload(f"{channel}: {text}")

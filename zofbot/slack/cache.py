@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from zofbot.clock import Clock
@@ -35,15 +35,17 @@ class _CacheEntry(Generic[T]):
     """Time of Slack's last answer."""
     known: T | None = None
     error: SlackError | None = None
-    again: datetime | None = None
-    """Time of the next attempt after an error."""
+    failed: datetime | None = None
+    """Time of ``error``."""
+    pause: float = 0.0
+    """Seconds from then to the next attempt."""
 
 
 class TtlCache(Generic[T]):
     """Answers by key; concurrent callers share one request.
 
     Times are in seconds: an answer is reused while ``fresh``, served up to the age ``stale`` while Slack fails, and a
-    failed lookup is repeated after ``pause``.
+    failed lookup is repeated after ``pause``; each ends early if the clock was set back by more.
     """
 
     def __init__(
@@ -71,22 +73,22 @@ class TtlCache(Generic[T]):
         if len(self._entries) > MAX_CACHE_ENTRIES:
             self._entries.popitem(last=False)
         async with entry.lock:
-            if not self._is_younger_than(entry, self._fresh) and not (entry.again and self._clock.now() < entry.again):
+            if not self._is_within(self._fresh, entry.at) and not self._is_within(entry.pause, entry.failed):
                 await self._refresh_entry(entry, key)
-            if entry.known is not None and self._is_younger_than(entry, self._stale):
+            if entry.known is not None and self._is_within(self._stale, entry.at):
                 return entry.known
             assert entry.error
             raise entry.error
 
-    def _is_younger_than(self, entry: _CacheEntry[T], seconds: float) -> bool:
-        return entry.at is not None and (self._clock.now() - entry.at).total_seconds() < seconds
+    def _is_within(self, seconds: float, then: datetime | None) -> bool:
+        return then is not None and abs((self._clock.now() - then).total_seconds()) < seconds
 
     async def _refresh_entry(self, entry: _CacheEntry[T], key: str) -> None:
         try:
             entry.known = await self._ask(key)
         except SlackError as error:
-            wait = error.retry_after if isinstance(error, SlackDeferred) else self._pause
-            entry.error, entry.again = error, self._clock.now() + timedelta(seconds=max(wait, 0.5))
+            entry.error, entry.failed = error, self._clock.now()
+            entry.pause = max(error.retry_after if isinstance(error, SlackDeferred) else self._pause, 0.5)
         else:
             entry.at = self._clock.now()
-            entry.error = entry.again = None
+            entry.error = entry.failed = None

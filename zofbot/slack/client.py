@@ -26,6 +26,9 @@ from zofbot.slack.workspace import WorkspaceReader
 
 log = structlog.get_logger()
 
+MAX_REPLY_SECONDS = 30.0
+"""Time for all attempts to post a private reply; a longer wait that Slack asks for is not waited for."""
+
 
 def message_metadata(key: str, **facts: str) -> dict[str, Any]:
     """Return metadata with the idempotency key. Every app in the workspace can read it: ids only, nothing secret."""
@@ -225,7 +228,7 @@ class SlackClient:
 
 async def _post_with_retries(post: Callable[[], Awaitable[None]]) -> None:
     """Post a private reply in up to three attempts; a duplicate is harmless."""
-    async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=30):
+    async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=MAX_REPLY_SECONDS):
         with attempt:
             await post()
 
@@ -233,5 +236,5 @@ async def _post_with_retries(post: Callable[[], Awaitable[None]]) -> None:
 def _retry_delay(error: Exception) -> bool | float:
     """Return whether to retry a private reply, or the seconds to wait before that."""
     if isinstance(error, SlackDeferred):
-        return error.retry_after
+        return error.retry_after if error.retry_after < MAX_REPLY_SECONDS else False
     return isinstance(error, SlackUnknown)

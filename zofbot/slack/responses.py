@@ -106,7 +106,7 @@ class HistoryMessage(SlackReply):
         payload = meta.get("event_payload") if ours and isinstance(meta, dict) else None
         key = payload.get("key") if isinstance(payload, dict) else None
         about = {name: found.get(name) for name in ("ts", "subtype", "bot_id", "user", "thread_ts")}
-        return about | {"key": key or ""}
+        return about | {"key": key if isinstance(key, str) else ""}
 
 
 class HistoryReply(PagedReply):

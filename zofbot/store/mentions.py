@@ -18,6 +18,7 @@ from zofbot.store.keyspace import Keyspace
 _TAKE = """
 local now, window, most, message = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + window, '+inf') -- recorded by a clock that was set back since
 local seen, known = {}, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for at = 1, #known, 2 do
   local who, key = string.match(known[at], '^(%S+) (.*)$')

@@ -69,7 +69,9 @@ from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts
 from zofbot.store.schema import STORE_SCHEMA
 
 LEASE_SECONDS = 20.0
-"""Time a worker has to settle a claim: enough for two calls to Slack that run into their deadline."""
+"""Time a worker has to settle a claim: enough for two calls to Slack that run into their deadline, and for its history
+to show the message of the second.
+"""
 
 
 ClockReading = tuple[float, float]

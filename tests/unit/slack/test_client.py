@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
@@ -10,14 +11,14 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from zofbot.clock import Clock
-from zofbot.domain.errors import SlackError, SlackRefused, SlackUnknown
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.seed import QA_ALERTS
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.state import Workspace
 from zofbot.slack.calls import SlackCalls
-from zofbot.slack.client import SlackClient, message_metadata
+from zofbot.slack.client import MAX_REPLY_SECONDS, SlackClient, message_metadata
 from zofbot.slack.views.blocks import Message
 
 
@@ -37,6 +38,7 @@ class ResponseUrlServer:
 
     def __init__(self, statuses: Sequence[int]) -> None:
         self.statuses = list(statuses)
+        self.retry_after = "0.05"
         self.heard: list[str] = []
         self.url = ""
 
@@ -44,7 +46,9 @@ class ResponseUrlServer:
         self.heard.append((await request.json())["text"])
         status = self.statuses.pop(0) if self.statuses else 200
         text = {200: "ok", 404: "expired_url"}.get(status, "")
-        return web.Response(status=status, text=text, headers={"Retry-After": "0.05"} if status == 429 else {})
+        return web.Response(
+            status=status, text=text, headers={"Retry-After": self.retry_after} if status == 429 else {}
+        )
 
 
 @pytest.fixture
@@ -79,6 +83,17 @@ async def test_a_private_answer_is_tried_three_times_and_not_where_that_cannot_h
     with pytest.raises(SlackError):
         await notifier.respond_by_url(response_url_server.url, Message("here"))
     assert response_url_server.heard == ["here"] * times
+
+
+@pytest.mark.parametrize("response_url_server", [[429]], indirect=True)
+async def test_a_private_answer_does_not_wait_for_longer_than_all_its_attempts_may_take(
+    notifier: SlackClient, response_url_server: ResponseUrlServer
+) -> None:
+    response_url_server.retry_after = "3600"
+    async with asyncio.timeout(MAX_REPLY_SECONDS):
+        with pytest.raises(SlackDeferred):
+            await notifier.respond_by_url(response_url_server.url, Message("here"))
+    assert response_url_server.heard == ["here"]
 
 
 @pytest.mark.parametrize("response_url_server", [[429], [500]], indirect=True)

@@ -98,8 +98,10 @@ def test_a_page_that_does_not_say_what_is_there_is_unknown(wrong: dict[str, Any]
 
 def test_messages_of_others_may_have_any_metadata() -> None:
     others: list[Any] = [None, [], "x", {"event_type": ["x"]}, {"event_type": "other", "event_payload": 3}]
+    keys: list[Any] = [7, ["k"], {}]
+    others += [{"event_type": responses.METADATA_EVENT_TYPE, "event_payload": {"key": key}} for key in keys]
     page = parse_reply(responses.HistoryReply, {"messages": [{"ts": "1.1", "metadata": other} for other in others]})
-    assert [message.key for message in page.messages] == [""] * 5
+    assert [message.key for message in page.messages] == [""] * 8
 
 
 @pytest.mark.parametrize("text", ["ok", '{"ok":true}'])

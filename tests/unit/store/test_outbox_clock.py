@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.outbox_bench import HERE, OutboxBench, edit, reply, root
 from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS
-from zofbot.store.attempt_results import Deferred, Sent, Snoozed
+from zofbot.notifications.notification import Claim, NotificationState
+from zofbot.store.attempt_results import AttemptResult, Deferred, Sent, Snoozed, Unknown
 from zofbot.store.channel_pace import EDIT_INTERVAL_SECONDS
 
 each_step = pytest.mark.parametrize("step", [60, 1800, 86400])
@@ -125,3 +128,25 @@ async def test_a_lease_that_began_at_no_number_fails_no_claim(bench: OutboxBench
     bench.now -= 1800
     await bench.commit_notifications(root("other", "C2"))
     assert await bench.claim_keys() == ["other"]
+
+
+@pytest.mark.parametrize("field", ["first", "due", "started", "since"])
+@pytest.mark.parametrize(
+    "make_result",
+    [
+        lambda claim: Deferred.for_claim(claim, 5.0, False, "unreachable"),
+        lambda claim: Unknown.for_claim(claim, "TimeoutError", 5.0),
+        lambda claim: Snoozed.for_claim(claim, 5.0),
+    ],
+    ids=["deferred", "unknown", "snoozed"],
+)
+async def test_a_record_whose_time_is_no_number_holds_up_no_other_result(
+    bench: OutboxBench, make_result: Callable[[Claim], AttemptResult], field: str
+) -> None:
+    await bench.commit_notifications(root("b"), root("k", "C2"))
+    damaged, sound = await bench.claim_batch()
+    await bench.client.hset("{test}:note:b", field, "damaged")
+    await bench.settle(make_result(damaged), Sent.for_claim(sound, HERE))
+    assert await bench.state("k") is NotificationState.SENT
+    batch = await bench.claim_batch(after=60)
+    assert [claim.notification.key for claim in batch] + [item.key for item in batch.unreadable] == ["b"]

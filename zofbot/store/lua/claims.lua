@@ -126,6 +126,7 @@ local function claim_ready(LIMIT, LEASE)
     local attempt = format_integer((tonumber(f.attempt) or 0) + 1)
     redis.call('HSET', note(key), 'state', 'sending', 'attempt', attempt, 'started', format_integer(NOW))
     redis.call('HSETNX', note(key), 'first', format_integer(NOW))
+    redis.call('HDEL', note(key), 'again', 'renewed') -- this attempt has the latest body
     redis.call('ZADD', LEASES, format_integer(NOW + LEASE), key)
     local shown, triage, rerun, storm, storm_triage = failure_state(key, f)
     claimed[#claimed + 1] = {key, f.kind, present_id(f.channel), f.again_for or f.root, f.edits_reply or '', f.happened,

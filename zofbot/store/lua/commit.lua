@@ -40,10 +40,11 @@ local function renew(key, n)
     n.kind == 'edit' and 'again' or 'renewed', 1)
 end
 
--- Update an edit that is not being sent: a waiting one takes the new body, another starts anew.
+-- Update an edit that is not being sent: a waiting one takes the new body, another starts anew. If its last attempt's result
+-- is stored only now, after its lease, 'again' says that this attempt did not know of the new body.
 local function update_edit(key, n, known)
   if known == 'pending' then
-    redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema)
+    redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema, 'again', 1)
     local till = tonumber(redis.call('ZSCORE', LATER, key) or 0)
     if till > math.max(n.earliest, NOW) + EDIT_INTERVAL then -- it was scheduled later than this one
       redis.call('ZADD', LATER, format_integer(math.max(n.earliest, NOW)), key)

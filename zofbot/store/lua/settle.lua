@@ -13,7 +13,15 @@ local function retry_at(key, f, till, reason)
   return 'pending'
 end
 
-local function mark_dead(key, reason)
+-- Make an edit once more: its body changed during this attempt.
+local function edit_again(key, f)
+  redis.call('HDEL', note(key), 'since')
+  forget_tries(key)
+  return retry_at(key, f, NOW + EDIT_INTERVAL, '')
+end
+
+local function mark_dead(key, f, reason)
+  if f.again then return edit_again(key, f) end
   redis.call('HSET', note(key), 'state', 'dead', 'reason', reason)
   redis.call('EXPIRE', note(key), KEEP)
   redis.call('ZREM', OPEN, key)
@@ -23,7 +31,7 @@ local function mark_dead(key, reason)
 end
 
 local function give_up(key, f, reason)
-  return mark_dead(key, 'gave up after ' .. format_integer((NOW - f.first) / 3600000) .. ' h: ' .. reason)
+  return mark_dead(key, f, 'gave up after ' .. format_integer((NOW - f.first) / 3600000) .. ' h: ' .. reason)
 end
 
 -- Let another message be tried at once: this one does not show whether Slack accepts messages again.
@@ -33,13 +41,21 @@ local function release_probe(key)
   redis.call('HDEL', PAUSE, 'probe')
 end
 
+-- True if another edit (details, or a redraw that was scheduled) is to be made again, because the usual edit of its message
+-- was made during this attempt: Slack may show the older of the two. If the usual one is still being made, that is repeated.
+local function met_usual_edit(key, f)
+  if f.kind ~= 'edit' then return false end
+  local kind, rest = string.match(f.root, '^([^:]*):?(.*)$')
+  local usual = kind .. '-edit:' .. rest -- as in idempotency.py
+  if usual == key then return false end
+  if redis.call('HGET', note(usual), 'state') == 'sending' then redis.call('HSET', note(usual), 'again', 1) end
+  local made = edit_made(redis.call('GET', receipt(usual)))
+  return made and made >= (tonumber(f.started) or 0) and not is_from_other_clock(made, 0)
+end
+
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
-  if f.again then -- an edit whose body changed while it was being sent
-    redis.call('HDEL', note(key), 'since')
-    forget_tries(key)
-    return retry_at(key, f, NOW + EDIT_INTERVAL, '')
-  end
+  if f.again or met_usual_edit(key, f) then return edit_again(key, f) end
   redis.call('ZREM', OPEN, key)
   redis.call('ZREM', DEAD, key)
   if f.root ~= '' then keep_root(f.root) end
@@ -86,12 +102,12 @@ end
 
 function verbs.refused(key, f, _, reason)
   redis.call('DEL', PAUSE)
-  return mark_dead(key, reason)
+  return mark_dead(key, f, reason)
 end
 
-function verbs.unreadable(key, _, _, reason)
+function verbs.unreadable(key, f, _, reason)
   release_probe(key)
-  return mark_dead(key, reason)
+  return mark_dead(key, f, reason)
 end
 
 function verbs.dropped(key, f, _, reason)
@@ -159,6 +175,7 @@ local function settle(verb, key, attempt, value, reason)
   local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'edits_reply', 'rank', 'again', 'renewed', 'due',
     'since', 'started', 'first', 'body', 'happened', 'critical', 'schema', 'settled', 'tries')
   if not f.state then return settle_without_record(verb, key, attempt, value) end
+  f.first, f.due = tonumber(f.first), tonumber(f.due) -- nothing in a damaged record
   local last, outcome = string.match(f.settled or '', '^(%d+) (%a+)$')
   if last == attempt then return outcome end
   local open = f.state == 'sending' or f.state == 'pending'
