@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.polling.cursor import FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
@@ -98,6 +98,8 @@ class RunReader:
                     return await self.read_result(pending, may_recover, now)
                 case _:
                     return await self.read_platform_event(pending)
+        except BadInput as error:  # an id that Zof lists, but cannot be asked for, is as good as unknown to it
+            return ZofRejected(error.sentence, error.next_step, status=404)
         except Exception as error:
             return error
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from zofbot.domain.errors import ZofUnreadable
 from zofbot.zof.coerce import as_identifier, value_at
-from zofbot.zof.protocol import TRY_AGAIN_HINT
+from zofbot.zof.protocol import TRY_AGAIN_HINT, is_askable_id
 
 T = TypeVar("T")
 
@@ -131,8 +131,10 @@ def _is_empty_envelope(found: object, wrappers: tuple[str, str]) -> bool:
 
 
 def read_id(data: JsonObject, asked: str | None) -> str:
-    """Return the id of an object, or else ``asked``. Raises ZofUnreadable if there is neither."""
-    known = first_value(data, "id", as_identifier) or asked
+    """Return the id of an object, or ``asked`` unless that id can be asked for. Raises ZofUnreadable without either."""
+    known = first_value(data, "id", as_identifier)
+    if asked is not None and not is_askable_id(known or ""):
+        return asked
     if known is None:
         raise ZofUnreadable("Zof returned an item without an ID.", TRY_AGAIN_HINT)
     return known
