@@ -136,7 +136,7 @@ class PollCheckpoint:
         What a newest-first scan finds waits until that scan ends, so that earlier failures are read first.
         """
         scans = [item for name, item in self._progress.items() if name in FAILURE_FEED_NAMES]
-        backwards = any(scan.order == "newest" and scan.began is not None for scan in scans)
+        backwards = any(scan.order == "newest" and scan.cursor is not None for scan in scans)
         due = (
             pending
             for pending in self.pending_runs.values()

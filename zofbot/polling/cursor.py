@@ -142,8 +142,8 @@ class FeedCursor:
         return replace(self.postpone_scan(), trail=())
 
     def postpone_scan(self) -> FeedCursor:
-        """Stop a scan because Zof refuses the listing; the next one goes back to the same mark."""
-        return replace(self, began=None, cursor=None, back=self.mark, failures=0, passed=0, recent=())
+        """Stop a scan because Zof refuses the listing; the next one goes back to the same mark at least."""
+        return replace(self.reach_back(self.mark), began=None, cursor=None, failures=0, passed=0, recent=())
 
     def reach_back(self, mark: float) -> FeedCursor:
         """Have the next scan go back to ``mark`` at least."""
