@@ -142,7 +142,7 @@ class PollCycle:
         else:
             self._rereads.schedule_read(pending.with_answer(), pending.since)
 
-    def _add_given_up(self, found: RunFinding | None) -> None:
+    def _add_given_up(self, found: RunFinding | PlatformEvent | None) -> None:
         if found is not None:
             self._findings.append(found)
 

@@ -158,9 +158,7 @@ class RunReader:
 
         Raises ZofUnavailable if that run cannot be read and the webhook names no project or environment.
         """
-        happened = pending.happened or pending.since
-        event, projects, environment = PLATFORM_EVENT_TYPES[pending.why], pending.projects, pending.environment
-        own = PlatformEvent(event, pending.subject, happened, pending.said, pending.run, projects, environment)
+        own = announced_event(pending)
         if not pending.run:
             return own
         self._count_request()
@@ -169,12 +167,12 @@ class RunReader:
         except (ZofRejected, ZofUnreadable):
             return own
         except ZofUnavailable:
-            if projects or environment:
+            if own.projects or own.environment:
                 return own
             raise
-        where = RunFinding.from_results(run, (), otherwise=happened)
-        projects = tuple(dict.fromkeys((*projects, *where.projects)))  # the last one is shown
-        return replace(own, projects=projects, environment=where.environment or environment)
+        where = RunFinding.from_results(run, (), otherwise=own.happened)
+        projects = tuple(dict.fromkeys((*own.projects, *where.projects)))  # the last one is shown
+        return replace(own, projects=projects, environment=where.environment or own.environment)
 
     def _count_request(self) -> None:
         self.remaining -= 1
@@ -217,6 +215,14 @@ class RunReader:
                 found |= {result.id: result for result in page}
                 more = page.more
         return found, more
+
+
+def announced_event(pending: PendingRun) -> PlatformEvent:
+    """Return the platform event of a pending notice as its webhook says."""
+    event, happened = PLATFORM_EVENT_TYPES[pending.why], pending.happened or pending.since
+    return PlatformEvent(
+        event, pending.subject, happened, pending.said, pending.run, pending.projects, pending.environment
+    )
 
 
 def _shown_ids(pending: PendingRun) -> frozenset[str]:
