@@ -13,6 +13,7 @@ from zofbot.polling.cursor import result_id
 from zofbot.polling.run_reader import MAX_WATCH_SECONDS, MIN_REFUSALS, announced_event
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
+from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 
 UNKNOWN_RUN_SECONDS = 600.0
 """Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
@@ -86,7 +87,7 @@ class RereadSchedule:
         self._context.events.emit(
             ReadGivenUp(pending.kind, pending.subject, pending.why, error.sentence, error.request_id)
         )
-        if pending.kind == "notice":
+        if pending.why in PLATFORM_EVENT_TYPES:  # a notice whose type only a later version knows is not understood
             return announced_event(pending)
         return None if alone or pending.run_was_read else _announced_failure(pending, error)
 
