@@ -47,7 +47,7 @@ class ResultListing:
 
 
 class RunReader:
-    """Reads Zof within a ``budget`` of requests per interval, of which so many are ``remaining`` and ``spent``."""
+    """Reads Zof within a ``budget`` of requests, of which so many are ``remaining``; ``spent`` counts an interval's."""
 
     def __init__(self, zof: ZofClient, budget: int) -> None:
         self.budget = self.remaining = budget
@@ -55,9 +55,13 @@ class RunReader:
         self._zof = zof
 
     def start_interval(self) -> None:
-        """Start a new interval. Requests above the last one's budget (a run is always read in full) are deducted."""
-        self.remaining = self.budget + min(self.remaining, 0)
+        """Start a new interval, with a new budget."""
+        self.renew_budget()
         self.spent = 0
+
+    def renew_budget(self) -> None:
+        """Start a new budget. Requests above the last one (a run is always read in full) are deducted."""
+        self.remaining = self.budget + min(self.remaining, 0)
 
     async def listing_pages(
         self, noun: ListingName, progress: FeedCursor, status: str | None = None
