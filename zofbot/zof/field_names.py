@@ -97,7 +97,8 @@ FIELD_PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for mean
 _ENVELOPE_FIELDS = frozenset({"status", "result", "state", "error", "total", "url", "data", "items"})
 """Names above that envelopes use for the reply as a whole, such as JSend (https://github.com/omniti-labs/jsend)."""
 
-_OBJECT_FIELDS = frozenset(path[0] for paths in FIELD_PATHS.values() for path in paths) - _ENVELOPE_FIELDS
+_ALL_FIELDS = frozenset(path[0] for paths in FIELD_PATHS.values() for path in paths)
+_OBJECT_FIELDS = _ALL_FIELDS - _ENVELOPE_FIELDS
 
 
 def first_value(data: JsonObject, meaning: str, kind: Callable[[object], T | None]) -> T | None:
@@ -124,10 +125,14 @@ def unwrap_object(found: object, noun: str) -> JsonObject:
 
 
 def _is_empty_envelope(found: object, wrappers: tuple[str, str]) -> bool:
-    """Return whether a wrapper is null or an empty list, and no field beside it tells anything about the object."""
+    """Return whether a wrapper is null or an empty list, and no field beside it tells anything about the object.
+
+    So is an object that has none of the fields.
+    """
     fields = found if isinstance(found, dict) else {}
     is_empty = any(fields.get(name, ...) in (None, []) for name in wrappers)
-    return is_empty and all(fields.get(name) is None for name in _OBJECT_FIELDS.difference(wrappers))
+    tells = any(fields.get(name) is not None for name in _OBJECT_FIELDS.difference(wrappers))
+    return _ALL_FIELDS.isdisjoint(fields) or (is_empty and not tells)
 
 
 def read_id(data: JsonObject, asked: str | None) -> str:
