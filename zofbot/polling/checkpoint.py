@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from operator import itemgetter
@@ -135,12 +136,13 @@ class PollCheckpoint:
 
         What a newest-first scan finds waits until that scan ends, so that earlier failures are read first.
         """
-        scans = [item for name, item in self._progress.items() if name in FAILURE_FEED_NAMES]
-        backwards = any(scan.order == "newest" and scan.began is not None for scan in scans)
+        scans = (item for name, item in self._progress.items() if name in FAILURE_FEED_NAMES)
+        backwards = (scan.began or 0.0 for scan in scans if scan.order == "newest" and scan.cursor is not None)
+        began = min(backwards, default=math.inf)
         due = (
             pending
             for pending in self.pending_runs.values()
-            if pending.due <= now and not (backwards and pending.why in FAILURE_FEED_NAMES)
+            if pending.due <= now and not (pending.since >= began and pending.why in FAILURE_FEED_NAMES)
         )
         return sort_pending(due, affordable)
 

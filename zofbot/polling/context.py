@@ -97,7 +97,7 @@ class PollSettings:
     lookback: float = 3600.0
     """Seconds: on a first start, older failures are noted but not posted."""
     requests: int = 20
-    """Requests to Zof at most in one interval."""
+    """Requests to Zof at most in one interval, or in a minute of a longer one."""
     order: ListOrder | None = None
     """The order of Zof's lists, if an operator set it."""
     default_channel: str = ""

@@ -121,15 +121,16 @@ class FeedCursor:
         self, page: Page[Run] | Page[Result], *, known: bool, order: ListOrder | None = None
     ) -> FeedCursor:
         """Advance by a page. ``known``: none of its items is new; ``order``: the order set by an operator, if any."""
-        seen, by = _detect_order(page.items, self, order)
-        times = [at for item in page.items if (at := _item_time(item, by)) is not None]
+        entries = page.unfiltered or page.items
+        seen, by = _detect_order(entries, self, order)
+        times = [at for item in entries if (at := _item_time(item, by)) is not None]
         passed = self.passed + page.listed
         is_last = min(times, default=self.mark) <= self.mark and (order or passed >= MIN_PASSED_ITEMS)
         over = not page.more or page.next_cursor is None or page.next_cursor == self.cursor
-        if over or (seen == "newest" and page.items and known and is_last):
+        if over or (seen == "newest" and entries and known and is_last):
             onward = self.finish_scan()
         else:
-            recent = (*self.recent, *map(_item_times, page.items))[1 - MIN_ORDER_TIMES :]
+            recent = (*self.recent, *map(_item_times, entries))[1 - MIN_ORDER_TIMES :]
             onward = replace(self, cursor=page.next_cursor, failures=0, passed=passed, recent=recent)
         return replace(onward, order=seen, by=by, trail=self._extend_trail(times) if seen == "oldest" else ())
 
@@ -142,8 +143,8 @@ class FeedCursor:
         return replace(self.postpone_scan(), trail=())
 
     def postpone_scan(self) -> FeedCursor:
-        """Stop a scan because Zof refuses the listing; the next one goes back to the same mark."""
-        return replace(self, began=None, cursor=None, back=self.mark, failures=0, passed=0, recent=())
+        """Stop a scan because Zof refuses the listing; the next one goes back to the same mark at least."""
+        return replace(self.reach_back(self.mark), began=None, cursor=None, failures=0, passed=0, recent=())
 
     def reach_back(self, mark: float) -> FeedCursor:
         """Have the next scan go back to ``mark`` at least."""

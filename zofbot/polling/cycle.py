@@ -62,10 +62,13 @@ class PollCycle:
         self._committed = context.unix_time()
         self._outage: ZofUnavailable | None = None
         """The first failure to return a run that had not failed before."""
+        self._defect: Exception | None = None
+        """The first error in reading a run that is none of Zof's, but a defect here."""
 
     async def run(self, *, feeds: bool) -> CycleStats:
         """Read due runs and, with ``feeds``, scan the listings. Raises ZofUnavailable after committing its findings.
 
+        So it does with an unexpected error in reading a run: that run is read again later, and the others now.
         A run that Zof fails to return is no outage if Zof returns listings or other runs, or if that run has failed
         before: after the first time, the listings are tried.
         """
@@ -81,6 +84,8 @@ class PollCycle:
             await self._commit_findings()
             raise
         await self._commit_findings()
+        if self._defect:
+            raise self._defect
         return self.stats
 
     async def _read_due(self, spare: int = 0) -> None:
@@ -117,7 +122,9 @@ class PollCycle:
                 case ZofRejected() | ZofUnreadable():
                     self._add_given_up(self._rereads.retry_refused(pending, found))
                 case Exception():
-                    raise found
+                    self._defect = self._defect or found
+                    unread = ZofUnreadable(f"zofbot failed to read Zof's reply ({type(found).__name__}).")
+                    self._add_given_up(self._rereads.retry_refused(pending, unread))
                 case _:
                     self._process_read(pending, found)
         if spent:
@@ -142,7 +149,7 @@ class PollCycle:
         else:
             self._rereads.schedule_read(pending.with_answer(), pending.since)
 
-    def _add_given_up(self, found: RunFinding | None) -> None:
+    def _add_given_up(self, found: RunFinding | PlatformEvent | None) -> None:
         if found is not None:
             self._findings.append(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -80,6 +81,7 @@ class Poller:
     ) -> None:
         self._context, self._interval = context, context.settings.interval
         self._beat = min(self._interval, lease.seconds / LEASE_BEATS)
+        self._budget_began = -math.inf
         self._hints = hints
         self._lease = LeaseKeeper(lease, context.events, context.clock)
         self._random = random
@@ -122,8 +124,7 @@ class Poller:
         held = None if self._take_hints(feeds=feeds) else await self._hold_lease(whole=feeds)
         if held is None and self._checkpoint is None:
             return CycleStats()
-        if feeds:
-            self._context.reader.start_interval()
+        self._renew_budget(feeds=feeds)
         pending_runs: int | None = None
         try:
             async with self._lease.keep_renewed():
@@ -142,6 +143,17 @@ class Poller:
         stats.requests = self._context.reader.spent
         stats.active_scans, stats.pending_runs = checkpoint.active_scans, pending_runs
         return stats
+
+    def _renew_budget(self, *, feeds: bool) -> None:
+        """Renew the request budget with each full cycle, and at long intervals with each beat: for hinted runs."""
+        now = self._context.clock.monotonic()
+        if feeds:
+            self._context.reader.start_interval()
+        elif self._beat < self._interval and now - self._budget_began >= self._beat:
+            self._context.reader.renew_budget()
+        else:
+            return
+        self._budget_began = now
 
     def _take_hints(self, *, feeds: bool) -> bool:
         """Add the hints just received, if nothing else needs to be read and the lease need not be renewed."""

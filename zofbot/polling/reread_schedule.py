@@ -10,9 +10,10 @@ from zofbot.observability.events.polling import ReadGivenUp
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
 from zofbot.polling.cursor import result_id
-from zofbot.polling.run_reader import MAX_WATCH_SECONDS, MIN_REFUSALS
+from zofbot.polling.run_reader import MAX_WATCH_SECONDS, MIN_REFUSALS, announced_event
 from zofbot.store.pending_runs import PendingRun
-from zofbot.subscriptions import RunFinding
+from zofbot.subscriptions import PlatformEvent, RunFinding
+from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 
 UNKNOWN_RUN_SECONDS = 600.0
 """Seconds for which a run that Zof does not know is requested again: a webhook may arrive before it is readable.
@@ -37,7 +38,7 @@ class RereadSchedule:
         delay = min(max(MIN_RECHECK_SECONDS, (now - since) / 2), MAX_RECHECK_SECONDS)
         self._checkpoint.add_pending(replace(pending, due=now + delay))
 
-    def retry_failed(self, pending: PendingRun, error: ZofUnavailable) -> RunFinding | None:
+    def retry_failed(self, pending: PendingRun, error: ZofUnavailable) -> RunFinding | PlatformEvent | None:
         """Read again what Zof failed to return, or give up if its listings have worked for a day since.
 
         In an outage, nothing is given up. Return what is known of a failure that is given up.
@@ -48,7 +49,9 @@ class RereadSchedule:
         self.schedule_read(pending, pending.failed)
         return None
 
-    def retry_refused(self, pending: PendingRun, error: ZofRejected | ZofUnreadable) -> RunFinding | None:
+    def retry_refused(
+        self, pending: PendingRun, error: ZofRejected | ZofUnreadable
+    ) -> RunFinding | PlatformEvent | None:
         """Read again what Zof refused to return, or give up. Return what is known of a failure that is given up."""
         pending = pending.with_refusal(self._context.unix_time())
         if self._is_hopeless(pending, UNKNOWN_RUN_SECONDS if error.status == 404 else MAX_WATCH_SECONDS):
@@ -69,7 +72,7 @@ class RereadSchedule:
         """Whether a run was refused for ``limit`` seconds and often enough."""
         return self._context.unix_time() - pending.refused >= limit and pending.refusals >= MIN_REFUSALS
 
-    def _give_up(self, pending: PendingRun, error: ZofError) -> RunFinding | None:
+    def _give_up(self, pending: PendingRun, error: ZofError) -> RunFinding | PlatformEvent | None:
         """Have listed failures read without their run, or return what a listing or webhook said of a failure.
 
         Return None if results are read instead, if nothing said that it failed, or for a result whose run was read.
@@ -84,6 +87,8 @@ class RereadSchedule:
         self._context.events.emit(
             ReadGivenUp(pending.kind, pending.subject, pending.why, error.sentence, error.request_id)
         )
+        if pending.why in PLATFORM_EVENT_TYPES:  # a notice whose type only a later version knows is not understood
+            return announced_event(pending)
         return None if alone or pending.run_was_read else _announced_failure(pending, error)
 
 

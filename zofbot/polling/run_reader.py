@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.polling.cursor import FeedCursor, ListingName, result_id
 from zofbot.store.pending_runs import PendingRun
@@ -47,7 +47,7 @@ class ResultListing:
 
 
 class RunReader:
-    """Reads Zof within a ``budget`` of requests per interval, of which so many are ``remaining`` and ``spent``."""
+    """Reads Zof within a ``budget`` of requests, of which so many are ``remaining``; ``spent`` counts an interval's."""
 
     def __init__(self, zof: ZofClient, budget: int) -> None:
         self.budget = self.remaining = budget
@@ -55,9 +55,13 @@ class RunReader:
         self._zof = zof
 
     def start_interval(self) -> None:
-        """Start a new interval. Requests above the last one's budget (a run is always read in full) are deducted."""
-        self.remaining = self.budget + min(self.remaining, 0)
+        """Start a new interval, with a new budget."""
+        self.renew_budget()
         self.spent = 0
+
+    def renew_budget(self) -> None:
+        """Start a new budget. Requests above the last one (a run is always read in full) are deducted."""
+        self.remaining = self.budget + min(self.remaining, 0)
 
     async def listing_pages(
         self, noun: ListingName, progress: FeedCursor, status: str | None = None
@@ -98,6 +102,8 @@ class RunReader:
                     return await self.read_result(pending, may_recover, now)
                 case _:
                     return await self.read_platform_event(pending)
+        except BadInput as error:  # an id that Zof lists, but cannot be asked for, is as good as unknown to it
+            return ZofRejected(error.sentence, error.next_step, status=404)
         except Exception as error:
             return error
 
@@ -156,9 +162,7 @@ class RunReader:
 
         Raises ZofUnavailable if that run cannot be read and the webhook names no project or environment.
         """
-        happened = pending.happened or pending.since
-        event, projects, environment = PLATFORM_EVENT_TYPES[pending.why], pending.projects, pending.environment
-        own = PlatformEvent(event, pending.subject, happened, pending.said, pending.run, projects, environment)
+        own = announced_event(pending)
         if not pending.run:
             return own
         self._count_request()
@@ -167,12 +171,12 @@ class RunReader:
         except (ZofRejected, ZofUnreadable):
             return own
         except ZofUnavailable:
-            if projects or environment:
+            if own.projects or own.environment:
                 return own
             raise
-        where = RunFinding.from_results(run, (), otherwise=happened)
-        projects = tuple(dict.fromkeys((*projects, *where.projects)))  # the last one is shown
-        return replace(own, projects=projects, environment=where.environment or environment)
+        where = RunFinding.from_results(run, (), otherwise=own.happened)
+        projects = tuple(dict.fromkeys((*own.projects, *where.projects)))  # the last one is shown
+        return replace(own, projects=projects, environment=where.environment or own.environment)
 
     def _count_request(self) -> None:
         self.remaining -= 1
@@ -215,6 +219,14 @@ class RunReader:
                 found |= {result.id: result for result in page}
                 more = page.more
         return found, more
+
+
+def announced_event(pending: PendingRun) -> PlatformEvent:
+    """Return the platform event of a pending notice as its webhook says."""
+    event, happened = PLATFORM_EVENT_TYPES[pending.why], pending.happened or pending.since
+    return PlatformEvent(
+        event, pending.subject, happened, pending.said, pending.run, pending.projects, pending.environment
+    )
 
 
 def _shown_ids(pending: PendingRun) -> frozenset[str]:

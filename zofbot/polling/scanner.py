@@ -77,7 +77,8 @@ class FeedScanner:
         failed_last = sorted(FEEDS, key=lambda feed: isinstance(self._context.refused.get(feed.name), ZofUnavailable))
         feeds = [(feed, feed.name, self._start_scan(feed)) for feed in failed_last]
         read = await self._interleave_scans(feeds, most - audit_pages)
-        await self._interleave_scans(self._audits.start_due_audits(), min(MAX_AUDIT_PAGES, most - read))
+        unread_last = sorted(self._audits.start_due_audits(), key=lambda audit: audit[0].name in self._context.refused)
+        await self._interleave_scans(unread_last, min(MAX_AUDIT_PAGES, most - read))
 
     async def _interleave_scans(self, chosen: Sequence[tuple[Feed, str, FeedCursor]], most: int) -> int:
         """Read pages in turn until all scans end, ``most`` pages are read or the key is refused. Return the count."""

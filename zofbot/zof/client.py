@@ -242,9 +242,9 @@ class ZofClient:
                     self._filters.note_refusal(name, listing.filters[name], refusal)
                 self._filters.note_acceptance(filters)
                 now = self._clock.now()
-                return replace(
-                    page, items=tuple(_without_future_times(item, now) for item in page if listing.keep(item))
-                )
+                every = tuple(_without_future_times(item, now) for item in page)
+                kept = tuple(item for item in every if listing.keep(item))
+                return replace(page, items=kept, unfiltered=every if len(kept) < len(every) else ())
 
 
 def _without_future_times(item: ListedT, now: datetime) -> ListedT:

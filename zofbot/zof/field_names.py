@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from zofbot.domain.errors import ZofUnreadable
 from zofbot.zof.coerce import as_identifier, value_at
-from zofbot.zof.protocol import TRY_AGAIN_HINT
+from zofbot.zof.protocol import TRY_AGAIN_HINT, is_askable_id
 
 T = TypeVar("T")
 
@@ -97,7 +97,8 @@ FIELD_PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for mean
 _ENVELOPE_FIELDS = frozenset({"status", "result", "state", "error", "total", "url", "data", "items"})
 """Names above that envelopes use for the reply as a whole, such as JSend (https://github.com/omniti-labs/jsend)."""
 
-_OBJECT_FIELDS = frozenset(path[0] for paths in FIELD_PATHS.values() for path in paths) - _ENVELOPE_FIELDS
+_ALL_FIELDS = frozenset(path[0] for paths in FIELD_PATHS.values() for path in paths)
+_OBJECT_FIELDS = _ALL_FIELDS - _ENVELOPE_FIELDS
 
 
 def first_value(data: JsonObject, meaning: str, kind: Callable[[object], T | None]) -> T | None:
@@ -124,15 +125,21 @@ def unwrap_object(found: object, noun: str) -> JsonObject:
 
 
 def _is_empty_envelope(found: object, wrappers: tuple[str, str]) -> bool:
-    """Return whether a wrapper is null or an empty list, and no field beside it tells anything about the object."""
+    """Return whether a wrapper is null or an empty list, and no field beside it tells anything about the object.
+
+    So is an object that has none of the fields.
+    """
     fields = found if isinstance(found, dict) else {}
     is_empty = any(fields.get(name, ...) in (None, []) for name in wrappers)
-    return is_empty and all(fields.get(name) is None for name in _OBJECT_FIELDS.difference(wrappers))
+    tells = any(fields.get(name) is not None for name in _OBJECT_FIELDS.difference(wrappers))
+    return _ALL_FIELDS.isdisjoint(fields) or (is_empty and not tells)
 
 
 def read_id(data: JsonObject, asked: str | None) -> str:
-    """Return the id of an object, or else ``asked``. Raises ZofUnreadable if there is neither."""
-    known = first_value(data, "id", as_identifier) or asked
+    """Return the id of an object, or ``asked`` unless that id can be asked for. Raises ZofUnreadable without either."""
+    known = first_value(data, "id", as_identifier)
+    if asked is not None and not is_askable_id(known or ""):
+        return asked
     if known is None:
         raise ZofUnreadable("Zof returned an item without an ID.", TRY_AGAIN_HINT)
     return known

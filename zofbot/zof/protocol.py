@@ -52,7 +52,7 @@ class Page(Generic[T]):
 
     ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, also later or in another process;
     ``skipped`` counts entries that were not objects, had no id, or exceeded the limit of items; ``listed`` counts all
-    entries, also those that filters have removed here.
+    entries, also those that filters have removed here. ``unfiltered`` has these, too, if Zof ignores a filter.
     """
 
     items: tuple[T, ...]
@@ -61,6 +61,7 @@ class Page(Generic[T]):
     more: bool = False
     skipped: int = 0
     listed: int = 0
+    unfiltered: tuple[T, ...] = ()
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)

@@ -114,3 +114,12 @@ async def test_a_run_that_took_long_is_told_though_short_pages_of_later_ones_com
         for _ in range(3):
             await built.run_cycle()
         assert f"run:{slow['id']}:failed:C0QA" in await built.committed_keys()
+
+
+def test_a_scan_that_is_stopped_leaves_what_the_next_one_is_to_reach() -> None:
+    for stop in (FeedCursor.postpone_scan, FeedCursor.restart_scan, FeedCursor.finish_scan):
+        for minutes in (30, 5):
+            wanted = START_TIME - 60 * minutes
+            after = stop(started().reach_back(wanted))
+            mark = wanted if stop is FeedCursor.finish_scan else min(wanted, START_TIME - OVERLAP_SECONDS)
+            assert after.start_scan(START_TIME + 120, START_TIME).mark == mark

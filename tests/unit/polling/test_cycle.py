@@ -1,15 +1,16 @@
-"""A listing that the key may not read any more, and a channel with many triage records."""
+"""A listing that the key may not read any more, a defect in reading a run, and a channel with many triage records."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.poller_bench import CHANNEL, PlainDecision, PlainRules, PollerBench, poller_bench
+from tests.support.poller_bench import CHANNEL, PlainDecision, PlainRules, PollerBench, answer_well, poller_bench
 from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.state import triage_hash
 from zofbot.store.outbox_reader import MAX_WHOLE_FIELDS
@@ -120,3 +121,42 @@ async def test_only_what_a_webhook_announced_counts_as_from_a_webhook(why: str, 
         await built.outbox.commit([], changes={PENDING_RUNS_HASH: {pending.hash_field: pending.dump()}})
         await built.poller.poll_once(feeds=False)
         assert built.metric_value("zofbot_intake_total", source=source) == 1
+
+
+@pytest.mark.parametrize("reads_feeds", [True, False])
+async def test_a_defect_in_reading_one_run_keeps_no_other_from_being_told(reads_feeds: bool) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        runs = [built.finish_run(bad=0) for _ in range(10)]
+        for number, run in enumerate(runs):
+            await built.receive_webhook(run["id"], f"evt_{number}")
+
+        def fail_on_first(request: httpx.Request) -> None:
+            if request.url.path.endswith(runs[0]["id"]):
+                raise ZeroDivisionError
+
+        built.zof.spoil = fail_on_first
+        with pytest.raises(ZeroDivisionError):
+            await built.poller.poll_once(feeds=reads_feeds)
+        told = {f"run:{run['id']}:failed:{CHANNEL}" for run in runs}
+        assert told - await built.committed_keys() == {f"run:{runs[0]['id']}:failed:{CHANNEL}"}
+        assert list(await built.pending_runs()) == [runs[0]["id"]]
+        built.zof.spoil = answer_well
+        await built.poll_until_settled()
+        assert await built.committed_keys() == told
+
+
+async def test_a_notice_of_a_type_that_only_a_later_version_knows_delays_nothing_and_is_given_up() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        notice = PendingRun("notice", "gate_1", "release.gate_opened", built.clock.at)
+        await built.hints.add_pending("evt_1", notice)
+        run = built.finish_run(bad=0)
+        with pytest.raises(KeyError):
+            await built.run_cycle()
+        assert await built.committed_keys() == {f"run:{run['id']}:failed:{CHANNEL}"}
+        for _ in range(26 * 6):
+            with suppress(KeyError):
+                await built.run_cycle(600)
+        assert await built.pending_runs() == {}
+        assert built.metric_value("zofbot_poll_given_up_total") == 1

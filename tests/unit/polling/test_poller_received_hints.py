@@ -99,3 +99,30 @@ async def test_four_runs_are_read_at_the_same_time_and_one_that_fails_stops_no_o
     await bench.poller.poll_once(feeds=False)
     assert max(reading) == 4
     assert set(await bench.pending_runs()) == {runs[1]["id"]}
+
+
+@pytest.mark.parametrize("interval", [300.0, 3600.0])
+async def test_many_hints_at_once_do_not_wait_for_the_next_scan_of_the_feeds(interval: float) -> None:
+    async with poller_bench(interval=interval) as built:
+        await built.run_cycle()
+        for number in range(30):
+            run = built.finish_run(bad=1)
+            await built.receive_webhook(run["id"], f"evt_{number}")
+        for _ in range(4):
+            before = len(built.zof.asked)
+            await asyncio.sleep(60)
+            await built.poller.poll_once(feeds=False)
+            assert len(built.zof.asked) - before <= 20
+        assert await built.committed_keys() == built.expected_keys()
+
+
+async def test_hints_between_the_usual_scans_are_read_within_one_budget() -> None:
+    async with poller_bench() as built:
+        await built.run_cycle()
+        for number in range(30):
+            await built.receive_webhook(built.finish_run(bad=1)["id"], f"evt_{number}")
+        before = len(built.zof.asked)
+        for _ in range(5):
+            await asyncio.sleep(20)
+            await built.poller.poll_once(feeds=False)
+        assert len(built.zof.asked) - before <= 15

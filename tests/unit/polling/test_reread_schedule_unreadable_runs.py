@@ -189,3 +189,30 @@ async def test_a_result_without_a_run_is_told_once_though_its_run_has_an_id_with
         await built.poll_until_settled()
         roots = {key for key in await built.committed_keys() if key.startswith("run:")}
         assert roots == {f"run:build.42:failed:{CHANNEL}"}
+
+
+async def test_a_notice_whose_run_cannot_be_read_for_a_day_is_told_without_it() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run("passed", bad=0)
+        _refuse(built, httpx.Response(500), f"/runs/{run['id']}")
+        gate = PendingRun("notice", "gate_1", "release.gate_blocked", built.clock.at, run=run["id"])
+        await built.hints.add_pending("evt_1", gate)
+        await _poll_for_a_day(built)
+        assert await built.committed_keys() == {f"notice:gate_1:gate:{CHANNEL}"}
+        assert await built.pending_runs() == {}
+
+
+@pytest.mark.parametrize("body", [{}, {"ok": True}, {"data": {}}])
+@pytest.mark.parametrize("kind", ["run.completed", "run.failed", ""])
+async def test_a_run_of_which_zof_returns_an_empty_object_for_a_while_is_told(body: Any, kind: str) -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run("error", bad=1)
+        _refuse(built, httpx.Response(200, json=body), f"/runs/{run['id']}")
+        if kind:
+            await built.receive_webhook(run["id"], "evt_1", kind)
+        await built.run_cycle()
+        _refuse(built, httpx.Response(404))
+        await built.poll_until_settled()
+        assert await built.committed_keys() == built.expected_keys()

@@ -110,3 +110,33 @@ async def test_an_old_store_reads_no_more_of_all_runs_than_the_look_back() -> No
         asked = len(built.zof.asked)
         await built.run_cycle()
         assert len(built.zof.asked) - asked <= 6
+
+
+@pytest.mark.parametrize("failures", [0, 8])
+async def test_a_zof_that_ignores_the_status_asked_for_is_not_read_to_its_first_run(failures: int) -> None:
+    async with poller_bench() as built:
+        built.zof.ignored = {"status"}
+        for number in range(failures):
+            built.finish_run(bad=1, ago=3000 - 60 * number)
+        for number in range(1200):
+            built.finish_run("passed", bad=0, passed=1, ago=2500 - 2 * number)
+        for _ in range(40):
+            await built.run_cycle()
+        asked = len(built.zof.asked)
+        for _ in range(3):
+            run = built.finish_run(bad=1)
+            assert f"run:{run['id']}:failed:{CHANNEL}" in (await built.run_cycle()).committed
+        assert len(built.zof.asked) - asked <= 3 * 11
+
+
+@pytest.mark.parametrize("page", [1, 3])
+async def test_short_pages_hold_back_no_failure_for_longer_than_the_scan_that_found_it(page: int) -> None:
+    async with poller_bench(page=page) as built:
+        for _ in range(30):
+            built.finish_run("failed", bad=1)
+            built.finish_run("error", bad=1)
+            await built.run_cycle()
+        for _ in range(20):
+            await built.run_cycle()
+        assert await built.committed_keys() == built.expected_keys()
+        assert await built.pending_runs() == {}

@@ -11,7 +11,7 @@ from tests.support.poller_bench import CHANNEL, PollerBench, SpoilRequest, answe
 from zofbot.domain.errors import ZofUnavailable
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
 from zofbot.polling.scanner import MAX_PAGE_FAILURES
-from zofbot.simulator.zof.state import ZofRecord
+from zofbot.simulator.zof.state import ZofRecord, format_time
 
 NO_JSON, FAULT = httpx.Response(200, text="<html>"), httpx.Response(500)
 COME_BACK = httpx.Response(503, headers={"Retry-After": "60"})
@@ -157,6 +157,42 @@ async def test_a_listing_that_fails_keeps_no_other_from_being_read(path: str, re
         built.finish_run(bad=1)
         assert (await built.run_cycle()).refused
         assert await built.committed_keys() == built.expected_keys()
+
+
+@pytest.mark.parametrize("reply", [FAULT, COME_BACK], ids=["fault", "come back"])
+async def test_failures_that_were_listed_are_told_though_nothing_can_be_listed_any_more(reply: httpx.Response) -> None:
+    async with poller_bench() as built:
+        for _ in range(6):
+            built.finish_run(bad=1)
+            built.clock.advance(60)
+        await built.poll_until_settled()
+        for _ in range(30):  # more than one cycle reads
+            built.finish_run(bad=1)
+        await built.run_cycle()
+        built.zof.spoil = lambda request: reply if request.url.path in ("/v1/runs", "/v1/results") else None
+        for _ in range(6):
+            with pytest.raises(ZofUnavailable):
+                await built.run_cycle()
+        assert await built.committed_keys() == built.expected_keys()
+
+
+@pytest.mark.parametrize("reply", [FAULT, httpx.Response(403)], ids=["fault", "403"])
+async def test_runs_that_cannot_be_listed_keep_no_result_from_being_found_by_an_audit(reply: httpx.Response) -> None:
+    async with poller_bench(page=5) as built:
+        await settle_in_known_order(built)
+        when = dict.fromkeys(("created_at", "completed_at"), format_time(built.clock.at))
+        slow = built.finish_run("passed", bad=0)
+        result = built.world.zof.add_result(slow["id"], status="running", name="Slow", **when)
+        for status in ("failed", "error") * 20:
+            built.finish_run(status, bad=1)
+            await built.run_cycle()
+        await built.poll_until_settled()
+        built.zof.spoil = lambda request: reply if request.url.path == "/v1/runs" else None
+        result["status"] = "failed"
+        built.clock.at += AUDIT_INTERVAL_SECONDS
+        for _ in range(20):
+            await built.run_cycle()
+        assert f"result:{result['id']}:failed:{CHANNEL}" in await built.committed_keys()
 
 
 async def test_runs_that_zof_always_lists_later_keep_no_result_from_being_read() -> None:

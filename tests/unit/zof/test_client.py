@@ -357,9 +357,10 @@ async def test_a_deadline_around_a_call_stays_the_callers_own(make: Make) -> Non
         (httpx.Response(200, content=b"", headers={"content-type": "application/json"}), "empty response"),
         (httpx.Response(204), "empty response"),
         (reply(200, [1]), "no object"),
+        (reply(200, {"ok": True}), "nothing in it"),
         (httpx.Response(304), "HTTP 304"),
     ],
-    ids=["html", "text", "truncated", "empty", "204", "list", "304"],
+    ids=["html", "text", "truncated", "empty", "204", "list", "nothing", "304"],
 )
 async def test_what_cannot_be_read_says_so_with_its_request_id(make: Make, answer: httpx.Response, said: str) -> None:
     answer.headers["X-Request-Id"] = "req_1"
