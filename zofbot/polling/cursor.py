@@ -127,7 +127,7 @@ class FeedCursor:
         passed = self.passed + page.listed
         is_last = min(times, default=self.mark) <= self.mark and (order or passed >= MIN_PASSED_ITEMS)
         over = not page.more or page.next_cursor is None or page.next_cursor == self.cursor
-        if over or (seen == "newest" and entries and known and is_last):
+        if over or (seen == "newest" and (times or page.items) and known and is_last):
             onward = self.finish_scan()
         else:
             recent = (*self.recent, *map(_item_times, entries))[1 - MIN_ORDER_TIMES :]

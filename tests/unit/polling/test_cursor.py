@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -123,3 +125,32 @@ def test_a_scan_that_is_stopped_leaves_what_the_next_one_is_to_reach() -> None:
             after = stop(started().reach_back(wanted))
             mark = wanted if stop is FeedCursor.finish_scan else min(wanted, START_TIME - OVERLAP_SECONDS)
             assert after.start_scan(START_TIME + 120, START_TIME).mark == mark
+
+
+def test_a_page_of_which_a_filter_leaves_nothing_ends_a_scan_only_by_its_times() -> None:
+    for minutes, is_over in ((range(20, 40), True), ([None] * 20, False), (range(5), False)):
+        unfiltered = page_of(*minutes)
+        page = replace(unfiltered, items=(), unfiltered=unfiltered.items)
+        for order in (None, "newest"):
+            assert (scan_past(started("newest"), page, order=order).began is None) == is_over
+
+
+async def test_runs_in_progress_that_were_listed_instead_of_failed_ones_hide_no_failure_behind_them() -> None:
+    def without_start(path: str, body: Any) -> Any:
+        for item in body.get("data", ()):
+            for name in ("created_at", "started_at"):
+                item.pop(name, None)
+        return body
+
+    async with poller_bench(page=20) as built:
+        built.zof.ignored, built.zof.change = {"status"}, without_start
+        for number in range(30):
+            built.finish_run(bad=0, ago=3000 - 60 * number)
+        for _ in range(20):
+            await built.run_cycle()
+        run = built.finish_run(bad=0)
+        for _ in range(20):
+            built.world.zof.start_run({"project_id": "proj_x", "environment": "staging"})
+        for _ in range(3):
+            await built.run_cycle()
+        assert f"run:{run['id']}:failed:C0QA" in await built.committed_keys()
