@@ -38,6 +38,9 @@ MAX_BEAT_SECONDS = 60.0
 LEASE_BEATS, STANDBY_CHECK_BEATS = 1.5, 0.25
 """Lease duration, and interval at which a standby checks the lease, in beats; their sum is below two."""
 
+MIN_INTERVAL_SHARE = 0.9
+"""Share of the poll interval between two full cycles at least; it varies, so that several bots do not poll in step."""
+
 MAX_PAUSE_SECONDS = 900.0
 """Seconds paused at most when Zof says when to come back. The unit of ``Retry-After`` is not documented
 (https://zof.ai/docs/api/rate-limits); if it is another one, a day would pass without a poll."""
@@ -81,7 +84,7 @@ class Poller:
     ) -> None:
         self._context, self._interval = context, context.settings.interval
         self._beat = min(self._interval, lease.seconds / LEASE_BEATS)
-        self._budget_began = -math.inf
+        self._budget_began = self._next_scan = -math.inf
         self._hints = hints
         self._lease = LeaseKeeper(lease, context.events, context.clock)
         self._random = random
@@ -101,7 +104,7 @@ class Poller:
             while not is_cancel_requested():
                 feeds = now() >= following
                 if feeds:
-                    following = now() + self._interval * (0.9 + 0.2 * self._random())
+                    following = now() + self._interval * (MIN_INTERVAL_SHARE + 0.2 * self._random())
                 outcome, pause = await self._run_traced_cycle(feeds=feeds)
                 if is_cancel_requested():
                     break
@@ -145,11 +148,12 @@ class Poller:
         return stats
 
     def _renew_budget(self, *, feeds: bool) -> None:
-        """Renew the request budget with each full cycle, and at long intervals with each beat: for hinted runs."""
+        """Renew the request budget with each full cycle, and for hinted runs every beat until one before the next."""
         now = self._context.clock.monotonic()
         if feeds:
             self._context.reader.start_interval()
-        elif self._beat < self._interval and now - self._budget_began >= self._beat:
+            self._next_scan = now + self._interval * MIN_INTERVAL_SHARE
+        elif min(now - self._budget_began, self._next_scan - now) >= self._beat:
             self._context.reader.renew_budget()
         else:
             return

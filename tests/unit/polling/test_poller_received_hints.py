@@ -126,3 +126,16 @@ async def test_hints_between_the_usual_scans_are_read_within_one_budget() -> Non
             await asyncio.sleep(20)
             await built.poller.poll_once(feeds=False)
         assert len(built.zof.asked) - before <= 15
+
+
+@pytest.mark.parametrize("interval", [61.0, 90.0, 130.0])
+async def test_the_budget_is_not_renewed_shortly_before_the_next_scan_of_the_feeds(interval: float) -> None:
+    async with poller_bench(interval=interval) as built:
+        await built.run_cycle()
+        for number in range(60):
+            await built.receive_webhook(built.finish_run(bad=1)["id"], f"evt_{number}")
+        before = len(built.zof.asked)
+        for _ in range(10):
+            await asyncio.sleep(interval * 0.11)  # the scan follows after eleven tenths of an interval at the latest
+            await built.poller.poll_once(feeds=False)
+        assert len(built.zof.asked) - before <= 20 * 1.1 * interval / 60
