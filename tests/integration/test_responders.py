@@ -60,6 +60,18 @@ async def test_a_subscription_form_names_whom_to_ask(bot: RunningBot) -> None:
     assert "No subscriptions in this channel" in await bot.answer_text("/zof subscriptions", user=BEN)
 
 
+async def test_a_form_says_in_time_that_somebody_lost_their_role_while_slack_is_slow(bot: RunningBot) -> None:
+    """Slack waits three seconds for the answer to a form; without names, the ids stay."""
+    await bot.type_text("/zof subscribe", user=BEN)
+    await wait_until(lambda: bool(bot.world.slack.modals.get(BEN)))
+    [form] = bot.world.slack.modals[BEN]
+    leave_group(bot, BEN)
+    bot.world.slack.faults.delays["slow"] = 5.0
+    bot.world.slack.faults.set_fault("slow", only="usergroups.list")
+    await bot.simulator.people.submit_view(BEN, form.id)
+    assert (form.errors or {})["project"].startswith("You can't subscribe this channel here. Ask <")
+
+
 async def test_a_full_member_without_the_role_is_not_replaced_by_any_full_member(bot: RunningBot) -> None:
     await bot.type_text("/zof subscribe group:case", user=CHIOMA)
     root = await raise_alert(bot)

@@ -649,6 +649,18 @@ async def test_a_test_alert_where_the_bot_is_no_member_says_what_it_waits_for(ht
     assert "/invite @zofbot" in text_of(told)
 
 
+async def test_a_test_alert_that_is_reported_as_failed_is_not_sent(bot: RunningBot) -> None:
+    """Else the person presses again, and two are sent."""
+    await bot.answer_text("/zof subscribe project:checkout")
+    message, store = last_message(bot), bot.app.store
+    before, pause = (await bot.app.outbox.read_stats()).pending, store.keyspace.key("outbox", "pause")
+    await store.client.set(pause, "not a hash")
+    await bot.press_button(message, "zof_test_alert")
+    await wait_for_answer(bot, "Redis")
+    await store.client.delete(pause)
+    assert (await bot.app.outbox.read_stats()).pending == before
+
+
 async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:
     await http_bot.answer_text("/zof subscribe project:checkout")
     message = last_message(http_bot)

@@ -172,9 +172,16 @@ class Dispatcher:
             self._outbox.news.set()
 
     async def _deliver_claim(self, claim: Claim, claimed_at: ClockReading) -> None:
-        """Make one attempt when a send slot is free, and queue its result for settling."""
+        """Make one attempt when a send slot is free, and queue its result for settling.
+
+        None is made while an earlier one is in progress because the clock was set forward or the machine was suspended:
+        the message is claimed again when the lease ends, and then Slack's history shows what that attempt has posted.
+        """
         notification = claim.notification
         async with self._slots:
+            if notification.key in self._in_progress:
+                log.info("earlier attempt in progress", key=notification.key, attempt=claim.attempt)
+                return
             started = self._clock.monotonic()
             with trace_recorder.record_trace(
                 self._events.emit,
@@ -195,8 +202,6 @@ class Dispatcher:
 
     async def _attempt_claim(self, claim: Claim, claimed_at: ClockReading) -> AttemptResult:
         key, call_seconds = claim.notification.key, self._deadline + HISTORY_LAG_SECONDS
-        if key in self._in_progress:  # the clock was set forward, or the machine was suspended during the last attempt
-            return Unknown.for_claim(claim, "attempt in progress", call_seconds)
         if self._stopping or self._elapsed_since(claimed_at) > MAX_START_DELAY_SECONDS:
             return Snoozed.for_claim(claim, 0.0)
         self._in_progress.add(key)

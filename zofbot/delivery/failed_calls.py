@@ -12,7 +12,7 @@ from zofbot.delivery.notifier import Notifier, read_as_member
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Claim, NotificationKind, Receipt
 from zofbot.slack.errors import RefusalHandling, handling_for, is_rate_limit
-from zofbot.slack.history import HISTORY_LAG_SECONDS
+from zofbot.slack.history import CLOCK_SKEW_SECONDS, HISTORY_LAG_SECONDS
 from zofbot.slack.shared_channels import DETAILS_KEY_PREFIX
 from zofbot.store.attempt_results import AttemptResult, Deferred, Dropped, Gone, Halted, Refused, Unknown
 
@@ -78,11 +78,12 @@ class FailedCallClassifier:
     async def _confirm_deletion(self, claim: Claim, place: Receipt, reason: str) -> AttemptResult:
         """Check the channel before treating a message as deleted: Slack reports that for existing messages, too.
 
-        A new message may be missing from the channel just as well, so this waits until it is older.
+        A new message may be missing from the channel just as well, so this waits until it is older, unless this
+        machine's clock lags so far that it does not show how old it is.
         """
-        new_seconds = float(place.ts) + MAX_NEW_SECONDS - self._clock.time()
-        if new_seconds > 0:
-            return Deferred.for_claim(claim, min(new_seconds, MAX_NEW_SECONDS), False, reason)
+        age = self._clock.time() - float(place.ts)
+        if -CLOCK_SKEW_SECONDS < age < MAX_NEW_SECONDS:
+            return Deferred.for_claim(claim, MAX_NEW_SECONDS - max(age, 0.0), False, reason)
         wait = 1 + self._retry_delay(claim)
         try:
             exists = await read_as_member(self._notifier, place.channel, lambda: self._notifier.has_message(place))

@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
 
-from zofbot.clock import Clock
+from zofbot.clock import Clock, timeout
 from zofbot.concurrency import BackgroundTasks
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import NotAllowed, SlackError, SlackRefused, ZofbotError
@@ -37,6 +38,9 @@ from zofbot.store.traces import TraceWriter
 from zofbot.zof.client import TimeBudget, ZofClient
 
 log = structlog.get_logger()
+
+NAMES_TIMEOUT_SECONDS = 1.0
+"""Seconds that the answer to a form waits for people's names; Slack allows three seconds in all."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +187,14 @@ class ListenerContext:
             await second()
 
     async def field_error(self, error: ZofbotError) -> str:
-        """Return the text of an error below a form's field, where Slack shows no mentions: it names people instead."""
+        """Return the text of an error below a form's field, where Slack shows no mentions: it names people instead.
+
+        Names that Slack does not tell in time are left out.
+        """
         if isinstance(error, NotAllowed):
-            error = NotAllowed(await self.people.names.with_names(error.sentence), error.next_step)
+            with suppress(TimeoutError):
+                async with timeout(NAMES_TIMEOUT_SECONDS):
+                    error = NotAllowed(await self.people.names.with_names(error.sentence), error.next_step)
         return error_handling.field_error(error)
 
     async def open_modal(self, requester: Requester, form: Block) -> None:

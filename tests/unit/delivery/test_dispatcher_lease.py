@@ -21,6 +21,7 @@ from zofbot.slack.history import HISTORY_LAG_SECONDS
 from zofbot.slack.views.blocks import Message
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import LEASE_SECONDS, Outbox
+from zofbot.store.outbox_scripts import MAX_ATTEMPT_AGE_SECONDS
 
 ROOT = Notification(key="k", kind=NotificationKind.ROOT, channel="C1", happened=0.0, body={"of": "text"})
 
@@ -101,6 +102,18 @@ async def test_a_clock_that_is_set_forward_during_a_call_posts_nothing_twice(ben
     running = asyncio.create_task(bench.make_dispatcher(slack).run())
     await asyncio.sleep(2)
     bench.clock.advance(60)
+    await asyncio.sleep(2 * LEASE_SECONDS)
+    await cancel_tasks(running)
+    assert await bench.has_sent()
+    assert len(slack.posted) == 1
+
+
+async def test_a_message_whose_machine_was_suspended_for_a_day_during_a_call_is_posted(bench: LeaseBench) -> None:
+    slack = LaggingSlack(bench.clock, accept_seconds=CALL_DEADLINE_SECONDS - 1)
+    await bench.outbox.commit([ROOT])
+    running = asyncio.create_task(bench.make_dispatcher(slack).run())
+    await asyncio.sleep(2)
+    bench.clock.advance(MAX_ATTEMPT_AGE_SECONDS)
     await asyncio.sleep(2 * LEASE_SECONDS)
     await cancel_tasks(running)
     assert await bench.has_sent()

@@ -96,3 +96,13 @@ async def test_a_message_counts_as_deleted_only_if_its_channel_has_not_shown_it_
     clock.advance(60)
     assert await classify(has_message=True) is Deferred
     assert await classify(has_message=False) is deleted
+
+
+async def test_a_clock_that_lags_far_behind_slacks_makes_no_deleted_message_wait() -> None:
+    clock = SetClock()
+    place = Receipt("C1", f"{clock.time() + 3600:.6f}")
+    edit = Notification(key="run-edit:r", kind=NotificationKind.EDIT, channel="C1", root="r", happened=0)
+    channel: Any = Channel(has_message=False)
+    classifier = FailedCallClassifier(channel, random=lambda: 0.0, clock=clock)
+    claim = Claim(edit, attempt=1, committed=0.0, place=place)
+    assert isinstance(await classifier.classify_send_error(claim, SlackRefused("message_not_found", "")), Gone)

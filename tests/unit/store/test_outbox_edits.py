@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.outbox_bench import HERE, OutboxBench, edit
+from tests.support.outbox_bench import HERE, OutboxBench, edit, reply
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import Claim, NotificationState
 from zofbot.slack.shared_channels import DETAILS_KEY_PREFIX
@@ -116,4 +116,22 @@ async def test_edits_of_a_message_that_follow_each_other_are_made_once(bench: Ou
     for key in (f"{DETAILS_KEY_PREFIX}{ALERT}", edit_key(ALERT), f"{DETAILS_KEY_PREFIX}{ALERT}"):
         await bench.commit_notifications(edit(key, ALERT))
         await bench.send(await bench.one(after=5))
+    assert await bench.claim_keys(after=60) == []
+
+
+REPLY = "recovered:run_1:failed:C1"
+
+
+async def test_details_of_a_reply_do_not_replace_its_newer_text(bench: OutboxBench) -> None:
+    """An edit of a reply has only its own text, as old as the edit; a card is drawn from the present state."""
+    await bench.commit_and_send(ALERT)
+    await bench.commit_notifications(reply(REPLY, ALERT))
+    await bench.send(await bench.one(after=5), "2.0")
+    older = edit(f"{DETAILS_KEY_PREFIX}{REPLY}", REPLY, body={"n": 1}, edits_reply=True)
+    await bench.commit_notifications(older)
+    details = await bench.one(after=5)
+    await bench.commit_notifications(edit(edit_key(REPLY), REPLY, body={"n": 2}, edits_reply=True))
+    newer = await bench.one()
+    await bench.send(newer, "2.0")
+    await bench.send(details, "2.0")
     assert await bench.claim_keys(after=60) == []

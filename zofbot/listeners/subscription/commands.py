@@ -99,11 +99,12 @@ async def send_test_alert(context: ListenerContext, requester: Requester, identi
     person = await require_role(context, requester, Role.RESPONDER, "send a test alert")
     subscription, now = await find_subscription(context, requester, identifier), context.clock.time()
     body = test_alerts.build_test_payload(subscription, person.name or requester.name, now)
+    waiting = await _waiting_reason(context, requester.channel)  # first: what is committed is not to end in an error
     await context.outbox.commit(
         [build_notification(context, requester, f"test:{request_hash(requester.request)}:{requester.channel}", body)]
     )
     log.info("test alert", id=identifier, channel=requester.channel, by=requester.user)
-    return subscription_replies.alert_test_reply(await _waiting_reason(context, requester.channel))
+    return subscription_replies.alert_test_reply(waiting)
 
 
 async def _waiting_reason(context: ListenerContext, channel: str) -> str:

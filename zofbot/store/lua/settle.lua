@@ -43,12 +43,14 @@ end
 
 -- True if another edit (details, or a redraw that was scheduled) is to be made again, because the usual edit of its message
 -- was made during this attempt: Slack may show the older of the two. If the usual one is still being made, that is repeated.
+-- Made again, an edit shows the failure's present state. One of a reply has only its own body, the older of the two.
 local function met_usual_edit(key, f)
   if f.kind ~= 'edit' then return false end
   local kind, rest = string.match(f.root, '^([^:]*):?(.*)$')
   local usual = kind .. '-edit:' .. rest -- as in idempotency.py
   if usual == key then return false end
   if redis.call('HGET', note(usual), 'state') == 'sending' then redis.call('HSET', note(usual), 'again', 1) end
+  if stays_deleted(f) then return false end
   local made = edit_made(redis.call('GET', receipt(usual)))
   return made and made >= (tonumber(f.started) or 0) and not is_from_other_clock(made, 0)
 end
