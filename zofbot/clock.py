@@ -84,18 +84,20 @@ class timeout:  # noqa: N801  (used like asyncio.timeout)
     """Limit a wait like ``asyncio.timeout``, but ignore time during which this process was suspended.
 
     Uses the event loop's clock only. After a suspension (a throttled container, a migrated machine) the timer is due
-    before the reply already waiting in the socket is read; the wait is then extended. Raises TimeoutError.
+    before the reply already waiting in the socket is read; the wait is then extended. With more than one of ``steps``
+    the wait is measured in as many equal parts, each from the moment at which the one before was seen to be over. So
+    it is also extended for a process that often gets no CPU for a moment. Raises TimeoutError.
     """
 
-    __slots__ = ("_alarm", "_limit", "_loop", "_seconds")
+    __slots__ = ("_alarm", "_limit", "_loop", "_step_seconds", "_steps")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, *, steps: int = 1) -> None:
+        self._step_seconds, self._steps = seconds / steps, steps
 
     async def __aenter__(self) -> asyncio.Timeout:
         self._loop = asyncio.get_running_loop()
         self._limit = await asyncio.Timeout(None).__aenter__()
-        self._set_alarm(self._loop.time() + self._seconds)
+        self._set_alarm(self._loop.time() + self._step_seconds)
         return self._limit
 
     async def __aexit__(
@@ -108,8 +110,13 @@ class timeout:  # noqa: N801  (used like asyncio.timeout)
         self._alarm = self._loop.call_at(due, self._fire_alarm, due)
 
     def _fire_alarm(self, due: float) -> None:
-        late = self._loop.time() - due
-        if late < MAX_TIMER_DELAY_SECONDS:
-            self._limit.reschedule(due)
+        now = self._loop.time()
+        late = now - due
+        if late >= MAX_TIMER_DELAY_SECONDS:
+            self._set_alarm(now + min(late, self._step_seconds))
+            return
+        self._steps -= 1
+        if self._steps:
+            self._set_alarm(now + self._step_seconds)
         else:
-            self._set_alarm(self._loop.time() + min(late, self._seconds))
+            self._limit.reschedule(due)

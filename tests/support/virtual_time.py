@@ -134,6 +134,13 @@ def stand_still(seconds: float) -> None:
     loop.advance_time(seconds)
 
 
+async def run_now_and_then(seconds: float) -> None:
+    """Run for a moment every 0.15 s, for so long in total, as on a busy machine."""
+    for _ in range(round(seconds / 0.15)):
+        stand_still(0.14)
+        await asyncio.sleep(0.01)
+
+
 def test_clock() -> MovableClock:
     """Make a test's movable clock, based on the virtual loop's clock, else on the machine's."""
     loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.support.virtual_time import stand_still, test_clock
+from tests.support.virtual_time import run_now_and_then, stand_still, test_clock
 from zofbot.clock import timeout
 
 
@@ -49,6 +49,26 @@ async def _stand_still_and_wait() -> None:
     async with timeout(0.2):
         stand_still(0.6)
         await asyncio.Event().wait()
+
+
+async def test_a_wait_in_steps_is_longer_for_a_process_that_often_gets_no_cpu() -> None:
+    async with timeout(1.0, steps=10):
+        await run_now_and_then(1.35)
+    with pytest.raises(TimeoutError):
+        async with timeout(1.0, steps=10):
+            await run_now_and_then(1.8)
+    with pytest.raises(TimeoutError):
+        async with timeout(1.0):
+            await run_now_and_then(1.35)
+
+
+async def test_a_wait_in_steps_is_as_long_as_any_other_where_nothing_is_late() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(TimeoutError):
+        async with timeout(1.0, steps=10):
+            await asyncio.Event().wait()
+    assert loop.time() - began == pytest.approx(1.0)
 
 
 async def test_a_clock_that_is_advanced_ends_the_sleeps_that_are_over_by_then() -> None:
