@@ -39,7 +39,7 @@ from zofbot.zof.client import TimeBudget, ZofClient
 
 log = structlog.get_logger()
 
-NAMES_TIMEOUT_SECONDS = 1.0
+PEOPLE_NAMES_TIMEOUT_SECONDS = 1.0
 """Seconds that the answer to a form waits for people's names; Slack allows three seconds in all."""
 
 
@@ -193,7 +193,7 @@ class ListenerContext:
         """
         if isinstance(error, NotAllowed):
             with suppress(TimeoutError):
-                async with timeout(NAMES_TIMEOUT_SECONDS):
+                async with timeout(PEOPLE_NAMES_TIMEOUT_SECONDS):
                     error = NotAllowed(await self.people.names.with_names(error.sentence), error.next_step)
         return error_handling.field_error(error)
 

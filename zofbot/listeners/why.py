@@ -28,7 +28,7 @@ from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.triage import triage_replies
 from zofbot.slack.views.why import MessageStatus, SubscriptionLine
 from zofbot.slack.views.why_causes import CauseExplanation, with_causes
-from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
+from zofbot.store.pending_runs import PENDING_RUNS_HASH
 from zofbot.store.records import OutboxRecord
 from zofbot.subscriptions import RunFinding, Subscription
 from zofbot.subscriptions.filters import filters_text
@@ -55,7 +55,7 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
     handled = await _is_handled(context, finding)  # before what was decided, which is stored with it
     wishes = await context.subscriptions.list_all()
     names = RuleState.hash_names(finding, wishes, context.settings.zofbot_default_channel, [channel])
-    hashes = await context.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
+    hashes = await context.outbox.read_hashes(CURSORS_HASH, PENDING_RUNS_HASH, *names)
     floor = float(hashes[CURSORS_HASH].get(FLOOR_FIELD, 0))
     explanation = explain_run(
         finding,
@@ -65,9 +65,9 @@ async def explain_to_channel(context: ListenerContext, channel: str, identifier:
         now,
         lookback=now - floor,
         default_channel=context.settings.zofbot_default_channel,
-        handled=handled and run.id not in hashes[HINTS],
+        handled=handled and run.id not in hashes[PENDING_RUNS_HASH],
     )
-    then = _next_step(explanation, is_pending=run.id in hashes[HINTS] and not handled)
+    then = _next_step(explanation, is_pending=run.id in hashes[PENDING_RUNS_HASH] and not handled)
     statuses = await _message_statuses(context, explanation, message)
     card = why.why_card(run, _subscription_lines(explanation, wishes), statuses, now, then, unread=unread)
     return with_causes(card, [_explain_cause(cause) for cause in group_by_cause(finding.failures) if cause.signature])

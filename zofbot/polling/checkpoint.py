@@ -15,8 +15,7 @@ from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, FEEDS, OVER
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.pending_changes import PendingChanges
 from zofbot.polling.reading_order import sort_pending
-from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
-from zofbot.store.pending_runs import PendingRun
+from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRun
 from zofbot.subscriptions import RunFinding
 
 log = structlog.get_logger()
@@ -65,7 +64,7 @@ class PollCheckpoint:
         before, self.pending_runs = self.pending_runs, {}
         self._waiting.clear()
         self._pending_changes.set_stored(hints)
-        for field, stored in _parse_fields(HINTS, hints, PendingRun.load).items():
+        for field, stored in _parse_fields(PENDING_RUNS_HASH, hints, PendingRun.load).items():
             pending = stored.with_present_meaning()
             if pending != stored or field != pending.hash_field:  # an earlier version stored it
                 self._pending_changes.note_change(field)
@@ -85,7 +84,8 @@ class PollCheckpoint:
 
     def merge_arrived(self, hints: Mapping[str, str | None]) -> None:
         """Add to the changed pending runs what has arrived of them, of what the store has in ``expected_pending``."""
-        for field, hint in _parse_fields(HINTS, self._pending_changes.take_arrived(hints), PendingRun.load).items():
+        arrived = self._pending_changes.take_arrived(hints)
+        for field, hint in _parse_fields(PENDING_RUNS_HASH, arrived, PendingRun.load).items():
             self.add_pending(hint.with_known(self.pending_runs.get(field)))
 
     def _add_stored(self, pending: PendingRun, known: PendingRun | None) -> None:
@@ -217,7 +217,7 @@ class PollCheckpoint:
             for name in self._scanned:
                 self._add_change(CURSORS_HASH, name, self._progress[name].dump())
             self._scanned.clear()
-        return self._changes | ({HINTS: pending} if pending else {})
+        return self._changes | ({PENDING_RUNS_HASH: pending} if pending else {})
 
     @property
     def expected_pending(self) -> dict[str, str | None]:
@@ -255,6 +255,6 @@ def _parse_fields(name: str, fields: Mapping[str, str], parse: Callable[[str], T
         try:
             parsed[field] = parse(text)
         except ValueError:
-            event = "hint not understood" if name == HINTS else "progress not understood"
+            event = "hint not understood" if name == PENDING_RUNS_HASH else "progress not understood"
             log.error(event, hash=name, field=field, fix="run the version of zofbot that wrote it, or delete the field")
     return parsed

@@ -24,8 +24,7 @@ from zofbot.polling.subscription_cache import SubscriptionCache, subscriptions_i
 from zofbot.store.keyspace import MAX_STORE_RETRY_SECONDS
 from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost
-from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
-from zofbot.store.pending_runs import PendingRuns
+from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRuns
 from zofbot.subscriptions import Subscription
 
 __all__ = ["CycleStats", "Poller", "lease_seconds", "subscriptions_in"]
@@ -170,7 +169,7 @@ class Poller:
         """Take or renew the lease, and read pending runs with it; None if another process has it."""
         own = self._digester.HASHES if self._digester else ()
         # once an interval all subscriptions are read: earlier versions change them without a new version
-        held = await self._lease.hold(HINTS, *self._subscriptions.hashes(whole=whole), *own)
+        held = await self._lease.hold(PENDING_RUNS_HASH, *self._subscriptions.hashes(whole=whole), *own)
         if held is None:
             self._checkpoint = None
             if self._digester:
@@ -256,7 +255,7 @@ class Poller:
             )
             self._fence = held.fence
             self._log_first_start(self._checkpoint)
-        self._checkpoint.load_pending(held.hashes[HINTS])
+        self._checkpoint.load_pending(held.hashes[PENDING_RUNS_HASH])
         self._subscriptions.update(held.hashes)
         return self._checkpoint, held.fence
 

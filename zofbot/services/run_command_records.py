@@ -15,8 +15,7 @@ from zofbot.domain.model import is_valid_id
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.slack.views import channel_notes
 from zofbot.store.audit import REFUSED_ACTION, AuditRecord
-from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
-from zofbot.store.pending_runs import PendingRun
+from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRun
 from zofbot.triage import Actor, Rerun
 from zofbot.zof.client import ZofReply
 from zofbot.zof.coerce import as_identifier
@@ -114,7 +113,7 @@ def follow_up_changes(
     return [note], {
         rerun_hash(run): {"root": command.key, "cases": json.dumps(command.cases)},
         failure_hash(command.key): {RERUN_FIELD: dump_rerun(started)},
-        HINTS: {watch.hash_field: watch.dump()},
+        PENDING_RUNS_HASH: {watch.hash_field: watch.dump()},
     }
 
 

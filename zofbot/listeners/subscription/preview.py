@@ -31,7 +31,7 @@ MAX_PAGES = 10
 READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
 """Seconds that a preview may read; then it uses what it has."""
 
-NAMES_TIMEOUT_SECONDS = 10.0
+PROJECT_NAMES_TIMEOUT_SECONDS = 10.0
 """Seconds that reading known names may take."""
 
 EVENTS_PER_BATCH = 10
@@ -91,7 +91,7 @@ async def _load_known_names(context: ListenerContext, back: datetime) -> KnownNa
     runs: list[Run] = []
     listing = context.catalog.projects
     try:
-        async with timeout(NAMES_TIMEOUT_SECONDS):
+        async with timeout(PROJECT_NAMES_TIMEOUT_SECONDS):
             async for recent in context.zof.list_runs(since=back, pages=1):
                 runs += recent
             await listing.refresh()
