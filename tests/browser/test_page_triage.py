@@ -99,6 +99,14 @@ async def test_an_open_menu_stays_while_its_card_changes(page: Page, root: Locat
     await expect(root).to_contain_text(re.compile(r"Acknowledged: [^()]+ \(checkout, "))
 
 
+TEXT_AFTER_RELEASE = """
+const ended = new Promise((resolve) => addEventListener("pointerup", () => setTimeout(resolve), true));
+window.textAfterRelease = ended.then(() => document.body.innerText);
+0
+"""
+"""The text of the page in the moment after a mouse button is released: its own handlers come first."""
+
+
 async def test_a_button_that_is_held_while_its_card_changes_and_moves_is_clicked(
     page: Page, root: Locator, simulator: SimulatorServer
 ) -> None:
@@ -114,6 +122,22 @@ async def test_a_button_that_is_held_while_its_card_changes_and_moves_is_clicked
     await page.mouse.up()
     await expect(page.get_by_test_id("modal")).to_contain_text("Assign")
     await expect(in_channel(page, "All of them")).to_be_visible()
+
+
+async def test_what_came_while_a_mouse_button_was_held_is_shown_when_it_is_released(
+    page: Page, simulator: SimulatorServer
+) -> None:
+    async def has_text(response: Response) -> bool:
+        return "/sim/state" in response.url and "Just now" in await response.text()
+
+    await page.get_by_test_id("composer").hover()
+    await page.mouse.down()
+    async with page.expect_response(has_text):
+        await simulator.people.type_text(CHIOMA, "C0QA", "Just now")
+    await page.evaluate(TEXT_AFTER_RELEASE)
+    await expect(in_channel(page, "Just now")).to_have_count(0)
+    await page.mouse.up()
+    assert "Just now" in await page.evaluate("textAfterRelease")
 
 
 async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, root: Locator) -> None:
