@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.failing_runs import SECRET, alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.seed import ANA, INCIDENT_ROOM, QA_ALERTS
 from zofbot.simulator.slack import channel_changes
@@ -34,10 +34,7 @@ async def polling_bot(store_url: str) -> AsyncIterator[RunningBot]:
 @pytest.fixture
 async def webhook_bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that polls too seldom to matter, and hears webhooks."""
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         yield bot
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, post_webhook, webhook_event
 from zofbot.config.manifest import EMAIL_SCOPES, build_manifest
 from zofbot.config.settings import Settings
 from zofbot.diagnostics.slack import check_bot_token
@@ -35,15 +35,7 @@ def lookups_of(bot: RunningBot) -> int:
 async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(store_url: str, tmp_path: Path) -> None:
     owners = tmp_path / "OWNERS"
     owners.write_text("*/Case\\ 1 @acme/oncall-checkout\n", encoding="utf-8")
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_owners_file=str(owners),
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_owners_file=str(owners)) as bot:
         await bot.type_text("/zof subscribe on:failed", channel="C0SEARCH")
         await fail_cases(bot, "ana@acme.example", ["ben@acme.example"], "evt_0")
         await wait_until(lambda: len(alerts_in(bot, "C0SEARCH")) == 1)
@@ -63,10 +55,7 @@ async def test_authors_and_owners_are_found_and_only_where_that_is_asked_for(sto
 
 
 async def test_without_the_scope_alerts_come_without_the_mention(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         bot.world.slack.scopes.discard("users:read.email")
         await bot.type_text("/zof subscribe mention:author,<!subteam^S0ONCALL>", channel="C0QA")
         await fail_cases(bot, "ana@acme.example", [""], "evt_2")

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, running_bot, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.slack.views import channel_notes
@@ -22,11 +22,7 @@ async def bot_refused_by_channel(
     store_url: str, admins: str = "", *, archived: bool = True, missing: str = ""
 ) -> AsyncIterator[RunningBot]:
     """A bot whose default channel is archived while a failure is to be told there."""
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-        zofbot_default_channel=DEFAULT, zofbot_admins=admins,
-    ) as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_default_channel=DEFAULT, zofbot_admins=admins) as bot:
         if archived:
             bot.world.slack.channels[DEFAULT].archived = True
         else:

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, button_of, press_button, private_text, thread_of
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.zof.state import RecordVariant, ZofRecord
@@ -19,15 +19,7 @@ OFFER = "Re-run failed cases"
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_allow_runs=True,
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_allow_runs=True) as bot:
         await bot.type_text("/zof subscribe group:run")
         yield bot
 

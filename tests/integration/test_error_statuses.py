@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from tests.support.failing_runs import alerting_bot, post_webhook, webhook_event
 from zofbot.simulator.zof.state import ZofRecord
 
 STATUSES = ("blocked", "Broken", "timed out", "TIMED_OUT", "completed_error")
@@ -42,11 +42,8 @@ async def test_a_status_that_nobody_can_ask_for_is_found_by_polling(store_url: s
 
 
 async def test_and_as_well_by_webhook(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe project:*")
-        await wait_for_first_poll(bot)
         run = end_run(bot, "timed_out")
         assert await post_webhook(bot, webhook_event(run["id"], "evt_1", "run.completed")) == 200
         await wait_until(lambda: alert_headings(bot) != [])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, post_webhook, webhook_event
 from zofbot.simulator.seed import PARTNERS
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.zof.state import ZofRecord
@@ -32,15 +32,7 @@ def posted_in(bot: RunningBot, channel: str, kind: str) -> list[PostedMessage]:
 
 
 async def test_cards_show_them_and_images_stay_in_our_threads(store_url: str) -> None:
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_shared_details=True,
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_shared_details=True) as bot:
         await bot.type_text("/zof subscribe on:failed", channel="C0QA")
         await bot.type_text("/zof subscribe group:case", channel="C0CHECKOUT")
         await bot.type_text("/zof subscribe on:failed", channel=PARTNERS)
@@ -83,10 +75,7 @@ async def test_cards_show_them_and_images_stay_in_our_threads(store_url: str) ->
 
 
 async def test_a_refused_image_costs_only_the_image(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe on:failed", channel="C0QA")
         bot.world.slack.unreachable_images.add(IMAGE)
         run = fail_case(bot, {}, {"screenshot_url": IMAGE, "step": "Pay"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, mention_bot, raise_alert
 from zofbot.config.manifest import build_manifest
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
@@ -23,10 +23,7 @@ def forge_message(bot: RunningBot, key: str) -> PostedMessage:
 
 
 async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         slack = bot.world.slack
         slack.faults.set_fault("cut", 1, "chat.postMessage")
         await bot.type_text("/zof subscribe group:case")
@@ -41,10 +38,7 @@ async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(stor
 
 
 async def test_words_in_the_thread_of_another_apps_message_do_nothing(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         forged = forge_message(bot, root.idempotency_key or "")
@@ -56,10 +50,7 @@ async def test_words_in_the_thread_of_another_apps_message_do_nothing(store_url:
 
 
 async def test_the_shortcut_believes_no_card_that_another_app_copied(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         forged = forge_message(bot, root.idempotency_key or "")

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, mention_bot, raise_alert
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -27,7 +27,6 @@ def calls(bot: RunningBot, method: str) -> int:
 
 async def raise_lost_alert(bot: RunningBot, fault: str, noise: int) -> None:
     """Raise an alert whose first answer is lost, and have people talk before anybody looks for it."""
-    await wait_for_first_poll(bot)
     await bot.type_text("/zof subscribe group:case")
     await wait_until(lambda: any("subscribed" in message.text for message in bot.public_messages()))
     slack = bot.world.slack
@@ -42,9 +41,7 @@ async def raise_lost_alert(bot: RunningBot, fault: str, noise: int) -> None:
 @pytest.mark.parametrize("fault", ["store_then_cut", "cut"])
 @pytest.mark.parametrize("noise", [10, 40])
 async def test_a_lost_answer_is_settled_page_by_page(store_url: str, fault: str, noise: int) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
+    async with alerting_bot(store_url) as bot:
         await raise_lost_alert(bot, fault, noise)
         for _ in range(20):
             depth = await bot.app.outbox.read_stats()
@@ -62,10 +59,7 @@ async def test_a_lost_answer_is_settled_page_by_page(store_url: str, fault: str,
 
 
 async def test_words_in_a_thread_need_no_history(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         await wait_until(lambda: bot.world.slack.find_message(QA, root.ts) is not None)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run
+from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run
 from tests.support.triage import BOT, audit_entries, raise_alert
 from zofbot.domain.commands import VERBS
 from zofbot.simulator.slack import payloads
@@ -33,15 +33,7 @@ class Place(NamedTuple):
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_allow_runs=True,
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_allow_runs=True) as bot:
         await bot.type_text("/zof subscribe group:case escalate:4h-><@U0BEN>")
         await wait_until(lambda: len(bot.private_messages()) == 2)  # with the preview
         yield bot

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot
 from tests.support.triage import forget_alert, mention_bot, raise_alert, thread_of
 from zofbot.domain.errors import BadInput
 from zofbot.listeners import mentions
@@ -89,10 +89,7 @@ def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> Non
 @pytest.fixture(params=["http", "socket"])
 async def subscribed_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     socket = request.param == "socket"
-    async with running_bot(
-        store_url, workers=True, history=False, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, socket=socket) as bot:
         await bot.type_text("/zof subscribe group:case")
         yield bot
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.failing_runs import SECRET, alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.rules import RuleBench, failed_finding, make_finding, make_subscription, passed_finding
 from tests.support.triage import button_of, press_button, raise_alert, thread_of
 from zofbot.alerting.state import rerun_hash
@@ -144,15 +144,7 @@ def test_a_run_that_was_cancelled_is_an_answer_too() -> None:
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_allow_runs=True,
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_allow_runs=True) as bot:
         await bot.type_text(
             f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL_GROUP}>,45m-><@U0CHIOMA>"
         )

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.cli import run_command
-from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from tests.support.failing_runs import alerting_bot, post_webhook, webhook_event
 from tests.support.triage import mention_bot, thread_of
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -21,10 +21,7 @@ STALE = "AssertionError: expected 3 items in the cart, got 2"
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         yield bot
 
 

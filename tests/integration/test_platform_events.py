@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.simulator.zof.state import HttpReply
 
 GATE = "release.gate_blocked"
@@ -45,12 +45,9 @@ SHAPES = [
 async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
     store_url: str, data: dict[str, Any], status: int
 ) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe project:checkout env:production on:gate")
         await bot.type_text("/zof subscribe project:search on:gate", channel="C0SEARCH")
-        await wait_for_first_poll(bot)
         bot.world.zof.raw["/runs/run_gone"] = HttpReply(status, {"error": "no"})
         assert await post_webhook(bot, gate_event(1, **data)) == 200
         await wait_until(lambda: texts_in(bot) != [], 300)
@@ -61,11 +58,8 @@ async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
 
 
 async def test_the_run_says_more_where_it_can_be_read(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe project:proj_checkout env:staging on:gate")
-        await wait_for_first_poll(bot)
         run = fail_run(bot, 0)
         await post_webhook(bot, gate_event(1, object={"id": "gate_1", "run_id": run["id"], "reason": "too slow"}))
         await wait_until(lambda: texts_in(bot) != [], 300)
@@ -74,11 +68,8 @@ async def test_the_run_says_more_where_it_can_be_read(store_url: str) -> None:
 
 
 async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe on:gate")
-        await wait_for_first_poll(bot)
         facts = {"reason": f"{'x' * 490} token={TOKEN} <!channel> *now*", "name": f"by {TOKEN}"}
         await post_webhook(bot, gate_event(1, object={"id": "gate_1", **facts}))
         client = bot.app.store.client
@@ -88,11 +79,8 @@ async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(store
 
 
 async def test_a_run_that_zof_cannot_show_holds_no_other_up(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe project:*")
-        await wait_for_first_poll(bot)
         broken = fail_run(bot, 1)
         bot.world.clock.advance(1)  # else their ids decide which is read first
         sound = fail_run(bot, 1, environment="production")

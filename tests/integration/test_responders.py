@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot
 from tests.support.triage import mention_bot, open_form, private_text, raise_alert
 from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.slack.cache import FRESH_SECONDS
@@ -18,15 +18,7 @@ BEN, CHIOMA = "U0BEN", "U0CHIOMA"
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that lets Chioma and a user group triage; Ben is in the group."""
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_responders=f"{ON_CALL_GROUP},{CHIOMA}",
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_responders=f"{ON_CALL_GROUP}, {CHIOMA}") as bot:
         yield bot
 
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run
 from tests.support.triage import audit_entries, button_of, forget_alert, press_button, raise_alert, thread_of
 from tests.support.virtual_time import test_clock
 from zofbot.alerting.state import command_hash
@@ -26,9 +26,7 @@ ANA = Actor(id="U0ANA", name="ana")
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_allow_runs=True) as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_allow_runs=True) as bot:
         await bot.type_text("/zof subscribe group:case")
         yield bot
 

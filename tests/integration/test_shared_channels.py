@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
@@ -190,9 +190,7 @@ def test_however_deep_it_stands_it_goes_and_nothing_else_does(kept: Any) -> None
 @pytest.fixture
 async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     details = bool(getattr(request, "param", False))
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_shared_details=details) as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_shared_details=details) as bot:
         for channel in (PARTNERS, "C0QA"):
             await bot.type_text("/zof subscribe group:case", channel=channel)
         run = fail_run(bot, 1)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
 from zofbot.simulator.slack import broken_replies
 from zofbot.simulator.slack.model import PostedMessage
@@ -19,10 +19,7 @@ from zofbot.store.records import OutboxRecord
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers, in a channel that is told of each failed run."""
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:run layout:flat")
         await wait_until(lambda: bool(bot.public_messages()))
         yield bot

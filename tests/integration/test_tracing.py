@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_for_first_poll, wait_until
+from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_until
 from tests.support.cli import run_command
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.failing_runs import SECRET, alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.metric_values import metric_value
 from tests.support.redis_dump import dump_redis
 from tests.support.triage import button_of, press_button, private_text, raise_alert
@@ -179,10 +179,7 @@ async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: Ru
 
 
 async def test_an_act_that_redis_did_not_take_is_found(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         async with stopped_server(store_url):

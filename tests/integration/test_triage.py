@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot
 from tests.support.triage import (
     ANA,
     BEN,
@@ -272,9 +272,7 @@ async def test_an_acknowledgement_stops_the_escalation(triage_bot: RunningBot) -
 
 
 async def test_failed_cases_are_run_again_once_however_often_the_button_is_pressed(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_allow_runs=True) as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_allow_runs=True) as bot:
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}

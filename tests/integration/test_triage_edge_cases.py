@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import (
     NOW,
     POLICY,
@@ -371,9 +371,7 @@ async def test_nobody_is_escalated_to_where_the_subscription_names_nobody(triage
 
 
 async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_resolve_note=True) as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_resolve_note=True) as bot:
         await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         assert (await mention_bot(bot, root, "resolve flaky")).is_accepted
@@ -424,10 +422,7 @@ def test_a_record_from_before_that_was_kept_names_who_acted_last() -> None:
 
 
 async def test_whoever_escalates_is_not_mentioned_by_their_own_click(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:case escalate:15m-><@U0ANA>,45m-><@U0BEN>")
         root = await raise_alert(bot)
         for _ in range(2):
@@ -496,10 +491,7 @@ async def test_what_sleeps_until_it_fails_more_often_wakes_by_the_last_of_those_
 
 
 async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         await bot.type_text("/zof subscribe group:run layout:flat")
         ended = fail_run(bot, 1)
         assert await post_webhook(bot, webhook_event(ended["id"], "evt_run")) == 200

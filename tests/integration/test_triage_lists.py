@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, button_of, forget_alert, mention_bot, press_button, private_text
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.slack.views.oncall import ACKNOWLEDGE_ACTION_ID
@@ -107,15 +107,7 @@ async def test_one_of_several_that_has_expired_is_named_by_its_result(triage_bot
 
 
 async def test_several_cannot_be_selected_by_people_who_may_not_act(store_url: str) -> None:
-    async with running_bot(
-        store_url,
-        workers=True,
-        history=False,
-        zofbot_poll_interval=3600,
-        zof_webhook_secret=SECRET,
-        zofbot_responders=CHIOMA,
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_responders=CHIOMA) as bot:
         await bot.type_text("/zof subscribe group:case", user=CHIOMA)
         listed = await list_failures(bot, 2, BEN)
         await bot.press_button(listed, SELECT_ACTION_ID, user=BEN)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import BOT, button_of, mention_bot, press_button
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.slack import channel_changes
@@ -22,9 +22,7 @@ REFUSED = "Only members of this workspace"
 @pytest.fixture
 async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     details = bool(getattr(request, "param", False))
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                           zofbot_shared_details=details) as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_shared_details=details) as bot:
         bot.world.slack.events = set(SCOPES_BY_EVENT)
         bot.world.slack.channels[INCIDENT].members.add(BOT)
         yield bot

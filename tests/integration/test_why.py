@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button, private_text
 from zofbot.alerting.state import decisions_hash, failure_hash, storms_hash
 from zofbot.alerting.storms.storm_record import Storm
@@ -24,9 +24,7 @@ from zofbot.store.pending_runs import PENDING_RUNS_HASH
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_default_channel="C0SEARCH") as bot:  # fmt: skip
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, zofbot_default_channel="C0SEARCH") as bot:
         yield bot
 
 
@@ -259,10 +257,7 @@ async def test_a_run_posted_elsewhere_before_the_channel_subscribed_was_not_post
 
 
 async def test_a_run_read_before_anybody_subscribed_was_not_posted(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url) as bot:
         ended, _ = await fail_run_with_alert(bot, told=False)
 
         async def is_handled() -> bool:

@@ -1,18 +1,29 @@
-"""Failed runs at the simulated Zof, and their webhooks."""
+"""Failed runs at the simulated Zof, their webhooks, and a bot that posts them."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 
-from tests.support.bot import RunningBot
+from tests.support.bot import RunningBot, running_bot, wait_for_first_poll
 from zofbot.simulator.zof.state import ZofRecord
 
 SECRET = "webhook-secret"
+
+
+@asynccontextmanager
+async def alerting_bot(store_url: str, **more: Any) -> AsyncIterator[RunningBot]:
+    """Start a bot that has polled, and posts what webhooks announce from now on; it polls once an hour."""
+    options: dict[str, Any] = {"history": False, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET}
+    async with running_bot(store_url, workers=True, **options | more) as bot:
+        await wait_for_first_poll(bot)
+        yield bot
 
 
 def fail_run(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.config.manifest import build_manifest
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.simulator.slack.model import PostedMessage
@@ -41,10 +41,7 @@ def record_in_state(state: TriageState) -> TriageRecord:
 async def triage_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """Start a bot that receives webhooks and delivers, with a subscription that escalates."""
     socket = getattr(request, "param", "http") == "socket"
-    async with running_bot(
-        store_url, workers=True, history=False, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
-    ) as bot:
-        await wait_for_first_poll(bot)
+    async with alerting_bot(store_url, socket=socket) as bot:
         await bot.type_text("/zof subscribe group:case escalate:4s-><@U0BEN>")
         yield bot
 
