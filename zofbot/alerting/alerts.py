@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from pydantic import AliasChoices, Field
+
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.subscriptions import Grouping
@@ -36,12 +38,12 @@ class Alert(FrozenModel):
     """A failure that was reported to a channel, and its current state. Times are Unix seconds.
 
     ``id`` is the run or result that ``key`` was made from; ``takers`` are ids of the subscriptions it was made for.
-    ``storm`` is the key of the storm summary that replaces its own message, or empty. Of ``cases``, those in ``left``
-    must pass after ``last`` for it to recover; ``heals`` are the runs in which they did. ``partial``: some failed
-    cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the relapses
-    in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports flapping, and
-    ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands for all cases with that
-    cause in its scope.
+    ``storm`` is the key of the storm summary that replaces its own message, or empty. Of ``cases``, those in
+    ``left`` must pass after ``last`` for it to recover; they did in ``passing_runs``. ``partial``: some failed
+    cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the
+    relapses in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports
+    flapping, and ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands for
+    all cases with that cause in its scope.
     """
 
     key: str
@@ -53,7 +55,10 @@ class Alert(FrozenModel):
     title: str = ""
     cases: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    heals: tuple[PassingRun, ...] = ()
+    passing_runs: tuple[PassingRun, ...] = Field(
+        default=(), validation_alias=AliasChoices("passing_runs", "heals"), serialization_alias="heals"
+    )
+    """Stored as ``heals``, as earlier versions name them."""
     partial: bool = False
     runs: tuple[str, ...] = ()
     first: float

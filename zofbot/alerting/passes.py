@@ -50,11 +50,11 @@ def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
     cases = tuple(case for case in alert.left if case in passed.cases)
     same = passed.whole and alert.title in ("", passed.title)
     passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
-    healed = alert.model_copy(update={"heals": _merge_passes(alert, passing_run)})
-    by = recovered_by(healed)
+    changed = alert.model_copy(update={"passing_runs": _merge_passes(alert, passing_run)})
+    by = recovered_by(changed)
     if by is None:
-        return healed
-    return healed.model_copy(update={"recovered": by.at, "turns": alert.turns + (alert.recovered is None)})
+        return changed
+    return changed.model_copy(update={"recovered": by.at, "turns": alert.turns + (alert.recovered is None)})
 
 
 def recovered_by(alert: Alert) -> PassingRun | None:
@@ -62,20 +62,20 @@ def recovered_by(alert: Alert) -> PassingRun | None:
 
     If not all failed cases are known, only a fully passed run with the same title counts.
     """
-    passed = {case for heal in alert.heals for case in heal.cases}
-    last = max((heal for heal in alert.heals if heal.cases), key=lambda heal: heal.at, default=None)
+    passed = {case for run in alert.passing_runs for case in run.cases}
+    last = max((run for run in alert.passing_runs if run.cases), key=lambda run: run.at, default=None)
     if not passed.issuperset(alert.left):
         return None
     if not _has_unread_failures(alert):
         return last
-    return next((heal for heal in alert.heals if heal.same and (last is None or heal.at >= last.at)), None)
+    return next((run for run in alert.passing_runs if run.same and (last is None or run.at >= last.at)), None)
 
 
 def _merge_passes(alert: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
     """Return the passing runs in order of time, each with the cases that had not passed in an earlier one."""
     merged: list[PassingRun] = []
     passed: set[str] = set()
-    others = [heal for heal in alert.heals if heal.run != more.run and heal.at > alert.last]
+    others = [known for known in alert.passing_runs if known.run != more.run and known.at > alert.last]
     for other in sorted((*others, more), key=lambda other: (other.at, other.run)):
         first = tuple(case for case in other.cases if case not in passed)
         if first or (other.same and _has_unread_failures(alert)):

@@ -53,9 +53,9 @@ class ChannelRecovery:
         own, done = passes_of(self.finding), []
         for field, alert in alerts.list_items():
             news = known_passes(self.draft, place) if self.finding.run.id in alert.runs else [own] if own else []
-            healed = reduce(apply_pass, news, _with_all_failures(alert, self.finding))
-            by = recovered_by(healed) if healed.recovered != alert.recovered else None
-            changed = _with_recovery(alert, healed, by, self.draft.clamp_to_now(by.at)) if by else healed
+            passed = reduce(apply_pass, news, _with_all_failures(alert, self.finding))
+            by = recovered_by(passed) if passed.recovered != alert.recovered else None
+            changed = _with_recovery(alert, passed, by, self.draft.clamp_to_now(by.at)) if by else passed
             unposted = by is not None and is_unposted(self.draft, self.channel, alert.key)
             if unposted:
                 changed = changed.model_copy(update={"body": changed.body | {"unposted": True}})

@@ -251,7 +251,7 @@ class CauseAlertBuilder(AlertBuilder):
             return failing
         if at < alert.last:
             return alert.left if alert.recovered is not None else (*alert.left, *failing)
-        passed = self.finding.passed.union(*(heal.cases for heal in alert.heals if heal.at < at))
+        passed = self.finding.passed.union(*(run.cases for run in alert.passing_runs if run.at < at))
         return (*(case for case in alert.left if case not in passed), *failing)
 
     def _put_alert(self, alert: Alert, cause: Cause, *, listed: bool = False) -> None:
