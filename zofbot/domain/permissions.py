@@ -44,7 +44,7 @@ class Person:
     """A person in Slack, as far as Slack provided details."""
 
     id: str
-    standing: Membership = Membership.MEMBER
+    membership: Membership = Membership.MEMBER
     groups: frozenset[str] = frozenset()
     """Ids of the user groups with roles that they belong to."""
     admin: bool = False
@@ -85,7 +85,7 @@ class Roles:
 
 def role_of(person: Person, roles: Roles) -> Role:
     """Return a person's highest role; only full members of the workspace are more than readers."""
-    if person.standing is not Membership.MEMBER:
+    if person.membership is not Membership.MEMBER:
         return Role.READER
     ids = person.groups | {person.id}
     if ids & roles.admins or (person.admin and not roles.admins):
@@ -109,10 +109,10 @@ def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "")
         return f"You can't {action} here: starting and canceling runs from Slack is off. {allows}"
     if role_of(person, roles) >= needed:
         return None
-    if person.standing in _REFUSED_MEMBERSHIPS:
-        who = _REFUSED_MEMBERSHIPS[person.standing]
+    if person.membership in _REFUSED_MEMBERSHIPS:
+        who = _REFUSED_MEMBERSHIPS[person.membership]
         return f"{who} can't {action} here. Ask a full member of this workspace."
-    if person.doubt or person.standing is Membership.UNKNOWN:
+    if person.doubt or person.membership is Membership.UNKNOWN:
         return f"You can't {action} right now: Slack didn't say who you are. {person.doubt}".strip()
     also = " You can also do it in Zof." if needed is Role.OPERATOR else ""
     return f"You can't {action} here. Ask {_describe_allowed(needed, roles)}.{also}"

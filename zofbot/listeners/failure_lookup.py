@@ -62,7 +62,7 @@ async def require_role(
     reason = explain_refusal(needed, person, context.roles, tried)
     trace_recorder.record_step(
         "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
-        has=role_of(person, context.roles).name.lower(), standing=person.standing.value,
+        has=role_of(person, context.roles).name.lower(), membership=person.membership.value,
     )  # fmt: skip
     if reason:
         await audit_refusal(context, requester, tried, f"needs the role {needed.name.lower()}", key)
@@ -78,18 +78,18 @@ async def require_reader(context: ListenerContext, requester: Requester, tried: 
     Raises NotAllowed.
     """
     person = await context.people.load_person(requester.user)
-    if person.standing in (Membership.MEMBER, Membership.GUEST):
+    if person.membership in (Membership.MEMBER, Membership.GUEST):
         return
-    if person.standing is Membership.UNKNOWN:
+    if person.membership is Membership.UNKNOWN:
         if not await context.hides_details(requester.channel):
             return
         reason = f"Slack didn't say who you are, so you can't {tried}."
         reason = f"{reason} {person.doubt}".strip()
-    elif person.standing is Membership.EXTERNAL and context.settings.zofbot_shared_details:
+    elif person.membership is Membership.EXTERNAL and context.settings.zofbot_shared_details:
         return
     else:
         reason = f"You can't {tried} here. Only members of this workspace can."
-    await audit_refusal(context, requester, tried, f"may not read here: {person.standing.value}")
+    await audit_refusal(context, requester, tried, f"may not read here: {person.membership.value}")
     raise NotAllowed(reason)
 
 

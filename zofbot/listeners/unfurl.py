@@ -89,7 +89,7 @@ def _string_field(given: Any, name: str) -> str:
 
 async def _unfurl_links(context: ListenerContext, message: PastedLinks) -> None:
     """Show the cards if the author and the channel's readers may see them; otherwise leave the links as they are."""
-    if (await context.people.load_person(message.user)).standing is not Membership.MEMBER:
+    if (await context.people.load_person(message.user)).membership is not Membership.MEMBER:
         log.info("links not unfurled", cause="not pasted by a full member", user=message.user)
         return
     if await context.people.wait_for_readers(message.channel) is not Readers.OURS:

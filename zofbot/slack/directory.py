@@ -102,7 +102,7 @@ class Directory:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return Person(identifier, Membership.UNKNOWN, doubt=_doubt_hint(error))
         person = parse_user(identifier, user, home)
-        if person.standing is not Membership.MEMBER or not self._groups:
+        if person.membership is not Membership.MEMBER or not self._groups:
             return person  # gathering nothing would cost a turn of the event loop
         belongs = await asyncio.gather(*(self._check_membership(identifier, group) for group in self._groups))
         doubt = next((belong for belong in belongs if isinstance(belong, str)), "")
@@ -156,12 +156,12 @@ class Directory:
         Members and guests see the channels they are in and their own direct messages with the bot; members also see
         public channels. Nobody else sees anything, and channels that Slack does not describe are not visible.
         """
-        if person.standing not in (Membership.MEMBER, Membership.GUEST):
+        if person.membership not in (Membership.MEMBER, Membership.GUEST):
             return frozenset()
         own = await self.joined_channels(person, channels)
         rest = sorted(set(channels) - (own or frozenset()))
         public = await asyncio.gather(*(self._is_public(channel) for channel in rest))
-        opened = person.standing is Membership.MEMBER
+        opened = person.membership is Membership.MEMBER
         return (own or frozenset()) | {
             channel for channel, all_see in zip(rest, public, strict=True) if all_see and opened
         }
@@ -270,7 +270,7 @@ class Directory:
 
     async def _readers_among(self, users: Iterable[str]) -> Readers:
         """Return ``SHARED`` if one of these people belongs to another organization."""
-        found = [person.standing for person in await asyncio.gather(*(self.load_person(user) for user in users))]
+        found = [person.membership for person in await asyncio.gather(*(self.load_person(user) for user in users))]
         if Membership.EXTERNAL in found:
             return Readers.SHARED
         return Readers.UNKNOWN if Membership.UNKNOWN in found else Readers.OURS

@@ -18,7 +18,7 @@ roles = st.builds(Roles, responders=ids, operators=ids, admins=ids, runs=st.bool
 people = st.builds(
     Person,
     id=st.sampled_from(["U0ANA", "U0BEN", "U0CHIOMA"]),
-    standing=st.sampled_from(Membership),
+    membership=st.sampled_from(Membership),
     groups=st.frozensets(st.sampled_from(["S0ONCALL", "S0LEADS"])),
     admin=st.booleans(),
     doubt=st.sampled_from(["", "Try again in a moment."]),
@@ -53,7 +53,7 @@ def test_a_list_names_people_and_groups() -> None:
 
 @given(people, roles)
 def test_nobody_but_a_full_member_is_more_than_a_reader(person: Person, given_roles: Roles) -> None:
-    if person.standing is not Membership.MEMBER:
+    if person.membership is not Membership.MEMBER:
         assert role_of(person, given_roles) is Role.READER
 
 

@@ -88,20 +88,20 @@ async def bench() -> AsyncIterator[DirectoryBench]:
 
 async def test_members_guests_strangers_and_bots_are_told_apart(bench: DirectoryBench) -> None:
     people = bench.make_directory()
-    found = [(await people.load_person(user)).standing for user in (ANA, GUEST, EXTERNAL, BOT_USER_ID)]
+    found = [(await people.load_person(user)).membership for user in (ANA, GUEST, EXTERNAL, BOT_USER_ID)]
     assert found == [Membership.MEMBER, Membership.GUEST, Membership.EXTERNAL, Membership.BOT]
     bench.slack.users[BEN].deleted = True
-    assert (await people.load_person(BEN)).standing is Membership.DEACTIVATED
+    assert (await people.load_person(BEN)).membership is Membership.DEACTIVATED
     nobody = await people.load_person("U0NOBODY")
-    assert (nobody.standing, "user_not_found" in nobody.doubt) == (Membership.UNKNOWN, True)
+    assert (nobody.membership, "user_not_found" in nobody.doubt) == (Membership.UNKNOWN, True)
 
 
 async def test_somebody_of_another_organization_is_a_stranger_in_a_shared_channel_and_out_of_it(
     bench: DirectoryBench,
 ) -> None:
-    assert (await bench.make_directory().load_person(EXTERNAL)).standing is Membership.EXTERNAL
+    assert (await bench.make_directory().load_person(EXTERNAL)).membership is Membership.EXTERNAL
     bench.slack.channels[PARTNERS].members.discard(EXTERNAL)
-    assert (await bench.make_directory().load_person(EXTERNAL)).standing is Membership.EXTERNAL
+    assert (await bench.make_directory().load_person(EXTERNAL)).membership is Membership.EXTERNAL
 
 
 async def test_a_person_has_a_name_a_time_zone_and_their_groups(bench: DirectoryBench) -> None:
@@ -134,12 +134,12 @@ MEMBER = {"id": "U1", "team_id": "T0ACME"}
     ],
 )
 def test_what_slack_says_of_somebody_is_a_standing(told: dict[str, Any], standing: Membership) -> None:
-    assert parse_user("U1", told, HOME).standing is standing
+    assert parse_user("U1", told, HOME).membership is standing
 
 
 def test_without_an_organization_nobody_belongs_to_it() -> None:
     told = {"team_id": "T0OTHER", "enterprise_user": {"enterprise_id": ""}}
-    assert parse_user("U1", told, BotIdentity("T0ACME", "", "")).standing is Membership.EXTERNAL
+    assert parse_user("U1", told, BotIdentity("T0ACME", "", "")).membership is Membership.EXTERNAL
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ async def test_without_slack_a_person_is_known_for_an_hour_and_who_reads_a_chann
     assert await people.load_person(ANA) == known
     bench.clock.at += 1
     unknown = await people.load_person(ANA)
-    assert unknown.standing is Membership.UNKNOWN
+    assert unknown.membership is Membership.UNKNOWN
     assert role_of(unknown, Roles()) is Role.READER
     assert "Try again in a moment." in (explain_refusal(Role.RESPONDER, unknown, Roles()) or "")
     bench.slack.faults.set_fault("none")

@@ -149,8 +149,8 @@ class HomeUpdater:
 
     async def _build_view(self, user: str, known: HomeSnapshot, note: Sequence[Block]) -> Block:
         person = await self._context.people.load_person(user)
-        if person.standing is not Membership.MEMBER:
-            if person.standing is Membership.UNKNOWN:
+        if person.membership is not Membership.MEMBER:
+            if person.membership is Membership.UNKNOWN:
                 await self._schedule_refresh(user)
             return home_view.guest_view(person.doubt)
         shown = await self._board.build_home_data(person, known, note)

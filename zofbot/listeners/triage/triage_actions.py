@@ -101,7 +101,7 @@ async def with_assignee(context: ListenerContext, request: ActionRequest, key: s
         return request.model_copy(update={"owner": request.who})
     chosen = await context.people.load_person(user)
     if explain_refusal(Role.RESPONDER, chosen, context.roles) and not chosen.doubt:
-        is_member = chosen.standing is Membership.MEMBER
+        is_member = chosen.membership is Membership.MEMBER
         others = "someone who can triage (`ZOFBOT_RESPONDERS`)" if is_member else "a full member of this workspace"
         raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.", f"Choose {others}.")
     return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
