@@ -62,7 +62,7 @@ async def require_role(
     reason = explain_refusal(needed, person, context.roles, tried)
     trace_recorder.record_step(
         "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
-        has=role_of(person, context.roles).name.lower(), membership=person.membership.value,
+        has=role_of(person, context.roles).name.lower(), standing=person.membership.value,
     )  # fmt: skip
     if reason:
         await audit_refusal(context, requester, tried, f"needs the role {needed.name.lower()}", key)
