@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import shutil
@@ -126,6 +127,46 @@ async def test_what_was_acknowledged_survives_the_servers_own_death(tmp_path: Pa
         pid = int((await client.info("server"))["process_id"])
     os.kill(pid, signal.SIGKILL)
     assert await is_claimed(tmp_path, "before the kill")
+
+
+def child_processes(state: str = "") -> set[int]:
+    """Return the ids of this process's children, of those in one state such as ``T`` (stopped) if it is given."""
+    children = set()
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            present, parent = file.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == os.getpid() and state in ("", present):
+                children.add(int(file.parent.name))
+    return children
+
+
+async def test_a_start_that_is_canceled_waits_for_the_process_that_it_has_made(tmp_path: Path) -> None:
+    async def run_server() -> None:
+        async with start_embedded(tmp_path, Clock()):
+            is_running.set()
+            await asyncio.Event().wait()
+
+    while True:  # until a process is seen before it has started the server and ended
+        is_running, before = asyncio.Event(), child_processes()
+        running = asyncio.create_task(run_server())
+        while not (made := child_processes() - before) and not is_running.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0)  # nothing announces a process
+        for pid in made:
+            os.kill(pid, signal.SIGSTOP)
+        for _ in range(20):  # so that it is stopped, and waited for, also on a busy machine
+            await asyncio.sleep(0.01)
+        if made := child_processes("T"):
+            break
+        await cancel_tasks(running)
+    running.cancel()
+    await asyncio.sleep(0.1)
+    assert not running.done()
+    for pid in made:
+        os.kill(pid, signal.SIGCONT)
+    await asyncio.wait([running])
+    assert not child_processes() & made
+    async with start_embedded(tmp_path, Clock()):
+        """Stops the server that it has started all the same."""
 
 
 async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:

@@ -145,10 +145,22 @@ async def _start_server(folder: Path, address: Path) -> bool:
             *_PRIVATE_FILES, *server_command(folder, address), "--daemonize", "yes",  # outlives zofbot, gets no Ctrl-C
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,),
         )  # fmt: skip
-        await server.wait()
+        await _wait_for_parent(server)
     finally:
         os.close(lock)
     return True
+
+
+async def _wait_for_parent(server: asyncio.subprocess.Process) -> None:
+    """Wait until the process that started the server has ended, as it does at once, also if canceled meanwhile."""
+    is_canceled = False
+    while server.returncode is None:
+        try:
+            await server.wait()
+        except asyncio.CancelledError:
+            is_canceled = True
+    if is_canceled:
+        raise asyncio.CancelledError
 
 
 def _remove_socket(address: Path) -> None:
