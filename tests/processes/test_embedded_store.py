@@ -152,7 +152,8 @@ async def test_a_start_that_is_canceled_waits_for_the_process_that_it_has_made(t
         while not (made := child_processes() - before) and not is_running.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0)  # nothing announces a process
         for pid in made:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                os.kill(pid, signal.SIGSTOP)
         for _ in range(20):  # so that it is stopped, and waited for, also on a busy machine
             await asyncio.sleep(0.01)
         if made := child_processes("T"):
