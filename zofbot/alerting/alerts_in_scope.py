@@ -89,7 +89,7 @@ class AlertsInScope:
         """
         before = self._all.get(field)
         self._all[field] = alert
-        self._draft.set_field(self._name, field, alert.model_dump_json(exclude_defaults=True, by_alias=True))
+        self._draft.set_field(self._name, field, alert.model_dump_json(exclude_defaults=True))
         if before is None or before.key != alert.key:
             self._draft.set_field(FAILURES_HASH, alert.key, f"{self._draft.now:.0f}")
         if before is None or before.body != alert.body:

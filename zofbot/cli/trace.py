@@ -39,7 +39,7 @@ def trace(
             exit_with(1, UNKNOWN_TRACE)
         if as_json:
             for item in traces:
-                print_json(item.model_dump(mode="json", by_alias=True), indent=None)
+                print_json(item.model_dump(mode="json"), indent=None)
         else:
             names = await read_channel_names(settings, [item.channel for item in traces])
             Console().print(*(trace_table(item, names) for item in traces), sep="\n")

@@ -53,4 +53,4 @@ class Trace(FrozenModel):
         return text
 
     def _to_json(self) -> str:
-        return self.model_dump_json(exclude_defaults=True, exclude={"ids"}, by_alias=True)
+        return self.model_dump_json(exclude_defaults=True, exclude={"ids"})

@@ -70,11 +70,16 @@ class RedisScript:
             return await self._script(keys=keys, args=args)
 
 
+def limit_redis_call(max_seconds: float = MAX_REDIS_SECONDS) -> timeout:
+    """Limit the duration of a call to Redis. Raises TimeoutError."""
+    return timeout(max_seconds, steps=CALL_TIMEOUT_STEPS)
+
+
 @asynccontextmanager
 async def guard_redis_call(max_seconds: float = MAX_REDIS_SECONDS) -> AsyncIterator[None]:
     """Limit the duration of a call to Redis and raise its errors as StoreUnavailable."""
     try:
-        async with timeout(max_seconds, steps=CALL_TIMEOUT_STEPS):
+        async with limit_redis_call(max_seconds):
             yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
         trace_recorder.record_step("redis", "no answer", type(error).__name__, bad=True)

@@ -15,7 +15,7 @@ from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Result, Run
 from zofbot.domain.redaction import redact
-from zofbot.store.keyspace import CALL_TIMEOUT_STEPS, MAX_REDIS_SECONDS, Keyspace
+from zofbot.store.keyspace import MAX_REDIS_SECONDS, Keyspace, limit_redis_call
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
 PENDING_RUNS_HASH = "hints"
@@ -207,7 +207,7 @@ class PendingRuns:
         self._received = None
         try:
             if not self._subscriber.subscribed:
-                async with timeout(MAX_REDIS_SECONDS, steps=CALL_TIMEOUT_STEPS):
+                async with limit_redis_call():
                     await self._subscriber.subscribe(self._channel)
                 return True
             messages = [await self._receive_message(self._clock.monotonic() + seconds)]

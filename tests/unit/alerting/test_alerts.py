@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from tests.support.rules import (
     make_subscription,
     passed_finding,
 )
-from zofbot.alerting.alerts import Alert
-from zofbot.alerting.state import passes_hash, scope_key
+from zofbot.alerting.alerts import Alert, PassingRun, parse_alert
+from zofbot.alerting.state import alerts_hash, passes_hash, scope_key
 from zofbot.notifications import alert_payloads, past_causes, thread_payloads
 from zofbot.notifications.notification import NotificationKind
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
@@ -227,6 +228,16 @@ def test_a_passing_run_that_an_earlier_version_kept_counts_as_whole_where_it_has
     house.memory = house.memory.with_changes({passes_hash(scope_key(failure)): {"run_old": kept}})
     house.process_findings(failure, now=NOON + 90)
     assert (house.latest_body("run:run_0:failed:C1").standing is alert_payloads.AlertStatus.RECOVERED) == heals
+
+
+def test_passing_runs_are_stored_under_the_name_that_earlier_versions_read() -> None:
+    house, failure = RuleBench(make_subscription()), failed_finding("0", NOON, "a", "b")
+    house.process_findings(failure, passed_finding("1", NOON + 60, "a"))
+    [stored] = house.memory.hashes[alerts_hash("C1", scope_key(failure))].values()
+    fields = json.loads(stored)
+    assert "passing_runs" not in fields
+    assert [each["run"] for each in fields["heals"]] == ["run_1"]
+    assert parse_alert(stored).passing_runs == (PassingRun(run="run_1", at=NOON + 60, cases=("a",), same=True),)
 
 
 def test_a_run_without_title_recovers_by_any_whole_run_and_one_with_a_title_only_by_its_own() -> None:
