@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zofbot.simulator.blockkit.elements import find_option_problems
-from zofbot.simulator.slack import chat_api, payloads, unfurl_api, views_api
+from zofbot.simulator.slack import chat_api, client_views, payloads, unfurl_api, views_api
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage, ResponseUrl, SharedLinks, User, View
 from zofbot.simulator.slack.response_url import apply_response
 from zofbot.simulator.slack.sender import Acknowledgement, EnvelopeType, PayloadSender
@@ -180,7 +180,7 @@ class WorkspaceUsers:
         """
         person = self._find_user(user)
         if view_id:
-            _fill_view(self._find_view(person, view_id), values)
+            client_views.fill_view(self._find_view(person, view_id), values)
         payload = (
             self._view_action(person, view_id, action) if view_id else self._message_action(person, channel, ts, action)
         )
@@ -194,7 +194,7 @@ class WorkspaceUsers:
     def _message_action(self, person: User, channel: str, ts: str, action: dict[str, Any]) -> dict[str, Any]:
         message = self._find_message(person, channel, ts)
         inside = [block for attachment in message.attachments for block in attachment.get("blocks", [])]
-        block, element = _find_element([*message.blocks, *inside], action)
+        block, element = client_views.find_element([*message.blocks, *inside], action)
         done = payloads.action_entry(self.slack, block, element, action)
         response_url = self.slack.new_response_url(person.id, channel, message)
         return payloads.message_action_payload(self.slack, person, message, done, response_url)
@@ -208,7 +208,7 @@ class WorkspaceUsers:
 
     def _view_action(self, person: User, view_id: str, action: dict[str, Any]) -> dict[str, Any]:
         view = self._find_view(person, view_id)
-        block, element = _find_element(view.payload["blocks"], action)
+        block, element = client_views.find_element(view.payload["blocks"], action)
         done = payloads.action_entry(self.slack, block, element, action)
         if kept := views_api.element_state(element, action):
             view.values.setdefault(block["block_id"], {})[element["action_id"]] = kept
@@ -222,7 +222,7 @@ class WorkspaceUsers:
         asks from three characters on, unless the menu sets another minimum.
         """
         person, view = self._find_user(user), self._find_view(self._find_user(user), view_id)
-        block, element = _find_element(view.payload["blocks"], {"action_id": action_id})
+        block, element = client_views.find_element(view.payload["blocks"], {"action_id": action_id})
         if len(typed) < element.get("min_query_length", 3):
             return []
         place = {"block_id": block["block_id"], "action_id": action_id}
@@ -252,43 +252,14 @@ class WorkspaceUsers:
     async def submit_view(self, user: str, view_id: str, values: dict[str, Any] | None = None) -> Acknowledgement:
         """Submit a modal; missing required fields are reported by the client without calling the bot."""
         person, view = self._find_user(user), self._find_view(self._find_user(user), view_id)
-        _fill_view(view, values)
-        view.errors = _missing_inputs(view) or None
+        client_views.fill_view(view, values)
+        view.errors = client_views.missing_inputs(view) or None
         self.slack.changed()
         if view.errors:
             return Acknowledgement(200)
         outcome = await self.delivery.send_payload("interactive", payloads.submission_payload(self.slack, person, view))
-        self._show_submission_answer(person, view, outcome)
+        client_views.apply_submission_answer(self.slack, person, view, outcome)
         return outcome
-
-    def _show_submission_answer(self, person: User, view: View, outcome: Acknowledgement) -> None:
-        try:
-            if not outcome.is_accepted:
-                raise SlackRefusal(outcome.error or "dispatch_failed")
-            self._apply_response_action(person, view, outcome.body if isinstance(outcome.body, dict) else {})
-        except SlackRefusal:
-            self.slack.show_notice(person.id, "We had some trouble connecting. Try again?")
-        self.slack.changed()
-
-    def _apply_response_action(self, person: User, view: View, body: dict[str, Any]) -> None:
-        """Apply the response_action of a submission's acknowledgement; raises SlackRefusal if it is invalid."""
-        stack = self.slack.modals.get(person.id, [])
-        match body.get("response_action"):
-            case "errors":
-                inputs = {block["block_id"] for block in view.payload["blocks"] if block["type"] == "input"}
-                if not body.get("errors") or not set(body["errors"]) <= inputs:
-                    raise SlackRefusal("invalid_errors")
-                view.errors = dict(body["errors"])
-            case "clear":
-                stack.clear()
-            case "update":
-                views_api.replace_view(self.slack, view, views_api.validate_view(self.slack, body.get("view"), "modal"))
-            case "push":
-                views_api.stack_view(
-                    self.slack, person.id, views_api.validate_view(self.slack, body.get("view"), "modal")
-                )
-            case None if view in stack:
-                stack.remove(view)
 
     async def dismiss_view(self, user: str, view_id: str) -> Acknowledgement:
         """Close a modal; the bot is notified if the modal set ``notify_on_close``."""
@@ -339,30 +310,3 @@ class WorkspaceUsers:
 
     def _find_response_url(self, response_url: str) -> ResponseUrl:
         return self.slack.hooks[response_url.rpartition("/")[2]]
-
-
-def _find_element(blocks: list[dict[str, Any]], action: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Find the block and element of an action; the block may be omitted if the action_id is unique."""
-    wanted = action.get("action_id"), action.get("block_id")
-    for block in blocks:
-        for element in chat_api.interactive_elements(block):
-            if element["action_id"] == wanted[0] and wanted[1] in (None, block["block_id"]):
-                return block, element
-    raise ValueError("There is nothing like that to press.")
-
-
-def _fill_view(view: View, values: dict[str, Any] | None) -> None:
-    for block_id, actions in (values or {}).items():
-        view.values.setdefault(block_id, {}).update(actions)
-
-
-def _missing_inputs(view: View) -> dict[str, str]:
-    """Return the required inputs that are empty."""
-    values = views_api.view_state(view)
-    missing = {}
-    for block in view.payload["blocks"]:
-        if block["type"] == "input" and not block.get("optional"):
-            state = values[block["block_id"]][block["element"]["action_id"]]
-            if not any(value for name, value in state.items() if name != "type"):
-                missing[block["block_id"]] = "Please complete this required field."
-    return missing
