@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ import structlog
 from zofbot.app import run_bot
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
+from zofbot.domain.errors import StoreUnavailable
 
 BACKGROUND_COMMANDS = frozenset({b"HELLO", b"CLIENT", b"PING", b"INFO", b"CONFIG"})
 """Commands that open a connection to Redis or check its health: how many are needed depends on the machine's speed."""
@@ -138,12 +139,15 @@ async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
 
 
 async def _run_stand(settings: Settings) -> None:
-    async with run_bot(settings, Clock(), workers=False) as bot:
-        while await bot.list_unready():  # noqa: ASYNC110  (there is no event for it)
-            await asyncio.sleep(0.005)
-        sys.stdout.write(f"{bot.url} {os.getpid()}\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
+    """Run the bot until it is killed; one that cannot start because Redis is silent is started again."""
+    while True:
+        with suppress(StoreUnavailable):
+            async with run_bot(settings, Clock(), workers=False) as bot:
+                while await bot.list_unready():  # noqa: ASYNC110  (there is no event for it)
+                    await asyncio.sleep(0.005)
+                sys.stdout.write(f"{bot.url} {os.getpid()}\n")
+                sys.stdout.flush()
+                await asyncio.Event().wait()
 
 
 def main() -> None:
