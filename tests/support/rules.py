@@ -118,6 +118,12 @@ def make_result(name: str, outcome: Outcome = Outcome.FAILED, case: str = "", **
     return Result(id=f"res_{name}", outcome=outcome, case_id=case or f"tc_{name}", title=case or name, **more)
 
 
+def wake_ups(rules: RuleBench) -> list[tuple[str, list[str], float]]:
+    """Return the failure, whom it mentions and the time of each reply that says that a snooze has ended."""
+    replies = rules.notifications_of(NotificationKind.REPLY)
+    return [(note.root, note.body["mention"], note.body["at"]) for note in replies if note.body.get("sort") == "wake"]
+
+
 def make_finding(
     name: str, at: float, *results: Result, outcome: Outcome = Outcome.FAILED, total: int | None = None, **more: Any
 ) -> RunFinding:

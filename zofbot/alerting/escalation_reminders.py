@@ -5,7 +5,7 @@ They are never cancelled: a payload names the state it applies to, and is droppe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
@@ -30,8 +30,13 @@ def schedule_reminders(
         yield about.thread_reminder(
             "wake" if asleep else "lapse", present.until, present.until, present.moved_by.id if asleep else ""
         )
-        yield about.card_refresh(present.until)
         yield from about.escalation_reminders(present.until, present.until, policy, 0)
+
+
+def schedule_card_edits(cards: Iterable[str], channel: str, present: TriageRecord) -> Iterator[Notification]:
+    """Yield an edit of each of the ``cards`` that show a failure, for when its snooze or acknowledgement ends."""
+    if present.until is not None:
+        yield from (_ReminderBuilder(card, channel, present.turn).card_edit(present.until) for card in cards)
 
 
 def build_wake_up(root: str, channel: str, asleep: TriageRecord, at: float) -> Notification:
@@ -58,7 +63,7 @@ class _ReminderBuilder:
         body = ReminderPayload.model_validate({"sort": sort, "turn": self._turn, "at": at, "mention": mentioned})
         return self._build_notification(NotificationKind.REPLY, sort, at, due, body)
 
-    def card_refresh(self, at: float) -> Notification:
+    def card_edit(self, at: float) -> Notification:
         """Build an edit that redraws the alert later; the usual edit key would replace one that is due at once."""
         return self._build_notification(NotificationKind.EDIT, "shown", at, at, None)
 

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
+from pydantic import ValidationError
+
+from zofbot.alerting.state import DecisionBuilder, triage_hash
+from zofbot.triage import TriageRecord
 
 log = structlog.get_logger()
 
@@ -21,3 +25,11 @@ def parse_stored(kind: str, stored: str, parse: Callable[[str], T], otherwise: D
         log.error("unreadable state", kind=kind, stored=stored[:100], error=type(error).__name__,
                   fix="run the version of zofbot that wrote it; this one goes on as without it")  # fmt: skip
         return otherwise
+
+
+def read_triage_record(draft: DecisionBuilder, channel: str, key: str) -> TriageRecord:
+    """Return a failure's triage record; an empty one if a newer version wrote something this version cannot read."""
+    try:
+        return TriageRecord.model_validate_json(draft.read_hash(triage_hash(channel)).get(key, "{}"))
+    except ValidationError:
+        return TriageRecord()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.state import DecisionBuilder, alerts_hash, storms_hash, triage_hash
+from zofbot.alerting.stored_state import read_triage_record
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_record import load_storm, stored_storm_keys
 from zofbot.notifications import payloads
@@ -78,11 +77,7 @@ class TriageRecords:
         return storm_key_of(self._draft, self._channel, key)
 
     def _load_record(self, key: str) -> TriageRecord:
-        """Load a record; return an empty one if a newer version wrote something this version cannot read."""
-        try:
-            return TriageRecord.model_validate_json(self._draft.read_hash(self._name).get(key, "{}"))
-        except ValidationError:
-            return TriageRecord()
+        return read_triage_record(self._draft, self._channel, key)
 
 
 def _facts_of(body: Mapping[str, Any]) -> RunFacts:

@@ -30,6 +30,8 @@ class StormPayload(_AlertPayload):
     run: RunSummary = RunSummary(id="")
     members: int = 0
     open: int = 0
+    repeats: int = 0
+    """How often members have failed again."""
     cards: tuple[str, ...] = ()
     """Keys of the members that have their own message."""
     failed: float = 0.0
@@ -76,7 +78,7 @@ class StormPayload(_AlertPayload):
         """What Zof's runs show of it."""
         return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
                       opened=self.opened or self.since, last=self.failed,
-                      failures=self.failures if self.by_cause else self.members)  # fmt: skip
+                      failures=self.failures if self.by_cause else self.members + self.repeats)  # fmt: skip
 
 
 class StormMember(PayloadModel):

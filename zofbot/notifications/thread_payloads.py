@@ -108,8 +108,8 @@ class ReminderPayload(PayloadModel):
                 return present.state is TriageState.OPEN and present.opened == self.at and self.step >= present.steps
             case "ask":
                 return present.state is TriageState.ACKNOWLEDGED and present.asks == self.at
-            case _:
-                return present.state is TriageState.OPEN and present.opened == self.at and not present.by.id
+            case _:  # a snooze that failures have ended counts as ended at the latest one, which may be newer
+                return present.did == self.sort and present.opened >= self.at and not present.by.id
 
 
 class ActionPayload(PayloadModel):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zofbot.alerting.escalation_reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import schedule_card_edits, schedule_reminders
 from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.notifications.thread_payloads import ActionPayload
 from zofbot.services.failures import Failure
 from zofbot.store.audit import AuditRecord
@@ -61,8 +60,7 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
     def edit_line(line: str, body: ActionPayload) -> Notification:
         return edit_message(line, body).model_copy(update={"edits_reply": True})
 
-    cards = after.body.cards if isinstance(after.body, StormPayload) else ()
-    yield from (edit_message(card, None) for card in (after.key, *cards))
+    yield from (edit_message(card, None) for card in after.cards)
     last = before.present
     if request.act is Action.UNDO and _shows_own_thread(before):
         undone = _action_payload(before, last.before or TriageRecord(), last).model_copy(
@@ -82,6 +80,7 @@ def follow_up_notifications(before: Failure, after: Failure, request: ActionRequ
                 NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", payload, present.owner.id
             )
     yield from schedule_reminders(after.key, after.channel, present, after.body.policy)
+    yield from schedule_card_edits(after.cards, after.channel, present)
 
 
 def _notifies_assignee(done: TriageRecord) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zofbot.notifications.payloads import FailurePayload, failure_title
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.notifications.titles import format_title
 from zofbot.triage import (
     Action,
@@ -33,6 +34,11 @@ class Failure:
         """What messages call it: the title with its place, or the run's id."""
         run = self.body.run
         return failure_title(self.body) or format_title(run.id, run.project, run.environment)
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """Keys of the alerts whose cards show its state: its own and, of a storm, those of alerts posted before it."""
+        return (self.key, *(self.body.cards if isinstance(self.body, StormPayload) else ()))
 
     def allows_action(self, request: ActionRequest) -> bool:
         """Return whether the action is allowed in the current state."""

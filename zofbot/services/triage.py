@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 from pydantic import ValidationError
 
-from zofbot.alerting.escalation_reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import schedule_card_edits, schedule_reminders
 from zofbot.alerting.reruns import refresh_card
 from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
 from zofbot.alerting.stored_state import parse_stored
@@ -166,7 +166,10 @@ class TriageService:
         present = failure.present.model_copy(update={"asks": at, "until": at + REACK_ANSWER_SECONDS})
         with suppress(CommitConflict):  # somebody acted meanwhile, which decides
             await self._outbox.commit(
-                list(schedule_reminders(key, failure.channel, present, failure.body.policy)),
+                [
+                    *schedule_reminders(key, failure.channel, present, failure.body.policy),
+                    *schedule_card_edits(failure.cards, failure.channel, present),
+                ],
                 changes=loaded.record_changes(present),
                 expect=loaded.expected,
             )

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
+from tests.support.rules import (
+    HOUR_SECONDS,
+    NOON,
+    RuleBench,
+    failed_finding,
+    make_subscription,
+    passed_finding,
+    wake_ups,
+)
 from zofbot.alerting.mention_limit import take_mentions
-from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash
+from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.storm_payloads import StormMembersPayload, StormPayload
+from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
 
 MENTION, OTHER = "mention:<@U1>", "mention:<@U2>"
 
@@ -161,6 +170,26 @@ def test_a_storm_recovers_with_the_last_of_it_and_opens_again_with_the_first() -
     raise_alerts(rules, 1, NOON + 180, first=30)
     rules.process_findings(failed_finding("again", NOON + 180, "staging30"))
     assert (storm_of(rules).open_members, storm_of(rules).standing, storm_of(rules).turn) == (1, "again", 2)
+
+
+def test_a_storm_snoozed_for_two_failures_wakes_with_the_second_whose_snooze_it_was_is_told() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    raise_alerts(rules, 30)
+    storm = storm_of(rules)
+    facts = storm.summary_body().test_facts
+    snooze = ActionRequest(act=Action.SNOOZE, who=Actor(id="U1"), at=NOON + 100, more=2)
+    asleep = apply_action(TriageRecord(opened=NOON), snooze, facts, storm.policy).model_dump_json()
+    rules.memory = rules.memory.with_changes({triage_hash("C1"): {storm.storm_key: asleep}})
+    edit_of_the_first = "case-edit:res_staging0_staging0:failed:C1"
+    rules.notifications.pop(edit_of_the_first)
+    rules.process_findings(failed_finding("again", NOON + 200, "staging25"))
+    assert wake_ups(rules) == []
+    assert edit_of_the_first not in rules.notifications
+    rules.process_findings(failed_finding("more", NOON + 300, "staging26"))
+    assert wake_ups(rules) == [(storm.storm_key, ["U1"], NOON + 300)]
+    assert edit_of_the_first in rules.notifications, "it showed the snooze"
+    rules.process_findings(failed_finding("most", NOON + 400, "staging27"))
+    assert len(wake_ups(rules)) == 1
 
 
 def test_in_whatever_order_it_is_heard_of_twice_the_storm_is_the_same() -> None:

@@ -17,7 +17,7 @@ from zofbot.notifications.still_wanted import is_claim_wanted
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.subscriptions.digest_schedule import DigestSchedule, DigestSetting, format_schedule
-from zofbot.triage import TriageRecord
+from zofbot.triage import TriageRecord, TriageState
 
 NOW = 1_780_301_700.0
 ALERT = RunAlertPayload(run=RunSummary(id="run_1"), bad=1, opened=NOW - 600)
@@ -57,6 +57,17 @@ def test_a_step_that_a_person_took_early_is_not_taken_again_when_it_is_due() -> 
     escalated = TriageRecord(opened=NOW - 600, steps=1).model_dump_json()
     assert not is_wanted(ESCALATION, reply, failure=failure, triage=escalated)
     assert is_wanted(ESCALATION.model_copy(update={"step": 1}), reply, failure=failure, triage=escalated)
+
+
+def test_that_failures_have_ended_a_snooze_is_told_though_there_are_more_by_now() -> None:
+    reply, failure = NotificationKind.REPLY, dump_payload(STORM.model_copy(update={"failed": NOW}))
+    asleep = TriageRecord(state=TriageState.SNOOZED, opened=NOW - 600, more=1)
+    wake = ReminderPayload(sort="wake", at=NOW - 60)
+    assert is_wanted(wake, reply, failure=failure, triage=asleep.model_dump_json())
+    later = asleep.model_copy(update={"more": 0, "until": NOW - 90})
+    assert not is_wanted(wake, reply, failure=failure, triage=later.model_dump_json()), "it ended before that"
+    acknowledged = asleep.model_copy(update={"state": TriageState.ACKNOWLEDGED, "more": 0})
+    assert not is_wanted(wake, reply, failure=failure, triage=acknowledged.model_dump_json())
 
 
 def test_a_storm_is_escalated_instead_of_its_members() -> None:

@@ -23,6 +23,7 @@ from zofbot.alerting.storms.storm_messages import build_summary
 from zofbot.alerting.storms.storm_record import Storm, save_storm
 from zofbot.clock import MovableClock
 from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.notifications.notification import NotificationKind, Receipt
 from zofbot.notifications.notification import NotificationState as Outboxed
 from zofbot.notifications.storm_payloads import StormMember
@@ -36,13 +37,16 @@ from zofbot.slack.views.triage.triage_status import STATE_STYLES
 from zofbot.store.audit import AuditLog
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
-from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor, TriageRecord, TriageState
+from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor, EscalationPolicy, TriageRecord, TriageState
 from zofbot.triage.actions import UNDO_SECONDS
 from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 START = 1_800_000_000.0
 KEY = "case:res_1_a:failed:C1"
-STORM = Storm(id="res_0", category="failed", channel="C1", since=START, last=START, opened=START)
+STORM = Storm(
+    id="res_0", category="failed", channel="C1", since=START, last=START, opened=START,
+    policy=EscalationPolicy(reack=3600),
+)  # fmt: skip
 PEOPLE = [Actor(id=f"U{name}", name=name) for name in ("Ana", "Ben", "Cem")]
 OWN = {"rev", "did", "by", "at", "requests", "before", "line"}
 """Of a record, what each act writes anew, *undo* too."""
@@ -162,7 +166,9 @@ class ChannelBench:
             return
         name = storms_hash("C1")
         draft = DecisionBuilder(RuleState(await self.outbox.read_hashes(name)), self.now[0])
-        storm = add_member(draft, STORM, StormMember(key=KEY, id="res_1_a"), card=True, held=0.0)
+        body = (await self.current_failure()).body
+        assert isinstance(body, CaseAlertPayload)
+        storm = add_member(draft, STORM, StormMember(key=KEY, id="res_1_a", count=body.count), card=True, held=0.0)
         save_storm(draft, storm)
         draft.add_notifications(build_summary(storm, 0.0))
         await self.outbox.commit(list(draft.notifications.values()), changes=draft.changes)
@@ -283,6 +289,18 @@ async def test_any_history_is_allowed_and_the_card_ends_as_the_failure_stands(hi
         for step in history:
             await take_step(made, step)
         await made.deliver_due(all_of_it=True)
+        await check_channel(made)
+
+
+@pytest.mark.parametrize("act", [Action.SNOOZE, Action.ACKNOWLEDGE])
+async def test_the_card_of_an_alert_in_a_storm_shows_that_the_state_of_the_storm_has_ended(act: Action) -> None:
+    async with channel_bench() as made:
+        for step in (("storm", act, 0, 30.0), ("deliver",), ("deliver",)):
+            await take_step(made, step)
+        assert STATE_STYLES[(await made.current_failure()).present.state].word in made.wall.shown[KEY].text
+        made.now[0] += 7300
+        await made.deliver_due(all_of_it=True)
+        assert (await made.current_failure()).present.state is TriageState.OPEN
         await check_channel(made)
 
 

@@ -24,7 +24,7 @@ from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.storms.storm_members import add_member, update_standing
-from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, schedule_escalations
+from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, report_wake_up, schedule_escalations
 from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.storms.storm_record import (
     Storm,
@@ -190,7 +190,7 @@ class CauseAlertBuilder(AlertBuilder):
         cases = tuple(dict.fromkeys(map(case_key, cause.results)))
         added = [case for case in cases if known is None or case not in known.cases]
         counted = known is not None and self.finding.run.id in known.runs
-        snoozer = self._snoozer_of(message)
+        before, snoozer = message, self._snoozer_of(message)
         alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, cases)
         alert = alert.model_copy(update={"storm": message.storm_key})
         member = self._storm_member(alert.key, alert.id, _body_of(alert), len(cause.results))
@@ -201,6 +201,7 @@ class CauseAlertBuilder(AlertBuilder):
             self._add_place(message, member)
         self._put_alert(alert, cause, listed=not added)
         now = load_storm(self.draft, message.channel, message.storm_key) or message
+        report_wake_up(self.draft, before, now)
         self.draft.add_notifications(
             build_storm_edit(now, now.storm_key, payloads.dump_payload(now.summary_body()), self.held)
         )

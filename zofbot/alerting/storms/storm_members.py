@@ -8,7 +8,12 @@ from typing import Any
 
 from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
 from zofbot.alerting.stored_state import parse_stored
-from zofbot.alerting.storms.storm_messages import build_storm_edit, build_storm_reply, schedule_escalations
+from zofbot.alerting.storms.storm_messages import (
+    build_storm_edit,
+    build_storm_reply,
+    report_wake_up,
+    schedule_escalations,
+)
 from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
 from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import payloads
@@ -75,13 +80,15 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
         return
     _save_page(draft, storm, pointer.page, tuple(after if each.key == member else each for each in listed), held)
     recovered = (after.standing is AlertStatus.RECOVERED) - (before.standing is AlertStatus.RECOVERED)
-    changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed})
+    repeats = storm.repeats + max(0, after.count - before.count)
+    changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed, "repeats": repeats})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
     changed = update_standing(draft, changed, at, run)
     if failed > storm.failed:
         draft.add_notifications(
             *schedule_escalations(changed, TriageRecord(turn=changed.turn, opened=failed), draft.now)
         )
+    report_wake_up(draft, storm, changed)
     save_storm(draft, changed)
     draft.add_notifications(
         build_storm_edit(changed, changed.storm_key, payloads.dump_payload(changed.summary_body()), held)

@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zofbot.alerting.escalation_reminders import schedule_reminders
+from zofbot.alerting.escalation_reminders import build_wake_up, schedule_reminders
+from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.stored_state import read_triage_record
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.notifications.payloads import Payload
-from zofbot.triage import TriageRecord
+from zofbot.triage import Action, TriageRecord, TriageState, effective_record
 
 
 def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float) -> Iterator[Notification]:
     """Yield the escalations of the storm as a whole; ``notified_at`` is when its channel is notified (Unix seconds)."""
     yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, notified_at=notified_at)
+
+
+def report_wake_up(draft: DecisionBuilder, before: Storm, after: Storm) -> None:
+    """Tell whoever snoozed a storm that further failures have ended the snooze, and update the alerts that show it."""
+    stored = read_triage_record(draft, after.channel, after.storm_key)
+    asleep = effective_record(stored, before.summary_body().test_facts, draft.now)
+    woken = effective_record(stored, after.summary_body().test_facts, draft.now)
+    if asleep.state is TriageState.SNOOZED and woken.did is Action.WAKE:
+        draft.add_notifications(
+            build_wake_up(after.storm_key, after.channel, asleep, woken.at),
+            *(build_storm_edit(after, card, {}, 0.0) for card in after.cards),
+        )
 
 
 def build_summary(storm: Storm, held: float) -> Notification:

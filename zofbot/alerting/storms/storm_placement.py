@@ -15,7 +15,7 @@ from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.alerting.storms.storm_members import add_member, update_standing
-from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, schedule_escalations
+from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, report_wake_up, schedule_escalations
 from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
     MINUTE_SECONDS,
@@ -159,7 +159,7 @@ def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate,
 
 def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due: float) -> Storm:
     """Add an alert to a storm: post the summary for the first, schedule edits of it for later ones."""
-    fresh = not storm.alerts
+    before, fresh = storm, not storm.alerts
     edit_at = storm.edit_at if due < storm.edit_at or fresh else max(due, storm.edit_at + EDIT_INTERVAL_SECONDS)
     storm = add_member(draft, storm, alert.member, card=False, held=alert.held)
     storm = storm.with_causes(alert.member.causes, alert.failures)
@@ -177,6 +177,7 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     if not fresh and alert.member.followed:
         storm = update_standing(draft, storm, alert.happened, alert.run.id)
         draft.add_notifications(*schedule_escalations(storm, TriageRecord(turn=storm.turn, opened=alert.happened), due))
+    report_wake_up(draft, before, storm)
     save_storm(draft, storm)
     cause = find_sole_cause(storm.causes, storm.uncaused)
     if cause:

@@ -54,9 +54,9 @@ class Storm(FrozenModel):
     """A storm as stored. Its key is made from the ``id`` and ``category`` of the alert that started it.
 
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
-    ``recovered`` counts members. ``by_cause``: it is the message of one cause, whose members are its alerts in each
-    project and environment; ``flat``: they are not listed in its thread. ``causes`` and ``uncaused`` are as in
-    ``StormPayload``.
+    ``recovered`` counts members, ``repeats`` how often they have failed again. ``by_cause``: it is the message of one
+    cause, whose members are its alerts in each project and environment; ``flat``: they are not listed in its thread.
+    ``causes`` and ``uncaused`` are as in ``StormPayload``.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Storm(FrozenModel):
     places: dict[str, dict[str, int]] = Field(default_factory=dict)
     elsewhere: int = 0
     members: int = 0
+    repeats: int = 0
     followed: int = 0
     recovered: int = 0
     cards: tuple[str, ...] = ()

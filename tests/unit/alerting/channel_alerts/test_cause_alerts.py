@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.rules import HOUR_SECONDS, NOON, RuleBench
+from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, wake_ups
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
@@ -311,3 +311,16 @@ def test_an_earlier_version_reads_a_cause_as_a_storm() -> None:
               for value in fields.values()]  # fmt: skip
     assert [alert["group"] for alert in alerts] == ["case"]
     assert any(field.startswith("storm:") for field in bench.memory.hashes[storms_hash("C1")])
+
+
+def test_whoever_snoozed_a_cause_until_it_fails_twice_more_is_told_when_it_does() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]))
+    [key] = roots(bench)
+    act(bench, key, Action.SNOOZE, NOON + 10, more=2)
+    bench.process_findings(run("2", NOON + 60, [("a", TIMEOUT)]))
+    assert wake_ups(bench) == []
+    bench.process_findings(run("3", NOON + 120, [("b", TIMEOUT)], project="search"))
+    assert wake_ups(bench) == [(key, ["U1"], NOON + 120)]
+    bench.process_findings(run("4", NOON + 180, [("a", TIMEOUT)]))
+    assert len(wake_ups(bench)) == 1
