@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zofbot.alerting.escalation_reminders import build_wake_up, schedule_reminders
-from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.state import DecisionBuilder, triage_hash
 from zofbot.alerting.stored_state import read_triage_record
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
@@ -23,6 +23,8 @@ def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float
 
 def report_wake_up(draft: DecisionBuilder, before: Storm, after: Storm) -> None:
     """Tell whoever snoozed a storm that further failures have ended the snooze, and update the alerts that show it."""
+    if after.storm_key not in draft.read_hash(triage_hash(after.channel)):
+        return  # nobody has done anything about it; most storms grow by hundreds of alerts like that
     stored = read_triage_record(draft, after.channel, after.storm_key)
     asleep = effective_record(stored, before.summary_body().test_facts, draft.now)
     woken = effective_record(stored, after.summary_body().test_facts, draft.now)
