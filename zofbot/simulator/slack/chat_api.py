@@ -270,7 +270,7 @@ def update_message(slack: Workspace, given: Arguments) -> ResponseBody:
     body = validate_content(slack, given, automatic_links.parsing_options(given, "client"))
     _check_length(body)
     kept, warning = _parse_metadata(given.get("metadata"))
-    message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
+    message.replace_content(body["text"], body["blocks"], body["attachments"])
     message.metadata, message.edited = kept or message.metadata, True
     slack.queue_echo(message, edited=True)
     slack.changed()

@@ -10,6 +10,9 @@ TEAM_ID = "T0ACME"
 APP_ID = "A0ZOFBOT"
 BOT_ID = "B0ZOFBOT"
 
+MAX_REPLACED_BLOCKS = 500
+"""How many blocks of earlier versions of a message or view are kept."""
+
 
 @dataclass
 class User:
@@ -87,6 +90,19 @@ class PostedMessage:
     hidden: bool = False
     """Accepted but not shown, as Slack does with messages that come too fast."""
     reactions: dict[str, set[str]] = field(default_factory=dict)
+    replaced_blocks: list[dict[str, Any]] = field(default_factory=list)
+    """Blocks of earlier versions, the newest first: a client may still show them when somebody clicks."""
+
+    def replace_content(self, text: str, blocks: list[dict[str, Any]], attachments: list[dict[str, Any]]) -> None:
+        """Replace what the message shows."""
+        self.replaced_blocks = [*self.shown_blocks, *self.replaced_blocks][:MAX_REPLACED_BLOCKS]
+        self.text, self.blocks, self.attachments = text, blocks, attachments
+
+    @property
+    def shown_blocks(self) -> list[dict[str, Any]]:
+        """Its blocks and those of its attachments."""
+        inside = [block for attachment in self.attachments for block in attachment.get("blocks", ())]
+        return [*self.blocks, *inside]
 
     @property
     def idempotency_key(self) -> str | None:
@@ -112,6 +128,13 @@ class View:
     errors: dict[str, str] | None = None
     root: str = ""
     previous: str | None = None
+    replaced_blocks: list[dict[str, Any]] = field(default_factory=list)
+    """Blocks of earlier versions, the newest first: a client may still show them when somebody clicks."""
+
+    def replace_content(self, payload: dict[str, Any]) -> None:
+        """Replace what the view shows."""
+        self.replaced_blocks = [*self.payload["blocks"], *self.replaced_blocks][:MAX_REPLACED_BLOCKS]
+        self.payload, self.errors = payload, None
 
 
 @dataclass

@@ -78,6 +78,6 @@ def _replace_message(slack: Workspace, message: PostedMessage, body: Arguments) 
     """Replace a message in place; an ephemeral one stays ephemeral."""
     if message.user != BOT_USER_ID:
         raise SlackRefusal("cant_update_message")
-    message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
+    message.replace_content(body["text"], body["blocks"], body["attachments"])
     message.edited = not message.only_to
     slack.changed()

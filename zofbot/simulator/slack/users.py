@@ -193,8 +193,7 @@ class WorkspaceUsers:
 
     def _message_action(self, person: User, channel: str, ts: str, action: dict[str, Any]) -> dict[str, Any]:
         message = self._find_message(person, channel, ts)
-        inside = [block for attachment in message.attachments for block in attachment.get("blocks", [])]
-        block, element = client_views.find_element([*message.blocks, *inside], action)
+        block, element = client_views.find_element([*message.shown_blocks, *message.replaced_blocks], action)
         done = payloads.action_entry(self.slack, block, element, action)
         response_url = self.slack.new_response_url(person.id, channel, message)
         return payloads.message_action_payload(self.slack, person, message, done, response_url)
@@ -208,7 +207,7 @@ class WorkspaceUsers:
 
     def _view_action(self, person: User, view_id: str, action: dict[str, Any]) -> dict[str, Any]:
         view = self._find_view(person, view_id)
-        block, element = client_views.find_element(view.payload["blocks"], action)
+        block, element = client_views.find_element([*view.payload["blocks"], *view.replaced_blocks], action)
         done = payloads.action_entry(self.slack, block, element, action)
         if kept := views_api.element_state(element, action):
             view.values.setdefault(block["block_id"], {})[element["action_id"]] = kept

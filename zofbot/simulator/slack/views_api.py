@@ -132,7 +132,7 @@ def stack_view(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
 
 def replace_view(slack: Workspace, view: View, payload: dict[str, Any]) -> None:
     """Replace a view's content; values of fields that remain are kept."""
-    view.payload, view.errors = payload, None
+    view.replace_content(payload)
     view.hash = f"{slack.next_timestamp()}.{slack.new_id('h')[:6]}"
     slack.changed()
 

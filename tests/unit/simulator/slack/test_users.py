@@ -18,7 +18,7 @@ from tests.support.recording_app import Json, RecordingApp, notice_to
 from tests.support.world_changes import wait_for_change
 from zofbot.simulator.seed import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.server import SimulatorServer
-from zofbot.simulator.slack.chat_api import post_message
+from zofbot.simulator.slack.chat_api import post_message, update_message
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.slack.views_api import open_view, publish_view
@@ -263,6 +263,28 @@ async def test_a_choice_has_to_be_offered(
         await simulator.people.press_element(ANA, other, channel=QA_ALERTS, ts=ts)
     with pytest.raises(ValueError, match="nothing like that"):
         await simulator.people.press_element(ANA, {"action_id": "stop"}, channel=QA_ALERTS, ts=ts)
+
+
+async def test_what_a_client_still_shows_can_be_pressed(
+    simulator: SimulatorServer, slack: Workspace, recording_app: RecordingApp
+) -> None:
+    """Whoever presses a button just as the message or Home is replaced presses the one that they see."""
+    blocks = [{"type": "actions", "elements": [BUTTON]}]
+    view = {"type": "home", "blocks": blocks}
+    home = publish_view(slack, {"user_id": ANA, "view": view})["view"]
+    ts = post_message(slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
+    message = slack.find_message(QA_ALERTS, ts)
+    assert message is not None
+    shown = [(home["blocks"][0]["block_id"], {"view_id": home["id"]})]
+    shown += [(message.blocks[0]["block_id"], {"channel": QA_ALERTS, "ts": ts})]
+    for _ in range(2):
+        publish_view(slack, {"user_id": ANA, "view": view})
+        update_message(slack, {"channel": QA_ALERTS, "ts": ts, "text": "card", "blocks": blocks})
+    for block_id, place in shown:
+        await simulator.people.press_element(ANA, {"action_id": "go", "block_id": block_id}, **place)
+        assert recording_app.last_payload["actions"][0]["block_id"] == block_id
+        with pytest.raises(ValueError, match="nothing like that"):
+            await simulator.people.press_element(ANA, {"action_id": "go", "block_id": "other"}, **place)
 
 
 async def test_a_press_nobody_answers_is_noticed(
