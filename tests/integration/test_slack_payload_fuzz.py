@@ -142,6 +142,14 @@ def test_only_a_form_has_to_say_what_sort_of_view_it_is() -> None:
     assert find_malformed({"type": "view_submission", "view": {"hash": "1.2"}}) == "view.type"
 
 
+@pytest.mark.parametrize("values", [None, {}, []])
+def test_a_view_without_values_has_none_or_an_empty_object_or_list(values: Any) -> None:
+    view = {"type": "home", "state": {"values": values}}
+    assert find_malformed({"type": "event_callback", "event": {"type": "app_home_opened", "view": view}}) == ""
+    assert find_malformed({"type": "block_actions", "actions": [{"action_id": "go"}], "view": view}) == ""
+    assert find_malformed({"type": "view_submission", "view": view}) == ""
+
+
 def test_where_it_is_misshapen_is_said_without_what_stands_there() -> None:
     assert find_malformed({"user": {"id": ["secret"]}}) == "user.id"
     assert find_malformed({"command": "/zof", "text": "half of \ud83d"}) == "text"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 
 def _check_encodable(text: str) -> str:
@@ -89,8 +89,13 @@ class _Message(_InboundModel):
     attachments: list[_Attachment] | None = None
 
 
+def _read_empty_list(value: Any) -> Any:
+    """Read an empty list as None: Slack sent one as a view without values (https://github.com/slack-go/slack/issues/943)."""
+    return None if value == [] else value
+
+
 class _State(_InboundModel):
-    values: dict[str, dict[str, _Field | None] | None] | None = None
+    values: Annotated[dict[str, dict[str, _Field | None] | None] | None, BeforeValidator(_read_empty_list)] = None
 
 
 class _View(_InboundModel):

@@ -85,7 +85,10 @@ def validate_view(slack: Workspace, given: Any, surface: blocks.Surface) -> dict
 
 
 def dump_view(view: View) -> dict[str, Any]:
-    """Format a view as in Slack's API and payloads."""
+    """Format a view as in Slack's API and payloads.
+
+    If no field has a value, ``values`` is an empty list, as some found (https://github.com/slack-go/slack/issues/943).
+    """
     defaults = {"private_metadata": "", "callback_id": "", "external_id": "", "title": None, "submit": None}
     flags = {"close": None, "clear_on_close": False, "notify_on_close": False}
     place = {"root_view_id": view.root or view.id, "previous_view_id": view.previous}
@@ -97,7 +100,7 @@ def dump_view(view: View) -> dict[str, Any]:
         **place,
         **view.payload,
         "hash": view.hash,
-        "state": {"values": view_state(view)},
+        "state": {"values": view_state(view) or []},
     }
 
 
