@@ -142,4 +142,6 @@ def how_to_reproduce(item: pytest.Item) -> str:
             f"  {item.ts} {item.channel} {item.idempotency_key} {item.text[:100]!r}"
             for item in bot.world.slack.ledger[-50:]
         ]
+        private = [item for kept in bot.world.slack.messages.values() for item in kept.values() if item.only_to]
+        lines += [f"  {item.ts} {item.channel} only to {item.only_to} {item.text[:100]!r}" for item in private[-20:]]
     return "\n".join(lines)
