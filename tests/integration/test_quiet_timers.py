@@ -16,12 +16,14 @@ MINUTE = 60.0
 
 
 @asynccontextmanager
-async def start_evening(store_url: str, more: str, **place: Any) -> AsyncIterator[tuple[NightBench, PostedMessage]]:
+async def start_evening(
+    store_url: str, more: str, group: str = "case", **place: Any
+) -> AsyncIterator[tuple[NightBench, PostedMessage]]:
     """A case that failed ten minutes before quiet hours of three hours begin, and its message."""
     async with night(store_url) as made:
         await made.pass_time(HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS - 11 * MINUTE)
         hours = made.quiet_hours(1, 4).replace(",UTC", "")
-        await made.bot.type_text(f"/zof subscribe group:case quiet:{hours},critical,UTC {more}")
+        await made.bot.type_text(f"/zof subscribe group:{group} quiet:{hours},critical,UTC {more}")
         await made.end_run("failed", "Cart", **place)
         [root] = made.root_messages()
         yield made, root
@@ -41,8 +43,10 @@ async def test_an_escalation_that_comes_due_in_quiet_hours_comes_at_their_end(st
         assert count_lines(made, root, "<@U0BEN>") == 1
 
 
-async def test_a_critical_one_comes_at_its_time(store_url: str) -> None:
-    async with start_evening(store_url, "escalate:30m-><@U0BEN>", environment="production") as (made, root):
+@pytest.mark.parametrize("group", ["case", "cause"])
+async def test_a_critical_one_comes_at_its_time(store_url: str, group: str) -> None:
+    escalation = "escalate:30m-><@U0BEN>"
+    async with start_evening(store_url, escalation, group, environment="production") as (made, root):
         await made.pass_time(HOUR_SECONDS)
         assert count_lines(made, root, "<@U0BEN>") == 1
 

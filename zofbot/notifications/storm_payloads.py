@@ -42,6 +42,8 @@ class StormPayload(_AlertPayload):
     places: tuple[tuple[str, str, int], ...] = ()
     elsewhere: int = 0
     closed: bool = False
+    critical: bool = False
+    """Whether it is sent first and may ignore quiet hours."""
     by_cause: bool = False
     """Whether it is the message of one cause, over runs, projects and environments, and not a storm."""
     causes: tuple[CauseSummary, ...] = ()

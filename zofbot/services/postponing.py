@@ -22,6 +22,7 @@ from zofbot.notifications.notification import (
     Postponed,
 )
 from zofbot.notifications.payloads import dump_payload, holds_payload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.services.failures import Failure
 from zofbot.services.triage import TriageService
@@ -75,7 +76,8 @@ class Postponing:
         mutes = active_mutes(read_mutes(known), channel, now)
         place = body.run.environment
         matching = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
-        return compute_hold(now, matched, matching, critical=is_critical(place))
+        critical = body.critical if isinstance(body, StormPayload) else is_critical(place)
+        return compute_hold(now, matched, matching, critical=critical)
 
     async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
         """Return the seconds until it is due. It is recorded with its mutes, so that ending one early releases it."""

@@ -92,7 +92,7 @@ class CauseAlertBuilder(AlertBuilder):
         claim_cause(self.draft, message, cause.signature, anew=True)
         opened = TriageRecord(opened=message.opened)
         self.draft.add_notifications(
-            build_summary(message, self.held), *schedule_escalations(message, opened, message.opened)
+            build_summary(message, self.held), *schedule_escalations(message, opened, self._shown_at)
         )
         self._put_alert(alert.model_copy(update={"storm": message.storm_key}), cause)
         return False
@@ -103,7 +103,7 @@ class CauseAlertBuilder(AlertBuilder):
         found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_by_case(cases)
         others = cause_messages_of_other_versions(self.draft, channel, VERSION)
         found = found or next((message for message in others if _has_cause(message, cause)), None)
-        if found is None or self._is_over(found):
+        if found is None or self._is_over(found) or self._comes_before(found):
             return None
         return found
 
@@ -113,6 +113,15 @@ class CauseAlertBuilder(AlertBuilder):
             if alert.signature and is_of_other_version(alert.signature) and cases.intersection(alert.cases):
                 return load_storm(self.draft, self.audience.channel, alert.storm)
         return None
+
+    @property
+    def _shown_at(self) -> float:
+        """When the channel sees it (Unix seconds)."""
+        return max(self._notify_time, self.held)
+
+    def _comes_before(self, message: Storm) -> bool:
+        """Whether the message waits for quiet hours or a mute for which a failure now does not wait."""
+        return message.held > max(self.draft.now, self.held)
 
     def _is_over(self, message: Storm) -> bool:
         """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""
@@ -170,6 +179,7 @@ class CauseAlertBuilder(AlertBuilder):
                 since=self._seen_at,
                 last=self._seen_at,
                 failed=self._seen_at,
+                held=self.held,
                 opened=self._notify_time,
                 policy=self.audience.escalation_policy,
                 takers=tuple(each.id for each in self.audience.subscriptions),
@@ -221,7 +231,7 @@ class CauseAlertBuilder(AlertBuilder):
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()
         more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects, "past": past}
-        return counted.model_copy(update=more)
+        return counted.model_copy(update={**more, "critical": message.critical or self.critical})
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""
@@ -231,7 +241,7 @@ class CauseAlertBuilder(AlertBuilder):
         grown = update_standing(self.draft, grown, at, self.finding.run.id)
         save_storm(self.draft, grown)
         opened = TriageRecord(turn=grown.turn, opened=self._seen_at)
-        self.draft.add_notifications(*schedule_escalations(grown, opened, self._notify_time))
+        self.draft.add_notifications(*schedule_escalations(grown, opened, self._shown_at))
 
     def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers."""

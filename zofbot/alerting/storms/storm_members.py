@@ -86,7 +86,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     changed = update_standing(draft, changed, at, run)
     if failed > storm.failed:
         draft.add_notifications(
-            *schedule_escalations(changed, TriageRecord(turn=changed.turn, opened=failed), draft.now)
+            *schedule_escalations(changed, TriageRecord(turn=changed.turn, opened=failed), max(draft.now, held))
         )
     report_wake_up(draft, storm, changed)
     save_storm(draft, changed)

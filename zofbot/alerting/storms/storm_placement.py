@@ -144,7 +144,7 @@ def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate,
     mention = take_mentions(draft, first.channel, first.mention, due)
     storm = Storm(
         id=first.member.id, category=first.category, channel=first.channel, since=due, last=due, edit_at=due,
-        opened=due, mention=mention, policy=first.policy, critical=first.critical, run=first.run,
+        held=first.held, opened=due, mention=mention, policy=first.policy, critical=first.critical, run=first.run,
     )  # fmt: skip
     prune_storms(draft, first.channel, storm.storm_key)
     for at, member, unmentioned in lane.alone:

@@ -56,6 +56,7 @@ class Storm(FrozenModel):
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
     ``recovered`` counts members, ``repeats`` how often they have failed again. ``by_cause``: it is the message of one
     cause, whose members are its alerts in each project and environment; ``flat``: they are not listed in its thread.
+    ``held`` is when the quiet hours or mute that delayed its summary end, 0 for none.
     ``causes`` and ``uncaused`` are as in ``StormPayload``.
     """
 
@@ -66,6 +67,7 @@ class Storm(FrozenModel):
     last: float
     failed: float = 0.0
     edit_at: float = 0.0
+    held: float = 0.0
     alerts: int = 0
     failures: int = 0
     places: dict[str, dict[str, int]] = Field(default_factory=dict)

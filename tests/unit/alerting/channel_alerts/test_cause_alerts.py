@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, wake_ups
 from zofbot.alerting.failure_signature import make_signature
-from zofbot.alerting.state import failure_hash, storms_hash, triage_hash
+from zofbot.alerting.state import MUTES, failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
-from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
+from zofbot.subscriptions.mute import Mute
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
 
 TIMEOUT = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"
@@ -35,9 +36,10 @@ def run(
     failing: Iterable[tuple[str, str | None]] = (),
     passing: Sequence[str] = (),
     project: str = "shop",
+    environment: str = "staging",
 ) -> RunFinding:
     """A run with its failing cases and their texts, and its passing ones."""
-    where: dict[str, Any] = {"project_id": project, "environment": "staging"}
+    where: dict[str, Any] = {"project_id": project, "environment": environment}
     results = [
         Result(id=f"res_{name}_{case}", run_id=f"run_{name}", case_id=case, title=f"Case {case}", failure=text,
                outcome=Outcome.FAILED if text != "" else Outcome.PASSED, **where)
@@ -51,6 +53,11 @@ def run(
 
 def roots(bench: RuleBench) -> list[str]:
     return [note.key for note in bench.notifications_of(NotificationKind.ROOT)]
+
+
+def cause_messages(bench: RuleBench) -> list[Notification]:
+    """Return the messages of causes, without the summaries that follow quiet hours."""
+    return [note for note in bench.notifications_of(NotificationKind.ROOT) if note.key.startswith("storm:")]
 
 
 def shown(bench: RuleBench, key: str) -> StormPayload:
@@ -163,6 +170,44 @@ def test_what_is_snoozed_until_it_stops_stays_quiet_and_counts() -> None:
     assert roots(bench) == [key]
     assert not bench.notifications_of(NotificationKind.REPLY)[0].key.startswith("wake:")
     assert shown(bench, key).failures == 3
+
+
+def test_a_cause_whose_message_waits_for_a_mute_is_told_where_nothing_is_muted() -> None:
+    bench = RuleBench(subscription("group:cause escalate:15m-><@U2>"))
+    mute = Mute(id="m1", channel="C1", until=NOON + 24 * HOUR_SECONDS, project=("shop",))
+    bench.memory = bench.memory.with_changes({MUTES: {"m1": mute.model_dump_json()}})
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 60, [("a", TIMEOUT)]))
+    [held] = cause_messages(bench)
+    assert held.not_before == mute.until
+    bench.process_findings(run("3", NOON + 90, [("b", TIMEOUT)], project="search"))
+    bench.process_findings(run("4", NOON + 120, [("b", TIMEOUT)], project="billing"))
+    [_, told] = cause_messages(bench)
+    assert (told.key, told.not_before) == ("storm:res_3_b:failed:C1", 0)
+    assert sorted(place[0] for place in shown(bench, told.key).places) == ["billing", "search"]
+    escalations = [note for note in bench.notifications.values() if note.body.get("sort") == "escalate"]
+    due = {(note.root, note.not_before - NOON) for note in escalations}
+    assert due == {(held.key, mute.until - NOON + 900), (told.key, 990), (told.key, 1020)}
+    bench.process_findings(run("5", mute.until + 60, [("a", TIMEOUT)]))
+    assert len(cause_messages(bench)) == 2, "it is said in the message that everybody sees"
+
+
+def test_a_critical_failure_of_a_cause_whose_message_waits_for_quiet_hours_is_told() -> None:
+    bench = RuleBench(subscription("group:cause quiet:12:00-19:00,critical,UTC"))
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 60, [("a", TIMEOUT)], project="search"))
+    assert [note.not_before - NOON for note in cause_messages(bench)] == [7 * HOUR_SECONDS]
+    bench.process_findings(run("3", NOON + 90, [("a", TIMEOUT)], environment="production"))
+    [_, told] = cause_messages(bench)
+    assert (told.not_before, told.critical) == (0, True)
+
+
+def test_a_message_becomes_critical_with_its_first_critical_failure() -> None:
+    bench = RuleBench(subscription("group:cause"))
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]))
+    [key] = roots(bench)
+    assert not shown(bench, key).critical
+    bench.process_findings(run("2", NOON + 60, [("a", TIMEOUT)], environment="production"))
+    bench.process_findings(run("3", NOON + 120, [("a", TIMEOUT)]))
+    assert shown(bench, key).critical
 
 
 def test_without_threads_the_message_alone_says_everything() -> None:
