@@ -7,7 +7,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import Alert, parse_alerts
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
-from zofbot.alerting.storms.storm_members import update_member
+from zofbot.alerting.storms.storm_placement import update_placed_alert
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications.past_causes import Resolution
@@ -95,7 +95,7 @@ class AlertsInScope:
         if before is None or before.body != alert.body:
             self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body))
         if before is not None and before.key == alert.key:
-            update_member(self._draft, self._channel, alert.key, alert.body, held)
+            update_placed_alert(self._draft, self._channel, alert.key, alert.body, held)
         alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
         if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
             self._drop_alerts([min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))])

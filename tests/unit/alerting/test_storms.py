@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.support.rules import (
     HOUR_SECONDS,
     NOON,
@@ -170,6 +172,36 @@ def test_a_storm_recovers_with_the_last_of_it_and_opens_again_with_the_first() -
     raise_alerts(rules, 1, NOON + 180, first=30)
     rules.process_findings(failed_finding("again", NOON + 180, "staging30"))
     assert (storm_of(rules).open_members, storm_of(rules).standing, storm_of(rules).turn) == (1, "again", 2)
+
+
+@pytest.mark.parametrize("recovered_at", [NOON + 1, NOON + 20], ids=["in the same batch", "before the storm"])
+def test_a_storm_takes_in_an_alert_as_it_stands(recovered_at: float) -> None:
+    rules = RuleBench(make_subscription())
+    decided = NOON + 30
+    rules.process_findings(failed_finding("first", NOON, "first"), now=decided)
+    rules.process_findings(passed_finding("passed", recovered_at, "first"), now=decided)
+    raise_alerts(rules, 30, decided)
+    assert (storm_of(rules).members, storm_of(rules).open_members) == (31, 30)
+    recover_alerts(rules, 30, NOON + 60)
+    assert (storm_of(rules).open_members, storm_of(rules).standing) == (0, "recovered")
+    rules.process_findings(failed_finding("again", NOON + 120, "first"))
+    assert (storm_of(rules).open_members, storm_of(rules).standing) == (1, "again")
+
+
+def test_a_storm_schedules_one_set_of_escalations_while_nobody_has_acted_on_it() -> None:
+    """Each waits for a second of the channel's pace, however many alerts the storm has."""
+    rules = RuleBench(make_subscription("group:case escalate:15m-><@U1>,45m-><@U2>"))
+    raise_alerts(rules, 60)
+    storm = storm_of(rules)
+    escalations = [note for note in rules.notifications.values() if note.body.get("sort") == "escalate"]
+    assert len([note for note in escalations if note.root == storm.storm_key]) == 2
+    snooze = ActionRequest(act=Action.SNOOZE, who=Actor(id="U1"), at=NOON + 100, more=1)
+    asleep = apply_action(TriageRecord(opened=NOON), snooze, storm.summary_body().test_facts, storm.policy)
+    rules.memory = rules.memory.with_changes({triage_hash("C1"): {storm.storm_key: asleep.model_dump_json()}})
+    rules.process_findings(failed_finding("again", NOON + 200, "staging25"))
+    escalations = [note for note in rules.notifications.values() if note.body.get("sort") == "escalate"]
+    due = [note.not_before - NOON for note in escalations if note.root == storm.storm_key]
+    assert due[2:] == [200 + 900, 200 + 2700], "it is open again from then on"
 
 
 def test_a_storm_snoozed_for_two_failures_wakes_with_the_second_whose_snooze_it_was_is_told() -> None:

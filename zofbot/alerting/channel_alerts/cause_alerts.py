@@ -24,7 +24,13 @@ from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.storms.storm_members import add_member, update_standing
-from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, report_wake_up, schedule_escalations
+from zofbot.alerting.storms.storm_messages import (
+    build_storm_edit,
+    build_summary,
+    report_wake_up,
+    schedule_escalations,
+    schedule_more_escalations,
+)
 from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.storms.storm_record import (
     Storm,
@@ -240,8 +246,7 @@ class CauseAlertBuilder(AlertBuilder):
         grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
         grown = update_standing(self.draft, grown, at, self.finding.run.id)
         save_storm(self.draft, grown)
-        opened = TriageRecord(turn=grown.turn, opened=self._seen_at)
-        self.draft.add_notifications(*schedule_escalations(grown, opened, self._shown_at))
+        schedule_more_escalations(self.draft, grown, self._seen_at, self._shown_at)
 
     def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers."""

@@ -13,6 +13,7 @@ from zofbot.alerting.storms.storm_messages import (
     build_storm_reply,
     report_wake_up,
     schedule_escalations,
+    schedule_more_escalations,
 )
 from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
 from zofbot.domain.json_encoding import encode_json
@@ -55,12 +56,19 @@ def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, car
     listed = (*_load_page(draft, storm.channel, storm.storm_key, page), member.model_copy(update={"causes": ()}))
     _save_page(draft, storm, page, listed, held)
     more: dict[str, Any] = {"members": storm.members + 1, "followed": storm.followed + member.followed}
+    more["recovered"] = storm.recovered + (member.standing is AlertStatus.RECOVERED)
     if member.followed:
         draft.set_field(failure_hash(member.key), "storm", storm.storm_key)
     if card:
         more["cards"] = (*storm.cards, member.key)
         draft.add_notifications(build_storm_edit(storm, member.key, {}, held))
     return storm.model_copy(update=more)
+
+
+def describe_member(before: StormMember, body: dict[str, Any]) -> StormMember:
+    """Return the line about a member whose alert now has the payload ``body``."""
+    status, counts = AlertStatus(body.get("standing", AlertStatus.OPEN)), (body.get("count", 1), body.get("cases", 1))
+    return before.model_copy(update={"standing": status, "count": counts[0], "cases": counts[1]})
 
 
 def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
@@ -73,8 +81,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     before = next((each for each in listed if each.key == member), None)
     if before is None:
         return
-    status, counts = AlertStatus(body.get("standing", AlertStatus.OPEN)), (body.get("count", 1), body.get("cases", 1))
-    after = before.model_copy(update={"standing": status, "count": counts[0], "cases": counts[1]})
+    after = describe_member(before, body)
     failed = max(storm.failed, float(body.get("last", 0.0)))
     if after == before and failed == storm.failed:
         return
@@ -85,9 +92,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
     changed = update_standing(draft, changed, at, run)
     if failed > storm.failed:
-        draft.add_notifications(
-            *schedule_escalations(changed, TriageRecord(turn=changed.turn, opened=failed), max(draft.now, held))
-        )
+        schedule_more_escalations(draft, changed, failed, max(draft.now, held))
     report_wake_up(draft, storm, changed)
     save_storm(draft, changed)
     draft.add_notifications(

@@ -21,10 +21,25 @@ def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float
     yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, notified_at=notified_at)
 
 
+def schedule_more_escalations(draft: DecisionBuilder, storm: Storm, failed_at: float, notified_at: float) -> None:
+    """Schedule escalations for a further failure, which opens the storm again if somebody had resolved or snoozed it.
+
+    While nobody has acted on it, those scheduled when it began are the ones that count: more of them would only
+    take up the channel's pace.
+    """
+    if _is_acted_on(draft, storm):
+        opened = TriageRecord(turn=storm.turn, opened=failed_at)
+        draft.add_notifications(*schedule_escalations(storm, opened, notified_at))
+
+
+def _is_acted_on(draft: DecisionBuilder, storm: Storm) -> bool:
+    return storm.storm_key in draft.read_hash(triage_hash(storm.channel))
+
+
 def report_wake_up(draft: DecisionBuilder, before: Storm, after: Storm) -> None:
     """Tell whoever snoozed a storm that further failures have ended the snooze, and update the alerts that show it."""
-    if after.storm_key not in draft.read_hash(triage_hash(after.channel)):
-        return  # nobody has done anything about it; most storms grow by hundreds of alerts like that
+    if not _is_acted_on(draft, after):
+        return  # as for most storms, which grow by hundreds of alerts
     stored = read_triage_record(draft, after.channel, after.storm_key)
     asleep = effective_record(stored, before.summary_body().test_facts, draft.now)
     woken = effective_record(stored, after.summary_body().test_facts, draft.now)

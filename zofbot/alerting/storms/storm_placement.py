@@ -7,15 +7,27 @@ separately. ``storm_record`` has what happens to a storm afterwards.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
 from zofbot.alerting.stored_state import parse_stored
-from zofbot.alerting.storms.storm_members import add_member, update_standing
-from zofbot.alerting.storms.storm_messages import build_storm_edit, build_summary, report_wake_up, schedule_escalations
+from zofbot.alerting.storms.storm_members import (
+    add_member,
+    describe_member,
+    storm_key_of,
+    update_member,
+    update_standing,
+)
+from zofbot.alerting.storms.storm_messages import (
+    build_storm_edit,
+    build_summary,
+    report_wake_up,
+    schedule_escalations,
+    schedule_more_escalations,
+)
 from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
     MINUTE_SECONDS,
@@ -139,6 +151,29 @@ def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPla
     return StormPlacement(storm.storm_key if storm else "", mention)
 
 
+def update_placed_alert(
+    draft: DecisionBuilder, channel: str, alert: str, body: dict[str, Any], held: float = 0.0
+) -> None:
+    """Update what is known of an alert with the key ``alert`` and now the payload ``body``.
+
+    That is the storm that includes it, or the alerts posted separately, which a storm may take in. ``held`` is when
+    quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
+    """
+    if storm_key_of(draft, channel, alert):
+        update_member(draft, channel, alert, body, held)
+        return
+    name = storms_hash(channel)
+    for field, stored in list(draft.read_hash(name).items()):
+        if field.startswith("lane:") and alert in stored:
+            lane = _parse_lane(stored)
+            alone = tuple(
+                (at, describe_member(member, body) if member.key == alert else member, unmentioned)
+                for at, member, unmentioned in lane.alone
+            )
+            kept = lane.model_copy(update={"alone": alone})
+            draft.set_field(name, field, kept.model_dump_json(exclude_defaults=True))
+
+
 def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate, due: float) -> Storm:
     """Create a storm with the alerts of the minute before as its first members."""
     mention = take_mentions(draft, first.channel, first.mention, due)
@@ -176,7 +211,7 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     storm = storm.model_copy(update=more)
     if not fresh and alert.member.followed:
         storm = update_standing(draft, storm, alert.happened, alert.run.id)
-        draft.add_notifications(*schedule_escalations(storm, TriageRecord(turn=storm.turn, opened=alert.happened), due))
+        schedule_more_escalations(draft, storm, alert.happened, due)
     report_wake_up(draft, before, storm)
     save_storm(draft, storm)
     cause = find_sole_cause(storm.causes, storm.uncaused)
