@@ -196,6 +196,7 @@ async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot
     if services.settings.uses_socket_mode:
         bot.socket = socket = _start_socket_mode(stack, services, slack_app, bot.tasks)
         bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
+    stack.callback(background_tasks.announce_stop)
 
 
 def _start_socket_mode(

@@ -55,6 +55,9 @@ class BackgroundTasks:
         self._limits: set[asyncio.Timeout] = set()
         """The limits of the work that ``run_until_stopped`` runs."""
         self._is_stopping = False
+        self._waits: set[asyncio.Future[None]] = set()
+        """Futures that end ``wait_until_done``."""
+        self._is_stop_announced = False
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run ``work`` in its own task; the current trace stays open until it has ended."""
@@ -64,6 +67,25 @@ class BackgroundTasks:
             recorder.retain()
         task.add_done_callback(partial(self._on_task_done, recorder))
         return task
+
+    async def wait_until_done(self, task: asyncio.Task[Any], seconds: float) -> bool:
+        """Wait for a task, up to ``seconds`` and until the bot is asked to stop; returns whether it has ended."""
+        stop = asyncio.get_running_loop().create_future()
+        self._waits.add(stop)
+        if self._is_stop_announced:
+            stop.set_result(None)
+        try:
+            await asyncio.wait({task, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._waits.discard(stop)
+        return task.done()
+
+    def announce_stop(self) -> None:
+        """Let nobody wait any longer in ``wait_until_done``: the bot was asked to stop."""
+        self._is_stop_announced = True
+        for stop in self._waits:
+            if not stop.done():
+                stop.set_result(None)
 
     async def run_until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work``, which somebody waits for. Raises ZofbotError once the bot stops and leaves it no more time."""

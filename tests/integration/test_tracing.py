@@ -602,6 +602,16 @@ async def test_what_is_cut_short_when_the_bot_stops_is_found(store_url: str) -> 
     assert shown_id(last) == shown_id(line)
 
 
+@pytest.mark.parametrize("socket", [False, True], ids=["http", "socket"])
+async def test_a_command_that_waits_for_zof_when_the_bot_stops_is_answered(store_url: str, socket: bool) -> None:
+    async with running_bot(store_url, socket=socket) as bot:
+        bot.world.zof.faults.set_fault("hang")
+        typed = asyncio.create_task(bot.type_text(f"/zof result {RESULT}"))
+        await wait_until(lambda: bool(bot.world.zof.calls))
+    assert (await typed).is_accepted
+    assert "zofbot is restarting" in text_of(bot.private_messages()[-1])
+
+
 async def test_a_click_whose_answer_is_cut_short_when_the_bot_stops_is_answered(store_url: str) -> None:
     async with running_bot(store_url) as bot:
         await bot.answer_text("/zof run run_2038")

@@ -110,12 +110,13 @@ class ListenerContext:
     ) -> None:
         """Acknowledge with the reply itself if it is ready in time, else with a notice, and reply in a second message.
 
-        The wait ends 2.2 s after the request arrived, because Slack gives up after three. A reply with a newer block is
-        always a second message: Slack does not say whether it rejects an acknowledgement.
+        The wait ends 2.2 s after the request arrived, because Slack gives up after three, or when the bot is asked to
+        stop. A reply with a newer block is always a second message: Slack does not say whether it rejects an
+        acknowledgement.
         """
         task = self.background_tasks.start(self.run_safely(work))
         left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
-        done, _ = await asyncio.wait({task}, timeout=max(left, 0))
+        done = await self.background_tasks.wait_until_done(task, max(left, 0))
         message = (
             task.result().message if done else request_replies.still_working_reply(trace_recorder.current_reference())
         )
