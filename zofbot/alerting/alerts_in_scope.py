@@ -7,6 +7,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import Alert, parse_alerts
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
+from zofbot.alerting.storms.storm_members import unfollow_member
 from zofbot.alerting.storms.storm_placement import update_placed_alert
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.json_encoding import encode_json
@@ -98,7 +99,9 @@ class AlertsInScope:
             update_placed_alert(self._draft, self._channel, alert.key, alert.body, held)
         alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
         if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
-            self._drop_alerts([min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))])
+            oldest = min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))
+            unfollow_member(self._draft, self._channel, self._all[oldest].key)
+            self._drop_alerts([oldest])
 
     def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
         found = [(field, alert) for field, alert in self._all.items() if alert.group is Grouping.RUN and wanted(alert)]

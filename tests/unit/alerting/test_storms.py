@@ -15,6 +15,7 @@ from tests.support.rules import (
     passed_finding,
     wake_ups,
 )
+from zofbot.alerting.alerts_in_scope import MAX_ALERTS_IN_STORMS
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
@@ -186,6 +187,16 @@ def test_a_storm_takes_in_an_alert_as_it_stands(recovered_at: float) -> None:
     assert (storm_of(rules).open_members, storm_of(rules).standing) == (0, "recovered")
     rules.process_findings(failed_finding("again", NOON + 120, "first"))
     assert (storm_of(rules).open_members, storm_of(rules).standing) == (1, "again")
+
+
+def test_a_storm_of_more_alerts_than_are_kept_recovers_with_those_that_are() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    cases = [f"case{n}" for n in range(MAX_ALERTS_IN_STORMS + 100)]
+    rules.process_findings(failed_finding("1", NOON, *cases))
+    assert (storm_of(rules).members, storm_of(rules).open_members) == (len(cases), MAX_ALERTS_IN_STORMS)
+    rules.process_findings(passed_finding("2", NOON + HOUR_SECONDS, *cases))
+    assert (storm_of(rules).open_members, storm_of(rules).standing) == (0, "recovered")
+    assert len(rules.recovery_replies()) == 1
 
 
 def test_a_storm_schedules_one_set_of_escalations_while_nobody_has_acted_on_it() -> None:

@@ -100,6 +100,18 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     )
 
 
+def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
+    """Let a storm recover without a member whose alert is no longer stored, but is still listed."""
+    pointer = _find_pointer(draft, channel, member)
+    storm = load_storm(draft, channel, pointer.storm) if pointer else None
+    listed = _load_page(draft, channel, pointer.storm, pointer.page) if pointer else ()
+    before = next((each for each in listed if each.key == member), None)
+    if pointer is None or storm is None or before is None or not before.followed:
+        return
+    recovered = storm.recovered - (before.standing is AlertStatus.RECOVERED)
+    save_storm(draft, storm.model_copy(update={"followed": storm.followed - 1, "recovered": recovered}))
+
+
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
     """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds."""
     over = storm.open_members == 0
