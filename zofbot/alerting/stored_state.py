@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from zofbot.alerting.state import DecisionBuilder, triage_hash
-from zofbot.triage import TriageRecord
+from zofbot.triage import RunFacts, TriageRecord, find_reopening
 
 log = structlog.get_logger()
 
@@ -33,3 +33,10 @@ def read_triage_record(draft: DecisionBuilder, channel: str, key: str) -> Triage
         return TriageRecord.model_validate_json(draft.read_hash(triage_hash(channel)).get(key, "{}"))
     except ValidationError:
         return TriageRecord()
+
+
+def read_reopening(draft: DecisionBuilder, channel: str, key: str, facts: RunFacts) -> dict[str, float]:
+    """Return what to store of a failure if the latest of its ``facts`` ends a snooze or resolution, else nothing."""
+    if key not in draft.read_hash(triage_hash(channel)):
+        return {}  # nobody has done anything about it
+    return find_reopening(read_triage_record(draft, channel, key), facts, draft.now)

@@ -36,6 +36,9 @@ class _AlertPayload(PayloadModel):
     turner: str = ""
     turn: int = 0
     opened: float = 0.0
+    reopened: float = 0.0
+    """When a failure last ended a snooze or a resolution, which had begun at ``reopened_from``."""
+    reopened_from: float | None = None
     mention: tuple[str, ...] = ()
     owners: tuple[Owner, ...] = ()
     """Set if several subscriptions match and do not mention the same people."""
@@ -103,6 +106,8 @@ class RunAlertPayload(_AlertPayload):
             turned=self.turned or 0.0,
             opened=self.opened,
             last=self.last,
+            reopened=self.reopened,
+            reopened_from=self.reopened_from,
         )
 
 
@@ -132,4 +137,5 @@ class CaseAlertPayload(_AlertPayload):
     def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
         return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
-                      opened=self.opened or self.first, last=self.last, failures=self.count)  # fmt: skip
+                      opened=self.opened or self.first, last=self.last, failures=self.count,
+                      reopened=self.reopened, reopened_from=self.reopened_from)  # fmt: skip

@@ -80,7 +80,8 @@ class StormPayload(_AlertPayload):
         """What Zof's runs show of it."""
         return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
                       opened=self.opened or self.since, last=self.failed,
-                      failures=self.failures if self.by_cause else self.members + self.repeats)  # fmt: skip
+                      failures=self.failures if self.by_cause else self.members + self.repeats,
+                      reopened=self.reopened, reopened_from=self.reopened_from)  # fmt: skip
 
 
 class StormMember(PayloadModel):

@@ -108,7 +108,7 @@ class ReminderPayload(PayloadModel):
                 return present.state is TriageState.OPEN and present.opened == self.at and self.step >= present.steps
             case "ask":
                 return present.state is TriageState.ACKNOWLEDGED and present.asks == self.at
-            case _:  # a snooze that failures have ended counts as ended at the latest one, which may be newer
+            case _:  # a snooze counts as ended at the latest failure while it is not known which one ended it
                 return present.did == self.sort and present.opened >= self.at and not present.by.id
 
 

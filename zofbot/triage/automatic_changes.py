@@ -12,20 +12,39 @@ def effective_record(record: TriageRecord, facts: RunFacts, now: float) -> Triag
     """Return a failure's record at ``now`` (Unix seconds), updated by what has happened automatically since."""
     if record.turn != facts.turn:
         hid = count_hidden_failures(record, facts) if facts.recovered else 0
-        record = _apply_automatic(record, Action.RECOVER if facts.recovered else Action.RELAPSE, facts.turned, hid)
+        turned = facts.turned or facts.opened
+        record = _apply_automatic(record, Action.RECOVER if facts.recovered else Action.RELAPSE, turned, hid)
         opened = record.opened if facts.recovered else facts.opened
         record = record.model_copy(update={"turn": facts.turn, "opened": opened})
     if not record.opened:
         record = record.model_copy(update={"opened": facts.opened, "since": record.since or facts.opened})
     if record.state is TriageState.SNOOZED and record.more and facts.failures - record.counted >= record.more:
-        return _apply_automatic(record, Action.WAKE, facts.last, count_hidden_failures(record, facts))
+        return _apply_automatic(record, Action.WAKE, _reopened_at(record, facts), count_hidden_failures(record, facts))
     if record.state is TriageState.SNOOZED and record.until is not None and record.until <= now:
         return _apply_automatic(record, Action.WAKE, record.until, count_hidden_failures(record, facts))
     if record.state is TriageState.ACKNOWLEDGED and record.until is not None and record.until <= now:
         return _apply_automatic(record, Action.LAPSE, record.until)
     if record.state is TriageState.RESOLVED and facts.last > record.since:
-        return _apply_automatic(record, Action.RELAPSE, facts.last)
+        return _apply_automatic(record, Action.RELAPSE, _reopened_at(record, facts))
     return record
+
+
+def find_reopening(record: TriageRecord, facts: RunFacts, now: float) -> dict[str, float]:
+    """Return the facts to keep if the latest failure ends a person's snooze or resolution, else nothing.
+
+    They say when that was, so that further failures do not change it. ``now`` is in Unix seconds.
+    """
+    after = effective_record(record, facts, now)
+    began = record.since if record.state in (TriageState.SNOOZED, TriageState.RESOLVED) else None
+    if began in (None, facts.reopened_from) or record.turn != facts.turn:
+        return {}
+    ended = after.state is TriageState.OPEN and after.opened == facts.last
+    return {"reopened": facts.last, "reopened_from": record.since} if ended else {}
+
+
+def _reopened_at(record: TriageRecord, facts: RunFacts) -> float:
+    """Return when failures ended a snooze or a resolution: at the latest one, unless it is known which one did."""
+    return facts.reopened if facts.reopened_from == record.since else facts.last
 
 
 def merge_storm_record(own: TriageRecord, storm: TriageRecord, failures: int = 0) -> TriageRecord:

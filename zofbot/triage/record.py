@@ -32,6 +32,10 @@ class RunFacts(TriageModel):
     last: float = 0.0
     """When it last failed."""
     failures: int = 1
+    reopened: float = 0.0
+    """When a failure last ended a snooze or a resolution by a person."""
+    reopened_from: float | None = None
+    """When that snooze or resolution had begun."""
 
 
 class TriageRecord(TriageModel):

@@ -1,11 +1,42 @@
-"""Which reminders are scheduled for a failure's state: whom each mentions, and when."""
+"""Which reminders are scheduled for a failure's state, and which are wanted when due if it goes on failing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.rules import (
+    NOON,
+    RuleBench,
+    failed_finding,
+    make_finding,
+    make_result,
+    make_subscription,
+    passed_finding,
+)
 from tests.support.triage import NOW, POLICY, action_request, record_in_state
 from zofbot.alerting.escalation_reminders import schedule_reminders
-from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, apply_action
+from zofbot.alerting.state import failure_hash, triage_hash
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.thread_payloads import ReminderPayload
+from zofbot.subscriptions import RunFinding
+from zofbot.triage import (
+    Action,
+    ActionRequest,
+    Actor,
+    RunFacts,
+    TriageRecord,
+    TriageState,
+    apply_action,
+    effective_record,
+)
 
+MINUTE = 60.0
+STEP = "escalate:15m-><@U1>"
+WHO = Actor(id="U9", name="ana")
 ROOT, CHANNEL = "case:1:C1", "C1"
 OPEN = TriageRecord(opened=NOW)
 
@@ -52,3 +83,108 @@ def test_scheduling_twice_schedules_the_same() -> None:
     keys = [[note.key for note in schedule_reminders(ROOT, CHANNEL, OPEN, POLICY)] for _ in range(2)]
     assert keys[0] == keys[1]
     assert len({*keys[0]}) == 2
+
+
+def latest_message(bench: RuleBench) -> str:
+    """Return the key of the last message: of the one alert or cause, or of the storm."""
+    return bench.notifications_of(NotificationKind.ROOT)[-1].key
+
+
+def shown(bench: RuleBench, key: str) -> FailurePayload:
+    body = payloads.load_payload_json(bench.memory.hashes[failure_hash(key)]["body"])
+    assert isinstance(body, FailurePayload)
+    return body
+
+
+def record_of(bench: RuleBench, key: str, at: float) -> TriageRecord:
+    stored = TriageRecord.model_validate_json(bench.memory.hashes.get(triage_hash("C1"), {}).get(key, "{}"))
+    return effective_record(stored, shown(bench, key).test_facts, at)
+
+
+def act(bench: RuleBench, key: str, action: Action, at: float, more: int = 0) -> None:
+    """Do what a person would do."""
+    body = shown(bench, key)
+    request = ActionRequest(act=action, who=WHO, at=at, more=more)
+    done = apply_action(record_of(bench, key, at), request, body.test_facts, body.policy)
+    bench.memory = bench.memory.with_changes({triage_hash("C1"): {key: done.model_dump_json()}})
+
+
+def escalations(bench: RuleBench, key: str, *findings: RunFinding, until: float) -> list[float]:
+    """Return the minutes after noon at which somebody is escalated to while runs fail, each read as it ends."""
+    done: set[str] = set()
+    sent = []
+    for at in sorted(
+        {*(NOON + number * MINUTE for number in range(int(until))), *(each.happened for each in findings)}
+    ):
+        bench.process_findings(*(each for each in findings if each.happened == at))
+        due = [note for note in bench.notifications.values() if note.root == key and note.not_before <= at]
+        for note in due:
+            if note.body.get("sort") == "escalate" and note.key not in done:
+                done.add(note.key)
+                if ReminderPayload.model_validate(note.body).is_still_wanted(record_of(bench, key, at)):
+                    sent.append((at - NOON) / MINUTE)
+    return sent
+
+
+def failing_case(number: int, at: float) -> RunFinding:
+    text = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"
+    return make_finding(f"r{number}", at, make_result(f"r{number}", case="a", failure=text))
+
+
+def failing_member(number: int, at: float) -> RunFinding:
+    return failed_finding(f"again{number}", at, f"{number % 30}")
+
+
+@pytest.mark.parametrize(
+    ("group", "begun", "further"),
+    [
+        ("case", [failing_case(0, NOON)], failing_case),
+        ("cause", [failing_case(0, NOON)], failing_case),
+        ("case", [failed_finding(f"x{n}", NOON + n / 100, str(n)) for n in range(30)], failing_member),
+    ],
+    ids=["case", "cause", "storm"],
+)
+def test_a_snooze_ends_at_the_failure_that_it_was_to_last_for_however_many_follow(
+    group: str, begun: list[RunFinding], further: Callable[[int, float], RunFinding]
+) -> None:
+    bench = RuleBench(make_subscription(f"group:{group} {STEP}"))
+    bench.process_findings(*begun)
+    key = latest_message(bench)
+    act(bench, key, Action.SNOOZE, NOON + MINUTE, more=2)
+    runs = [further(number, NOON + 10 * number * MINUTE) for number in range(1, 20)]
+    assert escalations(bench, key, *runs, until=200) == [20 + 15]
+    assert record_of(bench, key, NOON + 200 * MINUTE).opened == NOON + 20 * MINUTE
+
+
+def test_a_second_snooze_ends_at_a_failure_of_its_own() -> None:
+    bench = RuleBench(make_subscription(f"group:case {STEP}"))
+    bench.process_findings(failing_case(0, NOON))
+    key = latest_message(bench)
+    for snoozed in (1, 31):
+        act(bench, key, Action.SNOOZE, NOON + snoozed * MINUTE, more=1)
+        ended = NOON + (snoozed + 9) * MINUTE
+        runs = [failing_case(snoozed + number, ended + number * MINUTE) for number in range(5)]
+        bench.process_findings(*runs)
+        assert record_of(bench, key, ended + 10 * MINUTE).opened == ended
+
+
+def test_a_storm_that_somebody_resolved_is_open_from_the_first_alert_that_joins_it() -> None:
+    bench = RuleBench(make_subscription(f"group:case {STEP}"))
+    bench.process_findings(*(failed_finding(f"x{n}", NOON + n / 100, str(n)) for n in range(30)))
+    key = latest_message(bench)
+    act(bench, key, Action.RESOLVE, NOON + 1)
+    runs = [failed_finding(f"y{n}", NOON + 2 + n, f"y{n}") for n in range(40)]
+    bench.process_findings(*runs)
+    assert record_of(bench, key, NOON + MINUTE).opened == NOON + 2
+    assert 15 <= escalations(bench, key, until=60)[0] <= 16
+
+
+def test_an_alert_that_more_failures_of_its_run_reopen_is_escalated() -> None:
+    bench = RuleBench(make_subscription(STEP))
+    bench.process_findings(failed_finding("1", NOON, "a"))
+    key = latest_message(bench)
+    bench.process_findings(passed_finding("2", NOON + 10 * MINUTE, "a"))
+    reopened = NOON + 12 * MINUTE
+    bench.process_findings(failed_finding("1", NOON, "a", "b"), now=reopened)
+    assert record_of(bench, key, reopened).since == reopened
+    assert escalations(bench, key, until=60) == [12 + 15]

@@ -17,6 +17,7 @@ from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.stored_state import read_reopening
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm
 from zofbot.domain.extra_fields import common_extras, merge_extras
@@ -145,8 +146,8 @@ class AlertBuilder(ABC):
         )
         return absorb_into_storm(self.draft, candidate)
 
-    def _schedule_escalations(self, alert: Alert, *, again: bool = True) -> None:
-        """Schedule escalations. Ones made obsolete by an action are dropped when due.
+    def _schedule_escalations(self, alert: Alert, before: Alert | None = None) -> None:
+        """Schedule escalations of a new alert, or one that was as ``before``. Obsolete ones are dropped when due.
 
         A further failure reopens an alert that people had resolved or snoozed, as of when it happened.
         """
@@ -155,7 +156,8 @@ class AlertBuilder(ABC):
             return
         if storm_key_of(self.draft, self.audience.channel, alert.key):
             return  # the storm is escalated as a whole
-        opened = body.opened if again else self._seen_at
+        continues = before is not None and body.turn == before.body.get("turn", 0)
+        opened = body.last if continues else body.opened
         present = TriageRecord(turn=body.turn, opened=opened)
         flaps = alert.relapsed is not None and alert.is_flapping(self.finding.happened)
         calm = self.draft.clamp_to_now(alert.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
@@ -200,7 +202,7 @@ class AlertBuilder(ABC):
         """Return the payload of a case's alert in which this run's failure counts; ``latest`` is built from it."""
         before = CaseAlertPayload.model_validate(alert.body)
         latest = latest if self.finding.happened >= alert.last else before
-        return latest.model_copy(
+        counted = latest.model_copy(
             update={
                 "count": before.count + (self.finding.run.id not in alert.runs),
                 "first": min(before.first, self._seen_at),
@@ -211,6 +213,8 @@ class AlertBuilder(ABC):
                 **self._reopened_fields(alert, again),
             }
         )
+        reopening = read_reopening(self.draft, self.audience.channel, alert.key, counted.test_facts)
+        return counted.model_copy(update=reopening)
 
     def _reopened_fields(self, alert: Alert, again: bool) -> dict[str, Any]:
         """Return the payload fields that carry over from the alert or change when it is reopened."""
@@ -219,6 +223,8 @@ class AlertBuilder(ABC):
         return {
             "turn": (turn or 0) + reopened,
             "opened": self._notify_time if reopened else opened or alert.first,
+            "reopened": alert.body.get("reopened", 0.0),
+            "reopened_from": alert.body.get("reopened_from"),
             "policy": EscalationPolicy.model_validate(policy or {}),
             "mention": tuple(alert.body.get("mention", ())),
             "unmentioned": alert.body.get("unmentioned", 0),

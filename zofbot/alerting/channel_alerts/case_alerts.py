@@ -84,7 +84,7 @@ class CaseAlertBuilder(AlertBuilder):
             self._thread.add_result_replies(changed, results, how)
         self.alerts.put_alert(field, changed, self.held)
         self._update_message(alert, changed)
-        self._schedule_escalations(changed, again=again)
+        self._schedule_escalations(changed, alert)
         self._report_wake_up(alert, changed)
 
     def _report_wake_up(self, before: Alert, alert: Alert) -> None:

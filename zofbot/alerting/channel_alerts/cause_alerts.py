@@ -30,6 +30,7 @@ from zofbot.alerting.storms.storm_messages import (
     report_wake_up,
     schedule_escalations,
     schedule_more_escalations,
+    with_reopening,
 )
 from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.storms.storm_record import (
@@ -244,9 +245,9 @@ class CauseAlertBuilder(AlertBuilder):
         at = self.finding.happened
         grown = add_member(self.draft, message, member, card=False, held=self.held)
         grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
-        grown = update_standing(self.draft, grown, at, self.finding.run.id)
+        grown = with_reopening(self.draft, update_standing(self.draft, grown, at, self.finding.run.id))
         save_storm(self.draft, grown)
-        schedule_more_escalations(self.draft, grown, self._seen_at, self._shown_at)
+        schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
     def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers."""

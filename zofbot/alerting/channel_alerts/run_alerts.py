@@ -69,7 +69,7 @@ class RunAlertBuilder(AlertBuilder):
             )
         self.alerts.put_alert(field, changed, self.held)
         self._update_message(alert, changed)
-        self._schedule_escalations(changed, again=again)
+        self._schedule_escalations(changed, alert)
 
     def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
         turned, causes = status is AlertStatus.AGAIN, group_by_cause(self.audience.results)

@@ -14,6 +14,7 @@ from zofbot.alerting.storms.storm_messages import (
     report_wake_up,
     schedule_escalations,
     schedule_more_escalations,
+    with_reopening,
 )
 from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
 from zofbot.domain.json_encoding import encode_json
@@ -90,8 +91,8 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     repeats = storm.repeats + max(0, after.count - before.count)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed, "repeats": repeats})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
-    changed = update_standing(draft, changed, at, run)
-    if failed > storm.failed:
+    changed = with_reopening(draft, update_standing(draft, changed, at, run))
+    if failed > storm.failed or changed.reopened != storm.reopened:
         schedule_more_escalations(draft, changed, failed, max(draft.now, held))
     report_wake_up(draft, storm, changed)
     save_storm(draft, changed)

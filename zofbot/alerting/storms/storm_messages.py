@@ -7,7 +7,7 @@ from typing import Any
 
 from zofbot.alerting.escalation_reminders import build_wake_up, schedule_reminders
 from zofbot.alerting.state import DecisionBuilder, triage_hash
-from zofbot.alerting.stored_state import read_triage_record
+from zofbot.alerting.stored_state import read_reopening, read_triage_record
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key
@@ -34,6 +34,12 @@ def schedule_more_escalations(draft: DecisionBuilder, storm: Storm, failed_at: f
 
 def _is_acted_on(draft: DecisionBuilder, storm: Storm) -> bool:
     return storm.storm_key in draft.read_hash(triage_hash(storm.channel))
+
+
+def with_reopening(draft: DecisionBuilder, storm: Storm) -> Storm:
+    """Return the storm with the time of its latest failure kept if that ended a snooze or resolution of the storm."""
+    facts = storm.summary_body().test_facts
+    return storm.model_copy(update=read_reopening(draft, storm.channel, storm.storm_key, facts))
 
 
 def report_wake_up(draft: DecisionBuilder, before: Storm, after: Storm) -> None:

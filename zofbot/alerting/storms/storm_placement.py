@@ -27,6 +27,7 @@ from zofbot.alerting.storms.storm_messages import (
     report_wake_up,
     schedule_escalations,
     schedule_more_escalations,
+    with_reopening,
 )
 from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
@@ -210,8 +211,8 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     }
     storm = storm.model_copy(update=more)
     if not fresh and alert.member.followed:
-        storm = update_standing(draft, storm, alert.happened, alert.run.id)
-        schedule_more_escalations(draft, storm, alert.happened, due)
+        storm = with_reopening(draft, update_standing(draft, storm, alert.happened, alert.run.id))
+        schedule_more_escalations(draft, storm, storm.failed, due)
     report_wake_up(draft, before, storm)
     save_storm(draft, storm)
     cause = find_sole_cause(storm.causes, storm.uncaused)

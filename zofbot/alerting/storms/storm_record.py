@@ -83,6 +83,8 @@ class Storm(FrozenModel):
     turner: str = ""
     turn: int = 0
     opened: float = 0.0
+    reopened: float = 0.0
+    reopened_from: float | None = None
     mention: tuple[str, ...] = ()
     unmentioned: int = 0
     policy: EscalationPolicy = EscalationPolicy()
