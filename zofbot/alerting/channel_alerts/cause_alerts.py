@@ -30,7 +30,6 @@ from zofbot.alerting.storms.storm_messages import (
     report_wake_up,
     schedule_escalations,
     schedule_more_escalations,
-    with_reopening,
 )
 from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.storms.storm_record import (
@@ -245,7 +244,7 @@ class CauseAlertBuilder(AlertBuilder):
         at = self.finding.happened
         grown = add_member(self.draft, message, member, card=False, held=self.held)
         grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
-        grown = with_reopening(self.draft, update_standing(self.draft, grown, at, self.finding.run.id))
+        grown = update_standing(self.draft, grown, at, self.finding.run.id)
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 

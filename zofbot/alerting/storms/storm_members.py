@@ -91,7 +91,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     repeats = storm.repeats + max(0, after.count - before.count)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed, "repeats": repeats})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
-    changed = with_reopening(draft, update_standing(draft, changed, at, run))
+    changed = update_standing(draft, changed, at, run)
     if failed > storm.failed or changed.reopened != storm.reopened:
         schedule_more_escalations(draft, changed, failed, max(draft.now, held))
     report_wake_up(draft, storm, changed)
@@ -114,10 +114,13 @@ def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
 
 
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
-    """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds."""
+    """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds.
+
+    A failure may also end a snooze or a resolution of the storm; when that was is kept.
+    """
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
-        return storm
+        return with_reopening(draft, storm)
     turned: dict[str, Any] = {"turned": at, "turner": run, "turn": storm.turn + 1}
     if over:
         return storm.model_copy(update={"standing": AlertStatus.RECOVERED, **turned})

@@ -27,7 +27,6 @@ from zofbot.alerting.storms.storm_messages import (
     report_wake_up,
     schedule_escalations,
     schedule_more_escalations,
-    with_reopening,
 )
 from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
@@ -211,7 +210,7 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     }
     storm = storm.model_copy(update=more)
     if not fresh and alert.member.followed:
-        storm = with_reopening(draft, update_standing(draft, storm, alert.happened, alert.run.id))
+        storm = update_standing(draft, storm, alert.happened, alert.run.id)
         schedule_more_escalations(draft, storm, storm.failed, due)
     report_wake_up(draft, before, storm)
     save_storm(draft, storm)
