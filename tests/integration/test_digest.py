@@ -17,7 +17,7 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_p
 from tests.support.poller_bench import START_TIME, PollerBench, answer_well, poller_bench
 from tests.support.virtual_time import test_clock
 from zofbot.delivery.attempt import NotificationSender
-from zofbot.domain.errors import BadInput, StoreUnavailable
+from zofbot.domain.errors import BadInput, StoreUnavailable, ZofUnavailable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload, TrendPoint
@@ -500,6 +500,29 @@ async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(bench: PollerBe
     body = await body_of(bench, key)
     assert body.trouble
     assert body.request_id == "req_8"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("retry_after", [{}, {"Retry-After": "600"}], ids=["no time named", "a time named"])
+async def test_while_zof_answers_nothing_at_all_it_waits_and_in_the_end_says_so(
+    bench: PollerBench, status: int, retry_after: dict[str, str]
+) -> None:
+    await bench.poll_until_settled()
+    await set_digest(bench, "C0QA")
+    await finish_passed_run(bench)
+    bench.zof.spoil = lambda request: httpx.Response(status, headers={"X-Request-Id": "req_8", **retry_after})
+    with pytest.raises(ZofUnavailable):
+        await bench.run_cycle()
+    assert await promised_digests(bench) == []
+    with pytest.raises(ZofUnavailable):
+        await bench.run_cycle(digest_job.MAX_READ_SECONDS)
+    [key] = await promised_digests(bench)
+    body = await body_of(bench, key)
+    assert body.trouble
+    assert body.request_id == "req_8"
+    bench.zof.spoil = answer_well
+    await bench.run_cycle()
+    assert await promised_digests(bench) == [key]
 
 
 async def test_that_zof_was_away_is_not_said_once_all_was_read(bench: PollerBench) -> None:

@@ -64,9 +64,17 @@ class ReportJob(Protocol):
         """Discard unfinished work because another process holds the lease."""
 
     async def advance_digests(
-        self, context: PollContext, held: HeldLease, checkpoint: PollCheckpoint, subscriptions: Sequence[Subscription]
+        self,
+        context: PollContext,
+        held: HeldLease,
+        checkpoint: PollCheckpoint,
+        subscriptions: Sequence[Subscription],
+        outage: ZofUnavailable | None,
     ) -> None:
-        """Continue reading for the digests that are due. Raises StoreUnavailable and LeaseLost."""
+        """Continue reading for the digests that are due, unless an ``outage`` ended the cycle: they wait for its end.
+
+        Raises StoreUnavailable and LeaseLost.
+        """
 
 
 class Poller:
@@ -131,9 +139,13 @@ class Poller:
         try:
             async with self._lease.keep_renewed():
                 checkpoint, fence = await self._open_checkpoint(held)
-                stats = await PollCycle(self._context, checkpoint, self._subscriptions, fence).run(feeds=feeds)
-                if feeds and held and self._digester:
-                    await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all)
+                digest_lease = held if feeds else None
+                try:
+                    stats = await PollCycle(self._context, checkpoint, self._subscriptions, fence).run(feeds=feeds)
+                except ZofUnavailable as error:
+                    await self._advance_digests(digest_lease, checkpoint, outage=error)
+                    raise
+                await self._advance_digests(digest_lease, checkpoint)
             pending_runs = len(checkpoint.pending_runs)
         except ZofUnavailable:
             raise
@@ -145,6 +157,12 @@ class Poller:
         stats.requests = self._context.reader.spent
         stats.active_scans, stats.pending_runs = checkpoint.active_scans, pending_runs
         return stats
+
+    async def _advance_digests(
+        self, held: HeldLease | None, checkpoint: PollCheckpoint, outage: ZofUnavailable | None = None
+    ) -> None:
+        if held and self._digester:
+            await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all, outage)
 
     def _renew_budget(self, *, feeds: bool) -> None:
         """Renew the request budget with each full cycle, and for hinted runs every beat until one before the next."""

@@ -65,6 +65,11 @@ class _DigestBatch:
     items: dict[str, Run | Result] = field(default_factory=dict)
     trouble: ZofError | None = None
 
+    def note_outage(self, error: ZofUnavailable) -> None:
+        """Note that the next cycle must continue, and why, for a digest that is sent before."""
+        self.trouble = error
+        log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)
+
     def collect_data(self) -> DigestData:
         """Return the data read, with how far back it reaches if it is incomplete."""
         runs = [item for item in self.items.values() if isinstance(item, Run)]
@@ -87,9 +92,17 @@ class DigestJob:
         self._batch = None
 
     async def advance_digests(
-        self, context: PollContext, held: HeldLease, checkpoint: PollCheckpoint, subscriptions: Sequence[Subscription]
+        self,
+        context: PollContext,
+        held: HeldLease,
+        checkpoint: PollCheckpoint,
+        subscriptions: Sequence[Subscription],
+        outage: ZofUnavailable | None,
     ) -> None:
-        """Continue reading for due digests, and commit them once all is read. Raises StoreUnavailable and LeaseLost."""
+        """Continue reading for due digests, and commit them once all is read, or enough time has passed.
+
+        After an ``outage`` in this cycle, Zof is not asked again. Raises StoreUnavailable and LeaseLost.
+        """
         if self._batch is None:
             found = due_digests(
                 parse_digest_records(held.hashes[DIGESTS_HASH]), held.hashes[LAST_DIGESTS_HASH], context.unix_time()
@@ -98,7 +111,10 @@ class DigestJob:
                 return
             self._batch = self._start_batch(context, checkpoint, found)
         batch = self._batch
-        await self._read_listings(context, checkpoint, batch)
+        if outage:
+            batch.note_outage(outage)
+        else:
+            await self._read_listings(context, checkpoint, batch)
         if all(scan.over for scan in batch.walks) or context.unix_time() - batch.began >= MAX_READ_SECONDS:
             await self._commit_digests(context, batch, held.fence, subscriptions)
             self._batch = None
@@ -126,8 +142,7 @@ class DigestJob:
                 if isinstance(batch.trouble, ZofUnavailable):  # a refusal stays, to be mentioned in the digest
                     batch.trouble = None
             except ZofUnavailable as error:  # the next cycle continues
-                batch.trouble = error
-                log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)
+                batch.note_outage(error)
                 return
             except ZofError as error:
                 batch.trouble, scan.over = error, True
