@@ -189,7 +189,7 @@ async def test_a_fault_of_the_network_is_tried_again(make: Make, fault: Exceptio
     "fault",
     [
         httpx.LocalProtocolError(f"Illegal header value b'Bearer {KEY}'"), httpx.UnsupportedProtocol("x"),
-        httpx.InvalidURL("x"), httpx.ProxyError("x"),
+        httpx.InvalidURL("x"), httpx.ProxyError("407 Proxy Authentication Required"),
     ],
     ids=lambda fault: type(fault).__name__,
 )  # fmt: skip
@@ -199,6 +199,26 @@ async def test_a_request_of_ours_that_cannot_be_sent_is_not_tried_again(make: Ma
         await make(zof).get_result("res_1")
     assert len(zof.asked) == 1
     assert "ZOF_BASE_URL" in caught.value.next_step
+    assert caught.value.__cause__ is None
+
+
+PROXY_ANSWERS = ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout", "403 Forbidden"]
+
+
+@pytest.mark.parametrize("answer", PROXY_ANSWERS)
+async def test_a_proxy_that_cannot_connect_is_tried_again(make: Make, answer: str) -> None:
+    fault = httpx.ProxyError(answer)
+    zof = ScriptedZof(fault, fault, reply(200, X_Request_Id="req_3"))
+    assert (await make(zof).get_result("res_1")).request_id == "req_3"
+    assert len(zof.asked) == 3
+
+
+@pytest.mark.parametrize("answer", PROXY_ANSWERS)
+async def test_a_proxy_that_never_connects_is_an_outage_and_is_not_quoted(make: Make, answer: str) -> None:
+    with pytest.raises(ZofUnavailable, match="proxy") as caught:
+        await make(ScriptedZof(httpx.ProxyError(f"{answer} by squid.internal"))).get_result("res_1")
+    assert "proxy settings" in caught.value.next_step
+    assert "squid" not in f"{caught.value.sentence} {caught.value.next_step}"
     assert caught.value.__cause__ is None
 
 

@@ -11,7 +11,7 @@ import httpx
 import structlog
 
 from zofbot.clock import Clock
-from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.zof import protocol
 from zofbot.zof.errors import build_error
 from zofbot.zof.quota import QuotaGate
@@ -33,6 +33,11 @@ MAX_INLINE_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
 
 _OPERATOR_FIX = "An operator must check ZOF_BASE_URL, ZOF_API_KEY and the proxy settings."
+
+_PROXY_HINT = "Try again in a minute. If that doesn't help, an operator must check the proxy settings."
+
+_PROXY_AUTHENTICATION_REQUIRED = "407"
+"""What the error of httpx begins with if the proxy wants a password: the status that it replied to CONNECT."""
 
 log = structlog.get_logger()
 
@@ -66,9 +71,9 @@ class ZofTransport:
             return await self._follow_redirects(call)
         except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
             raise _unreachable_error(error) from error
-        except (httpx.HTTPError, httpx.InvalidURL):
-            # Not chained: httpx quotes invalid headers, and one holds the key.
-            raise ZofRejected("The request couldn't be sent to Zof.", _OPERATOR_FIX) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Not chained: httpx quotes what the proxy replied, and invalid headers, of which one holds the key.
+            raise _unsent_error(error) from None
 
     async def _follow_redirects(self, call: CallState) -> object:
         request = call.request
@@ -112,6 +117,13 @@ class ZofTransport:
 async def run_off_loop(size: int, work: Callable[[Any, Any], T], *arguments: Any) -> T:
     """Run pure work on a reply of ``size`` bytes; in a thread if it is large, so that the loop is not blocked."""
     return await asyncio.to_thread(work, *arguments) if size > MAX_INLINE_BYTES else work(*arguments)
+
+
+def _unsent_error(error: httpx.HTTPError | httpx.InvalidURL) -> ZofError:
+    """Return the error for a request that never got to Zof: it is invalid, or the proxy did not let it through."""
+    if isinstance(error, httpx.ProxyError) and not str(error).startswith(_PROXY_AUTHENTICATION_REQUIRED):
+        return ZofUnavailable("The proxy couldn't connect to Zof.", _PROXY_HINT)
+    return ZofRejected("The request couldn't be sent to Zof.", _OPERATOR_FIX)
 
 
 def _unreachable_error(error: httpx.TransportError) -> ZofUnavailable:
