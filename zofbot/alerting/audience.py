@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, compress, islice
 
@@ -65,10 +65,15 @@ class ChannelAudience:
     def for_results(self, results: Sequence[Result]) -> ChannelAudience:
         """Return a copy limited to some of the results and to the subscriptions that match them."""
         ids = {result.id for result in results}
-        wanted = [bool(matched & ids) for matched in self.matched_ids]
+        return replace(self, results=tuple(results))._select([bool(matched & ids) for matched in self.matched_ids])
+
+    def for_subscriptions(self, ids: Collection[str]) -> ChannelAudience:
+        """Return a copy limited to the subscriptions with these ids."""
+        return self._select([each.id in ids for each in self.subscriptions])
+
+    def _select(self, wanted: Sequence[bool]) -> ChannelAudience:
         return replace(
             self,
-            results=tuple(results),
             subscriptions=tuple(compress(self.subscriptions, wanted)),
             matched_ids=tuple(compress(self.matched_ids, wanted)),
             silent=tuple(compress(self.silent, wanted)),
@@ -84,6 +89,12 @@ class ChannelAudience:
         triples = zip(self.subscriptions, self.matched_ids, self.silent, strict=True) if self.silent else ()
         quiet = {subscription.id for subscription, matched, silent in triples if matched & ids <= silent}
         return tuple(each for each in self.subscriptions if each.id not in quiet)
+
+    @property
+    def silent_ids(self) -> tuple[str, ...]:
+        """Return the ids of the other subscriptions."""
+        loud = {each.id for each in self.mentioning_subscriptions}
+        return tuple(each.id for each in self.subscriptions if each.id not in loud)
 
     @property
     def card_owners(self) -> tuple[Owner, ...]:

@@ -47,6 +47,10 @@ class TriageRecords:
             own, effective_record(self._load_record(storm.storm_key), storm.summary_body().test_facts, self._draft.now)
         )
 
+    def is_open(self, key: str, body: Mapping[str, Any]) -> bool:
+        """Whether nobody has acted on a failure, or what they did has ended."""
+        return self.current_record(key, body).state is TriageState.OPEN
+
     def woken_snooze(self, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> TriageRecord | None:
         """Return the snoozed record of a failure whose new payload ended the snooze; None if none was ended."""
         if key not in self._draft.read_hash(self._name):

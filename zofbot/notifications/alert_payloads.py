@@ -47,6 +47,8 @@ class _AlertPayload(PayloadModel):
     policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that match."""
+    silent: tuple[str, ...] = ()
+    """Ids of those that mention and escalate to nobody, as all failures so far are flaky or in quarantine."""
     unposted: bool = False
     """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.escalations import MINUTE, act, latest_message, record_of, sent_escalations
 from tests.support.rules import (
     NOON,
     RuleBench,
@@ -17,26 +18,10 @@ from tests.support.rules import (
 )
 from tests.support.triage import NOW, POLICY, action_request, record_in_state
 from zofbot.alerting.escalation_reminders import schedule_reminders
-from zofbot.alerting.state import failure_hash, triage_hash
-from zofbot.notifications import payloads
-from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.payloads import FailurePayload
-from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.subscriptions import RunFinding
-from zofbot.triage import (
-    Action,
-    ActionRequest,
-    Actor,
-    RunFacts,
-    TriageRecord,
-    TriageState,
-    apply_action,
-    effective_record,
-)
+from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, apply_action
 
-MINUTE = 60.0
 STEP = "escalate:15m-><@U1>"
-WHO = Actor(id="U9", name="ana")
 ROOT, CHANNEL = "case:1:C1", "C1"
 OPEN = TriageRecord(opened=NOW)
 
@@ -85,47 +70,6 @@ def test_scheduling_twice_schedules_the_same() -> None:
     assert len({*keys[0]}) == 2
 
 
-def latest_message(bench: RuleBench) -> str:
-    """Return the key of the last message: of the one alert or cause, or of the storm."""
-    return bench.notifications_of(NotificationKind.ROOT)[-1].key
-
-
-def shown(bench: RuleBench, key: str) -> FailurePayload:
-    body = payloads.load_payload_json(bench.memory.hashes[failure_hash(key)]["body"])
-    assert isinstance(body, FailurePayload)
-    return body
-
-
-def record_of(bench: RuleBench, key: str, at: float) -> TriageRecord:
-    stored = TriageRecord.model_validate_json(bench.memory.hashes.get(triage_hash("C1"), {}).get(key, "{}"))
-    return effective_record(stored, shown(bench, key).test_facts, at)
-
-
-def act(bench: RuleBench, key: str, action: Action, at: float, more: int = 0) -> None:
-    """Do what a person would do."""
-    body = shown(bench, key)
-    request = ActionRequest(act=action, who=WHO, at=at, more=more)
-    done = apply_action(record_of(bench, key, at), request, body.test_facts, body.policy)
-    bench.memory = bench.memory.with_changes({triage_hash("C1"): {key: done.model_dump_json()}})
-
-
-def escalations(bench: RuleBench, key: str, *findings: RunFinding, until: float) -> list[float]:
-    """Return the minutes after noon at which somebody is escalated to while runs fail, each read as it ends."""
-    done: set[str] = set()
-    sent = []
-    for at in sorted(
-        {*(NOON + number * MINUTE for number in range(int(until))), *(each.happened for each in findings)}
-    ):
-        bench.process_findings(*(each for each in findings if each.happened == at))
-        due = [note for note in bench.notifications.values() if note.root == key and note.not_before <= at]
-        for note in due:
-            if note.body.get("sort") == "escalate" and note.key not in done:
-                done.add(note.key)
-                if ReminderPayload.model_validate(note.body).is_still_wanted(record_of(bench, key, at)):
-                    sent.append((at - NOON) / MINUTE)
-    return sent
-
-
 def failing_case(number: int, at: float) -> RunFinding:
     text = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"
     return make_finding(f"r{number}", at, make_result(f"r{number}", case="a", failure=text))
@@ -152,7 +96,7 @@ def test_a_snooze_ends_at_the_failure_that_it_was_to_last_for_however_many_follo
     key = latest_message(bench)
     act(bench, key, Action.SNOOZE, NOON + MINUTE, more=2)
     runs = [further(number, NOON + 10 * number * MINUTE) for number in range(1, 20)]
-    assert escalations(bench, key, *runs, until=200) == [20 + 15]
+    assert sent_escalations(bench, key, *runs, until=200) == [20 + 15]
     assert record_of(bench, key, NOON + 200 * MINUTE).opened == NOON + 20 * MINUTE
 
 
@@ -176,7 +120,7 @@ def test_a_storm_that_somebody_resolved_is_open_from_the_first_alert_that_joins_
     runs = [failed_finding(f"y{n}", NOON + 2 + n, f"y{n}") for n in range(40)]
     bench.process_findings(*runs)
     assert record_of(bench, key, NOON + MINUTE).opened == NOON + 2
-    assert 15 <= escalations(bench, key, until=60)[0] <= 16
+    assert 15 <= sent_escalations(bench, key, until=60)[0] <= 16
 
 
 def test_an_alert_that_more_failures_of_its_run_reopen_is_escalated() -> None:
@@ -187,4 +131,4 @@ def test_an_alert_that_more_failures_of_its_run_reopen_is_escalated() -> None:
     reopened = NOON + 12 * MINUTE
     bench.process_findings(failed_finding("1", NOON, "a", "b"), now=reopened)
     assert record_of(bench, key, reopened).since == reopened
-    assert escalations(bench, key, until=60) == [12 + 15]
+    assert sent_escalations(bench, key, until=60) == [12 + 15]

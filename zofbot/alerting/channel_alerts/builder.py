@@ -11,6 +11,7 @@ from zofbot.alerting.alerts import CALM_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import ChannelAudience
 from zofbot.alerting.causes import describe_case, member_causes, signature_of, with_past
+from zofbot.alerting.channel_alerts.silence import Shown, end_silence
 from zofbot.alerting.channel_alerts.thread_replies import ThreadReplies
 from zofbot.alerting.counting import Count
 from zofbot.alerting.escalation_reminders import schedule_reminders
@@ -20,6 +21,7 @@ from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.stored_state import read_reopening
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm
+from zofbot.alerting.storms.storm_record import Storm
 from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result
 from zofbot.notifications import payload_parts, payloads
@@ -157,8 +159,9 @@ class AlertBuilder(ABC):
         if storm_key_of(self.draft, self.audience.channel, alert.key):
             return  # the storm is escalated as a whole
         continues = before is not None and body.turn == before.body.get("turn", 0)
-        opened = body.last if continues else body.opened
-        present = TriageRecord(turn=body.turn, opened=opened)
+        present = TriageRecord(turn=body.turn, opened=body.last if continues else body.opened)
+        if before and not before.body.get("policy", {}).get("escalate"):  # it was silent until now
+            present = self.alerts.records.current_record(alert.key, alert.body)
         flaps = alert.relapsed is not None and alert.is_flapping(self.finding.happened)
         calm = self.draft.clamp_to_now(alert.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
         notified_at = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
@@ -190,6 +193,7 @@ class AlertBuilder(ABC):
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(each.id for each in self.audience.subscriptions),
+            silent=self.audience.silent_ids,
             case=with_past(describe_case(result), self.finding.past.get(case)),
             past=self._recall_causes([signature_of(result)]),
             case_id=payload_parts.clean_text(result.case_id, 128),
@@ -216,6 +220,13 @@ class AlertBuilder(ABC):
         reopening = read_reopening(self.draft, self.audience.channel, alert.key, counted.test_facts)
         return counted.model_copy(update=reopening)
 
+    def _end_silence(self, key: str, shown: Shown) -> tuple[Shown, tuple[str, ...]]:
+        """End the silence of an alert or a cause's message if it is open. Return it, and the ids to mention now."""
+        body = shown.summary_body() if isinstance(shown, Storm) else shown
+        if not shown.silent or not self.alerts.records.is_open(key, payloads.dump_payload(body)):
+            return shown, ()
+        return end_silence(self.draft, self.audience, shown, self._notify_time)
+
     def _reopened_fields(self, alert: Alert, again: bool) -> dict[str, Any]:
         """Return the payload fields that carry over from the alert or change when it is reopened."""
         turn, opened, policy = (alert.body.get(name) for name in ("turn", "opened", "policy"))
@@ -229,6 +240,7 @@ class AlertBuilder(ABC):
             "mention": tuple(alert.body.get("mention", ())),
             "unmentioned": alert.body.get("unmentioned", 0),
             "takers": tuple(alert.body.get("takers", ())),
+            "silent": tuple(alert.body.get("silent", ())),
             "unposted": bool(alert.body.get("unposted")) and not again,
             "resolved": Resolution.model_validate(resolved) if (resolved := alert.body.get("resolved")) else None,
         }

@@ -71,16 +71,19 @@ class CaseAlertBuilder(AlertBuilder):
         again = alert.is_relapse(at)
         snoozer = self._find_snoozer(alert) if again else ()
         updated = self._counted_body(alert, self._case_body(case_key(results[0]), results[0]), again=again)
+        flaps = (alert.with_relapse(at) if again else alert).is_flapping(at)
+        is_apart = flaps or alert.storm  # the channel hears nothing of it here
+        updated, called = (updated, ()) if is_apart else self._end_silence(alert.key, updated)
         changed = alert.model_copy(update={**self._run_counts(alert), "body": payloads.dump_payload(updated)})
         changed = changed.with_relapse(at).model_copy(update={"left": alert.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
         loud = (
             others is not None if again else at - alert.last > WORSE_AFTER_SECONDS
         ) and self.audience.wants_broadcast(worse)
-        if again and changed.is_flapping(at):
+        if again and flaps:
             changed = self._thread.add_flapping_reply(changed, updated.case.title, loud=loud)
         else:
-            how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
+            how = ReplyStyle(again=again, loud=loud, mention=(*snoozer, *called), others=others or 0)
             self._thread.add_result_replies(changed, results, how)
         self.alerts.put_alert(field, changed, self.held)
         self._update_message(alert, changed)

@@ -189,6 +189,7 @@ class CauseAlertBuilder(AlertBuilder):
                 opened=self._notify_time,
                 policy=self.audience.escalation_policy,
                 takers=tuple(each.id for each in self.audience.subscriptions),
+                silent=self.audience.silent_ids,
                 critical=self.critical,
                 by_cause=True,
                 flat=not self.audience.is_threaded,
@@ -217,12 +218,23 @@ class CauseAlertBuilder(AlertBuilder):
             self._add_place(message, member)
         self._put_alert(alert, cause, listed=not added)
         now = load_storm(self.draft, message.channel, message.storm_key) or message
+        now = self._end_message_silence(now, alert, cause)
         report_wake_up(self.draft, before, now)
         self.draft.add_notifications(
             build_storm_edit(now, now.storm_key, payloads.dump_payload(now.summary_body()), self.held)
         )
         if message.standing is AlertStatus.RECOVERED and now.standing is AlertStatus.AGAIN:
             self._report_relapse(alert, now, snoozer)
+
+    def _end_message_silence(self, message: Storm, alert: Alert, cause: Cause) -> Storm:
+        loud, mention = self._end_silence(message.storm_key, message)
+        if mention:
+            self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
+        if loud != message:
+            save_storm(self.draft, loud)
+            present = self.alerts.records.current_record(loud.storm_key, payloads.dump_payload(loud.summary_body()))
+            self.draft.add_notifications(*schedule_escalations(loud, present, self._notify_time))
+        return loud
 
     def _counted_message(self, message: Storm, cause: Cause, member: StormMember, failures: int) -> Storm:
         if not failures:

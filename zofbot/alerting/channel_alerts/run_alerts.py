@@ -47,7 +47,10 @@ class RunAlertBuilder(AlertBuilder):
         more = [case for case in map(case_key, self.audience.results) if case not in alert.cases]
         reopened = again or bool(more)
         status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
+        flaps = again and alert.with_relapse(at).is_flapping(at)
         body = self._run_body(status).model_copy(update=self._reopened_fields(alert, reopened))
+        is_apart = flaps or alert.storm  # the channel hears nothing of it here
+        body, called = (body, ()) if is_apart else self._end_silence(alert.key, body)
         left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
         changed = alert.model_copy(
             update={
@@ -61,11 +64,11 @@ class RunAlertBuilder(AlertBuilder):
         )
         changed = changed.with_relapse(at) if again else changed
         loud = again and self.audience.wants_broadcast(Broadcast.RELAPSE)
-        if again and changed.is_flapping(at):
+        if flaps:
             changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
         else:
             changed = self._thread.add_run_replies(
-                changed, self.audience.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
+                changed, self.audience.results, ReplyStyle(again=again, loud=loud, mention=(*snoozer, *called))
             )
         self.alerts.put_alert(field, changed, self.held)
         self._update_message(alert, changed)
@@ -85,6 +88,7 @@ class RunAlertBuilder(AlertBuilder):
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
             takers=tuple(each.id for each in self.audience.subscriptions),
+            silent=self.audience.silent_ids,
             bad=self._thread.bad,
             top=tuple(
                 with_past(summarize_case(result), self.finding.past.get(case_key(result)))

@@ -70,8 +70,10 @@ class ThreadReplies:
             )
         causes = [part for cause in group_by_cause(results) for part in cause.split_unknown()]
         shown = causes[:MAX_CAUSES] if alert.threaded else causes[: int(how.posts_when_flat)]
+        unknown = (n for n, cause in enumerate(shown) if not {*map(self._result_key, cause.results)} & {*alert.replies})
+        first = next(unknown, 0)  # an edit mentions nobody
         keys = [
-            self.add_cause_reply(alert, cause, how if index == 0 else ReplyStyle(again=how.again))
+            self.add_cause_reply(alert, cause, how if index == first else ReplyStyle(again=how.again))
             for index, cause in enumerate(shown)
         ]
         self._add_rest_reply(alert, causes)

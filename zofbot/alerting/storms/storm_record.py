@@ -89,6 +89,7 @@ class Storm(FrozenModel):
     unmentioned: int = 0
     policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
     critical: bool = False
     run: RunSummary = RunSummary(id="")
     by_cause: bool = False

@@ -1,0 +1,37 @@
+"""End the silence of an alert that began with flaky or quarantined failures, once it fails otherwise."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from zofbot.alerting.audience import ChannelAudience
+from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.storms.storm_record import Storm
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
+
+Shown = TypeVar("Shown", RunAlertPayload, CaseAlertPayload, Storm)
+
+
+def end_silence(
+    draft: DecisionBuilder, audience: ChannelAudience, shown: Shown, at: float
+) -> tuple[Shown, tuple[str, ...]]:
+    """Let the subscriptions that were silent about an alert take it up if they are not about these failures.
+
+    Return the alert with their mentions and escalation, and the ids to mention ``at`` (Unix seconds).
+    """
+    loud = audience.for_subscriptions(set(shown.silent) - set(audience.silent_ids))
+    if not loud.subscriptions:
+        return shown, ()
+    known: tuple[str, ...] = shown.mention
+    wanted = tuple(each for each in loud.mention_ids if each not in known)
+    called: tuple[str, ...] = take_mentions(draft, audience.channel, wanted, at)
+    ended = {each.id for each in loud.subscriptions}
+    steps = shown.policy.escalate or loud.escalation_policy.escalate
+    changed = {
+        "mention": (*known, *called),
+        "unmentioned": shown.unmentioned + len(wanted) - len(called),
+        "policy": shown.policy.model_copy(update={"escalate": steps}),
+        "silent": tuple(each for each in shown.silent if each not in ended),
+    }
+    return shown.model_copy(update=changed), called
