@@ -233,7 +233,7 @@ class CauseAlertBuilder(AlertBuilder):
         if loud != message:
             save_storm(self.draft, loud)
             present = self.alerts.records.current_record(loud.storm_key, payloads.dump_payload(loud.summary_body()))
-            self.draft.add_notifications(*schedule_escalations(loud, present, self._notify_time))
+            self.draft.add_notifications(*schedule_escalations(loud, present, self._shown_at))
         return loud
 
     def _counted_message(self, message: Storm, cause: Cause, member: StormMember, failures: int) -> Storm:
