@@ -143,10 +143,9 @@ def request_kind(body: Mapping[str, Any]) -> str:
 
 
 def requesting_user(body: Mapping[str, Any]) -> str:
-    """Return the user whose Zof quota the request counts against; empty for App Home, whose statistics are shared."""
-    event = body.get("event") or {}
-    requester = requester_of(body).user or event.get("user")
-    return requester if isinstance(requester, str) and event.get("type") != "app_home_opened" else ""
+    """Return the user whose Zof quota the request counts against; empty if Slack names none."""
+    requester = requester_of(body).user or (body.get("event") or {}).get("user")
+    return requester if isinstance(requester, str) else ""
 
 
 def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:

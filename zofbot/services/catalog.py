@@ -12,6 +12,7 @@ from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable
 from zofbot.domain.model import Project, Schedule
 from zofbot.zof.client import Page, TimeBudget, ZofClient
+from zofbot.zof.personal_quota import charge_to_nobody
 
 log = structlog.get_logger()
 
@@ -57,7 +58,8 @@ class CachedListing(Generic[CatalogItem]):
         async with self._reading:
             if not self.is_stale:
                 return
-            self.error = await self._read_pages()
+            with charge_to_nobody():
+                self.error = await self._read_pages()
             if self.error:
                 log.info("listing not read", cause=self.error.sentence, request_id=self.error.request_id)
             self._again = self._clock.time() + (RETRY_SECONDS if self.error else CACHE_SECONDS)

@@ -15,6 +15,7 @@ from zofbot.polling import time_window
 from zofbot.polling.cursor import ListOrder
 from zofbot.slack.views.home.home_data import DailyStats
 from zofbot.zof.client import TimeBudget, ZofClient
+from zofbot.zof.personal_quota import charge_to_nobody
 
 log = structlog.get_logger()
 
@@ -71,8 +72,9 @@ class DailyStatsReader:
             if not self.is_stale:
                 return
             try:
-                async with timeout(MAX_READ_SECONDS):
-                    self.figures = await self._read_stats()
+                with charge_to_nobody():
+                    async with timeout(MAX_READ_SECONDS):
+                        self.figures = await self._read_stats()
                 self.trouble = None
             except ZofError as error:
                 self.trouble = error
