@@ -101,3 +101,22 @@ async def test_what_is_done_to_a_cause_that_was_looked_up_is_done_to_its_message
     await wait_until(lambda: root.text.startswith("Acknowledged"))
     await wait_until(lambda: any("ana acknowledged this" in line for line in thread_of(bot, root)))
     assert len(storm_roots(bot)) == posted
+
+
+async def test_a_cause_that_waits_for_a_mute_is_told_where_nothing_is_muted(bot: RunningBot) -> None:
+    assert PROJECTS[0] in await bot.answer_text(f"/zof mute project:{PROJECTS[0]} 7d")
+    run = end_run(bot, PROJECTS[0], (TIMEOUT,))
+
+    async def is_held() -> bool:
+        return "it is muted" in await bot.answer_text(f"/zof why {run}")
+
+    await wait_until(is_held)
+    assert storm_roots(bot) == []
+    end_run(bot, PROJECTS[1], (TIMEOUT, TIMEOUT))
+    told = await wait_for_cause(bot, "2 failures · 1 cause")
+    assert PROJECTS[1] in text_of(told)
+    assert PROJECTS[0] not in text_of(told)
+    assert storm_roots(bot) == [told]
+    await bot.answer_text("/zof unmute")
+    await wait_until(lambda: len(storm_roots(bot)) == 2)
+    assert PROJECTS[0] in text_of(storm_roots(bot)[1])
