@@ -232,6 +232,20 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
     assert "Case number 1" in answer
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"results": []}, {"test_cases": [{"id": "tc_1", "name": "login"}]}],
+    ids=["no list", "an empty list", "definitions of cases"],
+)
+async def test_failures_that_a_failed_run_neither_names_nor_counts_are_listed(
+    bot: RunningBot, body: dict[str, Any]
+) -> None:
+    zof = bot.world.zof
+    zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", **body}
+    zof.raw["/results"] = {"data": [{"id": "res_x", "run_id": "run_x", "status": "failed", "name": "The odd one"}]}
+    assert "The odd one" in await bot.answer_text("/zof run run_x")
+
+
 # --- runs
 
 

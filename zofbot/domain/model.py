@@ -145,6 +145,12 @@ class Run(_RunOrResult):
     results: tuple[Result, ...] | None = None
     """The results that Zof sent with the run; ``None`` if it sent no list."""
 
+    @property
+    def has_unnamed_failures(self) -> bool:
+        """Whether it failed, but says neither by its results nor by its counts which or how many cases did."""
+        is_uncounted = self.counts.failed is None and self.counts.error is None
+        return self.outcome.is_bad and is_uncounted and not any(item.outcome.is_bad for item in self.results or ())
+
     def without_future_times(self, now: datetime) -> Self:
         """Return a copy in which neither the run nor its results have a time after ``now``."""
         run = super().without_future_times(now)

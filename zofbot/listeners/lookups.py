@@ -80,7 +80,8 @@ async def failed_results(context: ListenerContext, found: Run) -> tuple[list[Res
     """Return the run's failed and errored cases, included in it or listed, and whether Zof has more of them."""
     known = {result.id: result for result in found.results or ()}
     more = False
-    if found.results is None or sum(result.outcome.is_bad for result in known.values()) < found.counts.bad_count:
+    has_unread = sum(result.outcome.is_bad for result in known.values()) < found.counts.bad_count
+    if found.results is None or found.has_unnamed_failures or has_unread:
         for status in _statuses_to_list(found):
             async for page in context.zof.list_results(run_id=found.id, status=status):
                 known.update((result.id, result) for result in page.items)

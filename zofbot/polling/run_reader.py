@@ -270,15 +270,12 @@ def _lacks_passes(run: Run) -> bool:
 def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -> bool:
     """Whether a run has results that its own reply lacks, judging by its counts and the ids that listings have shown.
 
-    Passed ones count only with ``passes``.
+    A failed run without either may have some, too. Passed ones count only with ``passes``.
     """
     run = found.run
     came = {result.id for result in run.results or ()}
-    if found.is_partial or not came.issuperset(shown):
+    if found.is_partial or not came.issuperset(shown) or run.has_unnamed_failures:
         return True
     if passes:
         return not found.has_all_passes
-    uncounted = run.counts.failed is None and run.counts.error is None
-    if run.outcome is Outcome.UNKNOWN:
-        return uncounted and not came
-    return run.results is None and run.outcome.is_bad and uncounted
+    return run.outcome is Outcome.UNKNOWN and run.counts.failed is None and run.counts.error is None and not came

@@ -52,6 +52,59 @@ def first_result_only(path: str, body: Any) -> Any:
     return {**body, "results": body["results"][:1]} if path.startswith("/runs/") else body
 
 
+def empty_results(path: str, body: Any) -> Any:
+    return {**no_results_or_counts(path, body), "results": []} if path.startswith("/runs/") else body
+
+
+def definitions_only(path: str, body: Any) -> Any:
+    if not path.startswith("/runs/"):
+        return body
+    cases = [{"id": result["test_case_id"], "name": result["name"]} for result in body["results"]]
+    return {**no_results_or_counts(path, body), "test_cases": cases}
+
+
+def passes_only(path: str, body: Any) -> Any:
+    if not path.startswith("/runs/"):
+        return body
+    passes = [result for result in body["results"] if result["status"] == "passed"]
+    return {**no_results_or_counts(path, body), "results": passes}
+
+
+@pytest.mark.parametrize("embedded", [no_results_or_counts, empty_results, definitions_only, passes_only])
+@pytest.mark.parametrize("may_recover", [False, True])
+async def test_the_failures_of_a_failed_run_that_names_and_counts_none_are_listed(
+    embedded: Callable[[str, Any], Any], may_recover: bool
+) -> None:
+    async with poller_bench() as built:
+        await subscribe_and_poll(built, "group:case")
+        if may_recover:
+            built.finish_run(bad=1)
+            await built.poll_until_settled()
+        built.zof.change = embedded
+        run = built.finish_run(bad=2, passed=1)
+        await built.receive_webhook(run["id"], "evt_1")
+        told = (await built.poller.poll_once(feeds=False)).committed
+        bad = [item["id"] for item in built.world.zof.results_of_run(run["id"]) if item["status"] == "failed"]
+        assert {key.split(":")[1] for key in told} >= set(bad)
+
+
+@pytest.mark.parametrize("embedded", [no_results_or_counts, empty_results])
+async def test_a_failed_run_that_has_no_results_is_posted_at_once_and_not_read_again(
+    embedded: Callable[[str, Any], Any],
+) -> None:
+    async with poller_bench() as built:
+        built.zof.change = embedded
+        await subscribe_and_poll(built, "group:run")
+        run = built.finish_run(bad=0)
+        await built.receive_webhook(run["id"], "evt_1")
+        asked = len(built.zof.asked)
+        await built.poller.poll_once(feeds=False)
+        assert await built.committed_keys() == {f"run:{run['id']}:failed:{CHANNEL}"}
+        assert await built.pending_runs() == {}
+        await built.poll_until_settled()
+        assert built.zof.asked[asked:].count(f"/runs/{run['id']}") == 1
+
+
 @pytest.mark.parametrize("group", ["run", "case", "cause"])
 async def test_a_case_recovers_though_its_pass_is_not_embedded_in_the_passed_run(group: str) -> None:
     async with poller_bench() as built:
