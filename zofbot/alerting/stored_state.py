@@ -35,8 +35,13 @@ def read_triage_record(draft: DecisionBuilder, channel: str, key: str) -> Triage
         return TriageRecord()
 
 
+def is_acted_on(draft: DecisionBuilder, channel: str, key: str) -> bool:
+    """Whether anybody has done anything about a failure; about most, and most storms, nobody has."""
+    return key in draft.read_hash(triage_hash(channel))
+
+
 def read_reopening(draft: DecisionBuilder, channel: str, key: str, facts: RunFacts) -> dict[str, float]:
     """Return what to store of a failure if the latest of its ``facts`` ends a snooze or resolution, else nothing."""
-    if key not in draft.read_hash(triage_hash(channel)):
-        return {}  # nobody has done anything about it
+    if not is_acted_on(draft, channel, key):
+        return {}
     return find_reopening(read_triage_record(draft, channel, key), facts, draft.now)

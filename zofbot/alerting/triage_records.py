@@ -7,7 +7,7 @@ from typing import Any
 
 from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.state import DecisionBuilder, alerts_hash, storms_hash, triage_hash
-from zofbot.alerting.stored_state import read_triage_record
+from zofbot.alerting.stored_state import is_acted_on, read_triage_record
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_record import load_storm, stored_storm_keys
 from zofbot.notifications import payloads
@@ -53,7 +53,7 @@ class TriageRecords:
 
     def woken_snooze(self, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> TriageRecord | None:
         """Return the snoozed record of a failure whose new payload ended the snooze; None if none was ended."""
-        if key not in self._draft.read_hash(self._name):
+        if not is_acted_on(self._draft, self._channel, key):
             return None
         asleep = self.current_record(key, before)
         return (

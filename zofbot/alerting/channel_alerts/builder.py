@@ -222,8 +222,10 @@ class AlertBuilder(ABC):
 
     def _end_silence(self, key: str, shown: Shown) -> tuple[Shown, tuple[str, ...]]:
         """End the silence of an alert or a cause's message if it is open. Return it, and the ids to mention now."""
+        if not shown.silent:
+            return shown, ()
         body = shown.summary_body() if isinstance(shown, Storm) else shown
-        if not shown.silent or not self.alerts.records.is_open(key, payloads.dump_payload(body)):
+        if not self.alerts.records.is_open(key, payloads.dump_payload(body)):
             return shown, ()
         return end_silence(self.draft, self.audience, shown, self._notify_time)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
 from zofbot.alerting.stored_state import parse_stored
@@ -66,6 +66,25 @@ def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, car
     return storm.model_copy(update=more)
 
 
+class FoundMember(NamedTuple):
+    """A member of a storm: the storm, the number of its page, the lines there and its own."""
+
+    storm: Storm
+    page: int
+    lines: tuple[StormMember, ...]
+    line: StormMember
+
+
+def _find_member(draft: DecisionBuilder, channel: str, member: str) -> FoundMember | None:
+    pointer = _find_pointer(draft, channel, member)
+    storm = load_storm(draft, channel, pointer.storm) if pointer else None
+    if pointer is None or storm is None:
+        return None
+    lines = _load_page(draft, channel, pointer.storm, pointer.page)
+    line = next((each for each in lines if each.key == member), None)
+    return FoundMember(storm, pointer.page, lines, line) if line else None
+
+
 def describe_member(before: StormMember, body: dict[str, Any]) -> StormMember:
     """Return the line about a member whose alert now has the payload ``body``."""
     status, counts = AlertStatus(body.get("standing", AlertStatus.OPEN)), (body.get("count", 1), body.get("cases", 1))
@@ -74,19 +93,15 @@ def describe_member(before: StormMember, body: dict[str, Any]) -> StormMember:
 
 def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
     """Update the storm that includes a member whose alert now has the payload ``body``. No-op outside of storms."""
-    pointer = _find_pointer(draft, channel, member)
-    storm = load_storm(draft, channel, pointer.storm) if pointer else None
-    if pointer is None or storm is None:
+    found = _find_member(draft, channel, member)
+    if found is None:
         return
-    listed = _load_page(draft, channel, pointer.storm, pointer.page)
-    before = next((each for each in listed if each.key == member), None)
-    if before is None:
-        return
+    storm, page, listed, before = found
     after = describe_member(before, body)
     failed = max(storm.failed, float(body.get("last", 0.0)))
     if after == before and failed == storm.failed:
         return
-    _save_page(draft, storm, pointer.page, tuple(after if each.key == member else each for each in listed), held)
+    _save_page(draft, storm, page, tuple(after if each.key == member else each for each in listed), held)
     recovered = (after.standing is AlertStatus.RECOVERED) - (before.standing is AlertStatus.RECOVERED)
     repeats = storm.repeats + max(0, after.count - before.count)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed, "repeats": repeats})
@@ -103,12 +118,10 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
 
 def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
     """Let a storm recover without a member whose alert is no longer stored, but is still listed."""
-    pointer = _find_pointer(draft, channel, member)
-    storm = load_storm(draft, channel, pointer.storm) if pointer else None
-    listed = _load_page(draft, channel, pointer.storm, pointer.page) if pointer else ()
-    before = next((each for each in listed if each.key == member), None)
-    if pointer is None or storm is None or before is None or not before.followed:
+    found = _find_member(draft, channel, member)
+    if found is None or not found.line.followed:
         return
+    storm, before = found.storm, found.line
     recovered = storm.recovered - (before.standing is AlertStatus.RECOVERED)
     save_storm(draft, storm.model_copy(update={"followed": storm.followed - 1, "recovered": recovered}))
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from zofbot.alerting.escalation_reminders import build_wake_up, schedule_reminders
-from zofbot.alerting.state import DecisionBuilder, triage_hash
-from zofbot.alerting.stored_state import read_reopening, read_triage_record
+from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.stored_state import is_acted_on, read_reopening, read_triage_record
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key
@@ -27,25 +27,23 @@ def schedule_more_escalations(draft: DecisionBuilder, storm: Storm, failed_at: f
     While nobody has acted on it, those scheduled when it began are the ones that count: more of them would only
     take up the channel's pace.
     """
-    if _is_acted_on(draft, storm):
+    if is_acted_on(draft, storm.channel, storm.storm_key):
         opened = TriageRecord(turn=storm.turn, opened=failed_at)
         draft.add_notifications(*schedule_escalations(storm, opened, notified_at))
 
 
-def _is_acted_on(draft: DecisionBuilder, storm: Storm) -> bool:
-    return storm.storm_key in draft.read_hash(triage_hash(storm.channel))
-
-
 def with_reopening(draft: DecisionBuilder, storm: Storm) -> Storm:
     """Return the storm with the time of its latest failure kept if that ended a snooze or resolution of the storm."""
+    if not is_acted_on(draft, storm.channel, storm.storm_key):
+        return storm
     facts = storm.summary_body().test_facts
     return storm.model_copy(update=read_reopening(draft, storm.channel, storm.storm_key, facts))
 
 
 def report_wake_up(draft: DecisionBuilder, before: Storm, after: Storm) -> None:
     """Tell whoever snoozed a storm that further failures have ended the snooze, and update the alerts that show it."""
-    if not _is_acted_on(draft, after):
-        return  # as for most storms, which grow by hundreds of alerts
+    if not is_acted_on(draft, after.channel, after.storm_key):
+        return
     stored = read_triage_record(draft, after.channel, after.storm_key)
     asleep = effective_record(stored, before.summary_body().test_facts, draft.now)
     woken = effective_record(stored, after.summary_body().test_facts, draft.now)
