@@ -19,6 +19,7 @@ from zofbot.clock import Clock, MovableClock
 from zofbot.services.run_command_records import RunCommand
 from zofbot.services.run_commands import MAX_RETRY_SECONDS, RunCommands
 from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.zof.state import HttpReply
 from zofbot.triage import Actor
 
 ANA = Actor(id="U0ANA", name="ana")
@@ -77,6 +78,22 @@ async def test_zof_refusing_is_told_to_who_pressed_and_they_may_press_again(bot:
     assert await open_orders(bot) == {}
     await pass_time(bot, 600)
     assert not await audit_entries(bot, "rerun"), "what somebody heard was refused is not done behind their back"
+    await bot.press_button(asked, "zof_rerun")
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
+    assert len(await audit_entries(bot, "rerun")) == 1
+
+
+async def test_after_a_refusal_that_zof_remembers_the_same_button_starts_the_run(bot: RunningBot) -> None:
+    """Zof repeats its first answer to an Idempotency-Key (https://zof.ai/docs/api/results), a refusal, too."""
+    root = await raise_alert(bot)
+    asked = await confirmation_message(bot, root)
+    bot.world.zof.raw["/runs"] = HttpReply(403, {"error": {"code": "forbidden", "message": "Not with this role."}})
+    for _ in range(2):
+        told = len(bot.private_messages())
+        await bot.press_button(asked, "zof_rerun")
+        await wait_until(lambda told=told: len(bot.private_messages()) > told)
+        assert "may not start run" in text_of(bot.private_messages()[-1])
+    del bot.world.zof.raw["/runs"]
     await bot.press_button(asked, "zof_rerun")
     await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
     assert len(await audit_entries(bot, "rerun")) == 1

@@ -42,6 +42,8 @@ class RunCommand(FrozenModel):
     by: Actor = Actor()
     request: str = ""
     at: float = 0.0
+    refusals: int = 0
+    """How often Zof refused it; an attempt after a refusal has an idempotency key of its own."""
 
 
 def dump_rerun(rerun: Rerun) -> str:

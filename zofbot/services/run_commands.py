@@ -1,7 +1,8 @@
 """Run commands to Zof (rerun, cancel): stored before Slack gets an answer, so each runs once and none is lost.
 
 A command is proposed with a question and confirmed by a button. The process that handles the button executes it; a
-worker resumes commands of a process that died. Both use the command's name as Zof's idempotency key.
+worker resumes commands of a process that died. Both use the command's name as Zof's idempotency key. Zof repeats its
+first answer to a key (https://zof.ai/docs/api/results), so the name is followed by a count once Zof has refused.
 """
 
 from __future__ import annotations
@@ -141,6 +142,9 @@ class RunCommands:
         command: RunCommand | None = None
         with suppress(BadInput):  # unknown or unreadable: nothing to undo
             command = await self._load_command(name)
+        if command and isinstance(error, ZofRejected):
+            refused = command.model_copy(update={"refusals": command.refusals + 1})
+            changes[command_hash(name)] = {"order": refused.model_dump_json(exclude_defaults=True)}
         if command and command.sort == "rerun":
             (running,) = await self._outbox.read_fields((failure_hash(command.key), RERUN_FIELD))
             own = parse_active_rerun(running, self._unix_time())
@@ -207,10 +211,11 @@ class RunCommands:
         await self._end_command(name, [note], error)
 
     async def _call_zof(self, command: RunCommand, name: str, time_budget: TimeBudget) -> ZofReply:
+        key = f"{name}-{command.refusals}" if command.refusals else name
         if command.sort == "rerun":
-            return await self._zof.post("/runs", what="run", verb="start", body=command.body, idempotency_key=name,
+            return await self._zof.post("/runs", what="run", verb="start", body=command.body, idempotency_key=key,
                                         time_budget=time_budget)  # fmt: skip
-        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", verb="cancel", idempotency_key=name,
+        return await self._zof.post("/runs/{id}/cancel", command.run, what="run", verb="cancel", idempotency_key=key,
                                     time_budget=time_budget)  # fmt: skip
 
     async def _load_command(self, name: str) -> RunCommand:
