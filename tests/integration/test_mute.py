@@ -238,6 +238,30 @@ async def test_an_escalation_of_what_is_muted_later_waits(store_url: str) -> Non
         assert sum("<@U0BEN>" in line for line in thread_of(made.bot, root)) == 1
 
 
+@pytest.mark.parametrize(
+    ("mute", "waits"),
+    [
+        ("project:proj_checkout 8h", False),
+        ("env:staging 8h", True),
+        ("project:proj_* env:staging 8h", True),
+        ("case:Cart 8h", False),
+    ],
+)
+async def test_an_escalation_of_a_cause_waits_if_all_places_where_it_was_seen_are_muted(
+    store_url: str, mute: str, waits: bool
+) -> None:
+    async with night(store_url, "/zof subscribe group:cause escalate:30m-><@U0BEN>") as made:
+        await made.end_run("failed", "Cart")
+        await made.end_run("failed", "Search", project_id="proj_search")
+        [root] = made.root_messages()
+        await mute_channel(made, mute)
+        await made.pass_time(HOUR_SECONDS)
+        assert any("<@U0BEN>" in line for line in thread_of(made.bot, root)) is not waits
+        await made.bot.answer_text("/zof unmute")
+        await made.pass_time(5)
+        assert sum("<@U0BEN>" in line for line in thread_of(made.bot, root)) == 1
+
+
 async def test_what_quiet_hours_held_waits_for_a_mute_that_came_later(store_url: str) -> None:
     async with night(store_url, "/zof subscribe group:case quiet:HOURS") as made:
         await made.end_run("failed", "Cart")

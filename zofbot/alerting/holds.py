@@ -13,6 +13,7 @@ from zofbot.domain.model import Result
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Notification
 from zofbot.notifications.payloads import FailurePayload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import Grouping, RunFinding, Subscription, quiet_until
 from zofbot.subscriptions.matching import case_names
 from zofbot.subscriptions.mute import Mute, active_mutes, read_mutes
@@ -96,9 +97,16 @@ def cases_of(body: FailurePayload) -> list[list[str]]:
     return []
 
 
-def projects_of(body: FailurePayload) -> list[str]:
-    """Return the id and name of a failure's project, without empty ones."""
-    return [name for name in (body.run.project_id, body.run.project) if name]
+def matches_failure(mute: Mute, body: FailurePayload) -> bool:
+    """Whether a mute matches a failure; it matches a storm, or a cause, only if it matches every place of it."""
+    if isinstance(body, StormPayload) and not body.run.id:
+        places = [([project], environment) for project, environment, _ in body.places]
+        if body.elsewhere or not places:
+            places.append(([], ""))  # in places that are not known
+    else:
+        places = [([name for name in (body.run.project_id, body.run.project) if name], body.run.environment)]
+    cases = cases_of(body)
+    return all(mute.matches(projects, environment, cases) for projects, environment in places)
 
 
 def record_held_notifications(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:

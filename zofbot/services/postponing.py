@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from zofbot.alerting.catchups import CatchUpEntry, parse_entry
-from zofbot.alerting.holds import Hold, cases_of, compute_hold, dump_held_record, is_critical, projects_of
+from zofbot.alerting.holds import Hold, compute_hold, dump_held_record, is_critical, matches_failure
 from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.clock import Clock
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
@@ -74,9 +74,8 @@ class Postponing:
         own = await self._subscriptions.list_for_channel(channel) if quiet else ()
         matched = [each for each in own if each.id in body.takers]
         mutes = active_mutes(read_mutes(known), channel, now)
-        place = body.run.environment
-        matching = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
-        critical = body.critical if isinstance(body, StormPayload) else is_critical(place)
+        matching = [mute for mute in mutes if matches_failure(mute, body)]
+        critical = body.critical if isinstance(body, StormPayload) else is_critical(body.run.environment)
         return compute_hold(now, matched, matching, critical=critical)
 
     async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
