@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import fail_run
+from tests.support.metric_values import metric_value
 from zofbot.diagnostics import Level, run_checks
 from zofbot.simulator.seed import EXAMPLE_RUN
 from zofbot.simulator.zof.state import HttpReply, format_time
@@ -155,6 +156,22 @@ async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_ho
     await poll_once(bot)
     await bot.simulator.people.open_home(ANA)
     await wait_until(lambda: note not in home_text(bot))
+
+
+@pytest.mark.parametrize(("listing", "is_full"), [("results", True), ("runs", False)])
+async def test_a_poll_without_the_results_is_a_full_one_and_without_the_runs_is_none(
+    working_bot: RunningBot, listing: str, is_full: bool
+) -> None:
+    """Failures are found through their runs; a key that may not list those cannot be relied on."""
+    bot, metric = working_bot, "zofbot_poll_last_success_timestamp_seconds"
+    await wait_for_first_poll(bot)
+    bot.world.zof.forbidden = {listing}
+    await poll_once(bot)
+    before = metric_value(bot.app.metrics, metric) or 0.0
+    await poll_once(bot)
+    assert ((metric_value(bot.app.metrics, metric) or 0.0) > before) is is_full
+    await bot.simulator.people.open_home(ANA)
+    await wait_until(lambda: f"may not read the list of {listing}" in home_text(bot))
 
 
 async def test_check_says_which_permission_is_missing(bot: RunningBot) -> None:

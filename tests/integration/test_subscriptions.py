@@ -201,10 +201,7 @@ def test_a_wrong_field_is_named_in_words_of_the_form(values: dict[str, Any], blo
 
 def test_a_group_that_is_no_id_says_where_to_find_one() -> None:
     errors = form_parser.parse_form(view_values(form_values(Subscription())) | text_value("groups", "@oncall")).errors
-    assert errors == {
-        "groups": "@oncall isn't a person or user group in Slack. "
-        + form_parser.field_error_text(BadInput(""), "groups")
-    }
+    assert errors == {"groups": "zofbot doesn't know @oncall. " + form_parser.field_error_text(BadInput(""), "groups")}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ VERBS = {
             "the latest runs",
             "runs status:failed env:staging",
             "runs [filters]",
-            "Filters work as in `subscribe`; `status:` takes `failed`, `error`, `passed`, `running` and others.",
+            "Filters: `project:`, `env:`, and `status:` with `failed`, `error`, `passed`, `running` and others.",
         ),
         Verb(
             "subscribe",

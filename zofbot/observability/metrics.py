@@ -217,7 +217,8 @@ class Metrics:
             "zofbot_poll_watched", "Runs, results and platform events still to be read, or to be read again"
         )
         self.poll_last = self.registry.make_gauge(
-            "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last successful full poll cycle"
+            "zofbot_poll_last_success_timestamp_seconds",
+            "Unix time of the last full poll cycle that read the runs, and the results if the key may list them",
         )
         self.poll_gap = self.registry.make_gauge(
             "zofbot_poll_gap", "Failures that polling had missed, found by the last audit", feed=FEED_NAMES[:4]

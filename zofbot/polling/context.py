@@ -81,7 +81,7 @@ class CycleStats:
     committed: list[str] = field(default_factory=list)
     """Keys of new notifications."""
     refused: int = 0
-    """Feeds that Zof refused to list."""
+    """Feeds that Zof refused to list, and that have to be read for a cycle to be complete."""
     active_scans: int = 0
     """Feeds and audits that the next cycle continues."""
     pending_runs: int = 0

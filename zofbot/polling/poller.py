@@ -225,12 +225,12 @@ class Poller:
     def _note_progress(self, stats: CycleStats) -> float | None:
         """Note for the lease how a full cycle went. Return the Unix time if everything was read."""
         now = self._context.unix_time()
-        if stats.has_lease and not stats.refused:
-            self._lease.note = success_note(now)
-            return now
-        if self._context.refused:
-            self._lease.note = failure_note(now, next(iter(self._context.refused.values())))
-        return None
+        is_complete = stats.has_lease and not stats.refused
+        note = success_note(now) if is_complete else {}
+        if error := next(iter(self._context.refused.values()), None):
+            note |= failure_note(now, error)
+        self._lease.note = note or self._lease.note
+        return now if is_complete else None
 
     def _seconds_until(self, retry_at: datetime | None) -> float:
         """Return the seconds to pause until the time that Zof named, or until the next beat if it named none."""

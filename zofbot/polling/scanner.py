@@ -239,7 +239,9 @@ class FeedScanner:
         self._report_refusal(scan, error)
 
     def _report_refusal(self, scan: FeedScan, error: ZofError) -> None:
-        self._stats.refused += 1
+        """Log a feed that cannot be read. One of results is not missed if the key may not read it: runs have them."""
+        is_missed = scan.feed.noun == "runs" or not (isinstance(error, ZofRejected) and error.status == 403)
+        self._stats.refused += is_missed
         before = self._context.refused.get(scan.feed.name)
         self._context.refused[scan.feed.name] = error
         if before is None or before.sentence != error.sentence:

@@ -54,7 +54,7 @@ def parse_mention(value: str, ids: Mapping[str, str]) -> str:
     guess = f"Did you mean `@{suggestion}`? " if suggestion else ""
     raise filter_error(
         "mention",
-        f"`{clip_input(value)}` isn't a person or user group in Slack.",
+        f"zofbot doesn't know `{clip_input(value)}`.",
         f"{guess}Type `@` and pick the person or user group from Slack's list.",
     )
 

@@ -133,7 +133,7 @@ def test_filters_are_understood(typed: str, understood: dict[str, Any]) -> None:
             "more than 5 steps",
             "escalate:15m->@oncall,45m->@leads",
         ),
-        ("escalate:5m->@ana", "isn't a person or user group", "mention:@ana"),
+        ("escalate:5m->@ana", "zofbot doesn't know `@ana`", "mention:@ana"),
         ("reack:10s", "isn't a duration", "reack:4h"),
         ("reack:31d", "isn't a duration", "reack:4h"),
     ],

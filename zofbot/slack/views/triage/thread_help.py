@@ -11,7 +11,7 @@ THREAD_COMMAND_HELP = (
     ("ack", "acknowledge it"),
     ("unack", "give it back"),
     ("assign @ben", "assign it to someone"),
-    ("snooze 2h", "also `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
+    ("snooze 2h", "also `fri 14:00`, `until it passes`; except for runs, `until it fails 5 more times`"),
     ("wake", "end a snooze"),
     ("still on it", "confirm that you are working on it"),
     ("resolve flaky: retried", "reasons: product, test, flaky, environment, platform, other; then a note"),
