@@ -75,7 +75,7 @@ def _entry_matches(entry: str, host: str, port: int | None) -> bool:
     except ValueError:
         pass  # one of them is not an address
     name, _, entry_port = entry.rpartition(":") if entry.count(":") == 1 or entry.startswith("[") else (entry, "", "")
-    if entry_port.isdigit() and int(entry_port) != port:
+    if entry_port.isdecimal() and int(entry_port) != port:
         return False
     name = name.strip("[]").removeprefix("*").removeprefix(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))

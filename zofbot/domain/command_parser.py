@@ -77,7 +77,7 @@ def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedComm
 
 def _parse_unsubscribe(words: list[str]) -> ParsedCommand:
     which = words[0].lower().lstrip("#") if len(words) == 1 else ""
-    if which != "all" and not (which.isdecimal() and 0 < int(which) < 10_000):
+    if which != "all" and not (which.isdecimal() and len(which) < 5 and int(which) > 0):
         raise BadInput(
             "Which subscription should end?",
             f"`{SLASH_COMMAND} subscriptions` lists them with numbers; `all` removes all.",

@@ -76,7 +76,7 @@ def _split_duration(typed: Sequence[str]) -> tuple[int | None, list[str]]:
     """Split off the longest leading duration in seconds, with an optional ``for`` before it."""
     rest = list(typed[1:] if typed[:1] == ["for"] else typed)
     for end in range(min(MAX_DURATION_WORDS, len(rest)), 0, -1):
-        seconds = durations.try_parse_duration(" ".join(rest[:end]))
+        seconds = durations.try_parse_duration(" ".join(rest[:end]).rstrip(".,:;!"))
         if seconds is not None:
             return seconds, rest[end:]
     return None, list(typed)

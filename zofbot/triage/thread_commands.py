@@ -47,7 +47,7 @@ QUESTION_WORDS = tuple(VERBS)
 VERBATIM = ("runs", "subscribe", "mute", "unmute")
 """Verbs followed by filters or a reason, which are kept as typed; after others, punctuation at the end is dropped."""
 
-FILTERS_ALONE = ("runs", "subscribe")
+FILTERS_ALONE = ("runs", "subscribe", "unmute")
 """Verbs followed by filters and no reason, so that the end of a sentence is no part of them."""
 
 REASON_WORDS = {

@@ -58,6 +58,7 @@ def test_what_is_typed_is_understood(typed: str, understood: ParsedCommand) -> N
         ("run run_1 share", "Nothing can follow the ID", "/zof run run_1"),
         ("unsubscribe", "lists them with numbers", "/zof unsubscribe 1"),
         ("unsubscribe 0", "lists them with numbers", "/zof unsubscribe 1"),
+        ("unsubscribe " + "1" * 5000, "lists them with numbers", "/zof unsubscribe 1"),
         ("unsubscribe 1 2", "lists them with numbers", "/zof unsubscribe 1"),
         ("trace", "Copy the request ID", "/zof trace ref_0f3a9c5e21"),
         ("trace req_1 req_2", "Copy the request ID", "/zof trace ref_0f3a9c5e21"),

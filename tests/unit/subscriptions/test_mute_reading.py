@@ -18,6 +18,8 @@ from zofbot.subscriptions.mute_reading import read_mute
          {"env": ("staging", "qa"), "case": ("cart total*",)}, 5400, "see https://ops.example.com: later"),
         ("for 90 min environment:staging moving house", {"env": ("staging",)}, 5400, "moving house"),
         ("2 days project:*", {"project": ("*",)}, 172800, ""),
+        ("project:checkout 2h.", {"project": ("checkout",)}, 7200, ""),
+        ("env:qa for 2 hours, moving house.", {"env": ("qa",)}, 7200, "moving house."),
     ],
 )  # fmt: skip
 def test_filters_duration_and_reason_are_told_apart(

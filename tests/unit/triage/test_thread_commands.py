@@ -42,6 +42,8 @@ def test_every_example_means_what_it_means_as_a_slash_command(verb: object) -> N
         ("runs\nstatus:failed", ParsedCommand("runs", filters="status:failed")),
         ("runs env:staging!", ParsedCommand("runs", filters="env:staging")),
         ("subscribe project:checkout env:staging.", ParsedCommand("subscribe", filters="project:checkout env:staging")),
+        ("unmute all.", ParsedCommand("unmute", filters="all")),
+        ("unmute 1!", ParsedCommand("unmute", filters="1")),
         ("/zof runs env:staging", ParsedCommand("runs", filters="env:staging")),
         ("please run run_7", ParsedCommand("run", id="run_7")),
         ("why run_1001?", ParsedCommand("why", id="run_1001")),
