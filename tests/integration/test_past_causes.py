@@ -144,6 +144,7 @@ async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_b
     await next_root(bot, 2)
     listed = await bot.answer_text("/zof causes 2d")
     assert "2 causes in the last 2 days" in listed
+    assert "open in this time counts, with all of its failures" in listed
     assert listed.index("expected 3 items") < listed.index("no route to host")
     assert "3 failures" in listed
     assert "2 alerts, 1 open" in listed

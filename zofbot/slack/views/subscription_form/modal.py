@@ -113,7 +113,7 @@ def channel_caution(room: str) -> str:
     if room == "directmessage":
         return "zofbot can post here only if this is your direct message with zofbot. Channels work better for alerts."
     if room == "privategroup" or room.startswith("mpdm-"):
-        return "This channel is private. Run `/invite @zofbot`, or alerts are held until then."
+        return "This channel is private. If zofbot isn't in it yet, run `/invite @zofbot`; alerts are held until then."
     return ""
 
 
