@@ -220,6 +220,10 @@ class AlertBuilder(ABC):
         reopening = read_reopening(self.draft, self.audience.channel, alert.key, counted.test_facts)
         return counted.model_copy(update=reopening)
 
+    def _end_alert_silence(self, alert: Alert, body: Shown, *, flaps: bool) -> tuple[Shown, tuple[str, ...]]:
+        """End an alert's silence, unless the channel hears nothing of it here: it flaps, or it is part of a storm."""
+        return (body, ()) if flaps or alert.storm else self._end_silence(alert.key, body)
+
     def _end_silence(self, key: str, shown: Shown) -> tuple[Shown, tuple[str, ...]]:
         """End the silence of an alert or a cause's message if it is open. Return it, and the ids to mention now."""
         if not shown.silent:

@@ -72,8 +72,7 @@ class CaseAlertBuilder(AlertBuilder):
         snoozer = self._find_snoozer(alert) if again else ()
         updated = self._counted_body(alert, self._case_body(case_key(results[0]), results[0]), again=again)
         flaps = (alert.with_relapse(at) if again else alert).is_flapping(at)
-        is_apart = flaps or alert.storm  # the channel hears nothing of it here
-        updated, called = (updated, ()) if is_apart else self._end_silence(alert.key, updated)
+        updated, called = self._end_alert_silence(alert, updated, flaps=flaps)
         changed = alert.model_copy(update={**self._run_counts(alert), "body": payloads.dump_payload(updated)})
         changed = changed.with_relapse(at).model_copy(update={"left": alert.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE

@@ -49,8 +49,7 @@ class RunAlertBuilder(AlertBuilder):
         status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
         flaps = again and alert.with_relapse(at).is_flapping(at)
         body = self._run_body(status).model_copy(update=self._reopened_fields(alert, reopened))
-        is_apart = flaps or alert.storm  # the channel hears nothing of it here
-        body, called = (body, ()) if is_apart else self._end_silence(alert.key, body)
+        body, called = self._end_alert_silence(alert, body, flaps=flaps)
         left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
         changed = alert.model_copy(
             update={
