@@ -169,9 +169,9 @@ class ProcessTasks:
         if error and task in self._canceled:
             log.warning("task failed while it was canceled", task=task.get_name(), exc_info=error)
         elif error:
-            log.error("task failed", task=task.get_name(), exc_info=error)
             self.failed.append(task.get_name())
             self._on_failure()
+            log.error("task failed", task=task.get_name(), exc_info=error)
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -46,6 +47,21 @@ class _SecretRedactor:
         return value if value is None or isinstance(value, bool | int | float) else self._redact_value(repr(value))
 
 
+class _LossyStream:
+    """A text stream that loses what it cannot write (full disk, closed pipe), so that no log line ends any work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # a closed file raises ValueError
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 _redactor = _SecretRedactor()
 _encode_json = json.JSONEncoder().encode
 
@@ -58,6 +74,7 @@ def add_secrets(*secrets: str) -> None:
 def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stream: TextIO | None = None) -> None:
     """Send every log line, including libraries', through one redacting chain to ``stream`` (default: stderr)."""
     stream = stream or sys.stderr
+    output = cast("TextIO", _LossyStream(stream))
     pretty = form == "pretty" or (form == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -74,10 +91,10 @@ def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stre
     structlog.configure(
         processors=[*shared, *clean, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *clean, renderer],

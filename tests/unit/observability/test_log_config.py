@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 import structlog
 
 from zofbot.observability.log_config import add_secrets, configure_logging
+
+
+@pytest.fixture(autouse=True)
+def _keep_configuration() -> Iterator[None]:
+    kept, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    yield
+    structlog.configure(**kept)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def test_a_text_that_is_remembered_as_harmless_is_redacted_once_it_is_a_secret() -> None:
@@ -24,3 +37,16 @@ def test_a_text_that_is_remembered_as_harmless_is_redacted_once_it_is_a_secret()
     assert before["text"] == again["text"] == "correct horse"
     assert "correct horse" not in json.dumps(after)
     assert list(after) == ["text", "many", "long", "timestamp", "event", "level"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device without room, /dev/full, on this system")
+def test_a_line_that_cannot_be_written_ends_no_work_and_the_next_ones_are_written() -> None:
+    with pytest.raises(OSError, match="No space left"), open("/dev/full", "w", buffering=1) as full:  # when closed
+        configure_logging("json", "info", (), full)
+        structlog.get_logger().info("a line for which the disk has no room")
+        logging.getLogger("library").warning("another one")
+    structlog.get_logger().info("a line for a closed file")
+    stream = io.StringIO()
+    configure_logging("json", "info", (), stream)
+    structlog.get_logger().info("there is room again")
+    assert "there is room again" in stream.getvalue()
