@@ -163,7 +163,12 @@ async def test_causes_are_listed_by_cost_and_one_is_shown_with_its_history_and_b
     assert "`/zof causes` lists them" in bot.private_messages()[-1].text
     exported = await run_command("causes", "--json", REDIS_URL=store_url)
     assert exported.code == 0, exported.err
-    assert [json.loads(line)["failures"] for line in exported.out.splitlines()] == [3, 1]
+    listed_causes = [json.loads(line) for line in exported.out.splitlines()]
+    assert [cause["failures"] for cause in listed_causes] == [3, 1]
+    assert listed_causes[0]["id"] == signature
+    assert "expected 3 items" in listed_causes[0]["example"]
+    shown_message = await run_command("outbox", "show", first.idempotency_key or "", REDIS_URL=store_url)
+    assert signature in shown_message.out, "that of a cause is no secret"
     await bot.simulator.people.open_home("U0ANA")
     await wait_until(lambda: "Top causes" in str(bot.world.slack.homes.get("U0ANA")))
 

@@ -61,7 +61,7 @@ def print_costs(costs: list[CauseCost], as_json: bool) -> None:
 
 def _as_json(cost: CauseCost) -> dict[str, Any]:
     return {
-        "signature": cost.signature,
+        "id": cost.signature,
         "failures": cost.failures,
         "open_seconds": round(cost.seconds),
         "alerts": len(cost.alerts),
@@ -71,5 +71,5 @@ def _as_json(cost: CauseCost) -> dict[str, Any]:
         "first": round(cost.first),
         "last": round(cost.last),
         "case": cost.example.title,
-        "text": cost.example.why,
+        "example": cost.example.why or cost.example.title,
     }

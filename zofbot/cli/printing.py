@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+_CAUSE_ID_PATTERN = re.compile(r"s\d+-[0-9a-f]{16}")
+"""The ID of a cause, kept as ``signature``, which is also the name of secrets."""
 
 
 def print_json(data: object, *, indent: int | None = 2) -> None:
@@ -23,7 +27,7 @@ def clean_data(data: Any) -> Any:
     if isinstance(data, Mapping):
         return {
             sanitize_text(str(name)): MASK
-            if isinstance(value, str) and value and is_secret_name(str(name))
+            if isinstance(value, str) and value and is_secret_name(str(name)) and not _CAUSE_ID_PATTERN.fullmatch(value)
             else clean_data(value)
             for name, value in data.items()
         }
