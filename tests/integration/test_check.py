@@ -292,8 +292,9 @@ async def test_a_redis_that_would_lose_keys_is_found(
         await place.client.config_set(setting, good)
 
 
-async def test_a_far_away_redis_is_found(place: CheckEnvironment, store_url: str) -> None:
-    async with slow_proxy(store_url.removeprefix("unix://"), 0.06) as url:
+@pytest.mark.parametrize("late", [0.06, 0.18])
+async def test_a_far_away_redis_is_found(place: CheckEnvironment, store_url: str, late: float) -> None:
+    async with slow_proxy(store_url.removeprefix("unix://"), late) as url:
         place.set_settings(redis_url=url)
         assert await place.wrong_findings() == [("warning", "redis latency")]
 
