@@ -122,12 +122,12 @@ class SlackCalls:
     async def run_call(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
         """Run one call within the deadline, emit it once, and convert errors to the three SlackError types."""
         status: int | None
-        outcome, status, reason = "ok", 200, "canceled"
+        outcome, status, reason = "unknown", None, "canceled"
         began = self.clock.monotonic()
         try:
             async with timeout(self.deadline):
                 result = await call()
-            reason = ""
+            outcome, status, reason = "ok", 200, ""
             return result
         except aiohttp.ClientConnectorError as error:
             outcome, status, reason = "deferred", None, "unreachable"
@@ -137,6 +137,9 @@ class SlackCalls:
             raise classify_error(None, type(error).__name__, {}) from error
         except SlackError as error:
             outcome, status, reason = error.outcome, error.status, error.reason
+            raise
+        except Exception as error:
+            reason = type(error).__name__
             raise
         finally:
             self._events.emit(SlackCall(method, outcome, status, reason, self.clock.monotonic() - began))
