@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 
@@ -212,6 +213,48 @@ async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it
         other = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
         await other.wait()
         assert await server_pid(url) == first
+
+
+CONTAINED = """
+import asyncio, os, pathlib, sys, structlog
+os.getpid = lambda: 1
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+from zofbot.clock import Clock
+from zofbot.store import open_store
+from zofbot.store.redis_server.embedded import start_embedded
+
+async def main():
+    async with start_embedded(pathlib.Path(sys.argv[1]), Clock()) as url, open_store(url, "test", Clock()) as store:
+        print(await store.claim_request(sys.argv[2] + " before"), flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        print(await store.claim_request(sys.argv[2] + " after"), flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_two_containers_of_one_folder_have_the_same_process_id_and_the_last_one_stops_the_server(
+    tmp_path: Path,
+) -> None:
+    def start_contained(name: str) -> Awaitable[asyncio.subprocess.Process]:
+        return asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            CONTAINED,
+            tmp_path,
+            name,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+
+    bot = await start_contained("bot")
+    assert bot.stdout
+    assert await asyncio.wait_for(bot.stdout.readline(), HANG_SECONDS) == b"True\n"
+    command = await start_contained("command")
+    assert await asyncio.wait_for(command.communicate(b"\n"), HANG_SECONDS) == (b"True\nTrue\n", None)
+    assert await asyncio.wait_for(bot.communicate(b"\n"), HANG_SECONDS) == (b"True\n", None)
+    assert bot.returncode == 0
+    assert not socket_path(tmp_path).exists()
 
 
 async def test_a_long_folder_name_gets_a_short_socket(tmp_path: Path) -> None:

@@ -27,12 +27,16 @@ MAX_WAITING_RECORDS = 200
 
 
 async def probe_store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[Subscription]]:
-    """Check Redis; also returns the subscriptions that could be parsed."""
+    """Check Redis; also returns the subscriptions that could be parsed.
+
+    The embedded Valkey gets so many ``seconds`` to start; each call has a limit of its own.
+    """
     try:
-        async with timeout(seconds), AsyncExitStack() as stack:
-            address = settings.redis_url or await stack.enter_async_context(
-                start_embedded(settings.zofbot_data_dir, clock)
-            )
+        async with AsyncExitStack() as stack:
+            address = settings.redis_url
+            if not address:
+                async with timeout(seconds):
+                    address = await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
             opened = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
             # Retried once, because the store's time limit is short for a busy machine.
             retry = stamina.AsyncRetryingCaller(attempts=2, timeout=None)

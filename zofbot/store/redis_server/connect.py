@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -34,6 +35,9 @@ from zofbot.store.redis_server.primary_locators import (
 )
 from zofbot.store.redis_server.replicated_client import ReplicatedClient
 
+CLIENT_NAME = f"zofbot-{os.getpid()}-{secrets.token_hex(4)}"
+"""Name of this process's connections; the process id alone is the same in each container."""
+
 
 class _PrimaryConnection(LeanConnection, SentinelManagedConnection):
     """Connection that looks up the primary again once its server no longer serves the slot."""
@@ -57,7 +61,7 @@ async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator
     common: dict[str, Any] = {
         "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may have been closed by a restarted server
         "health_check_interval": 30,
-        "client_name": f"zofbot-{os.getpid()}",
+        "client_name": CLIENT_NAME,
         "driver_info": DriverInfo(lib_version=REDIS_PY_VERSION),  # otherwise it is looked up among all packages
     }
     if address.kind == "server":

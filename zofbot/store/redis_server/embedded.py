@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from zofbot.clock import Clock
 from zofbot.domain.errors import SettingsError, StoreUnavailable
 from zofbot.store.redis_server.closing_client import closing_client
+from zofbot.store.redis_server.connect import CLIENT_NAME
 from zofbot.store.redis_server.data_folder import LOG_FILE, open_lock, prepare_folder
 
 log = structlog.get_logger()
@@ -97,11 +98,7 @@ async def supervise_embedded(folder: Path, clock: Clock) -> None:
 
 
 def _make_client(address: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(address), client_name=_client_name(), retry=Retry(NoBackoff(), 0))
-
-
-def _client_name() -> str:
-    return f"zofbot-{os.getpid()}"
+    return redis.Redis(unix_socket_path=str(address), client_name=CLIENT_NAME, retry=Retry(NoBackoff(), 0))
 
 
 def _try_lock(folder: Path) -> int | None:
@@ -186,7 +183,7 @@ async def _wait_until_ready(client: redis.Redis, folder: Path, clock: Clock) -> 
 
 async def _shut_down(client: redis.Redis, folder: Path, clock: Clock) -> None:
     try:
-        others = {entry["name"] for entry in await client.client_list()} - {_client_name(), ""}
+        others = {entry["name"] for entry in await client.client_list()} - {CLIENT_NAME, ""}
         if others:
             log.info("store left running", used_by=sorted(others))
             return
