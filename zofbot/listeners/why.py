@@ -93,7 +93,7 @@ def _next_step(explanation: Explanation, *, is_pending: bool) -> str:
 
 
 async def explain_alert(context: ListenerContext, requester: Requester, key: str) -> Message:
-    """Explain the alert ``key``, from stored data if Zof does not answer. Raises ZofbotError."""
+    """Explain the alert ``key``, from stored data if it cannot be read from Zof. Raises ZofbotError."""
     tried = "see why this was posted"
     await require_reader(context, requester, tried)
     _, identifier, channel = split_key(key)
