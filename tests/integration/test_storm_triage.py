@@ -107,6 +107,17 @@ async def test_an_escalation_that_the_storm_sent_is_not_repeated(bot: RunningBot
     assert len(mentions_of(bot, "U0BEN")) == 1
 
 
+async def test_a_step_that_was_taken_for_one_alert_of_a_storm_is_not_repeated_for_it(bot: RunningBot) -> None:
+    await wait_for_storm(bot, 60)
+    first = storm_roots(bot, "run")[0]
+    await wait_until(lambda: "Part of a storm" in text_of(first))
+    await mention_bot(bot, first, "escalate")
+    await wait_until(lambda: len(mentions_of(bot, "U0BEN")) == 1)
+    await mention_bot(bot, first, "escalate", "U0BEN")
+    await wait_until(lambda: "Everyone in the escalation policy was already" in private_text(bot, "U0BEN"))
+    assert len(mentions_of(bot, "U0BEN")) == 1
+
+
 async def test_a_storm_is_assigned_snoozed_and_resolved_as_one(bot: RunningBot) -> None:
     summary = await wait_for_storm(bot, 60)
     await mention_bot(bot, summary, "assign <@U0BEN>")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 import structlog
 from pydantic import ValidationError
@@ -23,7 +22,7 @@ from zofbot.domain.errors import StoreUnavailable
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.idempotency import alert_key_of
-from zofbot.notifications.notification import NotificationState, Receipt
+from zofbot.notifications.notification import Receipt
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.observability.emitter import EventEmitter
@@ -31,6 +30,7 @@ from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications, with_thread_line
 from zofbot.services.cause_resolutions import resolution_changes
 from zofbot.services.double_clicks import is_double_click
+from zofbot.services.escalation_steps import count_taken_steps
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.triage import (
@@ -136,7 +136,7 @@ class TriageService:
         """
         for _ in range(MAX_COMMIT_ATTEMPTS):
             loaded = await self._load_failure(key)
-            failure = await self._with_sent_steps(loaded.failure) if request.act is Action.ESCALATE else loaded.failure
+            failure = await self._with_taken_steps(loaded.failure) if request.act is Action.ESCALATE else loaded.failure
             present = failure.present
             if (request.request and request.request in present.requests) or is_double_click(present, request):
                 return failure
@@ -202,23 +202,12 @@ class TriageService:
         except (CommitConflict, StoreUnavailable) as error:  # one was restored, or Redis answers reads only
             log.info("expired failures not removed", cause=type(error).__name__)  # the next read removes them
 
-    async def _with_sent_steps(self, failure: Failure) -> Failure:
-        """Count the escalation steps whose reminders were sent as taken.
-
-        Their times do not tell, as mutes and quiet hours postpone reminders. A failure that follows its storm has the
-        storm's reminders.
-        """
+    async def _with_taken_steps(self, failure: Failure) -> Failure:
+        """Count the escalation steps that reminders took, too: its own, or those of the storm that it opened with."""
+        steps = await count_taken_steps(self._outbox, failure)
         storm = await self.get(failure.storm) if failure.storm else None
-        reminded = storm if storm and storm.present.opened == failure.present.opened else failure
-        if reminded.present.state is not TriageState.OPEN:
-            return failure
-        keys = [
-            reminder.key
-            for reminder in schedule_reminders(reminded.key, reminded.channel, reminded.present, reminded.body.policy)
-        ]
-        states = {record.key: record.state for record in await self._outbox.get_records(keys)}
-        sent = takewhile(lambda key: states.get(key) in (NotificationState.SENDING, NotificationState.SENT), keys)
-        steps = reminded.present.steps + sum(1 for _ in sent)
+        if storm and storm.present.opened == failure.present.opened:
+            steps = max(steps, await count_taken_steps(self._outbox, storm))
         return replace(failure, present=failure.present.model_copy(update={"steps": steps}))
 
     async def _commit_action(self, loaded: _LoadedFailure, after: Failure, request: ActionRequest) -> None:
