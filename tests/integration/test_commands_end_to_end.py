@@ -324,6 +324,20 @@ async def test_the_latest_runs_can_be_filtered(bot: RunningBot) -> None:
     assert "No runs match" in await bot.answer_text("/zof runs env:nowhere")
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_runs_that_were_not_read_are_not_said_to_differ_from_the_filters(
+    bot: RunningBot, newest_first: bool
+) -> None:
+    bot.world.zof.newest_first = newest_first
+    for number in range(1001):
+        bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "qa" if number % 500 == 250 else "dev"})
+    answer = await bot.answer_text("/zof runs env:nowhere")
+    assert "None of the runs that were read match `env:nowhere`, but Zof has more." in answer
+    assert "No runs match" not in answer
+    assert "Zof has more runs." in await bot.answer_text("/zof runs env:qa")
+    assert "No runs match" in await bot.answer_text("/zof runs env:nowhere status:blocked")
+
+
 @pytest.mark.parametrize(("typed", "heads"), [("failed", {"Failed"}), ("cancelled", {"Canceled"})])
 async def test_a_status_is_filtered_by_its_meaning_also_where_zof_does_not_know_the_filter(
     store_url: str, typed: str, heads: set[str]

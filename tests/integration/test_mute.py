@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
 from tests.support.nights import HOUR_SECONDS, NightBench, night
-from tests.support.triage import BOT, audit_entries, thread_of
+from tests.support.triage import BOT, audit_entries, count_mentions, mention_bot, thread_of
 from zofbot.listeners.mutes import MAX_MUTES
 from zofbot.subscriptions.mute import Mute
 
@@ -236,6 +236,19 @@ async def test_an_escalation_of_what_is_muted_later_waits(store_url: str) -> Non
         await made.bot.answer_text("/zof unmute")
         await made.pass_time(5)
         assert sum("<@U0BEN>" in line for line in thread_of(made.bot, root)) == 1
+
+
+async def test_an_alert_that_a_mute_held_back_is_escalated_when_asked(store_url: str) -> None:
+    async with night(store_url, "/zof subscribe group:case escalate:15m-><@U0BEN>") as made:
+        await mute_channel(made, "project:* 1h")
+        await made.end_run("failed", "Cart")
+        await made.pass_time(HOUR_SECONDS + 60)
+        [root] = [message for message in made.root_messages() if "catchup" not in (message.idempotency_key or "")]
+        assert (await mention_bot(made.bot, root, "escalate")).is_accepted
+        await made.pass_time(60)
+        assert count_mentions(made.bot, root) == 1
+        await made.pass_time(HOUR_SECONDS)
+        assert count_mentions(made.bot, root) == 1
 
 
 @pytest.mark.parametrize(

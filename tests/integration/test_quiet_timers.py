@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.nights import HOUR_SECONDS, NightBench, night
-from tests.support.triage import button_of, mention_bot, press_button, thread_of
+from tests.support.triage import button_of, mention_bot, press_button, private_text, thread_of
 from zofbot.simulator.slack.model import PostedMessage
 
 MINUTE = 60.0
@@ -41,6 +41,30 @@ async def test_an_escalation_that_comes_due_in_quiet_hours_comes_at_their_end(st
         assert count_lines(made, root, "<@U0BEN>") == 1
         await made.pass_time(HOUR_SECONDS)
         assert count_lines(made, root, "<@U0BEN>") == 1
+
+
+async def test_a_step_that_waits_for_their_end_can_be_taken_at_once(store_url: str) -> None:
+    async with start_evening(store_url, "escalate:30m-><@U0BEN>") as (made, root):
+        await made.pass_time(2 * HOUR_SECONDS)
+        for _ in range(2):
+            assert (await mention_bot(made.bot, root, "escalate")).is_accepted
+            await made.pass_time(MINUTE)
+            assert count_lines(made, root, "<@U0BEN>") == 1
+        assert "Everyone in the escalation policy was already mentioned" in private_text(made.bot, "U0ANA")
+        await made.pass_time(2 * HOUR_SECONDS)
+        assert count_lines(made, root, "<@U0BEN>") == 1, "nor again in the morning"
+
+
+async def test_a_step_that_was_sent_is_not_taken_again(store_url: str) -> None:
+    async with start_evening(store_url, "escalate:5m-><@U0BEN>,30m-><@U0CHIOMA>") as (made, root):
+        await made.pass_time(6 * MINUTE)
+        assert count_lines(made, root, "<@U0BEN>") == 1
+        for _ in range(2):
+            assert (await mention_bot(made.bot, root, "escalate")).is_accepted
+            await made.pass_time(MINUTE)
+            assert (count_lines(made, root, "<@U0BEN>"), count_lines(made, root, "<@U0CHIOMA>")) == (1, 1)
+        await made.pass_time(4 * HOUR_SECONDS)
+        assert (count_lines(made, root, "<@U0BEN>"), count_lines(made, root, "<@U0CHIOMA>")) == (1, 1)
 
 
 @pytest.mark.parametrize("group", ["case", "cause"])

@@ -16,8 +16,10 @@ from tests.support.virtual_time import test_clock
 from zofbot.alerting.state import command_hash
 from zofbot.clients import make_zof_client
 from zofbot.clock import Clock, MovableClock
+from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.services.run_command_records import RunCommand
 from zofbot.services.run_commands import MAX_RETRY_SECONDS, RunCommands
+from zofbot.simulator.slack.channel_changes import share_channel
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.zof.state import HttpReply
 from zofbot.triage import Actor
@@ -177,6 +179,22 @@ async def test_what_zof_refuses_for_good_is_said_in_the_thread(bot: RunningBot, 
     await wait_until(lambda: any("were not re-run (requested by ana)" in line for line in thread_of(bot, root)))
     assert await open_orders(bot) == {}
     assert not await audit_entries(bot, "rerun")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_zofs_words_about_a_refusal_are_for_our_own_channels(bot: RunningBot, shared: bool) -> None:
+    root = await raise_alert(bot)
+    bot.world.slack.events = set(SCOPES_BY_EVENT)
+    if shared:
+        await share_channel(bot.simulator.people, root.channel)
+    await leave_command(bot, rerun_command(root, ["tc_0"]))
+    bot.world.zof.raw["/runs"] = HttpReply(422, {"error": {"message": "The plan Internal is used up"}})
+    await pass_time(bot, 90)
+    await wait_until(lambda: any("were not re-run (requested by ana)" in line for line in thread_of(bot, root)))
+    [line] = [line for line in thread_of(bot, root) if "were not re-run" in line]
+    assert ("Internal" in line) is not shared
+    assert ("Zof returned an error." in line) is shared
+    assert "Request ID: req_" in line
 
 
 async def test_a_run_to_be_cancelled_that_had_ended_is_let_be_and_a_refusal_is_told_in_person(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.reply_loss import lossy_proxy
-from zofbot.simulator.slack import broken_replies
+from zofbot.simulator.slack import broken_replies, channel_changes
 from zofbot.store import MAX_POSTING_SECONDS
 
 RESULT = "res_4821"
@@ -76,6 +76,36 @@ async def test_an_unconfirmed_answer_of_a_response_url_is_not_repeated_for_all_t
     assert "didn't confirm" in await share_card(bot, channel)
     assert "can't check" in await share_card(bot, channel)
     assert len(bot.public_messages(channel)) == 1
+
+
+async def test_where_the_bot_is_no_member_the_reply_says_that_details_are_missing(bot: RunningBot) -> None:
+    channel = "C0INCIDENT"
+    await bot.answer_text(f"/zof {RESULT}", channel=channel)
+    for answer in (await share_card(bot, channel), await share_card(bot, channel)):
+        assert "hared this, without" in answer or "Shared to this channel, without failure details" in answer
+        assert "/invite @zofbot" in answer
+    [redacted] = bot.public_messages(channel)
+    assert "order total is wrong" not in text_of(redacted)
+    await channel_changes.add_member(bot.simulator.people, "U0ZOFBOT", channel)
+    answer = await share_card(bot, channel)
+    assert "Shared to this channel." in answer
+    assert "without" not in answer
+    assert "order total is wrong" in text_of(bot.public_messages(channel)[-1])
+    assert "already shared this" in await share_card(bot, channel)
+    assert len(bot.public_messages(channel)) == 2
+
+
+@pytest.mark.parametrize("typed", ["/zof result res_4821 share"])
+async def test_a_typed_share_says_it_too(bot: RunningBot, typed: str) -> None:
+    assert "without failure details" in await bot.answer_text(typed, channel="C0INCIDENT")
+    assert "without" not in await bot.answer_text(typed)
+
+
+async def test_a_share_that_lacks_no_details_says_nothing_of_them(bot: RunningBot) -> None:
+    bot.world.zof.results[RESULT] = {"id": RESULT, "status": "passed", "name": "Cart"}
+    answer = await bot.answer_text(f"/zof result {RESULT} share", channel="C0INCIDENT")
+    assert "Shared to this channel." in answer
+    assert "without" not in answer
 
 
 async def test_a_share_that_redis_noted_though_its_reply_was_lost_is_posted_once(store_url: str) -> None:

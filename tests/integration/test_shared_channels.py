@@ -19,7 +19,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
-from zofbot.notifications.other_payloads import AlertTestPayload, PlatformEventPayload
+from zofbot.notifications.other_payloads import AlertTestPayload, NotePayload, PlatformEventPayload
 from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.notifications.thread_payloads import ActionPayload, CauseReplyPayload, ResultPayload
@@ -53,6 +53,7 @@ CAUSE = CauseSummary(signature="s1-1", count=2, example=CaseSummary(id="res_1", 
         PlatformEventPayload(event="gate", about="gate_1", said=INNER),
         DigestPayload(causes=(CaseCount(title="Cart", why=INNER, times=2),)),
         DigestPayload(trouble=f"Zof didn't accept the request for runs: {INNER}", request_id="req_1"),
+        NotePayload(said="⚠️ The failed cases were not re-run.", trouble=f"Zof didn't accept the request: {INNER}"),
         StormMembersPayload(members=(StormMember(key="notice:gate_1", id="gate_1", title=INNER, followed=False),)),
     ],
 )
@@ -112,7 +113,7 @@ NAMES = {
     "FailingAgainPayload": "mention",
     "FlappingPayload": "title",
     "MoreFailuresPayload": "titles",
-    "NotePayload": "channel said",
+    "NotePayload": "channel request_id said",
     "Owner": "cases wish",
     "PlatformEventPayload": "about environment mention project run_id",
     "RecoveryPayload": "cases title",

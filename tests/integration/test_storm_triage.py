@@ -16,6 +16,7 @@ from tests.support.triage import (
     mention_bot,
     open_form,
     press_button,
+    private_text,
 )
 from zofbot.observability.emitter import EventEmitter
 from zofbot.services.triage import TriageService
@@ -94,6 +95,27 @@ async def test_a_storm_is_escalated_once(bot: RunningBot) -> None:
     bot.world.clock.advance(120)
     await bot.answer_text("/zof triage")
     assert [item.thread_ts for item in mentions_of(bot, "U0BEN")] == [summary.ts]
+
+
+@pytest.mark.parametrize("place", ["the summary", "an alert in it"])
+async def test_an_escalation_that_the_storm_sent_is_not_repeated(bot: RunningBot, place: str) -> None:
+    summary = await wait_for_storm(bot, 60)
+    bot.world.clock.advance(700)
+    await wait_until(lambda: "Not acknowledged" in thread_text(bot, summary))
+    await mention_bot(bot, summary if place == "the summary" else storm_roots(bot, "run")[0], "escalate")
+    await wait_until(lambda: "Everyone in the escalation policy was already" in private_text(bot, "U0ANA"))
+    assert len(mentions_of(bot, "U0BEN")) == 1
+
+
+async def test_a_step_that_was_taken_for_one_alert_of_a_storm_is_not_repeated_for_it(bot: RunningBot) -> None:
+    await wait_for_storm(bot, 60)
+    first = storm_roots(bot, "run")[0]
+    await wait_until(lambda: "Part of a storm" in text_of(first))
+    await mention_bot(bot, first, "escalate")
+    await wait_until(lambda: len(mentions_of(bot, "U0BEN")) == 1)
+    await mention_bot(bot, first, "escalate", "U0BEN")
+    await wait_until(lambda: "Everyone in the escalation policy was already" in private_text(bot, "U0BEN"))
+    assert len(mentions_of(bot, "U0BEN")) == 1
 
 
 async def test_a_storm_is_assigned_snoozed_and_resolved_as_one(bot: RunningBot) -> None:

@@ -10,12 +10,16 @@ from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.triage import (
     audit_entries,
     button_of,
+    chosen_act,
     forget_alert,
     mention_bot,
+    open_triage_form,
     press_button,
     private_text,
     raise_alert,
 )
+from zofbot.config.manifest import build_manifest
+from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 from zofbot.store.audit import REFUSED_ACTION
 
 ANA = "U0ANA"
@@ -84,6 +88,61 @@ async def test_words_that_do_not_fit_the_restored_alert_are_refused(
     await wait_until(lambda: refusal in private_text(triage_bot, ANA))
     assert "went wrong" not in private_text(triage_bot, ANA)
     await wait_until(lambda: "Acknowledged" not in text_of(root))
+
+
+@pytest.mark.parametrize("way", ["button", "form button", "words", "shortcut", "why"])
+async def test_while_zof_is_unavailable_its_error_is_shown_and_the_next_attempt_succeeds(
+    triage_bot: RunningBot, way: str
+) -> None:
+    root = await raise_alert(triage_bot)
+    await forget_alert(triage_bot, root)
+    triage_bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
+
+    async def ask() -> None:
+        match way:
+            case "button" | "form button":
+                action = "acknowledge" if way == "button" else "assign"
+                await press_button(triage_bot, ANA, root, button_of(root, f"zof_triage_{action}"))
+            case "words" | "why":
+                assert (await mention_bot(triage_bot, root, "ack" if way == "words" else "why")).is_accepted
+            case _:
+                await triage_bot.simulator.people.use_shortcut(ANA, root.channel, root.ts, SHORTCUT_CALLBACK_ID)
+
+    triage_bot.world.zof.faults.set_fault("503")
+    await ask()
+    await wait_until(lambda: "Request ID" in private_text(triage_bot, ANA))
+    refusal = private_text(triage_bot, ANA)
+    assert "Zof is unavailable" in refusal
+    assert "Try again" in refusal
+    assert "expired" not in refusal
+    triage_bot.world.zof.faults.set_fault("none")
+    await ask()
+    match way:
+        case "button" | "words":
+            await wait_until(lambda: "Acknowledged" in text_of(root))
+        case "why":
+            await wait_until(lambda: "matched, posted" in private_text(triage_bot, ANA))
+        case _:
+            await wait_until(lambda: bool(triage_bot.world.slack.modals.get(ANA)))
+
+
+@pytest.mark.parametrize("act", ["acknowledge", "resolve"])
+async def test_a_form_stays_open_with_zofs_error_if_the_alert_expired_meanwhile(
+    triage_bot: RunningBot, act: str
+) -> None:
+    root = await raise_alert(triage_bot)
+    view = await open_triage_form(triage_bot, root)
+    form = triage_bot.world.slack.modals[ANA][-1]
+    await forget_alert(triage_bot, root)
+    triage_bot.world.zof.faults.set_fault("503")
+    await triage_bot.simulator.people.submit_view(ANA, view, chosen_act(act, act.capitalize()))
+
+    def answer() -> str:
+        return f"{form.errors} {private_text(triage_bot, ANA)}"
+
+    await wait_until(lambda: "Zof is unavailable" in answer())
+    assert "Request ID" in answer()
+    assert "expired" not in answer()
 
 
 async def test_undo_in_a_reply_about_an_expired_alert_is_refused_and_nothing_is_posted_again(

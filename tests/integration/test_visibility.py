@@ -154,9 +154,29 @@ async def test_a_home_that_was_drawn_in_doubt_is_drawn_anew(bot: RunningBot) -> 
         bot.world.slack.faults.set_fault("500", None, method)
         await bot.simulator.people.open_home(BEN)
         await wait_until(lambda amiss=amiss: amiss in home_of(bot, BEN), 10)
-        assert "Case 0" not in home_of(bot, BEN)
+        assert not any(claim in home_of(bot, BEN) for claim in ("Case 0", "No open failures", "Open in your channels"))
         bot.world.slack.faults.set_fault("none")
         await wait_until(lambda: "Case 0" in home_of(bot, BEN), 60)
+
+
+@pytest.mark.parametrize("scope", ["all", "mine"])
+async def test_a_list_says_that_slack_did_not_list_the_channels(bot: RunningBot, scope: str) -> None:
+    alert = (await raise_alerts(bot, INCIDENT))[INCIDENT]
+    await press_button(bot, BEN, alert, button_of(alert, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(alert))
+    bot.world.clock.advance(3700)
+    bot.world.slack.faults.set_fault("500", None, "users.conversations")
+    listed = await bot.answer_text(f"/zof triage {scope}", user=BEN)
+    assert "Slack didn't say which channels you are in, so 1 failure isn't shown. Try again in a moment" in listed
+    assert not any(claim in listed for claim in ("Case 0", "No open failures", "can't see"))
+    await raise_alerts(bot, QA)
+    if scope == "all":
+        listed = await bot.answer_text("/zof triage all", user=BEN)
+        assert "1 failure in all channels" in listed
+        assert "Slack didn't say which channels you are in, so 1 failure isn't shown" in listed
+    bot.world.slack.faults.set_fault("none")
+    bot.world.clock.advance(11)
+    assert "Case 0" in await bot.answer_text(f"/zof triage {scope}", user=BEN)
 
 
 async def test_why_is_told_of_a_channel_only_to_who_sees_it(bot: RunningBot) -> None:

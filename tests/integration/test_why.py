@@ -117,6 +117,7 @@ async def test_without_zof_both_say_what_is_remembered_and_the_request_id(bot: R
         assert "`project:*checkout group:case` (by ana): matched, posted" in told
         assert "View message>" in told
         assert "may not read" in told
+        assert "did not answer" not in told
         assert "Request ID: `req_" in told
     await bot.type_text("/zof unsubscribe all")
     assert "Its subscription was removed" in await open_why_menu(bot, root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from zofbot.alerting.causes import summarize_case
-from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofError
+from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofRejected
 from zofbot.domain.model import Outcome
 from zofbot.domain.permissions import Membership, Person, Role, explain_refusal, role_of
 from zofbot.listeners.context import ListenerContext, Requester
@@ -117,7 +117,7 @@ def check_channel(key: str, channel: str) -> None:
 
 
 async def load_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> Failure:
-    """Load a failure, restoring it from Zof if it has expired. Raises FailureExpired if that fails."""
+    """Load a failure, restoring it from Zof if it has expired. Raises FailureExpired if Zof has none, and ZofError."""
     failure = await context.failures.get(about.key)
     if failure is None and await restore_failure(context, requester, about):
         failure = await context.failures.get(about.key)
@@ -153,7 +153,7 @@ async def find_permalink(context: ListenerContext, entry: OutboxRecord | None) -
 
 
 async def restore_failure(context: ListenerContext, requester: Requester, about: FailureRef) -> bool:
-    """Rebuild an expired failure from Zof; returns False if Zof does not return it.
+    """Rebuild an expired failure from Zof; returns False if Zof has it no more. Raises ZofError.
 
     The message of the request becomes the failure's card, so that later changes update it.
     """
@@ -178,8 +178,10 @@ async def restore_failure(context: ListenerContext, requester: Requester, about:
             body = RunAlertPayload(run=place, bad=finding.total, top=top, last=at, opened=at)
         else:
             return False
-    except ZofError as error:
-        log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
+    except ZofRejected as error:
+        if error.status != 404:
+            raise
+        log.info("failure not restored", key=about.key, cause=error.sentence, request_id=error.request_id)
         return False
     message = Receipt(channel, requester.message) if requester.message and channel == requester.channel else None
     await context.failures.restore_failure(about.key, body, message)

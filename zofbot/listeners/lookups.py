@@ -124,7 +124,7 @@ async def suggest_projects(context: ListenerContext, patterns: Sequence[str]) ->
 async def _list_runs(
     context: ListenerContext, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
 ) -> bool:
-    """Add the matching runs of one status to ``found``; returns whether unread runs may be newer. Raises ZofError.
+    """Add the matching runs of one status to ``found``; returns whether unread ones may be missing. Raises ZofError.
 
     Zof does not document its order. If a page is sorted newest first, reading stops once there is enough to show;
     otherwise everything is read, up to the page limit.
@@ -140,5 +140,5 @@ async def _list_runs(
         found.update((run.id, run) for run in matching)
         count, more = count + len(matching), page.more
         if newest_first and count > enough:
-            break
-    return more and not newest_first
+            return False
+    return more

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from zofbot.domain.permissions import Role
+from zofbot.domain.permissions import Membership, Role
 from zofbot.listeners import share
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import check_channel, find_outbox_record, find_permalink, require_role
@@ -17,7 +17,7 @@ from zofbot.services.shift_reports import shift_report_for
 from zofbot.services.triage import without_split_storms
 from zofbot.slack.views import oncall
 from zofbot.slack.views.blocks import Message
-from zofbot.slack.views.oncall import FailureRow, GroupSummary, OnCallStep
+from zofbot.slack.views.oncall import FailureRow, GroupSummary, HiddenFailures, OnCallStep
 from zofbot.slack.views.triage.pressed_button import FailureRef
 from zofbot.subscriptions import Subscription, format_filters
 from zofbot.triage import Action, TriageState
@@ -33,8 +33,10 @@ DEFAULT_SHIFT = "12h"
 """Default length of a shift."""
 
 
-async def find_open_failures(context: ListenerContext, requester: Requester, scope: str) -> tuple[list[Failure], int]:
-    """Return the open failures of a scope, oldest first, and the number of those that the person may not see.
+async def find_open_failures(
+    context: ListenerContext, requester: Requester, scope: str
+) -> tuple[list[Failure], HiddenFailures]:
+    """Return the open failures of a scope that the person may see, oldest first, and which are hidden.
 
     Members of a storm are listed individually; the storm itself is listed only if none of its members is open.
     Raises ZofbotError.
@@ -45,7 +47,7 @@ async def find_open_failures(context: ListenerContext, requester: Requester, sco
         for item in failures
         if not item.present.state.is_closed and (scope != "mine" or _is_owner(requester, item))
     ]
-    hidden = 0
+    hidden = HiddenFailures()
     if scope:
         found, hidden = await _visible_failures(context, requester, found)
     found.sort(key=lambda item: (item.body.opened or item.present.opened, item.key))
@@ -98,14 +100,15 @@ def _is_owner(requester: Requester, failure: Failure) -> bool:
 
 async def _visible_failures(
     context: ListenerContext, requester: Requester, found: Sequence[Failure]
-) -> tuple[list[Failure], int]:
-    """Return the failures that a person may see, including this channel's, and the number of hidden ones."""
+) -> tuple[list[Failure], HiddenFailures]:
+    """Return the failures that a person may see, including this channel's, and which are hidden."""
     person = await context.people.load_person(requester.user)
-    channels = await context.people.visible_channels(person, {item.channel for item in found} - {requester.channel}) | {
-        requester.channel
-    }
+    others = {item.channel for item in found} - {requester.channel}
+    joined = await context.people.joined_channels(person, others)
+    channels = await context.people.visible_channels(person, others) | {requester.channel}
     seen = [item for item in found if item.channel in channels]
-    return seen, len(found) - len(seen)
+    doubt = joined is None or person.membership is Membership.UNKNOWN
+    return seen, HiddenFailures(len(found) - len(seen), doubt)
 
 
 async def _alert_link(context: ListenerContext, failure: Failure) -> str:

@@ -29,9 +29,12 @@ log = structlog.get_logger()
 _NO_ACCESS_REASONS = frozenset({"not_in_channel", "channel_not_found"})
 """Reasons after which only the response URL can post."""
 
+REDACTED_ROUND = "redacted"
+"""Part of the key of a card without details, so that the card with them can be shared later."""
+
 
 def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
-    """Return a shared card's idempotency key; each typed ``share`` has its own ``round_``, buttons have none."""
+    """Return a shared card's idempotency key; a typed ``share`` and a redacted card have a ``round_`` of their own."""
     return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
 
 
@@ -41,45 +44,52 @@ async def share_by_button(
     """Share a result or run unless it was shared here with the same outcome in the last day. Raises ZofbotError."""
     requester = replace(requester, name=await display_name(context, requester))
     shared = await (context.zof.get_run(identifier) if is_run else context.zof.get_result(identifier))
-    card = await _build_card(context, requester, shared)
-    place = share_key(shared.id, shared.outcome, requester.channel)
+    card, round_ = await _build_card(context, requester, shared)
+    place = share_key(shared.id, shared.outcome, requester.channel, round_)
     now = context.clock.time()
     is_claimed, earlier = await context.store.begin_share(place, SharedCard(requester.user, requester.name, now))
     if earlier and not is_claimed:
         if earlier.done:
-            return share_replies.already_shared_reply(earlier.name, now - earlier.at, earlier.link)
+            return share_replies.already_shared_reply(
+                earlier.name, now - earlier.at, earlier.link, is_redacted=bool(round_)
+            )
         return share_replies.share_running_reply(earlier.name)
     try:
         link = await post_card(context, requester, card, place, maybe_since=earlier.maybe_since if earlier else None)
     except (SlackDeferred, SlackRefused):  # certainly not posted: earlier attempts were searched for
         await context.store.cancel_share(place)
         raise
-    return await _end_share(context, requester, place, link)
+    await _end_share(context, requester, place, link)
+    return share_replies.shared_reply(link, is_redacted=bool(round_))
 
 
 async def share_by_command(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """Share a result each time that somebody types ``share``, once per request. Raises ZofbotError."""
     requester = replace(requester, name=await display_name(context, requester))
     result = await context.zof.get_result(identifier)
-    card = await _build_card(context, requester, result)
+    card, round_ = await _build_card(context, requester, result)
     link = await post_card(
         context, requester, card, share_key(result.id, result.outcome, requester.channel, requester.request)
     )
-    return await _end_share(context, requester, share_key(result.id, result.outcome, requester.channel), link)
+    await _end_share(context, requester, share_key(result.id, result.outcome, requester.channel, round_), link)
+    return share_replies.shared_reply(link, is_redacted=bool(round_))
 
 
-async def _end_share(context: ListenerContext, requester: Requester, place: str, link: str) -> Message:
-    """Store that a card was posted, so that later shares can link to it, and return the reply: it is posted anyway."""
+async def _end_share(context: ListenerContext, requester: Requester, place: str, link: str) -> None:
+    """Store that a card was posted, so that later shares can link to it; if Redis does not, it is posted anyway."""
     share = SharedCard(requester.user, requester.name, context.clock.time(), done=True, link=link)
     try:
         await context.store.end_share(place, share)
     except StoreUnavailable as error:
         log.warning("share not stored", key=place, error=error.sentence)
-    return share_replies.shared_reply(link)
 
 
-async def _build_card(context: ListenerContext, requester: Requester, shared: Result | Run) -> Message:
-    """Build the card, redacted for a shared channel. Raises SlackDeferred if the readers are not known in time."""
+async def _build_card(context: ListenerContext, requester: Requester, shared: Result | Run) -> tuple[Message, str]:
+    """Build the card, redacted for a shared channel, and the ``round_`` of its key.
+
+    The latter is ``REDACTED_ROUND`` if details are left out because the bot may not see who reads the channel: once
+    it may, the card can be shared again. Raises SlackDeferred if the readers are not known in time.
+    """
     readers = (
         Readers.OURS
         if context.settings.zofbot_shared_details
@@ -92,11 +102,13 @@ async def _build_card(context: ListenerContext, requester: Requester, shared: Re
 
     are_ours = readers is Readers.OURS
     if isinstance(shared, Result):
-        result = shared if are_ours else redact_result(shared)
-        return cards.result_card(result, context.links, by=requester.name)
-    bad, more = await failed_results(context, shared)
-    run, results = (shared, bad) if are_ours else (redact_run(shared), [redact_result(result) for result in bad])
-    return cards.run_card(run, results, context.links, more=more, by=requester.name)
+        found, results = [shared], [shared if are_ours else redact_result(shared)]
+        card = cards.result_card(results[0], context.links, by=requester.name)
+    else:
+        found, more = await failed_results(context, shared)
+        run, results = (shared, found) if are_ours else (redact_run(shared), list(map(redact_result, found)))
+        card = cards.run_card(run, results, context.links, more=more, by=requester.name)
+    return card, REDACTED_ROUND if readers is Readers.UNSEEN and results != found else ""
 
 
 async def post_card(

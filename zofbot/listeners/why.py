@@ -93,7 +93,7 @@ def _next_step(explanation: Explanation, *, is_pending: bool) -> str:
 
 
 async def explain_alert(context: ListenerContext, requester: Requester, key: str) -> Message:
-    """Explain the alert ``key``, from stored data if Zof does not answer. Raises ZofbotError."""
+    """Explain the alert ``key``, from stored data if it cannot be read from Zof. Raises ZofbotError."""
     tried = "see why this was posted"
     await require_reader(context, requester, tried)
     _, identifier, channel = split_key(key)
@@ -104,6 +104,8 @@ async def explain_alert(context: ListenerContext, requester: Requester, key: str
         log.info("explained from stored data", key=key, cause=error.sentence, request_id=error.request_id)
         failure = await context.failures.get(key)
         if failure is None:
+            if not isinstance(error, ZofRejected):
+                raise
             return triage_replies.unknown_alert_reply(key)
         own = {item.id: item for item in await context.subscriptions.list_for_channel(channel)}
         takers = [own[taker] for taker in failure.body.takers if taker in own]

@@ -24,11 +24,16 @@ class PlatformEventPayload(PayloadModel):
 
 
 class NotePayload(PayloadModel):
-    """A one-line message from zofbot itself, about ``channel`` (its id) if set; names in it are not escaped yet."""
+    """A one-line message from zofbot itself, about ``channel`` (its id) if set; names in it are not escaped yet.
+
+    ``trouble`` is Zof's error that it is about, if any, with the ``request_id`` of Zof's reply.
+    """
 
     card: Literal["line"] = "line"
     said: str = ""
     channel: str = ""
+    trouble: str = ""
+    request_id: str = ""
 
 
 class AlertTestPayload(PayloadModel):

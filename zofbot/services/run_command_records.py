@@ -12,8 +12,9 @@ from zofbot.alerting.state import RERUN_FIELD, failure_hash, rerun_hash
 from zofbot.domain.errors import BadInput, ZofError, ZofUnreadable
 from zofbot.domain.frozen_model import FrozenModel
 from zofbot.domain.model import is_valid_id
+from zofbot.notifications import payloads
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.slack.views import channel_notes
+from zofbot.notifications.other_payloads import NotePayload
 from zofbot.store.audit import REFUSED_ACTION, AuditRecord
 from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRun
 from zofbot.triage import Actor, Rerun
@@ -107,7 +108,7 @@ def follow_up_changes(
     if command.sort == "cancel":
         return [], {}
     sentence = f"🔁 {command.by.name} started a re-run of the failed cases" + (f": {run}" if run else "")
-    note = thread_line(command, f"rerun:{name}:{command.key}", sentence, at)
+    note = thread_line(command, f"rerun:{name}:{command.key}", NotePayload(said=sentence), at)
     if not run:  # without an id, its end cannot be observed
         return [note, refresh_card(command.key, at)], {failure_hash(command.key): {RERUN_FIELD: None}}
     watch = PendingRun("run", run, "rerun", at)
@@ -119,14 +120,14 @@ def follow_up_changes(
     }
 
 
-def thread_line(command: RunCommand, key: str, sentence: str, at: float, *, personal: bool = False) -> Notification:
+def thread_line(command: RunCommand, key: str, body: NotePayload, at: float, *, personal: bool = False) -> Notification:
     """Build a line about a command: in the thread of its failure, or ``personal`` to whoever confirmed it."""
     return Notification(
         key=key,
         kind=NotificationKind.ROOT if personal else NotificationKind.REPLY,
         channel=command.by.id if personal else command.channel,
         root="" if personal else command.key,
-        body=channel_notes.note_payload(sentence),
+        body=payloads.dump_payload(body),
         happened=at,
         schema=NOTIFICATION_SCHEMA,
     )

@@ -17,6 +17,7 @@ from zofbot.alerting.state import PENDING_COMMANDS_HASH, RERUN_FIELD, command_ha
 from zofbot.clock import Clock
 from zofbot.domain.errors import BadInput, StoreUnavailable, ZofError, ZofRejected, ZofUnavailable
 from zofbot.notifications.notification import Notification
+from zofbot.notifications.other_payloads import NotePayload
 from zofbot.services.run_command_records import (
     RunCommand,
     already_running_error,
@@ -205,9 +206,12 @@ class RunCommands:
         )
         again = command.sort == "rerun"
         undone = "The failed cases were not re-run" if again else f"Run {command.run} was not canceled"
-        traced = f"Request ID: {error.request_id}" if error.request_id else "Zof returned no request id."
-        sentence = f"⚠️ {undone} (requested by {command.by.name}). {error.sentence} {traced}"
-        note = thread_line(command, f"order-refused:{name}", sentence, self._unix_time(), personal=not again)
+        body = NotePayload(
+            said=f"⚠️ {undone} (requested by {command.by.name}).",
+            trouble=error.sentence,
+            request_id=error.request_id or "",
+        )
+        note = thread_line(command, f"order-refused:{name}", body, self._unix_time(), personal=not again)
         await self._end_command(name, [note], error)
 
     async def _call_zof(self, command: RunCommand, name: str, time_budget: TimeBudget) -> ZofReply:

@@ -30,9 +30,11 @@ from zofbot.observability.events.requests import TriageAct, TriageRefused
 from zofbot.services.action_follow_ups import build_audit_record, follow_up_notifications, with_thread_line
 from zofbot.services.cause_resolutions import resolution_changes
 from zofbot.services.double_clicks import is_double_click
+from zofbot.services.escalation_steps import count_taken_steps
 from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.triage import (
+    Action,
     ActionRequest,
     IllegalAction,
     TriageRecord,
@@ -134,7 +136,8 @@ class TriageService:
         """
         for _ in range(MAX_COMMIT_ATTEMPTS):
             loaded = await self._load_failure(key)
-            failure, present = loaded.failure, loaded.failure.present
+            failure = await self._with_taken_steps(loaded.failure) if request.act is Action.ESCALATE else loaded.failure
+            present = failure.present
             if (request.request and request.request in present.requests) or is_double_click(present, request):
                 return failure
             if version and version != present.card_version:
@@ -198,6 +201,14 @@ class TriageService:
             await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None} for key in keys})
         except (CommitConflict, StoreUnavailable) as error:  # one was restored, or Redis answers reads only
             log.info("expired failures not removed", cause=type(error).__name__)  # the next read removes them
+
+    async def _with_taken_steps(self, failure: Failure) -> Failure:
+        """Count the escalation steps that reminders took, too: its own, or those of the storm that it opened with."""
+        steps = await count_taken_steps(self._outbox, failure)
+        storm = await self.get(failure.storm) if failure.storm else None
+        if storm and storm.present.opened == failure.present.opened:
+            steps = max(steps, await count_taken_steps(self._outbox, storm))
+        return replace(failure, present=failure.present.model_copy(update={"steps": steps}))
 
     async def _commit_action(self, loaded: _LoadedFailure, after: Failure, request: ActionRequest) -> None:
         before, acted = loaded.failure, f"{self._clock.time():.0f}"

@@ -34,7 +34,7 @@ _INTERNAL_FIELDS = {"why", "note", "extras"}
 """Fields of payloads and records that other organizations must not see."""
 
 _HIDDEN_TROUBLE = "Zof returned an error."
-"""What a digest says in place of Zof's own words about an error."""
+"""What digests and notes say in place of Zof's own words about an error."""
 
 READERS_WAIT_SECONDS = 5.0
 """Seconds that a message waits for Slack to say who reads its channel."""
@@ -182,8 +182,8 @@ def _remove_details(body: Mapping[str, Any]) -> dict[str, Any]:
         for cause, stored in zip(kept.get("causes", ()), body.get("causes", ()), strict=True):
             if "why" not in stored:  # by an earlier version, whose title was the failure text
                 cause.pop("title", None)
-        if kept.get("trouble"):
-            kept["trouble"] = _HIDDEN_TROUBLE
+    if kept.get("trouble"):
+        kept["trouble"] = _HIDDEN_TROUBLE
     return kept
 
 

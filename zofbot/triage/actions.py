@@ -54,7 +54,7 @@ def apply_action(
         and present.state is TriageState.ACKNOWLEDGED
         and present.owner.id == request.who.id
     )
-    no_step_left = request.act is Action.ESCALATE and next_step(present, policy, request.at) >= len(policy.escalate)
+    no_step_left = request.act is Action.ESCALATE and present.steps >= len(policy.escalate)
     if state is None or request.act in AUTOMATIC_ACTIONS or already_owned or no_step_left:
         raise IllegalAction(request.act, present)
     moved: dict[str, Any] = {"state": state}
@@ -97,7 +97,7 @@ def _action_fields(
         case Action.WAKE:
             return {"hid": count_hidden_failures(present, facts)}
         case Action.ESCALATE:
-            return {"steps": min(next_step(present, policy, request.at) + 1, len(policy.escalate))}
+            return {"steps": present.steps + 1}
         case Action.RESOLVE:
             return {"reason": request.reason, "note": request.note}
         case _:
@@ -112,13 +112,3 @@ def undo_action(present: TriageRecord, request: ActionRequest) -> TriageRecord:
     done = _with_action(present, request)
     history = {name: getattr(done, name) for name in ("rev", "turn", "did", "by", "at", "requests")}
     return before.model_copy(update=history)
-
-
-def next_step(present: TriageRecord, policy: EscalationPolicy, now: float) -> int:
-    """Return the index of the next escalation step, or the number of steps if none is left."""
-    due = (
-        index
-        for index, step in enumerate(policy.escalate)
-        if index >= present.steps and (present.opened + step.after > now or present.state is not TriageState.OPEN)
-    )
-    return next(due, len(policy.escalate))

@@ -45,8 +45,8 @@ class TriageRecord(TriageModel):
     that led to this state. ``since`` is when the state began, ``opened`` when it last became open: escalations count
     from there. ``until`` is when a snooze or acknowledgement ends, ``more`` after how many further failures a snooze
     does. ``counted`` is how often it had failed when snoozed, 0 if unknown; ``hid`` is how often it failed during the
-    snooze, set when that ends. ``asks`` is when "still on it?" is asked. ``steps`` are the escalation steps taken by
-    people.
+    snooze, set when that ends. ``asks`` is when "still on it?" is asked. ``steps`` are the escalation steps taken
+    when somebody last escalated, counting those that reminders took before.
     """
 
     rev: int = 0

@@ -72,7 +72,7 @@ async def _open_chooser(context: ListenerContext, requester: Requester, message:
 
 
 async def _find_failure(context: ListenerContext, requester: Requester, message: Mapping[str, Any]) -> Failure:
-    """Return the failure of an alert, or of a reply in its thread. Raises FailureExpired, SlackError and BadInput."""
+    """Return the failure of an alert, or of a reply in its thread. Raises FailureExpired and ZofbotError."""
     if not await context.notifier.search.is_own_message(message):  # another app may have copied our block ids
         message = {name: message[name] for name in ("thread_ts", "ts") if name in message}
     inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]

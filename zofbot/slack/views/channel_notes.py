@@ -29,7 +29,8 @@ def join_filters(filters: Sequence[str]) -> str:
 
 def channel_note(body: NotePayload) -> Message:
     """Render a note."""
-    sentence = text.escape_line(body.said, 2500)
+    traced = f"Request ID: {body.request_id}" if body.request_id else "Zof returned no request id."
+    sentence = text.escape_line(f"{body.said} {body.trouble} {traced}" if body.trouble else body.said, 2500)
     shown = f"<#{body.channel}>: {sentence}" if body.channel.isalnum() else sentence
     return Message(shown, [context_block(shown)])
 

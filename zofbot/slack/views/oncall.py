@@ -51,6 +51,28 @@ class FailureRow:
 
 
 @dataclass(frozen=True)
+class HiddenFailures:
+    """Number of failures that a list leaves out; ``doubt``: Slack did not say which channels the person is in."""
+
+    count: int = 0
+    doubt: bool = False
+
+    @property
+    def note(self) -> str:
+        """The sentences about them; empty if there are none."""
+        failures = count_noun(self.count, "failure")
+        if not self.count:
+            return ""
+        if not self.doubt:
+            return f"{failures} in channels you can't see not shown."
+        verb = "isn't" if self.count == 1 else "aren't"
+        return (
+            f"Slack didn't say which channels you are in, so {failures} {verb} shown. Try again in a moment, or use "
+            f"`{SLASH_COMMAND} triage` in the alerts' channel."
+        )
+
+
+@dataclass(frozen=True)
 class GroupSummary:
     """Members of a user group: their number, and the names of the first few."""
 
@@ -79,7 +101,11 @@ NOTHING_OPEN_TEXTS = {
 
 
 def open_failures_card(
-    rows: Sequence[FailureRow], scope: str, window: tuple[int, int], now: float, hidden: int = 0
+    rows: Sequence[FailureRow],
+    scope: str,
+    window: tuple[int, int],
+    now: float,
+    hidden: HiddenFailures = HiddenFailures(),
 ) -> Message:
     """Render one page of open failures, oldest first; ``window`` is (index of the first, total number).
 
@@ -88,18 +114,20 @@ def open_failures_card(
     start, total = window
     if not rows:
         sentence = NOTHING_OPEN_TEXTS[scope]
-        also = f"\n{_hidden_note(hidden)}" if hidden else ""
+        shown = f"🌤️ {sentence}\n{hidden.note}".rstrip()
+        if hidden.count and hidden.doubt:  # one of them may be theirs
+            sentence, shown = hidden.note, f"⚠️ {hidden.note}"
         return Message(
             sentence,
             [
-                section_block(f"🌤️ {sentence}{also}"),
+                section_block(shown),
                 context_block(f"`{SLASH_COMMAND} subscriptions` lists what is posted here."),
             ],
         )
     what = {"": "in this channel", "mine": "assigned to you", "all": "in all channels"}[scope]
     title = f"{count_noun(total, 'failure')} {what}"
     listed = [section_block(failure_row_text(row, now), _acknowledge_button(row, scope, start)) for row in rows]
-    notes = [context_block("Oldest first." + (f" {_hidden_note(hidden)}" if hidden else ""))]
+    notes = [context_block(f"Oldest first. {hidden.note}".rstrip())]
     several = build_button("Select several", SELECT_ACTION_ID, {"scope": scope, "from": start})
     can_select = sum(_acknowledge_button(row, scope, start) is not None for row in rows) > 1
     page = PageWindow(start, len(rows), total, "failures")
@@ -113,10 +141,6 @@ def _acknowledge_button(row: FailureRow, scope: str, start: int) -> Block | None
         return None
     value = {"key": row.key, "version": row.present.card_version, "scope": scope, "from": start}
     return build_button("Acknowledge", ACKNOWLEDGE_ACTION_ID, value, aloud=f"Acknowledge {row.title}"[:75])
-
-
-def _hidden_note(hidden: int) -> str:
-    return f"{count_noun(hidden, 'failure')} in channels you can't see not shown."
 
 
 def failure_row_text(failure: FailureRow, now: float) -> str:

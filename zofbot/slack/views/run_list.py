@@ -65,14 +65,14 @@ def page_controls(window: PageWindow, action: str, value: dict[str, str] | None,
 
 
 def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
-    """Render the latest runs, newest first; ``partial``: Zof has older ones that were not read.
+    """Render the latest runs, newest first; ``partial``: Zof has others that were not read.
 
     ``hint`` (mrkdwn) explains why there may be none.
     """
     title = f"Latest runs ({filters})" if filters else "Latest runs"
     shown = runs[start : start + ROWS_PER_PAGE]
     if not runs:
-        sentence = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "No runs in Zof yet."
+        sentence = f"{_no_runs_text(filters, partial=partial)} {hint}".strip()
         return Message(sentence, [section_block(sentence)])
     head = header_block(text.clean_literal(title, 150))
     window = PageWindow(start, len(shown), len(runs), "runs")
@@ -87,6 +87,15 @@ def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
         return plain
     lines = "\n".join([sentence, *map(format_one_line, shown)])
     return Message(lines, build_blocks([table_block(_HEADS, map(_table_row, shown))], _run_menu(shown)), instead=plain)
+
+
+def _no_runs_text(filters: str, *, partial: bool) -> str:
+    if not filters:
+        return "No runs in Zof yet."
+    if not partial:
+        return f"No runs match {text.inline_code(filters)}."
+    step = "Add `status:`, or `project:` with a project's ID: Zof then lists only these."
+    return f"None of the runs that were read match {text.inline_code(filters)}, but Zof has more. {step}"
 
 
 _HEADS = ("ID", "Run", "When", "Project and environment", "Results")

@@ -117,7 +117,7 @@ def stored_why_card(
         "Its subscription was removed, or this is the default channel."
     ]  # fmt: skip
     lines = [f"*{sentence}*", *asked, *(_message_line(status, now) for status in statuses)]
-    small = f"From zofbot's records, because Zof did not answer: {text.escape_mrkdwn(doubt.sentence, 600)}"
+    small = f"From zofbot's records, because the run couldn't be read: {text.escape_mrkdwn(doubt.sentence, 600)}"
     return Message(sentence, [*paragraph_blocks(lines), context_block(small, request_id_line(doubt, code=True))])
 
 

@@ -75,6 +75,16 @@ def test_any_list_of_runs_is_one_that_slack_takes(runs: list[Run], filters: str,
     render_accepted(run_list.runs_card(runs, filters, start=start, partial=part))
 
 
+@pytest.mark.parametrize(
+    ("partial", "sentence"),
+    [(False, "No runs match `env:qa`."), (True, "None of the runs that were read match `env:qa`, but Zof has more.")],
+)
+def test_an_empty_list_of_runs_says_whether_all_were_read(partial: bool, sentence: str) -> None:
+    card = run_list.runs_card([], "env:qa", partial=partial, hint="No project named `x`.")
+    assert card.text.startswith(sentence)
+    assert card.text.endswith("No project named `x`.")
+
+
 @given(WORDS, WORDS, st.none() | WORDS.filter(bool))
 def test_any_error_makes_an_answer_that_slack_takes(sentence: str, step: str, request: str | None) -> None:
     said = render_accepted(error_replies.error_reply(ZofRejected(sentence, step, request_id=request)))

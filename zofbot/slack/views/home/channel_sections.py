@@ -52,7 +52,8 @@ def list_heading(title: str, number: int) -> Block:
 def subscription_section(home: HomeData) -> list[Block]:
     """Return the subscriptions of the person's channels."""
     if not home.rooms:
-        return [context_block("⚠️ Slack didn't return your channels, so their subscriptions aren't shown.")]
+        missing = "Their failures, subscriptions and mutes aren't shown."
+        return [context_block(f"⚠️ Slack didn't return your channels. {missing} This tab updates once Slack does.")]
     if not home.wishes:
         example = f"Type `{SLASH_COMMAND} subscribe` in a channel."
         return [section_block(f"*Your channels' subscriptions*\nNo subscriptions yet. {example}")]

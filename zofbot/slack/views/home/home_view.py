@@ -89,6 +89,8 @@ def _headline_text(home: HomeData) -> str:
     waiting = home.waiting.total
     if home.health.store:
         return "⚠️ zofbot's store isn't responding"
+    if not home.rooms:
+        return "⚠️ Slack didn't return your channels"
     if not waiting and not home.mine.total:
         return "🌤️ No open failures for you"
     parts = [count_noun(waiting, "unacknowledged failure")] if waiting else []
@@ -106,9 +108,11 @@ def _stats_fields(home: HomeData) -> list[tuple[str, str]]:
         shown = [("Runs in 24 h", "⏳ Loading…")]
     if home.health.store:
         return shown
-    age = text.describe_duration(max(home.now - home.since, 1)) if home.since is not None else "none"
+    if home.rooms:
+        age = text.describe_duration(max(home.now - home.since, 1)) if home.since is not None else "none"
+        shown += [("Open in your channels", str(home.open)), ("Oldest unacknowledged", age)]
     lag = text.describe_duration(home.health.oldest) if home.health.oldest >= 1 else "none"
-    return [*shown, ("Open in your channels", str(home.open)), ("Oldest unacknowledged", age), ("Delivery lag", lag)]
+    return [*shown, ("Delivery lag", lag)]
 
 
 def _pass_rate_text(figures: DailyStats) -> str:
