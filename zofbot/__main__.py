@@ -18,7 +18,8 @@ def main() -> None:
     """Run ``zofbot``. Ctrl-C ends it with 130, an output that is closed or full with 1; both without a traceback."""
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks is no error
+        # What the terminal's encoding lacks is no error. Programs and files get UTF-8, as JSON has to be (RFC 8259).
+        sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
     try:
         try:
             _run_command_line()

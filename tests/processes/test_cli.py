@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -183,6 +184,17 @@ async def test_subscriptions_are_restored_before_the_first_start_and_exported_af
     assert "project:checkout" in exported.out
 
 
+async def test_what_a_program_or_a_file_gets_is_utf_8_in_any_locale(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "rules.yml"
+    file.write_text("version: 1\nchannels:\n  C0QA:\n    - filters: case:*déploy→*\n", encoding="utf-8")
+    restored = await run_command("subscriptions", "import", str(file), "--yes", ZOFBOT_DATA_DIR=str(folder))
+    assert restored.code == 0, restored.err
+    latin = {"ZOFBOT_DATA_DIR": str(folder), "PYTHONIOENCODING": "latin-1"}
+    exported = await run_new_process("subscriptions", "export", **latin)
+    assert exported.code == 0, exported.err
+    assert "case:*déploy→*" in exported.out
+
+
 async def test_notifications_are_listed_for_a_person(store_url: str) -> None:
     async with redis.from_url(store_url) as client:
         await client.flushall()
@@ -305,7 +317,16 @@ async def test_ctrl_c_while_a_command_is_imported_is_no_traceback(tmp_path: Path
     assert ended == CommandResult(130, "", "")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+@pytest.fixture
+def _heeded_hangup() -> Iterator[None]:
+    """Processes that the test starts heed SIGHUP, also if the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_heeded_hangup")
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_it_finishes_what_it_began_and_ends_with_nought(
     simulator: SimulatorServer, tmp_path: Path, unused_port: int, sign: signal.Signals
 ) -> None:
@@ -468,6 +489,19 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
     process.terminate()
     await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert f"Demo running at {opened.read_text().strip()} " in line
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="on macOS, open is always there")
+async def test_the_demo_opens_no_text_browser_which_would_wait_for_the_page_that_waits_for_it(tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    (tmp_path / "www-browser").write_text(f"#!/bin/sh\n: > {opened}\n")
+    (tmp_path / "www-browser").chmod(0o755)
+    process = await start_command("demo", "--port", "0", env=command_environment(PATH=str(tmp_path)))
+    assert process.stdout
+    await asyncio.wait_for(process.stdout.readline(), HANG_SECONDS)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), HANG_SECONDS)
+    assert not opened.exists()
 
 
 async def test_a_port_that_the_demo_cannot_have_is_a_sentence(simulator: SimulatorServer) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -36,7 +38,7 @@ BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 async def run_until_signal(
     context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T, Callable[[], None]], None]
 ) -> None:
-    """Hold a context until SIGTERM or Ctrl-C, also while it is entered; ``up`` is called once it is entered.
+    """Hold a context until SIGTERM, SIGHUP or Ctrl-C, also while it is entered; ``up`` is called once it is entered.
 
     ``up`` gets what was entered, and a function that ends it as a signal does.
 
@@ -44,7 +46,10 @@ async def run_until_signal(
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    signals = {signal.SIGTERM, signal.SIGINT}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # it is ignored under nohup
+        signals.add(signal.SIGHUP)
+    for name in signals:
         loop.add_signal_handler(name, stop.set)
     entered = False
 
@@ -136,7 +141,7 @@ async def _serve_demo(host: str, port: int, browser: bool) -> None:
     def announce_demo(simulator: HasUrl, stop: Callable[[], None]) -> None:
         typer.echo(f"Demo running at {simulator.url} (Ctrl-C stops it and leaves nothing behind)")
         typer.echo("Try: /zof result res_4821")
-        if browser:
+        if browser and (sys.platform == "darwin" or shutil.which("xdg-open")):  # a text browser would block the demo
             typer.launch(simulator.url)
 
     await run_until_signal(open_demo, announce_demo)

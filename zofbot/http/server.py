@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from yarl import URL
 
 from zofbot.concurrency import ProcessTasks
 from zofbot.http.limits import MAX_BODY_BYTES, IdleConnectionReaper
@@ -74,7 +75,7 @@ async def serve_app(
     try:
         await web.TCPSite(runner, host, port).start()
         host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
+        yield str(URL.build(scheme="http", host=host, port=port))
     finally:
         await runner.cleanup()
         await tasks.cancel(reaper_task)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
+from yarl import URL
 
 from zofbot.clock import MAX_TIMER_DELAY_SECONDS
 from zofbot.simulator.handlers import SlackHandler, ZofHandler
@@ -19,7 +20,7 @@ from zofbot.simulator.zof.webhooks import WebhookSender
 BEAT_SECONDS = 0.1
 """Interval of checks whether this process was suspended."""
 
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  (for containers; listened on only if asked for)
+LOCAL_BY_ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (for containers; only if asked for)
 
 
 class SimulatorServer:
@@ -51,8 +52,8 @@ class SimulatorServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
-        local = "127.0.0.1" if host == ALL_ADDRESSES else host
-        self.url = f"http://{local}:{self._runner.addresses[0][1]}"
+        local = LOCAL_BY_ALL_ADDRESSES.get(host, host)
+        self.url = str(URL.build(scheme="http", host=local, port=self._runner.addresses[0][1]))
         self.world.slack.url = self.url
         self._postman.start()
         self._echoes.start()

@@ -751,3 +751,17 @@ async def test_stopping_is_quick_and_leaves_no_task_behind(http: aiohttp.ClientS
     await asyncio.sleep(0)
     assert {task for task in asyncio.all_tasks() - before if not task.done()} == set()
     assert world.slack.lines == []
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "0.0.0.0"])
+async def test_its_url_is_one_of_this_machine_for_every_address(world: World, host: str) -> None:
+    simulator = SimulatorServer(world)
+    try:
+        await simulator.start(host)
+    except OSError as error:
+        pytest.skip(f"no {host} on this machine: {error.strerror}")
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{simulator.url}/sim/state?user={ANA}") as reply:
+            assert reply.status == 200
+    finally:
+        await simulator.stop()
