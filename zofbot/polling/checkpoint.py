@@ -61,7 +61,11 @@ class PollCheckpoint:
         self._pending_changes = PendingChanges()
 
     def correct_times(self, now: float) -> None:
-        """Correct a floor later than ``now``, stored while a clock was ahead: everything would be too old."""
+        """Correct what is later than ``now``, as a clock was ahead: new failures would be too old, audits not due."""
+        self.opened = min(self.opened, now)
+        for name, progress in self._progress.items():
+            if progress.complete is not None and progress.complete > now:
+                self.start_scan(name, replace(progress, complete=now))
         if self.floor > now:
             log.error("look-back start was in the future", seconds=round(self.floor - now),
                       fix="keep the clocks of the machines that run zofbot synchronized (NTP)")  # fmt: skip
@@ -150,7 +154,7 @@ class PollCheckpoint:
         due = (
             pending
             for pending in self.pending_runs.values()
-            if pending.due <= now and not (pending.since >= began and pending.why in FAILURE_FEED_NAMES)
+            if pending.is_due(now) and not (pending.since >= began and pending.why in FAILURE_FEED_NAMES)
         )
         return sort_pending(due, affordable)
 

@@ -9,6 +9,8 @@ import structlog
 
 from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, log_lines, poller_bench
 from zofbot.alerting.rules import decide_batch
+from zofbot.polling.cursor import FEEDS
+from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
 
 HOUR = 3600.0
 
@@ -56,3 +58,31 @@ async def test_a_failure_before_the_look_back_is_not_told_after_the_clock_was_co
     ahead.finish_run(ago=2 * HOUR)
     await ahead.poll_until_settled()
     assert not await ahead.committed_keys()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_run_that_waits_to_be_read_again_is_read_soon_after_the_clock_is_set_back(restarts: bool) -> None:
+    async with poller_bench() as built:
+        await built.run_cycle()
+        run = built.world.zof.start_run({"project_id": "proj_x"})
+        await built.receive_webhook(run["id"], "evt_1", "run.completed")
+        await built.poller.poll_once(feeds=False)
+        built.clock.at -= 2 * HOUR
+        built.world.zof.finish_run(run["id"], "failed")
+        if restarts:
+            await built.kill_poller()
+        for _ in range(15):
+            built.clock.at += 60
+            await built.poller.poll_once(feeds=False)
+        assert f"run:{run['id']}:failed:{CHANNEL}" in await built.committed_keys()
+
+
+async def test_audits_go_on_after_the_clock_is_set_back() -> None:
+    async with poller_bench() as built:
+        await built.run_cycle()
+        await built.run_cycle(2 * AUDIT_INTERVAL_SECONDS)
+        built.clock.at -= 8 * HOUR
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(3):
+                await built.run_cycle(AUDIT_INTERVAL_SECONDS)
+        assert {line["feed"] for line in log_lines(lines, "feed audited")} == {feed.name for feed in FEEDS}
