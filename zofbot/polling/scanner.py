@@ -17,6 +17,7 @@ from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cursor import (
     ALL_RUNS_FEED,
     FEEDS,
+    MAX_SCAN_PAGES,
     OVERLAP_SECONDS,
     Feed,
     FeedCursor,
@@ -141,6 +142,12 @@ class FeedScanner:
         else:
             new_items = [item for item in page if self._queue_if_new(scan, item)]
             onward = progress.advance_past(page, known=not new_items, order=self._context.settings.order)
+            if progress.has_repeated(page):
+                log.warning("zof cursor", fault="repeated", feed=scan.name, request_id=page.request_id)
+        if onward.pages >= MAX_SCAN_PAGES:
+            log.error("scan ended after too many pages", feed=scan.name, pages=onward.pages, since=progress.mark)
+            self._end_scan_early(scan, progress)
+            return False
         self._checkpoint.save_cursor(scan.name, onward)
         if onward.began is None:
             self._finish_scan(scan, progress, onward)
@@ -276,6 +283,10 @@ class FeedScanner:
                 self._checkpoint.save_cursor(scan.name, replace(progress, failures=progress.failures + 1))
                 return
             log.error("scan ended at an unreadable page", feed=scan.name, since=progress.mark)
+        self._end_scan_early(scan, progress)
+
+    def _end_scan_early(self, scan: FeedScan, progress: FeedCursor) -> None:
+        """End a scan before it has read everything, and let the audit go back as far."""
         is_first = scan.name == scan.feed.name and progress.complete is None
         # what has no time is known to be old only until the first scan ends
         self._checkpoint.save_cursor(scan.name, progress.postpone_scan() if is_first else progress.finish_scan())
