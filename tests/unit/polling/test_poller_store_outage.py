@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -29,8 +29,8 @@ class FullOutbox(Outbox):
         return await super().commit(*args, **options)
 
 
-@contextmanager
-def polling_into_full_store(bench: PollerBench, times: list[float], **options: Any) -> Iterator[FullOutbox]:
+@asynccontextmanager
+async def polling_into_full_store(bench: PollerBench, times: list[float], **options: Any) -> AsyncIterator[FullOutbox]:
     """Poll into an outbox that is full, and collect in ``times`` when Zof is asked."""
 
     def note_time(request: httpx.Request) -> None:
@@ -43,6 +43,7 @@ def polling_into_full_store(bench: PollerBench, times: list[float], **options: A
         yield outbox
     finally:
         polling.cancel()
+        await asyncio.wait({polling})
 
 
 def most_in_a_minute(times: list[float]) -> int:
@@ -55,7 +56,7 @@ def most_in_a_minute(times: list[float]) -> int:
 async def test_zof_is_asked_no_more_often_while_nothing_can_be_committed(interval: float, runs: int) -> None:
     async with poller_bench(requests=REQUESTS) as built:
         times: list[float] = []
-        with polling_into_full_store(built, times, interval=interval) as outbox:
+        async with polling_into_full_store(built, times, interval=interval) as outbox:
             for _ in range(runs):
                 built.finish_run()
             await asyncio.sleep(300)
@@ -70,7 +71,7 @@ async def test_what_was_found_when_the_store_failed_is_told_as_soon_as_it_is_bac
         await built.poll_until_settled()
         await built.store.delete("{test}:lease:poller")
         times: list[float] = []
-        with polling_into_full_store(built, times, interval=600.0) as outbox:
+        async with polling_into_full_store(built, times, interval=600.0) as outbox:
             built.finish_run()
             await asyncio.sleep(1)
             asked = len(times)
