@@ -540,6 +540,43 @@ async def test_that_zof_was_away_is_not_said_once_all_was_read(bench: PollerBenc
     assert (body.runs, body.trouble) == (1, "")
 
 
+async def test_it_says_what_was_not_read_in_time_though_zof_is_back() -> None:
+    async with poller_bench(page=2, requests=8) as zof:
+        for number in range(20):
+            zof.finish_run("passed", bad=0, passed=1, ago=3600 + number)
+        await zof.poll_until_settled()
+        await zof.kill_poller()
+        await set_digest(zof, "C0QA")
+        zof.poller = start_digester(zof)
+        zof.zof.spoil = lambda request: None if "status" in request.url.params else httpx.Response(503)
+        await zof.run_cycle()
+        await zof.run_cycle(digest_job.MAX_READ_SECONDS - 10)
+        zof.zof.spoil = answer_well
+        while not await promised_digests(zof):
+            await zof.run_cycle()
+        body = await body_of(zof, "digest:daily:2026-06-01:C0QA")
+        assert body.runs < 20
+        assert body.trouble == ""
+        assert body.back is not None
+        assert "Incomplete: only runs" in json.dumps(digest_message.digest_message(body).blocks)
+
+
+async def test_runs_that_were_all_read_do_not_hide_how_short_the_results_are() -> None:
+    async with poller_bench(page=2, requests=40) as zof:
+        for number in range(15):
+            zof.finish_run("passed", bad=0, passed=4, ago=4500 - 60 * number)
+        await zof.poll_until_settled()
+        await zof.kill_poller()
+        await set_digest(zof, "C0QA")
+        zof.poller = start_digester(zof)
+        while not await promised_digests(zof):
+            await zof.run_cycle()
+        body = await body_of(zof, "digest:daily:2026-06-01:C0QA")
+        assert (body.runs, body.results) == (15, 2 * digest_job.MAX_PAGES_BY_LISTING["results"])
+        ended = sorted(datetime.fromisoformat(run["completed_at"]).timestamp() for run in zof.world.zof.runs.values())
+        assert body.back == pytest.approx(ended[5], abs=1), "ten runs with four results each"
+
+
 async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(bench: PollerBench) -> None:
     await bench.poll_until_settled()
     bench.finish_run("passed", bad=0, passed=3, ago=600)

@@ -43,7 +43,7 @@ class Alert(FrozenModel):
     cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the
     relapses in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports
     flapping, and ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands for
-    all cases with that cause in its scope.
+    all cases with that cause in its scope. ``title`` and ``series`` are those of its run.
     """
 
     key: str
@@ -53,6 +53,7 @@ class Alert(FrozenModel):
     takers: tuple[str, ...] = ()
     threaded: bool = True
     title: str = ""
+    series: str = ""
     cases: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     passing_runs: tuple[PassingRun, ...] = Field(
@@ -78,6 +79,10 @@ class Alert(FrozenModel):
     def thread_key(self) -> str:
         """The key of the message whose thread holds its replies."""
         return self.storm or self.key
+
+    def is_of_series(self, title: str, series: str) -> bool:
+        """Whether a run with that title and ``series_key`` repeats this alert's run."""
+        return title == self.title or (bool(series) and series == self.series)
 
     def is_relapse(self, at: float) -> bool:
         """Whether a failure at that time comes soon enough after the recovery to continue the same thread."""

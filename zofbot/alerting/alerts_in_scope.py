@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from zofbot.alerting.alerts import Alert, parse_alerts
+from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
 from zofbot.alerting.storms.storm_members import unfollow_member
 from zofbot.alerting.storms.storm_placement import update_placed_alert
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.json_encoding import encode_json
+from zofbot.domain.model import Run
 from zofbot.notifications.past_causes import Resolution
 from zofbot.subscriptions import Grouping
 
@@ -58,21 +60,21 @@ class AlertsInScope:
         """Return the run alert that already counts this run, if any."""
         return self._find_latest(lambda alert: run_id in alert.runs)
 
-    def find_flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Alert] | None:
+    def find_flapping(self, cases: Collection[str], run: Run, at: float) -> tuple[str, Alert] | None:
         """Return the run alert with the same failures that recovered shortly before ``at``, if any."""
 
         def is_same_failure(alert: Alert) -> bool:
-            again = set(cases) <= set(alert.cases) if cases else not alert.cases and title == alert.title
+            again = set(cases) <= set(alert.cases) if cases else _is_repeated(alert, run)
             return again and alert.is_relapse(at) and not self.resolution_of(alert, at)
 
         return self._find_latest(is_same_failure)
 
-    def find_resolution(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
+    def find_resolution(self, cases: Collection[str], run: Run, at: float) -> Resolution | None:
         """Return how a person resolved these failures before ``at``, judged by each case's latest alert."""
         left = set(cases)
         runs = (alert for alert in self._all.values() if alert.group is Grouping.RUN)
         for alert in sorted(runs, key=lambda alert: alert.last, reverse=True):
-            same = left.intersection(alert.cases) if cases else not alert.cases and title == alert.title
+            same = left.intersection(alert.cases) if cases else _is_repeated(alert, run)
             found = self.resolution_of(alert, at) if same else None
             if found or (same and not cases):
                 return found
@@ -117,6 +119,11 @@ class AlertsInScope:
         self._draft.delete_fields(self._name, gone)
         for field in gone:
             del self._all[field]
+
+
+def _is_repeated(alert: Alert, run: Run) -> bool:
+    """Whether a failed run without known cases repeats that of an alert without them."""
+    return not alert.cases and alert.is_of_series(run.title or "", series_key(run))
 
 
 def _retention_group(alert: Alert) -> tuple[Grouping, bool]:

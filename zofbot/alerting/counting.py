@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from zofbot.alerting.passes import known_passes
+from zofbot.alerting.run_series import normalize_title
 from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Outcome
-from zofbot.domain.text import fold_name
 from zofbot.subscriptions import MatchResult, RunFinding, Subscription, Threshold
 
 MAX_COUNTED_FIELDS = 500
@@ -31,11 +30,11 @@ class Count(NamedTuple):
 def count_run(draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold) -> Count:
     """Count a failing run. A row is counted per run title, because several schedules may share one environment."""
     field = _run_row_field(finding) if after.in_a_row else scope_key(finding)
-    named = _normalize_title(finding.run.title)
+    named = normalize_title(finding.run.title)
     ends = (
         each.at
         for each in known_passes(draft, scope_key(finding))
-        if each.whole and _normalize_title(each.title) == named
+        if each.whole and normalize_title(each.title) == named
     )
     return _update_count(draft, finding, subscription, field, ends)
 
@@ -125,13 +124,8 @@ def _prune_counts(draft: DecisionBuilder, name: str, after: Threshold) -> None:
 
 
 def _run_row_field(finding: RunFinding) -> str:
-    return f"{scope_key(finding)}:{short_hash('run', _normalize_title(finding.run.title))}"
+    return f"{scope_key(finding)}:{short_hash('run', normalize_title(finding.run.title))}"
 
 
 def _case_row_field(finding: RunFinding, case: str) -> str:
     return f"{scope_key(finding)}:{short_hash('case', case)}"
-
-
-def _normalize_title(title: str | None) -> str:
-    """Normalize a run title: runs of one schedule often differ only in a number or date."""
-    return re.sub(r"\d+", "#", fold_name(title or ""))

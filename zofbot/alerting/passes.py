@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from zofbot.alerting.alerts import Alert, PassingRun
 from zofbot.alerting.alerts_in_scope import RECOVERED_RETENTION_SECONDS
+from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import DecisionBuilder, passes_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.json_encoding import encode_json
@@ -19,13 +20,14 @@ MAX_KNOWN_PASSES = 20
 
 @dataclass(frozen=True)
 class PassedCases:
-    """Cases that passed in a run; ``at`` is Unix seconds, ``title`` the run's title if the ``whole`` run passed."""
+    """Cases that passed in a run; ``at`` is Unix seconds, ``title`` and ``series`` are set if the ``whole`` run did."""
 
     run_id: str
     at: float
     cases: frozenset[str]
     title: str = ""
     whole: bool = False
+    series: str = ""
 
 
 def passes_of(finding: RunFinding) -> PassedCases | None:
@@ -33,9 +35,8 @@ def passes_of(finding: RunFinding) -> PassedCases | None:
     whole = finding.run.outcome is Outcome.PASSED and not finding.total
     if not finding.passed and not whole:
         return None
-    return PassedCases(
-        finding.run.id, finding.happened, finding.passed, (finding.run.title or "") if whole else "", whole
-    )
+    passed = PassedCases(finding.run.id, finding.happened, finding.passed, whole=whole)
+    return replace(passed, title=finding.run.title or "", series=series_key(finding.run)) if whole else passed
 
 
 def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
@@ -48,7 +49,7 @@ def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
     if known or passed.at <= alert.last or passed.run_id in alert.runs:
         return alert
     cases = tuple(case for case in alert.left if case in passed.cases)
-    same = passed.whole and alert.title in ("", passed.title)
+    same = passed.whole and (not alert.title or alert.is_of_series(passed.title, passed.series))
     passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
     changed = alert.model_copy(update={"passing_runs": _merge_passes(alert, passing_run)})
     by = recovered_by(changed)
@@ -60,7 +61,7 @@ def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
 def recovered_by(alert: Alert) -> PassingRun | None:
     """Return the run with which an alert recovered, or None if it has not.
 
-    If not all failed cases are known, only a fully passed run with the same title counts.
+    If not all failed cases are known, only a fully passed run of the same series counts.
     """
     passed = {case for run in alert.passing_runs for case in run.cases}
     last = max((run for run in alert.passing_runs if run.cases), key=lambda run: run.at, default=None)
@@ -94,6 +95,8 @@ def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> No
     """Store what passed, so that an earlier failure that is read later counts as recovered."""
     name = passes_hash(place)
     value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases), "whole": passed.whole}
+    if passed.series:
+        value["series"] = passed.series
     draft.set_field(name, passed.run_id, encode_json(value))
     known = sorted(known_passes(draft, place), key=lambda each_pass: (each_pass.at, each_pass.run_id), reverse=True)
     aged = draft.now - RECOVERED_RETENTION_SECONDS
@@ -111,6 +114,5 @@ def known_passes(draft: DecisionBuilder, place: str) -> list[PassedCases]:
 
 def _parse_passed(run: str, stored: str) -> PassedCases:
     value = json.loads(stored)
-    return PassedCases(
-        run, float(value["at"]), frozenset(value["cases"]), value["title"], value.get("whole", bool(value["title"]))
-    )
+    title, cases = value["title"], frozenset(value["cases"])
+    return PassedCases(run, float(value["at"]), cases, title, value.get("whole", bool(title)), value.get("series", ""))

@@ -17,6 +17,7 @@ from zofbot.listeners.subscription.notes import request_hash
 from zofbot.listeners.subscription.saving import ACK_SETTLE_SECONDS
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
+from zofbot.polling.cursor import ListingName
 from zofbot.services.digest_causes import add_causes
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest
 from zofbot.services.shift_reports import shift_report_for
@@ -142,15 +143,18 @@ async def _read_listings(context: ListenerContext, due: DueDigest) -> DigestData
     cursor = time_window.start_window(due.ends_at, due.starts_at, order)
     runs: dict[str, Run] = {}
     results: dict[str, Result] = {}
-    cut, trouble = False, None
+    cut: set[ListingName] = {"runs", "results"}
+    trouble = None
+    run_pages = context.zof.list_runs(since=back, pages=MAX_PAGES)
+    result_pages = context.zof.list_results(since=back, pages=MAX_PAGES)
     try:
         async with timeout(READ_TIMEOUT_SECONDS):
-            cut = await time_window.read_window(context.zof.list_runs(since=back, pages=MAX_PAGES), runs, cursor, order)
-            cut |= await time_window.read_window(
-                context.zof.list_results(since=back, pages=MAX_PAGES), results, cursor, order
-            )
+            if not await time_window.read_window(run_pages, runs, cursor, order):
+                cut.remove("runs")
+            if not await time_window.read_window(result_pages, results, cursor, order):
+                cut.remove("results")
     except TimeoutError:
-        cut = True
+        log.info("digest preview incomplete", cut=sorted(cut))
     except ZofError as error:
         trouble = error
     return DigestData.from_listings(runs.values(), results.values(), due.ends_at, cut=cut, trouble=trouble)

@@ -48,9 +48,10 @@ class PollCheckpoint:
         self.first = FLOOR_FIELD not in kept
         self._changes: dict[str, dict[str, str | None]] = {}
         floors = {FLOOR_FIELD: kept.pop(FLOOR_FIELD)} if not self.first else {}
+        self._lookback = lookback
         self.floor = _parse_fields(CURSORS_HASH, floors, float).get(FLOOR_FIELD, 0.0)
         if not self.floor:
-            self._raise_floor(now - lookback)
+            self._set_floor(now - lookback)
         self._handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
         self._progress = _parse_fields(CURSORS_HASH, kept, FeedCursor.load)
         self._scanned: set[str] = set()
@@ -58,6 +59,17 @@ class PollCheckpoint:
         self.pending_runs: dict[str, PendingRun] = {}
         self._waiting: set[str] = set()
         self._pending_changes = PendingChanges()
+
+    def correct_times(self, now: float) -> None:
+        """Correct what is later than ``now``, as a clock was ahead: new failures would be too old, audits not due."""
+        self.opened = min(self.opened, now)
+        for name, progress in self._progress.items():
+            if progress.complete is not None and progress.complete > now:
+                self.start_scan(name, replace(progress, complete=now))
+        if self.floor > now:
+            log.error("look-back start was in the future", seconds=round(self.floor - now),
+                      fix="keep the clocks of the machines that run zofbot synchronized (NTP)")  # fmt: skip
+            self._set_floor(now - self._lookback)
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
         """Replace the pending runs by those in the store."""
@@ -142,7 +154,7 @@ class PollCheckpoint:
         due = (
             pending
             for pending in self.pending_runs.values()
-            if pending.due <= now and not (pending.since >= began and pending.why in FAILURE_FEED_NAMES)
+            if pending.is_due(now) and not (pending.since >= began and pending.why in FAILURE_FEED_NAMES)
         )
         return sort_pending(due, affordable)
 
@@ -232,8 +244,8 @@ class PollCheckpoint:
     def _add_change(self, name: str, field: str, value: str | None) -> None:
         self._changes.setdefault(name, {})[field] = value
 
-    def _raise_floor(self, floor: float) -> None:
-        self.floor = max(self.floor, floor)
+    def _set_floor(self, floor: float) -> None:
+        self.floor = floor
         self._add_change(CURSORS_HASH, FLOOR_FIELD, f"{self.floor:.3f}")
 
     def _forget_oldest(self, count: int) -> None:
@@ -241,7 +253,7 @@ class PollCheckpoint:
         for field, _ in oldest:
             del self._handled[field]
             self._add_change(HANDLED_HASH, field, None)
-        self._raise_floor(oldest[-1][1])
+        self._set_floor(max(self.floor, oldest[-1][1]))
         log.warning("oldest handled items deleted", count=count, floor=self.floor)
 
 

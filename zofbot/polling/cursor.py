@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -32,6 +32,9 @@ MIN_ORDER_TIMES = 5
 MIN_PASSED_ITEMS = 10
 """Items that a scan of a newest-first listing passes before it ends early: where pages are short, what was created
 before the items of the first page may have failed since. Fewer than on a full page, which is enough."""
+
+MAX_SCAN_PAGES = 2000
+"""Pages that a scan reads at most, which takes hours: a listing may go on for ever, with new cursors and no items."""
 
 _ORDER_FIELDS: tuple[OrderField, ...] = ("created", "ended", "started")
 
@@ -85,8 +88,10 @@ class FeedCursor:
     ``cursor`` where it continues, ``mark`` how far back it must go. ``complete`` is the start of the last finished
     scan, ``back`` how far back the next one must go if that is further. ``trail`` has, for the last pages of an
     oldest-first listing, the cursor before each page and the time of its first item. ``failures`` counts the cycles in
-    a row in which the page at ``cursor`` could not be read, though others could. Of the active scan, ``passed`` counts
-    the items listed so far, and ``recent`` has the times of the last of them, by order field.
+    a row in which the page at ``cursor`` could not be read, though others could. Of the active scan, ``pages`` and
+    ``passed`` count what was listed so far, ``recent`` has the times of the last items, by order field, and ``anchor``
+    is the cursor after a power of two of pages. If it comes again, the cursors run in a circle; that is found within
+    three rounds (Brent, https://doi.org/10.1007/BF01933190) without storing all of them.
     """
 
     order: ListOrder | None = None
@@ -100,6 +105,8 @@ class FeedCursor:
     failures: int = 0
     passed: int = 0
     recent: tuple[tuple[float | None, ...], ...] = ()
+    pages: int = 0
+    anchor: str | None = None
 
     def dump(self) -> str:
         """Serialize it for the store."""
@@ -115,7 +122,7 @@ class FeedCursor:
         mark, cursor = min(mark, mark if self.back is None else self.back), None
         if self.order == "oldest":
             cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)
-        return replace(self, began=now, cursor=cursor, mark=mark, back=None, passed=0, recent=())
+        return self._at_start(began=now, cursor=cursor, mark=mark, back=None)
 
     def advance_past(
         self, page: Page[Run] | Page[Result], *, known: bool, order: ListOrder | None = None
@@ -126,17 +133,21 @@ class FeedCursor:
         times = [at for item in entries if (at := _item_time(item, by)) is not None]
         passed = self.passed + page.listed
         is_last = min(times, default=self.mark) <= self.mark and (order or passed >= MIN_PASSED_ITEMS)
-        over = not page.more or page.next_cursor is None or page.next_cursor == self.cursor
+        over = not page.more or page.next_cursor is None or self.has_repeated(page)
         if over or (seen == "newest" and (times or page.items) and known and is_last):
             onward = self.finish_scan()
         else:
             recent = (*self.recent, *map(_item_times, entries))[1 - MIN_ORDER_TIMES :]
-            onward = replace(self, cursor=page.next_cursor, failures=0, passed=passed, recent=recent)
+            onward = replace(self._count_page(page), failures=0, passed=passed, recent=recent)
         return replace(onward, order=seen, by=by, trail=self._extend_trail(times) if seen == "oldest" else ())
+
+    def has_repeated(self, page: Page[Run] | Page[Result]) -> bool:
+        """Whether the scan has come to the page's cursor before, so that it must end."""
+        return page.more and page.next_cursor is not None and page.next_cursor in (self.cursor, self.anchor)
 
     def finish_scan(self) -> FeedCursor:
         """End a scan that has read everything listed when it began."""
-        return replace(self, began=None, cursor=None, complete=self.began, failures=0, passed=0, recent=())
+        return self._at_start(began=None, complete=self.began)
 
     def restart_scan(self) -> FeedCursor:
         """Discard a cursor that Zof rejects: the next scan starts from the beginning, back to the same mark."""
@@ -144,17 +155,31 @@ class FeedCursor:
 
     def postpone_scan(self) -> FeedCursor:
         """Stop a scan because Zof refuses the listing; the next one goes back to the same mark at least."""
-        return replace(self.reach_back(self.mark), began=None, cursor=None, failures=0, passed=0, recent=())
+        return self.reach_back(self.mark)._at_start(began=None)
 
     def reach_back(self, mark: float) -> FeedCursor:
         """Have the next scan go back to ``mark`` at least."""
         return replace(self, back=mark if self.back is None else min(self.back, mark))
+
+    def _at_start(self, **changes: Any) -> FeedCursor:
+        """Return a copy that has read no page, with these changes."""
+        return replace(self, **{"cursor": None, **_NO_PAGE_READ, **changes})
+
+    def _count_page(self, page: Page[Run] | Page[Result]) -> FeedCursor:
+        """Return a copy that continues after a page."""
+        pages = self.pages + 1
+        is_power_of_two = pages & (pages - 1) == 0
+        return replace(
+            self, cursor=page.next_cursor, pages=pages, anchor=page.next_cursor if is_power_of_two else self.anchor
+        )
 
     def _extend_trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
         places = [cursor for cursor, _ in self.trail]
         kept = self.trail[: places.index(self.cursor)] if self.cursor in places else self.trail
         return (*kept, (self.cursor, times[0]))[-MAX_TRAIL_PAGES:] if times else kept
 
+
+_NO_PAGE_READ = {"failures": 0, "passed": 0, "recent": (), "pages": 0, "anchor": None}
 
 _STORED_CURSOR = TypeAdapter(FeedCursor)
 

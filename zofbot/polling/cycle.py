@@ -67,6 +67,7 @@ class PollCycle:
         A run that Zof fails to return is no outage if Zof returns listings or other runs, or if that run has failed
         before: after the first time, the listings are tried.
         """
+        self._checkpoint.correct_times(self._context.unix_time())
         try:
             # with many pending runs, half of the budget is for the listings and for failures that they show first
             await self._read_due(spare=max(len(FEEDS), self._context.reader.budget // 2) if feeds else 0)

@@ -17,6 +17,7 @@ from zofbot.observability.events.health import LeaseTaken
 from zofbot.observability.events.polling import PollCycleEnded, PollProgress
 from zofbot.polling.checkpoint import CHECKPOINT_HASHES, PollCheckpoint
 from zofbot.polling.context import CycleStats, PollContext
+from zofbot.polling.cursor import FEEDS
 from zofbot.polling.cycle import PollCycle
 from zofbot.polling.lease_keeper import LeaseKeeper
 from zofbot.polling.status import POLLER_LEASE, failure_note, success_note
@@ -98,6 +99,8 @@ class Poller:
         self._checkpoint: PollCheckpoint | None = None
         self._fence: Fence | None = None
         self._started_before = False
+        self._is_scan_lost = False
+        """Whether the store failed in the last full cycle, so that what that has read must be read again."""
         self._digester = digester
         self._subscriptions = SubscriptionCache()
 
@@ -109,16 +112,17 @@ class Poller:
         following = now()
         try:
             while not is_cancel_requested():
-                feeds = now() >= following
-                if feeds:
+                is_scan_due = now() >= following
+                if is_scan_due:
                     following = now() + self._interval * (MIN_INTERVAL_SHARE + 0.2 * self._random())
-                outcome, pause = await self._run_traced_cycle(feeds=feeds)
+                outcome, pause, error = await self._run_traced_cycle(feeds=is_scan_due or self._can_repeat_scan())
                 if is_cancel_requested():
                     break
                 if outcome == "done":
                     await self._wait_for_hint(min(following - now(), self._seconds_until_due()))
                 else:
-                    following = now() + pause
+                    if not isinstance(error, StoreUnavailable):
+                        following = now() + pause
                     await self._context.clock.sleep(pause)
         finally:
             await self._lease.release()
@@ -164,10 +168,18 @@ class Poller:
         if held and self._digester:
             await self._digester.advance_digests(self._context, held, checkpoint, self._subscriptions.all, outage)
 
+    def _can_repeat_scan(self) -> bool:
+        """Whether a scan was lost because of the store, and what is left of the request budget allows another."""
+        return self._is_scan_lost and self._context.reader.remaining >= len(FEEDS)
+
     def _renew_budget(self, *, feeds: bool) -> None:
-        """Renew the request budget with each full cycle, and for hinted runs every beat until one before the next."""
+        """Renew the request budget with each full cycle, and for hinted runs every beat until one before the next.
+
+        A lost scan that is repeated earlier has what the interval's budget left.
+        """
         now = self._context.clock.monotonic()
-        if feeds:
+        is_repeated = self._is_scan_lost and now < self._next_scan
+        if feeds and not is_repeated:
             self._context.reader.start_interval()
             self._next_scan = now + self._interval * MIN_INTERVAL_SHARE
         elif min(now - self._budget_began, self._next_scan - now) >= self._beat:
@@ -194,15 +206,20 @@ class Poller:
                 self._digester.reset_batch()
         return held
 
-    async def _run_traced_cycle(self, *, feeds: bool) -> tuple[str, float]:
-        """Run one cycle and emit how it ended. Return its outcome, and the seconds to pause unless that is "done"."""
+    async def _run_traced_cycle(self, *, feeds: bool) -> tuple[str, float, Exception | None]:
+        """Run one cycle and emit how it ended.
+
+        Return its outcome, the seconds to pause unless that is "done", and the error if any.
+        """
         context, what = self._context, "the feeds" if feeds else "pending runs"
         with trace_recorder.record_trace(context.events.emit, "poll", context.clock, what=what):
             began = context.clock.monotonic()
             outcome, pause, read_all_at, error = await self._run_cycle(feeds=feeds)
             seconds = context.clock.monotonic() - began
             context.events.emit(PollCycleEnded(outcome, seconds, feeds, pause, read_all_at, error))
-        return outcome, pause
+        if feeds:
+            self._is_scan_lost = isinstance(error, StoreUnavailable)
+        return outcome, pause, error
 
     async def _run_cycle(self, *, feeds: bool) -> tuple[str, float, float | None, Exception | None]:
         """Run one cycle. Return its outcome, the pause after it, when it had read everything, and the error if any."""

@@ -11,7 +11,7 @@ from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
 from zofbot.polling.cursor import result_id
 from zofbot.polling.run_reader import MAX_WATCH_SECONDS, MIN_REFUSALS, announced_event
-from zofbot.store.pending_runs import PendingRun
+from zofbot.store.pending_runs import MAX_RECHECK_SECONDS, PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 
@@ -21,8 +21,8 @@ UNKNOWN_RUN_SECONDS = 600.0
 So is a run without a result that a listing shows; after that, the result is read by itself.
 """
 
-MIN_RECHECK_SECONDS, MAX_RECHECK_SECONDS = 15.0, 900.0
-"""Seconds until a run is read again: half the time since its first read or failure, within these bounds."""
+MIN_RECHECK_SECONDS = 15.0
+"""Seconds until a run is read again at least: half the time since its first read or failure, within bounds."""
 
 
 class RereadSchedule:

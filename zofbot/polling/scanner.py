@@ -17,6 +17,7 @@ from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cursor import (
     ALL_RUNS_FEED,
     FEEDS,
+    MAX_SCAN_PAGES,
     OVERLAP_SECONDS,
     Feed,
     FeedCursor,
@@ -36,6 +37,9 @@ MAX_AUDIT_PAGES = 2
 
 MAX_PAGE_FAILURES = 3
 """Cycles in a row in which a page cannot be read before a scan ends there and leaves the rest to the audit."""
+
+MAX_UNLISTED_INTERVALS = 5
+"""Poll intervals without a complete list of all runs after which cycles count as incomplete."""
 
 MAX_UNTIMED_SECONDS = 3600.0
 """Seconds that a listed run without an end time is believed to have taken at most. It may have passed after a failure
@@ -141,6 +145,12 @@ class FeedScanner:
         else:
             new_items = [item for item in page if self._queue_if_new(scan, item)]
             onward = progress.advance_past(page, known=not new_items, order=self._context.settings.order)
+            if progress.has_repeated(page):
+                log.warning("zof cursor", fault="repeated", feed=scan.name, request_id=page.request_id)
+        if onward.pages >= MAX_SCAN_PAGES:
+            log.error("scan ended after too many pages", feed=scan.name, pages=onward.pages, since=progress.mark)
+            self._end_scan_early(scan, progress)
+            return False
         self._checkpoint.save_cursor(scan.name, onward)
         if onward.began is None:
             self._finish_scan(scan, progress, onward)
@@ -255,8 +265,7 @@ class FeedScanner:
         if outage and not self._read_any:
             raise outage
         for scan, error in failures:
-            if scan.feed is ALL_RUNS_FEED and isinstance(error, ZofUnavailable):
-                # the longest of all listings, and the others show most failures
+            if isinstance(error, ZofUnavailable) and self._is_dispensable(scan.feed):
                 log.warning("runs not read", cause=error.sentence, request_id=error.request_id)
             else:
                 self._report_refusal(scan, error)
@@ -265,6 +274,13 @@ class FeedScanner:
                 self._checkpoint.save_cursor(scan.name, progress.postpone_scan())
             elif self._read_any:
                 self._count_failure(scan, progress)
+
+    def _is_dispensable(self, feed: Feed) -> bool:
+        """Whether a feed may be unavailable for now: all runs is the longest, and the others show most failures."""
+        if feed is not ALL_RUNS_FEED or self._audits.is_extended(feed):
+            return False
+        complete = self._checkpoint.cursor_of(feed.name).complete or self._checkpoint.opened
+        return self._context.unix_time() - complete < MAX_UNLISTED_INTERVALS * self._context.settings.interval
 
     def _count_failure(self, scan: FeedScan, progress: FeedCursor) -> None:
         """Count a failure to read a page; after too many the scan ends there, and the audit goes back as far.
@@ -276,6 +292,10 @@ class FeedScanner:
                 self._checkpoint.save_cursor(scan.name, replace(progress, failures=progress.failures + 1))
                 return
             log.error("scan ended at an unreadable page", feed=scan.name, since=progress.mark)
+        self._end_scan_early(scan, progress)
+
+    def _end_scan_early(self, scan: FeedScan, progress: FeedCursor) -> None:
+        """End a scan before it has read everything, and let the audit go back as far."""
         is_first = scan.name == scan.feed.name and progress.complete is None
         # what has no time is known to be old only until the first scan ends
         self._checkpoint.save_cursor(scan.name, progress.postpone_scan() if is_first else progress.finish_scan())

@@ -45,7 +45,6 @@ class _DigestScan:
 
     noun: ListingName
     progress: FeedCursor
-    pages: int = 0
     over: bool = False
     cut: bool = False
 
@@ -71,10 +70,10 @@ class _DigestBatch:
         log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)
 
     def collect_data(self) -> DigestData:
-        """Return the data read, with how far back it reaches if it is incomplete."""
+        """Return the data read, with since when it is complete if a listing was not read to its end."""
         runs = [item for item in self.items.values() if isinstance(item, Run)]
         results = [item for item in self.items.values() if isinstance(item, Result)]
-        cut = any(scan.cut for scan in self.walks)
+        cut = [scan.noun for scan in self.walks if scan.cut or not scan.over]
         return DigestData.from_listings(runs, results, self.began, cut=cut, trouble=self.trouble)
 
 
@@ -155,10 +154,10 @@ class DigestJob:
         read = 0
         async with aclosing(context.reader.listing_pages(scan.noun, scan.progress)) as pages:
             async for page in pages:
-                read, scan.pages = read + 1, scan.pages + 1
+                read += 1
                 batch.items |= {f"{scan.noun}:{item.id}": item for item in page.items}
                 scan.progress = scan.progress.advance_past(page, known=True, order=context.settings.order)
-                scan.cut = scan.progress.began is not None and scan.pages >= MAX_PAGES_BY_LISTING[scan.noun]
+                scan.cut = scan.progress.pages >= MAX_PAGES_BY_LISTING[scan.noun]
                 scan.over = scan.cut or scan.progress.began is None
                 if scan.over or read >= most:
                     break

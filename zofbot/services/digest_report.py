@@ -13,6 +13,7 @@ from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications.digest_payload import CaseCount, DigestPayload, TrendPoint
 from zofbot.notifications.payload_parts import clean_text
+from zofbot.polling.cursor import ListingName
 from zofbot.polling.time_window import ListedT
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.digest_schedule import (
@@ -50,7 +51,7 @@ class DueDigest:
 
 @dataclass(frozen=True)
 class DigestData:
-    """Data read from Zof; ``back`` is how far it reaches (Unix seconds) if incomplete, ``trouble`` the error."""
+    """Data read from Zof; ``back`` is since when it is complete (Unix seconds) if not, ``trouble`` the error."""
 
     runs: Iterable[Run] = ()
     results: Iterable[Result] = ()
@@ -60,11 +61,21 @@ class DigestData:
 
     @classmethod
     def from_listings(
-        cls, runs: Collection[Run], results: Collection[Result], now: float, *, cut: bool, trouble: ZofError | None
+        cls,
+        runs: Collection[Run],
+        results: Collection[Result],
+        now: float,
+        *,
+        cut: Collection[ListingName],
+        trouble: ZofError | None,
     ) -> DigestData:
-        """Build from listings read up to ``now`` (Unix seconds); ``cut`` if there was more to read."""
-        times = [run.latest_time.timestamp() for run in (*runs, *results) if run.latest_time]
-        back = min(times, default=now) if cut else None
+        """Build from listings read up to ``now`` (Unix seconds); of those in ``cut`` there was more to read."""
+        reached = []
+        for noun in cut:
+            items = runs if noun == "runs" else results
+            times = [item.latest_time.timestamp() for item in items if item.latest_time]
+            reached.append(min(times, default=now))
+        back = max(reached, default=None)
         sentence, error_request_id = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")
         return cls(runs, results, back, sentence, error_request_id)
 

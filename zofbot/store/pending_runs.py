@@ -30,6 +30,9 @@ DELIVERY_NOTE_SECONDS = 60.0
 EVENT_TTL_SECONDS = 7 * 24 * 3600
 """Event ids are remembered this long; Zof does not document for how long it retries."""
 
+MAX_RECHECK_SECONDS = 900.0
+"""Seconds until a pending run is read again at most."""
+
 MAX_PENDING_RUNS = 5000
 """Limit of stored hints. Zof's quota allows far fewer reads per hour, and the poller finds runs without hints."""
 
@@ -103,6 +106,10 @@ class PendingRun:
         """Its project and environment, as far as known, as fields of a run."""
         named = dict(zip(("project_id", "project_name"), self.projects, strict=False))
         return named | ({"environment": self.environment} if self.environment else {})
+
+    def is_due(self, now: float) -> bool:
+        """Whether to read it now; if it is due later than any read may be, a clock has been set back since."""
+        return not now < self.due <= now + MAX_RECHECK_SECONDS
 
     def with_place(self, item: Run | Result) -> PendingRun:
         """Return a copy with the project and environment of what Zof returned, redacted, if that names a project."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import httpx
@@ -10,10 +11,16 @@ import pytest
 from tests.support.poller_bench import CHANNEL, answer_well, poller_bench
 from zofbot.domain.errors import ZofUnavailable
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS
+from zofbot.polling.scanner import MAX_UNLISTED_INTERVALS
 
 
 def lists_all(request: httpx.Request) -> bool:
     return request.url.path == "/v1/runs" and "status" not in request.url.params
+
+
+def is_last_of_all(request: httpx.Request, page: int) -> bool:
+    """Whether the listing of all runs is asked for, if its pages are short, for a further page."""
+    return lists_all(request) and (page == 100 or "starting_after" in request.url.params)
 
 
 async def test_that_all_runs_cannot_be_listed_keeps_no_failure_back() -> None:
@@ -24,6 +31,24 @@ async def test_that_all_runs_cannot_be_listed_keeps_no_failure_back() -> None:
         tick = await built.run_cycle()
         assert f"run:{run['id']}:failed:{CHANNEL}" in tick.committed
         assert not tick.refused
+
+
+@pytest.mark.parametrize("page", [2, 100])
+@pytest.mark.parametrize("minutes", [2, 60])
+async def test_polling_counts_as_failed_if_all_runs_cannot_be_listed_for_long(minutes: int, page: int) -> None:
+    async with poller_bench(page=page) as built:
+        for _ in range(3):
+            built.finish_run("passed", bad=0)
+        polling = asyncio.create_task(built.poller.run())
+        for minute in range(minutes + 5):
+            if minute == 5:
+                built.zof.spoil = lambda request: httpx.Response(503) if is_last_of_all(request, page) else None
+            await asyncio.sleep(60)
+            built.clock.at += 60
+        silent = built.clock.at - built.metric_value("zofbot_poll_last_success_timestamp_seconds")
+        polling.cancel()
+        await asyncio.wait({polling})
+        assert silent >= 60 * (minutes - MAX_UNLISTED_INTERVALS - 2) if minutes == 60 else silent <= 120
 
 
 @pytest.mark.parametrize("page", [3, 100])

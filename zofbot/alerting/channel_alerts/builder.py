@@ -17,6 +17,7 @@ from zofbot.alerting.counting import Count
 from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
+from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.stored_state import read_reopening
 from zofbot.alerting.storms.storm_members import storm_key_of
@@ -98,6 +99,7 @@ class AlertBuilder(ABC):
             takers=tuple(each.id for each in self.audience.subscriptions),
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
+            series=series_key(self.finding.run),
             cases=tuple(dict.fromkeys(cases)),
             left=tuple(dict.fromkeys(cases)),
             partial=self.finding.is_partial and self.audience.group is Grouping.RUN,

@@ -23,6 +23,7 @@ from zofbot.alerting.channel_alerts.builder import AlertBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.run_series import series_key
 from zofbot.alerting.storms.storm_members import add_member, update_standing
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
@@ -158,6 +159,7 @@ class CauseAlertBuilder(AlertBuilder):
             takers=tuple(each.id for each in self.audience.subscriptions),
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
+            series=series_key(self.finding.run),
             cases=cases,
             left=cases,
             signature=cause.signature,

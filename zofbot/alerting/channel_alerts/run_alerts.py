@@ -28,11 +28,11 @@ class RunAlertBuilder(AlertBuilder):
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         run, at = self.finding.run, self.finding.happened
         cases = [case_key(result) for result in self.audience.results]
-        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run.title or "", at)
+        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run, at)
         if known:
             self._update_run_alert(*known)
             return False
-        resolved = self.alerts.find_resolution(cases, run.title or "", at)
+        resolved = self.alerts.find_resolution(cases, run, at)
         body = self._run_body().model_copy(update={"resolved": resolved})
         alert = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
         alert = self._thread.add_run_replies(alert, self.audience.results, ReplyStyle())

@@ -157,7 +157,7 @@ def _digest_notes(body: DigestPayload) -> list[str]:
         + ("scope: this channel's subscriptions." if body.narrowed else "scope: all runs.")
     ]
     if body.back is not None:
-        counted = f"only runs{format_moment(body.back, ' since ')} are counted."
+        counted = f"only runs and results{format_moment(body.back, ' since ')} are counted in full."
         notes.append(f"✂️ Incomplete: {counted if body.back > body.since else 'Zof has more runs than were read.'}")
     if body.trouble:
         asked = f"Request ID: {text.inline_code(body.request_id)}" if body.request_id else "Zof returned no request id."
