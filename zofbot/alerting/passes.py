@@ -20,7 +20,10 @@ MAX_KNOWN_PASSES = 20
 
 @dataclass(frozen=True)
 class PassedCases:
-    """Cases that passed in a run; ``at`` is Unix seconds, ``title`` and ``series`` are set if the ``whole`` run did."""
+    """Cases that passed in a run; ``at`` and ``started`` are Unix seconds, the latter 0 if it is not known.
+
+    ``title``, ``series`` and ``started`` are set if the ``whole`` run passed.
+    """
 
     run_id: str
     at: float
@@ -28,6 +31,16 @@ class PassedCases:
     title: str = ""
     whole: bool = False
     series: str = ""
+    started: float = 0.0
+
+    def repeats_run_of(self, alert: Alert) -> bool:
+        """Whether it repeats an alert's run: one of the same title, or the next one of its series.
+
+        Those of a series that run at the same time may be parts of one, such as "shard 1" and "shard 2".
+        """
+        if alert.title in ("", self.title):
+            return True
+        return self.started > alert.last and alert.is_of_series(self.title, self.series)
 
 
 def passes_of(finding: RunFinding) -> PassedCases | None:
@@ -36,7 +49,11 @@ def passes_of(finding: RunFinding) -> PassedCases | None:
     if not finding.passed and not whole:
         return None
     passed = PassedCases(finding.run.id, finding.happened, finding.passed, whole=whole)
-    return replace(passed, title=finding.run.title or "", series=series_key(finding.run)) if whole else passed
+    if not whole:
+        return passed
+    run = finding.run
+    started = run.started.timestamp() if run.started else 0.0
+    return replace(passed, title=run.title or "", series=series_key(run), started=started)
 
 
 def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
@@ -49,7 +66,7 @@ def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
     if known or passed.at <= alert.last or passed.run_id in alert.runs:
         return alert
     cases = tuple(case for case in alert.left if case in passed.cases)
-    same = passed.whole and (not alert.title or alert.is_of_series(passed.title, passed.series))
+    same = passed.whole and passed.repeats_run_of(alert)
     passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
     changed = alert.model_copy(update={"passing_runs": _merge_passes(alert, passing_run)})
     by = recovered_by(changed)
@@ -96,7 +113,7 @@ def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> No
     name = passes_hash(place)
     value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases), "whole": passed.whole}
     if passed.series:
-        value["series"] = passed.series
+        value |= {"series": passed.series, "started": passed.started}
     draft.set_field(name, passed.run_id, encode_json(value))
     known = sorted(known_passes(draft, place), key=lambda each_pass: (each_pass.at, each_pass.run_id), reverse=True)
     aged = draft.now - RECOVERED_RETENTION_SECONDS
@@ -115,4 +132,5 @@ def known_passes(draft: DecisionBuilder, place: str) -> list[PassedCases]:
 def _parse_passed(run: str, stored: str) -> PassedCases:
     value = json.loads(stored)
     title, cases = value["title"], frozenset(value["cases"])
-    return PassedCases(run, float(value["at"]), cases, title, value.get("whole", bool(title)), value.get("series", ""))
+    whole, series, started = value.get("whole", bool(title)), value.get("series", ""), float(value.get("started", 0))
+    return PassedCases(run, float(value["at"]), cases, title, whole, series, started)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support.rules import NOON, RuleBench, make_finding, make_subscription
-from zofbot.domain.model import Outcome
+from zofbot.domain.model import Outcome, utc_datetime
 from zofbot.subscriptions import RunFinding
 
 
-def passed(name: str, at: float, **fields: Any) -> RunFinding:
-    return make_finding(name, at, outcome=Outcome.PASSED, **fields)
+def passed(name: str, at: float, started: float = NOON + 10, **fields: Any) -> RunFinding:
+    return make_finding(name, at, outcome=Outcome.PASSED, started=utc_datetime(started), **fields)
 
 
 SERIES: tuple[dict[str, Any], ...] = (
@@ -44,6 +44,17 @@ def test_a_run_does_not_recover_by_one_of_another_series(failed: dict[str, Any],
     house = RuleBench(make_subscription())
     house.process_findings(make_finding("1", NOON, **failed), passed("2", NOON + 60, **other))
     assert not house.recovery_replies()
+
+
+@pytest.mark.parametrize("passed_first", [False, True])
+def test_a_shard_of_a_schedule_does_not_recover_by_another_that_ran_beside_it(passed_first: bool) -> None:
+    house = RuleBench(make_subscription())
+    shards: list[dict[str, Any]] = [{"title": f"shard {number}", "schedule_id": "sch_1"} for number in (1, 2)]
+    findings = [make_finding("1", NOON, **shards[0]), passed("2", NOON + 60, NOON - 60, **shards[1])]
+    house.process_findings(*(reversed(findings) if passed_first else findings), now=NOON + 90)
+    assert not house.recovery_replies()
+    house.process_findings(passed("3", NOON + 120, NOON - 30, **shards[0]))
+    assert len(house.recovery_replies()) == 1
 
 
 def test_a_relapse_of_the_schedule_continues_the_thread() -> None:
