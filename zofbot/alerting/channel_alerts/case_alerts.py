@@ -10,7 +10,7 @@ from zofbot.alerting.alerts_in_scope import case_field
 from zofbot.alerting.channel_alerts.builder import AlertBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.escalation_reminders import build_wake_up
-from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
 from zofbot.subscriptions import Broadcast
@@ -30,10 +30,12 @@ class CaseAlertBuilder(AlertBuilder):
         for result in self.audience.results:
             grouped.setdefault(case_key(result), []).append(result)
         shown = self._shown_relapses(grouped)
-        burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
         own = {case: replace(self, audience=self.audience.for_results(results)) for case, results in grouped.items()}
+        sorts = {case: own[case].storm_sort for case in grouped if self._continued_alert(case) is None}
+        bursts = find_bursts([*sorts.values()], critical=self.critical)
         absorbed = [
-            own[case]._build_case_alert(case, grouped[case], shown.get(case), burst=burst) for case in sorted(grouped)
+            own[case]._build_case_alert(case, grouped[case], shown.get(case), burst=sorts.get(case) in bursts)
+            for case in sorted(grouped)
         ]
         return all(absorbed)
 

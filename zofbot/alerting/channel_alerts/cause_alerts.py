@@ -31,7 +31,7 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_escalations,
     schedule_more_escalations,
 )
-from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.alerting.storms.storm_record import (
     Storm,
     cause_messages_of_other_versions,
@@ -69,9 +69,10 @@ class CauseAlertBuilder(AlertBuilder):
     def build_alerts(self) -> bool:
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         causes = group_by_cause(self.audience.results)
-        burst = sum(self._find_message(cause) is None for cause in causes) > MAX_ALERTS_PER_MINUTE
-        own = [replace(self, audience=self.audience.for_results(cause.results)) for cause in causes]
-        absorbed = [builder._build_cause(cause, burst) for builder, cause in zip(own, causes, strict=True)]
+        own = [(replace(self, audience=self.audience.for_results(cause.results)), cause) for cause in causes]
+        sorts = [builder.storm_sort for builder, cause in own if self._find_message(cause) is None]
+        bursts = find_bursts(sorts, critical=self.critical)
+        absorbed = [builder._build_cause(cause, builder.storm_sort in bursts) for builder, cause in own]
         return all(absorbed)
 
     def _build_cause(self, cause: Cause, burst: bool) -> bool:
