@@ -10,7 +10,8 @@ from typing import Any
 from zofbot.alerting.alerts import Alert, PassingRun
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
-from zofbot.alerting.catchups import DraftSnapshot, is_unposted, schedule_catch_up
+from zofbot.alerting.catch_up_entries import is_unposted
+from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
 from zofbot.alerting.holds import Hold, cases_of, compute_hold, mutes_on
 from zofbot.alerting.passes import apply_pass, known_passes, passes_of, record_passes, recovered_by
 from zofbot.alerting.state import DecisionBuilder, scope_key
@@ -108,7 +109,7 @@ class ChannelRecovery:
     def _storm_recovery(self, alert: Alert, by: PassingRun, held: float, *, loud: bool) -> Iterator[Notification]:
         """Yield the reply in the storm's thread when all of the storm has recovered; a cause's may be ``loud``."""
         storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
-        if storm is None or not storm.reports_turn(loud=loud):
+        if storm is None or storm.unposted or not storm.reports_turn(loud=loud):
             return
         if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
             name = idempotency_key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)

@@ -257,7 +257,7 @@ class CauseAlertBuilder(AlertBuilder):
         at = self.finding.happened
         grown = add_member(self.draft, message, member, card=False, held=self.held)
         grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
-        grown = update_standing(self.draft, grown, at, self.finding.run.id)
+        grown = update_standing(self.draft, grown, at, self.finding.run.id, self.held)
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 

@@ -224,7 +224,7 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     }
     storm = storm.model_copy(update=more)
     if not fresh and alert.member.followed:
-        storm = update_standing(draft, storm, alert.happened, alert.run.id)
+        storm = update_standing(draft, storm, alert.happened, alert.run.id, alert.held)
         schedule_more_escalations(draft, storm, storm.failed, due)
     report_wake_up(draft, before, storm)
     save_storm(draft, storm)
