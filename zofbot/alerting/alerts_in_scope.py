@@ -58,12 +58,12 @@ class AlertsInScope:
         """Return the run alert that already counts this run, if any."""
         return self._find_latest(lambda alert: run_id in alert.runs)
 
-    def find_flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Alert] | None:
-        """Return the run alert with the same failures that recovered shortly before ``at``, if any."""
+    def find_flapping(self, cases: Collection[str], title: str, at: float, run_id: str) -> tuple[str, Alert] | None:
+        """Return the run alert with the same failures that recovered shortly before ``at``, or by that run, if any."""
 
         def is_same_failure(alert: Alert) -> bool:
             again = set(cases) <= set(alert.cases) if cases else not alert.cases and title == alert.title
-            return again and alert.is_relapse(at) and not self.resolution_of(alert, at)
+            return again and alert.is_relapse(at, run_id) and not self.resolution_of(alert, at)
 
         return self._find_latest(is_same_failure)
 

@@ -45,9 +45,9 @@ class CaseAlertBuilder(AlertBuilder):
         Of several the first stands for all, except for those in storms, whose threads get one reply a minute, and those
         that flap: of these, the first without a line.
         """
-        at = self.finding.happened
+        at, run_id = self.finding.happened, self.finding.run.id
         known = ((case, alert) for case in sorted(cases) if (alert := self._continued_alert(case)))
-        relapsed = {case: alert.with_relapse(at) for case, alert in known if alert.is_relapse(at)}
+        relapsed = {case: alert.with_relapse(at, run_id) for case, alert in known if alert.is_relapse(at, run_id)}
         in_storm = [case for case, alert in relapsed.items() if alert.storm]
         flapping = [case for case, alert in relapsed.items() if not alert.storm and alert.is_flapping(at)]
         single = [case for case in relapsed if case not in {*in_storm, *flapping}]
@@ -82,14 +82,14 @@ class CaseAlertBuilder(AlertBuilder):
         return bool(alert.storm)
 
     def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
-        at = self.finding.happened
-        again = alert.is_relapse(at)
+        at, run_id = self.finding.happened, self.finding.run.id
+        again = alert.is_relapse(at, run_id)
         snoozer = self._find_snoozer(alert) if again else ()
         updated = self._counted_body(alert, self._case_body(case_key(results[0]), results[0]), again=again)
-        flaps = (alert.with_relapse(at) if again else alert).is_flapping(at)
+        flaps = (alert.with_relapse(at, run_id) if again else alert).is_flapping(at)
         updated, called = self._end_alert_silence(alert, updated, flaps=flaps)
         changed = alert.model_copy(update={**self._run_counts(alert), "body": payloads.dump_payload(updated)})
-        changed = changed.with_relapse(at).model_copy(update={"left": alert.cases}) if again else changed
+        changed = changed.with_relapse(at, run_id).model_copy(update={"left": alert.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
         loud = (
             others is not None if again else at - alert.last > WORSE_AFTER_SECONDS

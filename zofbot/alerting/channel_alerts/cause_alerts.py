@@ -264,14 +264,14 @@ class CauseAlertBuilder(AlertBuilder):
     def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers."""
         at = self.finding.happened
-        again = alert.recovered is not None and at > alert.recovered
+        again = alert.fails_again(at, self.finding.run.id)
         cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
         body = self._counted_body(alert, self._place_body(cause, cases), again=again)
         body = body.model_copy(update={"cases": len(cases)})
         left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
         counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
         changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
-        return changed.with_relapse(at) if again else changed
+        return changed.with_relapse(at, self.finding.run.id) if again else changed
 
     def _cases_left(self, alert: Alert, failing: tuple[str, ...], *, again: bool) -> tuple[str, ...]:
         """Return the cases that have to pass: those that failed and have not passed since, in this run or before."""

@@ -28,7 +28,7 @@ class RunAlertBuilder(AlertBuilder):
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         run, at = self.finding.run, self.finding.happened
         cases = [case_key(result) for result in self.audience.results]
-        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run.title or "", at)
+        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run.title or "", at, run.id)
         if known:
             self._update_run_alert(*known)
             return False
@@ -41,13 +41,13 @@ class RunAlertBuilder(AlertBuilder):
 
     def _update_run_alert(self, field: str, alert: Alert) -> None:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
-        at = self.finding.happened
-        again = alert.is_relapse(at)
+        at, run_id = self.finding.happened, self.finding.run.id
+        again = alert.is_relapse(at, run_id)
         snoozer = self._find_snoozer(alert) if again else ()
         more = [case for case in map(case_key, self.audience.results) if case not in alert.cases]
         reopened = again or bool(more)
         status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
-        flaps = again and alert.with_relapse(at).is_flapping(at)
+        flaps = again and alert.with_relapse(at, run_id).is_flapping(at)
         body = self._run_body(status).model_copy(update=self._reopened_fields(alert, reopened))
         body, called = self._end_alert_silence(alert, body, flaps=flaps)
         left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
@@ -61,7 +61,7 @@ class RunAlertBuilder(AlertBuilder):
                 "body": payloads.dump_payload(body),
             }
         )
-        changed = changed.with_relapse(at) if again else changed
+        changed = changed.with_relapse(at, run_id) if again else changed
         loud = again and self.audience.wants_broadcast(Broadcast.RELAPSE)
         if flaps:
             changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
