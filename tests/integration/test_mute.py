@@ -216,6 +216,34 @@ async def test_unmuting_in_quiet_hours_leaves_it_to_them(store_url: str) -> None
         assert made.message_kinds() == ["catchup", "case"]
 
 
+@pytest.mark.parametrize("ends_early", [False, True])
+async def test_what_a_mute_left_to_quiet_hours_and_recovers_is_in_the_summary_only(
+    store_url: str, ends_early: bool
+) -> None:
+    async with night(store_url, "/zof subscribe group:case quiet:HOURS") as made:
+        await mute_channel(made, "project:proj_checkout 1h")
+        await made.end_run("failed", "Cart")
+        if ends_early:
+            await made.bot.answer_text("/zof unmute")
+        await made.pass_time(1.5 * HOUR_SECONDS)
+        await made.end_run("passed", passed=("Cart",))
+        await made.pass_time(3 * HOUR_SECONDS)
+        assert made.message_kinds() == ["catchup"]
+
+
+async def test_what_was_posted_as_its_mute_ended_early_and_recovers_says_so(day: NightBench) -> None:
+    await mute_channel(day, "project:proj_checkout 1d")
+    await day.end_run("failed", "Cart")
+    await day.bot.answer_text("/zof unmute")
+    await day.pass_time(60)
+    await day.end_run("passed", passed=("Cart",))
+    assert "Recovered" in text_of(day.root_messages()[-1])
+    await mute_channel(day, "project:proj_checkout 1h")
+    await day.end_run("failed", "Pay")
+    await day.pass_time(2 * HOUR_SECONDS)
+    assert "Mute ended: 1 failure" in text_of(day.root_messages()[-2])
+
+
 async def test_a_muted_case_is_not_shown_by_the_message_of_its_run(store_url: str) -> None:
     async with night(store_url, "/zof subscribe project:*") as made:
         await mute_channel(made, "case:cart 2h")

@@ -61,6 +61,33 @@ async def test_what_recovered_and_fails_again_is_posted_after_all(store_url: str
         assert "Cart" in text_of(made.root_messages()[-1])
 
 
+@pytest.mark.parametrize(("group", "count"), [("cause", 1), ("cause", 3), ("case", 30)])
+async def test_a_cause_or_storm_that_recovered_is_in_the_summary_only_until_it_fails_again(
+    store_url: str, group: str, count: int
+) -> None:
+    cases = tuple(f"Case {number}" for number in range(count))
+    async with night(store_url) as made:
+        await made.pass_time(HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS / 2)
+        quiet = made.quiet_hours(-1, 1)
+        await made.bot.type_text(f"/zof subscribe group:{group} quiet:{quiet} mention:<@U0BEN> broadcast:recovered")
+        await made.end_run("failed", *cases)
+        await made.pass_time(60)
+        await made.end_run("passed", passed=cases)
+        await made.end_run("failed", *cases)
+        await made.pass_time(60)
+        await made.end_run("passed", passed=cases)
+        await made.pass_time(HOUR_SECONDS / 2)
+        assert made.message_kinds() == ["catchup"]
+        assert f"{1 if group == 'cause' else count} recovered" in text_of(made.root_messages()[0])
+        await made.end_run("failed", *cases)
+        await made.pass_time(60)
+        assert made.message_kinds() == ["catchup", "storm"]
+        root = made.root_messages()[-1]
+        assert "<@U0BEN>" in text_of(root)
+        replies = [text_of(reply) for reply in made.bot.world.slack.ledger if reply.thread_ts == root.ts]
+        assert group == "cause" or any("Case 29" in reply for reply in replies), "its thread lists the members"
+
+
 async def test_what_recovered_and_fails_again_in_one_night_is_open(asleep: NightBench) -> None:
     await asleep.end_run("failed", "Cart")
     await asleep.pass_time(60)

@@ -84,15 +84,29 @@ class Alert(FrozenModel):
         """Whether a run with that title and ``series_key`` repeats this alert's run."""
         return title == self.title or (bool(series) and series == self.series)
 
-    def is_relapse(self, at: float) -> bool:
-        """Whether a failure at that time comes soon enough after the recovery to continue the same thread."""
-        return self.recovered is not None and self.recovered < at <= self.recovered + FLAP_WINDOW_SECONDS
+    def fails_again(self, at: float, run: str) -> bool:
+        """Whether a failure at that time, in the run with that id, comes after the recovery.
 
-    def with_relapse(self, at: float) -> Alert:
-        """Return a copy that failed again at that time; after a calm period, flapping gets a new reply."""
+        It does if it was read later that a run by which it had recovered has failed.
+        """
+        recovered_by = (each.run for each in self.passing_runs)
+        return self.recovered is not None and (at > self.recovered or run in recovered_by)
+
+    def is_relapse(self, at: float, run: str) -> bool:
+        """Whether such a failure comes soon enough after the recovery to continue the same thread."""
+        return self.fails_again(at, run) and not self.is_over(at)
+
+    def with_relapse(self, at: float, run: str) -> Alert:
+        """Return a copy that failed again at that time, in that run; after a calm period, flapping gets a new reply."""
         flaps_on = self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
         count, line = (self.relapses + 1, self.line) if flaps_on else (1, "")
-        return self.model_copy(update={"recovered": None, "relapses": count, "relapsed": at, "line": line})
+        again = self.model_copy(update={"recovered": None, "relapses": count, "relapsed": at, "line": line})
+        return again.without_pass(run)
+
+    def without_pass(self, run: str) -> Alert:
+        """Return the alert without what passed in that run, or the same object if nothing did."""
+        left = tuple(each for each in self.passing_runs if each.run != run)
+        return self if left == self.passing_runs else self.model_copy(update={"passing_runs": left})
 
     def is_flapping(self, at: float) -> bool:
         """Whether it relapsed at least twice in quick succession, so that each change is no longer posted.

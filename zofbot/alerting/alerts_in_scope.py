@@ -61,11 +61,11 @@ class AlertsInScope:
         return self._find_latest(lambda alert: run_id in alert.runs)
 
     def find_flapping(self, cases: Collection[str], run: Run, at: float) -> tuple[str, Alert] | None:
-        """Return the run alert with the same failures that recovered shortly before ``at``, if any."""
+        """Return the run alert with the same failures that recovered shortly before ``at``, or by that run, if any."""
 
         def is_same_failure(alert: Alert) -> bool:
             again = set(cases) <= set(alert.cases) if cases else _is_repeated(alert, run)
-            return again and alert.is_relapse(at) and not self.resolution_of(alert, at)
+            return again and alert.is_relapse(at, run.id) and not self.resolution_of(alert, at)
 
         return self._find_latest(is_same_failure)
 

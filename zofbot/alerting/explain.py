@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zofbot.alerting.alerts import Alert, parse_alerts
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION, apply_threshold, match_subscriptions
-from zofbot.alerting.catchups import CatchUpEntry, catch_up_entry
+from zofbot.alerting.catch_up_entries import CatchUpEntry, catch_up_entry
 from zofbot.alerting.history.case_outcomes import with_case_history
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, read_decisions
 from zofbot.alerting.reasons import READ_BEFORE, DecisionReason, SubscriptionDecision, build_decision

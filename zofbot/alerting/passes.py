@@ -122,6 +122,21 @@ def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> No
     )
 
 
+def retract_pass(draft: DecisionBuilder, place: str, finding: RunFinding) -> None:
+    """Delete what passed in a run that turns out to have failed; what did pass of it is stored anew.
+
+    A run with other failures keeps it if its results cannot be listed any more.
+    """
+    known = next((each for each in known_passes(draft, place) if each.run_id == finding.run.id), None)
+    if known and has_failed(finding) and (known.whole or not finding.is_unlisted):
+        draft.delete_fields(passes_hash(place), [finding.run.id])
+
+
+def has_failed(finding: RunFinding) -> bool:
+    """Whether a run failed, or cases of it did."""
+    return finding.outcome.is_bad or finding.total > 0
+
+
 def known_passes(draft: DecisionBuilder, place: str) -> list[PassedCases]:
     """Return what passed recently in a scope, oldest first."""
     stored = draft.read_hash(passes_hash(place)).items()

@@ -10,9 +10,10 @@ from typing import Any
 from zofbot.alerting.alerts import Alert, PassingRun
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
-from zofbot.alerting.catchups import DraftSnapshot, is_unposted, schedule_catch_up
+from zofbot.alerting.catch_up_entries import is_unposted
+from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
 from zofbot.alerting.holds import Hold, cases_of, compute_hold, mutes_on
-from zofbot.alerting.passes import apply_pass, known_passes, passes_of, record_passes, recovered_by
+from zofbot.alerting.passes import apply_pass, has_failed, known_passes, passes_of, record_passes, recovered_by
 from zofbot.alerting.state import DecisionBuilder, scope_key
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_messages import build_storm_reply
@@ -53,7 +54,7 @@ class ChannelRecovery:
         own, done = passes_of(self.finding), []
         for field, alert in alerts.list_items():
             news = known_passes(self.draft, place) if self.finding.run.id in alert.runs else [own] if own else []
-            passed = reduce(apply_pass, news, _with_all_failures(alert, self.finding))
+            passed = reduce(apply_pass, news, _with_latest_reading(alert, self.finding))
             by = recovered_by(passed) if passed.recovered != alert.recovered else None
             changed = _with_recovery(alert, passed, by, self.draft.clamp_to_now(by.at)) if by else passed
             unposted = by is not None and is_unposted(self.draft, self.channel, alert.key)
@@ -108,7 +109,7 @@ class ChannelRecovery:
     def _storm_recovery(self, alert: Alert, by: PassingRun, held: float, *, loud: bool) -> Iterator[Notification]:
         """Yield the reply in the storm's thread when all of the storm has recovered; a cause's may be ``loud``."""
         storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
-        if storm is None or not storm.reports_turn(loud=loud):
+        if storm is None or storm.unposted or not storm.reports_turn(loud=loud):
             return
         if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
             name = idempotency_key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
@@ -143,8 +144,13 @@ class ChannelRecovery:
         )
 
 
-def _with_all_failures(alert: Alert, finding: RunFinding) -> Alert:
-    """Return the alert as not partial if the finding has all failures of its latest run, else the same object."""
+def _with_latest_reading(alert: Alert, finding: RunFinding) -> Alert:
+    """Return the alert without what an earlier reading of the run showed and this one contradicts, or the same object.
+
+    That is what passed in a run that has failed by now, or that failures of the alert's latest run are unread.
+    """
+    if alert.recovered is None and has_failed(finding) and not finding.is_unlisted:
+        alert = alert.without_pass(finding.run.id)
     if not alert.partial or finding.is_partial or alert.runs[-1:] != (finding.run.id,):
         return alert
     return alert.model_copy(update={"partial": False})

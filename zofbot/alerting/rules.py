@@ -24,6 +24,7 @@ from zofbot.alerting.counting import end_rows
 from zofbot.alerting.history.case_outcomes import with_case_history
 from zofbot.alerting.history.cause_memory import record_causes
 from zofbot.alerting.holds import CRITICAL, Hold, compute_hold, is_critical, split_by_mutes
+from zofbot.alerting.passes import retract_pass
 from zofbot.alerting.prior_decisions import (
     ALL_CHANNELS,
     DecisionKind,
@@ -122,6 +123,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     answers = _match_in_time(finding, subscriptions, decided)
     rest = unclaimed_failures(finding, answers, default_channel)
     answers_and_rest = [*answers, *([rest] if rest else [])]
+    retract_pass(draft, scope_key(finding), finding)
     reasons = _decide_failures(draft, finding, answers_and_rest, decided.by_channel, critical=first)
     remember_passes(draft, finding)
     end_rows(draft, finding, answers)

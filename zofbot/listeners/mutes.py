@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
+from zofbot.alerting.catch_up_entries import reschedule_entries
 from zofbot.alerting.holds import due_time
-from zofbot.alerting.state import MUTES, held_hash
+from zofbot.alerting.state import MUTES, HashChanges, catch_up_hash, held_hash
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
@@ -165,7 +167,7 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
     old = {each.id: None for each in others if each.until < now - KEPT_SECONDS}
     records = {name: each.model_dump_json(exclude_defaults=True) if each else None for name, each in changed.items()}
     left = {each.id: each for each in others} | {name: each for name, each in changed.items() if each}
-    waiting = await _waiting(context, changed)
+    due, entries, read = await _reschedule(context, requester.channel, await _waiting(context, changed), left)
     note = Notification(
         key=_key(requester, act),
         kind=NotificationKind.ROOT,
@@ -173,15 +175,18 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
         body=channel_notes.note_payload(line),
         happened=now,
     )
-    entries = [_entry(context, requester, act, name, (known.get(name, ""), records[name] or "")) for name in changed]
+    acts = [_entry(context, requester, act, name, (known.get(name, ""), records[name] or "")) for name in changed]
     await context.outbox.commit(
-        [note], changes={MUTES: {**old, **records}}, expect={MUTES: {name: known.get(name) for name in changed}},
-        acts=[each.model_dump_json() for each in entries], due=await _due(context, waiting, left),
+        [note], changes={MUTES: {**old, **records}, **entries},
+        expect={MUTES: {name: known.get(name) for name in changed}, **read},
+        acts=[each.model_dump_json() for each in acts], due=due,
     )  # fmt: skip
     ended = [name for name, each in changed.items() if each is None]
     while ended and (rest := await _waiting(context, ended)):
         done = {held_hash(name): dict.fromkeys(rest) for name in ended}
-        await context.outbox.commit([], changes=done, due=await _due(context, rest, left))
+        due, entries, read = await _reschedule(context, requester.channel, rest, left)
+        with suppress(CommitConflict):  # read again, as they are still waiting
+            await context.outbox.commit([], changes={**done, **entries}, expect=read, due=due)
 
 
 def _key(requester: Requester, act: str) -> str:
@@ -195,9 +200,18 @@ async def _waiting(context: ListenerContext, names: Sequence[str] | Mapping[str,
     return {key: record for records in held.values() for key, record in records.items()}
 
 
-async def _due(context: ListenerContext, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
-    subscriptions = {each.id: each for each in await context.subscriptions.list_all()} if waiting else {}
-    return {key: due_time(record, context.clock.time(), left, subscriptions) for key, record in waiting.items()}
+async def _reschedule(
+    context: ListenerContext, channel: str, waiting: Mapping[str, str], left: Mapping[str, Mute]
+) -> tuple[dict[str, float], HashChanges, HashChanges]:
+    """Return when what waits is due, the channel's catch-up entries that change by this, and those as they were."""
+    if not waiting:
+        return {}, {}, {}
+    subscriptions = {each.id: each for each in await context.subscriptions.list_all()}
+    due = {key: due_time(record, context.clock.time(), left, subscriptions) for key, record in waiting.items()}
+    name = catch_up_hash(channel)
+    stored = (await context.outbox.read_hashes(name))[name]
+    changed = reschedule_entries(stored, due)
+    return due, {name: changed}, {name: {root: stored[root] for root in changed}}
 
 
 def _entry(

@@ -11,6 +11,7 @@ from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.idempotency import split_key
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.payloads import Payload
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
 
@@ -45,7 +46,7 @@ def _has_other_channel(claim: Claim) -> bool:
 def is_still_wanted(payload: Payload, state: CurrentState) -> bool:
     """Whether a notification still has something to say, or was overtaken before it was due."""
     match payload:
-        case RunAlertPayload(unposted=True) | CaseAlertPayload(unposted=True):
+        case RunAlertPayload(unposted=True) | CaseAlertPayload(unposted=True) | StormPayload(unposted=True):
             return state.kind is not NotificationKind.ROOT
         case ReminderPayload():
             escalated = state.storm and payload.sort == "escalate" and state.own.at <= state.storm.at

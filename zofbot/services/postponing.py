@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from zofbot.alerting.catchups import CatchUpEntry, parse_entry
+from zofbot.alerting.catch_up_entries import CatchUpEntry, parse_entry
 from zofbot.alerting.holds import Hold, compute_hold, dump_held_record, is_critical, matches_failure
 from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.clock import Clock

@@ -257,7 +257,7 @@ def test_single_turns_are_told_unless_two_relapses_were_within_an_hour(minutes: 
     root = Alert(key="case:1:failed:C1", group="case", id="1", category="failed", first=0, last=0, body={})  # type: ignore[arg-type]
     times = list(itertools.accumulate(minutes))
     for before, at in itertools.pairwise([-1000, *times]):
-        root = root.with_relapse(at * MINUTE)
+        root = root.with_relapse(at * MINUTE, "run")
         assert root.is_flapping(at * MINUTE) == (at - before <= 60)
         assert not root.is_flapping(at * MINUTE + HOUR_SECONDS + 1)
         assert root.recovered is None

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.poller_bench import PlainDecision, poller_bench
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
-from zofbot.alerting.catchups import ENTRY_RETENTION_SECONDS
+from zofbot.alerting.catch_up_entries import ENTRY_RETENTION_SECONDS
 from zofbot.alerting.holds import compute_hold, due_time
 from zofbot.alerting.reasons import DecisionReason
 from zofbot.alerting.state import MUTES, catch_up_hash, held_hash

@@ -37,9 +37,12 @@ def test_an_edit_of_an_expired_failure_is_not_wanted() -> None:
     assert is_wanted({}, NotificationKind.EDIT, failure=dump_payload(ALERT))
 
 
-def test_an_alert_that_recovered_while_held_back_is_not_posted_but_can_be_edited() -> None:
-    unposted = ALERT.model_copy(update={"unposted": True})
-    assert is_wanted(ALERT)
+@pytest.mark.parametrize("alert", [ALERT, STORM], ids=["alert", "storm"])
+def test_an_alert_that_recovered_while_held_back_is_not_posted_but_can_be_edited(
+    alert: RunAlertPayload | StormPayload,
+) -> None:
+    unposted = alert.model_copy(update={"unposted": True})
+    assert is_wanted(alert)
     assert not is_wanted(unposted)
     assert is_wanted(unposted, NotificationKind.EDIT)
 
@@ -116,4 +119,4 @@ def test_an_alert_is_wanted_without_being_parsed_unless_it_recovered_unposted(ki
 
 def test_what_this_version_cannot_read_or_does_not_judge_is_sent() -> None:
     assert is_wanted(dump_payload(ESCALATION) | {"at": "of a later version"}, NotificationKind.REPLY)
-    assert is_wanted(dump_payload(STORM) | {"unposted": True})
+    assert is_wanted(dump_payload(other_payloads.NotePayload(said="hello")) | {"unposted": True})

@@ -1050,6 +1050,18 @@ async def test_a_reminder_that_was_not_wanted_waits_again_when_it_is_committed_a
     assert await bench.claim_keys(after=60) == []
 
 
+async def test_a_reply_that_was_dropped_with_its_root_is_sent_if_both_are_committed_again(bench: OutboxBench) -> None:
+    under = reply("p", "r"), reply("q", "r")
+    await bench.commit_notifications(root("r"), *under)
+    await bench.settle(Dropped.for_claim(await bench.one(), UNWANTED_REASON))
+    await bench.claim_keys(after=5)
+    await bench.commit_notifications(*under)
+    assert await bench.claim_keys(after=5) == [], "its root is dropped still"
+    await bench.commit_notifications(root("r"), reply("p", "r"))
+    await bench.send(await bench.one(after=5))
+    assert await bench.claim_keys(after=5) == ["p"]
+
+
 async def test_a_root_that_is_committed_again_while_being_sent_is_sent_though_dropped(bench: OutboxBench) -> None:
     await bench.commit_notifications(root("r", not_before=NOW + 60))
     first = await bench.one(after=60)

@@ -21,7 +21,7 @@ from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import DecisionBuilder
 from zofbot.alerting.stored_state import read_reopening
 from zofbot.alerting.storms.storm_members import storm_key_of
-from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm
+from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm, alert_sort
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.domain.extra_fields import common_extras, merge_extras
 from zofbot.domain.model import Result
@@ -59,6 +59,11 @@ class AlertBuilder(ABC):
     def held(self) -> float:
         """When the notifications may be sent (Unix seconds), 0 for at once."""
         return self.hold.until
+
+    @property
+    def storm_sort(self) -> str:
+        """The sort of its alerts: a storm combines alerts of one sort."""
+        return alert_sort(self.audience.mention_ids, self.audience.escalation_policy, critical=self.critical)
 
     @property
     def _notify_time(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from zofbot.alerting.alerts import Alert
@@ -10,7 +10,7 @@ from zofbot.alerting.alerts_in_scope import case_field
 from zofbot.alerting.channel_alerts.builder import AlertBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.escalation_reminders import build_wake_up
-from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
 from zofbot.subscriptions import Broadcast
@@ -29,15 +29,30 @@ class CaseAlertBuilder(AlertBuilder):
         grouped: dict[str, list[Result]] = {}
         for result in self.audience.results:
             grouped.setdefault(case_key(result), []).append(result)
-        relapsed = [case for case in sorted(grouped) if self._has_relapse(case)]
-        burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
+        shown = self._shown_relapses(grouped)
         own = {case: replace(self, audience=self.audience.for_results(results)) for case, results in grouped.items()}
-        absorbed = [own[case]._build_case_alert(case, grouped[case], relapsed, burst=burst) for case in sorted(grouped)]
+        sorts = {case: own[case].storm_sort for case in grouped if self._continued_alert(case) is None}
+        bursts = find_bursts([*sorts.values()], critical=self.critical)
+        absorbed = [
+            own[case]._build_case_alert(case, grouped[case], shown.get(case), burst=sorts.get(case) in bursts)
+            for case in sorted(grouped)
+        ]
         return all(absorbed)
 
-    def _has_relapse(self, case: str) -> bool:
-        known, at = self.alerts.get(case_field(case)), self.finding.happened
-        return known is not None and known.is_relapse(at) and not self.alerts.resolution_of(known, at)
+    def _shown_relapses(self, cases: Iterable[str]) -> dict[str, int]:
+        """Return the relapsed cases that the channel hears of, each with the number of others that it stands for.
+
+        Of several the first stands for all, except for those in storms, whose threads get one reply a minute, and those
+        that flap: of these, the first without a line.
+        """
+        at, run_id = self.finding.happened, self.finding.run.id
+        known = ((case, alert) for case in sorted(cases) if (alert := self._continued_alert(case)))
+        relapsed = {case: alert.with_relapse(at, run_id) for case, alert in known if alert.is_relapse(at, run_id)}
+        in_storm = [case for case, alert in relapsed.items() if alert.storm]
+        flapping = [case for case, alert in relapsed.items() if not alert.storm and alert.is_flapping(at)]
+        single = [case for case in relapsed if case not in {*in_storm, *flapping}]
+        first_flapping = [case for case in flapping if not relapsed[case].line][:1]
+        return {**dict.fromkeys((*in_storm, *first_flapping), 0), **dict.fromkeys(single[:1], len(single) - 1)}
 
     def _continued_alert(self, case: str) -> Alert | None:
         """Return the case's alert if this failure continues it; None if a new alert is due."""
@@ -47,15 +62,15 @@ class CaseAlertBuilder(AlertBuilder):
         counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
         return known if counted or not self.alerts.resolution_of(known, at) else None
 
-    def _build_case_alert(self, case: str, results: Sequence[Result], relapsed: Sequence[str], *, burst: bool) -> bool:
-        """Build or update one case's alert. Only the first of ``relapsed`` is broadcast, with the number of others.
+    def _build_case_alert(self, case: str, results: Sequence[Result], others: int | None, *, burst: bool) -> bool:
+        """Build or update one case's alert. Return whether it went into a storm summary.
 
-        Return whether it went into a storm summary.
+        A relapse is broadcast, with the number of ``others`` that it stands for; not if that is None.
         """
         field, at = case_field(case), self.finding.happened
         known = self._continued_alert(case)
         if known:
-            self._update_case_alert(field, known, results, others=len(relapsed) - 1 if case in relapsed[:1] else None)
+            self._update_case_alert(field, known, results, others)
             return False
         first = results[0]
         before = self.alerts.get(field)
@@ -67,14 +82,14 @@ class CaseAlertBuilder(AlertBuilder):
         return bool(alert.storm)
 
     def _update_case_alert(self, field: str, alert: Alert, results: Sequence[Result], others: int | None) -> None:
-        at = self.finding.happened
-        again = alert.is_relapse(at)
+        at, run_id = self.finding.happened, self.finding.run.id
+        again = alert.is_relapse(at, run_id)
         snoozer = self._find_snoozer(alert) if again else ()
         updated = self._counted_body(alert, self._case_body(case_key(results[0]), results[0]), again=again)
-        flaps = (alert.with_relapse(at) if again else alert).is_flapping(at)
+        flaps = (alert.with_relapse(at, run_id) if again else alert).is_flapping(at)
         updated, called = self._end_alert_silence(alert, updated, flaps=flaps)
         changed = alert.model_copy(update={**self._run_counts(alert), "body": payloads.dump_payload(updated)})
-        changed = changed.with_relapse(at).model_copy(update={"left": alert.cases}) if again else changed
+        changed = changed.with_relapse(at, run_id).model_copy(update={"left": alert.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
         loud = (
             others is not None if again else at - alert.last > WORSE_AFTER_SECONDS

@@ -32,7 +32,7 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_escalations,
     schedule_more_escalations,
 )
-from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.alerting.storms.storm_record import (
     Storm,
     cause_messages_of_other_versions,
@@ -70,9 +70,10 @@ class CauseAlertBuilder(AlertBuilder):
     def build_alerts(self) -> bool:
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         causes = group_by_cause(self.audience.results)
-        burst = sum(self._find_message(cause) is None for cause in causes) > MAX_ALERTS_PER_MINUTE
-        own = [replace(self, audience=self.audience.for_results(cause.results)) for cause in causes]
-        absorbed = [builder._build_cause(cause, burst) for builder, cause in zip(own, causes, strict=True)]
+        own = [(replace(self, audience=self.audience.for_results(cause.results)), cause) for cause in causes]
+        sorts = [builder.storm_sort for builder, cause in own if self._find_message(cause) is None]
+        bursts = find_bursts(sorts, critical=self.critical)
+        absorbed = [builder._build_cause(cause, builder.storm_sort in bursts) for builder, cause in own]
         return all(absorbed)
 
     def _build_cause(self, cause: Cause, burst: bool) -> bool:
@@ -258,21 +259,21 @@ class CauseAlertBuilder(AlertBuilder):
         at = self.finding.happened
         grown = add_member(self.draft, message, member, card=False, held=self.held)
         grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
-        grown = update_standing(self.draft, grown, at, self.finding.run.id)
+        grown = update_standing(self.draft, grown, at, self.finding.run.id, self.held)
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
     def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers."""
         at = self.finding.happened
-        again = alert.recovered is not None and at > alert.recovered
+        again = alert.fails_again(at, self.finding.run.id)
         cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
         body = self._counted_body(alert, self._place_body(cause, cases), again=again)
         body = body.model_copy(update={"cases": len(cases)})
         left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
         counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
         changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
-        return changed.with_relapse(at) if again else changed
+        return changed.with_relapse(at, self.finding.run.id) if again else changed
 
     def _cases_left(self, alert: Alert, failing: tuple[str, ...], *, again: bool) -> tuple[str, ...]:
         """Return the cases that have to pass: those that failed and have not passed since, in this run or before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.alerts_in_scope import run_field
@@ -41,19 +42,19 @@ class RunAlertBuilder(AlertBuilder):
 
     def _update_run_alert(self, field: str, alert: Alert) -> None:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
-        at = self.finding.happened
-        again = alert.is_relapse(at)
+        at, run_id = self.finding.happened, self.finding.run.id
+        again = alert.is_relapse(at, run_id)
         snoozer = self._find_snoozer(alert) if again else ()
-        more = [case for case in map(case_key, self.audience.results) if case not in alert.cases]
+        known = alert.cases if self._shows_later_run(alert) else alert.left
+        more = [case for case in map(case_key, self.audience.results) if case not in known]
         reopened = again or bool(more)
-        status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(alert))
-        flaps = again and alert.with_relapse(at).is_flapping(at)
-        body = self._run_body(status).model_copy(update=self._reopened_fields(alert, reopened))
+        flaps = again and alert.with_relapse(at, run_id).is_flapping(at)
+        body = self._counted_run_body(alert, again=again, reopened=reopened)
         body, called = self._end_alert_silence(alert, body, flaps=flaps)
         left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
         changed = alert.model_copy(
             update={
-                "cases": (*alert.cases, *more),
+                "cases": tuple(dict.fromkeys((*alert.cases, *more))),
                 "left": tuple(dict.fromkeys(left)),
                 "partial": alert.partial or self.finding.is_partial,
                 "recovered": None if reopened else alert.recovered,
@@ -61,7 +62,7 @@ class RunAlertBuilder(AlertBuilder):
                 "body": payloads.dump_payload(body),
             }
         )
-        changed = changed.with_relapse(at) if again else changed
+        changed = changed.with_relapse(at, run_id) if again else changed
         loud = again and self.audience.wants_broadcast(Broadcast.RELAPSE)
         if flaps:
             changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
@@ -73,14 +74,26 @@ class RunAlertBuilder(AlertBuilder):
         self._update_message(alert, changed)
         self._schedule_escalations(changed, alert)
 
-    def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
-        turned, causes = status is AlertStatus.AGAIN, group_by_cause(self.audience.results)
+    def _counted_run_body(self, alert: Alert, *, again: bool, reopened: bool) -> RunAlertPayload:
+        """Return the payload of an alert in which this run counts; it goes on showing a later run that it shows."""
+        before = RunAlertPayload.model_validate(alert.body)
+        body = before if self._shows_later_run(alert) else self._run_body()
+        changed: dict[str, Any] = {"standing": before.standing, "turned": before.turned, "turner": before.turner}
+        if again:
+            changed = {"standing": AlertStatus.AGAIN, "turned": self._seen_at, "turner": self.finding.run.id}
+        elif reopened and before.is_recovered:
+            changed = {"standing": AlertStatus.OPEN, "turned": None, "turner": ""}
+        return body.model_copy(update={**changed, **self._reopened_fields(alert, reopened)})
+
+    def _shows_later_run(self, alert: Alert) -> bool:
+        """Whether the alert continues in a run that happened after this one."""
+        return self.finding.happened < alert.last and alert.body["run"]["id"] != self._thread.place.id
+
+    def _run_body(self) -> RunAlertPayload:
+        causes = group_by_cause(self.audience.results)
         count = self.audience.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunAlertPayload(
             run=self._thread.place,
-            standing=status,
-            turned=self._seen_at if turned else None,
-            turner=self.finding.run.id if turned else "",
             mention=self.audience.mention_ids,
             owners=self.audience.card_owners,
             extras=self._extras,
@@ -103,7 +116,3 @@ class RunAlertBuilder(AlertBuilder):
             first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,
         )
-
-
-def _status_of(alert: Alert) -> str:
-    return str(alert.body.get("standing", AlertStatus.OPEN))

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from zofbot.alerting.catch_up_entries import is_unposted
 from zofbot.alerting.state import DecisionBuilder, failure_hash, storms_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
     build_storm_reply,
+    build_summary,
     report_wake_up,
     schedule_escalations,
     schedule_more_escalations,
@@ -106,7 +108,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     repeats = storm.repeats + max(0, after.count - before.count)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed, "repeats": repeats})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
-    changed = update_standing(draft, changed, at, run)
+    changed = update_standing(draft, changed, at, run, held)
     if failed > storm.failed or changed.reopened != storm.reopened:
         schedule_more_escalations(draft, changed, failed, max(draft.now, held))
     report_wake_up(draft, storm, changed)
@@ -126,18 +128,23 @@ def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
     save_storm(draft, storm.model_copy(update={"followed": storm.followed - 1, "recovered": recovered}))
 
 
-def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
+def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, held: float) -> Storm:
     """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds.
 
-    A failure may also end a snooze or a resolution of the storm; when that was is kept.
+    If it recovered before it was posted, it is posted when it is reopened; ``held`` is when quiet hours that delay this
+    end. A failure may also end a snooze or a resolution of the storm; when that was is kept.
     """
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
         return with_reopening(draft, storm)
     turned: dict[str, Any] = {"turned": at, "turner": run, "turn": storm.turn + 1}
     if over:
-        return storm.model_copy(update={"standing": AlertStatus.RECOVERED, **turned})
-    again = storm.model_copy(update={"standing": AlertStatus.AGAIN, "opened": max(at, draft.now), **turned})
+        unposted = is_unposted(draft, storm.channel, storm.storm_key)
+        return storm.model_copy(update={"standing": AlertStatus.RECOVERED, "unposted": unposted, **turned})
+    opened = {"opened": max(at, draft.now), "unposted": False}
+    again = storm.model_copy(update={"standing": AlertStatus.AGAIN, **opened, **turned})
+    if storm.unposted:
+        draft.add_notifications(build_summary(again, held))
     draft.add_notifications(*schedule_escalations(again, TriageRecord(turn=again.turn, opened=again.opened), draft.now))
     return again
 

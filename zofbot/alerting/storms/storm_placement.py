@@ -7,6 +7,8 @@ separately. ``storm_record`` has what happens to a storm afterwards.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -77,8 +79,8 @@ class StormLane(FrozenModel):
 class StormCandidate(BaseModel):
     """An alert for a channel that may go into a storm.
 
-    ``burst``: it is part of a run with too many alerts for single messages. ``happened`` and ``held``, the end of
-    quiet hours, are Unix seconds; ``category`` is part of the key of a storm that starts with it.
+    ``burst``: it is part of a run with too many alerts of its sort for single messages. ``happened`` and ``held``, the
+    end of quiet hours, are Unix seconds; ``category`` is part of the key of a storm that starts with it.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True)
@@ -106,8 +108,7 @@ class StormCandidate(BaseModel):
     @property
     def lane_field(self) -> str:
         """The hash field that counts alerts of the same sort due at that time."""
-        apart = "critical" if self.critical else "", "" if self.member.followed else "notice"
-        sort = short_hash(*apart, ",".join(sorted(self.mention)), self.policy.model_dump_json(include={"escalate"}))
+        sort = alert_sort(self.mention, self.policy, critical=self.critical, followed=self.member.followed)
         return f"lane:{sort}@{self.held:.0f}"
 
 
@@ -119,6 +120,19 @@ class StormPlacement(NamedTuple):
 
     storm: str
     mention: tuple[str, ...]
+
+
+def alert_sort(mention: tuple[str, ...], policy: EscalationPolicy, *, critical: bool, followed: bool = True) -> str:
+    """Return a digest of what the alerts of a storm have in common."""
+    apart = "critical" if critical else "", "" if followed else "notice"
+    return short_hash(*apart, ",".join(sorted(mention)), policy.model_dump_json(include={"escalate"}))
+
+
+def find_bursts(sorts: Sequence[str], *, critical: bool) -> set[str]:
+    """Return the sorts of which a run has too many new alerts for single messages, given the sort of each."""
+    is_crowded = len(sorts) > MAX_ALERTS_PER_MINUTE and not critical
+    most = MAX_BESIDE if is_crowded else MAX_ALERTS_PER_MINUTE
+    return {sort for sort, count in Counter(sorts).items() if count > most}
 
 
 def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPlacement:
@@ -210,7 +224,7 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
     }
     storm = storm.model_copy(update=more)
     if not fresh and alert.member.followed:
-        storm = update_standing(draft, storm, alert.happened, alert.run.id)
+        storm = update_standing(draft, storm, alert.happened, alert.run.id, alert.held)
         schedule_more_escalations(draft, storm, storm.failed, due)
     report_wake_up(draft, before, storm)
     save_storm(draft, storm)

@@ -72,14 +72,14 @@ local function claim_ready(LIMIT, LEASE)
     if state == 'pending' or state == 'sending' then
       redis.call('ZADD', LATER, format_integer(NOW + RETRY_MS), key)
     else
-      local reason = lost and GONE or 'its root is ' .. state
+      local reason = lost and GONE or state == 'dropped' and WITH_ROOT or 'its root is ' .. state
       drop(key, reason)
       dropped[#dropped + 1] = {key, f.kind, f.channel, reason}
     end
     return false
   end
 
-  -- True while the summary that lists a held-back alert is on its way. The entry is a CatchUpEntry (alerting/catchups.py).
+  -- True while the summary that lists a held-back alert is on its way. The entry is a CatchUpEntry (alerting/catch_up_entries.py).
   local function waits_for_summary(key, f)
     if f.kind ~= 'root' or tonumber(f.not_before) == 0 then return false end
     local entry = redis.call('HGET', PREFIX .. 'catchup:' .. f.channel, key)

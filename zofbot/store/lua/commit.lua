@@ -57,10 +57,10 @@ local function update_edit(key, n, known)
   restart(key, n, redis.call('HGET', note(key), 'attempt') or attempt or 0, known)
 end
 
--- Restore a reminder that was dropped as obsolete: what made it obsolete was undone.
+-- Restore what was dropped as obsolete, as what made it obsolete was undone, or what was dropped with its root.
 local function revive(key, n)
   local f = read(key, 'reason', 'attempt')
-  if f.reason ~= UNWANTED then return end
+  if f.reason ~= UNWANTED and f.reason ~= WITH_ROOT then return end
   redis.call('LREM', RECENT.dropped, 0, key)
   restart(key, n, f.attempt or 0, 'dropped')
 end

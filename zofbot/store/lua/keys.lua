@@ -15,6 +15,7 @@ local SHARED_ARGS = 9 -- arguments before those of the script itself
 local EDITS = 'edits' -- the queue of all edits; not a valid channel id
 local LANE = 1e13 -- rank: lane times this, plus a rising sequence number
 local UNWANTED = 'no longer wanted' -- reason for dropping a reminder that is obsolete when due
+local WITH_ROOT = 'its root is dropped' -- reason for dropping the children of a message that was dropped
 local GONE = 'its message is gone' -- reason for dropping the children of a message that people deleted
 local MAX_PAUSE = 60000 -- milliseconds between tries while Slack rejects everything
 local MAX_RECENT = 1000 -- length of the lists of recent keys
