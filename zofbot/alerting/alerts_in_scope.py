@@ -28,9 +28,12 @@ def case_field(case: str) -> str:
     return f"case:{case}" if len(case) <= 100 else f"case:{short_hash(case)}"
 
 
-def cause_field(storm: str) -> str:
-    """Return the hash field of the alert of a cause in one scope; ``storm`` is the key of the cause's message."""
-    return f"cause:{short_hash(storm)}"
+def cause_field(storm: str, signature: str = "") -> str:
+    """Return the hash field of the alert of a cause in one scope.
+
+    ``storm`` is the key of the cause's message, or of a storm of several causes, which has one for each ``signature``.
+    """
+    return f"cause:{short_hash(storm, signature)}" if signature else f"cause:{short_hash(storm)}"
 
 
 def run_field(run_id: str) -> str:

@@ -6,6 +6,7 @@ environment in which it was seen. An alert recovers when its cases have passed, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -105,20 +106,35 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _find_message(self, cause: Cause) -> Storm | None:
         """Return the message in which the cause counts; None if it needs a new one."""
-        channel, cases = self.audience.channel, set(map(case_key, cause.results))
-        found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_by_case(cases)
+        channel = self.audience.channel
+        found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_in_scope(cause)
         others = cause_messages_of_other_versions(self.draft, channel, VERSION)
         found = found or next((message for message in others if _has_cause(message, cause)), None)
-        if found is None or self._is_over(found) or self._comes_before(found):
+        if found is None or self._is_over(found, cause) or self._comes_before(found):
             return None
         return found
 
-    def _find_by_case(self, cases: set[str]) -> Storm | None:
-        """Return the message of a case whose signature was made by other rules: these are no reason for a new one."""
-        for _, alert in self.alerts.list_items():
-            if alert.signature and is_of_other_version(alert.signature) and cases.intersection(alert.cases):
-                return load_storm(self.draft, self.audience.channel, alert.storm)
-        return None
+    def _find_in_scope(self, cause: Cause) -> Storm | None:
+        """Return the message or storm in which the cause was last seen here, unless it recovered long ago."""
+        found = [alert for _, alert in self._alerts_of(cause) if not alert.is_over(self.finding.happened)]
+        latest = max(found, key=lambda alert: alert.last, default=None)
+        return load_storm(self.draft, self.audience.channel, latest.storm) if latest else None
+
+    def _find_alert(self, message: Storm, cause: Cause) -> tuple[str, Alert | None]:
+        """Return the field of the cause's alert in a message, and the alert; a storm has one for each cause."""
+        if message.by_cause:
+            field = cause_field(message.storm_key)
+            return field, self.alerts.get(field)
+        own = ((field, alert) for field, alert in self._alerts_of(cause) if alert.storm == message.storm_key)
+        return next(own, (cause_field(message.storm_key, cause.signature), None))
+
+    def _alerts_of(self, cause: Cause) -> Iterator[tuple[str, Alert]]:
+        """Yield the cause's alerts here by field, and those of its cases whose signatures were made by other rules."""
+        cases = set(map(case_key, cause.results))
+        for field, alert in self.alerts.list_items():
+            other = bool(alert.signature) and is_of_other_version(alert.signature)
+            if alert.signature == cause.signature or (other and cases.intersection(alert.cases)):
+                yield field, alert
 
     @property
     def _shown_at(self) -> float:
@@ -129,9 +145,9 @@ class CauseAlertBuilder(AlertBuilder):
         """Whether the message waits for quiet hours or a mute for which a failure now does not wait."""
         return message.held > max(self.draft.now, self.held)
 
-    def _is_over(self, message: Storm) -> bool:
+    def _is_over(self, message: Storm, cause: Cause) -> bool:
         """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""
-        at, known = self.finding.happened, self.alerts.get(cause_field(message.storm_key))
+        at, (_, known) = self.finding.happened, self._find_alert(message, cause)
         if known and self.finding.run.id in known.runs:
             return False
         if message.standing is AlertStatus.RECOVERED and at > (message.turned or 0.0) + FLAP_WINDOW_SECONDS:
@@ -203,7 +219,7 @@ class CauseAlertBuilder(AlertBuilder):
     def _count_in_message(self, message: Storm, cause: Cause) -> None:
         """Count the failures in the cause's message, which is reopened if it had recovered."""
         claim_cause(self.draft, message, cause.signature)
-        known = self.alerts.get(cause_field(message.storm_key))
+        _, known = self._find_alert(message, cause)
         cases = tuple(dict.fromkeys(map(case_key, cause.results)))
         added = [case for case in cases if known is None or case not in known.cases]
         counted = known is not None and self.finding.run.id in known.runs
@@ -292,7 +308,8 @@ class CauseAlertBuilder(AlertBuilder):
             mention = take_mentions(self.draft, message.channel, new, self._notify_time) if joins else ()
             key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
             alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
-        self.alerts.put_alert(cause_field(alert.storm), alert, self.held)
+        field, _ = self._find_alert(message, cause) if message else (cause_field(alert.storm), None)
+        self.alerts.put_alert(field, alert, self.held)
 
     def _snoozer_of(self, message: Storm) -> tuple[str, ...]:
         """Return the id of the person whose snooze was active when the message recovered, if any."""

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, wake_ups
+from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import MUTES, failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
@@ -269,38 +271,62 @@ def test_a_case_whose_signature_another_version_made_stays_in_its_message() -> N
     assert shown(bench, key).failures == 3
 
 
-def test_many_causes_at_once_are_one_storm_that_names_them() -> None:
-    words = [
-        "alpha",
-        "bravo",
-        "charlie",
-        "delta",
-        "echo",
-        "foxtrot",
-        "golf",
-        "hotel",
-        "india",
-        "juliet",
-        "kilo",
-        "lima",
-        "mike",
-        "november",
-        "oscar",
-        "papa",
-        "quebec",
-        "romeo",
-        "sierra",
-        "tango",
-        "uniform",
-        "victor",
-        "whiskey",
-    ]
+WORDS = [
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima", "mike",
+    "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey",
+]  # fmt: skip
+
+
+def run_with_many_causes(name: str, at: float) -> RunFinding:
+    return run(name, at, [(word, f"AssertionError: the {word} button is missing") for word in WORDS])
+
+
+def test_many_causes_at_once_are_one_storm_that_names_them_and_recovers_with_them() -> None:
     bench = RuleBench(subscription())
-    bench.process_findings(run("1", NOON, [(word, f"AssertionError: the {word} button is missing") for word in words]))
+    bench.process_findings(run_with_many_causes("1", NOON))
     [key] = roots(bench)
     body = shown(bench, key)
     assert (body.by_cause, body.members, len(body.causes), body.uncaused) == (False, 23, 10, 13)
     assert body.sole_cause is None
+    bench.process_findings(run("2", NOON + 600, passing=WORDS[1:]))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.OPEN, 1)
+    bench.process_findings(run("3", NOON + 660, passing=WORDS))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.RECOVERED, 0)
+    assert [reply[0] for reply in bench.recovery_replies()] == ["recovered:res_1_alpha:failed:C1"]
+
+
+@pytest.mark.parametrize("seconds", [30, 600])
+def test_causes_of_a_storm_that_fail_again_count_in_it_and_recover_once(seconds: int) -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON), run_with_many_causes("2", NOON + seconds))
+    [key] = roots(bench)
+    body = shown(bench, key)
+    assert (body.failures, body.members, body.repeats, body.open) == (46, 23, 23, 23)
+    bench.process_findings(run("3", NOON + 1200, passing=WORDS))
+    assert shown(bench, key).open == 0
+    assert len(bench.recovery_replies()) == 1
+
+
+def test_a_cause_of_a_storm_that_recovered_long_ago_gets_a_message_of_its_own() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON), run("2", NOON + 600, passing=WORDS[1:]))
+    bench.process_findings(run("3", NOON + 3 * HOUR_SECONDS, [("z", "AssertionError: the bravo button is missing")]))
+    storm, own = roots(bench)
+    assert (shown(bench, storm).open, own) == (1, "storm:res_3_z:failed:C1")
+
+
+def test_an_alert_of_a_storm_that_an_earlier_version_stored_is_counted_on_and_recovers() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON))
+    [key] = roots(bench)
+    [(name, fields)] = [item for item in bench.memory.hashes.items() if item[0].startswith("open:")]
+    *lost, kept = fields
+    bench.memory = bench.memory.with_changes({name: {**dict.fromkeys(fields), cause_field(key): fields[kept]}})
+    bench.process_findings(run_with_many_causes("2", NOON + 600))
+    assert (shown(bench, key).members, shown(bench, key).repeats) == (23, 1)
+    assert set(bench.memory.hashes[name]).isdisjoint([kept])
+    bench.process_findings(run("3", NOON + 1200, passing=WORDS))
+    assert shown(bench, key).open == len(lost)
 
 
 def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
