@@ -28,6 +28,9 @@ TIMEOUT = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locato
 REFUSED = "ConnectionError: connect ECONNREFUSED 10.0.0.7:5432"
 
 
+DAY_SECONDS = 24 * HOUR_SECONDS
+
+
 def subscription(filters: str = "group:cause") -> Subscription:
     return parse_filters(filters).model_copy(update={"id": "sub", "channel": "C1"})
 
@@ -352,6 +355,44 @@ def test_of_many_causes_those_seen_longest_ago_are_let_go_of() -> None:
     kept, pointers = ([name for name in fields if name.startswith(kind)] for kind in ("storm:", "cause:"))
     assert len(roots(bench)) == len(letters) > MAX_CAUSE_MESSAGES
     assert len(kept) == len(pointers) == MAX_CAUSE_MESSAGES + 1
+
+
+def seen_once_in_a_preview_and_daily_in_staging(days: int) -> RuleBench:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("pr", NOON, [("a", TIMEOUT)], environment="pr-1"))
+    bench.process_findings(*(run(f"{day}", NOON + day * DAY_SECONDS, [("a", TIMEOUT)]) for day in range(1, days)))
+    return bench
+
+
+def test_a_place_that_was_not_read_for_two_weeks_keeps_no_message_open() -> None:
+    bench = seen_once_in_a_preview_and_daily_in_staging(14)
+    [key] = roots(bench)
+    bench.process_findings(run("early", NOON + 13.5 * DAY_SECONDS, passing=["a"]))
+    assert (shown(bench, key).open, shown(bench, key).members) == (1, 2)
+    bench = seen_once_in_a_preview_and_daily_in_staging(16)
+    bench.process_findings(run("pass", NOON + 16 * DAY_SECONDS, passing=["a"]))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.RECOVERED, 0)
+    assert [reply[3] for reply in bench.recovery_replies()] == ["run_pass"]
+    bench.process_findings(run("pr_2", NOON + 16 * DAY_SECONDS + 60, passing=["b"], environment="pr-1"))
+    assert (shown(bench, key).open, shown(bench, key).members) == (0, 1)
+
+
+def test_an_alert_that_is_dropped_after_two_weeks_keeps_no_message_open() -> None:
+    bench = seen_once_in_a_preview_and_daily_in_staging(14)
+    [key] = roots(bench)
+    bench.process_findings(run("pass", NOON + 13.5 * DAY_SECONDS, passing=["a"]))
+    bench.process_findings(run("pr_2", NOON + 15 * DAY_SECONDS, passing=["b"], environment="pr-1"))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.RECOVERED, 0)
+    bench.process_findings(run("pr_3", NOON + 15 * DAY_SECONDS + 60, [("a", TIMEOUT)], environment="pr-1"))
+    assert roots(bench) == [key]
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.AGAIN, 1)
+
+
+def test_a_message_does_not_recover_because_its_only_alert_is_dropped() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 15 * DAY_SECONDS, passing=["b"]))
+    [key] = roots(bench)
+    assert shown(bench, key).standing is AlertStatus.OPEN
 
 
 RUNS = [
