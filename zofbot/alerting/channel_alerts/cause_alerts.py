@@ -186,7 +186,8 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _place_body(self, cause: Cause, cases: tuple[str, ...]) -> CaseAlertPayload:
         body = self._case_body(case_key(cause.results[0]), cause.results[0])
-        return body.model_copy(update={"case": summarize_case(cause.results[0]), "cases": len(cases)})
+        facts = {"case": summarize_case(cause.results[0]), "cases": len(cases), "failures": len(cause.results)}
+        return body.model_copy(update=facts)
 
     def _new_message(self, cause: Cause, member: StormMember) -> Storm:
         failures, first = len(cause.results), cause.results[0]
@@ -223,11 +224,11 @@ class CauseAlertBuilder(AlertBuilder):
         cases = tuple(dict.fromkeys(map(case_key, cause.results)))
         added = [case for case in cases if known is None or case not in known.cases]
         counted = known is not None and self.finding.run.id in known.runs
+        failures = len(added) if counted else len(cause.results)
         before, snoozer = message, self._snoozer_of(message)
-        alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, cases)
+        alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, failures)
         alert = alert.model_copy(update={"storm": message.storm_key})
         member = self._storm_member(alert.key, alert.id, _body_of(alert), len(cause.results))
-        failures = len(added) if counted else len(cause.results)
         message = self._counted_message(message, cause, member, failures)
         save_storm(self.draft, message)
         if known is None:
@@ -276,13 +277,13 @@ class CauseAlertBuilder(AlertBuilder):
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
-    def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
-        """Return the alert with this run's failures, which are to pass before it recovers."""
-        at = self.finding.happened
+    def _counted_alert(self, alert: Alert, cause: Cause, failures: int) -> Alert:
+        """Return the alert with this run's failures, which are to pass before it recovers; ``failures`` are new."""
+        at, failing = self.finding.happened, tuple(map(case_key, cause.results))
         again = alert.recovered is not None and at > alert.recovered
         cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
         body = self._counted_body(alert, self._place_body(cause, cases), again=again)
-        body = body.model_copy(update={"cases": len(cases)})
+        body = body.model_copy(update={"cases": len(cases), "failures": _body_of(alert).failure_count + failures})
         left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
         counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
         changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})

@@ -17,9 +17,11 @@ from zofbot.alerting.state import MUTES, failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
-from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.services.cause_costs import compute_costs
+from zofbot.services.failures import Failure
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
 from zofbot.subscriptions.mute import Mute
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
@@ -69,6 +71,20 @@ def shown(bench: RuleBench, key: str) -> StormPayload:
     body = payloads.load_payload(json.loads(bench.memory.hashes[failure_hash(key)]["body"]))
     assert isinstance(body, StormPayload)
     return body
+
+
+def failures_of(bench: RuleBench) -> list[Failure]:
+    """Return the failures as triage lists them, without storms."""
+    bodies = {
+        name: payloads.load_payload(json.loads(fields["body"]))
+        for name, fields in bench.memory.hashes.items()
+        if name.startswith(failure_hash("")) and "body" in fields
+    }
+    return [
+        Failure(name.removeprefix(failure_hash("")), "C1", body, TriageRecord(opened=NOON))
+        for name, body in bodies.items()
+        if isinstance(body, CaseAlertPayload | RunAlertPayload)
+    ]
 
 
 def act(bench: RuleBench, key: str, action: Action, at: float, **more: object) -> None:
@@ -393,6 +409,28 @@ def test_a_message_does_not_recover_because_its_only_alert_is_dropped() -> None:
     bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 15 * DAY_SECONDS, passing=["b"]))
     [key] = roots(bench)
     assert shown(bench, key).standing is AlertStatus.OPEN
+
+
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+def test_the_failures_of_a_cause_are_counted_alike_by_every_grouping(group: str) -> None:
+    bench = RuleBench(subscription(f"group:{group}"))
+    cases = [str(number) for number in range(15)]
+    first = run("1", NOON, [(case, TIMEOUT) for case in cases[:14]])
+    bench.process_findings(first, run("1", NOON, [(case, TIMEOUT) for case in cases]))
+    bench.process_findings(run("2", NOON + 60, [(case, TIMEOUT) for case in cases]))
+    [cost] = compute_costs(failures_of(bench), NOON, NOON + 60)
+    assert cost.failures == 30
+
+
+def test_the_failures_of_each_place_of_a_cause_add_up_to_those_of_its_message() -> None:
+    bench = RuleBench(subscription("group:cause after:2/1h"))
+    failing = [("a", TIMEOUT), ("b", TIMEOUT)]
+    bench.process_findings(
+        *(run(f"{n}", NOON + n, failing[: 1 + n % 2], environment=("staging", "qa")[n % 2]) for n in range(6))
+    )
+    [key] = roots(bench)
+    [cost] = compute_costs(failures_of(bench), NOON, NOON + 60)
+    assert cost.failures == shown(bench, key).failures
 
 
 RUNS = [
