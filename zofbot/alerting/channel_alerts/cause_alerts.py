@@ -24,6 +24,8 @@ from zofbot.alerting.channel_alerts.builder import AlertBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.passes import known_passes
+from zofbot.alerting.state import scope_key
 from zofbot.alerting.storms.storm_members import add_member, update_standing
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
@@ -294,8 +296,12 @@ class CauseAlertBuilder(AlertBuilder):
         at = self.finding.happened
         if again:
             return failing
-        if at < alert.last:
-            return alert.left if alert.recovered is not None else (*alert.left, *failing)
+        if at < alert.last and alert.recovered is not None:
+            return alert.left
+        if at < alert.last:  # passes after the latest failure are applied to the alert
+            runs = (run for run in known_passes(self.draft, scope_key(self.finding)) if at < run.at <= alert.last)
+            since = {case for run in runs for case in run.cases}
+            return (*alert.left, *(case for case in failing if case not in since))
         passed = self.finding.passed.union(*(run.cases for run in alert.passing_runs if run.at < at))
         return (*(case for case in alert.left if case not in passed), *failing)
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, wake_ups
+from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.failure_signature import make_signature
-from zofbot.alerting.state import MUTES, failure_hash, storms_hash, triage_hash
+from zofbot.alerting.state import MUTES, alerts_hash, failure_hash, scope_key, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
@@ -85,6 +86,12 @@ def failures_of(bench: RuleBench) -> list[Failure]:
         for name, body in bodies.items()
         if isinstance(body, CaseAlertPayload | RunAlertPayload)
     ]
+
+
+def cases_left(bench: RuleBench, place: RunFinding) -> set[str]:
+    """Return the cases that are to pass before the one alert in the project and environment of a run recovers."""
+    [alert] = parse_alerts(bench.memory.hashes[alerts_hash("C1", scope_key(place))]).values()
+    return set(alert.left)
 
 
 def act(bench: RuleBench, key: str, action: Action, at: float, **more: object) -> None:
@@ -439,6 +446,9 @@ RUNS = [
     run("3", NOON + 40, [("a", TIMEOUT)], project="search"),
     run("4", NOON + 60, passing=["a"]),
     run("5", NOON + 80, passing=["a"], project="search"),
+    run("6", NOON, [("a", TIMEOUT)], project="billing"),
+    run("7", NOON + 30, [("a", TIMEOUT), ("c", TIMEOUT)], project="billing"),
+    run("8", NOON + 60, [("b", TIMEOUT)], passing=["a"], project="billing"),
 ]
 
 
@@ -447,8 +457,20 @@ RUNS = [
 def test_any_order_and_repetition_counts_each_failure_once(order: list[RunFinding], repeated: list[RunFinding]) -> None:
     bench = RuleBench(subscription())
     bench.process_findings(*order, *repeated, now=NOON + 100)
-    counts = sorted(shown(bench, key).failures for key in roots(bench))
-    assert counts == [1, 3]
+    counts = {shown(bench, key).failures: shown(bench, key).open for key in roots(bench)}
+    assert counts == {1: 0, 7: 1}
+    assert cases_left(bench, RUNS[-1]) == {"b", "c"}
+    bench.process_findings(run("9", NOON + 90, passing=["b"], project="billing"), now=NOON + 100)
+    assert cases_left(bench, RUNS[-1]) == {"b", "c"}
+    bench.process_findings(run("10", NOON + 95, passing=["c"], project="billing"), now=NOON + 100)
+    assert all(shown(bench, key).standing is AlertStatus.RECOVERED for key in roots(bench))
+
+
+def test_a_case_that_passed_in_between_is_not_put_back_by_a_failure_that_is_read_late() -> None:
+    for late in (RUNS[6], run("7", NOON + 30, [("a", TIMEOUT), ("c", TIMEOUT)], passing=["b"], project="billing")):
+        bench = RuleBench(subscription())
+        bench.process_findings(RUNS[5], RUNS[7], late, now=NOON + 100)
+        assert cases_left(bench, late) == {"b", "c"}
 
 
 def test_an_earlier_version_reads_a_cause_as_a_storm() -> None:
