@@ -272,10 +272,9 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""
-        at = self.finding.happened
         grown = add_member(self.draft, message, member, card=False, held=self.held)
         grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
-        grown = update_standing(self.draft, grown, at, self.finding.run.id)
+        grown = update_standing(self.draft, grown, self._seen_at, self.finding.run.id)
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 

@@ -440,6 +440,14 @@ def test_the_failures_of_each_place_of_a_cause_add_up_to_those_of_its_message() 
     assert cost.failures == shown(bench, key).failures
 
 
+def test_a_message_that_another_place_reopens_is_dated_no_later_than_now() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 60, passing=["a"]))
+    bench.process_findings(run("3", NOON + 125, [("a", TIMEOUT)], project="search"), now=NOON + 120)
+    [key] = roots(bench)
+    assert (shown(bench, key).standing, shown(bench, key).turned) == (AlertStatus.AGAIN, NOON + 120)
+
+
 RUNS = [
     run("1", NOON, [("a", TIMEOUT), ("b", REFUSED)]),
     run("2", NOON + 20, [("a", TIMEOUT)], passing=["b"]),
