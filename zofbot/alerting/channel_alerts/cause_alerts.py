@@ -267,13 +267,18 @@ class CauseAlertBuilder(AlertBuilder):
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()
-        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects, "past": past}
-        return counted.model_copy(update={**more, "critical": message.critical or self.critical})
+        more = {"takers": takers, "projects": projects, "past": past, "critical": message.critical or self.critical}
+        if message.by_cause:
+            more["last"] = max(message.last, self._seen_at)
+        else:  # a storm does not go on with what fails again
+            more["alerts"] = message.alerts
+        return counted.model_copy(update=more)
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""
         grown = add_member(self.draft, message, member, card=False, held=self.held)
-        grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
+        more = {"failed": max(grown.failed, self._seen_at), "alerts": grown.alerts + (not grown.by_cause)}
+        grown = grown.model_copy(update=more)
         grown = update_standing(self.draft, grown, self._seen_at, self.finding.run.id)
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)

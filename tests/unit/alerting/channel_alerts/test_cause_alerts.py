@@ -328,6 +328,7 @@ def test_causes_of_a_storm_that_fail_again_count_in_it_and_recover_once(seconds:
     [key] = roots(bench)
     body = shown(bench, key)
     assert (body.failures, body.members, body.repeats, body.open) == (46, 23, 23, 23)
+    assert (body.last, body.alerts) == (NOON, 23), "it has not gone on"
     bench.process_findings(run("3", NOON + 1200, passing=WORDS))
     assert shown(bench, key).open == 0
     assert len(bench.recovery_replies()) == 1
@@ -365,6 +366,7 @@ def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
     bench.process_findings(run("2", NOON + 600, [("a", TIMEOUT)], project="search"))
     assert roots(bench) == [key]
     assert (shown(bench, key).failures, shown(bench, key).members) == (31, 31)
+    assert (shown(bench, key).last, shown(bench, key).alerts) == (NOON, 31)
     bench.process_findings(run("3", NOON + 900, [("b", REFUSED)], project="search"))
     assert len(roots(bench)) == 2
 
