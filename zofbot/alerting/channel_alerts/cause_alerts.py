@@ -124,11 +124,12 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _find_alert(self, message: Storm, cause: Cause) -> tuple[str, Alert | None]:
         """Return the field of the cause's alert in a message, and the alert; a storm has one for each cause."""
-        if message.by_cause:
-            field = cause_field(message.storm_key)
-            return field, self.alerts.get(field)
-        own = ((field, alert) for field, alert in self._alerts_of(cause) if alert.storm == message.storm_key)
-        return next(own, (cause_field(message.storm_key, cause.signature), None))
+        field = cause_field(message.storm_key, "" if message.by_cause else cause.signature)
+        known = self.alerts.get(field)
+        if known or message.by_cause:
+            return field, known
+        others = ((other, alert) for other, alert in self._alerts_of(cause) if alert.storm == message.storm_key)
+        return next(others, (field, None))  # by another version
 
     def _alerts_of(self, cause: Cause) -> Iterator[tuple[str, Alert]]:
         """Yield the cause's alerts here by field, and those of its cases whose signatures were made by other rules."""
