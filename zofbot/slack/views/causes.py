@@ -70,8 +70,8 @@ def cause_list(rows: Sequence[CauseRow], window: tuple[int, int], period: int) -
     listed = [section_block(cause_text(row), _details_button(row)) for row in rows]
     more = page_controls(PageWindow(start, len(rows), total, "causes"), PAGE_ACTION_ID, {"period": typed})
     note = (
-        "Most failures first, then longest open. Every alert that was open in this time counts, with all of its failures; "
-        "open times of several alerts are added."
+        "Most failures first, then longest open. Every alert that was open in this time counts, with all of its "
+        "failures; open times of several alerts are added."
     )
     return Message(title, [section_block(f"*{title}*"), *listed, *more, context_block(note)])
 
