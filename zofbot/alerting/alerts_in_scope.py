@@ -30,9 +30,12 @@ def case_field(case: str) -> str:
     return f"case:{case}" if len(case) <= 100 else f"case:{short_hash(case)}"
 
 
-def cause_field(storm: str) -> str:
-    """Return the hash field of the alert of a cause in one scope; ``storm`` is the key of the cause's message."""
-    return f"cause:{short_hash(storm)}"
+def cause_field(storm: str, signature: str = "") -> str:
+    """Return the hash field of the alert of a cause in one scope.
+
+    ``storm`` is the key of the cause's message, or of a storm of several causes, which has one for each ``signature``.
+    """
+    return f"cause:{short_hash(storm, signature)}" if signature else f"cause:{short_hash(storm)}"
 
 
 def run_field(run_id: str) -> str:
@@ -102,7 +105,6 @@ class AlertsInScope:
         alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
         if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
             oldest = min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))
-            unfollow_member(self._draft, self._channel, self._all[oldest].key)
             self._drop_alerts([oldest])
 
     def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
@@ -115,10 +117,12 @@ class AlertsInScope:
         return alert.last < now - OPEN_RETENTION_SECONDS or (over and not self.resolution_of(alert, now))
 
     def _drop_alerts(self, fields: Iterable[str]) -> None:
+        """Delete alerts; storms that include them recover without those that are open."""
         gone = list(fields)
         self._draft.delete_fields(self._name, gone)
-        for field in gone:
-            del self._all[field]
+        for alert in map(self._all.pop, gone):
+            if alert.recovered is None:
+                unfollow_member(self._draft, self._channel, alert.key)
 
 
 def _is_repeated(alert: Alert, run: Run) -> bool:

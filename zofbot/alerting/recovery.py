@@ -111,13 +111,14 @@ class ChannelRecovery:
         storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
         if storm is None or storm.unposted or not storm.reports_turn(loud=loud):
             return
-        if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
+        at = self.draft.clamp_to_now(by.at)
+        if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (at, by.run[:128]):
             name = idempotency_key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
             body = RecoveryPayload(
-                title=storm.summary_body().title, run=self._recovering_run(by), after=by.at - storm.failed,
+                title=storm.summary_body().title, run=self._recovering_run(by), after=at - storm.failed,
                 broadcast=loud and storm.by_cause,
             )  # fmt: skip
-            yield build_storm_reply(storm, name, body, by.at, held)
+            yield build_storm_reply(storm, name, body, at, held)
 
     def _recovery_reply(self, alert: Alert, by: PassingRun, *, loud: bool) -> RecoveryPayload:
         after = by.at - alert.last

@@ -121,9 +121,16 @@ class CaseAlertPayload(_AlertPayload):
     case_id: str = ""
     cases: int = 1
     """How many cases have failed, where it stands for all those with one cause in a project and environment."""
+    failures: int = 0
+    """How many failures those cases had; 0 for a single case, and in old records."""
     count: int = 1
     first: float
     last: float
+
+    @property
+    def failure_count(self) -> int:
+        """The number of failures: of a single case, one in each run."""
+        return self.failures or self.count
 
     @property
     def title(self) -> str:

@@ -87,8 +87,9 @@ class StormPayload(_AlertPayload):
 class StormMember(PayloadModel):
     """An alert in a storm, shown as one line: ``id`` is that of its run or result, ``count`` how often it failed.
 
-    ``followed``: it can recover, which platform events cannot. ``cases`` is how many cases of one cause it stands for.
-    ``causes`` are those of its failures, until they are counted in the storm.
+    ``last`` is when it last failed (Unix seconds), 0 in old records. ``followed``: it can recover, which platform
+    events cannot; ``dropped``: it is no longer stored, so that the storm recovers without it. ``cases`` is how many
+    cases of one cause it stands for. ``causes`` are those of its failures, until they are counted in the storm.
     """
 
     key: str
@@ -99,9 +100,16 @@ class StormMember(PayloadModel):
     url: str = ""
     standing: AlertStatus = AlertStatus.OPEN
     count: int = 1
+    last: float = 0.0
     followed: bool = True
+    dropped: bool = False
     cases: int = 1
     causes: tuple[CauseSummary, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the storm waits for its recovery."""
+        return self.followed and not self.dropped and self.standing is not AlertStatus.RECOVERED
 
 
 class StormMembersPayload(PayloadModel):

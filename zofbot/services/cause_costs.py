@@ -91,7 +91,7 @@ def _causes_in(body: FailurePayload) -> Iterable[tuple[str, int, CaseSummary]]:
     """Yield the causes of an alert: signature, number of failures and one of them."""
     match body:
         case CaseAlertPayload() if body.case.signature:
-            yield body.case.signature, body.count, body.case
+            yield body.case.signature, body.failure_count, body.case
         case RunAlertPayload():
             yield from ((cause.signature, cause.count, cause.example) for cause in body.causes if cause.signature)
         case _:

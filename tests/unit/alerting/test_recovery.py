@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.rules import NOON, RuleBench, failed_finding, make_finding, make_result, make_subscription
+from tests.support.rules import (
+    NOON,
+    RuleBench,
+    failed_finding,
+    make_finding,
+    make_result,
+    make_subscription,
+    passed_finding,
+)
 from zofbot.domain.model import Outcome
 from zofbot.subscriptions import RunFinding
 
@@ -49,3 +57,15 @@ def test_failures_of_a_relapse_stay_unread_when_the_first_run_is_read_again() ->
     assert len(house.recovery_replies()) == 1
     house.process_findings(failed_finding("3", NOON + 120, "a", "b"), passes_but_one("5", NOON + 240, "a", "b"))
     assert len(house.recovery_replies()) == 2
+
+
+@pytest.mark.parametrize(("filters", "failures"), [("group:cause broadcast:recovered", 1), ("group:case", 25)])
+def test_a_storm_or_cause_reports_its_recovery_though_the_clock_of_zof_is_ahead(filters: str, failures: int) -> None:
+    house, ahead = RuleBench(make_subscription(filters)), 5.0
+    cases = [f"case_{number}" for number in range(failures)]
+    failed = (make_result(case, case=case, failure="Timeout") for case in cases)
+    house.process_findings(make_finding("1", NOON + ahead, *failed), now=NOON)
+    house.process_findings(passed_finding("2", NOON + 60 + ahead, *cases), now=NOON + 60)
+    [reply] = [note for note in house.notifications.values() if note.key.startswith("recovered:")]
+    assert (reply.happened, reply.body["after"]) == (NOON + 60, 60.0)
+    assert reply.body.get("broadcast", False) is ("broadcast" in filters)

@@ -131,6 +131,7 @@ class AlertBuilder(ABC):
             project=payload_parts.clean_text(run.project, 80),
             environment=payload_parts.clean_text(run.environment, 80),
             url=url if len(url) <= MAX_LINK_LENGTH else "",
+            last=self._seen_at,
             cases=body.cases if isinstance(body, CaseAlertPayload) else 1,
             causes=member_causes(body, failures),
         )

@@ -6,6 +6,7 @@ environment in which it was seen. An alert recovers when its cases have passed, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,9 @@ from zofbot.alerting.channel_alerts.builder import AlertBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.passes import known_passes
 from zofbot.alerting.run_series import series_key
+from zofbot.alerting.state import scope_key
 from zofbot.alerting.storms.storm_members import add_member, update_standing
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
@@ -107,20 +110,36 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _find_message(self, cause: Cause) -> Storm | None:
         """Return the message in which the cause counts; None if it needs a new one."""
-        channel, cases = self.audience.channel, set(map(case_key, cause.results))
-        found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_by_case(cases)
+        channel = self.audience.channel
+        found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_in_scope(cause)
         others = cause_messages_of_other_versions(self.draft, channel, VERSION)
         found = found or next((message for message in others if _has_cause(message, cause)), None)
-        if found is None or self._is_over(found) or self._comes_before(found):
+        if found is None or self._is_over(found, cause) or self._comes_before(found):
             return None
         return found
 
-    def _find_by_case(self, cases: set[str]) -> Storm | None:
-        """Return the message of a case whose signature was made by other rules: these are no reason for a new one."""
-        for _, alert in self.alerts.list_items():
-            if alert.signature and is_of_other_version(alert.signature) and cases.intersection(alert.cases):
-                return load_storm(self.draft, self.audience.channel, alert.storm)
-        return None
+    def _find_in_scope(self, cause: Cause) -> Storm | None:
+        """Return the message or storm in which the cause was last seen here, unless it recovered long ago."""
+        found = [alert for _, alert in self._alerts_of(cause) if not alert.is_over(self.finding.happened)]
+        latest = max(found, key=lambda alert: alert.last, default=None)
+        return load_storm(self.draft, self.audience.channel, latest.storm) if latest else None
+
+    def _find_alert(self, message: Storm, cause: Cause) -> tuple[str, Alert | None]:
+        """Return the field of the cause's alert in a message, and the alert; a storm has one for each cause."""
+        field = cause_field(message.storm_key, "" if message.by_cause else cause.signature)
+        known = self.alerts.get(field)
+        if known or message.by_cause:
+            return field, known
+        others = ((other, alert) for other, alert in self._alerts_of(cause) if alert.storm == message.storm_key)
+        return next(others, (field, None))  # by another version
+
+    def _alerts_of(self, cause: Cause) -> Iterator[tuple[str, Alert]]:
+        """Yield the cause's alerts here by field, and those of its cases whose signatures were made by other rules."""
+        cases = set(map(case_key, cause.results))
+        for field, alert in self.alerts.list_items():
+            other = bool(alert.signature) and is_of_other_version(alert.signature)
+            if alert.signature == cause.signature or (other and cases.intersection(alert.cases)):
+                yield field, alert
 
     @property
     def _shown_at(self) -> float:
@@ -131,9 +150,9 @@ class CauseAlertBuilder(AlertBuilder):
         """Whether the message waits for quiet hours or a mute for which a failure now does not wait."""
         return message.held > max(self.draft.now, self.held)
 
-    def _is_over(self, message: Storm) -> bool:
+    def _is_over(self, message: Storm, cause: Cause) -> bool:
         """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""
-        at, known = self.finding.happened, self.alerts.get(cause_field(message.storm_key))
+        at, (_, known) = self.finding.happened, self._find_alert(message, cause)
         if known and self.finding.run.id in known.runs:
             return False
         if message.standing is AlertStatus.RECOVERED and at > (message.turned or 0.0) + FLAP_WINDOW_SECONDS:
@@ -173,7 +192,8 @@ class CauseAlertBuilder(AlertBuilder):
 
     def _place_body(self, cause: Cause, cases: tuple[str, ...]) -> CaseAlertPayload:
         body = self._case_body(case_key(cause.results[0]), cause.results[0])
-        return body.model_copy(update={"case": summarize_case(cause.results[0]), "cases": len(cases)})
+        facts = {"case": summarize_case(cause.results[0]), "cases": len(cases), "failures": len(cause.results)}
+        return body.model_copy(update=facts)
 
     def _new_message(self, cause: Cause, member: StormMember) -> Storm:
         failures, first = len(cause.results), cause.results[0]
@@ -206,15 +226,15 @@ class CauseAlertBuilder(AlertBuilder):
     def _count_in_message(self, message: Storm, cause: Cause) -> None:
         """Count the failures in the cause's message, which is reopened if it had recovered."""
         claim_cause(self.draft, message, cause.signature)
-        known = self.alerts.get(cause_field(message.storm_key))
+        _, known = self._find_alert(message, cause)
         cases = tuple(dict.fromkeys(map(case_key, cause.results)))
         added = [case for case in cases if known is None or case not in known.cases]
         counted = known is not None and self.finding.run.id in known.runs
+        failures = len(added) if counted else len(cause.results)
         before, snoozer = message, self._snoozer_of(message)
-        alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, cases)
+        alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, failures)
         alert = alert.model_copy(update={"storm": message.storm_key})
         member = self._storm_member(alert.key, alert.id, _body_of(alert), len(cause.results))
-        failures = len(added) if counted else len(cause.results)
         message = self._counted_message(message, cause, member, failures)
         save_storm(self.draft, message)
         if known is None:
@@ -251,25 +271,29 @@ class CauseAlertBuilder(AlertBuilder):
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()
-        more = {"last": max(message.last, self._seen_at), "takers": takers, "projects": projects, "past": past}
-        return counted.model_copy(update={**more, "critical": message.critical or self.critical})
+        more = {"takers": takers, "projects": projects, "past": past, "critical": message.critical or self.critical}
+        if message.by_cause:
+            more["last"] = max(message.last, self._seen_at)
+        else:  # a storm does not go on with what fails again
+            more["alerts"] = message.alerts
+        return counted.model_copy(update=more)
 
     def _add_place(self, message: Storm, member: StormMember) -> None:
         """Add a project and environment to a message, which is open again with it, and escalated from then on."""
-        at = self.finding.happened
         grown = add_member(self.draft, message, member, card=False, held=self.held)
-        grown = grown.model_copy(update={"failed": max(grown.failed, self._seen_at)})
-        grown = update_standing(self.draft, grown, at, self.finding.run.id, self.held)
+        more = {"failed": max(grown.failed, self._seen_at), "alerts": grown.alerts + (not grown.by_cause)}
+        grown = grown.model_copy(update=more)
+        grown = update_standing(self.draft, grown, self._seen_at, self.finding.run.id, self.held)
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
-    def _counted_alert(self, alert: Alert, cause: Cause, failing: tuple[str, ...]) -> Alert:
-        """Return the alert with this run's failures, which are to pass before it recovers."""
-        at = self.finding.happened
+    def _counted_alert(self, alert: Alert, cause: Cause, failures: int) -> Alert:
+        """Return the alert with this run's failures, which are to pass before it recovers; ``failures`` are new."""
+        at, failing = self.finding.happened, tuple(map(case_key, cause.results))
         again = alert.fails_again(at, self.finding.run.id)
         cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
         body = self._counted_body(alert, self._place_body(cause, cases), again=again)
-        body = body.model_copy(update={"cases": len(cases)})
+        body = body.model_copy(update={"cases": len(cases), "failures": _body_of(alert).failure_count + failures})
         left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
         counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
         changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
@@ -280,8 +304,12 @@ class CauseAlertBuilder(AlertBuilder):
         at = self.finding.happened
         if again:
             return failing
-        if at < alert.last:
-            return alert.left if alert.recovered is not None else (*alert.left, *failing)
+        if at < alert.last and alert.recovered is not None:
+            return alert.left
+        if at < alert.last:  # passes after the latest failure are applied to the alert
+            runs = (run for run in known_passes(self.draft, scope_key(self.finding)) if at < run.at <= alert.last)
+            since = {case for run in runs for case in run.cases}
+            return (*alert.left, *(case for case in failing if case not in since))
         passed = self.finding.passed.union(*(run.cases for run in alert.passing_runs if run.at < at))
         return (*(case for case in alert.left if case not in passed), *failing)
 
@@ -295,7 +323,8 @@ class CauseAlertBuilder(AlertBuilder):
             mention = take_mentions(self.draft, message.channel, new, self._notify_time) if joins else ()
             key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
             alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
-        self.alerts.put_alert(cause_field(alert.storm), alert, self.held)
+        field, _ = self._find_alert(message, cause) if message else (cause_field(alert.storm), None)
+        self.alerts.put_alert(field, alert, self.held)
 
     def _snoozer_of(self, message: Storm) -> tuple[str, ...]:
         """Return the id of the person whose snooze was active when the message recovered, if any."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 from zofbot.alerting.catch_up_entries import is_unposted
@@ -18,7 +20,13 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_more_escalations,
     with_reopening,
 )
-from zofbot.alerting.storms.storm_record import MemberPointer, Storm, load_storm, save_storm
+from zofbot.alerting.storms.storm_record import (
+    OPEN_RETENTION_SECONDS,
+    MemberPointer,
+    Storm,
+    load_storm,
+    save_storm,
+)
 from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
@@ -89,8 +97,8 @@ def _find_member(draft: DecisionBuilder, channel: str, member: str) -> FoundMemb
 
 def describe_member(before: StormMember, body: dict[str, Any]) -> StormMember:
     """Return the line about a member whose alert now has the payload ``body``."""
-    status, counts = AlertStatus(body.get("standing", AlertStatus.OPEN)), (body.get("count", 1), body.get("cases", 1))
-    return before.model_copy(update={"standing": status, "count": counts[0], "cases": counts[1]})
+    counts = {"count": body.get("count", 1), "cases": body.get("cases", 1), "last": float(body.get("last", 0.0))}
+    return before.model_copy(update={"standing": AlertStatus(body.get("standing", AlertStatus.OPEN)), **counts})
 
 
 def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
@@ -100,7 +108,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
         return
     storm, page, listed, before = found
     after = describe_member(before, body)
-    failed = max(storm.failed, float(body.get("last", 0.0)))
+    failed = max(storm.failed, after.last)
     if after == before and failed == storm.failed:
         return
     _save_page(draft, storm, page, tuple(after if each.key == member else each for each in listed), held)
@@ -108,7 +116,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
     repeats = storm.repeats + max(0, after.count - before.count)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed, "repeats": repeats})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
-    changed = update_standing(draft, changed, at, run, held)
+    changed = update_standing(draft, _drop_stale_members(draft, changed), at, run, held)
     if failed > storm.failed or changed.reopened != storm.reopened:
         schedule_more_escalations(draft, changed, failed, max(draft.now, held))
     report_wake_up(draft, storm, changed)
@@ -119,13 +127,36 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
 
 
 def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
-    """Let a storm recover without a member whose alert is no longer stored, but is still listed."""
-    found = _find_member(draft, channel, member)
-    if found is None or not found.line.followed:
+    """Let a storm recover without an open member whose alert is no longer stored, unless nothing else is left of it."""
+    pointer = _find_pointer(draft, channel, member)
+    storm = load_storm(draft, channel, pointer.storm) if pointer else None
+    if pointer is None or storm is None or storm.followed == 1:
         return
-    storm, before = found.storm, found.line
-    recovered = storm.recovered - (before.standing is AlertStatus.RECOVERED)
-    save_storm(draft, storm.model_copy(update={"followed": storm.followed - 1, "recovered": recovered}))
+    changed = _drop_members(draft, storm, pointer.page, lambda line: line.key == member)
+    if changed == storm:
+        return
+    changed = update_standing(draft, changed, draft.now, "", 0.0)
+    save_storm(draft, changed)
+    draft.add_notifications(
+        build_storm_edit(changed, changed.storm_key, payloads.dump_payload(changed.summary_body()), 0.0)
+    )
+
+
+def _drop_stale_members(draft: DecisionBuilder, storm: Storm) -> Storm:
+    """Leave out members whose alerts are too old to be kept, though their scopes may not have been read since."""
+    aged = draft.now - OPEN_RETENTION_SECONDS
+    pages = range(0 if storm.since > aged else math.ceil(storm.members / MEMBERS_PER_PAGE))
+    return reduce(lambda left, page: _drop_members(draft, left, page, lambda line: 0 < line.last < aged), pages, storm)
+
+
+def _drop_members(draft: DecisionBuilder, storm: Storm, page: int, is_gone: Callable[[StormMember], bool]) -> Storm:
+    before = _load_page(draft, storm.channel, storm.storm_key, page)
+    gone = [line.key for line in before if line.is_open and is_gone(line)]
+    if not gone:
+        return storm
+    after = tuple(line.model_copy(update={"dropped": line.dropped or line.key in gone}) for line in before)
+    _save_page(draft, storm, page, after, 0.0)
+    return storm.model_copy(update={"followed": storm.followed - len(gone)})
 
 
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, held: float) -> Storm:

@@ -6,24 +6,32 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, wake_ups
+from zofbot.alerting.alerts import parse_alerts
+from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.failure_signature import make_signature
-from zofbot.alerting.state import MUTES, failure_hash, storms_hash, triage_hash
+from zofbot.alerting.state import MUTES, alerts_hash, failure_hash, scope_key, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
-from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.storm_payloads import StormPayload
+from zofbot.services.cause_costs import compute_costs
+from zofbot.services.failures import Failure
 from zofbot.subscriptions import RunFinding, Subscription, parse_filters
 from zofbot.subscriptions.mute import Mute
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
 
 TIMEOUT = "TimeoutError: page.click: Timeout 30000ms exceeded waiting for locator('#pay')"
 REFUSED = "ConnectionError: connect ECONNREFUSED 10.0.0.7:5432"
+
+
+DAY_SECONDS = 24 * HOUR_SECONDS
 
 
 def subscription(filters: str = "group:cause") -> Subscription:
@@ -64,6 +72,26 @@ def shown(bench: RuleBench, key: str) -> StormPayload:
     body = payloads.load_payload(json.loads(bench.memory.hashes[failure_hash(key)]["body"]))
     assert isinstance(body, StormPayload)
     return body
+
+
+def failures_of(bench: RuleBench) -> list[Failure]:
+    """Return the failures as triage lists them, without storms."""
+    bodies = {
+        name: payloads.load_payload(json.loads(fields["body"]))
+        for name, fields in bench.memory.hashes.items()
+        if name.startswith(failure_hash("")) and "body" in fields
+    }
+    return [
+        Failure(name.removeprefix(failure_hash("")), "C1", body, TriageRecord(opened=NOON))
+        for name, body in bodies.items()
+        if isinstance(body, CaseAlertPayload | RunAlertPayload)
+    ]
+
+
+def cases_left(bench: RuleBench, place: RunFinding) -> set[str]:
+    """Return the cases that are to pass before the one alert in the project and environment of a run recovers."""
+    [alert] = parse_alerts(bench.memory.hashes[alerts_hash("C1", scope_key(place))]).values()
+    return set(alert.left)
 
 
 def act(bench: RuleBench, key: str, action: Action, at: float, **more: object) -> None:
@@ -269,38 +297,63 @@ def test_a_case_whose_signature_another_version_made_stays_in_its_message() -> N
     assert shown(bench, key).failures == 3
 
 
-def test_many_causes_at_once_are_one_storm_that_names_them() -> None:
-    words = [
-        "alpha",
-        "bravo",
-        "charlie",
-        "delta",
-        "echo",
-        "foxtrot",
-        "golf",
-        "hotel",
-        "india",
-        "juliet",
-        "kilo",
-        "lima",
-        "mike",
-        "november",
-        "oscar",
-        "papa",
-        "quebec",
-        "romeo",
-        "sierra",
-        "tango",
-        "uniform",
-        "victor",
-        "whiskey",
-    ]
+WORDS = [
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima", "mike",
+    "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey",
+]  # fmt: skip
+
+
+def run_with_many_causes(name: str, at: float) -> RunFinding:
+    return run(name, at, [(word, f"AssertionError: the {word} button is missing") for word in WORDS])
+
+
+def test_many_causes_at_once_are_one_storm_that_names_them_and_recovers_with_them() -> None:
     bench = RuleBench(subscription())
-    bench.process_findings(run("1", NOON, [(word, f"AssertionError: the {word} button is missing") for word in words]))
+    bench.process_findings(run_with_many_causes("1", NOON))
     [key] = roots(bench)
     body = shown(bench, key)
     assert (body.by_cause, body.members, len(body.causes), body.uncaused) == (False, 23, 10, 13)
     assert body.sole_cause is None
+    bench.process_findings(run("2", NOON + 600, passing=WORDS[1:]))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.OPEN, 1)
+    bench.process_findings(run("3", NOON + 660, passing=WORDS))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.RECOVERED, 0)
+    assert [reply[0] for reply in bench.recovery_replies()] == ["recovered:res_1_alpha:failed:C1"]
+
+
+@pytest.mark.parametrize("seconds", [30, 600])
+def test_causes_of_a_storm_that_fail_again_count_in_it_and_recover_once(seconds: int) -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON), run_with_many_causes("2", NOON + seconds))
+    [key] = roots(bench)
+    body = shown(bench, key)
+    assert (body.failures, body.members, body.repeats, body.open) == (46, 23, 23, 23)
+    assert (body.last, body.alerts) == (NOON, 23), "it has not gone on"
+    bench.process_findings(run("3", NOON + 1200, passing=WORDS))
+    assert shown(bench, key).open == 0
+    assert len(bench.recovery_replies()) == 1
+
+
+def test_a_cause_of_a_storm_that_recovered_long_ago_gets_a_message_of_its_own() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON), run("2", NOON + 600, passing=WORDS[1:]))
+    bench.process_findings(run("3", NOON + 3 * HOUR_SECONDS, [("z", "AssertionError: the bravo button is missing")]))
+    storm, own = roots(bench)
+    assert (shown(bench, storm).open, own) == (1, "storm:res_3_z:failed:C1")
+
+
+def test_an_alert_of_a_storm_that_an_earlier_version_stored_is_counted_on_and_recovers() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON))
+    [key] = roots(bench)
+    [(name, fields)] = [item for item in bench.memory.hashes.items() if item[0].startswith("open:")]
+    *lost, kept = fields
+    bench.memory = bench.memory.with_changes({name: {**dict.fromkeys(fields), cause_field(key): fields[kept]}})
+    bench.process_findings(run_with_many_causes("2", NOON + 600))
+    assert (shown(bench, key).members, shown(bench, key).repeats) == (23, 1)
+    assert set(bench.memory.hashes[name]).isdisjoint([kept])
+    bench.process_findings(run("3", NOON + 1200, passing=WORDS))
+    assert shown(bench, key).open == len(lost)
 
 
 def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
@@ -313,6 +366,7 @@ def test_a_storm_with_one_cause_says_so_and_is_that_causes_message() -> None:
     bench.process_findings(run("2", NOON + 600, [("a", TIMEOUT)], project="search"))
     assert roots(bench) == [key]
     assert (shown(bench, key).failures, shown(bench, key).members) == (31, 31)
+    assert (shown(bench, key).last, shown(bench, key).alerts) == (NOON, 31)
     bench.process_findings(run("3", NOON + 900, [("b", REFUSED)], project="search"))
     assert len(roots(bench)) == 2
 
@@ -328,12 +382,83 @@ def test_of_many_causes_those_seen_longest_ago_are_let_go_of() -> None:
     assert len(kept) == len(pointers) == MAX_CAUSE_MESSAGES + 1
 
 
+def seen_once_in_a_preview_and_daily_in_staging(days: int) -> RuleBench:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("pr", NOON, [("a", TIMEOUT)], environment="pr-1"))
+    bench.process_findings(*(run(f"{day}", NOON + day * DAY_SECONDS, [("a", TIMEOUT)]) for day in range(1, days)))
+    return bench
+
+
+def test_a_place_that_was_not_read_for_two_weeks_keeps_no_message_open() -> None:
+    bench = seen_once_in_a_preview_and_daily_in_staging(14)
+    [key] = roots(bench)
+    bench.process_findings(run("early", NOON + 13.5 * DAY_SECONDS, passing=["a"]))
+    assert (shown(bench, key).open, shown(bench, key).members) == (1, 2)
+    bench = seen_once_in_a_preview_and_daily_in_staging(16)
+    bench.process_findings(run("pass", NOON + 16 * DAY_SECONDS, passing=["a"]))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.RECOVERED, 0)
+    assert [reply[3] for reply in bench.recovery_replies()] == ["run_pass"]
+    bench.process_findings(run("pr_2", NOON + 16 * DAY_SECONDS + 60, passing=["b"], environment="pr-1"))
+    assert (shown(bench, key).open, shown(bench, key).members) == (0, 1)
+
+
+def test_an_alert_that_is_dropped_after_two_weeks_keeps_no_message_open() -> None:
+    bench = seen_once_in_a_preview_and_daily_in_staging(14)
+    [key] = roots(bench)
+    bench.process_findings(run("pass", NOON + 13.5 * DAY_SECONDS, passing=["a"]))
+    bench.process_findings(run("pr_2", NOON + 15 * DAY_SECONDS, passing=["b"], environment="pr-1"))
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.RECOVERED, 0)
+    bench.process_findings(run("pr_3", NOON + 15 * DAY_SECONDS + 60, [("a", TIMEOUT)], environment="pr-1"))
+    assert roots(bench) == [key]
+    assert (shown(bench, key).standing, shown(bench, key).open) == (AlertStatus.AGAIN, 1)
+
+
+def test_a_message_does_not_recover_because_its_only_alert_is_dropped() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 15 * DAY_SECONDS, passing=["b"]))
+    [key] = roots(bench)
+    assert shown(bench, key).standing is AlertStatus.OPEN
+
+
+@pytest.mark.parametrize("group", ["run", "case", "cause"])
+def test_the_failures_of_a_cause_are_counted_alike_by_every_grouping(group: str) -> None:
+    bench = RuleBench(subscription(f"group:{group}"))
+    cases = [str(number) for number in range(15)]
+    first = run("1", NOON, [(case, TIMEOUT) for case in cases[:14]])
+    bench.process_findings(first, run("1", NOON, [(case, TIMEOUT) for case in cases]))
+    bench.process_findings(run("2", NOON + 60, [(case, TIMEOUT) for case in cases]))
+    [cost] = compute_costs(failures_of(bench), NOON, NOON + 60)
+    assert cost.failures == 30
+
+
+def test_the_failures_of_each_place_of_a_cause_add_up_to_those_of_its_message() -> None:
+    bench = RuleBench(subscription("group:cause after:2/1h"))
+    failing = [("a", TIMEOUT), ("b", TIMEOUT)]
+    bench.process_findings(
+        *(run(f"{n}", NOON + n, failing[: 1 + n % 2], environment=("staging", "qa")[n % 2]) for n in range(6))
+    )
+    [key] = roots(bench)
+    [cost] = compute_costs(failures_of(bench), NOON, NOON + 60)
+    assert cost.failures == shown(bench, key).failures
+
+
+def test_a_message_that_another_place_reopens_is_dated_no_later_than_now() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 60, passing=["a"]))
+    bench.process_findings(run("3", NOON + 125, [("a", TIMEOUT)], project="search"), now=NOON + 120)
+    [key] = roots(bench)
+    assert (shown(bench, key).standing, shown(bench, key).turned) == (AlertStatus.AGAIN, NOON + 120)
+
+
 RUNS = [
     run("1", NOON, [("a", TIMEOUT), ("b", REFUSED)]),
     run("2", NOON + 20, [("a", TIMEOUT)], passing=["b"]),
     run("3", NOON + 40, [("a", TIMEOUT)], project="search"),
     run("4", NOON + 60, passing=["a"]),
     run("5", NOON + 80, passing=["a"], project="search"),
+    run("6", NOON, [("a", TIMEOUT)], project="billing"),
+    run("7", NOON + 30, [("a", TIMEOUT), ("c", TIMEOUT)], project="billing"),
+    run("8", NOON + 60, [("b", TIMEOUT)], passing=["a"], project="billing"),
 ]
 
 
@@ -342,8 +467,20 @@ RUNS = [
 def test_any_order_and_repetition_counts_each_failure_once(order: list[RunFinding], repeated: list[RunFinding]) -> None:
     bench = RuleBench(subscription())
     bench.process_findings(*order, *repeated, now=NOON + 100)
-    counts = sorted(shown(bench, key).failures for key in roots(bench))
-    assert counts == [1, 3]
+    counts = {shown(bench, key).failures: shown(bench, key).open for key in roots(bench)}
+    assert counts == {1: 0, 7: 1}
+    assert cases_left(bench, RUNS[-1]) == {"b", "c"}
+    bench.process_findings(run("9", NOON + 90, passing=["b"], project="billing"), now=NOON + 100)
+    assert cases_left(bench, RUNS[-1]) == {"b", "c"}
+    bench.process_findings(run("10", NOON + 95, passing=["c"], project="billing"), now=NOON + 100)
+    assert all(shown(bench, key).standing is AlertStatus.RECOVERED for key in roots(bench))
+
+
+def test_a_case_that_passed_in_between_is_not_put_back_by_a_failure_that_is_read_late() -> None:
+    for late in (RUNS[6], run("7", NOON + 30, [("a", TIMEOUT), ("c", TIMEOUT)], passing=["b"], project="billing")):
+        bench = RuleBench(subscription())
+        bench.process_findings(RUNS[5], RUNS[7], late, now=NOON + 100)
+        assert cases_left(bench, late) == {"b", "c"}
 
 
 def test_an_earlier_version_reads_a_cause_as_a_storm() -> None:

@@ -359,6 +359,9 @@ def test_the_list_of_a_storm_says_how_each_stands() -> None:
     for part in ("Alerts 26 to 28 of this storm", "|Suite 1>* · checkout · `run_1`", "failed 2 times · recovered",
                  "failed 3 times · failing again"):  # fmt: skip
         assert part in said, part
+    assert "no longer tracked" not in said
+    dropped = StormMembersPayload(members=(members[0].model_copy(update={"dropped": True}),))
+    assert "`run_1` · no longer tracked" in render_accepted(make_claim(dropped, NotificationKind.REPLY))
 
 
 @pytest.mark.parametrize(

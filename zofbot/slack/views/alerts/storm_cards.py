@@ -120,6 +120,7 @@ def _member_line(member: StormMember, link: str) -> str:
         text.inline_code(member.id) if member.id != member.title else "",
         f"failed {member.count} times" if member.count > 1 else "",
         {AlertStatus.RECOVERED: "recovered", AlertStatus.AGAIN: "failing again"}.get(member.standing, ""),
+        "no longer tracked" if member.dropped else "",
     ]
     more = f" and {count_noun(member.cases - 1, 'more case')}" if member.cases > 1 else ""
     emoji = _STATUS_EMOJI[member.standing] if member.followed else "📣"
