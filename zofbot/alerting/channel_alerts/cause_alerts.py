@@ -6,23 +6,20 @@ environment in which it was seen. An alert recovers when its cases have passed, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert
+from zofbot.alerting.alerts import Alert
 from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.causes import (
     MAX_DESCRIBED_CHARACTERS,
     Cause,
     group_by_cause,
-    is_of_other_version,
-    signature_of_text,
     summarize_case,
 )
 from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.cause_lookup import CauseLookup
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
-from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.passes import known_passes
 from zofbot.alerting.run_series import series_key
@@ -38,17 +35,14 @@ from zofbot.alerting.storms.storm_messages import (
 from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.alerting.storms.storm_record import (
     Storm,
-    cause_messages_of_other_versions,
     claim_cause,
     load_storm,
-    load_storm_of_cause,
     prune_storms,
     save_storm,
 )
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
 from zofbot.notifications.idempotency import idempotency_key
-from zofbot.notifications.past_causes import Resolution
 from zofbot.notifications.payload_parts import CauseSummary
 from zofbot.notifications.storm_payloads import StormMember
 from zofbot.notifications.thread_payloads import FailingAgainPayload
@@ -74,13 +68,13 @@ class CauseAlertBuilder(AlertBuilder):
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         causes = group_by_cause(self.audience.results)
         own = [(replace(self, audience=self.audience.for_results(cause.results)), cause) for cause in causes]
-        sorts = [builder.storm_sort for builder, cause in own if self._find_message(cause) is None]
+        sorts = [builder.storm_sort for builder, cause in own if self._lookup.find_message(cause) is None]
         bursts = find_bursts(sorts, critical=self.critical)
         absorbed = [builder._build_cause(cause, builder.storm_sort in bursts) for builder, cause in own]
         return all(absorbed)
 
     def _build_cause(self, cause: Cause, burst: bool) -> bool:
-        known = self._find_message(cause)
+        known = self._lookup.find_message(cause)
         if known:
             self._count_in_message(known, cause)
             return False
@@ -94,7 +88,7 @@ class CauseAlertBuilder(AlertBuilder):
             update={
                 "mention": placed.mention,
                 "unmentioned": len(self.audience.mention_ids) - len(placed.mention),
-                "resolved": self._find_resolution(cause),
+                "resolved": self._lookup.find_resolution(cause),
             }
         )
         prune_storms(self.draft, message.channel, message.storm_key)
@@ -108,65 +102,14 @@ class CauseAlertBuilder(AlertBuilder):
         self._put_alert(alert.model_copy(update={"storm": message.storm_key}), cause)
         return False
 
-    def _find_message(self, cause: Cause) -> Storm | None:
-        """Return the message in which the cause counts; None if it needs a new one."""
-        channel = self.audience.channel
-        found = load_storm_of_cause(self.draft, channel, cause.signature) or self._find_in_scope(cause)
-        others = cause_messages_of_other_versions(self.draft, channel, VERSION)
-        found = found or next((message for message in others if _has_cause(message, cause)), None)
-        if found is None or self._is_over(found, cause) or self._comes_before(found):
-            return None
-        return found
-
-    def _find_in_scope(self, cause: Cause) -> Storm | None:
-        """Return the message or storm in which the cause was last seen here, unless it recovered long ago."""
-        found = [alert for _, alert in self._alerts_of(cause) if not alert.is_over(self.finding.happened)]
-        latest = max(found, key=lambda alert: alert.last, default=None)
-        return load_storm(self.draft, self.audience.channel, latest.storm) if latest else None
-
-    def _find_alert(self, message: Storm, cause: Cause) -> tuple[str, Alert | None]:
-        """Return the field of the cause's alert in a message, and the alert; a storm has one for each cause."""
-        field = cause_field(message.storm_key, "" if message.by_cause else cause.signature)
-        known = self.alerts.get(field)
-        if known or message.by_cause:
-            return field, known
-        others = ((other, alert) for other, alert in self._alerts_of(cause) if alert.storm == message.storm_key)
-        return next(others, (field, None))  # by another version
-
-    def _alerts_of(self, cause: Cause) -> Iterator[tuple[str, Alert]]:
-        """Yield the cause's alerts here by field, and those of its cases whose signatures were made by other rules."""
-        cases = set(map(case_key, cause.results))
-        for field, alert in self.alerts.list_items():
-            other = bool(alert.signature) and is_of_other_version(alert.signature)
-            if alert.signature == cause.signature or (other and cases.intersection(alert.cases)):
-                yield field, alert
+    @property
+    def _lookup(self) -> CauseLookup:
+        return CauseLookup(self.draft, self.alerts, self.finding, self.audience.channel, self.held)
 
     @property
     def _shown_at(self) -> float:
         """When the channel sees it (Unix seconds)."""
         return max(self._notify_time, self.held)
-
-    def _comes_before(self, message: Storm) -> bool:
-        """Whether the message waits for quiet hours or a mute for which a failure now does not wait."""
-        return message.held > max(self.draft.now, self.held)
-
-    def _is_over(self, message: Storm, cause: Cause) -> bool:
-        """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""
-        at, (_, known) = self.finding.happened, self._find_alert(message, cause)
-        if known and self.finding.run.id in known.runs:
-            return False
-        if message.standing is AlertStatus.RECOVERED and at > (message.turned or 0.0) + FLAP_WINDOW_SECONDS:
-            return True
-        return self._resolution_of(message) is not None
-
-    def _resolution_of(self, message: Storm) -> Resolution | None:
-        body = payloads.dump_payload(message.summary_body())
-        return self.alerts.records.resolution_before(message.storm_key, body, self._seen_at)
-
-    def _find_resolution(self, cause: Cause) -> Resolution | None:
-        """Return how a person resolved the cause's last message, if that is why it needs a new one."""
-        before = load_storm_of_cause(self.draft, self.audience.channel, cause.signature)
-        return self._resolution_of(before) if before else None
 
     def _new_alert(self, cause: Cause) -> Alert:
         first, at = cause.results[0], self.finding.happened
@@ -226,7 +169,7 @@ class CauseAlertBuilder(AlertBuilder):
     def _count_in_message(self, message: Storm, cause: Cause) -> None:
         """Count the failures in the cause's message, which is reopened if it had recovered."""
         claim_cause(self.draft, message, cause.signature)
-        _, known = self._find_alert(message, cause)
+        _, known = self._lookup.find_alert(message, cause)
         cases = tuple(dict.fromkeys(map(case_key, cause.results)))
         added = [case for case in cases if known is None or case not in known.cases]
         counted = known is not None and self.finding.run.id in known.runs
@@ -323,7 +266,7 @@ class CauseAlertBuilder(AlertBuilder):
             mention = take_mentions(self.draft, message.channel, new, self._notify_time) if joins else ()
             key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
             alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
-        field, _ = self._find_alert(message, cause) if message else (cause_field(alert.storm), None)
+        field, _ = self._lookup.find_alert(message, cause) if message else (cause_field(alert.storm), None)
         self.alerts.put_alert(field, alert, self.held)
 
     def _snoozer_of(self, message: Storm) -> tuple[str, ...]:
@@ -343,8 +286,3 @@ class CauseAlertBuilder(AlertBuilder):
 
 def _body_of(alert: Alert) -> CaseAlertPayload:
     return CaseAlertPayload.model_validate(alert.body)
-
-
-def _has_cause(message: Storm, cause: Cause) -> bool:
-    """Whether a message that other rules made is about the cause, judging by its example."""
-    return signature_of_text(message.causes[0].example.why).id == cause.signature
