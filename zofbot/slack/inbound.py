@@ -153,6 +153,7 @@ class _InboundPayload(_InboundModel):
     message: _Message | None = None
     view: _SubmittedView | None = None
     event: _Event | None = None
+    response_urls: list[dict[str, Any]] | None = None  # Bolt reads it
     team: str | dict[str, Any] | None = None
     enterprise: str | dict[str, Any] | None = None
     actions: list[_Action] | None = None
