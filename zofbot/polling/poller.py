@@ -109,20 +109,18 @@ class Poller:
         if self._interval < MIN_INTERVAL_SECONDS:
             log.warning("polling often", seconds=self._interval, fix="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
         now = self._context.clock.monotonic
-        following = now()
         try:
             while not is_cancel_requested():
-                is_scan_due = now() >= following
-                if is_scan_due:
-                    following = now() + self._interval * (MIN_INTERVAL_SHARE + 0.2 * self._random())
-                outcome, pause, error = await self._run_traced_cycle(feeds=is_scan_due or self._can_repeat_scan())
+                outcome, pause, error = await self._run_traced_cycle(
+                    feeds=now() >= self._next_scan or self._can_repeat_scan()
+                )
                 if is_cancel_requested():
                     break
                 if outcome == "done":
-                    await self._wait_for_hint(min(following - now(), self._seconds_until_due()))
+                    await self._wait_for_hint(min(self._next_scan - now(), self._seconds_until_due()))
                 else:
                     if not isinstance(error, StoreUnavailable):
-                        following = now() + pause
+                        self._next_scan = now() + pause
                     await self._context.clock.sleep(pause)
         finally:
             await self._lease.release()
@@ -181,7 +179,7 @@ class Poller:
         is_repeated = self._is_scan_lost and now < self._next_scan
         if feeds and not is_repeated:
             self._context.reader.start_interval()
-            self._next_scan = now + self._interval * MIN_INTERVAL_SHARE
+            self._next_scan = now + self._interval * (MIN_INTERVAL_SHARE + 0.2 * self._random())
         elif min(now - self._budget_began, self._next_scan - now) >= self._beat:
             self._context.reader.renew_budget()
         else:

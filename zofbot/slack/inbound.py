@@ -153,7 +153,7 @@ class _InboundPayload(_InboundModel):
     message: _Message | None = None
     view: _SubmittedView | None = None
     event: _Event | None = None
-    response_urls: list[dict[str, Any]] | None = None  # Bolt reads it
+    response_urls: list[dict[str, Any]] = []  # Bolt reads the first
     team: str | dict[str, Any] | None = None
     enterprise: str | dict[str, Any] | None = None
     actions: list[_Action] | None = None

@@ -81,3 +81,26 @@ async def test_what_was_found_when_the_store_failed_is_told_as_soon_as_it_is_bac
             built.store.connected, outbox.is_full = True, False
             await asyncio.sleep(MAX_STORE_RETRY_SECONDS + 1)
         assert await built.committed_keys() == built.expected_keys()
+
+
+@pytest.mark.parametrize("runs", [0, 40])
+@pytest.mark.parametrize(("away", "back"), [(50, 70), (50, 108)])
+async def test_a_scan_that_was_due_while_the_store_was_away_is_made_once_when_it_is_back(
+    runs: int, away: int, back: int
+) -> None:
+    """Also if the requests of the interval were used up before, as by a backlog."""
+    async with poller_bench(requests=REQUESTS) as built:
+        times: list[float] = []
+        async with polling_into_full_store(built, times, interval=60.0) as outbox:
+            outbox.is_full = False
+            began = asyncio.get_running_loop().time()
+            for _ in range(runs):
+                built.finish_run()
+            await asyncio.sleep(away)
+            built.store.connected = False
+            await asyncio.sleep(back - away)
+            built.store.connected = True
+            await asyncio.sleep(MAX_STORE_RETRY_SECONDS + 1)
+            assert [at for at in times if at >= began + back], "the next scan does not wait for an interval"
+            await asyncio.sleep(30)
+            assert len([at for at in times if at >= began + back]) <= REQUESTS
