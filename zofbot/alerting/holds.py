@@ -17,7 +17,7 @@ from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import Grouping, RunFinding, Subscription, quiet_until
 from zofbot.subscriptions.matching import case_names
 from zofbot.subscriptions.mute import Mute, active_mutes, read_mutes
-from zofbot.subscriptions.patterns import matches_patterns
+from zofbot.subscriptions.patterns import excluding_patterns, matches_patterns
 
 CRITICAL = ("production",)
 """Environments (globs) whose failures are sent first and may ignore quiet hours."""
@@ -99,14 +99,22 @@ def cases_of(body: FailurePayload) -> list[list[str]]:
 
 def matches_failure(mute: Mute, body: FailurePayload) -> bool:
     """Whether a mute matches a failure; it matches a storm, or a cause, only if it matches every place of it."""
-    if isinstance(body, StormPayload) and not body.run.id:
-        places = [([project], environment) for project, environment, _ in body.places]
-        if body.elsewhere or not places:
-            places.append(([], ""))  # in places that are not known
-    else:
-        places = [([name for name in (body.run.project_id, body.run.project) if name], body.run.environment)]
     cases = cases_of(body)
-    return all(mute.matches(projects, environment, cases) for projects, environment in places)
+    if isinstance(body, StormPayload) and not body.run.id:
+        return _are_places_known(mute, body) and all(
+            mute.matches([project], environment, cases) for project, environment, _ in body.places
+        )
+    projects = [name for name in (body.run.project_id, body.run.project) if name]
+    return mute.matches(projects, body.run.environment, cases)
+
+
+def _are_places_known(mute: Mute, body: StormPayload) -> bool:
+    """Whether a mute can be compared with all places of a storm, which have the names of projects and no ids.
+
+    Alerts from just before the storm are members that its places do not count.
+    """
+    is_complete = bool(body.places) and not body.elsewhere and body.alerts >= body.members
+    return is_complete and not excluding_patterns(mute.project)
 
 
 def record_held_notifications(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:

@@ -211,7 +211,9 @@ class RunCommands:
             trouble=error.sentence,
             request_id=error.request_id or "",
         )
-        note = thread_line(command, f"order-refused:{name}", body, self._unix_time(), personal=not again)
+        note = thread_line(
+            command, f"order-refused:{name}-{command.refusals}", body, self._unix_time(), personal=not again
+        )
         await self._end_command(name, [note], error)
 
     async def _call_zof(self, command: RunCommand, name: str, time_budget: TimeBudget) -> ZofReply:

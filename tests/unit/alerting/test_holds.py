@@ -11,9 +11,10 @@ import pytest
 from tests.support.poller_bench import PlainDecision, poller_bench
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
 from zofbot.alerting.catch_up_entries import ENTRY_RETENTION_SECONDS
-from zofbot.alerting.holds import compute_hold, due_time
+from zofbot.alerting.holds import compute_hold, due_time, matches_failure
 from zofbot.alerting.reasons import DecisionReason
 from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
+from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import EventType, PlatformEvent, RunFinding
 from zofbot.subscriptions.mute import Mute
 
@@ -48,6 +49,26 @@ def test_what_waits_is_due_when_the_mutes_that_are_left_are_over() -> None:
     assert due_time(kept, NOON, later, {}) == NOON + 3 * HOUR_SECONDS + 900
     assert due_time(kept, NOON, {}, {}) == NOON + 900
     assert due_time(kept, NOON, {}, {"s1": make_subscription("quiet:11:00-13:00,UTC")}) == NOON + HOUR_SECONDS + 900
+
+
+@pytest.mark.parametrize(
+    ("filters", "storm", "matches"),
+    [
+        ({"env": ("staging",)}, {"places": (("Shop", "staging", 6),)}, True),
+        ({"env": ("staging",)}, {"places": (("Shop", "staging", 6), ("Cart", "qa", 1))}, False),
+        ({"env": ("staging",)}, {"places": (("Shop", "staging", 6),), "members": 26}, False),
+        ({"env": ("staging",)}, {"places": (("Shop", "staging", 6),), "elsewhere": 1}, False),
+        ({"env": ("-qa",)}, {}, False),
+        ({"env": (), "project": ("shop",)}, {"places": (("Shop", "staging", 6),)}, True),
+        ({"env": (), "project": ("-proj_1",)}, {"places": (("Shop", "staging", 6),)}, False),
+    ],
+)
+def test_a_mute_matches_a_storm_only_if_it_surely_matches_every_place(
+    filters: dict[str, Any], storm: dict[str, Any], matches: bool
+) -> None:
+    """A storm counts no places of the alerts from before it, and has no ids of projects."""
+    body = StormPayload(**{"since": NOON, "last": NOON, "alerts": 6, "failures": 6, "members": 6} | storm)
+    assert matches_failure(mute(**filters), body) is matches
 
 
 def test_a_decision_that_rests_on_a_mute_counts_only_while_that_is_as_it_was() -> None:

@@ -16,15 +16,15 @@ def passed(name: str, at: float, started: float = NOON + 10, **fields: Any) -> R
 
 
 SERIES: tuple[dict[str, Any], ...] = (
-    {"title": "Nightly #41", "schedule_id": "sch_1"},
-    {"title": "Nightly #42", "schedule_id": "sch_1"},
+    {"title": "Nightly #4141", "schedule_id": "sch_1"},
+    {"title": "Nightly #4142", "schedule_id": "sch_1"},
 )
 DATES = {"title": "Smoke 2026-06-01", "schedule_id": "sch_1"}, {"title": "smoke 2026-06-02", "schedule_id": "sch_1"}
 OTHERS = {
     "no schedule": ({"title": "shard 1"}, {"title": "shard 2"}),
-    "one without a schedule": ({"title": "Nightly #41", "schedule_id": "sch_1"}, {"title": "Nightly #42"}),
+    "one without a schedule": ({"title": "Nightly #4141", "schedule_id": "sch_1"}, {"title": "Nightly #4142"}),
     "another schedule": (SERIES[0], SERIES[1] | {"schedule_id": "sch_2"}),
-    "another title": (SERIES[0], SERIES[1] | {"title": "Weekly #42"}),
+    "another title": (SERIES[0], SERIES[1] | {"title": "Weekly #4142"}),
 }
 
 
@@ -46,19 +46,39 @@ def test_a_run_does_not_recover_by_one_of_another_series(failed: dict[str, Any],
     assert not house.recovery_replies()
 
 
+SHARDS: tuple[dict[str, Any], ...] = (
+    {"title": "shard 1", "schedule_id": "sch_1"},
+    {"title": "shard 2", "schedule_id": "sch_1"},
+)
+
+
 @pytest.mark.parametrize("passed_first", [False, True])
-def test_a_shard_of_a_schedule_does_not_recover_by_another_that_ran_beside_it(passed_first: bool) -> None:
+def test_a_shard_of_a_schedule_does_not_recover_by_another(passed_first: bool) -> None:
     house = RuleBench(make_subscription())
-    shards: list[dict[str, Any]] = [{"title": f"shard {number}", "schedule_id": "sch_1"} for number in (1, 2)]
-    findings = [make_finding("1", NOON, **shards[0]), passed("2", NOON + 60, NOON - 60, **shards[1])]
+    findings = [make_finding("1", NOON, **SHARDS[0]), passed("2", NOON + 60, **SHARDS[1])]
     house.process_findings(*(reversed(findings) if passed_first else findings), now=NOON + 90)
     assert not house.recovery_replies()
-    house.process_findings(passed("3", NOON + 120, NOON - 30, **shards[0]))
+    house.process_findings(passed("3", NOON + 120, **SHARDS[0]))
     assert len(house.recovery_replies()) == 1
+
+
+def test_a_shard_of_a_schedule_that_fails_after_another_recovered_has_its_own_message() -> None:
+    house = RuleBench(make_subscription())
+    house.process_findings(make_finding("1", NOON, **SHARDS[0]), passed("2", NOON + 60, **SHARDS[0]))
+    house.process_findings(make_finding("3", NOON + 120, **SHARDS[1]))
+    assert {"run:run_1:failed:C1", "run:run_3:failed:C1"} <= {*house.root_keys()}
+
+
+@pytest.mark.parametrize("passed_first", [False, True])
+def test_a_run_that_ran_beside_the_failed_one_is_not_the_next_one(passed_first: bool) -> None:
+    house = RuleBench(make_subscription())
+    findings = [make_finding("1", NOON, **SERIES[0]), passed("2", NOON + 60, NOON - 60, **SERIES[1])]
+    house.process_findings(*(reversed(findings) if passed_first else findings), now=NOON + 90)
+    assert not house.recovery_replies()
 
 
 def test_a_relapse_of_the_schedule_continues_the_thread() -> None:
     house = RuleBench(make_subscription())
     house.process_findings(make_finding("1", NOON, **SERIES[0]), passed("2", NOON + 60, **SERIES[1]))
-    house.process_findings(make_finding("3", NOON + 120, title="Nightly #43", schedule_id="sch_1"))
+    house.process_findings(make_finding("3", NOON + 120, title="Nightly #4143", schedule_id="sch_1"))
     assert [key for key in house.root_keys() if key.startswith("run:")] == ["run:run_1:failed:C1"]

@@ -53,7 +53,7 @@ class CauseLookup:
 
     def find_resolution(self, cause: Cause) -> Resolution | None:
         """Return how a person resolved the cause's last message, if that is why it needs a new one."""
-        before = load_storm_of_cause(self.draft, self.channel, cause.signature)
+        before = load_storm_of_cause(self.draft, self.channel, cause.signature) or self._find_in_scope(cause)
         return self._resolution_of(before) if before else None
 
     def _find_in_scope(self, cause: Cause) -> Storm | None:

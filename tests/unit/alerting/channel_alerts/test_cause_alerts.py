@@ -342,6 +342,18 @@ def test_a_cause_of_a_storm_that_recovered_long_ago_gets_a_message_of_its_own() 
     assert (shown(bench, storm).open, own) == (1, "storm:res_3_z:failed:C1")
 
 
+def test_a_cause_that_was_resolved_with_its_storm_gets_a_new_message_that_says_by_whom() -> None:
+    bench = RuleBench(subscription())
+    bench.process_findings(run_with_many_causes("1", NOON))
+    [storm] = roots(bench)
+    act(bench, storm, Action.RESOLVE, NOON + 30, reason="flaky", note="stale fixture")
+    bench.process_findings(run("2", NOON + 600, [("z", "AssertionError: the bravo button is missing")]))
+    _, own = roots(bench)
+    resolved = shown(bench, own).resolved
+    assert resolved is not None
+    assert (resolved.by, resolved.note) == ("ana", "stale fixture")
+
+
 def test_an_alert_of_a_storm_that_an_earlier_version_stored_is_counted_on_and_recovers() -> None:
     bench = RuleBench(subscription())
     bench.process_findings(run_with_many_causes("1", NOON))
