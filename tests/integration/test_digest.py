@@ -661,6 +661,15 @@ async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(b
     assert call.status == 403
 
 
+async def test_a_preview_without_results_has_all_runs_and_names_the_request(bot: RunningBot) -> None:
+    bot.world.zof.forbidden = {"results"}
+    await bot.type_text("/zof digest")
+    await wait_until(lambda: "Daily digest" in text_of(bot.private_messages()[-1]))
+    shown = text_of(bot.private_messages()[-1])
+    assert "may not read the list of results" in shown
+    assert "counted in full" not in shown
+
+
 async def test_a_preview_that_cannot_be_made_leaves_the_setting(bot: RunningBot) -> None:
     await save_setting(bot, digest_setting("C0QA", by_name="ana"))
     await bot.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it

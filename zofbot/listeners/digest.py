@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import structlog
 
 from zofbot.clock import timeout
-from zofbot.domain.errors import BadInput, ZofError
+from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnreadable
 from zofbot.domain.model import Result, Run, utc_datetime
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
@@ -144,15 +145,23 @@ async def _read_listings(context: ListenerContext, due: DueDigest) -> DigestData
     runs: dict[str, Run] = {}
     results: dict[str, Result] = {}
     cut: set[ListingName] = {"runs", "results"}
-    trouble = None
+    trouble: ZofError | None = None
+
+    async def read(noun: ListingName, reading: Awaitable[bool]) -> None:
+        nonlocal trouble
+        try:
+            is_cut = await reading
+        except (ZofRejected, ZofUnreadable) as error:  # the other listing may be read nevertheless
+            is_cut, trouble = False, error
+        if not is_cut:
+            cut.remove(noun)
+
     run_pages = context.zof.list_runs(since=back, pages=MAX_PAGES)
     result_pages = context.zof.list_results(since=back, pages=MAX_PAGES)
     try:
         async with timeout(READ_TIMEOUT_SECONDS):
-            if not await time_window.read_window(run_pages, runs, cursor, order):
-                cut.remove("runs")
-            if not await time_window.read_window(result_pages, results, cursor, order):
-                cut.remove("results")
+            await read("runs", time_window.read_window(run_pages, runs, cursor, order))
+            await read("results", time_window.read_window(result_pages, results, cursor, order))
     except TimeoutError:
         log.info("digest preview incomplete", cut=sorted(cut))
     except ZofError as error:

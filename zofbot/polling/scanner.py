@@ -147,7 +147,8 @@ class FeedScanner:
             onward = progress.advance_past(page, known=not new_items, order=self._context.settings.order)
             if progress.has_repeated(page):
                 log.warning("zof cursor", fault="repeated", feed=scan.name, request_id=page.request_id)
-        if onward.pages >= MAX_SCAN_PAGES:
+        # without an order all pages are read each time, so that only empty ones show that there is no end
+        if onward.pages >= MAX_SCAN_PAGES and (onward.order or not page or not page.listed):
             log.error("scan ended after too many pages", feed=scan.name, pages=onward.pages, since=progress.mark)
             self._end_scan_early(scan, progress)
             return False
