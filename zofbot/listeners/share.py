@@ -44,14 +44,14 @@ async def share_by_button(
     """Share a result or run unless it was shared here with the same outcome in the last day. Raises ZofbotError."""
     requester = replace(requester, name=await display_name(context, requester))
     shared = await (context.zof.get_run(identifier) if is_run else context.zof.get_result(identifier))
-    card, round_ = await _build_card(context, requester, shared)
-    place = share_key(shared.id, shared.outcome, requester.channel, round_)
+    card, is_redacted = await _build_card(context, requester, shared)
+    place = _place_of(shared, requester.channel, is_redacted=is_redacted)
     now = context.clock.time()
     is_claimed, earlier = await context.store.begin_share(place, SharedCard(requester.user, requester.name, now))
     if earlier and not is_claimed:
         if earlier.done:
             return share_replies.already_shared_reply(
-                earlier.name, now - earlier.at, earlier.link, is_redacted=bool(round_)
+                earlier.name, now - earlier.at, earlier.link, is_redacted=is_redacted
             )
         return share_replies.share_running_reply(earlier.name)
     try:
@@ -60,19 +60,24 @@ async def share_by_button(
         await context.store.cancel_share(place)
         raise
     await _end_share(context, requester, place, link)
-    return share_replies.shared_reply(link, is_redacted=bool(round_))
+    return share_replies.shared_reply(link, is_redacted=is_redacted)
 
 
 async def share_by_command(context: ListenerContext, requester: Requester, identifier: str) -> Message:
     """Share a result each time that somebody types ``share``, once per request. Raises ZofbotError."""
     requester = replace(requester, name=await display_name(context, requester))
     result = await context.zof.get_result(identifier)
-    card, round_ = await _build_card(context, requester, result)
+    card, is_redacted = await _build_card(context, requester, result)
     link = await post_card(
         context, requester, card, share_key(result.id, result.outcome, requester.channel, requester.request)
     )
-    await _end_share(context, requester, share_key(result.id, result.outcome, requester.channel, round_), link)
-    return share_replies.shared_reply(link, is_redacted=bool(round_))
+    await _end_share(context, requester, _place_of(result, requester.channel, is_redacted=is_redacted), link)
+    return share_replies.shared_reply(link, is_redacted=is_redacted)
+
+
+def _place_of(shared: Result | Run, channel: str, *, is_redacted: bool) -> str:
+    """Return the key of what was shared in a channel last, by buttons and by command."""
+    return share_key(shared.id, shared.outcome, channel, REDACTED_ROUND if is_redacted else "")
 
 
 async def _end_share(context: ListenerContext, requester: Requester, place: str, link: str) -> None:
@@ -84,11 +89,11 @@ async def _end_share(context: ListenerContext, requester: Requester, place: str,
         log.warning("share not stored", key=place, error=error.sentence)
 
 
-async def _build_card(context: ListenerContext, requester: Requester, shared: Result | Run) -> tuple[Message, str]:
-    """Build the card, redacted for a shared channel, and the ``round_`` of its key.
+async def _build_card(context: ListenerContext, requester: Requester, shared: Result | Run) -> tuple[Message, bool]:
+    """Build the card, redacted for a shared channel.
 
-    The latter is ``REDACTED_ROUND`` if details are left out because the bot may not see who reads the channel: once
-    it may, the card can be shared again. Raises SlackDeferred if the readers are not known in time.
+    Return it, and whether details are left out because the bot may not see who reads the channel: once it may, the card
+    can be shared again. Raises SlackDeferred if the readers are not known in time.
     """
     readers = (
         Readers.OURS
@@ -108,7 +113,7 @@ async def _build_card(context: ListenerContext, requester: Requester, shared: Re
         found, more = await failed_results(context, shared)
         run, results = (shared, found) if are_ours else (redact_run(shared), list(map(redact_result, found)))
         card = cards.run_card(run, results, context.links, more=more, by=requester.name)
-    return card, REDACTED_ROUND if readers is Readers.UNSEEN and results != found else ""
+    return card, readers is Readers.UNSEEN and results != found
 
 
 async def post_card(

@@ -94,7 +94,10 @@ def _no_runs_text(filters: str, *, partial: bool) -> str:
         return "No runs in Zof yet."
     if not partial:
         return f"No runs match {text.inline_code(filters)}."
-    step = "Add `status:`, or `project:` with a project's ID: Zof then lists only these."
+    missing = [name for name in ("status:", "project:") if name not in filters]
+    step = (
+        f"Add {' or '.join(map(text.inline_code, missing))} for a shorter list." if missing else "Look it up by its ID."
+    )
     return f"None of the runs that were read match {text.inline_code(filters)}, but Zof has more. {step}"
 
 
