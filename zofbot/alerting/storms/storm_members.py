@@ -175,6 +175,7 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, h
     opened = {"opened": max(at, draft.now), "unposted": False}
     again = storm.model_copy(update={"standing": AlertStatus.AGAIN, **opened, **turned})
     if storm.unposted:
+        again = again.model_copy(update={"held": held})
         draft.add_notifications(build_summary(again, held))
     draft.add_notifications(*schedule_escalations(again, TriageRecord(turn=again.turn, opened=again.opened), draft.now))
     return again
