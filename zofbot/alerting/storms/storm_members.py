@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import Notification
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload
 from zofbot.triage import TriageRecord
 
@@ -145,7 +146,7 @@ def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
 def _drop_stale_members(draft: DecisionBuilder, storm: Storm) -> Storm:
     """Leave out members whose alerts are too old to be kept, though their scopes may not have been read since."""
     aged = draft.now - OPEN_RETENTION_SECONDS
-    pages = range(0 if storm.since > aged else math.ceil(storm.members / MEMBERS_PER_PAGE))
+    pages = range(0) if storm.since > aged else _pages_of(storm)
     return reduce(lambda left, page: _drop_members(draft, left, page, lambda line: 0 < line.last < aged), pages, storm)
 
 
@@ -162,8 +163,9 @@ def _drop_members(draft: DecisionBuilder, storm: Storm, page: int, is_gone: Call
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, held: float) -> Storm:
     """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds.
 
-    If it recovered before it was posted, it is posted when it is reopened; ``held`` is when quiet hours that delay this
-    end. A failure may also end a snooze or a resolution of the storm; when that was is kept.
+    If it recovered before it was posted, it is posted with the list of its members when it is reopened; ``held`` is
+    when quiet hours that delay this end. A failure may also end a snooze or a resolution of the storm; when that was is
+    kept.
     """
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
@@ -175,10 +177,20 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, h
     opened = {"opened": max(at, draft.now), "unposted": False}
     again = storm.model_copy(update={"standing": AlertStatus.AGAIN, **opened, **turned})
     if storm.unposted:
-        again = again.model_copy(update={"held": held})
-        draft.add_notifications(build_summary(again, held))
+        late = again.opened if is_dropped(draft, storm) else storm.posted_late
+        again = again.model_copy(update={"held": held, "posted_late": late})
+        draft.add_notifications(build_summary(again, held), *_list_members(draft, again, held))
     draft.add_notifications(*schedule_escalations(again, TriageRecord(turn=again.turn, opened=again.opened), draft.now))
     return again
+
+
+def is_dropped(draft: DecisionBuilder, storm: Storm) -> bool:
+    """Whether the storm's messages were dropped, as it had recovered when they were due."""
+    return storm.unposted and not is_unposted(draft, storm.channel, storm.storm_key)
+
+
+def _pages_of(storm: Storm) -> range:
+    return range(math.ceil(storm.members / MEMBERS_PER_PAGE))
 
 
 def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
@@ -196,11 +208,20 @@ def _save_page(
     """Store a page of members and add its message: posted with its first member, edited with each change."""
     rows = [each.model_dump(mode="json", exclude_defaults=True) for each in members]
     draft.set_field(storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", encode_json(rows))
-    if storm.flat or (storm.by_cause and not number and len(members) < MIN_PLACES_LISTED):
-        return
-    name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
-    body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
-    draft.add_notifications(
-        build_storm_reply(storm, name, body, storm.since, held),
-        build_storm_edit(storm, name, payloads.dump_payload(body), held).model_copy(update={"edits_reply": True}),
-    )
+    for reply in _list_page(storm, number, members, held):
+        edit = build_storm_edit(storm, reply.key, reply.body, held)
+        draft.add_notifications(reply, edit.model_copy(update={"edits_reply": True}))
+
+
+def _list_members(draft: DecisionBuilder, storm: Storm, held: float) -> Iterator[Notification]:
+    """Yield the replies that list all members."""
+    for page in _pages_of(storm):
+        yield from _list_page(storm, page, _load_page(draft, storm.channel, storm.storm_key, page), held)
+
+
+def _list_page(storm: Storm, number: int, members: tuple[StormMember, ...], held: float) -> Iterator[Notification]:
+    """Yield the reply that lists a page of members, if that says more than the storm's own message."""
+    if not storm.flat and not (storm.by_cause and not number and len(members) < MIN_PLACES_LISTED):
+        name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
+        body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
+        yield build_storm_reply(storm, name, body, storm.since, held)
