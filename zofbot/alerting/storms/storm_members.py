@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 from zofbot.alerting.catch_up_entries import is_unposted
@@ -37,6 +37,9 @@ from zofbot.triage import TriageRecord
 
 MEMBERS_PER_PAGE = 25
 """Members listed in one message."""
+
+MAX_CACHED_PAGES = 128
+"""Parsed pages kept in memory, 43 KB each: each change of a member of an old storm looks at all of its pages."""
 
 MIN_PLACES_LISTED = 2
 """Projects and environments of a cause from which on they are listed in its thread; the card shows one."""
@@ -198,6 +201,7 @@ def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) ->
     return parse_stored("page of a storm", stored, _parse_page, ())
 
 
+@lru_cache(maxsize=MAX_CACHED_PAGES)
 def _parse_page(stored: str) -> tuple[StormMember, ...]:
     return tuple(StormMember.model_validate(each) for each in json.loads(stored))
 
