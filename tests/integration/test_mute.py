@@ -244,6 +244,23 @@ async def test_what_was_posted_as_its_mute_ended_early_and_recovers_says_so(day:
     assert "Mute ended: 1 failure" in text_of(day.root_messages()[-2])
 
 
+@pytest.mark.parametrize("recovers", [False, True])
+async def test_a_cause_has_one_message_though_its_mute_ended_early(store_url: str, recovers: bool) -> None:
+    async with night(store_url, "/zof subscribe group:cause") as made:
+        await mute_channel(made, "project:proj_checkout 20d")
+        await made.end_run("failed", "Cart")
+        await made.pass_time(HOUR_SECONDS)
+        if recovers:
+            await made.end_run("passed", passed=("Cart",))
+        await made.bot.answer_text("/zof unmute")
+        await made.pass_time(60)
+        for case in ("Cart", "Cart", "Pay"):
+            await made.end_run("failed", case)
+            await made.pass_time(60)
+        assert made.message_kinds() == ["catchup", "storm"]
+        assert thread_of(made.bot, made.root_messages()[0]) == []
+
+
 async def test_a_muted_case_is_not_shown_by_the_message_of_its_run(store_url: str) -> None:
     async with night(store_url, "/zof subscribe project:*") as made:
         await mute_channel(made, "case:cart 2h")

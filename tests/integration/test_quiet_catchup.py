@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.bot import text_of
 from tests.support.nights import HOUR_SECONDS, NightBench, night
 from tests.support.subscriptions import store_subscription
 from zofbot.notifications.notification import NotificationState
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.subscriptions import Subscription, parse_filters
 
 
@@ -18,6 +20,19 @@ from zofbot.subscriptions import Subscription, parse_filters
 async def asleep(store_url: str) -> AsyncIterator[NightBench]:
     async with night(store_url, "/zof subscribe group:case quiet:HOURS") as made:
         yield made
+
+
+@asynccontextmanager
+async def quiet_half_hour(store_url: str, filters: str) -> AsyncIterator[NightBench]:
+    """Start a bot with quiet hours that end in half an hour."""
+    async with night(store_url) as made:
+        await made.pass_time(HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS / 2)
+        await made.bot.type_text(f"/zof subscribe {filters} quiet:{made.quiet_hours(-1, 1)}")
+        yield made
+
+
+def replies_to(made: NightBench, root: PostedMessage) -> list[str]:
+    return [text_of(reply) for reply in made.bot.world.slack.ledger if reply.thread_ts == root.ts]
 
 
 async def test_one_message_sums_up_and_only_what_is_open_has_one_of_its_own(asleep: NightBench) -> None:
@@ -46,11 +61,7 @@ async def test_the_summary_comes_first_though_slack_fails_at_first(asleep: Night
 
 
 async def test_what_recovered_and_fails_again_is_posted_after_all(store_url: str) -> None:
-    async with night(store_url) as made:
-        await made.pass_time(
-            HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS / 2
-        )  # half an hour before quiet hours end
-        await made.bot.type_text(f"/zof subscribe group:case quiet:{made.quiet_hours(-1, 1)}")
+    async with quiet_half_hour(store_url, "group:case") as made:
         await made.end_run("failed", "Cart")
         await made.pass_time(60)
         await made.end_run("passed", passed=("Cart",))
@@ -66,10 +77,8 @@ async def test_a_cause_or_storm_that_recovered_is_in_the_summary_only_until_it_f
     store_url: str, group: str, count: int
 ) -> None:
     cases = tuple(f"Case {number}" for number in range(count))
-    async with night(store_url) as made:
-        await made.pass_time(HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS / 2)
-        quiet = made.quiet_hours(-1, 1)
-        await made.bot.type_text(f"/zof subscribe group:{group} quiet:{quiet} mention:<@U0BEN> broadcast:recovered")
+    filters = f"group:{group} mention:<@U0BEN> broadcast:recovered"
+    async with quiet_half_hour(store_url, filters) as made:
         await made.end_run("failed", *cases)
         await made.pass_time(60)
         await made.end_run("passed", passed=cases)
@@ -84,8 +93,54 @@ async def test_a_cause_or_storm_that_recovered_is_in_the_summary_only_until_it_f
         assert made.message_kinds() == ["catchup", "storm"]
         root = made.root_messages()[-1]
         assert "<@U0BEN>" in text_of(root)
-        replies = [text_of(reply) for reply in made.bot.world.slack.ledger if reply.thread_ts == root.ts]
-        assert group == "cause" or any("Case 29" in reply for reply in replies), "its thread lists the members"
+        listed = any("Case 29" in reply for reply in replies_to(made, root))
+        assert group == "cause" or listed, "its thread lists the members"
+
+
+async def test_the_thread_of_a_storm_that_is_posted_after_all_lists_all_its_members(store_url: str) -> None:
+    cases = tuple(f"Case {number:02}" for number in range(60))
+    async with quiet_half_hour(store_url, "group:case") as made:
+        await made.end_run("failed", *cases)
+        await made.end_run("passed", passed=cases)
+        await made.pass_time(HOUR_SECONDS / 2)
+        assert made.message_kinds() == ["catchup"]
+        await made.end_run("failed", "Case 30")
+        await made.pass_time(60)
+        root = made.root_messages()[-1]
+        assert "60 alerts" in text_of(root)
+        lists = [line for line in replies_to(made, root) if "Case" in line]
+        assert [case for case in cases if sum(case in line for line in lists) != 1 + (case == "Case 30")] == []
+
+
+async def test_the_thread_of_a_cause_that_is_posted_after_all_lists_the_cases_of_each_place(store_url: str) -> None:
+    checkout, search = ("Cart", "Pay"), ("Find", "Sort")
+    async with quiet_half_hour(store_url, "group:cause") as made:
+        await made.end_run("failed", *checkout)
+        await made.end_run("failed", *search, project_id="proj_search")
+        await made.end_run("passed", passed=checkout)
+        await made.end_run("passed", passed=search, project_id="proj_search")
+        await made.pass_time(HOUR_SECONDS / 2)
+        assert made.message_kinds() == ["catchup"]
+        await made.end_run("failed", *checkout)
+        await made.pass_time(60)
+        root = made.root_messages()[-1]
+        assert sum("Pay" in line for line in replies_to(made, root)) == 1
+        for _ in range(2):
+            await made.end_run("failed", *search, project_id="proj_search")
+            await made.pass_time(60)
+            assert sum("Sort" in line for line in replies_to(made, root)) == 1
+            await made.end_run("passed", passed=search, project_id="proj_search")
+        assert made.message_kinds() == ["catchup", "storm"]
+
+
+async def test_the_thread_of_a_cause_that_comes_and_goes_in_one_night_lists_its_cases_once(store_url: str) -> None:
+    async with quiet_half_hour(store_url, "group:cause") as made:
+        await made.end_run("failed", "Cart", "Pay")
+        await made.end_run("passed", passed=("Cart", "Pay"))
+        await made.end_run("failed", "Cart", "Pay")
+        await made.pass_time(HOUR_SECONDS / 2)
+        assert made.message_kinds() == ["catchup", "storm"]
+        assert sum("Pay" in line for line in replies_to(made, made.root_messages()[-1])) == 1
 
 
 async def test_what_recovered_and_fails_again_in_one_night_is_open(asleep: NightBench) -> None:

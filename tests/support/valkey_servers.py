@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from tests.support.bot import wait_until
@@ -105,11 +107,12 @@ class ValkeyServer:
     async def is_answering(self) -> bool:
         try:
             return await self.run_command("PING") is not None
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
 
     async def run_command(self, *command: Any) -> Any:
-        async with redis.Redis(port=self.port, socket_timeout=1) as client:
+        """Send a command; a second time if no answer came in time, because the tests themselves may be suspended."""
+        async with redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 2)) as client:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def is_serving(self) -> bool:

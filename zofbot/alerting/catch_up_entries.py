@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zofbot.alerting.state import DecisionBuilder, catch_up_hash
+from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.domain.frozen_model import FrozenModel
+from zofbot.subscriptions.mute import read_mutes
 
 ENTRY_RETENTION_SECONDS = 40 * 86400.0
 """Seconds for which a held-back failure stays listed: longer than any mute and than a channel can be blocked."""
@@ -17,8 +18,9 @@ _MAX_ENTRIES_BEFORE_PRUNE = 64
 class CatchUpEntry(FrozenModel):
     """A failure to list in the summary with the key ``key``; times are Unix seconds.
 
-    ``until`` is when it is due: another time once one of the ``mutes`` ends early or later. ``unposted``: its own
-    message waits too. If not ``listed``, it is no failure and is only sent after the summary.
+    ``until`` is when it is due. If it ``follows_mutes``, that is another time once one of the ``mutes`` ends early or
+    later, which entries of earlier versions do not know. ``unposted``: its own message waits too. If not ``listed``,
+    it is no failure and is only sent after the summary.
     """
 
     key: str
@@ -27,10 +29,13 @@ class CatchUpEntry(FrozenModel):
     mutes: tuple[str, ...] = ()
     unposted: bool = False
     listed: bool = True
+    follows_mutes: bool = False
 
     def is_waiting(self, draft: DecisionBuilder) -> bool:
         """Whether quiet hours or a mute still hold it back."""
-        return self.until > draft.now
+        if self.follows_mutes or not self.mutes:
+            return self.until > draft.now
+        return any(mute.id in self.mutes and mute.until > draft.now for mute in read_mutes(draft.read_hash(MUTES)))
 
 
 def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
@@ -58,12 +63,12 @@ def dump_entry(entry: CatchUpEntry) -> str:
 def reschedule_entries(stored: Mapping[str, str], due: Mapping[str, float]) -> dict[str, str]:
     """Return the stored entries that change as their messages or summaries become ``due`` (Unix seconds)."""
     entries = {root: entry for root, value in stored.items() if (entry := parse_entry(value))}
-    times = {root: due.get(root, due.get(entry.key, entry.until)) for root, entry in entries.items()}
-    return {
-        root: dump_entry(entry.model_copy(update={"until": times[root]}))
-        for root, entry in entries.items()
-        if times[root] != entry.until
+    times = {root: due[name] for root, entry in entries.items() for name in (entry.key, root) if name in due}
+    changed = {
+        root: dump_entry(entries[root].model_copy(update={"until": until, "follows_mutes": True}))
+        for root, until in times.items()
     }
+    return {root: value for root, value in changed.items() if value != stored[root]}
 
 
 def add_entry(draft: DecisionBuilder, channel: str, root: str, item: CatchUpEntry) -> str:

@@ -50,7 +50,7 @@ def schedule_catch_up(draft: DecisionBuilder, channel: str, hold: Hold, before: 
     own, key = {note.key for note in fresh if note.kind is NotificationKind.ROOT}, _summary_key(channel, hold)
     ended = (note.happened for note in fresh if note.happened <= draft.now)  # an escalation is dated when it is due
     at, mutes = max(ended, default=draft.now), tuple(mute.id for mute in hold.mutes)
-    item = CatchUpEntry(key=key, at=at, until=hold.until, mutes=mutes)
+    item = CatchUpEntry(key=key, at=at, until=hold.until, mutes=mutes, follows_mutes=True)
     failures = before.changed_failures(draft)
     listed = [add_entry(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
     if key in listed:

@@ -10,10 +10,11 @@ import pytest
 
 from tests.support.poller_bench import PlainDecision, poller_bench
 from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
-from zofbot.alerting.catch_up_entries import ENTRY_RETENTION_SECONDS
+from zofbot.alerting.catch_up_entries import ENTRY_RETENTION_SECONDS, parse_entry, reschedule_entries
 from zofbot.alerting.holds import compute_hold, due_time, matches_failure
 from zofbot.alerting.reasons import DecisionReason
-from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
+from zofbot.alerting.state import MUTES, DecisionBuilder, RuleState, catch_up_hash, held_hash
+from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.storm_payloads import StormPayload
 from zofbot.subscriptions import EventType, PlatformEvent, RunFinding
 from zofbot.subscriptions.mute import Mute
@@ -114,6 +115,30 @@ def test_what_recovers_before_it_is_posted_tells_nothing_in_a_thread() -> None:
     bench.process_findings(failed_finding("1", NOON, "a"))
     fresh = bench.process_findings(passed_finding("2", NOON + 60, "a"))
     assert fresh == []
+
+
+@pytest.mark.parametrize("is_muted", [False, True])
+def test_an_entry_of_an_earlier_version_waits_as_long_as_its_mute_does(is_muted: bool) -> None:
+    bench = muted(RuleBench(make_subscription("group:case")), mute())
+    bench.process_findings(failed_finding("1", NOON, "a"))
+    [alert] = bench.notifications_of(NotificationKind.ROOT)[1:]
+    entry = {"key": "catchup:m1:C1", "at": NOON, "until": NOON + HOUR_SECONDS, "mutes": ["m1"], "unposted": True}
+    ended = {} if is_muted else {MUTES: {"m1": None}}  # without another ``until``
+    bench.memory = bench.memory.with_changes({catch_up_hash("C1"): {alert.key: json.dumps(entry)}, **ended})
+    bench.process_findings(passed_finding("2", NOON + 60, "a"))
+    assert len(bench.recovery_replies()) == (0 if is_muted else 1)
+
+
+def test_an_entry_of_an_earlier_version_has_its_due_time_once_a_mute_is_changed() -> None:
+    entry = {"key": "catchup:m1:C1", "at": NOON, "until": NOON + HOUR_SECONDS, "mutes": ["m1"], "unposted": True}
+    stored = {"case:a": json.dumps(entry), "case:b": json.dumps(entry | {"key": "catchup:m2:C1"})}
+    for due in (NOON + HOUR_SECONDS, NOON + 2 * HOUR_SECONDS):
+        [(root, changed)] = reschedule_entries(stored, {"case:a": due}).items()
+        read = parse_entry(changed)
+        assert read is not None
+        assert root == "case:a"
+        assert read.is_waiting(DecisionBuilder(RuleState(), due - 1)), "though there is no mute now"
+        assert not read.is_waiting(DecisionBuilder(RuleState(), due))
 
 
 @pytest.mark.parametrize("times", [1, 3])

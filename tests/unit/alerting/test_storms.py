@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from types import FrameType
 
 import pytest
+from pydantic import BaseModel
 
 from tests.support.rules import (
     HOUR_SECONDS,
@@ -18,10 +21,12 @@ from tests.support.rules import (
 from zofbot.alerting.alerts_in_scope import MAX_ALERTS_IN_STORMS
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash, triage_hash
+from zofbot.alerting.storms.storm_members import MEMBERS_PER_PAGE
 from zofbot.alerting.storms.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
 from zofbot.notifications import payloads
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.notification import NotificationKind
-from zofbot.notifications.storm_payloads import StormMembersPayload, StormPayload
+from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
 
 MENTION, OTHER = "mention:<@U1>", "mention:<@U2>"
@@ -270,6 +275,29 @@ def test_what_is_over_for_hours_is_let_go_of_when_another_begins() -> None:
     assert storm_of(rules).since > NOON + HOUR_SECONDS
     fields = Counter(field.partition(":")[0] for field in rules.memory.hashes["storms:C1"])
     assert fields == {"storm": 1, "page": 2, "in": 30, "lane": 2}
+
+
+def test_the_pages_of_an_old_storm_are_not_all_parsed_for_each_of_its_members() -> None:
+    many, day = 100, 86400.0
+    rules = RuleBench(make_subscription("group:case"))
+    cases = [str(n) for n in range(many)]
+    for number, at in enumerate((NOON, NOON + 10 * day)):
+        rules.process_findings(failed_finding(str(number), at, *cases))
+    validate, parsed = BaseModel.model_validate.__func__.__code__, 0  # type: ignore[attr-defined]
+
+    def count_member(frame: FrameType, event: str, _: object) -> None:
+        nonlocal parsed
+        parsed += event == "call" and frame.f_code is validate and frame.f_locals["cls"] is StormMember
+
+    before = sys.getprofile()
+    sys.setprofile(count_member)
+    try:
+        for n in cases:
+            rules.process_findings(passed_finding(f"p{n}", NOON + 15 * day + int(n), n))
+    finally:
+        sys.setprofile(before)
+    assert storm_of(rules).standing is AlertStatus.RECOVERED
+    assert 0 < parsed < 2 * MEMBERS_PER_PAGE * many
 
 
 def test_of_many_storms_the_oldest_are_let_go_of() -> None:

@@ -24,7 +24,7 @@ from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.passes import known_passes
 from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import scope_key
-from zofbot.alerting.storms.storm_members import add_member, update_standing
+from zofbot.alerting.storms.storm_members import add_member, is_dropped, update_standing
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
     build_summary,
@@ -182,7 +182,7 @@ class CauseAlertBuilder(AlertBuilder):
         save_storm(self.draft, message)
         if known is None:
             self._add_place(message, member)
-        self._put_alert(alert, cause, listed=not added)
+        self._put_alert(alert, cause, listed=not added and not self._has_lost_replies(before, known))
         now = load_storm(self.draft, message.channel, message.storm_key) or message
         now = self._end_message_silence(now, alert, cause)
         report_wake_up(self.draft, before, now)
@@ -268,6 +268,11 @@ class CauseAlertBuilder(AlertBuilder):
             alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
         field, _ = self._lookup.find_alert(message, cause) if message else (cause_field(alert.storm), None)
         self.alerts.put_alert(field, alert, self.held)
+
+    def _has_lost_replies(self, message: Storm, alert: Alert | None) -> bool:
+        """Whether the replies about an alert were dropped, as the message had recovered when it was due."""
+        recovered = alert.recovered if alert else None
+        return is_dropped(self.draft, message) or (recovered is not None and recovered < message.posted_late)
 
     def _snoozer_of(self, message: Storm) -> tuple[str, ...]:
         """Return the id of the person whose snooze was active when the message recovered, if any."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zofbot.alerting.alerts import FLAP_WINDOW_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import AlertsInScope, cause_field
+from zofbot.alerting.catch_up_entries import catch_up_entry
 from zofbot.alerting.causes import Cause, is_of_other_version, signature_of_text
 from zofbot.alerting.failure_signature import VERSION
 from zofbot.alerting.state import DecisionBuilder
@@ -72,7 +73,10 @@ class CauseLookup:
 
     def _comes_before(self, message: Storm) -> bool:
         """Whether the message waits for quiet hours or a mute for which a failure now does not wait."""
-        return message.held > max(self.draft.now, self.held)
+        entry = catch_up_entry(self.draft, self.channel, message.storm_key)
+        if entry is None:
+            return message.held > max(self.draft.now, self.held)
+        return entry.is_waiting(self.draft) and entry.until > self.held
 
     def _is_over(self, message: Storm, cause: Cause) -> bool:
         """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 from zofbot.alerting.catch_up_entries import is_unposted
@@ -31,11 +31,15 @@ from zofbot.domain.json_encoding import encode_json
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import Notification
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload
 from zofbot.triage import TriageRecord
 
 MEMBERS_PER_PAGE = 25
 """Members listed in one message."""
+
+MAX_CACHED_PAGES = 128
+"""Parsed pages kept in memory, 43 KB each: each change of a member of an old storm looks at all of its pages."""
 
 MIN_PLACES_LISTED = 2
 """Projects and environments of a cause from which on they are listed in its thread; the card shows one."""
@@ -145,7 +149,7 @@ def unfollow_member(draft: DecisionBuilder, channel: str, member: str) -> None:
 def _drop_stale_members(draft: DecisionBuilder, storm: Storm) -> Storm:
     """Leave out members whose alerts are too old to be kept, though their scopes may not have been read since."""
     aged = draft.now - OPEN_RETENTION_SECONDS
-    pages = range(0 if storm.since > aged else math.ceil(storm.members / MEMBERS_PER_PAGE))
+    pages = range(0) if storm.since > aged else _pages_of(storm)
     return reduce(lambda left, page: _drop_members(draft, left, page, lambda line: 0 < line.last < aged), pages, storm)
 
 
@@ -162,8 +166,9 @@ def _drop_members(draft: DecisionBuilder, storm: Storm, page: int, is_gone: Call
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, held: float) -> Storm:
     """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds.
 
-    If it recovered before it was posted, it is posted when it is reopened; ``held`` is when quiet hours that delay this
-    end. A failure may also end a snooze or a resolution of the storm; when that was is kept.
+    If it recovered before it was posted, it is posted with the list of its members when it is reopened; ``held`` is
+    when quiet hours that delay this end. A failure may also end a snooze or a resolution of the storm; when that was is
+    kept.
     """
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
@@ -175,9 +180,20 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str, h
     opened = {"opened": max(at, draft.now), "unposted": False}
     again = storm.model_copy(update={"standing": AlertStatus.AGAIN, **opened, **turned})
     if storm.unposted:
-        draft.add_notifications(build_summary(again, held))
+        late = again.opened if is_dropped(draft, storm) else storm.posted_late
+        again = again.model_copy(update={"held": held, "posted_late": late})
+        draft.add_notifications(build_summary(again, held), *_list_members(draft, again, held))
     draft.add_notifications(*schedule_escalations(again, TriageRecord(turn=again.turn, opened=again.opened), draft.now))
     return again
+
+
+def is_dropped(draft: DecisionBuilder, storm: Storm) -> bool:
+    """Whether the storm's messages were dropped, as it had recovered when they were due."""
+    return storm.unposted and not is_unposted(draft, storm.channel, storm.storm_key)
+
+
+def _pages_of(storm: Storm) -> range:
+    return range(math.ceil(storm.members / MEMBERS_PER_PAGE))
 
 
 def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
@@ -185,6 +201,7 @@ def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) ->
     return parse_stored("page of a storm", stored, _parse_page, ())
 
 
+@lru_cache(maxsize=MAX_CACHED_PAGES)
 def _parse_page(stored: str) -> tuple[StormMember, ...]:
     return tuple(StormMember.model_validate(each) for each in json.loads(stored))
 
@@ -195,11 +212,20 @@ def _save_page(
     """Store a page of members and add its message: posted with its first member, edited with each change."""
     rows = [each.model_dump(mode="json", exclude_defaults=True) for each in members]
     draft.set_field(storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", encode_json(rows))
-    if storm.flat or (storm.by_cause and not number and len(members) < MIN_PLACES_LISTED):
-        return
-    name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
-    body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
-    draft.add_notifications(
-        build_storm_reply(storm, name, body, storm.since, held),
-        build_storm_edit(storm, name, payloads.dump_payload(body), held).model_copy(update={"edits_reply": True}),
-    )
+    for reply in _list_page(storm, number, members, held):
+        edit = build_storm_edit(storm, reply.key, reply.body, held)
+        draft.add_notifications(reply, edit.model_copy(update={"edits_reply": True}))
+
+
+def _list_members(draft: DecisionBuilder, storm: Storm, held: float) -> Iterator[Notification]:
+    """Yield the replies that list all members."""
+    for page in _pages_of(storm):
+        yield from _list_page(storm, page, _load_page(draft, storm.channel, storm.storm_key, page), held)
+
+
+def _list_page(storm: Storm, number: int, members: tuple[StormMember, ...], held: float) -> Iterator[Notification]:
+    """Yield the reply that lists a page of members, if that says more than the storm's own message."""
+    if not storm.flat and not (storm.by_cause and not number and len(members) < MIN_PLACES_LISTED):
+        name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
+        body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members, by_cause=storm.by_cause)
+        yield build_storm_reply(storm, name, body, storm.since, held)

@@ -56,8 +56,9 @@ class Storm(FrozenModel):
     ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
     ``recovered`` counts members, ``repeats`` how often they have failed again. ``by_cause``: it is the message of one
     cause, whose members are its alerts in each project and environment; ``flat``: they are not listed in its thread.
-    ``held`` is when the quiet hours or mute that delayed its summary end, 0 for none; ``unposted``: it recovered before
-    that.
+    ``held`` is when the quiet hours or mute that delay its summary are to end, 0 for none; changes of that are in its
+    catch-up entry. ``unposted``: it recovered before that; ``posted_late`` is when it was reopened after that, and
+    posted after all.
     ``causes`` and ``uncaused`` are as in ``StormPayload``.
     """
 
@@ -99,6 +100,7 @@ class Storm(FrozenModel):
     uncaused: int = 0
     projects: tuple[str, ...] = ()
     unposted: bool = False
+    posted_late: float = 0.0
     past: tuple[PastCause, ...] = ()
     resolved: Resolution | None = None
 

@@ -15,7 +15,7 @@ from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import MUTES, alerts_hash, failure_hash, scope_key, storms_hash, triage_hash
-from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES
+from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES, Storm
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
@@ -217,6 +217,24 @@ def test_a_cause_whose_message_waits_for_a_mute_is_told_where_nothing_is_muted()
     assert due == {(held.key, mute.until - NOON + 900), (told.key, 990)}
     bench.process_findings(run("5", mute.until + 60, [("a", TIMEOUT)]))
     assert len(cause_messages(bench)) == 2, "it is said in the message that everybody sees"
+
+
+def test_a_cause_that_is_posted_after_all_waits_for_the_mute_of_then() -> None:
+    bench = RuleBench(subscription())
+    mutes = [
+        Mute(id=f"m{hours}", channel="C1", until=NOON + hours * HOUR_SECONDS, project=("shop",)) for hours in (1, 20)
+    ]
+    bench.memory = bench.memory.with_changes({MUTES: {"m1": mutes[0].model_dump_json()}})
+    bench.process_findings(run("1", NOON, [("a", TIMEOUT)]), run("2", NOON + 0.5 * HOUR_SECONDS, passing=["a"]))
+    bench.memory = bench.memory.with_changes({MUTES: {"m20": mutes[1].model_dump_json()}})
+    decision = bench.decide_finding(run("3", NOON + 1.2 * HOUR_SECONDS, [("a", TIMEOUT)]))
+    [again] = [note for note in decision.notifications if note.key == "storm:res_1_a:failed:C1"]
+    assert again.not_before == mutes[1].until
+    bench.commit_decision(decision)
+    stored = bench.memory.hashes[storms_hash("C1")][f"storm:{again.key}"]
+    assert Storm.model_validate_json(stored).held == mutes[1].until
+    bench.process_findings(run("4", NOON + 1.3 * HOUR_SECONDS, [("b", TIMEOUT)], project="search"))
+    assert [note.key for note in cause_messages(bench)] == [again.key, "storm:res_4_b:failed:C1"]
 
 
 def test_a_critical_failure_of_a_cause_whose_message_waits_for_quiet_hours_is_told() -> None:
