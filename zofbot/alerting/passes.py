@@ -127,8 +127,10 @@ def retract_pass(draft: DecisionBuilder, place: str, finding: RunFinding) -> Non
 
     A run with other failures keeps it if its results cannot be listed any more.
     """
+    if not has_failed(finding) or finding.run.id not in draft.read_hash(passes_hash(place)):
+        return  # most runs: what others passed need not be parsed
     known = next((each for each in known_passes(draft, place) if each.run_id == finding.run.id), None)
-    if known and has_failed(finding) and (known.whole or not finding.is_unlisted):
+    if known and (known.whole or not finding.is_unlisted):
         draft.delete_fields(passes_hash(place), [finding.run.id])
 
 
