@@ -17,9 +17,11 @@ from tests.support.triage import (
     press_button,
     private_text,
     raise_alert,
+    thread_of,
 )
 from zofbot.config.manifest import build_manifest
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.audit import REFUSED_ACTION
 
 ANA = "U0ANA"
@@ -33,6 +35,11 @@ async def age_store(bot: RunningBot, days: int) -> None:
         left = await client.ttl(name)
         if left > DAY_SECONDS:
             await client.expire(name, left - days * DAY_SECONDS)  # 0 or less: deleted
+
+
+async def wait_for_escalation(bot: RunningBot, root: PostedMessage) -> None:
+    """Wait until the alert was escalated, as every alert was that expires; Zof's retries may take as long as that."""
+    await wait_until(lambda: any("<@U0BEN>" in line for line in thread_of(bot, root)))
 
 
 async def test_the_card_of_an_alert_is_known_as_long_as_the_alert(triage_bot: RunningBot) -> None:
@@ -95,6 +102,7 @@ async def test_while_zof_is_unavailable_its_error_is_shown_and_the_next_attempt_
     triage_bot: RunningBot, way: str
 ) -> None:
     root = await raise_alert(triage_bot)
+    await wait_for_escalation(triage_bot, root)
     await forget_alert(triage_bot, root)
     triage_bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
 
@@ -131,6 +139,7 @@ async def test_a_form_stays_open_with_zofs_error_if_the_alert_expired_meanwhile(
     triage_bot: RunningBot, act: str
 ) -> None:
     root = await raise_alert(triage_bot)
+    await wait_for_escalation(triage_bot, root)
     view = await open_triage_form(triage_bot, root)
     form = triage_bot.world.slack.modals[ANA][-1]
     await forget_alert(triage_bot, root)
