@@ -45,9 +45,12 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 
 def catch_up_entry(draft: DecisionBuilder, channel: str, root: str) -> CatchUpEntry | None:
-    """Return the catch-up entry of the failure with the key ``root``, if any."""
+    """Return the catch-up entry of the failure with the key ``root``, if any; ``/zof unmute`` may change it meanwhile."""
     stored = draft.read_hash(catch_up_hash(channel)).get(root)
-    return parse_entry(stored) if stored else None
+    if not stored:
+        return None
+    draft.expect(catch_up_hash(channel), root)
+    return parse_entry(stored)
 
 
 def parse_entry(stored: str) -> CatchUpEntry | None:

@@ -166,10 +166,11 @@ def decide_batch(  # noqa: PLR0913  (as above)
         )
         memory = memory.with_changes(decision.changes)
         notifications |= {notification.key: notification for notification in decision.notifications}
+        for name, fields in decision.expected.items():  # a field that an earlier decision changed is not stored yet
+            stored = {key: value for key, value in fields.items() if key not in changes.get(name, {})}
+            expected.setdefault(name, {}).update(stored)
         for name, fields in decision.changes.items():
             changes.setdefault(name, {}).update(fields)
-        for name, fields in decision.expected.items():
-            expected.setdefault(name, {}).update(fields)
         reasons += decision.reasons
     return Decision(tuple(notifications.values()), changes, tuple(reasons), expected)
 

@@ -13,6 +13,7 @@ from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, m
 from zofbot.alerting.catch_up_entries import ENTRY_RETENTION_SECONDS, parse_entry, reschedule_entries
 from zofbot.alerting.holds import compute_hold, due_time, matches_failure
 from zofbot.alerting.reasons import DecisionReason
+from zofbot.alerting.rules import decide_batch
 from zofbot.alerting.state import MUTES, DecisionBuilder, RuleState, catch_up_hash, held_hash
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.storm_payloads import StormPayload
@@ -82,6 +83,25 @@ def test_a_decision_that_rests_on_a_mute_counts_only_while_that_is_as_it_was() -
     held = decision.changes[held_hash("m1")]
     assert set(held) == {notification.key for notification in decision.notifications}
     assert sorted(json.loads(value or "").get("after", 0) for value in held.values()) == [0, 0, 900]
+
+
+def test_a_decision_that_rests_on_what_waits_counts_only_while_that_waits() -> None:
+    bench = muted(RuleBench(make_subscription("group:case")), mute())
+    bench.process_findings(failed_finding("1", NOON, "a"))
+    recovery = bench.decide_finding(passed_finding("2", NOON + 60, "a"))
+    name, entries = catch_up_hash("C1"), bench.memory.hashes[catch_up_hash("C1")]
+    assert recovery.expected[name] == entries
+    assert len(entries) == 1
+
+
+def test_a_batch_expects_what_is_stored_and_not_what_it_changes_itself() -> None:
+    bench = muted(RuleBench(make_subscription("group:case")), mute())
+    bench.process_findings(failed_finding("1", NOON, "a"))
+    name, before = catch_up_hash("C1"), dict(bench.memory.hashes[catch_up_hash("C1")])
+    findings = [failed_finding("2", NOON + 60, "a", "b"), failed_finding("3", NOON + 120, "a", "b")]
+    batch = decide_batch(findings, bench.subscriptions, bench.memory, NOON + 120, lookback=HOUR_SECONDS)
+    assert len(batch.changes[name]) == 2
+    assert batch.expected[name] == before
 
 
 def test_nothing_rests_on_mutes_that_mean_nothing_of_it_or_are_over() -> None:
