@@ -98,7 +98,7 @@ async def night(
     """Start a bot that has polled once, in a channel where ``typed`` was entered."""
     time = clock or test_clock()
     settings: dict[str, Any] = {"workers": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
-    async with running_bot(store_url, clock=time, **settings) as bot:
+    async with running_bot(store_url, clock=time, history=False, **settings) as bot:
         await wait_for_first_poll(bot)
         made = NightBench(bot, time)
         if typed:
