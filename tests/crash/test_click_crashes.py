@@ -76,7 +76,9 @@ async def crash_proxies(store_url: str, **settings: Any) -> AsyncIterator[CrashP
     fuse = ProxyFuse()
     async with AsyncExitStack() as stack:
         bot = await stack.enter_async_context(
-            running_bot(store_url, workers=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
+            running_bot(
+                store_url, workers=True, history=False, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings
+            )
         )
         store = await stack.enter_async_context(crash_proxy(store_url, fuse))
         world = await stack.enter_async_context(crash_proxy(bot.simulator.url, fuse))

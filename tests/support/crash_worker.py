@@ -32,6 +32,7 @@ from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 
 CHANNEL = "C0QA"
+SHORTEST_PAUSE_SECONDS = 0.5
 
 
 def sample_thread(happened: float) -> list[Notification]:
@@ -104,10 +105,14 @@ def trace_config_with_fuse(fuse: StepFuse) -> aiohttp.TraceConfig:
 
 
 async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: StepFuse, now: float) -> None:
-    """Commit the thread and send it; the clock advances by itself when nothing is due."""
+    """Commit the thread and send it; the clock advances by itself when nothing is due, further each time.
+
+    Looking for what is left is no step: a bot does not do it between two messages.
+    """
     FusedRedis.fuse = fuse
     async with (
         FusedRedis.from_url(redis_url, socket_timeout=None, socket_connect_timeout=None) as client,
+        redis.from_url(redis_url, socket_timeout=None, socket_connect_timeout=None) as observer,
         aiohttp.ClientSession(trace_configs=[trace_config_with_fuse(fuse)]) as session,
     ):
         moment = [now]
@@ -116,14 +121,19 @@ async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: Step
 
         events = EventEmitter()
         outbox = Outbox(Keyspace(client, "crash"), clock)
+        observed = Outbox(Keyspace(observer, "crash"), clock)
         notifier = SlackClient(SlackCalls(session, token=token, api_url=slack_url, events=events, clock=clock))
         dispatcher = Dispatcher(outbox, notifier, render_message, events, clock, random=Random(1).random)
         while True:
             with suppress(StoreUnavailable):  # as a bot does, it goes on when the store answers again
                 await outbox.commit(sample_thread(now))
-                while (depth := await outbox.read_stats()).pending + depth.sending:
-                    if not await dispatcher.deliver_batch():
-                        moment[0] += 0.5
+                pause = SHORTEST_PAUSE_SECONDS
+                while (depth := await observed.read_stats()).pending + depth.sending:
+                    if await dispatcher.deliver_batch():
+                        pause = SHORTEST_PAUSE_SECONDS
+                    else:
+                        moment[0] += pause
+                        pause *= 2
                 return
 
 
