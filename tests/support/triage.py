@@ -68,7 +68,7 @@ async def press_button(bot: RunningBot, user: str, message: PostedMessage, actio
 
 
 async def press_with_changed_payload(
-    bot: RunningBot, user: str, message: PostedMessage, action: dict[str, Any], **changed: Any
+    bot: RunningBot, user: str, message: PostedMessage, action: dict[str, Any], /, **changed: Any
 ) -> None:
     """Press a button as another client than Slack's reports it: with changed fields, without those that are None."""
     slack = bot.world.slack

@@ -61,6 +61,8 @@ class Requester:
     """Timestamp of the first message of the request's thread, so that the reply goes there."""
     trigger: str = ""
     """Trigger id, which can open a modal within 3 s."""
+    is_ephemeral: bool = False
+    """Whether the message that was clicked is shown to this person alone."""
 
 
 class ListenerReply(NamedTuple):
@@ -234,7 +236,7 @@ def requester_of(body: Mapping[str, Any]) -> Requester:
     user = body.get("user") or {}
     container = body.get("container") or {}
     pressed = body.get("message") or {}
-    message = {} if container.get("is_ephemeral") else pressed
+    is_ephemeral = container.get("is_ephemeral") is True
     own = str(container.get("message_ts") or pressed.get("ts") or "")
     thread = str(container.get("thread_ts") or pressed.get("thread_ts") or "")
     return Requester(
@@ -244,7 +246,8 @@ def requester_of(body: Mapping[str, Any]) -> Requester:
         response_url=str(body.get("response_url") or ""),
         request=request_name(body),
         room=str(body.get("channel_name") or (body.get("channel") or {}).get("name") or ""),
-        message=str(message.get("thread_ts") or message.get("ts") or ""),
+        message="" if is_ephemeral else thread or own,
         thread=thread if thread != own else "",
         trigger=str(body.get("trigger_id") or ""),
+        is_ephemeral=is_ephemeral,
     )
