@@ -12,10 +12,11 @@ import redis.asyncio as redis
 import structlog
 
 from tests.support.bot import RunningBot, buttons_of, each_transport, running_bot, text_of, wait_until
+from tests.support.triage import press_with_changed_payload
 from tests.support.valkey_servers import valkey_server
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.seed import INCIDENT_ROOM, RANDOM_CHANNEL
-from zofbot.simulator.slack import channel_changes
+from zofbot.simulator.slack import channel_changes, payloads
 from zofbot.simulator.zof.state import HttpReply
 from zofbot.slack.views.subscription_form.modal import PREVIEW_ACTION_ID
 from zofbot.zof.protocol import PAGE_SIZE
@@ -473,6 +474,31 @@ async def test_two_commands_with_the_same_trigger_are_both_answered(bot: Running
     first, second = [await bot.simulator.people.deliver_payload("slash_commands", payload) for payload in payloads]
     assert "/zof run" in str(first.body)
     assert "/zof result" in str(second.body)
+
+
+@pytest.mark.parametrize("trigger", ["1.2.a", None])
+@each_transport
+async def test_two_clicks_with_the_same_trigger_or_none_are_both_answered(bot: RunningBot, trigger: str | None) -> None:
+    await bot.answer_text(f"/zof result {RESULT}")
+    card = bot.private_messages()[-1]
+    [button] = [button for button in buttons_of(card) if button["action_id"] == "zof_run"]
+    for answers in (2, 3):
+        await press_with_changed_payload(bot, "U0ANA", card, button, trigger_id=trigger)
+        await wait_until(lambda answers=answers: len(bot.private_messages()) == answers)
+
+
+@each_transport
+async def test_a_click_that_is_delivered_twice_is_answered_once(bot: RunningBot) -> None:
+    await bot.answer_text(f"/zof result {RESULT}")
+    card, slack = bot.private_messages()[-1], bot.world.slack
+    [button] = [button for button in buttons_of(card) if button["action_id"] == "zof_run"]
+    done = button | {"action_ts": slack.next_timestamp()}
+    url = slack.new_response_url("U0ANA", card.channel, card)
+    payload = payloads.message_action_payload(slack, slack.users["U0ANA"], card, done, url)
+    for _ in range(2):
+        assert (await bot.simulator.people.deliver_payload("interactive", payload)).status == 200
+    await asyncio.sleep(10)
+    assert len(bot.private_messages()) == 2
 
 
 async def test_what_is_set_up_with_the_same_trigger_is_all_kept(bot: RunningBot) -> None:

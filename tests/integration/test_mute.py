@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
 from tests.support.nights import HOUR_SECONDS, NightBench, night
-from tests.support.triage import BOT, audit_entries, count_mentions, mention_bot, thread_of
+from tests.support.triage import BOT, audit_entries, count_mentions, mention_bot, press_with_changed_payload, thread_of
 from zofbot.listeners.mutes import MAX_MUTES
 from zofbot.subscriptions.mute import Mute
 
@@ -99,6 +99,23 @@ async def test_the_button_in_the_list_ends_one(day: NightBench) -> None:
     [listed] = [message for message in day.bot.private_messages() if "subscription in this channel" in message.text]
     await day.bot.press_button(listed, "zof_unmute")
     await wait_until(lambda: any("Unmuted" in text_of(message) for message in day.bot.private_messages()))
+    assert "No mutes in this channel" in await day.bot.answer_text("/zof unmute")
+
+
+@pytest.mark.parametrize("trigger", ["1.2.a", None])
+async def test_buttons_with_the_same_trigger_or_none_end_one_mute_each(day: NightBench, trigger: str | None) -> None:
+    for filters in ("env:qa", "env:staging"):
+        await mute_channel(day, f"{filters} 1d")
+    await day.bot.type_text("/zof subscriptions")
+    listed = day.bot.private_messages()[-1]
+    for button in [button for button in buttons_of(listed) if button["action_id"] == "zof_unmute"]:
+        known = len(await audit_entries(day.bot, "unmute"))
+        await press_with_changed_payload(day.bot, "U0ANA", listed, button, trigger_id=trigger)
+
+        async def is_ended(known: int = known) -> bool:
+            return len(await audit_entries(day.bot, "unmute")) == known + 1
+
+        await wait_until(is_ended)
     assert "No mutes in this channel" in await day.bot.answer_text("/zof unmute")
 
 

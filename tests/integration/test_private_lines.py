@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
-from tests.support.triage import button_of, press_button, private_text, raise_alert
+from tests.support.triage import button_of, press_button, press_with_changed_payload, private_text, raise_alert
 from zofbot.simulator.slack.model import PostedMessage
 
 BEN = "U0BEN"
@@ -19,6 +19,15 @@ async def test_the_line_after_an_action_goes_with_its_undo(triage_bot: RunningBo
     await triage_bot.press_button(line, "zof_do_undo", user=BEN)
     await wait_until(lambda: len(triage_bot.private_messages(user=BEN)) == before)
     assert not root.deleted
+
+
+async def test_a_click_whose_payload_lacks_the_message_leaves_the_alert_where_it_is(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    before = len(triage_bot.private_messages(user=BEN))
+    await press_with_changed_payload(triage_bot, BEN, root, button_of(root, "zof_triage_acknowledge"), message=None)
+    await wait_until(lambda: len(triage_bot.private_messages(user=BEN)) > before)
+    assert "You acknowledged" in private_text(triage_bot, BEN)
+    await wait_until(lambda: text_of(root).startswith('["Acknowledged: '))
 
 
 async def test_an_undo_that_comes_too_late_replaces_its_own_line(triage_bot: RunningBot) -> None:

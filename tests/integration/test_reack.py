@@ -15,6 +15,7 @@ from tests.support.triage import (
     button_of,
     mention_bot,
     press_button,
+    press_with_changed_payload,
     private_text,
     raise_alert,
     thread_of,
@@ -94,6 +95,17 @@ async def shift(store_url: str) -> AsyncIterator[OnCallShift]:
     async with on_shift(store_url) as made:
         await add_subscription(made)
         yield made
+
+
+async def test_the_question_stays_if_the_payload_of_its_answer_lacks_the_message(shift: OnCallShift) -> None:
+    await shift.acknowledge_alert()
+    await shift.pass_time(HOURS)
+    [question] = shift.reack_questions()
+    [confirm] = [button for button in buttons_of(question) if button["action_id"] == "zof_do_confirm"]
+    await press_with_changed_payload(shift.bot, ANA, question, confirm, message=None)
+    await wait_until(lambda: shift.count_lines("ana is still on it") == 1)
+    await shift.wait_until_quiet()
+    assert not question.deleted
 
 
 async def test_the_owner_is_asked_once_and_what_they_confirm_is_asked_about_again(shift: OnCallShift) -> None:

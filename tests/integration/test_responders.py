@@ -73,3 +73,31 @@ async def test_a_full_member_without_the_role_is_not_replaced_by_any_full_member
     assert "Choose someone who can triage (`ZOFBOT_RESPONDERS`)." in private_text(bot, CHIOMA)
     await mention_bot(bot, root, "assign <@U0GUEST>", CHIOMA)
     await wait_until(lambda: "Choose a full member of this workspace." in private_text(bot, CHIOMA))
+
+
+@pytest.mark.parametrize("way", ["mention", "form"])
+async def test_nobody_whom_slack_does_not_know_is_assigned(bot: RunningBot, way: str) -> None:
+    await bot.type_text("/zof subscribe group:case", user=CHIOMA)
+    root = await raise_alert(bot)
+    shown = text_of(root)
+    if way == "mention":
+        await mention_bot(bot, root, "assign <@U0NOBODY>", CHIOMA)
+        await wait_until(lambda: "Slack knows nobody with the id `U0NOBODY`." in private_text(bot, CHIOMA))
+        assert "Choose someone else." in private_text(bot, CHIOMA)
+    else:
+        view = await open_form(bot, CHIOMA, root, "assign")
+        [form] = bot.world.slack.modals[CHIOMA]
+        nobody = {"owner": {"owner": {"type": "users_select", "selected_user": "U0NOBODY"}}}
+        await bot.simulator.people.submit_view(CHIOMA, view, nobody)
+        told = (form.errors or {})["owner"]
+        assert told.startswith("Slack knows nobody with the id U0NOBODY. Choose someone else.")
+    assert text_of(root) == shown
+
+
+async def test_while_slack_does_not_answer_somebody_can_be_assigned(bot: RunningBot) -> None:
+    await bot.type_text("/zof subscribe group:case", user=CHIOMA)
+    root = await raise_alert(bot)
+    await bot.type_text("/zof triage", user=CHIOMA)
+    bot.world.slack.faults.set_fault("500", only="users.info")
+    await mention_bot(bot, root, "assign <@U0GUEST>", CHIOMA)
+    await wait_until(lambda: "You assigned" in private_text(bot, CHIOMA))

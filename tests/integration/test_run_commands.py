@@ -101,6 +101,21 @@ async def test_after_a_refusal_that_zof_remembers_the_same_button_starts_the_run
     assert len(await audit_entries(bot, "rerun")) == 1
 
 
+@pytest.mark.parametrize("answer", ["", {"status": "queued"}, {"id": "not an id"}])
+async def test_no_result_is_promised_of_a_run_that_zof_does_not_name(
+    bot: RunningBot, answer: str | dict[str, str]
+) -> None:
+    root = await raise_alert(bot)
+    asked = await confirmation_message(bot, root)
+    bot.world.zof.raw["/runs"] = HttpReply(202, answer)
+    await bot.press_button(asked, "zof_rerun")
+    await wait_until(lambda: any("started a re-run of the failed cases" in line for line in thread_of(bot, root)))
+    await wait_until(lambda: "Re-running the failed cases" in text_of(asked))
+    for line in (text_of(asked), thread_of(bot, root)[-1]):
+        assert "Zof returned no run ID, so the result can't be posted here. Look for the run in Zof." in line
+        assert "will be posted" not in line
+
+
 async def test_cases_that_zof_does_not_name_are_said_before_anything_is_asked(bot: RunningBot) -> None:
     root = await raise_alert(bot)
     for result in bot.world.zof.results.values():

@@ -24,7 +24,7 @@ from zofbot.domain.model import Outcome, Result, Run
 from zofbot.listeners.subscription.preview import READ_TIMEOUT_SECONDS
 from zofbot.notifications.preview_result import PreviewResult
 from zofbot.simulator.blockkit import blocks
-from zofbot.simulator.slack import payloads, views_api
+from zofbot.simulator.slack import client_views, payloads, views_api
 from zofbot.simulator.slack.model import PostedMessage, View
 from zofbot.slack.views import preview
 from zofbot.slack.views.forms import parse_private_metadata
@@ -544,6 +544,34 @@ async def test_one_form_submitted_twice_is_one_subscription(http_bot: RunningBot
     await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
     [kept] = await saved_subscriptions(http_bot)
     assert format_filters(kept) == "project:search"
+
+
+async def test_a_form_corrected_and_submitted_again_with_the_same_trigger_is_saved(http_bot: RunningBot) -> None:
+    """Emulators of Slack have one trigger for all."""
+    view, slack = await open_form(http_bot), http_bot.world.slack
+    answers = []
+    for values in (text_value("project", "-"), text_value("project", "checkout")):
+        client_views.fill_view(view, values)
+        payload = payloads.submission_payload(slack, slack.users["U0ANA"], view) | {"trigger_id": "1.2.a"}
+        answers.append(await http_bot.simulator.people.deliver_payload("interactive", payload))
+    assert "errors" in str(answers[0].body)
+    assert not answers[1].body
+    [kept] = await saved_subscriptions(http_bot)
+    assert format_filters(kept) == "project:checkout"
+
+
+async def test_the_same_form_submitted_again_is_saved_once_it_is_valid(http_bot: RunningBot) -> None:
+    view, slack = await open_form(http_bot), http_bot.world.slack
+    client_views.fill_view(view, text_value("project", "checkout") | picked_people("U0BEN"))
+    payload = payloads.submission_payload(slack, slack.users["U0ANA"], view)
+    slack.users["U0BEN"].deleted = True
+    refused = await http_bot.simulator.people.deliver_payload("interactive", payload)
+    assert "is deactivated" in str(refused.body)
+    slack.users["U0BEN"].deleted = False
+    http_bot.world.clock.advance(61)
+    assert not (await http_bot.simulator.people.deliver_payload("interactive", payload)).body
+    [kept] = await saved_subscriptions(http_bot)
+    assert kept.mention_ids == ("U0BEN",)
 
 
 async def test_a_subscription_is_removed_by_its_button(working_bot: RunningBot) -> None:

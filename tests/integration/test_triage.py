@@ -21,6 +21,7 @@ from tests.support.triage import (
     count_mentions,
     open_form,
     press_button,
+    press_with_changed_payload,
     private_text,
     raise_alert,
     record_in_state,
@@ -146,6 +147,20 @@ async def test_an_acknowledgement_changes_the_card_and_stands_in_the_thread(tria
         record for record in await AuditLog(triage_bot.app.store.keyspace).read_records() if record.act == "acknowledge"
     ]
     assert (entry.user, entry.before, entry.after, entry.key) == ("U0ANA", "open", "acknowledged", root.idempotency_key)
+
+
+@pytest.mark.parametrize("trigger", ["1.2.a", None])
+async def test_actions_with_the_same_trigger_or_none_are_all_carried_out(
+    triage_bot: RunningBot, trigger: str | None
+) -> None:
+    root = await raise_alert(triage_bot)
+    acknowledge = button_of(root, "zof_triage_acknowledge")
+    await press_with_changed_payload(triage_bot, "U0ANA", root, acknowledge, trigger_id=trigger)
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    unacknowledge = button_of(root, "zof_triage_more") | {"selected_option": {"value": "unacknowledge"}}
+    await press_with_changed_payload(triage_bot, "U0BEN", root, unacknowledge, trigger_id=trigger)
+    await wait_until(lambda: any("ben" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: "Acknowledged" not in text_of(root))
 
 
 async def test_of_two_people_who_click_at_once_one_is_told_of_the_other(triage_bot: RunningBot) -> None:

@@ -20,6 +20,7 @@ from tests.support.triage import (
     mention_bot,
     open_form,
     press_button,
+    press_with_changed_payload,
     private_text,
     raise_alert,
     record_in_state,
@@ -49,6 +50,21 @@ async def fail_another_case(bot: RunningBot) -> None:
     bot.world.zof.finish_run(other["id"])
     assert await post_webhook(bot, webhook_event(other["id"], "evt_other")) == 200
     await wait_until(lambda: any("Another" in item.text for item in bot.world.slack.ledger))
+
+
+# --- a form opened by a click without a response_url
+
+
+async def test_a_form_that_was_overtaken_says_so_also_without_a_response_url(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    resolve = button_of(root, "zof_triage_more") | {"selected_option": {"value": "resolve"}}
+    await press_with_changed_payload(triage_bot, ANA, root, resolve, response_url=None)
+    await wait_until(lambda: bool(triage_bot.world.slack.modals.get(ANA)))
+    [form] = triage_bot.world.slack.modals[ANA]
+    await press_button(triage_bot, BEN, root, button_of(root, "zof_triage_acknowledge"))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    await triage_bot.simulator.people.submit_view(ANA, form.id, flaky_resolution())
+    await wait_until(lambda: "Nothing changed" in private_text(triage_bot, ANA))
 
 
 # --- an alert whose record is gone

@@ -15,6 +15,7 @@ from tests.support.triage import (
     mention_bot,
     open_triage_form,
     press_button,
+    press_with_changed_payload,
     private_text,
     raise_alert,
     thread_of,
@@ -40,6 +41,14 @@ async def age_store(bot: RunningBot, days: int) -> None:
 async def wait_for_escalation(bot: RunningBot, root: PostedMessage) -> None:
     """Wait until the alert was escalated, as every alert was that expires; Zof's retries may take as long as that."""
     await wait_until(lambda: any("<@U0BEN>" in line for line in thread_of(bot, root)))
+
+
+async def test_the_card_of_a_restored_alert_is_where_the_click_says_it_is(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    await wait_for_escalation(triage_bot, root)
+    await forget_alert(triage_bot, root)
+    await press_with_changed_payload(triage_bot, ANA, root, button_of(root, "zof_triage_acknowledge"), message=None)
+    await wait_until(lambda: text_of(root).startswith('["Acknowledged: '))
 
 
 async def test_the_card_of_an_alert_is_known_as_long_as_the_alert(triage_bot: RunningBot) -> None:

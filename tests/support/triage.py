@@ -11,6 +11,7 @@ from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.config.manifest import build_manifest
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
+from zofbot.simulator.slack import payloads
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.sender import Acknowledgement
 from zofbot.store.audit import AuditLog, AuditRecord
@@ -64,6 +65,18 @@ def button_of(message: PostedMessage, action: str) -> dict[str, Any]:
 async def press_button(bot: RunningBot, user: str, message: PostedMessage, action: dict[str, Any]) -> None:
     outcome = await bot.simulator.people.press_element(user, action, channel=message.channel, ts=message.ts)
     assert outcome.is_accepted
+
+
+async def press_with_changed_payload(
+    bot: RunningBot, user: str, message: PostedMessage, action: dict[str, Any], /, **changed: Any
+) -> None:
+    """Press a button as another client than Slack's reports it: with changed fields, without those that are None."""
+    slack = bot.world.slack
+    done = action | {"action_ts": slack.next_timestamp()}
+    url = slack.new_response_url(user, message.channel, message)
+    payload = payloads.message_action_payload(slack, slack.users[user], message, done, url) | changed
+    payload = {name: value for name, value in payload.items() if value is not None}
+    assert (await bot.simulator.people.deliver_payload("interactive", payload)).is_accepted
 
 
 def thread_of(bot: RunningBot, root: PostedMessage) -> list[str]:

@@ -9,9 +9,9 @@ from zofbot.config.settings import Settings
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
 from zofbot.diagnostics.slack import slack_unreachable
 from zofbot.domain.errors import SlackError, SlackRefused
+from zofbot.slack.errors import UNKNOWN_USER_REASONS
 from zofbot.subscriptions.model import Subscription
 
-_UNKNOWN_REASONS = frozenset(("user_not_found", "users_not_found", "user_not_visible"))
 _NOT_CHECKED = ok_finding("people", "Not checked, because a scope is missing.")
 
 
@@ -35,9 +35,8 @@ def check_person(identifier: str, where: str, reply: Mapping[str, Any] | SlackEr
     if isinstance(reply, SlackRefused):
         if reply.reason == "missing_scope":
             return _NOT_CHECKED
-        what = (
-            "Slack knows nobody with this ID" if reply.reason in _UNKNOWN_REASONS else "Slack does not show this person"
-        )
+        is_unknown = reply.reason in UNKNOWN_USER_REASONS
+        what = "Slack knows nobody with this ID" if is_unknown else "Slack does not show this person"
         return error_finding(
             about, f"{what} ({reply.reason}).", "Copy the ID from the person's profile (Copy member ID)."
         )

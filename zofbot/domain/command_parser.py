@@ -17,8 +17,8 @@ _ID_SIGN_PATTERN = re.compile(r"[0-9_]")
 
 _HELP_HINT = "`/zof help` lists commands."
 
-HELP_WORDS = ("help", "-h", "--help", "?")
-"""Words that ask for help: the verb, and what other tools use."""
+_HELP_PATTERN = re.compile(r"\?|[-–—]*help|[-–—]+h", re.IGNORECASE)
+"""The verb, and what other tools use; phones and Macs make a dash of ``--``."""
 
 LinkReader = Callable[[str], tuple[str, str] | None]
 """Returns ``run`` or ``result`` and the id that a URL links to, or None."""
@@ -40,6 +40,11 @@ def read_no_link(url: str) -> None:
     """Recognize no link."""
 
 
+def is_help_word(word: str) -> bool:
+    """Return whether a word asks for help: ``help``, ``--help``, ``-h`` or ``?``."""
+    return bool(_HELP_PATTERN.fullmatch(word))
+
+
 def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedCommand:
     """Parse the text after ``/zof``, as returned by ``read_input``; ids may be pasted as links.
 
@@ -50,9 +55,9 @@ def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedComm
     if not words:
         return ParsedCommand("help")
     verb = words[0].lower()
-    if verb in VERBS and len(words) == 2 and words[1].lower() in HELP_WORDS:
+    if verb in VERBS and len(words) == 2 and is_help_word(words[1]):
         return ParsedCommand("help", about=verb)
-    if verb in HELP_WORDS:
+    if is_help_word(verb):
         return _parse_help(words[1:])
     if verb not in VERBS:
         return _parse_shorthand(words, read_link)

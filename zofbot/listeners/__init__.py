@@ -25,7 +25,7 @@ from zofbot.listeners import (
     run_commands,
     unfurl,
 )
-from zofbot.listeners.context import ListenerContext, request_name, requester_of
+from zofbot.listeners.context import ListenerContext, request_name, requester_of, user_and_channel
 from zofbot.listeners.home_tab import events
 from zofbot.listeners.home_tab.updater import HomeUpdater
 from zofbot.listeners.listener_table import ListenerTable
@@ -144,13 +144,13 @@ def request_kind(body: Mapping[str, Any]) -> str:
 
 def requesting_user(body: Mapping[str, Any]) -> str:
     """Return the user whose Zof quota the request counts against; empty if Slack names none."""
-    requester = requester_of(body).user or (body.get("event") or {}).get("user")
-    return requester if isinstance(requester, str) else ""
+    user = user_and_channel(body)[0] or (body.get("event") or {}).get("user")
+    return user if isinstance(user, str) else ""
 
 
 def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
     """Return a request's trace labels: the user, the channel, and the verb, button, form or event."""
-    requester, event = requester_of(body), body.get("event") or {}
+    (user, channel), event = user_and_channel(body), body.get("event") or {}
     action: Mapping[str, Any] = next(iter(body.get("actions") or ()), {})
     view = body.get("view") or {}
     names = (action.get("action_id"), body.get("action_id"), event.get("type"), body.get("callback_id"))
@@ -161,7 +161,7 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
     what = (
         f"{sort} {trace_recorder.safe_word(str(name)).removeprefix('zof_')}" if name else sort
     )  # redaction takes text with this prefix for an API key
-    places = {"user": requester.user or event.get("user"), "channel": requester.channel or event.get("channel")}
+    places = {"user": user or event.get("user"), "channel": channel or event.get("channel")}
     return {"what": what} | {
         place: each_place
         for place, each_place in places.items()

@@ -61,6 +61,8 @@ class Requester:
     """Timestamp of the first message of the request's thread, so that the reply goes there."""
     trigger: str = ""
     """Trigger id, which can open a modal within 3 s."""
+    is_ephemeral: bool = False
+    """Whether the message that was clicked is shown to this person alone."""
 
 
 class ListenerReply(NamedTuple):
@@ -208,33 +210,44 @@ class ListenerContext:
 def request_name(body: Mapping[str, Any]) -> str:
     """Return a name for the request that is the same for Slack's retries, over HTTP and Socket Mode.
 
-    A command is named by all of its fields, since emulators of Slack give the same ``trigger_id`` to every one. That
-    Slack repeats a command with the same fields is believed.
+    An event has an id. Everything else is named by all of its fields, since emulators of Slack give the same
+    ``trigger_id`` to every command and click, or none; a click has its own ``action_ts``. That Slack repeats a request
+    with the same fields is believed.
     """
-    name = body.get("event_id") or ("" if "command" in body else body.get("trigger_id"))
+    name = body.get("event_id")
     if isinstance(name, str) and name:
         return name[:256]
     text = json.dumps(body, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def user_and_channel(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Parse the ids of the person and the channel from a slash command or an interaction; empty if there is none."""
+    user, channel, container = body.get("user") or {}, body.get("channel") or {}, body.get("container") or {}
+    return (
+        str(body.get("user_id") or user.get("id") or ""),
+        str(body.get("channel_id") or channel.get("id") or container.get("channel_id") or ""),
+    )
+
+
 def requester_of(body: Mapping[str, Any]) -> Requester:
     """Parse the requester from a slash command or an interaction, whose payloads have different fields."""
+    identifier, channel = user_and_channel(body)
     user = body.get("user") or {}
-    channel = body.get("channel") or {}
     container = body.get("container") or {}
     pressed = body.get("message") or {}
-    message = {} if container.get("is_ephemeral") else pressed
+    is_ephemeral = container.get("is_ephemeral") is True
     own = str(container.get("message_ts") or pressed.get("ts") or "")
     thread = str(container.get("thread_ts") or pressed.get("thread_ts") or "")
     return Requester(
-        user=str(body.get("user_id") or user.get("id") or ""),
+        user=identifier,
         name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
-        channel=str(body.get("channel_id") or channel.get("id") or container.get("channel_id") or ""),
+        channel=channel,
         response_url=str(body.get("response_url") or ""),
-        request=request_name(body) if "command" in body else str(body.get("trigger_id") or ""),
-        room=str(body.get("channel_name") or channel.get("name") or ""),
-        message=str(message.get("thread_ts") or message.get("ts") or ""),
+        request=request_name(body),
+        room=str(body.get("channel_name") or (body.get("channel") or {}).get("name") or ""),
+        message="" if is_ephemeral else thread or own,
         thread=thread if thread != own else "",
         trigger=str(body.get("trigger_id") or ""),
+        is_ephemeral=is_ephemeral,
     )

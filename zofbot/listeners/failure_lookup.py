@@ -45,7 +45,7 @@ async def audit_refusal(context: ListenerContext, requester: Requester, tried: s
         request=requester.request,
     )
     try:
-        if not requester.request or await context.store.claim_request(f"refused:{requester.request}:{key}"):
+        if await context.store.claim_request(f"refused:{requester.request}:{key}"):
             await context.audit.append(entry)
     except StoreUnavailable as error:  # the refusal holds anyway
         log.error("refusal not in the audit", tried=tried, user=requester.user, cause=error.sentence)

@@ -40,13 +40,13 @@ class CachedListing(Generic[CatalogItem]):
         self.error: ZofError | None = None
         self._pages: Callable[[], AsyncGenerator[Page[CatalogItem], None]] = pages
         self._clock = clock
-        self._again = 0.0
+        self._read_at = 0.0
         self._reading = asyncio.Lock()
 
     @property
     def is_stale(self) -> bool:
-        """Whether it is time to read again."""
-        return self._clock.time() >= self._again
+        """Whether it is time to read again, also because the clock was set back."""
+        return abs(self._clock.time() - self._read_at) >= (RETRY_SECONDS if self.error else CACHE_SECONDS)
 
     @property
     def refusal_error(self) -> ZofRejected | None:
@@ -62,7 +62,7 @@ class CachedListing(Generic[CatalogItem]):
                 self.error = await self._read_pages()
             if self.error:
                 log.info("listing not read", cause=self.error.sentence, request_id=self.error.request_id)
-            self._again = self._clock.time() + (RETRY_SECONDS if self.error else CACHE_SECONDS)
+            self._read_at = self._clock.time()
 
     async def _read_pages(self) -> ZofError | None:
         found: list[CatalogItem] = []

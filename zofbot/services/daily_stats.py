@@ -63,8 +63,8 @@ class DailyStatsReader:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it is time to read again."""
-        return self._clock.time() - self._asked >= CACHE_SECONDS
+        """Whether it is time to read again, also because the clock was set back."""
+        return abs(self._clock.time() - self._asked) >= CACHE_SECONDS
 
     async def refresh(self) -> None:
         """Read from Zof if stale and not being read already; never raises ZofError, which becomes ``trouble``."""

@@ -107,7 +107,8 @@ def follow_up_changes(
     """Return the follow-ups of a rerun: a thread reply, and the records that make the poller watch the new run."""
     if command.sort == "cancel":
         return [], {}
-    sentence = f"🔁 {command.by.name} started a re-run of the failed cases" + (f": {run}" if run else "")
+    unnamed = ". Zof returned no run ID, so the result can't be posted here. Look for the run in Zof."
+    sentence = f"🔁 {command.by.name} started a re-run of the failed cases" + (f": {run}" if run else unnamed)
     note = thread_line(command, f"rerun:{name}:{command.key}", NotePayload(said=sentence), at)
     if not run:  # without an id, its end cannot be observed
         return [note, refresh_card(command.key, at)], {failure_hash(command.key): {RERUN_FIELD: None}}

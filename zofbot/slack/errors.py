@@ -67,6 +67,12 @@ REASONS_BY_HANDLING: dict[RefusalHandling, tuple[str, ...]] = {
 _HANDLING_BY_REASON = {reason: remedy for remedy, reasons in REASONS_BY_HANDLING.items() for reason in reasons}
 _SINGLE_THREAD_REASONS = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
 
+UNKNOWN_USER_REASONS = frozenset(("user_not_found", "users_not_found", "user_not_visible"))
+"""Reasons that say that there is no such person, or none that the bot may see.
+
+https://docs.slack.dev/reference/methods/users.info
+"""
+
 _FINAL_REASONS = frozenset({
     # malformed requests
     "invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",

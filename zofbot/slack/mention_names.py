@@ -11,6 +11,7 @@ import structlog
 
 from zofbot.domain.errors import SlackError, SlackRefused
 from zofbot.domain.permissions import Person
+from zofbot.slack.errors import UNKNOWN_USER_REASONS
 from zofbot.slack.users import user_name
 from zofbot.subscriptions.filter_people import name_key
 from zofbot.subscriptions.tokenizer import quote_list
@@ -76,7 +77,8 @@ class MentionNames:
         try:
             user = await self._fetch_user(identifier)
         except SlackRefused as error:
-            return f"Slack knows nobody with the id `{identifier}`." if error.reason == "user_not_found" else ""
+            is_unknown = error.reason in UNKNOWN_USER_REASONS
+            return f"Slack knows nobody with the id `{identifier}`." if is_unknown else ""
         except SlackError as error:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return ""

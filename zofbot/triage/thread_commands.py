@@ -7,7 +7,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from zofbot.domain.command_parser import HELP_WORDS, LinkReader, parse_command, read_no_link
+from zofbot.domain.command_parser import LinkReader, is_help_word, parse_command, read_no_link
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
@@ -132,7 +132,7 @@ def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_
     plain = typed.rstrip(_SURROUNDING_CHARACTERS)
     word, _, rest = plain.partition(" ")
     word, rest = word.lower().strip(_SURROUNDING_CHARACTERS), rest.strip()
-    if rest.lower().strip(_SURROUNDING_CHARACTERS) in HELP_WORDS and word in (*ACTION_WORDS, *VERBS):
+    if is_help_word(rest.strip(_SURROUNDING_CHARACTERS)) and word in (*ACTION_WORDS, *VERBS):
         return ThreadCommand(question="help", rest=word if word in VERBS else "")
     if word in EVERYDAY_WORDS and not _has_only_fillers(typed.partition(" ")[2]):
         raise BadInput(
@@ -142,7 +142,7 @@ def parse_thread_command(text: str, bot: str = "", read_link: LinkReader = read_
         )
     if word in ACTION_WORDS:
         return ThreadCommand(act=ACTION_WORDS[word], rest=rest)
-    if not word or word in HELP_WORDS:
+    if not word or is_help_word(word):
         return ThreadCommand(question="help", rest=rest if rest.partition(" ")[0].lower() in VERBS else "")
     if word in VERBATIM:
         rest = typed.partition(" ")[2]

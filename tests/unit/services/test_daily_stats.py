@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.support.virtual_time import test_clock
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.clock import Clock
 from zofbot.domain.errors import PersonalQuotaExceeded
 from zofbot.observability.emitter import EventEmitter
@@ -70,3 +70,14 @@ async def test_what_all_see_takes_nothing_from_the_share_of_whoever_asked(zof: Z
         await catalog.refresh()
         for _ in range(LIMIT // 2 - 1):
             await list_runs(zof)
+
+
+@pytest.mark.parametrize("step", [60, 86400])
+async def test_the_figures_are_read_again_once_the_clock_was_set_back(zof: ZofClient, step: float) -> None:
+    clock = SetClock()
+    day = DailyStatsReader(zof, clock, None)
+    await day.refresh()
+    clock.at -= step
+    await day.refresh()
+    assert day.figures is not None
+    assert day.figures.at == clock.at

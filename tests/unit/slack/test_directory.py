@@ -204,6 +204,8 @@ async def test_whom_a_mention_cannot_reach_is_named_only_if_slack_says_so(bench:
     bench.slack.users[BEN].deleted = True
     assert await names.describe_unreachable([ANA, BEN]) == "The account of ben is deactivated."
     assert await names.describe_unreachable(["U0GONE"]) == "Slack knows nobody with the id `U0GONE`."
+    bench.slack.faults.set_fault("error:user_not_visible", 1, only="users.info")
+    assert await names.describe_unreachable(["U0UNSEEN"]) == "Slack knows nobody with the id `U0UNSEEN`."
     assert "no user group `S0GONE`" in await names.describe_unreachable(["S0GONE", ON_CALL_GROUP])
     bench.slack.faults.set_fault("500", only="users.info")
     assert await bench.make_directory().names.describe_unreachable([BEN]) == "", (

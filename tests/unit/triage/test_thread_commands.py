@@ -50,18 +50,21 @@ def test_every_example_means_what_it_means_as_a_slash_command(verb: object) -> N
         ("triage mine.", ParsedCommand("triage", about="mine")),
         ("--help runs", ParsedCommand("help", about="runs")),
         ("result --help", ParsedCommand("help", about="result")),
+        ("—help runs", ParsedCommand("help", about="runs")),
     ],
 )  # fmt: skip
 def test_what_follows_a_mention_is_read_as_a_slash_command(typed: str, meant: ParsedCommand) -> None:
     assert parse_command(parse_mention(typed).slash_command, LINKS.identify_target) == meant
 
 
-@pytest.mark.parametrize("typed", ["help", "help ack", "-h", "?", "", "help snooze?", "help me please", "help nothing"])
+@pytest.mark.parametrize(
+    "typed", ["help", "help ack", "-h", "—help", "?", "", "help snooze?", "help me please", "help nothing"]
+)
 def test_help_on_the_words_of_a_thread_lists_them(typed: str) -> None:
     assert parse_mention(typed) == ThreadCommand(question="help")
 
 
-@pytest.mark.parametrize("asked", ["help", "--help", "-h", "HELP!", "`--help`"])
+@pytest.mark.parametrize("asked", ["help", "--help", "-h", "HELP!", "`--help`", "—help", "–help", "–h", "-help"])
 def test_help_alone_after_a_word_explains_it_and_does_not_act(asked: str) -> None:
     for word in ACTION_WORDS:
         about = word if word in VERBS else ""

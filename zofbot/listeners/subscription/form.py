@@ -14,7 +14,7 @@ from zofbot.listeners import error_handling, menu_options
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.listener_table import ListenerTable
+from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.listeners.subscription import commands, notes, saving
 from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.views import preview
@@ -71,7 +71,7 @@ def register_listeners(table: ListenerTable, context: ListenerContext) -> None:
     table.actions[subscription_replies.FORM_ACTION_ID] = handle_open
     table.actions[modal.PREVIEW_ACTION_ID] = handle_preview
     table.actions[modal.MORE_ACTION_ID] = handle_more
-    table.views[modal.FORM_CALLBACK_ID] = handle_submission
+    table.views[modal.FORM_CALLBACK_ID] = IdempotentListener(handle_submission)
 
 
 async def open_new_form(context: ListenerContext, requester: Requester) -> None:

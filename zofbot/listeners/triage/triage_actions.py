@@ -90,7 +90,7 @@ def build_stale_reply(failure: Failure, request: ActionRequest) -> Message:
 
 
 async def with_assignee(context: ListenerContext, request: ActionRequest, key: str, user: str) -> ActionRequest:
-    """Set the assignee of the failure ``key``. Raises BadInput if they lack the role.
+    """Set the assignee of the failure ``key``. Raises BadInput if they lack the role, or Slack knows no such person.
 
     Assigning to oneself acknowledges an open or acknowledged failure; an expired one is restored as open.
     """
@@ -104,6 +104,8 @@ async def with_assignee(context: ListenerContext, request: ActionRequest, key: s
         is_member = chosen.membership is Membership.MEMBER
         others = "someone who can triage (`ZOFBOT_RESPONDERS`)" if is_member else "a full member of this workspace"
         raise BadInput(f"{chosen.name or user} isn't allowed to work on failures here.", f"Choose {others}.")
+    if chosen.doubt and (missing := await context.people.names.describe_unreachable([user])):
+        raise BadInput(missing, "Choose someone else.")
     return request.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
 

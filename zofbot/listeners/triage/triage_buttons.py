@@ -97,7 +97,7 @@ async def _show_outcome(context: ListenerContext, requester: Requester, reply: L
     (https://github.com/slackapi/bolt-python/issues/1268, Slack's staff). ``chat.update`` and ``chat.delete`` take no
     private messages (https://docs.slack.dev/messaging/modifying-messages).
     """
-    in_reply = bool(requester.response_url) and not requester.message and not reply.failed
+    in_reply = bool(requester.response_url) and requester.is_ephemeral and not reply.failed
     if reply.message.text:
         await context.send_reply(requester, reply.message, replace=in_reply)
     elif in_reply:

@@ -128,8 +128,7 @@ async def submit_form(context: ListenerContext, requester: Requester, view: Mapp
     )
     if reply.failed:  # the form stays open with its input
         return _field_errors(act, reply.message.text)
-    if form_state.url:
-        context.background_tasks.start(context.send_reply(there, reply.message))
+    context.background_tasks.start(context.send_reply(there, reply.message))
     return {}
 
 

@@ -38,10 +38,14 @@ def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
 
 
 def rerun_started_reply(title: str, run_id: str) -> Message:
-    """Confirm that a rerun was started."""
+    """Confirm that a rerun was started; without ``run_id``, its end cannot be observed."""
     sentence = f"Re-running the failed cases of {text.escape_line(title, 150)}"
-    which = f" in {text.inline_code(run_id)}" if run_id else ""
-    return Message(sentence, [section_block(f"🔁 {sentence}{which}. The result will be posted in the thread.")])
+    rest = (
+        f" in {text.inline_code(run_id)}. The result will be posted in the thread."
+        if run_id
+        else ". Zof returned no run ID, so the result can't be posted here. Look for the run in Zof."
+    )
+    return Message(sentence, [section_block(f"🔁 {sentence}{rest}")])
 
 
 def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
