@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"notifications"},
     {"subscriptions"},
     {"triage"},
-    {"concurrency", "config"},
+    {"concurrency", "config", "retries"},
     {"observability"},
     {"domain", "clock"},
 ]
