@@ -11,7 +11,7 @@ PACKAGE = ROOT / "zofbot"
 
 EDGE = "a command, or the demo, makes the clock and passes it in"
 SIMULATED_STOP = "aiohttp waits for open connections when a simulated server stops, on the loop's clock"
-CONNECTION = "aiohttp's timers of one connection, on the loop's clock; the bot's own limit of each call is longer"
+CONNECTION = "aiohttp's timers of one connection, on the loop's clock and within the limit of each call"
 REDIS_PY = "redis-py's own timer, on the loop's clock"
 
 LISTED = {
@@ -33,13 +33,16 @@ LISTED = {
     ("slack/client.py", "heartbeat="): "aiohttp sends pings and closes a silent connection, on the loop's clock",
     ("store/__init__.py", ".time"): "asks for the time of Redis, which is compared with the clock's",
     ("store/traces.py", ".time"): "asks for the time of Redis, from which the ids of traces are made",
-    ("store/pending_runs.py", "timeout="): f"{REDIS_PY}: canceling the read would break the subscription",
+    ("store/pending_runs.py", "timeout="): f"{REDIS_PY}: it waits for a message within a limit of the clock",
     ("store/redis_server/connect.py", "health_check_interval="): REDIS_PY,
     ("store/redis_server/connect.py", "redis.backoff.ConstantBackoff"): f"{REDIS_PY}: 50 ms, once",
     ("store/redis_server/connect.py", "socket_connect_timeout="): REDIS_PY,
     ("store/redis_server/connect.py", "socket_timeout="): REDIS_PY,
     ("store/redis_server/lean_connection.py", ".time"): "redis-py sets the time of its next check by the loop's clock",
-    ("store/redis_server/lean_connection.py", "socket_timeout="): "without a value it turns redis-py's timer off",
+    (
+        "store/redis_server/lean_connection.py",
+        "socket_timeout=",
+    ): "redis-py's timer, off unless an operator sets it",
     ("zof/transport/aiohttp_transport.py", "aiohttp.ClientTimeout"): CONNECTION,
     ("zof/transport/aiohttp_transport.py", "keepalive_timeout="): CONNECTION,
     ("zof/transport/aiohttp_transport.py", "timeout="): CONNECTION,
@@ -50,12 +53,13 @@ LISTED = {
 
 
 def used_besides_the_clock() -> set[tuple[str, str]]:
+    """Return the file and the use, or the folder and the use if that is listed."""
     found = set()
     for path in PACKAGE.rglob("*.py"):
         where = path.relative_to(PACKAGE)
-        if where.as_posix() != "clock.py":
-            uses = find_other_clocks(path.read_text())
-            found |= {(folder if (folder := where.parts[0], use) in LISTED else where.as_posix(), use) for use in uses}
+        for use in find_other_clocks(path.read_text()) if where.as_posix() != "clock.py" else ():
+            of_folder = (where.parts[0], use)
+            found.add(of_folder if of_folder in LISTED else (where.as_posix(), use))
     return found
 
 
