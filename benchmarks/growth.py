@@ -140,7 +140,7 @@ class EventBench:
 
     def __init__(self, client: redis.Redis, load: Load) -> None:
         self.client, self.load, self.clock = client, load, MovableClock()
-        keyspace, events = open_keyspace(client), EventEmitter(Metrics())
+        keyspace, events = open_keyspace(client), EventEmitter(Metrics(Clock()))
         self.outbox = Outbox(keyspace, self.clock)
         self.hints = PendingRuns(keyspace, self.clock)
         self.zof = ZofClient(

@@ -150,7 +150,7 @@ class DeliveryBot:
     """What works by itself, joined as the app joins it."""
 
     def __init__(self, client: redis.Redis, session: aiohttp.ClientSession, slack: str) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics(Clock())
         self.events = EventEmitter(self.metrics)
         self.client = client
         self.keyspace = open_keyspace(client)

@@ -99,8 +99,7 @@ SURE = {"help": "/zof commands:", f"result {ASSERTION_RESULT}": ASSERTION_RESULT
 ASKED_OF_ZOF = f"/results/{ASSERTION_RESULT}"
 TEMPLATE = "https://app.zof.ai/results/{result_id}"
 LIBRARIES = (
-    "slack_bolt.async_app, aiohttp, httpx, redis.asyncio, pydantic, pydantic_settings, stamina, structlog, "
-    "prometheus_client"
+    "slack_bolt.async_app, aiohttp, httpx, redis.asyncio, pydantic, pydantic_settings, structlog, prometheus_client"
 )
 MAX_WAIT_SECONDS = 120.0
 """Seconds a contender may take to start, and again to stop: what takes longer hangs, however busy the machine is."""

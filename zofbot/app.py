@@ -14,7 +14,7 @@ from aiohttp import web
 
 from zofbot.clients import Clients, make_zof_client, open_slack_client
 from zofbot.clock import Clock
-from zofbot.concurrency import BackgroundTasks, ProcessTasks
+from zofbot.concurrency import BackgroundTasks, ProcessTasks, wait_for_tasks
 from zofbot.config.secret_reload import ReadSettings, SecretReloader
 from zofbot.config.settings import Settings
 from zofbot.container import Services
@@ -176,7 +176,7 @@ def _start_workers(stack: AsyncExitStack, services: Services, tasks: ProcessTask
 
 async def _finish_delivery(dispatcher: Dispatcher, tasks: ProcessTasks, delivery_task: asyncio.Task[None]) -> None:
     dispatcher.stop()
-    await asyncio.wait({delivery_task}, timeout=MAX_FINISH_SECONDS)
+    await wait_for_tasks({delivery_task}, MAX_FINISH_SECONDS)
     await tasks.cancel(delivery_task)
 
 

@@ -56,8 +56,9 @@ async def open_slack_client(
 
     Raises SettingsError if the environment's proxy is invalid.
     """
-    # aiohttp would also read a netrc file, and refuse requests that have an Authorization header as well.
-    async with aiohttp.ClientSession(trust_env=False) as session:
+    # aiohttp would also read a netrc file, and refuse requests that have an Authorization header as well. Its timeout
+    # would count time of suspension; each call has its own.
+    async with aiohttp.ClientSession(trust_env=False, timeout=aiohttp.ClientTimeout(total=None)) as session:
         token = settings.slack_bot_token.get_secret_value()
         yield SlackClient(
             SlackCalls(

@@ -92,7 +92,7 @@ class timeout:  # noqa: N801  (used like asyncio.timeout)
     __slots__ = ("_alarm", "_limit", "_loop", "_step_seconds", "_steps")
 
     def __init__(self, seconds: float, *, steps: int = 1) -> None:
-        self._step_seconds, self._steps = seconds / steps, steps
+        self._step_seconds, self._steps = max(0.0, seconds) / steps, steps
 
     async def __aenter__(self) -> asyncio.Timeout:
         self._loop = asyncio.get_running_loop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+CANCEL_INTERVAL_SECONDS = 0.5
+"""Seconds until a task that goes on is canceled again."""
+
 _AT_ONCE = 0.0
 """A time of the event loop's clock that has passed."""
 
@@ -30,11 +33,10 @@ async def cancel_tasks(*tasks: asyncio.Task[Any]) -> None:
     Cancels repeatedly, because a library can swallow a cancellation: redis-py before Python 3.12 does when its reply
     arrives in the same iteration of the event loop.
     """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
+    while pending := {task for task in tasks if not task.done()}:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.5)
+        await wait_for_tasks(pending, CANCEL_INTERVAL_SECONDS)
 
 
 def is_cancel_requested() -> bool:
@@ -75,7 +77,7 @@ class BackgroundTasks:
         if self._is_stop_announced:
             stop.set_result(None)
         try:
-            await asyncio.wait({task, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await wait_for_tasks({task, stop}, seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waits.discard(stop)
         return task.done()
@@ -116,18 +118,14 @@ class BackgroundTasks:
 
         Work in ``run_until_stopped`` ends ``last_reply_seconds`` earlier, so that people get an error reply.
         """
-        await self._wait_for_tasks(seconds - last_reply_seconds)
+        await wait_for_tasks(self._tasks, seconds - last_reply_seconds)
         self._is_stopping = True
         for limit in self._limits:
             limit.reschedule(_AT_ONCE)
-        await self._wait_for_tasks(last_reply_seconds)
+        await wait_for_tasks(self._tasks, last_reply_seconds)
         if unfinished := list(self._tasks):
             log.warning("background tasks canceled", count=len(unfinished))
             await cancel_tasks(*unfinished)
-
-    async def _wait_for_tasks(self, seconds: float) -> None:
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
 
 
 class ProcessTasks:
@@ -172,6 +170,19 @@ class ProcessTasks:
             self.failed.append(task.get_name())
             self._on_failure()
             log.error("task failed", task=task.get_name(), exc_info=error)
+
+
+async def wait_for_tasks(
+    tasks: Collection[asyncio.Future[Any]], seconds: float, *, return_when: str = asyncio.ALL_COMPLETED
+) -> None:
+    """Wait until the tasks have ended, for at most ``seconds``; those that have not go on."""
+    if not tasks:
+        return
+    try:
+        async with timeout(seconds):
+            await asyncio.wait(tasks, return_when=return_when)
+    except TimeoutError:
+        pass
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> None:

@@ -58,9 +58,9 @@ async def run_demo(
     ``poll_seconds`` is the bot's poll interval; with ``conversation``, #qa-alerts has messages of the last 20 minutes.
     Raises SettingsError if the address cannot be opened.
     """
-    machine = Clock()
+    machine_clock = Clock()
     past = CONVERSATION_SECONDS if conversation else 0.0
-    clock = MovableClock(lambda: machine.time() - past)
+    clock = MovableClock(lambda: machine_clock.time() - past)
     world = _build_world(clock)
     simulator = SimulatorServer(world)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:

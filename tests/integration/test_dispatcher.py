@@ -147,9 +147,9 @@ async def dispatcher_bench(
         async with redis.from_url(url) as client, aiohttp.ClientSession() as session:
             if clean:
                 await client.flushall()
-            metrics = Metrics()
-            events = EventEmitter(metrics)
             clock = made.clock
+            metrics = Metrics(clock)
+            events = EventEmitter(metrics)
             notifier = SlackClient(
                 SlackCalls(
                     session,

@@ -13,6 +13,7 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.metric_values import metric_value
 from tests.support.ports import free_port
 from zofbot.app import run_bot
+from zofbot.clock import Clock
 from zofbot.config.manifest import SCOPES_BY_METHOD
 from zofbot.delivery.outcome_labels import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
 from zofbot.domain.errors import SettingsError
@@ -143,7 +144,7 @@ def test_a_status_is_one_that_is_foreseen_or_its_hundred(code: int | None, label
 
 
 def test_every_word_that_is_counted_is_there_before_it_happens() -> None:
-    seen = parse_series(Metrics().render_text().decode())
+    seen = parse_series(Metrics(Clock()).render_text().decode())
     assert set(SLACK_METHODS) == {*SCOPES_BY_METHOD, "response_url"}
     assert set(FEED_NAMES) == {feed.name for feed in cursor.FEEDS}
     assert {dict(labels)["act"] for labels in seen["zofbot_triage_total"]} >= {
@@ -170,7 +171,7 @@ async def test_nothing_that_happens_makes_a_series_that_was_not_there(bot: Runni
 
 
 def test_names_follow_the_conventions() -> None:
-    for family in text_string_to_metric_families(Metrics().render_text().decode()):
+    for family in text_string_to_metric_families(Metrics(Clock()).render_text().decode()):
         if not family.name.startswith("zofbot_"):
             continue
         assert family.documentation

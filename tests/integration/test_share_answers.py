@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.reply_loss import lossy_proxy
+from tests.support.virtual_time import stand_still
 from zofbot.simulator.slack import broken_replies, channel_changes
 from zofbot.store import MAX_POSTING_SECONDS
 
@@ -30,6 +33,10 @@ async def share_card(bot: RunningBot, channel: str = "C0QA") -> str:
     return text_of(bot.private_messages(channel)[-1])
 
 
+def posts(bot: RunningBot) -> list[Any]:
+    return [call for call in bot.world.slack.calls if call.method == "chat.postMessage"]
+
+
 @pytest.mark.parametrize(
     "fault", [f"{stored}{fault}" for stored in ("", "store_then_") for fault in broken_replies.BROKEN_REPLIES]
 )
@@ -41,6 +48,16 @@ async def test_a_second_share_looks_before_it_sends(bot: RunningBot, fault: str)
     await share_card(bot)
     await share_card(bot)
     assert len(bot.world.slack.ledger) == 1
+
+
+async def test_a_share_that_has_taken_long_is_not_tried_again(bot: RunningBot) -> None:
+    await bot.answer_text(f"/zof {RESULT}")
+    bot.world.slack.faults.set_fault("429", None, "chat.postMessage")
+    asking = asyncio.create_task(share_card(bot))
+    await wait_until(lambda: len(posts(bot)) == 1)
+    stand_still(40)
+    assert "rate-limiting" in await asking
+    assert len(posts(bot)) == 2, "the third and fourth of the attempts would be too late"
 
 
 @pytest.mark.parametrize("off", [-250.0, 250.0])

@@ -511,7 +511,7 @@ def outcome_count(metrics: Metrics, outcome: str) -> float:
 
 
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
-    metrics = Metrics()
+    metrics = Metrics(Clock())
     async with fakeredis.FakeAsyncRedis() as double:
         store = TraceStore(Keyspace(double, "a"))
         writer = TraceWriter(store, EventEmitter(metrics), Clock(), most=10)
@@ -526,7 +526,7 @@ async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
 
 
 async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted() -> None:
-    metrics, server = Metrics(), fakeredis.FakeServer()
+    metrics, server = Metrics(Clock()), fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as double:
         writer = TraceWriter(TraceStore(Keyspace(double, "a")), EventEmitter(metrics), Clock(), most=10)
@@ -547,7 +547,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
 
 
 async def test_traces_that_cannot_be_written_are_dropped_and_those_after_them_are_kept() -> None:
-    metrics = Metrics()
+    metrics = Metrics(Clock())
     async with fakeredis.FakeAsyncRedis() as double:
         store = TraceStore(Keyspace(double, "a"))
         writer = TraceWriter(store, EventEmitter(metrics), test_clock())

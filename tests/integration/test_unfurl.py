@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from tests.support.virtual_time import stand_still
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.listeners.unfurl import MAX_CARDS, parse_links
 from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, EXTERNAL, GUEST, INCIDENT_ROOM, PARTNERS, QA_ALERTS
@@ -344,6 +345,16 @@ async def test_a_slack_that_stumbles_is_asked_once_more(bot: RunningBot, fault: 
     message = await paste_link(bot, result_link("res_4821"))
     await wait_until(lambda: len(unfurl_calls(bot)) == 2 and unfurl_calls(bot)[-1].ok)
     assert len(message.attachments) == 1
+
+
+async def test_no_card_is_sent_again_after_half_a_minute(bot: RunningBot) -> None:
+    bot.world.slack.faults.set_fault("429", only="chat.unfurl")
+    with capture_logs() as logs:
+        await paste_link(bot, result_link("res_4821"))
+        await wait_until(lambda: len(unfurl_calls(bot)) == 1)
+        stand_still(30)
+        await wait_until(lambda: any(line["event"] == "links not unfurled" for line in logs))
+    assert len(unfurl_calls(bot)) == 2, "the third of the attempts would be too late"
 
 
 async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(

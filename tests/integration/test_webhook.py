@@ -202,7 +202,7 @@ async def ignore_arrival(arrival: TrialArrival) -> None:
 
 @pytest.fixture
 async def endpoint(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
-    metrics = Metrics()
+    metrics = Metrics(Clock())
     async with fakeredis.FakeAsyncRedis(server=server) as store:
         hints = PendingRuns(Keyspace(store, "test"), Clock())
         zof = ZofWebhookEndpoint(
@@ -320,7 +320,7 @@ async def test_without_a_secret_there_is_no_endpoint() -> None:
     async def ready() -> list[str]:
         return []
 
-    async with TestClient(TestServer(build_app(None, Metrics(), ready))) as client:
+    async with TestClient(TestServer(build_app(None, Metrics(Clock()), ready))) as client:
         assert (await client.post("/zof/webhook", data=webhook_body())).status == 404
 
 

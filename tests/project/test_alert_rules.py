@@ -13,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.paths import ROOT
+from zofbot.clock import Clock
 from zofbot.delivery.outcome_labels import known_causes
 from zofbot.observability.metrics import Metrics
 
@@ -28,7 +29,7 @@ needs_promtool = pytest.mark.skipif(
 
 def sample_series() -> dict[str, list[dict[str, str]]]:
     """Every series that there is, by the name of its samples."""
-    metrics = Metrics()
+    metrics = Metrics(Clock())
     for labels in known_causes():
         metrics.notifications.labels(*labels)
     there: dict[str, list[dict[str, str]]] = {}

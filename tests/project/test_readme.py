@@ -13,6 +13,7 @@ from tests.support.pages import PAGES, anchors, broken_links, read_page, relativ
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.cli import app
+from zofbot.clock import Clock
 from zofbot.config.manifest import EMAIL_SCOPES, LINK_SCOPES, SCOPES
 from zofbot.config.settings import Settings
 from zofbot.domain.command_parser import parse_command
@@ -123,7 +124,10 @@ def test_every_command_is_listed() -> None:
 
 def test_every_metric_is_listed_with_its_help_text() -> None:
     described = [
-        metric for kept in vars(Metrics()).values() if isinstance(kept, MetricWrapperBase) for metric in kept.describe()
+        metric
+        for kept in vars(Metrics(Clock())).values()
+        if isinstance(kept, MetricWrapperBase)
+        for metric in kept.describe()
     ]
     expected = {
         metric.name + ("_total" if metric.type == "counter" else ""): metric.documentation for metric in described

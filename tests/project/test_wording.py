@@ -12,8 +12,8 @@ from tests.support.wording import EXCEPTIONS, OLD_WORDS, user_texts
 
 PLACES = (
     "alerting", "app.py", "cli", "concurrency.py", "config", "delivery", "demo.py", "diagnostics", "domain", "http",
-    "listeners", "notifications", "observability", "polling", "services", "slack", "store", "subscriptions", "triage",
-    "zof",
+    "listeners", "notifications", "observability", "polling", "retries.py", "services", "slack", "store",
+    "subscriptions", "triage", "zof",
 )  # fmt: skip
 """Where texts for people are: Slack's surfaces, errors, the command line, traces and log events."""
 

@@ -155,7 +155,7 @@ class PollerBench:
         self.world.zof.quota = None
         self.made = 0
         self.zof = ZofTransport(self.world, page)
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.clock)
         self.events = EventEmitter(self.metrics)
         self.rules = PlainRules()
         self.options = {"requests": requests, "interval": 60.0, "lookback": 3600.0} | options

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from zofbot.clock import Clock
-from zofbot.concurrency import cancel_tasks, wait_for_event
+from zofbot.concurrency import cancel_tasks, wait_for_event, wait_for_tasks
 from zofbot.delivery import outcome_labels
 from zofbot.delivery.attempt import NotificationSender, PrepareClaim, RenderMessage
 from zofbot.delivery.backoff import retry_delay
@@ -238,8 +238,7 @@ class Dispatcher:
 
     async def _drain_sends(self) -> None:
         """Let sends in progress finish. The rest stay claimed, to be searched for after their lease expires."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._deadline)
+        await wait_for_tasks(self._tasks, self._deadline)
         if left := list(self._tasks):
             log.warning("sends unfinished at stop", count=len(left))
             await cancel_tasks(*left)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import aiohttp
 
 from zofbot.clients import open_slack_client
-from zofbot.clock import Clock
+from zofbot.clock import Clock, timeout
 from zofbot.config.proxy import proxy_for
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import endpoints, people
@@ -63,12 +63,15 @@ def _finds_by_email(settings: Settings, subscriptions: Sequence[Subscription]) -
 async def _probe_endpoints(settings: Settings, url: str, seconds: float) -> list[Finding]:
     if not url or not endpoints.public_paths(settings):
         return [endpoints.endpoints_not_checked(settings)]
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(seconds)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
 
         async def read_status(path: str) -> int | None:
             address = url.rstrip("/") + path
             try:
-                async with session.get(address, allow_redirects=False, proxy=proxy_for(address)) as reply:
+                async with (
+                    timeout(seconds),
+                    session.get(address, allow_redirects=False, proxy=proxy_for(address)) as reply,
+                ):
                     return reply.status
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
                 return None

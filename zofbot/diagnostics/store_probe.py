@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-import stamina
-
 from zofbot.clock import Clock, timeout
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import endpoints, store
 from zofbot.diagnostics.finding import Finding, error_finding
-from zofbot.domain.errors import SettingsError, StoreUnavailable
+from zofbot.domain.errors import SettingsError, StoreUnavailable, ZofbotError
 from zofbot.notifications.notification import NotificationState
+from zofbot.retries import RetryLimits, call_with_retries
 from zofbot.store import Store, open_store
 from zofbot.store.health import explain_unreachable, find_refused_writes, read_redis_info
 from zofbot.store.outbox import Outbox
@@ -22,6 +21,9 @@ from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Subscription
 
 PING_COUNT = 5
+PROBE_PAUSE_SECONDS = 0.5
+"""Seconds until a store that did not answer is asked once more."""
+
 MAX_WAITING_RECORDS = 200
 """Pending notifications whose schema is checked."""
 
@@ -39,8 +41,9 @@ async def probe_store(settings: Settings, clock: Clock, seconds: float) -> tuple
                     address = await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
             opened = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
             # Retried once, because the store's time limit is short for a busy machine.
-            retry = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
-            return await retry(StoreUnavailable, _probe_open_store, opened, settings, clock)
+            return await call_with_retries(
+                lambda: _probe_open_store(opened, settings, clock), _retry_delay, RetryLimits(2), clock
+            )
     except StoreUnavailable as error:
         found = (
             store.problem_finding(explain_unreachable(error))
@@ -60,6 +63,10 @@ async def probe_store(settings: Settings, clock: Clock, seconds: float) -> tuple
             "Check ZOFBOT_DATA_DIR and its disk.",
         )
     return [found], []
+
+
+def _retry_delay(error: ZofbotError) -> float | None:
+    return PROBE_PAUSE_SECONDS if isinstance(error, StoreUnavailable) else None
 
 
 async def _probe_open_store(

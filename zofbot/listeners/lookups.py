@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from zofbot.concurrency import wait_for_tasks
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import ZofError, ZofRejected
 from zofbot.domain.model import Outcome, Result, Run
@@ -72,7 +73,7 @@ async def _with_schedule(context: ListenerContext, found: Run) -> Run:
     if found.schedule_id is None or found.schedule_name:
         return found
     if context.catalog.schedules.is_stale:
-        await asyncio.wait({context.background_tasks.start(context.catalog.schedules.refresh())}, timeout=NAMES_SECONDS)
+        await wait_for_tasks({context.background_tasks.start(context.catalog.schedules.refresh())}, NAMES_SECONDS)
     return found.model_copy(update={"schedule_name": context.catalog.schedule_name(found.schedule_id)})
 
 
@@ -115,7 +116,7 @@ async def suggest_projects(context: ListenerContext, patterns: Sequence[str]) ->
     """Suggest projects if a filter matches none that Zof lists (mrkdwn)."""
     listing = context.catalog.projects
     if patterns and listing.is_stale:
-        await asyncio.wait({context.background_tasks.start(listing.refresh())}, timeout=NAMES_SECONDS)
+        await wait_for_tasks({context.background_tasks.start(listing.refresh())}, NAMES_SECONDS)
     names = [tuple(filter(None, (each.id, each.name))) for each in listing.items]
     exclusion = explain_projects(patterns, KnownNames(names, listed=listing.complete))
     return preview.exclusion_text(exclusion) if exclusion else ""

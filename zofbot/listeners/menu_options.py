@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from zofbot.concurrency import wait_for_tasks
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.listener_table import IdempotentListener, ListenerTable
 from zofbot.slack.views import menu_options
@@ -54,5 +54,5 @@ async def _wait_in_time(
 ) -> Any:
     """Return the result if it is ready in time, else None; the task continues and fills the cache."""
     task = context.background_tasks.start(asking)
-    await asyncio.wait({task}, timeout=seconds)
+    await wait_for_tasks({task}, seconds)
     return task.result() if task.done() else None

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import stamina
 import structlog
 
-from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable, ZofbotError
 from zofbot.domain.model import Result, Run
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import display_name
 from zofbot.listeners.lookups import failed_results
 from zofbot.notifications.notification import Receipt
+from zofbot.retries import RetryLimits, call_with_retries
 from zofbot.slack.client import message_metadata
 from zofbot.slack.directory import Readers
 from zofbot.slack.fallback import send_or_simplify
@@ -28,6 +28,12 @@ log = structlog.get_logger()
 
 _NO_ACCESS_REASONS = frozenset({"not_in_channel", "channel_not_found"})
 """Reasons after which only the response URL can post."""
+
+SHARE_LIMITS = RetryLimits(4, 40)
+"""Attempts to post a card, and the seconds for them: fewer than ``MAX_POSTING_SECONDS``, for which others wait."""
+
+MAX_SHARE_WAIT_SECONDS = 10.0
+"""A longer wait that Slack asks for is not waited for."""
 
 REDACTED_ROUND = "redacted"
 """Part of the key of a card without details, so that the card with them can be shared later."""
@@ -148,18 +154,20 @@ async def _send_card(
     """Post a card with retries; search for it first if an earlier attempt may have succeeded."""
     began = context.clock.time()
     place = meta["event_payload"]["key"]
-    async for attempt in stamina.retry_context(on=_retry_delay, attempts=4, timeout=40):
-        with attempt:
-            if maybe_since is not None and (
-                found := await _find_card(context, channel, place, maybe_since - CLOCK_SKEW_SECONDS)
-            ):
-                return found
-            try:
-                return await context.notifier.post_message(channel, card, meta)
-            except SlackUnknown:
-                maybe_since = began if maybe_since is None else maybe_since
-                raise
-    raise AssertionError("stamina raises what the last attempt raised")
+
+    async def post_unless_found() -> Receipt:
+        nonlocal maybe_since
+        if maybe_since is not None and (
+            found := await _find_card(context, channel, place, maybe_since - CLOCK_SKEW_SECONDS)
+        ):
+            return found
+        try:
+            return await context.notifier.post_message(channel, card, meta)
+        except SlackUnknown:
+            maybe_since = began if maybe_since is None else maybe_since
+            raise
+
+    return await call_with_retries(post_unless_found, _retry_delay, SHARE_LIMITS, context.clock)
 
 
 async def _find_card(context: ListenerContext, channel: str, place: str, since: float) -> Receipt | None:
@@ -180,7 +188,8 @@ async def _find_card(context: ListenerContext, channel: str, place: str, since: 
         ) from busy
 
 
-def _retry_delay(error: Exception) -> bool | float:
+def _retry_delay(error: ZofbotError) -> float | None:
+    """Return the seconds until the next attempt, or None if that cannot help."""
     if isinstance(error, SlackDeferred):
-        return error.retry_after if error.retry_after <= 10 else False
-    return HISTORY_LAG_SECONDS if isinstance(error, SlackUnknown) else False
+        return error.retry_after if error.retry_after <= MAX_SHARE_WAIT_SECONDS else None
+    return HISTORY_LAG_SECONDS if isinstance(error, SlackUnknown) else None

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import stamina
 import structlog
 
-from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, ZofError
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, ZofbotError, ZofError
 from zofbot.domain.permissions import Membership
 from zofbot.domain.text import unescape_entities
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.listener_table import ListenerTable
+from zofbot.retries import RetryLimits, call_with_retries
 from zofbot.slack.directory import Readers
 from zofbot.slack.links import LinkTarget, ZofLinks
 from zofbot.slack.views.unfurl import unfurl_card
@@ -27,6 +27,15 @@ MAX_CARDS = 5
 
 CARD_TIME_BUDGET = TimeBudget(15, background=True)
 """A background budget: the rest of the quota is reserved for people's requests."""
+
+UNFURL_LIMITS = RetryLimits(3, 30)
+"""Attempts to show the cards, and the seconds for them."""
+
+MAX_UNFURL_WAIT_SECONDS = 10.0
+"""A longer wait that Slack asks for is not waited for."""
+
+UNFURL_PAUSE_SECONDS = 1.0
+"""Seconds from an attempt that Slack was not ready for, or did not confirm, to the next one."""
 
 TOO_EARLY_REASON = "cannot_unfurl_url"
 """Slack's reason for, among others, calls before it has processed the acknowledgement."""
@@ -100,9 +109,9 @@ async def _unfurl_links(context: ListenerContext, message: PastedLinks) -> None:
     if not cards:
         return
     try:
-        async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=30):
-            with attempt:
-                await context.notifier.unfurl_links(message.place, cards)
+        await call_with_retries(
+            lambda: context.notifier.unfurl_links(message.place, cards), _retry_delay, UNFURL_LIMITS, context.clock
+        )
     except SlackError as error:
         log.warning("links not unfurled", channel=message.channel, reason=error.reason, fix=error.next_step)
 
@@ -117,10 +126,9 @@ async def _build_card(context: ListenerContext, target: LinkTarget) -> dict[str,
         return None
 
 
-def _retry_delay(error: Exception) -> bool | float:
-    """Return whether to retry, or the seconds to wait before that."""
+def _retry_delay(error: ZofbotError) -> float | None:
+    """Return the seconds until the next attempt, or None if that cannot help."""
     if isinstance(error, SlackDeferred):
-        return error.retry_after if error.retry_after <= 10 else False
-    if isinstance(error, SlackRefused):
-        return 1.0 if error.reason == TOO_EARLY_REASON else False
-    return isinstance(error, SlackUnknown)
+        return error.retry_after if error.retry_after <= MAX_UNFURL_WAIT_SECONDS else None
+    is_too_early = isinstance(error, SlackRefused) and error.reason == TOO_EARLY_REASON
+    return UNFURL_PAUSE_SECONDS if is_too_early or isinstance(error, SlackUnknown) else None

@@ -40,8 +40,8 @@ POLL_BUCKETS_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 class Metrics:
     """The metrics of one process, in their own registry; ``clock`` tells which values are outdated."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or Clock()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._quota: Quota | None = None
         self.registry = MetricRegistry()
         ProcessCollector(registry=self.registry)

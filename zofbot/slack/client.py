@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
-import stamina
-import stamina.instrumentation
 import structlog
 
 from zofbot.config.proxy import proxy_for
-from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, ZofbotError
 from zofbot.notifications.notification import Receipt
+from zofbot.retries import RetryLimits, call_with_retries
 from zofbot.slack import responses
 from zofbot.slack.calls import SlackCalls
 from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
@@ -29,6 +28,9 @@ log = structlog.get_logger()
 MAX_REPLY_SECONDS = 30.0
 """Time for all attempts to post a private reply; a longer wait that Slack asks for is not waited for."""
 
+REPLY_PAUSE_SECONDS = 0.5
+"""Seconds from an attempt to post a private reply without a known outcome to the next one."""
+
 
 def message_metadata(key: str, **facts: str) -> dict[str, Any]:
     """Return metadata with the idempotency key. Every app in the workspace can read it: ids only, nothing secret."""
@@ -39,8 +41,6 @@ class SlackClient:
     """Client for one workspace, through ``calls``; ``deadline`` is the timeout of one call, in seconds."""
 
     def __init__(self, calls: SlackCalls) -> None:
-        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
-        stamina.instrumentation.set_on_retry_hooks([])
         self._calls = calls
         self.client, self.deadline = calls.client, calls.deadline
         self.identity = IdentityReader(calls)
@@ -193,7 +193,7 @@ class SlackClient:
                 ),
             )
 
-        await _post_with_retries(post_once)
+        await self._post_with_retries(post_once)
 
     async def unfurl_links(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
         """Show a preview card for each link in somebody's message; idempotent. Raises SlackError.
@@ -211,30 +211,27 @@ class SlackClient:
         """
         place = {"thread_ts": thread} if thread and not replace else {}
         body = message.message_fields() | {"response_type": "ephemeral", "replace_original": replace, **place}
-        await _post_with_retries(lambda: self._calls.post_to_url(url, body))
+        await self._post_with_retries(lambda: self._calls.post_to_url(url, body))
 
     async def delete_by_url(self, url: str) -> None:
         """Delete the message that was clicked, through its ``response_url``. Raises SlackError.
 
         https://docs.slack.dev/interactivity/handling-user-interaction#updating_a_source_message
         """
-        await _post_with_retries(lambda: self._calls.post_to_url(url, {"delete_original": True}))
+        await self._post_with_retries(lambda: self._calls.post_to_url(url, {"delete_original": True}))
 
     async def respond_in_channel(self, url: str, message: Message, meta: Mapping[str, Any]) -> None:
         """Post to the whole channel through a ``response_url``, with metadata, without retries. Raises SlackError."""
         shown = {"response_type": "in_channel", "replace_original": False, "metadata": dict(meta)}
         await self._calls.post_to_url(url, message.message_fields() | shown)
 
-
-async def _post_with_retries(post: Callable[[], Awaitable[None]]) -> None:
-    """Post a private reply in up to three attempts; a duplicate is harmless."""
-    async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=MAX_REPLY_SECONDS):
-        with attempt:
-            await post()
+    async def _post_with_retries(self, post: Callable[[], Awaitable[None]]) -> None:
+        """Post a private reply in up to three attempts; a duplicate is harmless."""
+        await call_with_retries(post, _retry_delay, RetryLimits(3, MAX_REPLY_SECONDS), self._calls.clock)
 
 
-def _retry_delay(error: Exception) -> bool | float:
-    """Return whether to retry a private reply, or the seconds to wait before that."""
+def _retry_delay(error: ZofbotError) -> float | None:
+    """Return the seconds until a private reply is tried again, or None if that cannot help."""
     if isinstance(error, SlackDeferred):
-        return error.retry_after if error.retry_after < MAX_REPLY_SECONDS else False
-    return isinstance(error, SlackUnknown)
+        return error.retry_after
+    return REPLY_PAUSE_SECONDS if isinstance(error, SlackUnknown) else None

@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.virtual_time import SetClock, StoppedClock
+from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable, ZofUnavailable
 from zofbot.domain.model import Quota, utc_datetime
 from zofbot.observability import events
@@ -52,7 +53,7 @@ def emit_traced(event: object, metrics: Metrics | None = None) -> tuple[list[Any
 @pytest.mark.parametrize("kind", event_types(), ids=lambda kind: kind.__name__)
 def test_every_event_is_frozen_and_something_becomes_of_it(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    assert kind in EventEmitter(Metrics())._hooks
+    assert kind in EventEmitter(Metrics(Clock()))._hooks
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_crashed_attempt_is_logged_with_its_traceback_and_traced_without_its_m
 
 
 def test_an_attempt_that_reached_slack_counts_with_its_age_and_others_without() -> None:
-    metrics = Metrics()
+    metrics = Metrics(Clock())
     emitter, sample = EventEmitter(metrics), metrics.registry.get_sample_value
     emitter.emit(ATTEMPT)
     emitter.emit(DeliveryAttempt("k", "root", "C0QA", 3, "sent", "", "none", 0.01, 1.5, -0.2))
@@ -168,7 +169,7 @@ def test_the_quota_is_unknown_before_it_is_reported_and_after_its_reset() -> Non
 
 
 def test_a_standby_cycle_counts_without_a_duration() -> None:
-    metrics = Metrics()
+    metrics = Metrics(Clock())
     emitter, sample = EventEmitter(metrics), metrics.registry.get_sample_value
     emitter.emit(PollCycleEnded("standby", 1.0, True, 15.0))
     emitter.emit(PollCycleEnded("done", 2.0, True, 0.0, read_all_at=99.0))

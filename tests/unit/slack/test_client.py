@@ -96,6 +96,19 @@ async def test_a_private_answer_does_not_wait_for_longer_than_all_its_attempts_m
     assert response_url_server.heard == ["here"]
 
 
+@pytest.mark.parametrize("response_url_server", [[429] * 3], indirect=True)
+async def test_a_private_answer_is_not_tried_again_after_all_its_attempts_had_their_time(
+    notifier: SlackClient, response_url_server: ResponseUrlServer
+) -> None:
+    response_url_server.retry_after = "20"
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(SlackDeferred):
+        await notifier.respond_by_url(response_url_server.url, Message("here"))
+    assert response_url_server.heard == ["here"] * 2
+    assert loop.time() - began < MAX_REPLY_SECONDS
+
+
 @pytest.mark.parametrize("response_url_server", [[429], [500]], indirect=True)
 async def test_an_answer_that_all_can_see_is_tried_once(
     notifier: SlackClient, response_url_server: ResponseUrlServer

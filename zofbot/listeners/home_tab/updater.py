@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from zofbot.concurrency import wait_for_tasks
 from zofbot.domain.errors import SlackError, StoreUnavailable
 from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
@@ -58,7 +59,7 @@ class HomeUpdater:
     async def _show_with_stats(self, user: str, version: str, note: Sequence[Block]) -> None:
         asking = self._context.background_tasks.start(self._refresh_zof_data()) if self._is_stale else None
         if asking and (self._day.figures is None or self._day.trouble):
-            await asyncio.wait({asking}, timeout=STATS_WAIT_SECONDS)
+            await wait_for_tasks({asking}, STATS_WAIT_SECONDS)
         await self._publish_with_retry(user, version, note)
         if asking and not asking.done():
             await asking
@@ -97,9 +98,8 @@ class HomeUpdater:
 
     async def _refresh_viewers(self, viewers: Sequence[HomeViewer]) -> None:
         if self._is_stale:
-            await asyncio.wait(
-                {self._context.background_tasks.start(self._refresh_zof_data())}, timeout=STATS_WAIT_SECONDS
-            )
+            refreshing = self._context.background_tasks.start(self._refresh_zof_data())
+            await wait_for_tasks({refreshing}, STATS_WAIT_SECONDS)
         known, slots = await self._board.load_snapshot(), asyncio.Semaphore(MAX_CONCURRENT_UPDATES)
 
         async def refresh_viewer(viewer: HomeViewer) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from zofbot.clock import timeout
+
 EnvelopeGeneration = Literal["current", "older"]
 WebhookEnvelope = dict[str, Any]
 
@@ -143,7 +145,7 @@ class WebhookSender:
             await asyncio.wait({self._task})
 
     async def _deliver_waiting(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
             while True:
                 self._news.clear()
                 while self.hooks.waiting:
@@ -153,7 +155,7 @@ class WebhookSender:
     async def _post_delivery(self, session: aiohttp.ClientSession, delivery: WebhookDelivery) -> None:
         url, headers = self.hooks.local_address(delivery.url), self.hooks.signed_headers(delivery)
         try:
-            async with session.post(url, data=delivery.body, headers=headers) as reply:
+            async with timeout(TIMEOUT_SECONDS), session.post(url, data=delivery.body, headers=headers) as reply:
                 await reply.read()
                 self.hooks.sent.append(SentWebhook(delivery.type, reply.status))
         except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: an invalid URL
