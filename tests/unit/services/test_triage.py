@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import fakeredis
 import pytest
+import redis.asyncio as redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -202,12 +202,13 @@ _AGAIN = {Action.ACKNOWLEDGE, Action.UNDO, Action.ESCALATE}
 
 
 @asynccontextmanager
-async def channel_bench() -> AsyncIterator[ChannelBench]:
+async def channel_bench(store_url: str) -> AsyncIterator[ChannelBench]:
     now = [START]
 
     clock = MovableClock(lambda: now[0])
 
-    async with fakeredis.FakeAsyncRedis() as client:
+    async with redis.from_url(store_url) as client:
+        await client.flushall()
         wall, events = MessageWall(), EventEmitter()
         outbox = Outbox(Keyspace(client, "history"), clock)
         dispatcher = Dispatcher(
@@ -284,8 +285,10 @@ async def take_step(made: ChannelBench, step: tuple[Any, ...]) -> None:
 @pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORY)
-async def test_any_history_is_allowed_and_the_card_ends_as_the_failure_stands(history: list[tuple[Any, ...]]) -> None:
-    async with channel_bench() as made:
+async def test_any_history_is_allowed_and_the_card_ends_as_the_failure_stands(
+    store_url: str, history: list[tuple[Any, ...]]
+) -> None:
+    async with channel_bench(store_url) as made:
         for step in history:
             await take_step(made, step)
         await made.deliver_due(all_of_it=True)
@@ -293,8 +296,10 @@ async def test_any_history_is_allowed_and_the_card_ends_as_the_failure_stands(hi
 
 
 @pytest.mark.parametrize("act", [Action.SNOOZE, Action.ACKNOWLEDGE])
-async def test_the_card_of_an_alert_in_a_storm_shows_that_the_state_of_the_storm_has_ended(act: Action) -> None:
-    async with channel_bench() as made:
+async def test_the_card_of_an_alert_in_a_storm_shows_that_the_state_of_the_storm_has_ended(
+    store_url: str, act: Action
+) -> None:
+    async with channel_bench(store_url) as made:
         for step in (("storm", act, 0, 30.0), ("deliver",), ("deliver",)):
             await take_step(made, step)
         assert STATE_STYLES[(await made.current_failure()).present.state].word in made.wall.shown[KEY].text
@@ -343,8 +348,8 @@ async def replace_record(made: ChannelBench, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "act:1:storm:1:C1"])
-async def test_an_undo_without_a_line_of_its_own_is_posted(line: str) -> None:
-    async with channel_bench() as made:
+async def test_an_undo_without_a_line_of_its_own_is_posted(store_url: str, line: str) -> None:
+    async with channel_bench(store_url) as made:
         await made.press_action(made.make_request(Action.ACKNOWLEDGE, 0, 0.0), "")
         await replace_record(made, line=line)
         await made.press_action(made.make_request(Action.UNDO, 0, 0.0), "")
@@ -354,8 +359,8 @@ async def test_an_undo_without_a_line_of_its_own_is_posted(line: str) -> None:
         assert "undid" not in made.wall.shown[f"act:1:{KEY}"].text
 
 
-async def test_an_undo_changes_its_line_once_that_is_posted() -> None:
-    async with channel_bench() as made:
+async def test_an_undo_changes_its_line_once_that_is_posted(store_url: str) -> None:
+    async with channel_bench(store_url) as made:
         await made.press_action(made.make_request(Action.ACKNOWLEDGE, 0, 0.0), "")
         await made.press_action(made.make_request(Action.UNDO, 1, 0.0), "")
         await made.deliver_due(all_of_it=True)
@@ -366,8 +371,8 @@ async def test_an_undo_changes_its_line_once_that_is_posted() -> None:
 # --- an alert in a storm
 
 
-async def test_an_action_on_an_alert_of_a_storm_that_somebody_works_on_can_be_undone() -> None:
-    async with channel_bench() as made:
+async def test_an_action_on_an_alert_of_a_storm_that_somebody_works_on_can_be_undone(store_url: str) -> None:
+    async with channel_bench(store_url) as made:
         await made.begin_storm()
         await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
         for act in (Action.SNOOZE, Action.RESOLVE):
@@ -380,8 +385,8 @@ async def test_an_action_on_an_alert_of_a_storm_that_somebody_works_on_can_be_un
             assert (undone.present.state, undone.present.owner) == (TriageState.ACKNOWLEDGED, PEOPLE[0])
 
 
-async def test_what_an_earlier_version_stored_for_an_alert_of_a_storm_can_be_acted_on() -> None:
-    async with channel_bench() as made:
+async def test_what_an_earlier_version_stored_for_an_alert_of_a_storm_can_be_acted_on(store_url: str) -> None:
+    async with channel_bench(store_url) as made:
         await made.begin_storm()
         await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
         made.now[0] += 10
@@ -392,8 +397,8 @@ async def test_what_an_earlier_version_stored_for_an_alert_of_a_storm_can_be_act
         assert (await made.current_failure()).present.card_version == "0.4"
 
 
-async def test_a_question_asked_later_leaves_the_card_of_an_alert_in_a_storm_current() -> None:
-    async with channel_bench() as made:
+async def test_a_question_asked_later_leaves_the_card_of_an_alert_in_a_storm_current(store_url: str) -> None:
+    async with channel_bench(store_url) as made:
         await made.begin_storm()
         await made.act_on_storm(made.make_request(Action.ACKNOWLEDGE, 0, 0.0))
         made.now[0] += 10
@@ -405,8 +410,8 @@ async def test_a_question_asked_later_leaves_the_card_of_an_alert_in_a_storm_cur
 
 
 @pytest.mark.parametrize("steps", range(20))
-async def test_an_action_on_an_alert_counts_what_was_just_done_about_its_storm(steps: int) -> None:
-    async with channel_bench() as made:
+async def test_an_action_on_an_alert_counts_what_was_just_done_about_its_storm(store_url: str, steps: int) -> None:
+    async with channel_bench(store_url) as made:
         await made.begin_storm()
         card = (await made.current_failure()).present.card_version
         whole, single = made.make_request(Action.ACKNOWLEDGE, 0, 0.0), made.make_request(Action.SNOOZE, 1, 60.0)
@@ -419,8 +424,10 @@ async def test_an_action_on_an_alert_counts_what_was_just_done_about_its_storm(s
         assert entries == ([STORM.storm_key] if isinstance(refused, StaleCard) else [KEY, STORM.storm_key])
 
 
-async def test_undoing_for_one_alert_what_was_done_about_its_storm_restores_what_was_done_about_it() -> None:
-    async with channel_bench() as made:
+async def test_undoing_for_one_alert_what_was_done_about_its_storm_restores_what_was_done_about_it(
+    store_url: str,
+) -> None:
+    async with channel_bench(store_url) as made:
         await made.begin_storm()
         await made.press_action(made.make_request(Action.SNOOZE, 1, 7200.0), "")
         snoozed = (await made.current_failure()).present
@@ -431,8 +438,8 @@ async def test_undoing_for_one_alert_what_was_done_about_its_storm_restores_what
         assert (present.state, present.until, present.rev) == (TriageState.SNOOZED, snoozed.until, 3)
 
 
-async def test_an_alert_assigned_in_a_storms_snooze_wakes_after_further_failures_of_its_own() -> None:
-    async with channel_bench() as made:
+async def test_an_alert_assigned_in_a_storms_snooze_wakes_after_further_failures_of_its_own(store_url: str) -> None:
+    async with channel_bench(store_url) as made:
         for _ in range(4):
             made.now[0] += 1
             await made.finish_run(fails=True)
@@ -448,8 +455,8 @@ async def test_an_alert_assigned_in_a_storms_snooze_wakes_after_further_failures
         assert states == [TriageState.SNOOZED, TriageState.SNOOZED, TriageState.OPEN]
 
 
-async def test_the_edit_of_a_line_says_that_it_edits_a_reply() -> None:
-    async with channel_bench() as made:
+async def test_the_edit_of_a_line_says_that_it_edits_a_reply(store_url: str) -> None:
+    async with channel_bench(store_url) as made:
         await made.press_action(made.make_request(Action.ACKNOWLEDGE, 0, 0.0), "")
         await made.deliver_due(all_of_it=True)
         await made.press_action(made.make_request(Action.UNDO, 0, 0.0), "")
