@@ -102,10 +102,16 @@ class AlertsInScope:
             self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body))
         if before is not None and before.key == alert.key:
             update_placed_alert(self._draft, self._channel, alert.key, alert.body, held)
-        alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
-        if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
-            oldest = min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))
-            self._drop_alerts([oldest])
+        self._drop_oldest(alert)
+
+    def _drop_oldest(self, latest: Alert) -> None:
+        """Drop the oldest alert, a recovered one first, if there are more like the latest than are kept."""
+        limit = MAX_ALERTS_IN_STORMS if latest.storm else MAX_ALERTS[latest.group]
+        if len(self._all) <= limit:
+            return  # most scopes; the alerts need not be sorted by kind
+        alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(latest)]
+        if len(alike) > limit:
+            self._drop_alerts([min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))])
 
     def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
         found = [(field, alert) for field, alert in self._all.items() if alert.group is Grouping.RUN and wanted(alert)]
