@@ -195,6 +195,37 @@ def test_a_value_of_the_wrong_kind_says_what_it_must_be(
     assert start_problems(monkeypatch, **{name: value}) == [f"{name} is wrong: {says}"]
 
 
+BAD_HOSTS = ["0.0.0..0", "a" * 64 + ".example"]
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS, ids=["empty label", "long label"])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HOST", "{}", "it must be an IP address or a host name."),
+        ("ZOF_BASE_URL", "https://{}/v1", "it must be a URL such as https://host/path."),
+        ("SLACK_API_URL", "https://{}/api/", "it must be a URL such as https://host/path."),
+    ],
+)
+async def test_a_host_that_cannot_be_is_said(host: str, name: str, value: str, says: str) -> None:
+    ended = await run_command("run", **WELL | {name: value.format(host)})
+    assert (ended.code, ended.err) == (2, f"zofbot: {name} is wrong: {says}\n")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1", "localhost", "bücher.example.", "my_host"])
+def test_a_host_that_can_be_is_taken(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HOST", host)
+    assert load_settings().host == host
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS, ids=["empty label", "long label"])
+async def test_a_host_of_the_demo_that_cannot_be_is_said(host: str) -> None:
+    said = f"zofbot: --host {host} is not an IP address or a host name. Use one such as 127.0.0.1, or 0.0.0.0.\n"
+    for arguments, settings in (("--host", host), {}), ((), {"DEMO_HOST": host}):
+        ended = await run_command("demo", "--port", "0", "--no-browser", *arguments, **settings)
+        assert (ended.code, ended.err) == (2, said)
+
+
 async def test_a_port_of_the_demo_that_cannot_be_is_said() -> None:
     ended = await run_command("demo", "--port", "99999", "--no-browser")
     assert ended.code == 2

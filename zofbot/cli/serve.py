@@ -16,6 +16,7 @@ import typer
 
 from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
+from zofbot.config.setting_values import is_host_name
 from zofbot.config.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # importing Bolt would slow down --help
@@ -128,6 +129,8 @@ def demo(
 
     if not 0 <= port <= MAX_PORT:
         exit_with(2, f"--port {port} is not a port. Use 1 to {MAX_PORT}, or 0 for any free port.")
+    if not is_host_name(host):
+        exit_with(2, f"--host {host} is not an IP address or a host name. Use one such as 127.0.0.1, or 0.0.0.0.")
     configure_logging("auto", "error")  # hides the warning that it polls more often than Zof advises
     run_command(_serve_demo(host, port, browser))
 

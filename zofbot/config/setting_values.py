@@ -47,13 +47,28 @@ def find_misspelt(names: list[str], known: list[str]) -> dict[str, str]:
     return {name: next(iter(get_close_matches(name, known, 1, 0.7)), "") for name in sorted(strange)}
 
 
+def is_host_name(host: str) -> bool:
+    """Return whether ``host`` can be looked up: the resolver raises UnicodeError for empty and overlong labels."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(host)
+
+
+def _check_listen_host(host: str) -> str:
+    if not is_host_name(host):
+        raise ValueError("it must be an IP address or a host name")
+    return host
+
+
 def _check_web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         port_is_fine = parts.port != 0
     except ValueError:
         raise ValueError("it must be a URL such as https://host/path, with a port from 1 to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+    if parts.scheme not in ("http", "https") or not is_host_name(parts.hostname or "") or not port_is_fine:
         raise ValueError("it must be a URL such as https://host/path")
     if parts.username or parts.password:
         raise ValueError("it must not contain a user name or password")
@@ -167,6 +182,7 @@ def _check_owners(path: str) -> str:
 
 _SWITCH_VALUES = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
+ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_secret)]

@@ -27,6 +27,7 @@ from zofbot.config.setting_values import (
     HeaderName,
     HeaderSecret,
     HostNames,
+    ListenHost,
     OwnersPath,
     OwnPort,
     PeopleIds,
@@ -114,7 +115,7 @@ class Settings(BaseSettings):
     zof_signature_header: HeaderName = "X-Zof-Signature"
 
     redis_url: RedisUrl = ""
-    host: str = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
     zofbot_metrics_port: OwnPort = Field(0, ge=0, le=65535)
     """Port on which a separate worker serves metrics and health; 0: none."""
