@@ -509,6 +509,7 @@ async def test_a_port_that_the_demo_cannot_have_is_a_sentence(simulator: Simulat
     ended = await run_command("demo", "--no-browser", "--port", port)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"zofbot: Cannot listen on 127.0.0.1 port {port} (")
+    assert ended.err.endswith("). For any free port, use `zofbot demo --port 0` or `make demo ARGS='--port 0'`.\n")
     assert ended.err.count("\n") == 1
 
 
