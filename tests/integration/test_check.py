@@ -367,6 +367,16 @@ async def test_without_an_address_the_doors_are_not_tried_and_why_is_said(place:
     assert "--url" in doors.what
 
 
+async def test_an_endpoint_of_a_bot_that_was_started_without_its_secret_is_told_apart(store_url: str) -> None:
+    async with running_bot(store_url, slack_signing_secret=SIGNING) as bot, redis.from_url(store_url) as client:
+        place = CheckEnvironment(bot, client)
+        place.set_settings(zof_webhook_secret=WEBHOOK)
+        [found] = [item for item in await place.run_checks() if item.about == "endpoint /zof/webhook"]
+    assert found.what.endswith(" (HTTP 404), or zofbot was started without ZOF_WEBHOOK_SECRET.")
+    assert found.fix.startswith("Have the proxy forward /zof/webhook ")
+    assert found.fix.endswith(", or restart zofbot with ZOF_WEBHOOK_SECRET.")
+
+
 async def test_with_no_secret_for_webhooks_and_socket_mode_no_door_is_needed(place: CheckEnvironment) -> None:
     place.set_settings(slack_app_token=place.slack.app_token, zof_webhook_secret="")
     [doors] = [check for check in await place.run_checks() if check.about == "endpoints"]
