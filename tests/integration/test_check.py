@@ -109,6 +109,32 @@ async def test_each_missing_scope_is_named_with_what_lacks_it(place: CheckEnviro
         place.slack.scopes.add(scope)
 
 
+@pytest.mark.parametrize(
+    ("app_token", "command"),
+    [("", "`zofbot manifest --url https://your.host`"), ("xapp-simulated", "`zofbot manifest`")],
+    ids=["HTTP", "Socket Mode"],
+)
+async def test_the_manifest_for_a_missing_scope_keeps_the_transport(
+    place: CheckEnvironment, app_token: str, command: str
+) -> None:
+    place.set_settings(slack_app_token=app_token)
+    place.slack.scopes.discard("groups:history")
+    [found] = [check for check in await place.run_checks() if check.about == "scope groups:history"]
+    assert found.fix == f"Update the Slack app with the output of {command}, then reinstall it."
+
+
+async def test_the_scope_for_mentions_by_email_is_added_by_hand_because_no_manifest_may_have_it(
+    place: CheckEnvironment,
+) -> None:
+    place.slack.scopes.discard("users:read.email")
+    own = {"id": "s1", "channel": "C0QA", "by": "U0ANA", "created": 1.0}
+    subscription = parse_filters("project:* mention:author").model_copy(update=own)
+    await store_subscription(Keyspace(place.client, "zofbot"), subscription)
+    [found] = [check for check in await place.run_checks() if check.level is not Level.OK]
+    assert (found.level, found.about) == (Level.WARNING, "scope users:read.email")
+    assert found.fix == "Add it to the bot's scopes under OAuth & Permissions of your app, then reinstall the app."
+
+
 async def test_where_no_link_can_unfurl_no_scope_for_that_is_missed(place: CheckEnvironment) -> None:
     place.slack.scopes -= set(LINK_SCOPES)
     place.set_settings(zof_result_url_template="", zof_run_url_template="")

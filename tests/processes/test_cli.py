@@ -60,6 +60,18 @@ async def test_manifest() -> None:
     assert "https://" in refused.err
 
 
+async def test_a_manifest_for_socket_mode_is_printed_with_a_warning_where_slack_is_connected_by_http() -> None:
+    secret = {"SLACK_SIGNING_SECRET": "0" * 32}
+    printed = await run_command("manifest", **secret)
+    assert (printed.code, printed.out) == (0, render_manifest())
+    assert printed.err == (
+        "zofbot: This manifest switches the app to Socket Mode, but SLACK_APP_TOKEN is not set. "
+        "To stay with HTTP, use `zofbot manifest --url https://your.host`.\n"
+    )
+    assert not (await run_command("manifest", **secret, SLACK_APP_TOKEN="xapp-1")).err
+    assert not (await run_command("manifest", "--url", "https://bot.example", **secret)).err
+
+
 async def test_a_result_is_printed_as_a_person_reads_it(simulator: SimulatorServer) -> None:
     ended = await run_command("result", "res_4821", **zof_settings(simulator))
     assert ended.code == 0

@@ -54,6 +54,13 @@ def test_every_command_named_is_one(page: Path) -> None:
         assert not inner or not more or more in inner, typed
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_whoever_updates_the_app_over_http_is_told_the_option_that_keeps_it(page: Path) -> None:
+    for sentence in re.split(r"\.\s", page.read_text()):
+        if "output of" in sentence and "`zofbot manifest`" in sentence:
+            assert "(over HTTP, with `--url https://your.host`)" in sentence.replace("\n   ", " ")
+
+
 def commands_inside(heading: str) -> list[str]:
     """The commands of a section of the guide that run zofbot inside a container that runs already."""
     section = GUIDE.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
