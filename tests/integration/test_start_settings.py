@@ -120,6 +120,28 @@ async def test_the_command_line_ends_with_one_sentence(tmp_path: Path) -> None:
         assert "ter2" not in line
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_of_tls_that_cannot_be_read_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str
+) -> None:
+    url = f"rediss+sentinel://host/mymaster?{option}={quote(str(tmp_path / 'CA file'))}"
+    [problem] = start_problems(monkeypatch, REDIS_URL=url)
+    reason = "No such file or directory"
+    assert problem == f"REDIS_URL is wrong: its option {option} names a file that cannot be read ({reason})."
+    (tmp_path / "CA file").touch()
+    assert load_settings(*NEEDED).redis_url == url
+
+
+@pytest.mark.parametrize("command", [("run",), ("outbox", "list")], ids=" ".join)
+async def test_a_redis_that_does_not_answer_at_the_start_is_named_with_its_setting(command: tuple[str, ...]) -> None:
+    ended = await run_command(*command, **WELL, REDIS_URL="redis://127.0.0.1:9/0", ZOFBOT_LOG_LEVEL="error")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "zofbot: Redis does not answer (ConnectionError). "
+        "Check that it is running, and that REDIS_URL and TLS (rediss://) are right.\n"
+    )
+
+
 # --- ZOFBOT_DATA_DIR
 
 

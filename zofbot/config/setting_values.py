@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from zofbot.config.extra_fields_file import load_extra_fields
 from zofbot.config.owners_file import load_owners
-from zofbot.config.redis_url import parse_redis_url
+from zofbot.config.redis_url import find_tls_files, parse_redis_url
 
 _SERVICE_PORT_PATTERN = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 _SERVICE_LINK_PATTERN = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
@@ -78,6 +79,11 @@ def _check_web_address(value: str) -> str:
 def _check_redis_url(value: str) -> str:
     if value:  # empty for the embedded store
         parse_redis_url(value)
+    for option, path in find_tls_files(value).items():
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+        except OSError as error:
+            raise ValueError(f"its option {option} names a file that cannot be read ({error.strerror})") from None
     return value
 
 
