@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -374,6 +375,42 @@ async def test_who_waits_for_zof_when_it_is_stopped_is_told_to_try_again(
     promised, answer = [m for m in simulator.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
     assert "The reply follows" in str(promised.blocks)
     assert "zofbot is restarting" in str(answer.blocks)
+
+
+SILENT_RESOLVER = """
+import pathlib, socket, time
+
+look_up = socket.getaddrinfo
+
+def getaddrinfo(host, *args, **options):
+    if host == "silent.example":
+        pathlib.Path({asked!r}).touch()
+        time.sleep(3600)
+    return look_up(host, *args, **options)
+
+socket.getaddrinfo = getaddrinfo
+"""
+"""Makes an interpreter wait for a name, as if no name server answered."""
+
+
+async def test_it_stops_while_no_name_server_answers(simulator: SimulatorServer, tmp_path: Path) -> None:
+    asked, modules = tmp_path / "asked", tmp_path / "modules"
+    modules.mkdir()
+    (modules / "sitecustomize.py").write_text(SILENT_RESOLVER.format(asked=str(asked)))
+    (modules / "uvloop.py").write_text("raise ImportError\n")  # it looks names up without Python
+    path = os.pathsep.join([str(modules), os.environ.get("PYTHONPATH", "")])
+    own = bot_environment(simulator, tmp_path / "data", ZOF_BASE_URL="http://silent.example/v1", PYTHONPATH=path)
+    process = await start_command("worker", env=command_environment(**own))
+    try:
+        await wait_until(asked.exists)
+        process.send_signal(signal.SIGTERM)
+        _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 0, err.decode()
+    assert "zofbot stops" in err.decode()
+    assert "valkey.sock" not in os.listdir(tmp_path / "data")
 
 
 async def is_answering(port: int) -> bool:
