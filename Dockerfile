@@ -1,5 +1,5 @@
 # The demo: docker build -t zofbot . && docker run --rm --no-healthcheck -p 8080:8080 zofbot demo
-# The bot:  docker build -t zofbot . && docker run --read-only --tmpfs /tmp -v zofbot:/data --env-file .env -p 3000:3000 zofbot
+# The bot:  docker build -t zofbot . && docker run --rm --name zofbot --read-only --tmpfs /tmp -v zofbot:/data --env-file .env -p 3000:3000 zofbot
 #
 # The base image is referenced by tag. To pin it, look up the digest (`docker buildx imagetools inspect python:3.11-slim`) and
 # build with `--build-arg BASE=python:3.11-slim@sha256:…`, which both stages use.

@@ -30,7 +30,7 @@ from zofbot.observability.metrics import Metrics
 from zofbot.slack.client import SlackClient
 from zofbot.slack.identity import BotIdentity
 from zofbot.store import Store, open_store
-from zofbot.store.health import log_problems
+from zofbot.store.health import explain_first_call, log_problems
 from zofbot.store.outbox import Outbox
 from zofbot.store.redis_server.embedded import start_embedded, supervise_embedded
 from zofbot.store.schema import claim_schema
@@ -143,7 +143,8 @@ async def _open_services(
     """Connect to Redis, Slack and Zof, and make the services; traces are written until the bot stops."""
     address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock, tasks)
     store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
-    await log_problems(store.client)
+    with explain_first_call(settings.redis_url):
+        await log_problems(store.client)
     await claim_schema(store.keyspace)
     slack = await stack.enter_async_context(open_slack_client(settings, events, clock))
     zof = make_zof_client(settings, events, clock, store)

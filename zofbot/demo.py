@@ -68,9 +68,8 @@ async def run_demo(
             try:
                 await simulator.start(host, port)
             except OSError as error:
-                raise SettingsError(
-                    [f"Cannot listen on {host} port {port} ({error.strerror}). Try another --port; 0 is any free one."]
-                ) from error
+                use_any = "For any free port, use `zofbot demo --port 0` or `make demo ARGS='--port 0'`."
+                raise SettingsError([f"Cannot listen on {host} port {port} ({error.strerror}). {use_any}"]) from error
             settings = _demo_settings(simulator, Path(folder), poll_seconds)
             async with run_bot(settings, clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"

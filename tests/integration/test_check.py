@@ -109,6 +109,32 @@ async def test_each_missing_scope_is_named_with_what_lacks_it(place: CheckEnviro
         place.slack.scopes.add(scope)
 
 
+@pytest.mark.parametrize(
+    ("app_token", "command"),
+    [("", "`zofbot manifest --url https://your.host`"), ("xapp-simulated", "`zofbot manifest`")],
+    ids=["HTTP", "Socket Mode"],
+)
+async def test_the_manifest_for_a_missing_scope_keeps_the_transport(
+    place: CheckEnvironment, app_token: str, command: str
+) -> None:
+    place.set_settings(slack_app_token=app_token)
+    place.slack.scopes.discard("groups:history")
+    [found] = [check for check in await place.run_checks() if check.about == "scope groups:history"]
+    assert found.fix == f"Update the Slack app with the output of {command}, then reinstall it."
+
+
+async def test_the_scope_for_mentions_by_email_is_added_by_hand_because_no_manifest_may_have_it(
+    place: CheckEnvironment,
+) -> None:
+    place.slack.scopes.discard("users:read.email")
+    own = {"id": "s1", "channel": "C0QA", "by": "U0ANA", "created": 1.0}
+    subscription = parse_filters("project:* mention:author").model_copy(update=own)
+    await store_subscription(Keyspace(place.client, "zofbot"), subscription)
+    [found] = [check for check in await place.run_checks() if check.level is not Level.OK]
+    assert (found.level, found.about) == (Level.WARNING, "scope users:read.email")
+    assert found.fix == "Add it to the bot's scopes under OAuth & Permissions of your app, then reinstall the app."
+
+
 async def test_where_no_link_can_unfurl_no_scope_for_that_is_missed(place: CheckEnvironment) -> None:
     place.slack.scopes -= set(LINK_SCOPES)
     place.set_settings(zof_result_url_template="", zof_run_url_template="")
@@ -365,6 +391,16 @@ async def test_without_an_address_the_doors_are_not_tried_and_why_is_said(place:
     [doors] = [check for check in await place.run_checks() if check.about == "endpoints"]
     assert doors.level is Level.OK
     assert "--url" in doors.what
+
+
+async def test_an_endpoint_of_a_bot_that_was_started_without_its_secret_is_told_apart(store_url: str) -> None:
+    async with running_bot(store_url, slack_signing_secret=SIGNING) as bot, redis.from_url(store_url) as client:
+        place = CheckEnvironment(bot, client)
+        place.set_settings(zof_webhook_secret=WEBHOOK)
+        [found] = [item for item in await place.run_checks() if item.about == "endpoint /zof/webhook"]
+    assert found.what.endswith(" (HTTP 404), or zofbot was started without ZOF_WEBHOOK_SECRET.")
+    assert found.fix.startswith("Have the proxy forward /zof/webhook ")
+    assert found.fix.endswith(", or restart zofbot with ZOF_WEBHOOK_SECRET.")
 
 
 async def test_with_no_secret_for_webhooks_and_socket_mode_no_door_is_needed(place: CheckEnvironment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -199,6 +200,21 @@ async def test_a_mistake_that_is_mended_and_made_again_is_said_again(log: io.Str
     rotation = SecretReloader(plain, reread, Clock())
     assert [await rotation.reload_once() for _ in range(3)] == [[], [], []]
     assert log.getvalue().count("the old ones stay") == 2
+
+
+async def test_a_secret_that_was_empty_at_the_start_is_said_to_need_a_restart(store_url: str, log: io.StringIO) -> None:
+    files = SecretFiles()
+    async with running_bot(store_url, read_settings=files.read_settings) as bot:
+        files.now = bot.settings
+        for secret in ("a-webhook-secret", "another-webhook-secret"):
+            files.write_files(zof_webhook_secret=secret, zof_api_key=f"a-key-beside-{secret}")
+            assert await bot.app.rotation.reload_once() == ["ZOF_API_KEY", "ZOF_WEBHOOK_SECRET"]
+            assert await post_webhook(bot, webhook_event("run_1", "evt_1"), secret=secret) == 404
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if "secret" in line]
+    assert [(line["event"], line["names"]) for line in lines] == [
+        ("secrets replaced", ["ZOF_API_KEY"]),
+        ("secrets were empty at the start, restart zofbot to use them", ["ZOF_WEBHOOK_SECRET"]),
+    ] * 2
 
 
 def test_every_secret_is_watched() -> None:

@@ -120,6 +120,28 @@ async def test_the_command_line_ends_with_one_sentence(tmp_path: Path) -> None:
         assert "ter2" not in line
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_of_tls_that_cannot_be_read_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str
+) -> None:
+    url = f"rediss+sentinel://host/mymaster?{option}={quote(str(tmp_path / 'CA file'))}"
+    [problem] = start_problems(monkeypatch, REDIS_URL=url)
+    reason = "No such file or directory"
+    assert problem == f"REDIS_URL is wrong: its option {option} names a file that cannot be read ({reason})."
+    (tmp_path / "CA file").touch()
+    assert load_settings(*NEEDED).redis_url == url
+
+
+@pytest.mark.parametrize("command", [("run",), ("outbox", "list")], ids=" ".join)
+async def test_a_redis_that_does_not_answer_at_the_start_is_named_with_its_setting(command: tuple[str, ...]) -> None:
+    ended = await run_command(*command, **WELL, REDIS_URL="redis://127.0.0.1:9/0", ZOFBOT_LOG_LEVEL="error")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "zofbot: Redis does not answer (ConnectionError). "
+        "Check that it is running, and that REDIS_URL and TLS (rediss://) are right.\n"
+    )
+
+
 # --- ZOFBOT_DATA_DIR
 
 
@@ -193,6 +215,37 @@ def test_a_value_of_the_wrong_kind_says_what_it_must_be(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
 ) -> None:
     assert start_problems(monkeypatch, **{name: value}) == [f"{name} is wrong: {says}"]
+
+
+BAD_HOSTS = ["0.0.0..0", "a" * 64 + ".example"]
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS, ids=["empty label", "long label"])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HOST", "{}", "it must be an IP address or a host name."),
+        ("ZOF_BASE_URL", "https://{}/v1", "it must be a URL such as https://host/path."),
+        ("SLACK_API_URL", "https://{}/api/", "it must be a URL such as https://host/path."),
+    ],
+)
+async def test_a_host_that_cannot_be_is_said(host: str, name: str, value: str, says: str) -> None:
+    ended = await run_command("run", **WELL | {name: value.format(host)})
+    assert (ended.code, ended.err) == (2, f"zofbot: {name} is wrong: {says}\n")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1", "localhost", "bücher.example.", "my_host"])
+def test_a_host_that_can_be_is_taken(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("HOST", host)
+    assert load_settings().host == host
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS, ids=["empty label", "long label"])
+async def test_a_host_of_the_demo_that_cannot_be_is_said(host: str) -> None:
+    said = f"zofbot: --host {host} is not an IP address or a host name. Use one such as 127.0.0.1, or 0.0.0.0.\n"
+    for arguments, settings in (("--host", host), {}), ((), {"DEMO_HOST": host}):
+        ended = await run_command("demo", "--port", "0", "--no-browser", *arguments, **settings)
+        assert (ended.code, ended.err) == (2, said)
 
 
 async def test_a_port_of_the_demo_that_cannot_be_is_said() -> None:

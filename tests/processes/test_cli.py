@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -58,6 +59,18 @@ async def test_manifest() -> None:
     refused = await run_command("manifest", "--url", "http://bot.example")
     assert refused.code == 2
     assert "https://" in refused.err
+
+
+async def test_a_manifest_for_socket_mode_is_printed_with_a_warning_where_slack_is_connected_by_http() -> None:
+    secret = {"SLACK_SIGNING_SECRET": "0" * 32}
+    printed = await run_command("manifest", **secret)
+    assert (printed.code, printed.out) == (0, render_manifest())
+    assert printed.err == (
+        "zofbot: This manifest switches the app to Socket Mode, but SLACK_APP_TOKEN is not set. "
+        "To stay with HTTP, use `zofbot manifest --url https://your.host`.\n"
+    )
+    assert not (await run_command("manifest", **secret, SLACK_APP_TOKEN="xapp-1")).err
+    assert not (await run_command("manifest", "--url", "https://bot.example", **secret)).err
 
 
 async def test_a_result_is_printed_as_a_person_reads_it(simulator: SimulatorServer) -> None:
@@ -364,6 +377,42 @@ async def test_who_waits_for_zof_when_it_is_stopped_is_told_to_try_again(
     assert "zofbot is restarting" in str(answer.blocks)
 
 
+SILENT_RESOLVER = """
+import pathlib, socket, time
+
+look_up = socket.getaddrinfo
+
+def getaddrinfo(host, *args, **options):
+    if host == "silent.example":
+        pathlib.Path({asked!r}).touch()
+        time.sleep(3600)
+    return look_up(host, *args, **options)
+
+socket.getaddrinfo = getaddrinfo
+"""
+"""Makes an interpreter wait for a name, as if no name server answered."""
+
+
+async def test_it_stops_while_no_name_server_answers(simulator: SimulatorServer, tmp_path: Path) -> None:
+    asked, modules = tmp_path / "asked", tmp_path / "modules"
+    modules.mkdir()
+    (modules / "sitecustomize.py").write_text(SILENT_RESOLVER.format(asked=str(asked)))
+    (modules / "uvloop.py").write_text("raise ImportError\n")  # it looks names up without Python
+    path = os.pathsep.join([str(modules), os.environ.get("PYTHONPATH", "")])
+    own = bot_environment(simulator, tmp_path / "data", ZOF_BASE_URL="http://silent.example/v1", PYTHONPATH=path)
+    process = await start_command("worker", env=command_environment(**own))
+    try:
+        await wait_until(asked.exists)
+        process.send_signal(signal.SIGTERM)
+        _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 0, err.decode()
+    assert "zofbot stops" in err.decode()
+    assert "valkey.sock" not in os.listdir(tmp_path / "data")
+
+
 async def is_answering(port: int) -> bool:
     try:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as reply:
@@ -509,6 +558,7 @@ async def test_a_port_that_the_demo_cannot_have_is_a_sentence(simulator: Simulat
     ended = await run_command("demo", "--no-browser", "--port", port)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"zofbot: Cannot listen on 127.0.0.1 port {port} (")
+    assert ended.err.endswith("). For any free port, use `zofbot demo --port 0` or `make demo ARGS='--port 0'`.\n")
     assert ended.err.count("\n") == 1
 
 

@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot, wait_until
+from tests.support.cli import CommandResult, run_command
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from tests.support.ports import free_port
 from tests.support.valkey_servers import ValkeyServer, running_servers
@@ -120,6 +121,25 @@ async def test_a_user_that_lost_the_right_to_write_is_not_ready(server: ValkeySe
     async with running_bot(f"redis://zofbot:pw@{address}") as bot:
         await server.run_command("ACL", "SETUSER", "zofbot", "-@write")
         assert await read_readiness(bot) == (503, ["redis rejects commands (NOPERM)"], "zofbot_store_up 0.0")
+
+
+# --- users that are not let in
+
+REJECTED = (
+    "zofbot: REDIS_URL is wrong: Redis rejects the user or password. "
+    "Correct them in REDIS_URL: redis://user:password@host.\n"
+)
+
+
+@pytest.mark.parametrize("login", ["", ":hunter2hunter2@", "nobody:hunter2hunter2@"])
+@pytest.mark.parametrize(
+    "command", [("run",), ("worker",), ("outbox", "list"), ("subscriptions", "export")], ids=" ".join
+)
+async def test_a_wrong_password_is_a_wrong_setting(server: ValkeyServer, login: str, command: tuple[str, ...]) -> None:
+    await server.run_command("CONFIG", "SET", "requirepass", "the-password")
+    tokens = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "ZOF_API_KEY": "zof_key"}
+    own = {"REDIS_URL": f"redis://{login}127.0.0.1:{server.port}/0", "ZOFBOT_LOG_LEVEL": "error"}
+    assert await run_command(*command, **tokens, **own) == CommandResult(2, "", REJECTED)
 
 
 # --- a plain address whose primary moved

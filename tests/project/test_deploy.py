@@ -13,13 +13,14 @@ import threading
 import tomllib
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 import yaml
 
-from tests.support.pages import read_page
+from tests.support.pages import PAGES, read_page
 from tests.support.paths import ROOT
 from zofbot.cli import app
 from zofbot.config.settings import Settings
@@ -64,6 +65,13 @@ def test_every_file_of_the_package_is_installed() -> None:
         ), f"{path} is not in a wheel"
     folders = {path.parent for path in (ROOT / "zofbot").rglob("*.py")}
     assert all((folder / "__init__.py").exists() for folder in folders), "only packages are found"
+
+
+def test_git_ignores_the_files_that_pages_have_people_write_secrets_into() -> None:
+    files = {name for page in PAGES for name in re.findall(r"[\w./-]*\.env\b", page.read_text())}
+    assert {".env", "zofbot.env"} <= files
+    patterns = read_page(".gitignore").splitlines()
+    assert {name for name in files if not any(fnmatch(Path(name).name, pattern) for pattern in patterns)} == set()
 
 
 def test_the_image_runs_as_nobody_special() -> None:

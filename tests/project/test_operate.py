@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 import typer.main
+import yaml
 
 from tests.support.bot import bot_settings, wait_until
 from tests.support.paths import ROOT
@@ -51,6 +52,39 @@ def test_every_command_named_is_one(page: Path) -> None:
         assert command in COMMANDS, typed
         inner = getattr(COMMANDS[command], "commands", None)
         assert not inner or not more or more in inner, typed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_whoever_updates_the_app_over_http_is_told_the_option_that_keeps_it(page: Path) -> None:
+    for sentence in re.split(r"\.\s", page.read_text()):
+        if "output of" in sentence and "`zofbot manifest`" in sentence:
+            assert "(over HTTP, with `--url https://your.host`)" in sentence.replace("\n   ", " ")
+
+
+def commands_inside(heading: str) -> list[str]:
+    """The commands of a section of the guide that run zofbot inside a container that runs already."""
+    section = GUIDE.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(r"^(?:docker|kubectl) .*\bexec .*$", section, re.MULTILINE)
+
+
+def test_pages_say_how_to_run_a_command_where_the_bot_runs_in_a_container() -> None:
+    named = r"docker run [^\n|]*--name zofbot [^\n|]*-p 3000:3000"
+    for page in ("README.md", "docs/operate.md"):
+        assert re.search(named, (ROOT / page).read_text()), page
+        assert "docker exec zofbot zofbot " in (ROOT / page).read_text(), page
+    [plain], [compose], [kubernetes] = map(commands_inside, ("Container", "Compose", "Kubernetes"))
+    services = yaml.safe_load((ROOT / "docs/deploy/compose.yml").read_text())["services"]
+    kinds = [item for item in yaml.safe_load_all((ROOT / "docs/deploy/kubernetes.yml").read_text()) if item]
+    deployments = {item["metadata"]["name"] for item in kinds if item["kind"] == "Deployment"}
+    for typed, pattern, places in (
+        (plain, r"docker exec (\S+) zofbot (\w+) (\w+)", {"zofbot"}),
+        (compose, r"docker compose -f docs/deploy/compose\.yml exec (\S+) zofbot (\w+) (\w+)", services),
+        (kubernetes, r"kubectl exec deploy/(\S+) -- zofbot (\w+) (\w+)", deployments),
+    ):
+        found = re.match(pattern, typed)
+        assert found, typed
+        assert found[1] in places
+        assert found[3] in COMMANDS[found[2]].commands
 
 
 def test_every_metric_named_is_one() -> None:

@@ -151,6 +151,12 @@ def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
             assert parse_command(typed.removeprefix(SLASH_COMMAND))
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/simulator.md"])
+def test_pages_say_how_to_start_the_demo_on_another_port(page: str) -> None:
+    assert "make demo ARGS='--port 0'" in read_page(page)
+    assert "zofbot demo $(ARGS)" in read_page("Makefile")
+
+
 def test_the_buttons_of_the_demo_are_called_what_its_page_calls_them() -> None:
     text = read_page("README.md") + read_page("docs/simulator.md")
     pressed = {" ".join(name.split()) for name in re.findall(r"[Pp]ress \*([^*]+)\*", text)} - {"Send a test alert"}

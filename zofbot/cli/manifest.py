@@ -9,6 +9,11 @@ import typer
 
 from zofbot.cli.runner import check_public_url, prepare_settings
 
+_SWITCHES_TO_SOCKET_MODE = (
+    "This manifest switches the app to Socket Mode, but SLACK_APP_TOKEN is not set. "
+    "To stay with HTTP, use `zofbot manifest --url https://your.host`."
+)
+
 
 def manifest(
     url: Annotated[
@@ -26,4 +31,6 @@ def manifest(
     if url:
         check_public_url(url)
     settings = prepare_settings()
+    if not url and settings.signing_secrets and not settings.uses_socket_mode:
+        typer.echo(f"zofbot: {_SWITCHES_TO_SOCKET_MODE}", err=True)
     sys.stdout.write(render_manifest(url, settings.unfurl_domains, emails=settings.finds_people_by_email))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from zofbot.clock import Clock
+from zofbot.config.secret_folders import describe_skipped_folder
 from zofbot.config.settings import Settings, find_unknown_names, load_settings
 from zofbot.domain.errors import BadInput, SettingsError, ZofbotError, ZofError
 
@@ -44,13 +45,16 @@ def prepare_settings(*required: str, serves: bool = False) -> Settings:
     configure_logging(
         settings.zofbot_log_format, settings.zofbot_log_level if use_log_level else "error", settings.all_secrets()
     )
-    _warn_unknown_names()
+    _log_warnings()
     return settings
 
 
-def _warn_unknown_names() -> None:
+def _log_warnings() -> None:
+    """Log what has no effect: a secret folder that cannot be read, and unknown names."""
     import structlog  # noqa: PLC0415  (--help must not wait for it)
 
+    if skipped := describe_skipped_folder():
+        structlog.get_logger().warning("secret folder skipped", reason=skipped)
     for name, nearest in find_unknown_names().items():
         structlog.get_logger().warning("setting unknown", name=name, nearest=nearest or "none")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -16,6 +18,7 @@ import typer
 
 from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
+from zofbot.config.setting_values import is_host_name
 from zofbot.config.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # importing Bolt would slow down --help
@@ -31,6 +34,9 @@ class HasUrl(Protocol):
 
 
 MAX_PORT = 65535
+
+MAX_EXIT_SECONDS = 0.5
+"""Time for the process to end once its work is done; the whole shutdown must fit into ten seconds."""
 
 BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
@@ -72,6 +78,17 @@ async def run_until_signal(
     await hold_task
 
 
+def limit_exit_time() -> None:
+    """End this process with exit code 0 unless it ends by itself within ``MAX_EXIT_SECONDS``.
+
+    For when all work is done and all is written. A thread that looks up a name cannot be canceled, and both asyncio and
+    uvloop wait for theirs: more than ten seconds if no name server answers.
+    """
+    timer = threading.Timer(MAX_EXIT_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
 def tune_garbage_collector() -> None:
     """Collect cyclic garbage only every 5,000 objects, and never among those present at the start.
 
@@ -108,6 +125,7 @@ async def _serve_until_signal(
         return run_bot(settings, Clock(), endpoints=endpoints, workers=workers, read_settings=read_settings)
 
     await run_until_signal(open_bot, lambda bot, stop: bot.tasks.call_on_failure(stop))
+    limit_exit_time()
 
 
 def demo(
@@ -128,6 +146,8 @@ def demo(
 
     if not 0 <= port <= MAX_PORT:
         exit_with(2, f"--port {port} is not a port. Use 1 to {MAX_PORT}, or 0 for any free port.")
+    if not is_host_name(host):
+        exit_with(2, f"--host {host} is not an IP address or a host name. Use one such as 127.0.0.1, or 0.0.0.0.")
     configure_logging("auto", "error")  # hides the warning that it polls more often than Zof advises
     run_command(_serve_demo(host, port, browser))
 

@@ -11,6 +11,7 @@ from zofbot.config.settings import Settings
 from zofbot.domain.errors import ZofbotError
 from zofbot.store import open_store
 from zofbot.store.audit import AuditLog
+from zofbot.store.health import explain_first_call
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
 from zofbot.store.redis_server.data_folder import has_store
@@ -56,7 +57,8 @@ async def open_stored_data(settings: Settings, clock: Clock, *, may_create: bool
         store = await stack.enter_async_context(
             open_store(address, settings.zofbot_namespace, clock, MAX_REDIS_SECONDS)
         )
-        await store.ping()
+        with explain_first_call(settings.redis_url):
+            await store.ping()
         keyspace = store.keyspace
         if needs_data and not await _has_data(keyspace):
             raise ZofbotError(

@@ -46,6 +46,8 @@ _TLS_OPTION_PATTERNS = {
 _SENTINEL_OPTION_PATTERNS = {"sentinel_username": _ANY_PATTERN, "sentinel_password": _ANY_PATTERN}
 """Query options, and a pattern for each value."""
 
+_TLS_FILE_OPTIONS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+
 
 @dataclass(frozen=True)
 class RedisAddress:
@@ -85,6 +87,12 @@ def parse_redis_url(url: str) -> RedisAddress:
     first = f"[{hosts[0][0]}]" if ":" in hosts[0][0] else hosts[0][0]
     one = f"{parts[1].lower()}://{user}{at}{first}:{hosts[0][1]}/{database}{query}"
     return RedisAddress(kind, one, hosts, service)
+
+
+def find_tls_files(url: str) -> dict[str, str]:
+    """Return the files and folders that the options of a valid ``url`` name, by option."""
+    options = parse_qsl(url.partition("?")[2])
+    return {name: path for name, path in options if name in _TLS_FILE_OPTIONS}
 
 
 def _check_server(scheme: str, place: str, path: str, query: str) -> None:

@@ -23,6 +23,9 @@ ReadSettings = Callable[[], Settings]
 
 SECRET_FIELDS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, SecretStr))
 
+SECRETS_USED_FROM_START = ("SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "ZOF_WEBHOOK_SECRET")
+"""Without one of these, its endpoint or connection is not opened at the start."""
+
 
 class SecretReloader:
     """Calls callbacks when secret files change; ``every`` is in seconds. The environment of a process never changes."""
@@ -31,6 +34,7 @@ class SecretReloader:
         self, settings: Settings, read_settings: ReadSettings, clock: Clock, every: float = RELOAD_INTERVAL_SECONDS
     ) -> None:
         self._settings = settings
+        self._unused = {name for name in SECRETS_USED_FROM_START if not getattr(settings, name.lower())}
         self._read_settings = read_settings
         self._clock = clock
         self._every = every
@@ -63,5 +67,8 @@ class SecretReloader:
             for callback in self._callbacks:
                 callback(fresh)
             self._settings = fresh
-            log.info("secrets replaced", names=changed)
+            if replaced := [name for name in changed if name not in self._unused]:
+                log.info("secrets replaced", names=replaced)
+            if unused := [name for name in changed if name in self._unused]:
+                log.warning("secrets were empty at the start, restart zofbot to use them", names=unused)
         return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from zofbot.config.extra_fields_file import load_extra_fields
 from zofbot.config.owners_file import load_owners
-from zofbot.config.redis_url import parse_redis_url
+from zofbot.config.redis_url import find_tls_files, parse_redis_url
 
 _SERVICE_PORT_PATTERN = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 _SERVICE_LINK_PATTERN = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
@@ -47,13 +48,28 @@ def find_misspelt(names: list[str], known: list[str]) -> dict[str, str]:
     return {name: next(iter(get_close_matches(name, known, 1, 0.7)), "") for name in sorted(strange)}
 
 
+def is_host_name(host: str) -> bool:
+    """Return whether ``host`` can be looked up: the resolver raises UnicodeError for empty and overlong labels."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(host)
+
+
+def _check_listen_host(host: str) -> str:
+    if not is_host_name(host):
+        raise ValueError("it must be an IP address or a host name")
+    return host
+
+
 def _check_web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         port_is_fine = parts.port != 0
     except ValueError:
         raise ValueError("it must be a URL such as https://host/path, with a port from 1 to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+    if parts.scheme not in ("http", "https") or not is_host_name(parts.hostname or "") or not port_is_fine:
         raise ValueError("it must be a URL such as https://host/path")
     if parts.username or parts.password:
         raise ValueError("it must not contain a user name or password")
@@ -63,6 +79,11 @@ def _check_web_address(value: str) -> str:
 def _check_redis_url(value: str) -> str:
     if value:  # empty for the embedded store
         parse_redis_url(value)
+    for option, path in find_tls_files(value).items():
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+        except OSError as error:
+            raise ValueError(f"its option {option} names a file that cannot be read ({error.strerror})") from None
     return value
 
 
@@ -167,6 +188,7 @@ def _check_owners(path: str) -> str:
 
 _SWITCH_VALUES = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
+ListenHost = Annotated[str, AfterValidator(_check_listen_host)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_secret)]

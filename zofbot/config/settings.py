@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from zofbot.config.extra_fields_file import load_extra_fields
 from zofbot.config.owners_file import load_owners
+from zofbot.config.secret_folders import describe_skipped_folder, find_secret_folders
 from zofbot.config.setting_values import (
     ChannelId,
     ExtraFieldsPath,
@@ -27,6 +28,7 @@ from zofbot.config.setting_values import (
     HeaderName,
     HeaderSecret,
     HostNames,
+    ListenHost,
     OwnersPath,
     OwnPort,
     PeopleIds,
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
     zof_signature_header: HeaderName = "X-Zof-Signature"
 
     redis_url: RedisUrl = ""
-    host: str = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
     zofbot_metrics_port: OwnPort = Field(0, ge=0, le=65535)
     """Port on which a separate worker serves metrics and health; 0: none."""
@@ -167,7 +169,7 @@ class Settings(BaseSettings):
             sources["init_settings"],
             sources["env_settings"],
             InitSettingsSource(settings_cls, emptied),
-            SecretFiles(settings_cls, _secret_dirs()),
+            SecretFiles(settings_cls, _secret_folders()),
         )
 
     @property
@@ -228,18 +230,8 @@ VALUE_KINDS = {
 """What a value must be, by pydantic's type of error (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
-def _secret_dirs() -> tuple[Path, ...]:
-    """Return the folders of secret files, the one that counts most last. Raises SettingsError if one is unreadable."""
-    default, named = "/run/secrets", os.environ.get("ZOFBOT_SECRETS_DIR")
-    folders = [default] if os.path.isdir(default) else []
-    folders += [named] if named and named != default else []
-    for folder in folders:
-        try:
-            os.scandir(folder).close()
-        except OSError as error:
-            start = "ZOFBOT_SECRETS_DIR is wrong: " if folder == named else ""
-            raise SettingsError([f"{start}{folder} cannot be read ({error.strerror})."]) from None
-    return tuple(map(Path, folders))
+def _secret_folders() -> tuple[Path, ...]:
+    return find_secret_folders(os.environ.get("ZOFBOT_SECRETS_DIR", ""))
 
 
 def _problem_sentence(problem: Any) -> str:
@@ -274,7 +266,7 @@ def load_settings(*required: str) -> Settings:
         sentence = "ZOF_WEBHOOK_SECRET_PREVIOUS is set, but ZOF_WEBHOOK_SECRET is empty: set both, or neither."
         problems["ZOF_WEBHOOK_SECRET_PREVIOUS"] = sentence
     if problems:
-        raise SettingsError(list(problems.values()))
+        raise SettingsError([*problems.values(), *filter(None, [describe_skipped_folder()])])
     return settings
 
 
@@ -284,6 +276,6 @@ def _default_value(name: str) -> Any:
 
 def find_unknown_names() -> dict[str, str]:
     """Return variables and secret files with our prefix that are no settings, with the most similar setting."""
-    files = [path.name for folder in _secret_dirs() for path in folder.iterdir()]
+    files = [path.name for folder in _secret_folders() for path in folder.iterdir()]
     known = [name.upper() for name in Settings.model_fields]
     return find_misspelt([*os.environ, *files], [*known, "ZOFBOT_SECRETS_DIR"])

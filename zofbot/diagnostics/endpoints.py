@@ -6,6 +6,8 @@ from zofbot.config.settings import Settings
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
 from zofbot.domain.durations import describe_duration
 
+_SECRET_BY_PATH = {"/slack/events": "SLACK_SIGNING_SECRET", "/zof/webhook": "ZOF_WEBHOOK_SECRET"}
+
 
 def public_paths(settings: Settings) -> list[str]:
     """Return the paths that must be reachable from outside."""
@@ -27,10 +29,12 @@ def check_endpoint(path: str, status: int | None) -> Finding:
         return ok_finding(f"endpoint {path}", "Reachable.")
     if status is None:
         return error_finding(f"endpoint {path}", "No answer.", "Check DNS, TLS, the proxy, and that zofbot is running.")
-    what = f"Something other than zofbot answers (HTTP {status})."
-    return error_finding(
-        f"endpoint {path}", what, f"Have the proxy forward {path} unchanged to zofbot's HOST and PORT."
-    )
+    what = f"Something other than zofbot answers (HTTP {status})"
+    fix = f"Have the proxy forward {path} unchanged to zofbot's HOST and PORT"
+    if status == 404:
+        secret = _SECRET_BY_PATH[path]  # without it, zofbot does not have the path
+        what, fix = f"{what}, or zofbot was started without {secret}", f"{fix}, or restart zofbot with {secret}"
+    return error_finding(f"endpoint {path}", f"{what}.", f"{fix}.")
 
 
 def check_last_delivery(last: float | None, now: float) -> Finding:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zofbot.config.manifest import OPTIONAL_SCOPES, SCOPES, scopes_for
+from zofbot.config.manifest import EMAIL_SCOPES, OPTIONAL_SCOPES, SCOPES, scopes_for
 from zofbot.config.setting_values import describe_misplaced
 from zofbot.config.settings import SETTING_FIXES, Settings
 from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warning_finding
@@ -15,7 +15,8 @@ from zofbot.slack import errors
 from zofbot.slack.identity import BotIdentity
 
 BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"
-_REINSTALL_FIX = "Update the Slack app with the output of `zofbot manifest`, then reinstall it."
+_EMAIL_SCOPE_FIX = "Add it to the bot's scopes under OAuth & Permissions of your app, then reinstall the app."
+"""Not in the manifest if only subscriptions ask for it, because that is made from the settings alone."""
 _APP_TOKEN_FIXES = {
     "missing_scope": "It needs connections:write. Create another one on your app's Basic Information page.",
     "not_allowed_token_type": "It must be an app-level token (xapp-…), not the bot's.",
@@ -40,9 +41,12 @@ def check_misplaced(name: str, value: str) -> Finding | None:
 
 
 def check_bot_token(
-    reply: BotIdentity | SlackError, domains: Sequence[str] = (), *, emails: bool = False
+    reply: BotIdentity | SlackError, domains: Sequence[str] = (), *, emails: bool = False, over_http: bool = False
 ) -> list[Finding]:
-    """Check the bot's token and its scopes, with those for unfurling links to ``domains`` and for ``emails``."""
+    """Check the bot's token and its scopes, with those for unfurling links to ``domains`` and for ``emails``.
+
+    ``over_http``: Slack calls a public URL, which must be in the manifest that is to fix a missing scope.
+    """
     if isinstance(reply, SlackRefused):
         sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack rejects it ({reply.reason}).", ""))
         return [error_finding(BOT_TOKEN, sentence, fix or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
@@ -55,14 +59,18 @@ def check_bot_token(
             warning_finding("scopes", "Slack did not list them.", "Check OAuth & Permissions of your app."),
         ]
     scopes = scopes_for(domains, emails=emails)
-    found = [_missing_scope(scope, what) for scope, what in scopes.items() if scope not in reply.scopes]
+    missing = {scope: what for scope, what in scopes.items() if scope not in reply.scopes}
+    found = [_missing_scope(scope, what, over_http=over_http) for scope, what in missing.items()]
     return [accepted, *(found or [ok_finding("scopes", f"All {len(scopes)} granted.")])]
 
 
-def _missing_scope(scope: str, what: str) -> Finding:
+def _missing_scope(scope: str, what: str, *, over_http: bool) -> Finding:
     """Report a missing scope: an error if zofbot needs it, a warning if only an optional feature does."""
+    command = "zofbot manifest --url https://your.host" if over_http else "zofbot manifest"
+    update_fix = f"Update the Slack app with the output of `{command}`, then reinstall it."
+    fix = _EMAIL_SCOPE_FIX if scope in EMAIL_SCOPES else update_fix
     make_finding = error_finding if scope in SCOPES.keys() - OPTIONAL_SCOPES else warning_finding
-    return make_finding(f"scope {scope}", f"Missing. It is needed for {what}.", _REINSTALL_FIX)
+    return make_finding(f"scope {scope}", f"Missing. It is needed for {what}.", fix)
 
 
 def slack_unreachable(reply: SlackError) -> Finding:

@@ -39,7 +39,9 @@ async def probe_tokens(
         found += (
             [slack.missing_setting(slack.BOT_TOKEN)]
             if identity is None
-            else slack.check_bot_token(identity, settings.unfurl_domains, emails=emails)
+            else slack.check_bot_token(
+                identity, settings.unfurl_domains, emails=emails, over_http=not settings.uses_socket_mode
+            )
         )
     if app and slack.APP_TOKEN not in wrong:
         found.append(slack.check_app_token(opened))

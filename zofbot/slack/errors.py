@@ -134,6 +134,7 @@ ASK_WHY_STEP = "Ask a workspace admin why."
 """What to do about messages that Slack rejects for a reason without an explanation."""
 
 _REINSTALL_STEP = "An operator should reinstall the app and update SLACK_BOT_TOKEN."
+_UPDATE_APP_STEP = "An operator should update it from `zofbot manifest` (over HTTP, with `--url https://your.host`)."
 EXPLANATIONS = {
     "not_in_channel": ("zofbot is not in this channel.", "Invite it with `/invite @zofbot`, then try again."),
     "channel_not_found": (
@@ -152,10 +153,7 @@ EXPLANATIONS = {
         "The workspace's admins have suspended posting.",
         "Ask a workspace admin to allow it again.",
     ),
-    "messages_tab_disabled": (
-        "The Slack app accepts no direct messages.",
-        "An operator should update it from `zofbot manifest`.",
-    ),
+    "messages_tab_disabled": ("The Slack app accepts no direct messages.", _UPDATE_APP_STEP),
     "token_revoked": ("Slack no longer accepts the bot's token.", _REINSTALL_STEP),
     "token_expired": ("The bot's token has expired.", _REINSTALL_STEP),
     "not_authed": ("Slack got no token from zofbot.", "An operator should set SLACK_BOT_TOKEN."),
@@ -191,7 +189,7 @@ EXPLANATIONS = {
         "The workspace requires two-factor authentication.",
         "Whoever installed the app should set it up for their account.",
     ),
-    "missing_scope": ("The Slack app lacks a permission.", "An operator should update it from `zofbot manifest`."),
+    "missing_scope": ("The Slack app lacks a permission.", _UPDATE_APP_STEP),
     "used_url": ("Slack no longer accepts replies to that message.", "Type the command again."),
     "expired_url": ("Slack no longer accepts replies to that message.", "Type the command again."),
 }
@@ -222,7 +220,8 @@ def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str
     unexplained_step = _ALLOW_STEP if handling_for(reason) is RefusalHandling.PARK else _RETRY_STEP
     sentence, next_step = EXPLANATIONS.get(reason, (f"Slack rejected the request ({reason}).", unexplained_step))
     if needed:
-        next_step = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
+        added = "an operator should add it under OAuth & Permissions of the Slack app, then reinstall the app."
+        next_step = f"It needs the scope `{needed}`: {added}"
     return SlackRefused(reason, sentence, next_step)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import redis.asyncio as redis
 import structlog
 from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyError, ResponseError
 
-from zofbot.domain.errors import StoreUnavailable
+from zofbot.domain.errors import SettingsError, StoreUnavailable
 from zofbot.store.keyspace import Keyspace, guard_redis_call
 from zofbot.store.redis_server.closing_client import closing_client
 from zofbot.store.redis_server.replicated_client import ReplicatedClient, replica_addresses
@@ -49,6 +50,11 @@ class HealthProblem:
     what: str
     fix: str
     grave: bool = False
+
+
+_REJECTED_LOGIN = HealthProblem(
+    "redis", "Redis rejects the user or password.", "Correct them in REDIS_URL: redis://user:password@host.", grave=True
+)
 
 
 async def read_redis_info(client: redis.Redis) -> RedisInfo:
@@ -211,6 +217,24 @@ async def find_refused_writes(keyspace: Keyspace) -> list[HealthProblem]:
     return [HealthProblem("redis writes", refusal.what, refusal.fix, grave=True) for refusal in refusals]
 
 
+@contextmanager
+def explain_first_call(url: str) -> Iterator[None]:
+    """Raise the error of the first call to the Redis at ``url``, from REDIS_URL, with its cause and its fix.
+
+    Raises SettingsError if Redis rejects the user or password, otherwise StoreUnavailable. ``url`` is empty for the
+    embedded store, whose errors stay as they are.
+    """
+    try:
+        yield
+    except StoreUnavailable as error:
+        if not url:
+            raise
+        problem = explain_unreachable(error)
+        if problem is _REJECTED_LOGIN:
+            raise SettingsError([f"REDIS_URL is wrong: {problem.what} {problem.fix}"]) from error
+        raise StoreUnavailable(problem.what, problem.fix) from error
+
+
 def explain_unreachable(error: StoreUnavailable) -> HealthProblem:
     """Explain from the client's exception why Redis does not answer."""
     if refusal := find_refusal(error):
@@ -219,11 +243,7 @@ def explain_unreachable(error: StoreUnavailable) -> HealthProblem:
     while (last := causes[-1]) and last.__cause__:
         causes.append(last.__cause__)  # redis-py wraps a refused password in a ConnectionError
     if any(isinstance(cause, _LOGIN_ERRORS) for cause in causes):
-        what, fix = (
-            "Redis rejects the user or password.",
-            "Correct them in REDIS_URL: redis://user:password@host.",
-        )
-    else:
-        what = f"Redis does not answer ({type(causes[-1]).__name__})."
-        fix = "Check that it is running, and that REDIS_URL and TLS (rediss://) are right."
+        return _REJECTED_LOGIN
+    what = f"Redis does not answer ({type(causes[-1]).__name__})."
+    fix = "Check that it is running, and that REDIS_URL and TLS (rediss://) are right."
     return HealthProblem("redis", what, fix, grave=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from zofbot.config.secret_folders import describe_skipped_folder, find_secret_folders
 from zofbot.config.settings import Settings, load_settings
 from zofbot.domain.errors import SettingsError
 
@@ -86,6 +87,20 @@ def closed_folder(folder: Path) -> None:
 @pytest.mark.usefixtures("closed_folder", "plain_user")
 def test_a_folder_that_may_not_be_listed_is_named(folder: Path) -> None:
     assert find_problems() == [f"ZOFBOT_SECRETS_DIR is wrong: {folder} cannot be read (Permission denied)."]
+
+
+@pytest.mark.usefixtures("closed_folder", "plain_user")
+def test_a_default_folder_that_may_not_be_listed_is_skipped_and_named(folder: Path) -> None:
+    assert find_secret_folders("", folder) == ()
+    reason = "cannot be read (Permission denied) and is skipped"
+    assert describe_skipped_folder(folder) == f"{folder} {reason}: if it has zofbot's secrets, let this user list it."
+
+
+def test_a_default_folder_counts_less_than_the_named_one(folder: Path, tmp_path: Path) -> None:
+    assert find_secret_folders(str(folder), tmp_path) == (tmp_path, folder)
+    assert find_secret_folders(str(folder), folder) == (folder,)
+    assert find_secret_folders(str(folder), tmp_path / "nowhere") == (folder,)
+    assert [describe_skipped_folder(place) for place in (folder, tmp_path / "nowhere")] == ["", ""]
 
 
 def test_a_folder_need_not_be_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

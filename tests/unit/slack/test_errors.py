@@ -109,3 +109,15 @@ def test_every_error_says_what_to_do_next(status: int | None, reason: str) -> No
 
 def test_a_rule_of_the_channel_that_nobody_knows_sends_people_to_an_admin() -> None:
     assert "admin" in classify_error(200, "restricted_action_by_a_new_rule", {}).next_step
+
+
+@pytest.mark.parametrize("reason", ["missing_scope", "messages_tab_disabled"])
+def test_an_update_of_the_app_over_http_needs_its_url(reason: str) -> None:
+    step = "An operator should update it from `zofbot manifest` (over HTTP, with `--url https://your.host`)."
+    assert classify_error(200, reason, {}).next_step == step
+
+
+def test_a_missing_scope_is_added_by_hand_because_the_manifest_may_not_have_it() -> None:
+    error = classify_error(200, "missing_scope", {}, "users:read.email")
+    added = "an operator should add it under OAuth & Permissions of the Slack app, then reinstall the app."
+    assert error.next_step == f"It needs the scope `users:read.email`: {added}"
