@@ -92,15 +92,17 @@ async def test_a_stop_does_not_wait_for_the_server_of_another_zofbot(tmp_path: P
     """Another zofbot may take the lock as soon as the server has ended; this one has it all the time."""
     folder, address = prepare_folder(tmp_path / "data")
     lock = open_lock(folder)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    server = await asyncio.create_subprocess_exec(*server_command(folder, address))
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        server = await asyncio.create_subprocess_exec(*server_command(folder, address))
         with structlog.testing.capture_logs() as logs:
             async with timeout(HANG_SECONDS), start_embedded(folder, Clock()):
                 pass
         assert await limit_wait(server.wait()) == 0
     finally:
         os.close(lock)
+        if server.returncode is None:
+            server.kill()
     assert [line["event"] for line in logs] == ["store adopted", "store still running"]
 
 
