@@ -32,8 +32,9 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.limits import lift_slack_limits
 from tests.support.ports import free_port
-from zofbot.clock import Clock, MovableClock
+from zofbot.clock import Clock, MovableClock, timeout
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.simulator.seed import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, seed_world
@@ -280,7 +281,7 @@ class SoakTest:
         process = self.processes[name]
         if process.returncode is None:
             process.terminate()
-        async with asyncio.timeout(10):
+        async with timeout(10):
             code = await process.wait()
         self.counts["restarted" if code == 0 else "ended badly"] += 1
         await self.start_process(name)
@@ -415,6 +416,7 @@ async def run_soak(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soa
     world.slack.hides_fast_posts = True
     world.zof.webhooks.on = False
     simulator = SimulatorServer(world)
+    lift_slack_limits(simulator)
     await simulator.start()
     port = free_port()
     world.slack.calls = deque()

@@ -17,7 +17,7 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.crash_proxy import ProxyFuse, crash_proxy
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.limits import HANG_SECONDS
+from tests.support.limits import limit_wait
 from tests.support.paths import ROOT
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
 from zofbot.clients import make_zof_client
@@ -55,8 +55,7 @@ class CrashProxies:
         secret = {name: getattr(self.bot.settings, name).get_secret_value() for name in SECRETS}
         self.fuse.start_counting(0, "before", 0)
         self.server.stdin.write(f"{json.dumps(own | secret)}\n".encode())
-        async with asyncio.timeout(HANG_SECONDS):
-            url, pid = (await self.server.stdout.readline()).decode().split()
+        url, pid = (await limit_wait(self.server.stdout.readline())).decode().split()
         self.pid = int(pid)
         self.bot.world.slack.request_url = f"{url}/slack/events"
 

@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.crash_worker import CHANNEL
-from tests.support.limits import HANG_SECONDS
+from tests.support.limits import limit_wait
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.simulator.seed import seed_world
@@ -47,8 +47,7 @@ class CrashScenario:
         assert self.workers.stdout
         self.workers.stdin.write(f"{step} {when} {NOW + self.lives * LATER}\n".encode())
         self.lives += 1
-        async with asyncio.timeout(HANG_SECONDS):
-            ended = int(await self.workers.stdout.readline())
+        ended = int(await limit_wait(self.workers.stdout.readline()))
         assert ended in (DIED, ENDED)
         return ended
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
 from tests.support.nights import HOUR_SECONDS, NightBench, night
 from tests.support.triage import BOT, audit_entries
+from tests.support.valkey_servers import paused_writes
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.slack import channel_changes
 from zofbot.simulator.slack.model import Channel, PostedMessage
@@ -61,9 +64,16 @@ async def test_a_button_of_an_alert_from_before_says_why_it_does_nothing(day: Ni
     await wait_until(lambda: "got a new ID" in "".join(map(text_of, day.bot.private_messages(NEW))))
 
 
-async def test_while_the_store_takes_no_writes_slack_is_to_send_the_event_again(day: NightBench) -> None:
-    await day.bot.app.store.client.client_pause(1500, all=False)
-    await change_id(day)
+async def test_while_the_store_takes_no_writes_slack_is_to_send_the_event_again(
+    day: NightBench, store_url: str
+) -> None:
+    people = day.bot.simulator.people
+    with capture_logs() as logs:
+        async with paused_writes(store_url):
+            changing = asyncio.create_task(channel_changes.change_channel_id(people, OLD, NEW))
+            await wait_until(lambda: sum(line["event"] == "channel's new id not noted" for line in logs) == 2)
+        assert (await changing).status == 200
+    await day.wait_until_settled()
     assert [item.channel for item in await stored_subscriptions(day.bot).list_all()] == [NEW]
     assert len(notes_to(day.bot, ANA)) == 1
 

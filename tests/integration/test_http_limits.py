@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-import redis.asyncio as redis
 import structlog
 from aiohttp import web
 
 from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.metric_values import metric_value
-from tests.support.virtual_time import StoppedClock, silent_redis
+from tests.support.valkey_servers import paused_writes
+from tests.support.virtual_time import StoppedClock
 from zofbot.clock import Clock
 from zofbot.concurrency import ProcessTasks
 from zofbot.http.limits import (
@@ -339,15 +339,12 @@ async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_ar
 ) -> None:
     count = MAX_CONCURRENT_WEBHOOKS + MAX_WAITING_WEBHOOKS + 60
     sample = partial(metric_value, bot.app.metrics)
-    async with redis.from_url(store_url) as client:
-        await bot.answer_text("/zof help")
-        await client.client_pause(60_000, all=False)
-        with silent_redis():
-            flooding = asyncio.create_task(flood_requests(bot, count, signed=True))
-            await wait_until(lambda: bool(sample("zofbot_zof_webhooks_total", {"answer": "crowded"})))
-            outcome = await bot.type_text("/zof help")
-            await client.client_unpause()
-        answers = await flooding
+    await bot.answer_text("/zof help")
+    async with paused_writes(store_url):
+        flooding = asyncio.create_task(flood_requests(bot, count, signed=True))
+        await wait_until(lambda: bool(sample("zofbot_zof_webhooks_total", {"answer": "crowded"})))
+        outcome = await bot.type_text("/zof help")
+    answers = await flooding
     assert outcome.status == 200
     assert answers["again"] == answers[503] >= 1
     assert answers[200] >= MAX_WAITING_WEBHOOKS // 2, "those who waited had their turn"

@@ -18,6 +18,7 @@ from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.listeners.unfurl import MAX_CARDS, parse_links
 from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, EXTERNAL, GUEST, INCIDENT_ROOM, PARTNERS, QA_ALERTS
 from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.slack.directory import MAX_READERS_WAIT_SECONDS
 from zofbot.slack.links import LinkTarget, ZofLinks
 from zofbot.slack.views.unfurl import unfurl_card
 
@@ -306,7 +307,7 @@ async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(bot: Runn
     for fault in ("users.info", "conversations.info"):
         bot.world.slack.faults.set_fault("500", only=fault)
         message = await paste_link(bot, result_link("res_4821"), user="U0BEN")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * MAX_READERS_WAIT_SECONDS)
         assert (message.attachments, unfurl_calls(bot)) == ([], [])
         bot.world.slack.faults.set_fault("none")
 

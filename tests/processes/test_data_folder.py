@@ -15,14 +15,9 @@ from zofbot.domain.errors import SettingsError
 from zofbot.store.redis_server.data_folder import socket_path
 from zofbot.store.redis_server.embedded import start_embedded
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
 
 SOMEBODY = 4242
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def refusal_text(folder: Path) -> str:
@@ -64,6 +59,7 @@ async def test_a_folder_in_use_that_is_open_to_others_is_refused(tmp_path: Path,
     assert "chmod 700" in await refusal_text(folder)
 
 
+@needs_root
 async def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
@@ -71,6 +67,7 @@ async def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     assert "belongs to another user" in await refusal_text(folder)
 
 
+@needs_root
 async def test_a_link_that_somebody_made_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "data").symlink_to(tmp_path / "elsewhere")
@@ -79,6 +76,7 @@ async def test_a_link_that_somebody_made_is_not_followed(tmp_path: Path) -> None
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@needs_root
 async def test_a_link_that_root_made_is_followed_as_systemd_needs(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
     (tmp_path / "data").symlink_to(tmp_path / "private")
@@ -103,7 +101,10 @@ def listen_at(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lock", "valkey.sock", "valkey.log", "appendonlydir"])
-@pytest.mark.parametrize("planted", [make_symlink, give_away, listen_at])
+@pytest.mark.parametrize(
+    "planted",
+    [make_symlink, pytest.param(give_away, marks=needs_root), pytest.param(listen_at, marks=needs_root)],
+)
 async def test_what_others_put_there_is_neither_used_nor_followed(
     tmp_path: Path, name: str, planted: Callable[[Path], None]
 ) -> None:
@@ -117,6 +118,7 @@ async def test_what_others_put_there_is_neither_used_nor_followed(
         assert (tmp_path / "target").read_text() == "kept"
 
 
+@needs_root
 @pytest.mark.parametrize("part", ["parent", "folder", "socket"])
 async def test_a_socket_below_the_temporary_directory_is_ours_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str

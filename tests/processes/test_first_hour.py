@@ -7,14 +7,15 @@ import re
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 from tests.support.bot import buttons_of, text_of, wait_until
-from tests.support.cli import command_environment, start_command
-from tests.support.limits import HANG_SECONDS
+from tests.support.cli import command_environment, running_command, wait_for_exit
+from tests.support.limits import HANG_SECONDS, lift_slack_limits, limit_wait
 from tests.support.paths import ROOT
 from tests.support.virtual_time import test_clock
+from zofbot.clock import timeout
 from zofbot.simulator.seed import ANA, QA_ALERTS, seed_world
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import PostedMessage
@@ -49,7 +50,7 @@ def commands_of(step: GuideStep) -> list[list[str]]:
 
 async def test_every_step_of_the_page_comes_out_as_it_says() -> None:
     walked = []
-    async with pretend_servers() as (simulator, env):
+    async with pretend_servers() as (simulator, env), AsyncExitStack() as started:
         bot: asyncio.subprocess.Process | None = None
         for step in guide_steps():
             walked.append(step.typed[-1])
@@ -57,13 +58,14 @@ async def test_every_step_of_the_page_comes_out_as_it_says() -> None:
                 await type_step(simulator, step)
             for command in commands_of(step):
                 if command == ["run"]:
-                    bot = await start_process(step, env)
+                    bot = await started.enter_async_context(running_command("run", env=env))
+                    await wait_for_log(bot, step)
                 else:
                     await run_to_end(command, step, env)
         assert bot
         await a_run_fails(simulator)
         bot.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(bot.wait(), HANG_SECONDS) == 0
+        await wait_for_exit(bot)
     assert walked == [
         "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt .", ".venv/bin/zofbot result res_4821",
         ".venv/bin/zofbot check", ".venv/bin/zofbot run", "/zof subscribe project:checkout", "/zof why run_2037",
@@ -84,6 +86,7 @@ async def pretend_servers() -> AsyncIterator[tuple[SimulatorServer, dict[str, st
     world = World(test_clock())
     seed_world(world)
     simulator = SimulatorServer(world)
+    lift_slack_limits(simulator)
     await simulator.start()
     with tempfile.TemporaryDirectory(prefix="hour-") as folder:
         own = {
@@ -102,22 +105,20 @@ async def pretend_servers() -> AsyncIterator[tuple[SimulatorServer, dict[str, st
 
 async def run_to_end(command: list[str], step: GuideStep, env: dict[str, str]) -> None:
     """A command that ends by itself, well, and prints all that the page shows."""
-    process = await start_command(*command, env=env)
-    out, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
+    async with running_command(*command, env=env) as process:
+        out, err = await limit_wait(process.communicate())
     assert process.returncode == 0, err
     for line in step.answer:
         assert squeeze_spaces(line) in squeeze_spaces(out.decode()), (command, line, out.decode())
 
 
-async def start_process(step: GuideStep, env: dict[str, str]) -> asyncio.subprocess.Process:
-    """A command that lasts, once it has logged all that the page shows."""
-    process = await start_command("run", env=env)
+async def wait_for_log(process: asyncio.subprocess.Process, step: GuideStep) -> None:
+    """Wait until a command that lasts has logged all that the page shows."""
     assert process.stderr
     logged = ""
-    async with asyncio.timeout(HANG_SECONDS):
+    async with timeout(HANG_SECONDS):
         while not all(line in logged for line in step.answer):
             logged += (await process.stderr.readline()).decode()
-    return process
 
 
 def private_messages(simulator: SimulatorServer) -> list[PostedMessage]:

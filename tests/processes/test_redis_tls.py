@@ -17,7 +17,7 @@ from tests.support.bot import wait_until
 from tests.support.limits import HANG_SECONDS
 from tests.support.ports import free_port
 from tests.support.valkey_servers import SLOT_COUNT, ValkeyServer, running_servers
-from zofbot.clock import Clock
+from zofbot.clock import Clock, timeout
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.store import open_store
 
@@ -64,7 +64,7 @@ async def tls_proxy(certificate: Path, port: int, behind: int) -> AsyncIterator[
 
 async def repeat_until_available(call: Callable[[], Awaitable[bool]]) -> bool:
     """Repeat a call as a bot does: a handshake may take longer than a node has to say who is primary."""
-    async with asyncio.timeout(HANG_SECONDS):
+    async with timeout(HANG_SECONDS):
         while True:
             with suppress(StoreUnavailable):
                 return await call()

@@ -23,11 +23,6 @@ from zofbot.diagnostics import Finding, Level, run_checks
 from zofbot.store import open_store
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ValkeyServer]:
     one = ValkeyServer(free_port(), tmp_path / "one", ("--save", "", "--appendonly", "yes"))

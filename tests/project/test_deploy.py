@@ -138,7 +138,9 @@ def test_the_image_is_built_from_files_that_reach_it() -> None:
 def test_pods_are_locked_down_and_probed_where_something_answers() -> None:
     kinds = list(yaml.safe_load_all((DEPLOY / "kubernetes.yml").read_text()))
     server = read_page("zofbot/http/server.py")
-    for deployment in (kind for kind in kinds if kind["kind"] == "Deployment"):
+    deployments = [kind for kind in kinds if kind["kind"] == "Deployment"]
+    assert {deployment["metadata"]["name"] for deployment in deployments} == {"zofbot-web", "zofbot-worker"}
+    for deployment in deployments:
         pod = deployment["spec"]["template"]["spec"]
         [container] = pod["containers"]
         assert container["args"][0] in COMMANDS
@@ -146,6 +148,7 @@ def test_pods_are_locked_down_and_probed_where_something_answers() -> None:
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert pod["terminationGracePeriodSeconds"] > 10
         probes = [container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")]
+        assert probes
         assert all(f'"{path}"' in server for path in probes)
 
 

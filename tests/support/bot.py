@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web_app
 
-from tests.support.limits import HANG_SECONDS
+from tests.support.limits import HANG_SECONDS, lift_slack_limits
 from tests.support.sample_world import fill_world
 from tests.support.second_opinion import SecondOpinion
-from tests.support.virtual_time import test_clock
+from tests.support.virtual_time import VirtualLoop, test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock, timeout
 from zofbot.config.secret_reload import ReadSettings
@@ -144,6 +144,8 @@ async def running_bot(
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
     simulator = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time
+    if not isinstance(asyncio.get_running_loop(), VirtualLoop):
+        lift_slack_limits(simulator)
     await simulator.start()
     async with connect_redis(store_url, "zofbot", clock) as client:
         await client.flushall()

@@ -11,9 +11,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tests.support.limits import limit_wait
 from tests.support.paths import ROOT
 from zofbot.config.settings import Settings
 
@@ -32,18 +34,41 @@ def command_environment(**more: str) -> dict[str, str]:
     return kept | {"COLUMNS": "120"} | more
 
 
-async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
-    """Start a command, for tests that send it signals or read its output while it runs."""
+@asynccontextmanager
+async def running_command(*arguments: str, env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a command, for tests that send it signals or read its output while it runs; ends what still runs then."""
     pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "zofbot", *arguments, env=env, stdout=pipe, stderr=pipe
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            await _stop_process(process)
+
+
+async def _stop_process(process: asyncio.subprocess.Process) -> None:
+    """Let a process stop its store too, else kill it."""
+    try:
+        process.terminate()
+        await limit_wait(process.communicate())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def wait_for_exit(process: asyncio.subprocess.Process, code: int = 0) -> str:
+    """Wait until a process has ended with this code; returns the rest of its standard error."""
+    _, err = await limit_wait(process.communicate())
+    assert process.returncode == code, err.decode()
+    return err.decode()
 
 
 async def run_new_process(*arguments: str, **settings: str) -> CommandResult:
     """Run a command to its end as an operator does, for tests of what the interpreter reads when it starts."""
-    process = await start_command(*arguments, env=command_environment(**settings))
-    out, err = await process.communicate()
+    async with running_command(*arguments, env=command_environment(**settings)) as process:
+        out, err = await limit_wait(process.communicate())
     return CommandResult(process.returncode or 0, out.decode(), err.decode())
 
 

@@ -24,6 +24,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from tests.support.bot import wait_until
+from tests.support.limits import HANG_SECONDS
 from tests.support.ports import free_port
 from tests.support.virtual_time import silent_redis
 from zofbot.store.redis_server.embedded import _server_binary, server_command
@@ -85,6 +86,18 @@ async def stopped_server(url: str) -> AsyncIterator[None]:
             yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def paused_writes(url: str) -> AsyncIterator[None]:
+    """Let the server answer only reads while the context lasts; virtual time passes."""
+    async with redis.from_url(url) as client:
+        await client.client_pause(round(HANG_SECONDS * 1000), all=False)
+        try:
+            with silent_redis():
+                yield
+        finally:
+            await client.client_unpause()
 
 
 @dataclass

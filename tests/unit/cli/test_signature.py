@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import CommandResult, command_environment, run_command, start_command
+from tests.support.cli import CommandResult, command_environment, run_command, run_new_process
 from zofbot.alerting.failure_signature import make_signature
 
 
@@ -69,8 +69,7 @@ async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 async def test_help_does_not_load_the_engine() -> None:
-    process = await start_command("--help", env=command_environment(PYTHONPROFILEIMPORTTIME="1"))
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert b"signature" in out
-    assert b"zofbot.cli.signature" in err, "imports are listed"
-    assert b"zofbot.alerting" not in err
+    ended = await run_new_process("--help", PYTHONPROFILEIMPORTTIME="1")
+    assert "signature" in ended.out
+    assert "zofbot.cli.signature" in ended.err, "imports are listed"
+    assert "zofbot.alerting" not in ended.err

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import string
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.proportion import is_in_proportion
 from zofbot.domain.redaction import MASK, SECRET_RULES, is_secret_name, redact
 
 _WORDS = """
@@ -305,15 +305,4 @@ BEGINNINGS = [
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_time_is_in_proportion_to_the_text(beginning: str) -> None:
-    """Five times the text takes about five times as long; squared it would be 25. In seconds of the processor."""
-
-    def seconds(length: int) -> float:
-        said = beginning * (length // len(beginning))
-        taken = []
-        for _ in range(3):
-            began = time.process_time()
-            redact(said)
-            taken.append(time.process_time() - began)
-        return min(taken)
-
-    assert seconds(50_000) < 12 * seconds(10_000) + 0.01
+    assert is_in_proportion(redact, beginning)

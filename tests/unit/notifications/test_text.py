@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.proportion import is_in_proportion
 from zofbot.domain.redaction import MASK, redact
 from zofbot.notifications import text
 
@@ -87,17 +87,8 @@ BEGINNINGS = [
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_no_text_takes_more_than_its_length_is_worth(beginning: str) -> None:
-    """What tests print must not hold up the loop: four times the text takes about four times as long, never sixteen.
-
-    In seconds of the processor, at their least; as much as the limit is for a hundred times what it takes.
-    """
-
-    def taken() -> float:
-        began = time.process_time()
-        text.escape_mrkdwn(beginning * (20_000 // len(beginning)))
-        return time.process_time() - began
-
-    assert min(taken() for _ in range(3)) < 0.1
+    """What tests print must not hold up the loop."""
+    assert is_in_proportion(text.escape_mrkdwn, beginning)
 
 
 @given(NASTY | ANY, st.integers(1, 200))

@@ -10,6 +10,7 @@ import fakeredis
 import pytest
 import redis.asyncio as redis
 
+from tests.support.limits import HANG_SECONDS
 from tests.support.virtual_time import SetClock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.store.keyspace import Keyspace
@@ -17,6 +18,7 @@ from zofbot.store.leases import Fence, Lease
 from zofbot.store.outbox import LeaseLost, Outbox
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HOUR_SECONDS = 3600.0
 
 
 clock = SetClock(NOW.timestamp())
@@ -53,17 +55,28 @@ async def test_of_many_one_holds_it(store: redis.Redis) -> None:
     assert sum(item is not None for item in held) == 1
 
 
-async def test_it_ends_by_itself(store: redis.Redis) -> None:
-    await make_lease(store, 60).hold()
-    assert 59_000 < await store.pttl("{test}:lease:poller") <= 60_000
+async def test_it_ends_by_itself_and_another_takes_it(store_url: str) -> None:
+    async with redis.from_url(store_url) as server:
+        await server.flushall()
+        mine, other = make_lease(server, 0.05), make_lease(server, HOUR_SECONDS)
+        first = await fence_number(mine)
+        assert await server.blpop(["nothing"], timeout=0.1) is None  # waits by the server's clock
+        assert not (await mine.read_state()).held
+        assert await fence_number(other) > first
+        assert await mine.hold() is None
+
+
+async def test_it_lasts_for_its_seconds(store: redis.Redis) -> None:
+    await make_lease(store, HOUR_SECONDS).hold()
+    assert HOUR_SECONDS - HANG_SECONDS < await store.ttl("{test}:lease:poller") <= HOUR_SECONDS
 
 
 async def test_holding_on_keeps_the_number_and_renews_the_time(store: redis.Redis) -> None:
-    mine = make_lease(store)
+    mine = make_lease(store, HOUR_SECONDS)
     first = await fence_number(mine)
-    await store.pexpire("{test}:lease:poller", 1000)
+    await store.expire("{test}:lease:poller", round(HOUR_SECONDS / 2))
     assert await fence_number(mine) == first
-    assert await store.pttl("{test}:lease:poller") > 59_000
+    assert await store.ttl("{test}:lease:poller") > HOUR_SECONDS - HANG_SECONDS
 
 
 async def test_the_number_rises_with_each_take_over(store: redis.Redis) -> None:

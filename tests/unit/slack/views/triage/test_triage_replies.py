@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
 
 from zofbot.slack.views.triage.pressed_button import FailureRef
-from zofbot.slack.views.triage.triage_replies import illegal_action_reply
+from zofbot.slack.views.triage.triage_replies import ACTION_INFINITIVES, illegal_action_reply
 from zofbot.triage import TRANSITIONS, Action, TriageRecord, TriageState
 from zofbot.triage.state_machine import HUMAN_ACTIONS
 
@@ -16,6 +17,8 @@ NOT_ALLOWED = [
     for act, state in product(HUMAN_ACTIONS, TriageState)
     if act not in TRANSITIONS[state] or (act, state) == (Action.ACKNOWLEDGE, TriageState.ACKNOWLEDGED)
 ]
+
+VERBS = {verb: act for act, verb in ACTION_INFINITIVES.items()}
 
 
 @pytest.mark.parametrize(("act", "state"), NOT_ALLOWED)
@@ -28,8 +31,16 @@ def test_every_refusal_says_what_to_do_next_also_in_notifications(act: Action, s
 
 
 @pytest.mark.parametrize(("act", "state"), NOT_ALLOWED)
-def test_what_is_to_be_done_first_makes_the_action_possible(act: Action, state: TriageState) -> None:
+def test_what_is_offered_is_possible_and_what_is_to_be_done_first_makes_the_action_possible(
+    act: Action, state: TriageState
+) -> None:
     reply = illegal_action_reply(act, "Cart", FailureRef("key", "0.0"), TriageRecord(state=state), 0.0)
-    if reply.text.endswith("it first."):
-        first = Action.WAKE if "Unsnooze" in reply.text else Action.REOPEN
+    *_, step = reply.text.removesuffix(".").split(". ")
+    offered = [VERBS[word] for word in re.findall(r"\w+", step.lower()) if word in VERBS]
+    assert bool(offered) == (act is not Action.UNDO), "what can be undone has a button of its own"
+    assert set(offered) <= set(TRANSITIONS[state])
+    is_first_step = step.endswith("it first")
+    assert is_first_step == (act in TRANSITIONS[TriageState.OPEN] and state is not TriageState.ACKNOWLEDGED)
+    if is_first_step:
+        [first] = offered
         assert act in TRANSITIONS[TRANSITIONS[state][first]]
