@@ -249,7 +249,7 @@ def test_an_alert_that_is_posted_again_after_its_deletion_mentions_nobody_and_sa
 ) -> None:
     owner = Owner(mention=("U1",), wish="group:run")
     causes = (CauseSummary(signature="s1-1", example=case(1, "timeout")),)
-    bodies = [
+    bodies: list[Payload] = [
         run_body(mention=("U1",), standing=standing),
         run_body(mention=("U1",), owners=(owner,)),
         case_body(mention=("U1", "S9")),
