@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -207,3 +208,27 @@ async def test_an_event_about_nothing_known_or_malformed_changes_nothing(
     await people.report_change({"type": "channel_id_changed", **event}, day.bot.world.slack.channels[OLD])
     assert await stored_subscriptions(day.bot).read() == before
     assert not await audit_entries(day.bot, "move")
+
+
+@pytest.mark.parametrize("ids", [(OLD, NEW), (OLD, NEW, "C0LATER")])
+async def test_an_alert_in_a_channel_without_subscriptions_is_still_updated(
+    day: NightBench, ids: tuple[str, ...]
+) -> None:
+    await day.end_run("failed", "Cart")
+    [alert] = alerts_about(day, "Cart", OLD)
+    await day.bot.answer_text("/zof unsubscribe all", channel=OLD)
+    await day.wait_until_settled()
+    slack = day.bot.world.slack
+    slack.faults.set_fault("429", None, "chat.update")
+    await day.bot.press_button(alert, "zof_triage_acknowledge")
+    people = day.bot.simulator.people
+    for old, new in pairwise(ids):
+        await channel_changes.change_channel_id(people, old, new)
+    for old, new in pairwise(ids):  # the events may come again
+        event = {"type": "channel_id_changed", "old_channel_id": old, "new_channel_id": new}
+        await people.report_change(event, slack.channels[ids[-1]])
+    slack.faults.set_fault("none")
+    await day.pass_time(60)
+    assert "Acknowledged" in text_of(alert)
+    assert not await day.bot.app.outbox.parked_channels()
+    assert len(await audit_entries(day.bot, "move")) == len(ids) - 1

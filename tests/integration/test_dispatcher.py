@@ -323,7 +323,7 @@ async def test_a_search_that_leaves_no_time_to_send_is_not_made_from_the_start_a
     await rig.deliver_once()
     for number in range(1000):
         slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"lunch? {number}"))
-    slack.faults.delays["slow"] = 3.0
+    slack.faults.delays["slow"] = 4.0
     slack.faults.set_fault("slow", None, "conversations.history")
     await rig.deliver_once(after=60)
     assert await rig.state_of("k") is NotificationState.PENDING, "the call might have outlasted the lease"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.reply_loss import lossy_proxy
+from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import stand_still
 from zofbot.simulator.slack import broken_replies, channel_changes
 from zofbot.store import MAX_POSTING_SECONDS
@@ -149,4 +150,15 @@ async def test_a_card_that_was_posted_is_told_as_shared_although_redis_takes_no_
         assert "Shared to this channel" in await bot.answer_text(f"/zof result {RESULT} share")
     finally:
         await client.config_set("min-replicas-to-write", "0")
+    assert len(bot.world.slack.ledger) == 1
+
+
+async def test_without_redis_only_a_typed_share_is_posted(bot: RunningBot) -> None:
+    """A button can be pressed twice, so its share needs a store that remembers; a typed one is asked for each time."""
+    await bot.answer_text(f"/zof {RESULT}")
+    async with stopped_server(bot.settings.redis_url):
+        assert "isn't responding" in await share_card(bot)
+        assert not bot.world.slack.ledger
+        await bot.type_text(f"/zof result {RESULT} share")
+        await wait_until(lambda: "Shared to this channel" in text_of(bot.private_messages()[-1]))
     assert len(bot.world.slack.ledger) == 1

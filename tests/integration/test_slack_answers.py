@@ -10,6 +10,7 @@ import pytest
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.simulator.slack import broken_replies
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.outbox import Outbox
@@ -205,3 +206,19 @@ async def test_an_alert_that_is_removed_again_and_again_is_posted_afresh_once_an
     roots = [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(key)]
     assert [root.idempotency_key for root in roots] == [key, f"{key}:2"]
     assert len([message for message in bot.visible_messages(dm.id) if "deleted again" in text_of(message)]) == 1
+
+
+async def test_an_alert_that_is_posted_again_after_people_deleted_it_mentions_nobody_again(store_url: str) -> None:
+    async with alerting_bot(store_url) as bot:
+        await bot.type_text("/zof subscribe group:run layout:flat mention:@oncall-checkout")
+        key = await fail_and_report(bot)
+        await wait_for_state(bot, key)
+        [first] = posted_messages(bot, key)
+        assert f"<!subteam^{ON_CALL_GROUP}>" in first.text
+        bot.world.clock.advance(60)
+        first.deleted = True
+        await edit_message(bot, key, 1)
+        await wait_for_state(bot, f"{key}:2")
+        [again] = posted_messages(bot, f"{key}:2")
+        assert "subteam" not in text_of(again)
+        assert "Posted again" in text_of(again)

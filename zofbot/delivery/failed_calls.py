@@ -40,10 +40,8 @@ class FailedCallClassifier:
 
     async def classify_find_error(self, claim: Claim, error: SlackError) -> AttemptResult:
         """Classify a failed search. It never leads to a resend before a search has succeeded."""
-        if isinstance(error, SlackDeferred):
-            return Unknown.for_claim(claim, error.reason, error.retry_after + self._retry_delay(claim))
-        if isinstance(error, SlackUnknown):
-            return Unknown.for_claim(claim, error.reason, 1 + self._retry_delay(claim))
+        if isinstance(error, (SlackDeferred, SlackUnknown)):
+            return Unknown.for_claim(claim, error.reason, self._search_delay(claim, error))
         handling = handling_for(error.reason)
         if handling in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
             log.error("search for earlier send failed", key=claim.notification.key, reason=error.reason,
@@ -84,19 +82,22 @@ class FailedCallClassifier:
         age = self._clock.time() - float(place.ts)
         if -CLOCK_SKEW_SECONDS < age < MAX_NEW_SECONDS:
             return Deferred.for_claim(claim, MAX_NEW_SECONDS - max(age, 0.0), False, reason)
-        wait = 1 + self._retry_delay(claim)
         try:
             exists = await read_as_member(self._notifier, place.channel, lambda: self._notifier.has_message(place))
         except SlackError as error:
             log.warning("search for a message failed", channel=place.channel, ts=place.ts, reason=error.reason)
-            return Deferred.for_claim(
-                claim, OPERATOR_RETRY_SECONDS if isinstance(error, SlackRefused) else wait, False, reason
-            )
+            return Deferred.for_claim(claim, self._search_delay(claim, error), False, reason)
         if exists:
-            return Deferred.for_claim(claim, wait, False, reason)
+            return Deferred.for_claim(claim, 1 + self._retry_delay(claim), False, reason)
         if claim.notification.key.startswith(DETAILS_KEY_PREFIX):
             return Dropped.for_claim(claim, UNWANTED_REASON)
         return Gone.for_claim(claim, place, reason)
+
+    def _search_delay(self, claim: Claim, error: SlackError) -> float:
+        """Return the seconds until a search that failed with ``error`` is repeated."""
+        if isinstance(error, SlackRefused):
+            return OPERATOR_RETRY_SECONDS
+        return self._retry_delay(claim) + (error.retry_after if isinstance(error, SlackDeferred) else 1)
 
     def _retry_delay(self, claim: Claim) -> float:
         return retry_delay(claim.tries + 1, self._random())

@@ -78,14 +78,14 @@ class OutboxMonitor:
         ))  # fmt: skip
 
     async def check_parked(self) -> None:
-        """Report each parked channel once, and then retry it after a while. Raises StoreUnavailable.
+        """Report each parked channel once, and retry it after a while. Raises StoreUnavailable.
 
         Not every fix causes a Slack event. A channel that still refuses is parked again by its first message.
         """
         for parked in await self._outbox.parked_channels():
             if not parked.told:
                 await self._report_parked(parked)
-            elif not -MAX_CLOCK_SKEW_SECONDS <= self._clock.time() - parked.since < PARKED_RETRY_SECONDS:
+            if not -MAX_CLOCK_SKEW_SECONDS <= self._clock.time() - parked.since < PARKED_RETRY_SECONDS:
                 log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)
                 await self._outbox.unpark_channel(parked.channel)
 

@@ -32,14 +32,17 @@ class ChannelContacts:
         self._default_channel, self._list_admins = default_channel, list_admins
 
     async def report_refusal(self, channel: str, reason: str) -> None:
-        """Notify the people responsible for a channel that refuses messages; its messages wait until it is fixed."""
+        """Notify the people responsible for a channel that refuses messages; its messages wait until it is fixed.
+
+        Raises SlackError if Slack does not list the admins; repeating it notifies only those who were not notified yet.
+        """
         name = f"parked:{channel}:{reason}:{self._clock.now():%G-%V}"  # at most once a week
         await self._notify_responsible(
             channel, name, channel_notes.blocked_channel_note(reason), known=reason != "channel_not_found"
         )
 
     async def report_removal(self, root: str, channel: str) -> None:
-        """Notify the people responsible for a channel that an alert was deleted from it twice."""
+        """Notify the people responsible for a channel that an alert was deleted from it twice; raises as above."""
         await self._notify_responsible(channel, f"removed:{root}", channel_notes.ALERT_REMOVED_NOTE)
 
     async def _notify_responsible(self, channel: str, name: str, text: str, *, known: bool = True) -> None:
@@ -50,11 +53,15 @@ class ChannelContacts:
         """
         moved = (await self._outbox.read_hashes(MOVED_CHANNELS))[MOVED_CHANNELS]
         channel, default = (moved.get(identifier, identifier) for identifier in (channel, self._default_channel))
-        users = {item.by for item in await self._subscriptions.list_for_channel(channel) if item.by}
-        if channel == default:
-            text = f"{channel_notes.DEFAULT_CHANNEL_NOTE} {text}"
-            users |= set(sorted(await self._list_admins())[:MAX_NOTIFIED_ADMINS])
+        is_default = channel == default
+        text = f"{channel_notes.DEFAULT_CHANNEL_NOTE} {text}" if is_default else text
         body = channel_notes.note_payload(text, channel) if known else channel_notes.note_payload(f"{channel}: {text}")
+        subscribers = {item.by for item in await self._subscriptions.list_for_channel(channel) if item.by}
+        await self._send_notes(subscribers, name, body)
+        if is_default:
+            await self._send_notes(sorted(await self._list_admins())[:MAX_NOTIFIED_ADMINS], name, body)
+
+    async def _send_notes(self, users: Iterable[str], name: str, body: dict[str, Any]) -> None:
         for note in build_personal_notes(users, name, body, self._clock.time()):
             await self._outbox.commit([note])
 

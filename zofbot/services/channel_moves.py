@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from zofbot.alerting.state import MOVED_CHANNELS, MUTES
+from zofbot.alerting.state import FAILURES_HASH, MOVED_CHANNELS, MUTES
 from zofbot.clock import Clock
 from zofbot.services.channel_contacts import build_personal_notes
 from zofbot.slack.views import channel_notes
@@ -25,7 +25,7 @@ from zofbot.subscriptions.mute import active_mutes, read_mutes
 
 log = structlog.get_logger()
 
-_HASHES = (SUBSCRIPTIONS_HASH, MUTES, DIGESTS_HASH, LAST_DIGESTS_HASH, MOVED_CHANNELS)
+_HASHES = (SUBSCRIPTIONS_HASH, MUTES, DIGESTS_HASH, LAST_DIGESTS_HASH, MOVED_CHANNELS, FAILURES_HASH)
 
 
 @dataclass
@@ -42,15 +42,19 @@ class _Move:
 async def move_channel(outbox: Outbox, clock: Clock, old: str, new: str, configured: Collection[str] = ()) -> bool:
     """Move a channel's settings and waiting messages to its new id; returns whether there were any.
 
-    ``configured`` are channels that settings name, for which messages may come without a subscription. Notifies the
-    people who set something up. Raises StoreUnavailable.
+    Without settings, messages may come for the ``configured`` channels, which the environment names, and for those with
+    open alerts, whose keys end with the channel. Notifies the people who set something up. Raises StoreUnavailable.
     """
     while True:
         hashes = await outbox.read_hashes(*_HASHES)
         move, known = _plan_move(hashes, old, new, clock.time()), hashes[MOVED_CHANNELS]
-        if not move.changes and (old not in configured or known.get(old) == new):
+        ids = {old, *(earlier for earlier, later in known.items() if later == old)}
+        has_messages = not ids.isdisjoint(configured) or any(
+            key.rpartition(":")[2] in ids for key in hashes[FAILURES_HASH]
+        )
+        if not move.changes and (not has_messages or old in known):
             return False
-        moved = {earlier: new for earlier, later in known.items() if later == old} | {new: None, old: new}
+        moved = dict[str, str | None].fromkeys(ids, new) | {new: None}
         changes = {**move.changes, MOVED_CHANNELS: moved}
         entry = AuditRecord(
             at=clock.time(), act="move", user="zofbot", channel=new, before=old, after=new,

@@ -202,17 +202,12 @@ class Directory:
     async def admin_ids(self, listed: Collection[str] = ()) -> frozenset[str]:
         """Return the admins' ids: the people and members of user groups ``listed``, or else the workspace's admins.
 
-        Those that Slack does not return are left out.
+        Those that Slack refuses to return are left out. Raises SlackError if it may return them later.
         """
-        if not listed:
-            try:
-                return await self._admins.get("")
-            except SlackError as error:
-                log.warning("admins unknown", reason=error.reason)
-                return frozenset()
-        groups = await asyncio.gather(*(self.group_members(item) for item in listed if item.startswith("S")))
-        people = {item for item in listed if not item.startswith("S")}
-        return frozenset(people.union(*(members for members in groups if members)))
+        groups = [item for item in listed if item.startswith("S")]
+        reads = [(self._group_people, group) for group in groups] if listed else [(self._admins, "")]
+        found = await asyncio.gather(*(_get_unless_refused(cache, key) for cache, key in reads))
+        return frozenset(listed).difference(groups).union(*found)
 
     async def _channel_info(self, channel: str, *, from_listing: bool = False) -> Mapping[str, Any]:
         """Return the conversation object, or what is listed of it; read again after each change. Raises SlackError."""
@@ -282,6 +277,15 @@ class Directory:
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return _doubt_hint(error)
+
+
+async def _get_unless_refused(cache: TtlCache[frozenset[str]], key: str) -> frozenset[str]:
+    """Return the people cached under ``key``; nobody if Slack refuses. Raises SlackError if it does not answer."""
+    try:
+        return await cache.get(key)
+    except SlackRefused as error:
+        log.warning("admins unknown", group=key, reason=error.reason)
+        return frozenset()
 
 
 def _doubt_hint(error: SlackError) -> str:

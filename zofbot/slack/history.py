@@ -2,8 +2,9 @@
 
 Apps distributed outside Slack's Marketplace may read one page of 15 messages a minute
 (https://docs.slack.dev/apis/web-api/rate-limits). A search that restarted after each refusal would never end, so the
-next call resumes where the last one stopped. So it does after a search that found nothing: if its pages were slow, too
-little of the lease is left to send the message, and reading them all again would take as long.
+next call resumes where the last one stopped. So it does after a search for one message: if its pages were slow, too
+little of the lease is left to send the message, or to store that it was found, and reading them all again would take as
+long.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class HistorySearch:
 
 
 class HistorySearches:
-    """Searches that are unfinished or found nothing, by channel, thread and search key."""
+    """Searches that are unfinished or for one message, by channel, thread and search key."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], HistorySearch] = OrderedDict()

@@ -86,10 +86,12 @@ class MessageSearch:
     ) -> dict[str, FoundMessage]:
         """Read pages until ``key`` is found, or all messages posted before this call have been read.
 
-        A search that did not find its ``key`` is kept: the next one reads only what was posted since.
+        A search for a ``key`` is kept: the next one returns what it found, or reads only what was posted since.
         """
         channel = await self._conversation_id(channel)
-        search = self._searches.resume_search(channel, thread, search_key, since)
+        search = await self._resume_search(channel, thread, search_key, since)
+        if key in search.found:
+            return search.found
         if not search.cursor:
             search.begin_window(self._calls.clock.time())
         resumed = bool(search.cursor)
@@ -110,11 +112,20 @@ class MessageSearch:
                 break
             search.begin_window(self._calls.clock.time())  # messages posted since this window began
             resumed = False
-        if key and key not in search.found:
-            search.found.clear()
+        if key:
+            search.found = {name: message for name, message in search.found.items() if name == key}
         else:
             self._searches.finish_search(channel, thread, search_key)
         return search.found
+
+    async def _resume_search(self, channel: str, thread: str, search_key: str, since: float) -> HistorySearch:
+        """Return the kept search or a new one, also if the message that it found is older than ``since`` or deleted."""
+        search = self._searches.resume_search(channel, thread, search_key, since)
+        found = search.found.get(search_key)
+        if found is None or (float(found.receipt.ts) >= since and await self.has_message(found.receipt)):
+            return search
+        self._searches.finish_search(channel, thread, search_key)
+        return self._searches.resume_search(channel, thread, search_key, since)
 
     async def _read_page(self, search: HistorySearch) -> responses.HistoryReply:
         """Read one page. If Slack rejects the cursor as unknown, restart the search and raise SlackUnknown."""

@@ -68,9 +68,11 @@ from zofbot.store.outbox_reader import OutboxReader
 from zofbot.store.outbox_scripts import KEY_TTL_SECONDS, OutboxScripts
 from zofbot.store.schema import STORE_SCHEMA
 
-LEASE_SECONDS = 20.0
-"""Time a worker has to settle a claim: enough for two calls to Slack that run into their deadline, and for its history
-to show the message of the second.
+LEASE_SECONDS = 28.0
+"""Time a worker has to settle a claim: enough for all that precedes a post, however slow Slack is, and for the post.
+
+That is 1 s to start, 8 to search for an earlier send, 5 for the channel's readers, 2 for links, 8 to post, and 3 until
+Slack's history shows the message. With less, a message that was searched for might never be posted.
 """
 
 

@@ -16,7 +16,7 @@ from zofbot.store.outbox_scripts import KEY_TTL_SECONDS
 from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel, build_record
 
 OLDEST_PAGE_SIZE = 500
-"""Entries read per round trip in search of the oldest one that is not scheduled for later."""
+"""Entries read per round trip in search of the oldest one that could be sent now."""
 
 MAX_WHOLE_FIELDS = 500
 """Fields up to which reading a hash whole costs less than choosing the fields that are needed."""
@@ -66,27 +66,34 @@ class OutboxReader:
             pipe.zcard(self._index_key("leases"))
             pipe.zcount(self._index_key("dead"), f"({to_milliseconds(now - KEY_TTL_SECONDS)}", "+inf")  # others expired
             pipe.zcount(self._index_key("later"), f"({to_milliseconds(now)}", "+inf")
-            pipe.hlen(self._index_key("parked"))
+            pipe.hkeys(self._index_key("parked"))
             pipe.hget(self._index_key("pause"), "reason")
             waiting, sending, dead, scheduled, parked, paused = await pipe.execute()
-        oldest = max(0.0, now - await self._oldest_commit_time(to_milliseconds(now)))
+        oldest = max(0.0, now - await self._oldest_commit_time(to_milliseconds(now), decode_texts(parked)))
         return OutboxStats(
-            max(0, waiting - sending), sending, dead, oldest, parked, decode_text(paused or b""), scheduled
+            max(0, waiting - sending), sending, dead, oldest, len(parked), decode_text(paused or b""), scheduled
         )
 
-    async def _oldest_commit_time(self, now: int) -> float:
-        """Return when the oldest not scheduled after ``now`` (ms) was committed; Unix seconds, infinite if none."""
-        async with self._keyspace.guard_call():
-            for start in count(0, OLDEST_PAGE_SIZE):
+    async def _oldest_commit_time(self, now: int, parked: Sequence[str]) -> float:
+        """Return when the oldest that could be sent at ``now`` (ms) was committed; Unix seconds, infinite if none.
+
+        Left out is what is scheduled for later, and what waits for a ``parked`` channel.
+        """
+        indexes = [self._index_key("later"), *(self._keyspace.key("queue", channel) for channel in parked)]
+        for start in count(0, OLDEST_PAGE_SIZE):
+            async with self._keyspace.guard_call():
                 found: Any = await self._redis.zrange(
                     self._index_key("open"), start, start + OLDEST_PAGE_SIZE - 1, withscores=True
                 )
-                if not found:
-                    break
-                scheduled = await self._redis.zmscore(self._index_key("later"), [key for key, _ in found])
-                for (_, committed), till in zip(found, scheduled, strict=True):
-                    if till is None or till <= now:
-                        return float(committed) / 1000
+            if not found:
+                break
+            async with self._keyspace.pipeline() as pipe:
+                for index in indexes:
+                    pipe.zmscore(index, [key for key, _ in found])
+                scheduled, *ranks = await pipe.execute()
+            for (_, committed), till, *ranked in zip(found, scheduled, *ranks, strict=True):
+                if (till is None or till <= now) and all(rank is None for rank in ranked):
+                    return float(committed) / 1000
         return math.inf
 
     async def get_record(self, key: str) -> OutboxRecord | None:

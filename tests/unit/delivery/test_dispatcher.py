@@ -12,20 +12,22 @@ import fakeredis
 from tests.support.bot import wait_until
 from tests.support.virtual_time import test_clock
 from zofbot.concurrency import cancel_tasks
-from zofbot.delivery.dispatcher import MAX_CONCURRENT_SENDS, Dispatcher
+from zofbot.delivery.dispatcher import MAX_CONCURRENT_SENDS, MAX_START_DELAY_SECONDS, Dispatcher
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.events.delivery import DeadLetter
 from zofbot.services.resolution_links import MAX_LINK_SECONDS, ResolutionLinker
 from zofbot.slack.calls import CALL_DEADLINE_SECONDS
-from zofbot.slack.shared_channels import SharedChannelFilter
+from zofbot.slack.history import HISTORY_LAG_SECONDS
+from zofbot.slack.shared_channels import READERS_WAIT_SECONDS, SharedChannelFilter
 from zofbot.slack.views.blocks import Message
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import LEASE_SECONDS, Outbox
 
 
-def test_a_lease_outlasts_two_calls_that_run_into_their_deadline() -> None:
-    assert LEASE_SECONDS > 2 * CALL_DEADLINE_SECONDS
+def test_a_lease_outlasts_all_that_precedes_a_post_and_the_post() -> None:
+    before = MAX_START_DELAY_SECONDS + CALL_DEADLINE_SECONDS + READERS_WAIT_SECONDS + MAX_LINK_SECONDS
+    assert before + CALL_DEADLINE_SECONDS + HISTORY_LAG_SECONDS < LEASE_SECONDS
 
 
 async def test_a_commit_claims_nothing_for_a_dispatcher_whose_slots_are_taken() -> None:

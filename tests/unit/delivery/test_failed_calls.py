@@ -68,12 +68,14 @@ async def test_only_a_rate_limit_holds_the_edits_of_all_channels(error: SlackErr
 
 
 class Channel:
-    """A channel with or without a message."""
+    """A channel with or without a message, or one that Slack does not read."""
 
-    def __init__(self, *, has_message: bool) -> None:
-        self._has_message = has_message
+    def __init__(self, *, has_message: bool, error: SlackError | None = None) -> None:
+        self._has_message, self._error = has_message, error
 
     async def has_message(self, receipt: Receipt) -> bool:
+        if self._error:
+            raise self._error
         return self._has_message
 
 
@@ -106,3 +108,16 @@ async def test_a_clock_that_lags_far_behind_slacks_makes_no_deleted_message_wait
     classifier = FailedCallClassifier(channel, random=lambda: 0.0, clock=clock)
     claim = Claim(edit, attempt=1, committed=0.0, place=place)
     assert isinstance(await classifier.classify_send_error(claim, SlackRefused("message_not_found", "")), Gone)
+
+
+async def test_a_rate_limit_while_a_deletion_is_confirmed_is_waited_for() -> None:
+    clock = SetClock()
+    busy = SlackDeferred("ratelimited", "")
+    busy.retry_after = 30.0
+    edit = Notification(key="run-edit:r", kind=NotificationKind.EDIT, channel="C1", root="r", happened=0)
+    claim = Claim(edit, attempt=1, committed=0.0, place=Receipt("C1", f"{clock.time() - 60:.6f}"))
+    channel: Any = Channel(has_message=False, error=busy)
+    classifier = FailedCallClassifier(channel, random=lambda: 0.0, clock=clock)
+    deferred = await classifier.classify_send_error(claim, SlackRefused("message_not_found", ""))
+    assert isinstance(deferred, Deferred)
+    assert deferred.seconds >= 30

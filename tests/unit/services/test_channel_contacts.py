@@ -11,6 +11,7 @@ import pytest
 from tests.support.subscriptions import store_subscription
 from tests.support.virtual_time import SetClock
 from zofbot.alerting.state import MOVED_CHANNELS
+from zofbot.domain.errors import SlackDeferred, SlackError
 from zofbot.services.channel_contacts import ChannelContacts
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
@@ -26,9 +27,13 @@ class ContactsBench:
 
     keyspace: Keyspace
     outbox: Outbox
+    error: SlackError | None = None
+    """What Slack answers to the question who the admins are."""
 
     def make_contacts(self, default_channel: str = "") -> ChannelContacts:
         async def list_admins() -> list[str]:
+            if self.error:
+                raise self.error
             return [ADMIN]
 
         return ChannelContacts(
@@ -67,3 +72,16 @@ async def test_admins_are_told_of_the_default_channel_by_either_id(
 ) -> None:
     await bench.make_contacts(default).report_refusal(channel, "is_archived")
     assert await bench.notified_people() == {SUBSCRIBER, ADMIN}
+
+
+async def test_while_slack_does_not_list_the_admins_subscribers_are_told_and_the_report_is_to_be_repeated(
+    bench: ContactsBench,
+) -> None:
+    contacts = bench.make_contacts(NEW)
+    bench.error = SlackDeferred("ratelimited", "")
+    with pytest.raises(SlackDeferred):
+        await contacts.report_removal(f"case:res_1:failed:{NEW}:2", NEW)
+    assert await bench.notified_people() == {SUBSCRIBER}
+    bench.error = None
+    await contacts.report_removal(f"case:res_1:failed:{NEW}:2", NEW)
+    assert await bench.notified_people() == {ADMIN}

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
-from zofbot.domain.errors import StoreUnavailable
+from zofbot.domain.errors import SlackDeferred, StoreUnavailable
 from zofbot.domain.permissions import Membership, Role, Roles, explain_refusal, role_of
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.seed import (
@@ -292,6 +292,23 @@ async def test_a_group_that_slack_will_not_show_gives_nobody_its_role_and_says_s
     assert ben.groups == {ON_CALL_GROUP}
     assert role_of(ben, Roles.from_settings(f"S0GONE,{ON_CALL_GROUP}")) is Role.RESPONDER
     assert "no_such_subteam" in (explain_refusal(Role.RESPONDER, ben, Roles.from_settings("S0GONE")) or "")
+
+
+@pytest.mark.parametrize("listed", [frozenset[str](), frozenset({CHIOMA, ON_CALL_GROUP})])
+async def test_the_admins_are_unknown_only_while_slack_does_not_answer(
+    bench: DirectoryBench, listed: frozenset[str]
+) -> None:
+    bench.slack.faults.set_fault("429", None, "usergroups.users.list" if listed else "users.list")
+    with pytest.raises(SlackDeferred):
+        await bench.make_directory().admin_ids(listed)
+    bench.slack.faults.set_fault("none")
+    assert await bench.make_directory().admin_ids(listed) == ({CHIOMA, ANA, BEN} if listed else {ANA})
+
+
+async def test_admins_that_slack_refuses_to_list_are_left_out(bench: DirectoryBench) -> None:
+    bench.slack.scopes.discard("users:read")
+    assert await bench.make_directory().admin_ids({ANA, "S0GONE"}) == {ANA}
+    assert not await bench.make_directory().admin_ids()
 
 
 async def test_a_channel_is_shared_once_another_organization_is_in_it_or_asked_to_be(bench: DirectoryBench) -> None:

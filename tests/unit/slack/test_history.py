@@ -172,6 +172,49 @@ async def test_a_thread_that_was_there_before_the_reply_is_all_that_is_read(
     assert [call.method for call in simulator.world.slack.calls] == ["auth.test", "conversations.replies"]
 
 
+async def test_what_was_found_is_found_again_with_one_call(
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
+) -> None:
+    """The search may have taken longer than the lease, so that its result was lost."""
+    slack, since = simulator.world.slack, clock.time() - 1
+    sent = write_messages(simulator, 0, "k")
+    write_messages(simulator, 20)
+    await stop_half_way(notifier, since)
+    clock.advance(60)
+    found = await notifier.find_message(QA, "k", since)
+    write_messages(simulator, 20)
+    slack.calls.clear()
+    clock.advance(60)
+    assert await notifier.find_message(QA, "k", since) == found
+    assert found
+    assert found.ts == sent.ts
+    assert [call.method for call in slack.calls] == ["conversations.replies"]
+
+
+async def test_what_was_found_and_then_deleted_is_looked_for_anew(
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
+) -> None:
+    since = clock.time() - 1
+    for message in [write_messages(simulator, 0, "k") for _ in range(2)]:
+        found = await notifier.find_message(QA, "k", since)
+        assert found
+        assert found.ts == message.ts
+        message.deleted = True
+        clock.advance(60)
+    assert await notifier.find_message(QA, "k", since) is None
+
+
+async def test_what_was_found_is_no_answer_to_whether_it_was_posted_since(
+    notifier: SlackClient, simulator: SimulatorServer, clock: MovableClock
+) -> None:
+    """A card may be shared again a day later."""
+    since = clock.time() - 1
+    write_messages(simulator, 0, "k")
+    assert await notifier.find_message(QA, "k", since)
+    clock.advance(86_400)
+    assert await notifier.find_message(QA, "k", clock.time() - 300) is None
+
+
 def test_of_too_many_unfinished_searches_the_oldest_begins_anew() -> None:
     searches = HistorySearches()
     first, second = (searches.resume_search(QA, "", name, 100.0) for name in ("first", "second"))

@@ -1039,6 +1039,23 @@ async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_ag
     assert (depth.pending, depth.scheduled, depth.oldest) == (601, 600, 5)
 
 
+async def test_what_waits_for_a_parked_channel_is_not_the_oldest_that_could_be_sent(bench: OutboxBench) -> None:
+    await bench.commit_and_send("a")
+    await bench.commit_and_send("b", "C2")
+    await bench.commit_notifications(root("k"), reply("p", "a"), edit("e", "a"))
+    parked = [Refused.for_claim(claim, "is_archived", True) for claim in await bench.claim_batch(after=10)]
+    assert await bench.settle(*parked) == ["parked", "pending", "pending"]
+    await bench.commit_notifications(edit("e2", "a"))
+    assert not await bench.claim_batch(after=600)
+    assert (await bench.outbox.read_stats()).oldest == 0
+    await bench.commit_notifications(root("other", "C2"))
+    bench.now += 5
+    stats = await bench.outbox.read_stats()
+    assert (stats.pending, stats.parked, stats.oldest) == (5, 1, 5)
+    await bench.outbox.unpark_channel("C1")
+    assert (await bench.outbox.read_stats()).oldest > 600
+
+
 async def test_a_reminder_that_was_not_wanted_waits_again_when_it_is_committed_again(bench: OutboxBench) -> None:
     await bench.commit_and_send("r")
     reminder = reply("p", "r").model_copy(update={"not_before": bench.now + 60})

@@ -14,7 +14,7 @@ from zofbot.notifications.current_state import read_claim
 from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, NotificationKind
 from zofbot.notifications.other_payloads import AlertTestPayload
-from zofbot.notifications.payloads import STANDALONE_PAYLOADS, Payload
+from zofbot.notifications.payloads import STANDALONE_PAYLOADS, FailurePayload, Payload
 from zofbot.notifications.thread_payloads import ReminderPayload
 from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.alerts import alert_cards, cause_views, storm_cards, thread_replies
@@ -52,6 +52,8 @@ def _render_payload(claim: Claim, now: float, links: ZofLinks, *, runs: bool) ->
         name = text.inline_code(claim.notification.key, 200)
         sentence = f"Zof has news that this version of zofbot cannot show: {name}"
         return Message(sentence, [section_block(sentence)])
+    if _is_posted_again(claim) and isinstance(payload, FailurePayload | other_payloads.PlatformEventPayload):
+        payload = payload.model_copy(update={"mention": ()})  # the first message has mentioned them
     offered = runs and not parse_active_rerun(claim.rerun, now)
     storm = state.storm is not None
     context = RenderContext(claim, now, links, state.failure, state.record, runs=offered, storm=storm)
@@ -89,9 +91,19 @@ RENDERERS: Mapping[type[Payload], Callable[[Any, RenderContext], Message]] = {
 """The function that renders each type of payload."""
 
 
+def _is_posted_again(claim: Claim) -> bool:
+    """Return whether this replaces a message that was deleted: only then has a root a root, the first one."""
+    return claim.notification.kind is NotificationKind.ROOT and bool(claim.notification.root)
+
+
 def _lateness_text(payload: Payload, context: RenderContext) -> str:
-    """Say when it happened and what delayed it, if it is late; empty for edits, which show the current state."""
+    """Say why it comes now: posted again, or when it happened and what delayed it.
+
+    Empty if it is in time, and for edits, which show the current state.
+    """
     claim, now, notification = context.claim, context.now, context.claim.notification
+    if _is_posted_again(claim):
+        return "Posted again: the first message was deleted."
     if isinstance(payload, (*STANDALONE_PAYLOADS, ReminderPayload)) or thread_replies.is_assignment(payload, context):
         return ""
     if notification.kind is NotificationKind.EDIT or now - notification.happened < LATE_AFTER_SECONDS:

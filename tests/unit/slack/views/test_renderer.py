@@ -15,7 +15,7 @@ from zofbot.notifications import payload_parts, payloads
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind
 from zofbot.notifications.other_payloads import PlatformEventPayload
-from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, RunSummary
+from zofbot.notifications.payload_parts import CaseSummary, CauseSummary, Owner, RunSummary
 from zofbot.notifications.payloads import Payload
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.notifications.thread_payloads import (
@@ -241,6 +241,27 @@ def test_people_are_mentioned_on_top_and_in_the_text() -> None:
     assert payload["text"].startswith("<@U1> <!subteam^S9> Failed: Nightly")
     assert payload["blocks"][1]["text"]["text"] == "<@U1> <!subteam^S9>"
     assert "<@" not in json.dumps(payload["attachments"])
+
+
+@pytest.mark.parametrize("standing", AlertStatus)
+def test_an_alert_that_is_posted_again_after_its_deletion_mentions_nobody_and_says_why_it_is_there(
+    standing: AlertStatus,
+) -> None:
+    owner = Owner(mention=("U1",), wish="group:run")
+    causes = (CauseSummary(signature="s1-1", example=case(1, "timeout")),)
+    bodies: list[Payload] = [
+        run_body(mention=("U1",), standing=standing),
+        run_body(mention=("U1",), owners=(owner,)),
+        case_body(mention=("U1", "S9")),
+        storm_body(mention=("U1",)),
+        storm_body(mention=("U1",), by_cause=True, causes=causes),
+    ]
+    for body in bodies:
+        said = render_accepted(make_claim(body, happened=NOW - 10_800, root="run:run_1:failed:C1", committed=NOW - 1))
+        assert "<@" not in said
+        assert "<!subteam" not in said
+        assert "Posted again: the first message was deleted." in said
+        assert "Delivered late" not in said
 
 
 def test_the_last_resort_mentions_them_too() -> None:
