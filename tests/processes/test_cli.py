@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -401,16 +400,10 @@ async def test_it_stops_while_no_name_server_answers(simulator: SimulatorServer,
     (modules / "uvloop.py").write_text("raise ImportError\n")  # it looks names up without Python
     path = os.pathsep.join([str(modules), os.environ.get("PYTHONPATH", "")])
     own = bot_environment(simulator, tmp_path / "data", ZOF_BASE_URL="http://silent.example/v1", PYTHONPATH=path)
-    process = await start_command("worker", env=command_environment(**own))
-    try:
+    async with running_command("worker", env=command_environment(**own)) as process:
         await wait_until(asked.exists)
         process.send_signal(signal.SIGTERM)
-        _, err = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-    assert process.returncode == 0, err.decode()
-    assert "zofbot stops" in err.decode()
+        assert "zofbot stops" in await wait_for_exit(process)
     assert "valkey.sock" not in os.listdir(tmp_path / "data")
 
 

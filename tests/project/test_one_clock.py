@@ -16,6 +16,7 @@ REDIS_PY = "redis-py's own timer, on the loop's clock"
 
 LISTED = {
     ("cli", "zofbot.clock.Clock"): EDGE,
+    ("cli/serve.py", "threading.Timer"): "ends the process where a thread keeps the event loop from ending",
     ("demo.py", "zofbot.clock.Clock"): EDGE,
     ("demo.py", "zofbot.clock.MovableClock"): EDGE,
     ("concurrency.py", "asyncio.Timeout"): "ends work at once when the bot stops; it measures no time",

@@ -45,7 +45,7 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 
 def catch_up_entry(draft: DecisionBuilder, channel: str, root: str) -> CatchUpEntry | None:
-    """Return the catch-up entry of the failure with the key ``root``, if any; ``/zof unmute`` may change it meanwhile."""
+    """Return the catch-up entry of the failure with the key ``root``, if any, which ``/zof unmute`` may change."""
     stored = draft.read_hash(catch_up_hash(channel)).get(root)
     if not stored:
         return None
