@@ -208,6 +208,10 @@ class PollCheckpoint:
         failed = self.open_scopes.get(scope_key(found))
         return failed is not None and found.happened > failed.since
 
+    def has_open_scope_before(self, at: float) -> bool:
+        """Whether what passes at that time (Unix seconds) may end a failure in any scope."""
+        return any(at > failed.since for failed in self.open_scopes.values())
+
     def prune_recovery_watches(self, now: float) -> None:
         """Stop watching scopes whose passing runs have all been read, including those that Zof lists late.
 

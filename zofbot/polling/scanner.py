@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -22,11 +21,10 @@ from zofbot.polling.cursor import (
     Feed,
     FeedCursor,
     ListedItem,
-    is_shown_by_status,
 )
 from zofbot.polling.feed_audits import FeedAudits
+from zofbot.polling.run_relevance import is_relevant
 from zofbot.store.pending_runs import PendingRun
-from zofbot.subscriptions import RunFinding
 from zofbot.zof.client import Page
 from zofbot.zof.protocol import is_askable_id
 
@@ -40,10 +38,6 @@ MAX_PAGE_FAILURES = 3
 
 MAX_UNLISTED_INTERVALS = 5
 """Poll intervals without a complete list of all runs after which cycles count as incomplete."""
-
-MAX_UNTIMED_SECONDS = 3600.0
-"""Seconds that a listed run without an end time is believed to have taken at most. It may have passed after a failure
-that it started before; its results tell, and reading them costs two requests."""
 
 PageStream = AsyncGenerator[Page[Run] | Page[Result], None]
 
@@ -171,7 +165,7 @@ class FeedScanner:
     def _queue_if_new(self, scan: FeedScan, item: ListedItem) -> bool:
         """Queue an item's run if the item is new. Return whether it is."""
         feed = scan.feed
-        if feed is ALL_RUNS_FEED and not self._is_relevant(item, auditing=scan.name != feed.name):
+        if isinstance(item, Run) and feed is ALL_RUNS_FEED and not self._is_relevant(scan, item):
             return False
         name = feed.item_key(item)
         if self._checkpoint.is_known(name):
@@ -204,21 +198,11 @@ class FeedScanner:
             self._context.too_old[feed.name] += 1
             self._context.events.emit(OldFailureListed())
 
-    def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
-        """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status.
-
-        It takes the place of a failure feed that cannot be read; an audit does so always, as the feed may have a page
-        that cannot be read.
-        """
-        assert isinstance(item, Run)
-        if item.outcome.is_bad:
-            return auditing or not is_shown_by_status(item) or self._is_unread(Feed("runs", item.outcome))
-        if item.outcome is not Outcome.PASSED:
-            return False
-        found = RunFinding.from_results(item, (), otherwise=math.inf)
-        if item.ended is None:
-            found = replace(found, happened=found.happened + MAX_UNTIMED_SECONDS)
-        return self._checkpoint.may_recover(found)
+    def _is_relevant(self, scan: FeedScan, run: Run) -> bool:
+        """Whether a run adds to the failure feeds; for an audit they do not count, as one may have a broken page."""
+        if scan.name != scan.feed.name:
+            return is_relevant(run, self._checkpoint, lambda feed: True)
+        return is_relevant(run, self._checkpoint, self._is_unread)
 
     def _is_unread(self, feed: Feed) -> bool:
         """Whether a feed could not be read when it was last tried."""

@@ -1,0 +1,39 @@
+"""Which runs of the listing of all runs are read: those that add to what the failure feeds show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from zofbot.domain.model import Outcome, Run
+from zofbot.polling.checkpoint import PollCheckpoint
+from zofbot.polling.cursor import Feed, is_shown_by_status
+from zofbot.subscriptions import RunFinding
+
+MAX_UNTIMED_SECONDS = 3600.0
+"""Seconds that a listed run without an end time is believed to have taken at most. It may have passed after a failure
+that it started before; its results tell, and reading them costs two requests."""
+
+
+def is_relevant(run: Run, checkpoint: PollCheckpoint, is_unread: Callable[[Feed], bool]) -> bool:
+    """Whether a listed run may be a recovery, or a failure that no failure feed shows.
+
+    ``is_unread``: whether a failure feed may not have been read in full, so that this listing takes its place.
+    """
+    if run.outcome.is_bad:
+        return not is_shown_by_status(run) or is_unread(Feed("runs", run.outcome))
+    return run.outcome is Outcome.PASSED and _may_recover(run, checkpoint)
+
+
+def _may_recover(run: Run, checkpoint: PollCheckpoint) -> bool:
+    """Whether a passed run may end an open failure, in any scope if the listing does not name the run's.
+
+    A documented sample of the listing has neither project nor environment (https://zof.ai/docs/api/pagination).
+    """
+    found = RunFinding.from_results(run, (), otherwise=math.inf)
+    if run.ended is None:
+        found = replace(found, happened=found.happened + MAX_UNTIMED_SECONDS)
+    if run.project_id and run.environment:
+        return checkpoint.may_recover(found)
+    return checkpoint.has_open_scope_before(found.happened)
