@@ -65,8 +65,8 @@ FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
 
 
 def is_shown_by_status(item: ListedItem) -> bool:
-    """Whether one of ``FAILURE_FEEDS`` shows it: Zof lists exactly the status asked for."""
-    return item.outcome.is_bad and (item.status or item.outcome).casefold() == item.outcome
+    """Whether one of ``FAILURE_FEEDS`` is sure to show it: Zof may compare the status exactly, capitals included."""
+    return item.outcome.is_bad and (item.status or item.outcome) == item.outcome
 
 
 def item_key(item: ListedItem) -> str:

@@ -67,3 +67,18 @@ async def test_passed_runs_that_name_no_project_are_not_read_while_nothing_may_r
         built.finish_run(bad=1)
         await built.poll_until_settled()
         assert not {f"/runs/{run['id']}" for run in passed}.intersection(built.zof.asked)
+
+
+@pytest.mark.parametrize("order", ["newest", "none"])
+@pytest.mark.parametrize("status", ["FAILED", "Error"])
+async def test_a_failed_run_is_found_at_once_though_zof_writes_its_status_in_capitals(status: str, order: str) -> None:
+    async with poller_bench() as built:
+        if order == "none":
+            _list_fields(built, *SAMPLE)
+        await built.poll_until_settled()
+        run = built.finish_run(status, bad=0)
+        await built.run_cycle()
+        await built.run_cycle()
+        assert await built.committed_keys() == {f"run:{run['id']}:{status.casefold()}:{CHANNEL}"}
+        await built.poll_until_settled()
+        assert built.zof.asked.count(f"/runs/{run['id']}") == 1
