@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -14,9 +14,9 @@ import structlog
 from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.polling.cursor import FeedCursor, ListingName, result_id
+from zofbot.polling.result_lister import ResultLister
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
-from zofbot.subscriptions.case_retries import is_retried
 from zofbot.subscriptions.events import ACTIVE_OUTCOMES, PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
 from zofbot.zof.protocol import is_askable_id
@@ -30,20 +30,8 @@ MAX_WATCH_SECONDS = 24 * 3600.0
 MIN_REFUSALS = 5
 """Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
 
-MAX_RESULT_PAGES = 10
-"""Pages of results read per run and outcome; further results are only counted."""
-
 MayRecover = Callable[[RunFinding], bool]
 """Whether what passes in a run may end an open failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResultListing:
-    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes, too."""
-
-    results: dict[str, Result]
-    is_truncated: bool
-    has_passes: bool
 
 
 class RunReader:
@@ -53,6 +41,7 @@ class RunReader:
         self.budget = self.remaining = budget
         self.spent = 0
         self._zof = zof
+        self._results = ResultLister(zof, self._count_request)
 
     def start_interval(self) -> None:
         """Start a new interval, with a new budget."""
@@ -124,7 +113,7 @@ class RunReader:
         if own.run.outcome in ACTIVE_OUTCOMES or not _lacks_results(own, shown, passes=passes):
             return own
         try:
-            listing = await self._list_results(own.run, pending, passes=passes)
+            listing = await self._results.list_results(own.run, pending, passes=passes)
         except ZofError as error:
             matters_without = own.outcome.is_bad or (own.total > 0 and not passes)
             if not _may_last(error, pending) or (own.has_ended and not matters_without):
@@ -181,44 +170,6 @@ class RunReader:
     def _count_request(self) -> None:
         self.remaining -= 1
         self.spent += 1
-
-    async def _list_results(self, run: Run, pending: PendingRun, *, passes: bool) -> ResultListing:
-        """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
-
-        With ``passes``, passed ones are listed too, for recoveries; of a passed run, which has few others, all are.
-        Those of an outcome that the run counts none of are listed if a listing has shown a result with it. If only its
-        results can show whether the run has ended, those in progress are listed.
-        """
-        reads_all = passes and run.outcome is Outcome.PASSED
-        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
-        if not more:
-            return ResultListing(found, is_truncated=False, has_passes=True)
-        cut = False
-        counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
-        for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
-            listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
-            found, cut = found | listed, cut or more
-        if run.outcome is Outcome.UNKNOWN and run.ended is None and pending.why not in RUN_END_TYPES:
-            for outcome in sorted(ACTIVE_OUTCOMES):
-                found |= (await self._list_by_status(run.id, outcome, 1))[0]
-        # a case with several results may fail in one that was cut off
-        retried = is_retried(result for result in found.values() if result.outcome.is_bad)
-        if retried or (passes and not (cut or reads_all)):
-            found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return ResultListing(found, is_truncated=cut, has_passes=passes or retried)
-
-    async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
-        """Return the results on at most ``most`` pages, and whether Zof has more."""
-        found: dict[str, Result] = {}
-        more = False
-        pages = self._zof.list_results(run_id=run_id, status=status, time_budget=TimeBudget.BACKGROUND, pages=most)
-        async with aclosing(pages):
-            async for page in pages:
-                self._count_request()
-                found |= {result.id: result for result in page}
-                more = page.more
-        return found, more
 
 
 def announced_event(pending: PendingRun) -> PlatformEvent:
