@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -20,7 +20,10 @@ MAX_RESULT_PAGES = 10
 
 @dataclass(frozen=True, slots=True)
 class ResultListing:
-    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes, too."""
+    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read.
+
+    ``has_passes``: the passed results are among them, as many as the run counts or as are ever read.
+    """
 
     results: dict[str, Result]
     is_truncated: bool
@@ -44,7 +47,7 @@ class ResultLister:
         reads_all = passes and run.outcome is Outcome.PASSED
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
         if not more:
-            return ResultListing(found, is_truncated=False, has_passes=True)
+            return ResultListing(found, is_truncated=False, has_passes=not lacks_passes(run, found.values()))
         cut = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
         outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
@@ -56,9 +59,12 @@ class ResultLister:
                 found |= (await self._list_by_status(run.id, outcome, 1))[0]
         # a case with several results may fail in one that was cut off
         retried = is_retried(result for result in found.values() if result.outcome.is_bad)
-        if retried or (passes and not (cut or reads_all)):
-            found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return ResultListing(found, is_truncated=cut, has_passes=passes or retried)
+        are_passes_cut = cut or reads_all
+        if retried or (passes and not are_passes_cut):
+            listed, more = await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES)
+            found, are_passes_cut = found | listed, are_passes_cut or more
+        has_passes = (passes or retried) and (are_passes_cut or not lacks_passes(run, found.values()))
+        return ResultListing(found, is_truncated=cut, has_passes=has_passes)
 
     async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
         """Return the results on at most ``most`` pages, and whether Zof has more."""
@@ -71,3 +77,8 @@ class ResultLister:
                 found |= {result.id: result for result in page}
                 more = page.more
         return found, more
+
+
+def lacks_passes(run: Run, results: Iterable[Result]) -> bool:
+    """Whether a run counts more passed results than these."""
+    return (run.counts.passed or 0) > sum(result.outcome is Outcome.PASSED for result in results)

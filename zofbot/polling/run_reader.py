@@ -14,7 +14,7 @@ import structlog
 from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.polling.cursor import FeedCursor, ListingName, result_id
-from zofbot.polling.result_lister import ResultLister
+from zofbot.polling.result_lister import ResultLister, lacks_passes
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.subscriptions.events import ACTIVE_OUTCOMES, PLATFORM_EVENT_TYPES
@@ -123,11 +123,13 @@ class RunReader:
         results = came | listing.results
         missing = frozenset() if listing.is_truncated else shown.difference(results)
         found = _build_finding(run, results.values(), pending, now)
+        has_all_passes = own.has_all_passes or listing.has_passes
         return replace(
             found,
             is_truncated=listing.is_truncated,
             missing=missing,
-            has_all_passes=own.has_all_passes or listing.has_passes,
+            has_all_passes=has_all_passes,
+            lacks_passes=passes and not has_all_passes,
         )
 
     async def read_result(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
@@ -202,7 +204,8 @@ def _build_finding(run: Run, results: Iterable[Result], pending: PendingRun, now
         named = Outcome.FAILED if pending.why == "run.failed" else Outcome.UNKNOWN
         run = run.model_copy(update={"outcome": named})
     is_over = is_announced or (bool(_shown_ids(pending)) and not found.is_active)
-    found = replace(found, run=run, has_all_passes=not _lacks_passes(run), is_over=is_over)
+    has_all_passes = run.results is not None and not lacks_passes(run, run.results)
+    found = replace(found, run=run, has_all_passes=has_all_passes, is_over=is_over)
     return replace(found, is_overdue=is_late and not found.has_ended)
 
 
@@ -210,12 +213,6 @@ def _may_last(error: ZofError, pending: PendingRun) -> bool:
     """Whether an error need not be waited for: not the first in a row, and quota is left."""
     is_quota_spent = isinstance(error, ZofUnavailable) and error.is_quota_spent
     return not is_quota_spent and bool(pending.failures or pending.refusals)
-
-
-def _lacks_passes(run: Run) -> bool:
-    """Whether a run has passed results that its own reply lacks, judging by its counts."""
-    came = sum(result.outcome is Outcome.PASSED for result in run.results or ())
-    return run.results is None or (run.counts.passed or 0) > came
 
 
 def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -> bool:
