@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.polling.cursor import result_id
+from zofbot.polling.cursor import is_shown_by_status, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions.case_retries import is_retried
 from zofbot.subscriptions.events import ACTIVE_OUTCOMES
@@ -30,6 +30,16 @@ class ResultListing:
     has_passes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ResultPages:
+    """Results on so many pages, by id; ``more``: Zof has more, after ``cursor``."""
+
+    results: dict[str, Result]
+    pages: int
+    more: bool
+    cursor: str | None = None
+
+
 class ResultLister:
     """Lists results of runs in the background; ``count_request`` is called for each page."""
 
@@ -41,44 +51,84 @@ class ResultLister:
         """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
 
         With ``passes``, passed ones are listed too, for recoveries; of a passed run, which has few others, all are.
-        Those of an outcome that the run counts none of are listed if a listing has shown a result with it. If only its
-        results can show whether the run has ended, those in progress are listed. Raises ZofError.
+        If only its results can show whether the run has ended, those in progress are listed. Raises ZofError.
         """
         reads_all = passes and run.outcome is Outcome.PASSED
-        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
-        if not more:
+        first = await self._read_pages(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
+        found = first.results
+        if not first.more:
             return ResultListing(found, is_truncated=False, has_passes=not lacks_passes(run, found.values()))
-        cut = False
-        counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
-        for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
-            listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
-            found, cut = found | listed, cut or more
+        bad = await self._read_failures(run, pending, first)
+        found = found | bad.results
         if run.outcome is Outcome.UNKNOWN and run.ended is None and pending.why not in RUN_END_TYPES:
             for outcome in sorted(ACTIVE_OUTCOMES):
-                found |= (await self._list_by_status(run.id, outcome, 1))[0]
+                found |= (await self._read_pages(run.id, outcome, 1)).results
         # a case with several results may fail in one that was cut off
         retried = is_retried(result for result in found.values() if result.outcome.is_bad)
-        are_passes_cut = cut or reads_all
+        are_passes_cut = bad.more or reads_all
         if retried or (passes and not are_passes_cut):
-            listed, more = await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES)
-            found, are_passes_cut = found | listed, are_passes_cut or more
+            passed = await self._read_pages(run.id, Outcome.PASSED, MAX_RESULT_PAGES)
+            found, are_passes_cut = found | passed.results, are_passes_cut or passed.more
         has_passes = (passes or retried) and (are_passes_cut or not lacks_passes(run, found.values()))
-        return ResultListing(found, is_truncated=cut, has_passes=has_passes)
+        return ResultListing(found, is_truncated=bad.more, has_passes=has_passes)
 
-    async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
-        """Return the results on at most ``most`` pages, and whether Zof has more."""
+    async def _read_failures(self, run: Run, pending: PendingRun, first: ResultPages) -> ResultPages:
+        """Read a run's bad results by status, and the pages after the ``first`` if these may have others."""
+        bad = await self._read_by_status(run, pending)
+        found = (first.results | bad.results).values()
+        if bad.more or first.pages == MAX_RESULT_PAGES or not _may_have_unlisted_failures(run, first, found):
+            return bad
+        rest = await self._read_pages(run.id, None, MAX_RESULT_PAGES - first.pages, first.cursor)
+        found = (first.results | bad.results | rest.results).values()
+        more = rest.more and not (run.counts.has_bad_count and run.counts.bad_count <= _count_bad(found))
+        return ResultPages(bad.results | rest.results, first.pages + rest.pages, more)
+
+    async def _read_by_status(self, run: Run, pending: PendingRun) -> ResultPages:
+        """Read the results of both bad outcomes; of one that the run counts none of only if a listing showed one."""
         found: dict[str, Result] = {}
-        more = False
-        pages = self._zof.list_results(run_id=run_id, status=status, time_budget=TimeBudget.BACKGROUND, pages=most)
+        count, more = 0, False
+        counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
+        shown = {key.split(":")[1] for key in pending.seen if result_id(key)}
+        for outcome in (outcome for outcome, number in counted.items() if number != 0 or outcome in shown):
+            listed = await self._read_pages(run.id, outcome, MAX_RESULT_PAGES)
+            found, count, more = found | listed.results, count + listed.pages, more or listed.more
+        return ResultPages(found, count, more)
+
+    async def _read_pages(
+        self, run_id: str, status: Outcome | None, most: int, starting_after: str | None = None
+    ) -> ResultPages:
+        """Return the results on at most ``most`` pages."""
+        found: dict[str, Result] = {}
+        count, more, cursor = 0, False, None
+        pages = self._zof.list_results(
+            run_id=run_id,
+            status=status,
+            starting_after=starting_after,
+            time_budget=TimeBudget.BACKGROUND,
+            pages=most,
+        )
         async with aclosing(pages):
             async for page in pages:
                 self._count_request()
                 found |= {result.id: result for result in page}
-                more = page.more
-        return found, more
+                count, more, cursor = count + 1, page.more, page.next_cursor
+        return ResultPages(found, count, more, cursor)
 
 
 def lacks_passes(run: Run, results: Iterable[Result]) -> bool:
     """Whether a run counts more passed results than these."""
     return (run.counts.passed or 0) > sum(result.outcome is Outcome.PASSED for result in results)
+
+
+def _may_have_unlisted_failures(run: Run, first: ResultPages, found: Collection[Result]) -> bool:
+    """Whether a run may have bad results that are not listed by status: Zof may compare that exactly.
+
+    So it may if it counts or has more than were found, or if a status on its first page is not that of its outcome.
+    """
+    has_other_words = any(item.outcome.is_bad and not is_shown_by_status(item) for item in first.results.values())
+    lacks_all = run.has_unnamed_failures and not _count_bad(found)
+    return has_other_words or lacks_all or run.counts.bad_count > _count_bad(found)
+
+
+def _count_bad(results: Iterable[Result]) -> int:
+    return sum(result.outcome.is_bad for result in results)

@@ -226,4 +226,4 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
         return True
     if passes:
         return not found.has_all_passes
-    return run.outcome is Outcome.UNKNOWN and run.counts.failed is None and run.counts.error is None and not came
+    return run.outcome is Outcome.UNKNOWN and not run.counts.has_bad_count and not came
