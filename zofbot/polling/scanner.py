@@ -26,7 +26,7 @@ from zofbot.polling.feed_audits import FeedAudits
 from zofbot.polling.run_relevance import is_relevant
 from zofbot.store.pending_runs import PendingRun
 from zofbot.zof.client import Page
-from zofbot.zof.protocol import is_askable_id
+from zofbot.zof.protocol import is_askable_id, is_input_refusal
 
 log = structlog.get_logger()
 
@@ -223,7 +223,7 @@ class FeedScanner:
         self._checkpoint.add_pending(replace(known.with_place(item), due=due, seen=(*known.seen, name)))
 
     def _handle_refusal(self, scan: FeedScan, progress: FeedCursor, error: ZofRejected) -> None:
-        if progress.cursor is not None and error.status in (400, 404, 410):
+        if progress.cursor is not None and (is_input_refusal(error) or error.status in (404, 410)):
             self._stats.refused += 1
             log.warning("zof cursor", fault="refused", feed=scan.name, request_id=error.request_id)
             self._checkpoint.save_cursor(scan.name, progress.restart_scan())
