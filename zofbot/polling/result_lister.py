@@ -115,9 +115,13 @@ class ResultLister:
         return ResultPages(found, count, more, cursor)
 
 
-def lacks_passes(run: Run, results: Iterable[Result]) -> bool:
-    """Whether a run counts more passed results than these."""
-    return (run.counts.passed or 0) > sum(result.outcome is Outcome.PASSED for result in results)
+def lacks_passes(run: Run, results: Collection[Result]) -> bool:
+    """Whether a run counts more passed results than these; if it counts none by itself, of all those that remain."""
+    came = sum(result.outcome is Outcome.PASSED for result in results)
+    if run.counts.passed is not None:
+        return run.counts.passed > came
+    others = max(run.counts.bad_count + (run.counts.skipped or 0), len(results) - came)
+    return (run.counts.total or 0) - others > came
 
 
 def _may_have_unlisted_failures(run: Run, first: ResultPages, found: Collection[Result]) -> bool:
