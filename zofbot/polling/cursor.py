@@ -59,8 +59,9 @@ FAILURE_FEEDS = tuple(
     Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR)
 )
 FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
+RESULT_FEEDS = tuple(feed for feed in FAILURE_FEEDS if feed.noun == "results")
 ALL_RUNS_FEED = Feed("runs")
-"""Shows what the failure feeds cannot: recoveries, and failures under a status that is not asked for."""
+"""Shows what the failure feeds cannot: recoveries, failures under a status that is not asked for, and counted ones."""
 FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from zofbot.domain.model import Outcome, Run
 from zofbot.polling.checkpoint import PollCheckpoint
-from zofbot.polling.cursor import Feed, is_shown_by_status
+from zofbot.polling.cursor import RESULT_FEEDS, Feed, is_shown_by_status
 from zofbot.subscriptions import RunFinding
 
 MAX_UNTIMED_SECONDS = 3600.0
@@ -17,13 +17,16 @@ that it started before; its results tell, and reading them costs two requests.""
 
 
 def is_relevant(run: Run, checkpoint: PollCheckpoint, is_unread: Callable[[Feed], bool]) -> bool:
-    """Whether a listed run may be a recovery, or a failure that no failure feed shows.
+    """Whether a listed run may be a recovery, or have failures that no failure feed shows.
 
     ``is_unread``: whether a failure feed may not have been read in full, so that this listing takes its place.
     """
     if run.outcome.is_bad:
         return not is_shown_by_status(run) or is_unread(Feed("runs", run.outcome))
-    return run.outcome is Outcome.PASSED and _may_recover(run, checkpoint)
+    counts_failures = run.counts.bad_count > 0
+    if run.outcome is Outcome.PASSED:
+        return _may_recover(run, checkpoint) or (counts_failures and any(map(is_unread, RESULT_FEEDS)))
+    return run.outcome is Outcome.UNKNOWN and run.ended is not None and counts_failures
 
 
 def _may_recover(run: Run, checkpoint: PollCheckpoint) -> bool:

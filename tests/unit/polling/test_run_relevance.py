@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.poller_bench import CHANNEL, PollerBench, poller_bench
@@ -81,4 +82,61 @@ async def test_a_failed_run_is_found_at_once_though_zof_writes_its_status_in_cap
         await built.run_cycle()
         assert await built.committed_keys() == {f"run:{run['id']}:{status.casefold()}:{CHANNEL}"}
         await built.poll_until_settled()
+        assert built.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+NO_RESULTS = {
+    "403": httpx.Response(403),
+    "none": httpx.Response(200, json={"data": [], "has_more": False, "next_cursor": None}),
+}
+
+
+def _hide_results(built: PollerBench, reply: httpx.Response) -> None:
+    """Have Zof list results with that reply, and send none with a run."""
+    built.zof.spoil = lambda request: reply if request.url.path == "/v1/results" else None
+    built.zof.change = lambda path, body: (
+        {name: value for name, value in body.items() if name != "results"} if path.startswith("/runs/") else body
+    )
+
+
+@pytest.mark.parametrize("reply", NO_RESULTS.values(), ids=NO_RESULTS)
+@pytest.mark.parametrize("outcome", ["failed", "error"])
+async def test_a_run_of_unknown_status_that_counts_failures_is_told_without_results(
+    outcome: str, reply: httpx.Response
+) -> None:
+    async with poller_bench() as built:
+        _hide_results(built, reply)
+        await _apply_rules(built, "group:run")
+        run = built.finish_run("completed", bad=0)
+        run["summary"][outcome] = 2
+        await built.poll_until_settled()
+        assert await built.committed_keys() == {f"run:{run['id']}:{outcome}:{CHANNEL}"}
+
+
+@pytest.mark.parametrize("fields", [{"summary": {"failed": 0}}, {"summary": {"failed": 2}, "completed_at": None}])
+async def test_a_run_of_unknown_status_is_not_read_before_it_has_failures_and_has_ended(fields: dict[str, Any]) -> None:
+    async with poller_bench() as built:
+        _hide_results(built, NO_RESULTS["403"])
+        await _apply_rules(built, "group:run")
+        run = built.finish_run("executing", bad=0)
+        run.update(fields)
+        await built.poll_until_settled()
+        assert f"/runs/{run['id']}" not in built.zof.asked
+
+
+async def test_a_passed_run_that_counts_failures_is_told_though_no_results_can_be_listed() -> None:
+    async with poller_bench() as built:
+        _hide_results(built, NO_RESULTS["403"])
+        await _apply_rules(built, "group:run on:passed-with-failures")
+        run = built.finish_run("passed", bad=2)
+        await built.poll_until_settled()
+        assert [key.split(":")[1] for key in await built.committed_keys()] == [run["id"]]
+
+
+async def test_a_passed_run_that_counts_failures_is_read_once_if_its_results_are_listed() -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built, "group:run on:passed-with-failures")
+        run = built.finish_run("passed", bad=2)
+        await built.poll_until_settled()
+        assert run["id"] in {key.split(":")[1] for key in await built.committed_keys()}
         assert built.zof.asked.count(f"/runs/{run['id']}") == 1
