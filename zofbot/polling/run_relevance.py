@@ -16,26 +16,27 @@ MAX_UNTIMED_SECONDS = 3600.0
 that it started before; its results tell, and reading them costs two requests."""
 
 
-def is_relevant(run: Run, checkpoint: PollCheckpoint, is_unread: Callable[[Feed], bool]) -> bool:
+def is_relevant(run: Run, listed: float | None, checkpoint: PollCheckpoint, is_unread: Callable[[Feed], bool]) -> bool:
     """Whether a listed run may be a recovery, or have failures that no failure feed shows.
 
-    ``is_unread``: whether a failure feed may not have been read in full, so that this listing takes its place.
+    ``listed``: when it was first listed (Unix seconds) if it has no time; it ended before that. ``is_unread``: whether
+    a failure feed may not have been read in full, so that this listing takes its place.
     """
     if run.outcome.is_bad:
         return not is_shown_by_status(run) or is_unread(Feed("runs", run.outcome))
     counts_failures = run.counts.bad_count > 0
     if run.outcome is Outcome.PASSED:
-        return _may_recover(run, checkpoint) or (counts_failures and any(map(is_unread, RESULT_FEEDS)))
+        return _may_recover(run, listed, checkpoint) or (counts_failures and any(map(is_unread, RESULT_FEEDS)))
     return run.outcome is Outcome.UNKNOWN and run.ended is not None and counts_failures
 
 
-def _may_recover(run: Run, checkpoint: PollCheckpoint) -> bool:
+def _may_recover(run: Run, listed: float | None, checkpoint: PollCheckpoint) -> bool:
     """Whether a passed run may end an open failure, in any scope if the listing does not name the run's.
 
     A documented sample of the listing has neither project nor environment (https://zof.ai/docs/api/pagination).
     """
-    found = RunFinding.from_results(run, (), otherwise=math.inf)
-    if run.ended is None:
+    found = RunFinding.from_results(run, (), otherwise=listed or math.inf)
+    if run.ended is None and listed is None:
         found = replace(found, happened=found.happened + MAX_UNTIMED_SECONDS)
     if run.project_id and run.environment:
         return checkpoint.may_recover(found)

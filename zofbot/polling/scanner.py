@@ -58,6 +58,7 @@ class FeedScanner:
         self._context = context
         self._checkpoint = checkpoint
         self._stats = stats
+        self._began = context.unix_time()
         self._audits = FeedAudits(context, checkpoint)
         self._barred = False
         self._read_any = False
@@ -165,12 +166,14 @@ class FeedScanner:
     def _queue_if_new(self, scan: FeedScan, item: ListedItem) -> bool:
         """Queue an item's run if the item is new. Return whether it is."""
         feed = scan.feed
-        if isinstance(item, Run) and feed is ALL_RUNS_FEED and not self._is_relevant(scan, item):
-            return False
         name = feed.item_key(item)
         if self._checkpoint.is_known(name):
             return False
         at = item.happened_at
+        is_timeless_pass = at is None and item.outcome is Outcome.PASSED
+        listed = self._checkpoint.first_listing(name, self._began) if is_timeless_pass else None
+        if isinstance(item, Run) and feed is ALL_RUNS_FEED and not self._is_relevant(scan, item, listed):
+            return False
         complete = self._checkpoint.cursor_of(feed.name).complete
         if (complete is None) if at is None else (at < self._checkpoint.floor):
             if at is None:
@@ -189,7 +192,7 @@ class FeedScanner:
             and item.outcome is not Outcome.PASSED
         ):
             self._context.missed[feed.name] += 1  # an earlier scan should have seen it
-        self._queue_read(feed, item, name, at)
+        self._queue_read(feed, item, name, at if listed is None else listed)
         return True
 
     def _count_too_old(self, feed: Feed, *, first: bool) -> None:
@@ -198,11 +201,10 @@ class FeedScanner:
             self._context.too_old[feed.name] += 1
             self._context.events.emit(OldFailureListed())
 
-    def _is_relevant(self, scan: FeedScan, run: Run) -> bool:
+    def _is_relevant(self, scan: FeedScan, run: Run, listed: float | None) -> bool:
         """Whether a run adds to the failure feeds; for an audit they do not count, as one may have a broken page."""
-        if scan.name != scan.feed.name:
-            return is_relevant(run, self._checkpoint, lambda feed: True)
-        return is_relevant(run, self._checkpoint, self._is_unread)
+        is_audit = scan.name != scan.feed.name
+        return is_relevant(run, listed, self._checkpoint, lambda feed: is_audit or self._is_unread(feed))
 
     def _is_unread(self, feed: Feed) -> bool:
         """Whether a feed could not be read when it was last tried."""

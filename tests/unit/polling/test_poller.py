@@ -24,9 +24,10 @@ from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_
 from zofbot.alerting.rules import decide_batch
 from zofbot.domain.errors import ZofUnavailable
 from zofbot.domain.model import Outcome
-from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
+from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
+from zofbot.polling.handled_items import MAX_HANDLED_ITEMS
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.poller import MAX_PAUSE_SECONDS, Poller, lease_seconds
 from zofbot.simulator.zof.state import ZofRecord, format_time

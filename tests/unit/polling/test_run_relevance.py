@@ -140,3 +140,63 @@ async def test_a_passed_run_that_counts_failures_is_read_once_if_its_results_are
         await built.poll_until_settled()
         assert run["id"] in {key.split(":")[1] for key in await built.committed_keys()}
         assert built.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+def _drop_times(built: PollerBench, *, in_replies: bool) -> None:
+    """Have Zof list everything without times, and return it without them, too, if ``in_replies``."""
+
+    def drop(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: drop(item) for name, item in value.items() if not name.endswith("_at")}
+        return [drop(item) for item in value] if isinstance(value, list) else value
+
+    built.zof.change = lambda path, body: drop(body) if in_replies or path.count("/") == 1 else body
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("fields", [{}, {"project_id": None}], ids=["project", "no project"])
+async def test_a_run_without_times_that_was_listed_before_a_failure_is_no_recovery(
+    fields: dict[str, Any], restarted: bool
+) -> None:
+    async with poller_bench() as built:
+        _drop_times(built, in_replies=True)
+        await _apply_rules(built)
+        built.finish_run("passed", bad=0, passed=1, **fields)
+        await built.poll_until_settled()
+        if restarted:
+            await built.kill_poller()
+            built.poller = built.start_poller(decide=decide_batch)
+        built.finish_run(bad=1, **fields)
+        await built.poll_until_settled()
+        assert len(await built.committed_keys()) == 1
+        built.finish_run("passed", bad=0, passed=1, **fields)
+        await built.poll_until_settled()
+        assert len(await _recoveries(built)) == 1
+
+
+async def test_runs_without_times_that_are_found_in_one_scan_are_no_recovery_of_each_other() -> None:
+    async with poller_bench() as built:
+        _drop_times(built, in_replies=True)
+        await _apply_rules(built)
+        built.finish_run("passed", bad=0, passed=1)
+        built.finish_run(bad=1)
+        await built.poll_until_settled()
+        assert await _recoveries(built) == set()
+
+
+async def test_a_failure_heard_of_late_recovers_by_a_run_that_was_listed_without_times_before_it() -> None:
+    async with poller_bench() as built:
+        _drop_times(built, in_replies=False)
+        await _apply_rules(built)
+        failed = built.finish_run(bad=1)
+        hidden = built.world.zof.runs.pop(failed["id"])
+        results, built.world.zof.results = built.world.zof.results, {}
+        built.clock.at += 60
+        passed = built.finish_run("passed", bad=0, passed=1)
+        await built.poll_until_settled()
+        assert f"/runs/{passed['id']}" not in built.zof.asked
+        built.world.zof.runs[failed["id"]] = hidden
+        built.world.zof.results |= results
+        await built.receive_webhook(failed["id"], "evt_late")
+        await built.poll_until_settled()
+        assert len(await _recoveries(built)) == 1
