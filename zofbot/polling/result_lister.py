@@ -32,10 +32,9 @@ class ResultListing:
 
 @dataclass(frozen=True, slots=True)
 class ResultPages:
-    """Results on so many pages, by id; ``more``: Zof has more, after ``cursor``."""
+    """Results on some pages, by id; ``more``: Zof has more, after ``cursor``."""
 
     results: dict[str, Result]
-    pages: int
     more: bool
     cursor: str | None = None
 
@@ -58,7 +57,9 @@ class ResultLister:
         found = first.results
         if not first.more:
             return ResultListing(found, is_truncated=False, has_passes=not lacks_passes(run, found.values()))
-        bad = await self._read_failures(run, pending, first)
+        bad = await self._read_by_status(run, pending)
+        if not (bad.more or reads_all):
+            bad = await self._read_others(run, first, bad)
         found = found | bad.results
         if run.outcome is Outcome.UNKNOWN and run.ended is None and pending.why not in RUN_END_TYPES:
             for outcome in sorted(ACTIVE_OUTCOMES):
@@ -72,34 +73,32 @@ class ResultLister:
         has_passes = (passes or retried) and (are_passes_cut or not lacks_passes(run, found.values()))
         return ResultListing(found, is_truncated=bad.more, has_passes=has_passes)
 
-    async def _read_failures(self, run: Run, pending: PendingRun, first: ResultPages) -> ResultPages:
-        """Read a run's bad results by status, and the pages after the ``first`` if these may have others."""
-        bad = await self._read_by_status(run, pending)
-        found = (first.results | bad.results).values()
-        if bad.more or first.pages == MAX_RESULT_PAGES or not _may_have_unlisted_failures(run, first, found):
-            return bad
-        rest = await self._read_pages(run.id, None, MAX_RESULT_PAGES - first.pages, first.cursor)
-        found = (first.results | bad.results | rest.results).values()
-        more = rest.more and not (run.counts.has_bad_count and run.counts.bad_count <= _count_bad(found))
-        return ResultPages(bad.results | rest.results, first.pages + rest.pages, more)
-
     async def _read_by_status(self, run: Run, pending: PendingRun) -> ResultPages:
         """Read the results of both bad outcomes; of one that the run counts none of only if a listing showed one."""
         found: dict[str, Result] = {}
-        count, more = 0, False
+        more = False
         counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
         shown = {key.split(":")[1] for key in pending.seen if result_id(key)}
         for outcome in (outcome for outcome, number in counted.items() if number != 0 or outcome in shown):
             listed = await self._read_pages(run.id, outcome, MAX_RESULT_PAGES)
-            found, count, more = found | listed.results, count + listed.pages, more or listed.more
-        return ResultPages(found, count, more)
+            found, more = found | listed.results, more or listed.more
+        return ResultPages(found, more)
+
+    async def _read_others(self, run: Run, first: ResultPages, bad: ResultPages) -> ResultPages:
+        """Add the results on the pages after the first, if these may have bad ones that are not listed by status."""
+        if not _may_have_unlisted_failures(run, first, (first.results | bad.results).values()):
+            return bad
+        rest = await self._read_pages(run.id, None, MAX_RESULT_PAGES - 1, first.cursor)
+        found = bad.results | rest.results
+        has_all = run.counts.has_bad_count and run.counts.bad_count <= _count_bad((first.results | found).values())
+        return ResultPages(found, rest.more and not has_all)
 
     async def _read_pages(
         self, run_id: str, status: Outcome | None, most: int, starting_after: str | None = None
     ) -> ResultPages:
         """Return the results on at most ``most`` pages."""
         found: dict[str, Result] = {}
-        count, more, cursor = 0, False, None
+        more, cursor = False, None
         pages = self._zof.list_results(
             run_id=run_id,
             status=status,
@@ -111,8 +110,8 @@ class ResultLister:
             async for page in pages:
                 self._count_request()
                 found |= {result.id: result for result in page}
-                count, more, cursor = count + 1, page.more, page.next_cursor
-        return ResultPages(found, count, more, cursor)
+                more, cursor = page.more, page.next_cursor
+        return ResultPages(found, more, cursor)
 
 
 def lacks_passes(run: Run, results: Collection[Result]) -> bool:
