@@ -65,9 +65,9 @@ ALL_RUNS_FEED = Feed("runs")
 FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
 
 
-def is_shown_by_status(item: ListedItem) -> bool:
-    """Whether one of ``FAILURE_FEEDS`` is sure to show it: Zof may compare the status exactly, capitals included."""
-    return item.outcome.is_bad and (item.status or item.outcome) == item.outcome
+def has_plain_status(item: ListedItem) -> bool:
+    """Whether Zof lists it under the status of its outcome, though it may compare that exactly, capitals included."""
+    return (item.status or item.outcome) == item.outcome
 
 
 def item_key(item: ListedItem) -> str:

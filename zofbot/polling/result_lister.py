@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from zofbot.domain.model import Outcome, Result, Run
-from zofbot.polling.cursor import is_shown_by_status, result_id
+from zofbot.polling.cursor import has_plain_status, result_id
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions.case_retries import is_retried
 from zofbot.subscriptions.events import ACTIVE_OUTCOMES
@@ -128,7 +128,7 @@ def _may_have_unlisted_failures(run: Run, first: ResultPages, found: Collection[
 
     So it may if it counts or has more than were found, or if a status on its first page is not that of its outcome.
     """
-    has_other_words = any(item.outcome.is_bad and not is_shown_by_status(item) for item in first.results.values())
+    has_other_words = any(item.outcome.is_bad and not has_plain_status(item) for item in first.results.values())
     lacks_all = run.has_unnamed_failures and not _count_bad(found)
     return has_other_words or lacks_all or run.counts.bad_count > _count_bad(found)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from zofbot.domain.model import Outcome, Run
 from zofbot.polling.checkpoint import PollCheckpoint
-from zofbot.polling.cursor import RESULT_FEEDS, Feed, is_shown_by_status
+from zofbot.polling.cursor import RESULT_FEEDS, Feed, has_plain_status
 from zofbot.subscriptions import RunFinding
 
 MAX_UNTIMED_SECONDS = 3600.0
@@ -23,10 +23,11 @@ def is_relevant(run: Run, listed: float | None, checkpoint: PollCheckpoint, is_u
     a failure feed may not have been read in full, so that this listing takes its place.
     """
     if run.outcome.is_bad:
-        return not is_shown_by_status(run) or is_unread(Feed("runs", run.outcome))
+        return not has_plain_status(run) or is_unread(Feed("runs", run.outcome))
     counts_failures = run.counts.bad_count > 0
     if run.outcome is Outcome.PASSED:
-        return _may_recover(run, listed, checkpoint) or (counts_failures and any(map(is_unread, RESULT_FEEDS)))
+        may_hide_results = not has_plain_status(run) or any(map(is_unread, RESULT_FEEDS))
+        return _may_recover(run, listed, checkpoint) or (counts_failures and may_hide_results)
     return run.outcome is Outcome.UNKNOWN and run.ended is not None and counts_failures
 
 

@@ -59,6 +59,18 @@ async def test_a_failure_recovers_though_the_listing_names_no_project_or_environ
         assert built.zof.asked.count(f"/runs/{passed['id']}") == 1
 
 
+async def test_a_run_that_is_listed_without_its_environment_ends_no_failure_elsewhere() -> None:
+    async with poller_bench() as built:
+        _list_fields(built, *SAMPLE, *TIMES)
+        await _apply_rules(built)
+        built.finish_run(bad=1)
+        await built.poll_until_settled()
+        passed = built.finish_run("passed", bad=0, passed=1, environment="production")
+        await built.poll_until_settled()
+        assert await _recoveries(built) == set()
+        assert built.zof.asked.count(f"/runs/{passed['id']}") == 1
+
+
 async def test_passed_runs_that_name_no_project_are_not_read_while_nothing_may_recover() -> None:
     async with poller_bench() as built:
         _list_fields(built, *SAMPLE, *TIMES)
@@ -131,6 +143,17 @@ async def test_a_passed_run_that_counts_failures_is_told_though_no_results_can_b
         run = built.finish_run("passed", bad=2)
         await built.poll_until_settled()
         assert [key.split(":")[1] for key in await built.committed_keys()] == [run["id"]]
+
+
+async def test_a_passed_run_that_counts_failures_is_told_though_zof_writes_statuses_in_capitals() -> None:
+    async with poller_bench() as built:
+        await _apply_rules(built, "group:run on:passed-with-failures")
+        run = built.finish_run("PASSED", bad=2)
+        for item in built.world.zof.results_of_run(run["id"]):
+            item["status"] = "FAILED"
+        await built.poll_until_settled()
+        assert run["id"] in {key.split(":")[1] for key in await built.committed_keys()}
+        assert built.zof.asked.count(f"/runs/{run['id']}") == 1
 
 
 async def test_a_passed_run_that_counts_failures_is_read_once_if_its_results_are_listed() -> None:
