@@ -63,6 +63,11 @@ class CaseCounts(_ZofModel):
     skipped: int | None = None
 
     @property
+    def has_bad_count(self) -> bool:
+        """Whether Zof counts the cases that failed or errored."""
+        return self.failed is not None or self.error is not None
+
+    @property
     def bad_count(self) -> int:
         """Cases that failed or errored."""
         return (self.failed or 0) + (self.error or 0)
@@ -148,8 +153,9 @@ class Run(_RunOrResult):
     @property
     def has_unnamed_failures(self) -> bool:
         """Whether it failed, but says neither by its results nor by its counts which or how many cases did."""
-        is_uncounted = self.counts.failed is None and self.counts.error is None
-        return self.outcome.is_bad and is_uncounted and not any(item.outcome.is_bad for item in self.results or ())
+        if not self.outcome.is_bad or self.counts.has_bad_count:
+            return False
+        return not any(item.outcome.is_bad for item in self.results or ())
 
     def without_future_times(self, now: datetime) -> Self:
         """Return a copy in which neither the run nor its results have a time after ``now``."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from operator import itemgetter
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from zofbot.alerting.state import scope_key
 from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEED_NAMES, FEEDS, OVERLAP_SECONDS, FeedCursor
+from zofbot.polling.handled_items import HandledItems
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.pending_changes import PendingChanges
 from zofbot.polling.reading_order import sort_pending
@@ -25,9 +26,6 @@ T = TypeVar("T")
 HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH = "noted", "feeds", "failing"
 CHECKPOINT_HASHES = (HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH)
 """Hashes: items handled, and when they happened; each feed's cursor; scopes with failures that may recover."""
-
-MAX_HANDLED_ITEMS = 40_000
-"""Handled items kept; beyond that the oldest are deleted, and nothing that old is reported any more."""
 
 MAX_OPEN_FAILURE_SECONDS = 14 * 86400.0
 """Seconds after a failure for which passing runs are read."""
@@ -52,7 +50,8 @@ class PollCheckpoint:
         self.floor = _parse_fields(CURSORS_HASH, floors, float).get(FLOOR_FIELD, 0.0)
         if not self.floor:
             self._set_floor(now - lookback)
-        self._handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
+        handled = _parse_fields(HANDLED_HASH, hashes[HANDLED_HASH], float)
+        self._handled = HandledItems(handled, partial(self._add_change, HANDLED_HASH))
         self._progress = _parse_fields(CURSORS_HASH, kept, FeedCursor.load)
         self._scanned: set[str] = set()
         self.open_scopes = _parse_fields(OPEN_SCOPES_HASH, hashes[OPEN_SCOPES_HASH], OpenScope.load)
@@ -118,12 +117,14 @@ class PollCheckpoint:
 
     def mark_handled(self, fields: Iterable[str], at: float) -> None:
         """Record items as handled, so that a listing does not have them read; for other reasons a run may be."""
-        for field in fields:
-            if field not in self._handled:
-                self._handled[field] = at
-                self._add_change(HANDLED_HASH, field, f"{at:.0f}")
-        if len(self._handled) > MAX_HANDLED_ITEMS:
-            self._forget_oldest(MAX_HANDLED_ITEMS // 10)
+        self._handled.add(fields, at)
+        self._delete_surplus()
+
+    def first_listing(self, field: str, at: float) -> float:
+        """Return when an item without times was first listed (Unix seconds): ``at``, unless it was before."""
+        first = self._handled.first_listing(field, at)
+        self._delete_surplus()
+        return first
 
     def mark_truncated(self, run: str, at: float) -> None:
         """Record that a run has more failures than are read, so that its listed results are not read one by one."""
@@ -208,6 +209,10 @@ class PollCheckpoint:
         failed = self.open_scopes.get(scope_key(found))
         return failed is not None and found.happened > failed.since
 
+    def has_open_scope_before(self, at: float) -> bool:
+        """Whether what passes at that time (Unix seconds) may end a failure in any scope."""
+        return any(at > failed.since for failed in self.open_scopes.values())
+
     def prune_recovery_watches(self, now: float) -> None:
         """Stop watching scopes whose passing runs have all been read, including those that Zof lists late.
 
@@ -248,13 +253,11 @@ class PollCheckpoint:
         self.floor = floor
         self._add_change(CURSORS_HASH, FLOOR_FIELD, f"{self.floor:.3f}")
 
-    def _forget_oldest(self, count: int) -> None:
-        oldest = sorted(self._handled.items(), key=itemgetter(1))[:count]
-        for field, _ in oldest:
-            del self._handled[field]
-            self._add_change(HANDLED_HASH, field, None)
-        self._set_floor(max(self.floor, oldest[-1][1]))
-        log.warning("oldest handled items deleted", count=count, floor=self.floor)
+    def _delete_surplus(self) -> None:
+        deleted = self._handled.delete_surplus()
+        if deleted is not None:
+            self._set_floor(max(self.floor, deleted))
+            log.warning("oldest handled items deleted", floor=self.floor)
 
 
 def _parse_fields(name: str, fields: Mapping[str, str], parse: Callable[[str], T]) -> dict[str, T]:

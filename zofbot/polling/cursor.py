@@ -59,14 +59,15 @@ FAILURE_FEEDS = tuple(
     Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR)
 )
 FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
+RESULT_FEEDS = tuple(feed for feed in FAILURE_FEEDS if feed.noun == "results")
 ALL_RUNS_FEED = Feed("runs")
-"""Shows what the failure feeds cannot: recoveries, and failures under a status that is not asked for."""
+"""Shows what the failure feeds cannot: recoveries, failures under a status that is not asked for, and counted ones."""
 FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
 
 
-def is_shown_by_status(item: ListedItem) -> bool:
-    """Whether one of ``FAILURE_FEEDS`` shows it: Zof lists exactly the status asked for."""
-    return item.outcome.is_bad and (item.status or item.outcome).casefold() == item.outcome
+def has_plain_status(item: ListedItem) -> bool:
+    """Whether Zof lists it under the status of its outcome, though it may compare that exactly, capitals included."""
+    return (item.status or item.outcome) == item.outcome
 
 
 def item_key(item: ListedItem) -> str:

@@ -159,7 +159,7 @@ class PollCycle:
         return any(scope_key(item) == scope_key(found) and item.happened < end for item in failed)
 
     def _finish_run(self, pending: PendingRun, found: RunFinding) -> None:
-        """Process a run that has ended; it stays pending for results that a listing shows and its reading lacks.
+        """Process a run that has ended; it stays pending for results that a listing shows, or that may be recoveries.
 
         A passed run read without its passes, which only a webhook has announced, is not marked as handled: its listing
         has it read again if an earlier failure is found. A failed one is read again if such a failure waits to be
@@ -175,7 +175,7 @@ class PollCycle:
         self._finish_pending(read, found, [*own, *_bad_result_keys(found)])
         if found.is_truncated:
             self._checkpoint.mark_truncated(found.run.id, found.happened)
-        if late or found.is_unlisted:
+        if late or found.is_unlisted or found.lacks_passes:
             self._rereads.retry_incomplete(replace(pending.with_place(found.run), seen=late))
         elif may_recover:
             self._rereads.schedule_read(replace(pending.with_answer(), seen=()), self._context.unix_time())

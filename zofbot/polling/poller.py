@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable
 
 import structlog
 
@@ -20,13 +18,13 @@ from zofbot.polling.context import CycleStats, PollContext
 from zofbot.polling.cursor import FEEDS
 from zofbot.polling.cycle import PollCycle
 from zofbot.polling.lease_keeper import LeaseKeeper
+from zofbot.polling.report_job import ReportJob
 from zofbot.polling.status import POLLER_LEASE, failure_note, success_note
 from zofbot.polling.subscription_cache import SubscriptionCache, subscriptions_in
 from zofbot.store.keyspace import MAX_STORE_RETRY_SECONDS
 from zofbot.store.leases import Fence, HeldLease, Lease
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PENDING_RUNS_HASH, PendingRuns
-from zofbot.subscriptions import Subscription
 
 __all__ = ["CycleStats", "Poller", "lease_seconds", "subscriptions_in"]
 
@@ -52,30 +50,6 @@ MIN_INTERVAL_SECONDS = 30.0
 def lease_seconds(interval: float) -> float:
     """Return how long a poller's lease lasts, in seconds."""
     return min(interval, MAX_BEAT_SECONDS) * LEASE_BEATS
-
-
-class ReportJob(Protocol):
-    """Reads Zof for reports between two cycles, under the poller's lease and within its request budget."""
-
-    @property
-    def HASHES(self) -> Sequence[str]:  # noqa: N802  # a class constant of implementations
-        """The hashes that it needs, read together with the poller's."""
-
-    def reset_batch(self) -> None:
-        """Discard unfinished work because another process holds the lease."""
-
-    async def advance_digests(
-        self,
-        context: PollContext,
-        held: HeldLease,
-        checkpoint: PollCheckpoint,
-        subscriptions: Sequence[Subscription],
-        outage: ZofUnavailable | None,
-    ) -> None:
-        """Continue reading for the digests that are due, unless an ``outage`` ended the cycle: they wait for its end.
-
-        Raises StoreUnavailable and LeaseLost.
-        """
 
 
 class Poller:
@@ -225,7 +199,7 @@ class Poller:
             stats = await self.poll_once(feeds=feeds)
         except ZofUnavailable as error:
             self._lease.note = failure_note(self._context.unix_time(), error)
-            return "unavailable", self._seconds_until(error.retry_at), None, error
+            return "unavailable", self._pause_after(error, feeds=feeds), None, error
         except StoreUnavailable as error:
             return "unavailable", min(MAX_STORE_RETRY_SECONDS, self._beat * STANDBY_CHECK_BEATS), None, error
         except LeaseLost as error:
@@ -247,10 +221,17 @@ class Poller:
         self._lease.note = note or self._lease.note
         return now if is_complete else None
 
-    def _seconds_until(self, retry_at: datetime | None) -> float:
-        """Return the seconds to pause until the time that Zof named, or until the next beat if it named none."""
-        wait = (retry_at - self._context.clock.now()).total_seconds() if retry_at else 0.0
-        return min(wait, MAX_PAUSE_SECONDS) if wait > 0 else self._beat
+    def _pause_after(self, error: ZofUnavailable, *, feeds: bool) -> float:
+        """Return the seconds to pause: until the time that Zof named, or until the next beat if it named none.
+
+        A cycle without the feeds has asked for a few runs only. Unless the quota is spent, the feeds are tried by the
+        next beat, as they tell whether it is an outage.
+        """
+        wait = (error.retry_at - self._context.clock.now()).total_seconds() if error.retry_at else 0.0
+        pause = min(wait, MAX_PAUSE_SECONDS) if wait > 0 else self._beat
+        if feeds or error.is_quota_spent:
+            return pause
+        return min(pause, self._beat, max(self._next_scan - self._context.clock.monotonic(), 0.0))
 
     def _seconds_until_due(self) -> float:
         """Return the seconds until the next pending run is due, within the request budget, or until the next beat."""

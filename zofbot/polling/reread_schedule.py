@@ -60,7 +60,7 @@ class RereadSchedule:
         return None
 
     def retry_incomplete(self, pending: PendingRun) -> None:
-        """Read a run again that lacks the results in ``pending.seen``, or read each of these by itself."""
+        """Read a run again that lacks results, or read each of those in ``pending.seen`` by itself."""
         pending = pending.with_refusal(self._context.unix_time())
         if not self._is_hopeless(pending, UNKNOWN_RUN_SECONDS):
             self.schedule_read(pending, pending.refused)

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -14,9 +14,9 @@ import structlog
 from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.polling.cursor import FeedCursor, ListingName, result_id
+from zofbot.polling.result_lister import ResultLister, lacks_passes
 from zofbot.store.pending_runs import PendingRun
 from zofbot.subscriptions import PlatformEvent, RunFinding
-from zofbot.subscriptions.case_retries import is_retried
 from zofbot.subscriptions.events import ACTIVE_OUTCOMES, PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
 from zofbot.zof.protocol import is_askable_id
@@ -30,20 +30,8 @@ MAX_WATCH_SECONDS = 24 * 3600.0
 MIN_REFUSALS = 5
 """Refusals, or failures, in a row before a run is given up: after a pause, two may be hours apart."""
 
-MAX_RESULT_PAGES = 10
-"""Pages of results read per run and outcome; further results are only counted."""
-
 MayRecover = Callable[[RunFinding], bool]
 """Whether what passes in a run may end an open failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResultListing:
-    """Results listed of a run, by id; ``is_truncated``: Zof has more than are read; ``has_passes``: passes, too."""
-
-    results: dict[str, Result]
-    is_truncated: bool
-    has_passes: bool
 
 
 class RunReader:
@@ -53,6 +41,7 @@ class RunReader:
         self.budget = self.remaining = budget
         self.spent = 0
         self._zof = zof
+        self._results = ResultLister(zof, self._count_request)
 
     def start_interval(self) -> None:
         """Start a new interval, with a new budget."""
@@ -124,7 +113,7 @@ class RunReader:
         if own.run.outcome in ACTIVE_OUTCOMES or not _lacks_results(own, shown, passes=passes):
             return own
         try:
-            listing = await self._list_results(own.run, pending, passes=passes)
+            listing = await self._results.list_results(own.run, pending, passes=passes)
         except ZofError as error:
             matters_without = own.outcome.is_bad or (own.total > 0 and not passes)
             if not _may_last(error, pending) or (own.has_ended and not matters_without):
@@ -134,11 +123,13 @@ class RunReader:
         results = came | listing.results
         missing = frozenset() if listing.is_truncated else shown.difference(results)
         found = _build_finding(run, results.values(), pending, now)
+        has_all_passes = own.has_all_passes or listing.has_passes
         return replace(
             found,
             is_truncated=listing.is_truncated,
             missing=missing,
-            has_all_passes=own.has_all_passes or listing.has_passes,
+            has_all_passes=has_all_passes,
+            lacks_passes=passes and not has_all_passes,
         )
 
     async def read_result(self, pending: PendingRun, may_recover: MayRecover, now: float) -> RunFinding:
@@ -182,44 +173,6 @@ class RunReader:
         self.remaining -= 1
         self.spent += 1
 
-    async def _list_results(self, run: Run, pending: PendingRun, *, passes: bool) -> ResultListing:
-        """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
-
-        With ``passes``, passed ones are listed too, for recoveries; of a passed run, which has few others, all are.
-        Those of an outcome that the run counts none of are listed if a listing has shown a result with it. If only its
-        results can show whether the run has ended, those in progress are listed.
-        """
-        reads_all = passes and run.outcome is Outcome.PASSED
-        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if reads_all else 1)
-        if not more:
-            return ResultListing(found, is_truncated=False, has_passes=True)
-        cut = False
-        counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-        outcomes = {key.split(":")[1] for key in pending.seen if result_id(key)}
-        for outcome in (outcome for outcome, count in counted.items() if count != 0 or outcome in outcomes):
-            listed, more = await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES)
-            found, cut = found | listed, cut or more
-        if run.outcome is Outcome.UNKNOWN and run.ended is None and pending.why not in RUN_END_TYPES:
-            for outcome in sorted(ACTIVE_OUTCOMES):
-                found |= (await self._list_by_status(run.id, outcome, 1))[0]
-        # a case with several results may fail in one that was cut off
-        retried = is_retried(result for result in found.values() if result.outcome.is_bad)
-        if retried or (passes and not (cut or reads_all)):
-            found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
-        return ResultListing(found, is_truncated=cut, has_passes=passes or retried)
-
-    async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
-        """Return the results on at most ``most`` pages, and whether Zof has more."""
-        found: dict[str, Result] = {}
-        more = False
-        pages = self._zof.list_results(run_id=run_id, status=status, time_budget=TimeBudget.BACKGROUND, pages=most)
-        async with aclosing(pages):
-            async for page in pages:
-                self._count_request()
-                found |= {result.id: result for result in page}
-                more = page.more
-        return found, more
-
 
 def announced_event(pending: PendingRun) -> PlatformEvent:
     """Return the platform event of a pending notice as its webhook says."""
@@ -251,7 +204,8 @@ def _build_finding(run: Run, results: Iterable[Result], pending: PendingRun, now
         named = Outcome.FAILED if pending.why == "run.failed" else Outcome.UNKNOWN
         run = run.model_copy(update={"outcome": named})
     is_over = is_announced or (bool(_shown_ids(pending)) and not found.is_active)
-    found = replace(found, run=run, has_all_passes=not _lacks_passes(run), is_over=is_over)
+    has_all_passes = run.results is not None and not lacks_passes(run, run.results)
+    found = replace(found, run=run, has_all_passes=has_all_passes, is_over=is_over)
     return replace(found, is_overdue=is_late and not found.has_ended)
 
 
@@ -259,12 +213,6 @@ def _may_last(error: ZofError, pending: PendingRun) -> bool:
     """Whether an error need not be waited for: not the first in a row, and quota is left."""
     is_quota_spent = isinstance(error, ZofUnavailable) and error.is_quota_spent
     return not is_quota_spent and bool(pending.failures or pending.refusals)
-
-
-def _lacks_passes(run: Run) -> bool:
-    """Whether a run has passed results that its own reply lacks, judging by its counts."""
-    came = sum(result.outcome is Outcome.PASSED for result in run.results or ())
-    return run.results is None or (run.counts.passed or 0) > came
 
 
 def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -> bool:
@@ -278,4 +226,4 @@ def _lacks_results(found: RunFinding, shown: Collection[str], *, passes: bool) -
         return True
     if passes:
         return not found.has_all_passes
-    return run.outcome is Outcome.UNKNOWN and run.counts.failed is None and run.counts.error is None and not came
+    return run.outcome is Outcome.UNKNOWN and not run.counts.has_bad_count and not came

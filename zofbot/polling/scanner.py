@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -22,13 +21,12 @@ from zofbot.polling.cursor import (
     Feed,
     FeedCursor,
     ListedItem,
-    is_shown_by_status,
 )
 from zofbot.polling.feed_audits import FeedAudits
+from zofbot.polling.run_relevance import is_relevant
 from zofbot.store.pending_runs import PendingRun
-from zofbot.subscriptions import RunFinding
 from zofbot.zof.client import Page
-from zofbot.zof.protocol import is_askable_id
+from zofbot.zof.protocol import is_askable_id, is_input_refusal
 
 log = structlog.get_logger()
 
@@ -40,10 +38,6 @@ MAX_PAGE_FAILURES = 3
 
 MAX_UNLISTED_INTERVALS = 5
 """Poll intervals without a complete list of all runs after which cycles count as incomplete."""
-
-MAX_UNTIMED_SECONDS = 3600.0
-"""Seconds that a listed run without an end time is believed to have taken at most. It may have passed after a failure
-that it started before; its results tell, and reading them costs two requests."""
 
 PageStream = AsyncGenerator[Page[Run] | Page[Result], None]
 
@@ -64,6 +58,7 @@ class FeedScanner:
         self._context = context
         self._checkpoint = checkpoint
         self._stats = stats
+        self._began = context.unix_time()
         self._audits = FeedAudits(context, checkpoint)
         self._barred = False
         self._read_any = False
@@ -171,12 +166,14 @@ class FeedScanner:
     def _queue_if_new(self, scan: FeedScan, item: ListedItem) -> bool:
         """Queue an item's run if the item is new. Return whether it is."""
         feed = scan.feed
-        if feed is ALL_RUNS_FEED and not self._is_relevant(item, auditing=scan.name != feed.name):
-            return False
         name = feed.item_key(item)
         if self._checkpoint.is_known(name):
             return False
         at = item.happened_at
+        is_timeless_pass = at is None and item.outcome is Outcome.PASSED
+        listed = self._checkpoint.first_listing(name, self._began) if is_timeless_pass else None
+        if isinstance(item, Run) and feed is ALL_RUNS_FEED and not self._is_relevant(scan, item, listed):
+            return False
         complete = self._checkpoint.cursor_of(feed.name).complete
         if (complete is None) if at is None else (at < self._checkpoint.floor):
             if at is None:
@@ -195,7 +192,7 @@ class FeedScanner:
             and item.outcome is not Outcome.PASSED
         ):
             self._context.missed[feed.name] += 1  # an earlier scan should have seen it
-        self._queue_read(feed, item, name, at)
+        self._queue_read(feed, item, name, at if listed is None else listed)
         return True
 
     def _count_too_old(self, feed: Feed, *, first: bool) -> None:
@@ -204,21 +201,10 @@ class FeedScanner:
             self._context.too_old[feed.name] += 1
             self._context.events.emit(OldFailureListed())
 
-    def _is_relevant(self, item: ListedItem, *, auditing: bool) -> bool:
-        """Whether a run adds to the failure feeds: it may be a recovery, or it failed under another status.
-
-        It takes the place of a failure feed that cannot be read; an audit does so always, as the feed may have a page
-        that cannot be read.
-        """
-        assert isinstance(item, Run)
-        if item.outcome.is_bad:
-            return auditing or not is_shown_by_status(item) or self._is_unread(Feed("runs", item.outcome))
-        if item.outcome is not Outcome.PASSED:
-            return False
-        found = RunFinding.from_results(item, (), otherwise=math.inf)
-        if item.ended is None:
-            found = replace(found, happened=found.happened + MAX_UNTIMED_SECONDS)
-        return self._checkpoint.may_recover(found)
+    def _is_relevant(self, scan: FeedScan, run: Run, listed: float | None) -> bool:
+        """Whether a run adds to the failure feeds; for an audit they do not count, as one may have a broken page."""
+        is_audit = scan.name != scan.feed.name
+        return is_relevant(run, listed, self._checkpoint, lambda feed: is_audit or self._is_unread(feed))
 
     def _is_unread(self, feed: Feed) -> bool:
         """Whether a feed could not be read when it was last tried."""
@@ -239,7 +225,7 @@ class FeedScanner:
         self._checkpoint.add_pending(replace(known.with_place(item), due=due, seen=(*known.seen, name)))
 
     def _handle_refusal(self, scan: FeedScan, progress: FeedCursor, error: ZofRejected) -> None:
-        if progress.cursor is not None and error.status in (400, 404, 410):
+        if progress.cursor is not None and (is_input_refusal(error) or error.status in (404, 410)):
             self._stats.refused += 1
             log.warning("zof cursor", fault="refused", feed=scan.name, request_id=error.request_id)
             self._checkpoint.save_cursor(scan.name, progress.restart_scan())

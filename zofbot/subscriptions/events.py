@@ -51,7 +51,8 @@ class RunFinding:
     ``retried`` are bad results followed by another attempt at the same case. ``past`` has the past of each failed case
     by its ``case_key``, once the rules have looked it up. ``is_truncated``: Zof lists more results than are read.
     ``missing`` are ids of results that Zof lists as the run's, but not when asked for the results of that run.
-    ``is_unlisted``: the results could not be listed. ``has_all_passes``: as many passed results were read as ever are.
+    ``is_unlisted``: the results could not be listed. ``has_all_passes``: as many passed results were read as ever are;
+    ``lacks_passes``: they may end a failure, and fewer were listed than are counted.
     ``is_active``: the run or a result of it is queued or running. ``is_over``: a webhook or a listed failure shows that
     the run ended, which its own reply does not; ``is_overdue``: nothing does, and it is waited for no longer.
     """
@@ -67,6 +68,7 @@ class RunFinding:
     missing: frozenset[str] = frozenset()
     is_unlisted: bool = False
     has_all_passes: bool = False
+    lacks_passes: bool = False
     is_active: bool = False
     is_over: bool = False
     is_overdue: bool = False

@@ -25,9 +25,10 @@ from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_
 from zofbot.alerting.rules import decide_batch
 from zofbot.domain.errors import ZofUnavailable
 from zofbot.domain.model import Outcome
-from zofbot.polling.checkpoint import MAX_HANDLED_ITEMS, PollCheckpoint
+from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.cursor import ALL_RUNS_FEED, FEEDS, OVERLAP_SECONDS, FeedCursor
 from zofbot.polling.feed_audits import AUDIT_INTERVAL_SECONDS, AUDIT_LOOK_BACK_SECONDS
+from zofbot.polling.handled_items import MAX_HANDLED_ITEMS
 from zofbot.polling.open_scope import OpenScope
 from zofbot.polling.poller import MAX_PAUSE_SECONDS, Poller, lease_seconds
 from zofbot.simulator.zof.state import ZofRecord, format_time
@@ -279,7 +280,8 @@ async def test_a_named_order_is_believed() -> None:
         assert len(built.zof.asked) - asked <= 10
 
 
-async def test_a_cursor_that_zof_has_forgotten_loses_nothing() -> None:
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_cursor_that_zof_has_forgotten_loses_nothing(status: int) -> None:
     async with poller_bench(page=5, requests=12) as built:
         await built.poll_until_settled()
         for _ in range(40):
@@ -288,13 +290,39 @@ async def test_a_cursor_that_zof_has_forgotten_loses_nothing() -> None:
         forgotten = {"error": {"code": "invalid_request", "message": "starting_after", "param": "starting_after"}}
 
         def spoil(request: httpx.Request) -> httpx.Response | None:
-            return httpx.Response(400, json=forgotten) if "starting_after" in request.url.params else None
+            return httpx.Response(status, json=forgotten) if "starting_after" in request.url.params else None
 
         built.zof.spoil = spoil
         assert (await built.run_cycle()).refused
         built.zof.spoil = lambda request: None
         await built.poll_until_settled(100)
         assert await built.committed_keys() == built.expected_keys()
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+async def test_cursors_that_zof_never_takes_again_stop_no_oldest_first_feed(status: int) -> None:
+    async with poller_bench(page=5, requests=40) as built:
+        set_list_order(built, "oldest")
+        known: set[str] = set()
+
+        def note_cursor(request: httpx.Request) -> None:
+            known.update(request.url.params.get_list("starting_after"))
+
+        built.zof.spoil = note_cursor
+        for _ in range(12):
+            built.finish_run(ago=2000)
+        await built.poll_until_settled()
+        assert known
+        built.world.zof.runs.clear()  # no listing names those cursors any more
+        built.world.zof.results.clear()
+        built.zof.spoil = lambda request: (
+            httpx.Response(status) if known.intersection(request.url.params.get_list("starting_after")) else None
+        )
+        for _ in range(3):
+            built.finish_run()
+            await built.run_cycle()
+        await built.run_cycle()
+        assert built.expected_keys() <= await built.committed_keys()
 
 
 async def test_a_cursor_that_goes_round_ends_the_walk(bench: PollerBench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 
 import httpx
@@ -93,3 +94,39 @@ async def test_a_zof_that_returns_nothing_is_unavailable_between_scans_too() -> 
             built.clock.at += 60
             with pytest.raises(ZofUnavailable):
                 await built.poller.poll_once(feeds=feeds)
+
+
+@pytest.mark.parametrize("interval", [60.0, 3600.0])
+async def test_a_time_to_come_back_that_zof_names_for_one_run_stops_no_polling(interval: float) -> None:
+    async with poller_bench(interval=interval) as built:
+        polling = asyncio.create_task(built.poller.run())
+        await asyncio.sleep(10)
+        broken = built.finish_run()
+        come_back = httpx.Response(503, headers={"Retry-After": "900"})
+        built.zof.spoil = lambda request: come_back if request.url.path.endswith(broken["id"]) else None
+        await built.receive_webhook(broken["id"], "evt_1")
+        await asyncio.sleep(5)
+        asked = list(built.zof.asked)
+        other = built.finish_run()
+        await asyncio.sleep(65)
+        polling.cancel()
+        await asyncio.wait({polling})
+        assert f"/runs/{broken['id']}" in asked
+        assert f"run:{other['id']}:failed:{CHANNEL}" in await built.committed_keys()
+
+
+async def test_a_spent_quota_that_one_run_shows_stops_polling_until_the_time_that_zof_names() -> None:
+    async with poller_bench() as built:
+        polling = asyncio.create_task(built.poller.run())
+        await asyncio.sleep(10)
+        run = built.finish_run()
+        spent = httpx.Response(429, headers={"Retry-After": "300"}, json={})
+        built.zof.spoil = lambda request: spent if request.url.path.endswith(run["id"]) else None
+        await built.receive_webhook(run["id"], "evt_1")
+        await asyncio.sleep(5)
+        asked = len(built.zof.asked)
+        await asyncio.sleep(280)
+        polling.cancel()
+        await asyncio.wait({polling})
+        assert built.zof.asked[-1] == f"/runs/{run['id']}"
+        assert len(built.zof.asked) == asked

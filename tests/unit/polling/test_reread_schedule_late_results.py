@@ -199,3 +199,72 @@ async def test_a_failed_result_of_a_run_that_counts_none_is_read_if_it_is_listed
         _lack_in_run(built, "")
         await built.poll_until_settled()
         assert await built.committed_keys() == built.expected_keys()
+
+
+async def _recover_by_run_with_late_passes(built: PollerBench, status: str, webhook: bool) -> tuple[str, list[str]]:
+    """Fail a case, and add a run in which it passes, whose results are not listed yet; the counts are.
+
+    Return the id of that run, and those of its passed results.
+    """
+    built.poller = built.start_poller(decide=decide_batch)
+    await _subscribe(built, "group:case", CHANNEL)
+    await built.poll_until_settled()
+    built.finish_run(bad=1)
+    await built.poll_until_settled()
+    run = built.finish_run(status, bad=0, passed=20)
+    late = [str(item["id"]) for item in built.world.zof.results_of_run(run["id"])]
+    if status == "failed":
+        built.world.zof.add_result(run["id"], status="failed", name="Other", completed_at=run["completed_at"])
+        run["summary"]["failed"] = 1
+    if webhook:
+        await built.receive_webhook(run["id"], "evt_1", "run.completed")
+    return run["id"], late
+
+
+def _leave_out(built: PollerBench, late: list[str]) -> None:
+    """Have runs come without results, and listings without those."""
+
+    def leave_out(path: str, body: Any) -> Any:
+        if path.startswith("/runs/"):
+            return {key: value for key, value in body.items() if key != "results"}
+        if path == "/results":
+            return {**body, "data": [item for item in body["data"] if item["id"] not in late]}
+        return body
+
+    built.zof.change = leave_out
+
+
+@pytest.mark.parametrize("webhook", [True, False])
+@pytest.mark.parametrize("status", ["passed", "failed"])
+@pytest.mark.parametrize("listed", [0, 12])
+async def test_a_case_recovers_though_its_pass_is_listed_after_its_run_was_read(
+    listed: int, status: str, webhook: bool
+) -> None:
+    async with poller_bench() as built:
+        run, late = await _recover_by_run_with_late_passes(built, status, webhook)
+        _leave_out(built, late[: 20 - listed])
+        for _ in range(3):
+            await built.run_cycle()
+        assert not [key for key in await built.committed_keys() if key.startswith("recovered:")]
+        assert list(await built.pending_runs()) == [run]
+        _leave_out(built, [])
+        await built.poll_until_settled()
+        assert len([key for key in await built.committed_keys() if key.startswith("recovered:")]) == 1
+        assert await built.pending_runs() == {}
+
+
+@pytest.mark.parametrize("status", ["passed", "failed"])
+async def test_passes_that_are_counted_and_never_listed_are_waited_for_ten_minutes(status: str) -> None:
+    async with poller_bench() as built:
+        run, late = await _recover_by_run_with_late_passes(built, status, webhook=True)
+        _leave_out(built, late[:8])
+        for _ in range(9):
+            await built.run_cycle()
+        assert list(await built.pending_runs()) == [run]
+        await built.poll_until_settled()
+        reads = built.zof.asked.count(f"/runs/{run}")
+        assert MIN_REFUSALS <= reads < 15
+        for _ in range(90):  # an audit among them
+            await built.run_cycle()
+        assert built.zof.asked.count(f"/runs/{run}") == reads
+        assert built.metric_value("zofbot_poll_given_up_total") == 0

@@ -331,3 +331,37 @@ async def test_a_failure_of_a_passed_run_is_posted_however_many_cases_are_listed
         kinds = sorted(key.partition(":")[0] for key in await built.committed_keys() - before)
         assert "case" in kinds
         assert ("recovered" in kinds) is may_recover
+
+
+def total_only(path: str, body: Any) -> Any:
+    """Runs count their cases, but not those that passed."""
+    if not path.startswith("/runs/"):
+        return body
+    return {**body, "summary": {name: count for name, count in body["summary"].items() if name != "passed"}}
+
+
+@pytest.mark.parametrize("skipped", [0, 5])
+async def test_a_case_recovers_though_its_passed_run_counts_only_all_cases(skipped: int) -> None:
+    async with poller_bench() as built:
+        built.zof.change = lambda path, body: total_only(path, first_result_only(path, body))
+        await subscribe_and_poll(built, "group:case")
+        built.finish_run(bad=3)
+        await built.poll_until_settled()
+        run = built.finish_run("passed", bad=0, passed=20)
+        run["summary"] |= {"total": 20 + skipped, "skipped": skipped}
+        await built.poll_until_settled()
+        assert len([key for key in await built.committed_keys() if key.startswith("recovered:")]) == 3
+        assert built.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+async def test_a_passed_run_that_counts_only_all_cases_and_came_with_them_is_one_request() -> None:
+    async with poller_bench() as built:
+        built.zof.change = total_only
+        await subscribe_and_poll(built, "group:case")
+        built.finish_run(bad=1, passed=2)
+        await built.poll_until_settled()
+        run = built.finish_run("passed", bad=0, passed=20)
+        await built.receive_webhook(run["id"], "evt_1", "run.completed")
+        asked = len(built.zof.asked)
+        await built.poller.poll_once(feeds=False)
+        assert built.zof.asked[asked:] == [f"/runs/{run['id']}"]
