@@ -46,9 +46,10 @@ class _AlertPayload(PayloadModel):
     """Mentions left out because the same people had been mentioned twice in the minute before."""
     policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
-    """Ids of the subscriptions that match."""
+    """Ids of the subscriptions that match a failure of it."""
     silent: tuple[str, ...] = ()
-    """Ids of those that mention and escalate to nobody, as all failures so far are flaky or in quarantine."""
+    """Ids of those that mention and escalate to nobody so far: all of their failures are flaky or in quarantine, or
+    somebody was working on it when they joined."""
     unposted: bool = False
     """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None

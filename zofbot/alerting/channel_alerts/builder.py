@@ -11,7 +11,7 @@ from zofbot.alerting.alerts import CALM_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import ChannelAudience
 from zofbot.alerting.causes import describe_case, member_causes, signature_of, with_past
-from zofbot.alerting.channel_alerts.silence import Shown, end_silence
+from zofbot.alerting.channel_alerts.silence import Shown, end_silence, join_subscriptions
 from zofbot.alerting.channel_alerts.thread_replies import ThreadReplies
 from zofbot.alerting.counting import Count
 from zofbot.alerting.escalation_reminders import schedule_reminders
@@ -101,7 +101,7 @@ class AlertBuilder(ABC):
             group=self.audience.group,
             id=identifier,
             category=str(category),
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
             series=series_key(self.finding.run),
@@ -148,7 +148,7 @@ class AlertBuilder(ABC):
             failures=failures,
             mention=self.audience.mention_ids,
             policy=self.audience.escalation_policy,
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             critical=self.critical,
             run=self._thread.place,
             burst=burst,
@@ -200,7 +200,7 @@ class AlertBuilder(ABC):
             extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             silent=self.audience.silent_ids,
             case=with_past(describe_case(result), self.finding.past.get(case)),
             past=self._recall_causes([signature_of(result)]),
@@ -253,16 +253,20 @@ class AlertBuilder(ABC):
             "policy": EscalationPolicy.model_validate(policy or {}),
             "mention": tuple(alert.body.get("mention", ())),
             "unmentioned": alert.body.get("unmentioned", 0),
-            "takers": tuple(alert.body.get("takers", ())),
-            "silent": tuple(alert.body.get("silent", ())),
+            **join_subscriptions(self.audience, alert.takers, alert.body.get("silent", ())),
             "unposted": bool(alert.body.get("unposted")) and not again,
             "resolved": Resolution.model_validate(resolved) if (resolved := alert.body.get("resolved")) else None,
         }
 
     def _run_counts(self, alert: Alert) -> dict[str, Any]:
-        """Return the alert's run fields with this run counted."""
+        """Return the alert's fields with this run counted, and the subscriptions that it matches."""
         at, run_id = self.finding.happened, self.finding.run.id
-        return {"runs": _latest_runs(*alert.runs, run_id), "first": min(alert.first, at), "last": max(alert.last, at)}
+        return {
+            "runs": _latest_runs(*alert.runs, run_id),
+            "first": min(alert.first, at),
+            "last": max(alert.last, at),
+            "takers": tuple(dict.fromkeys((*alert.takers, *self.audience.subscription_ids))),
+        }
 
     def _counted_runs(self, case: str) -> tuple[str, ...]:
         """Return the runs that a new alert of the case counts: this one, and those before it for a threshold."""

@@ -119,7 +119,7 @@ class CauseAlertBuilder(AlertBuilder):
             group=Grouping.CASE,
             id=first.id,
             category=first.outcome.value,
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
             series=series_key(self.finding.run),
@@ -154,7 +154,7 @@ class CauseAlertBuilder(AlertBuilder):
                 held=self.held,
                 opened=self._notify_time,
                 policy=self.audience.escalation_policy,
-                takers=tuple(each.id for each in self.audience.subscriptions),
+                takers=self.audience.subscription_ids,
                 silent=self.audience.silent_ids,
                 critical=self.critical,
                 by_cause=True,
@@ -210,7 +210,7 @@ class CauseAlertBuilder(AlertBuilder):
             count=failures,
             example=summarize_case(cause.results[0]),
         )
-        takers = tuple(dict.fromkeys((*message.takers, *(each.id for each in self.audience.subscriptions))))
+        takers = tuple(dict.fromkeys((*message.takers, *self.audience.subscription_ids)))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()

@@ -99,7 +99,7 @@ class RunAlertBuilder(AlertBuilder):
             extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             silent=self.audience.silent_ids,
             bad=self._thread.bad,
             top=tuple(
