@@ -10,23 +10,20 @@ from typing import Any
 from zofbot.alerting.alerts import CALM_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import ChannelAudience
-from zofbot.alerting.causes import describe_case, member_causes, signature_of, with_past
+from zofbot.alerting.causes import member_causes
 from zofbot.alerting.channel_alerts.silence import Shown, end_silence, join_subscriptions
 from zofbot.alerting.channel_alerts.thread_replies import ThreadReplies
-from zofbot.alerting.counting import Count
 from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import DecisionBuilder
-from zofbot.alerting.stored_state import read_reopening
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm, alert_sort
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.domain.extra_fields import common_extras, merge_extras
-from zofbot.domain.model import Result
 from zofbot.notifications import payload_parts, payloads
-from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
@@ -190,43 +187,6 @@ class AlertBuilder(ABC):
         """Return the id of the person whose snooze was active when it recovered, if any."""
         snoozer = self.alerts.records.snoozer_before_relapse(alert.key, alert.body, alert.body.get("turned") or 0.0)
         return (snoozer,) if snoozer else ()
-
-    def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
-        count = self.audience.counted.get(case, Count(1, self.finding.happened))
-        return CaseAlertPayload(
-            run=self._thread.place,
-            mention=self.audience.mention_ids,
-            owners=self.audience.card_owners,
-            extras=self._extras,
-            opened=self._notify_time,
-            policy=self.audience.escalation_policy,
-            takers=self.audience.subscription_ids,
-            silent=self.audience.silent_ids,
-            case=with_past(describe_case(result), self.finding.past.get(case)),
-            past=self._recall_causes([signature_of(result)]),
-            case_id=payload_parts.clean_text(result.case_id, 128),
-            count=count.failures,
-            first=self.draft.clamp_to_now(count.first),
-            last=self._seen_at,
-        )
-
-    def _counted_body(self, alert: Alert, latest: CaseAlertPayload, *, again: bool) -> CaseAlertPayload:
-        """Return the payload of a case's alert in which this run's failure counts; ``latest`` is built from it."""
-        before = CaseAlertPayload.model_validate(alert.body)
-        latest = latest if self.finding.happened >= alert.last else before
-        counted = latest.model_copy(
-            update={
-                "count": before.count + (self.finding.run.id not in alert.runs),
-                "first": min(before.first, self._seen_at),
-                "last": max(before.last, self._seen_at),
-                "standing": AlertStatus.AGAIN if again else before.standing,
-                "turned": self._seen_at if again else before.turned,
-                "turner": self.finding.run.id if again else before.turner,
-                **self._reopened_fields(alert, again),
-            }
-        )
-        reopening = read_reopening(self.draft, self.audience.channel, alert.key, counted.test_facts)
-        return counted.model_copy(update=reopening)
 
     def _end_alert_silence(self, alert: Alert, body: Shown, *, flaps: bool) -> tuple[Shown, tuple[str, ...]]:
         """End an alert's silence, unless the channel hears nothing of it here: it flaps, or it is part of a storm."""

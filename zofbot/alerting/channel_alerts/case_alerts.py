@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.alerts_in_scope import case_field
-from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.case_payloads import CasePayloadBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.escalation_reminders import build_wake_up
 from zofbot.alerting.storms.storm_placement import find_bursts
@@ -21,7 +21,7 @@ WORSE_AFTER_SECONDS = 6 * 3600.0
 
 
 @dataclass(frozen=True)
-class CaseAlertBuilder(AlertBuilder):
+class CaseAlertBuilder(CasePayloadBuilder):
     """Builds or updates the alerts of a run's cases."""
 
     def build_alerts(self) -> bool:

@@ -17,7 +17,7 @@ from zofbot.alerting.causes import (
     group_by_cause,
     summarize_case,
 )
-from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.case_payloads import CasePayloadBuilder
 from zofbot.alerting.channel_alerts.cause_lookup import CauseLookup
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.mention_limit import take_mentions
@@ -61,7 +61,7 @@ MAX_PLACES_WITH_CASES = 10
 
 
 @dataclass(frozen=True)
-class CauseAlertBuilder(AlertBuilder):
+class CauseAlertBuilder(CasePayloadBuilder):
     """Builds or updates the messages of one channel about the causes of a run's failures."""
 
     def build_alerts(self) -> bool:

@@ -21,7 +21,7 @@ Shown = TypeVar("Shown", RunAlertPayload, CaseAlertPayload, Storm)
 def join_subscriptions(
     audience: ChannelAudience, takers: Collection[str], silent: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the ids of an alert's subscriptions and of the silent ones, with those that join it by a further failure."""
+    """Return the ids of an alert's subscriptions, and of the silent ones, with those that join it by a failure."""
     joined = tuple(each for each in audience.subscription_ids if each not in takers)
     return {"takers": (*takers, *joined), "silent": (*silent, *joined)}
 
