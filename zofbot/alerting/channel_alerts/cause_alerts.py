@@ -68,7 +68,7 @@ class CauseAlertBuilder(CasePayloadBuilder):
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         causes = group_by_cause(self.audience.results)
         own = [(replace(self, audience=self.audience.for_results(cause.results)), cause) for cause in causes]
-        sorts = [builder.storm_sort for builder, cause in own if self._lookup.find_message(cause) is None]
+        sorts = [builder.storm_sort for builder, cause in own if builder._lookup.find_message(cause) is None]
         bursts = find_bursts(sorts, critical=self.critical)
         absorbed = [builder._build_cause(cause, builder.storm_sort in bursts) for builder, cause in own]
         return all(absorbed)
@@ -104,7 +104,7 @@ class CauseAlertBuilder(CasePayloadBuilder):
 
     @property
     def _lookup(self) -> CauseLookup:
-        return CauseLookup(self.draft, self.alerts, self.finding, self.audience.channel, self.held)
+        return CauseLookup(self.draft, self.alerts, self.finding, self.audience.channel, self.held, self.storm_sort)
 
     @property
     def _shown_at(self) -> float:

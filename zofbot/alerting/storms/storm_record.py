@@ -59,7 +59,8 @@ class Storm(FrozenModel):
     ``held`` is when the quiet hours or mute that delay its summary are to end, 0 for none; changes of that are in its
     catch-up entry. ``unposted``: it recovered before that; ``posted_late`` is when it was reopened after that, and
     posted after all.
-    ``causes`` and ``uncaused`` are as in ``StormPayload``.
+    ``causes`` and ``uncaused`` are as in ``StormPayload``. ``sort`` is that of its alerts, empty for a cause's message
+    and in records of earlier versions.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Storm(FrozenModel):
     silent: tuple[str, ...] = ()
     critical: bool = False
     run: RunSummary = RunSummary(id="")
+    sort: str = ""
     by_cause: bool = False
     flat: bool = False
     causes: tuple[CauseSummary, ...] = ()
