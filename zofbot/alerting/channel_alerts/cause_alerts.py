@@ -17,13 +17,10 @@ from zofbot.alerting.causes import (
     group_by_cause,
     summarize_case,
 )
-from zofbot.alerting.channel_alerts.case_payloads import CasePayloadBuilder
 from zofbot.alerting.channel_alerts.cause_lookup import CauseLookup
+from zofbot.alerting.channel_alerts.cause_places import CausePlaceBuilder, body_of
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.mention_limit import take_mentions
-from zofbot.alerting.passes import known_passes
-from zofbot.alerting.run_series import series_key
-from zofbot.alerting.state import scope_key
 from zofbot.alerting.storms.storm_members import add_member, is_dropped, update_standing
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
@@ -41,17 +38,13 @@ from zofbot.alerting.storms.storm_record import (
     save_storm,
 )
 from zofbot.notifications import payloads
-from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
-from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.payload_parts import CauseSummary
 from zofbot.notifications.storm_payloads import StormMember
 from zofbot.notifications.thread_payloads import FailingAgainPayload
-from zofbot.subscriptions import Broadcast, Grouping
+from zofbot.subscriptions import Broadcast
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import TriageRecord
-
-MAX_CASES = 2000
-"""Cases remembered for a cause in one project and environment."""
 
 MAX_PROJECTS = 50
 """Projects in which the memory of a cause is updated when somebody resolves its message."""
@@ -61,7 +54,7 @@ MAX_PLACES_WITH_CASES = 10
 
 
 @dataclass(frozen=True)
-class CauseAlertBuilder(CasePayloadBuilder):
+class CauseAlertBuilder(CausePlaceBuilder):
     """Builds or updates the messages of one channel about the causes of a run's failures."""
 
     def build_alerts(self) -> bool:
@@ -79,7 +72,7 @@ class CauseAlertBuilder(CasePayloadBuilder):
             self._count_in_message(known, cause)
             return False
         first, alert, failures = cause.results[0], self._new_alert(cause), len(cause.results)
-        member = self._storm_member(alert.key, first.id, _body_of(alert), failures)
+        member = self._storm_member(alert.key, first.id, body_of(alert), failures)
         placed = self._place_in_storm(member, alert.category, failures, burst=burst, apart=True)
         if placed.storm:
             self._put_alert(alert.model_copy(update={"storm": placed.storm}), cause)
@@ -110,33 +103,6 @@ class CauseAlertBuilder(CasePayloadBuilder):
     def _shown_at(self) -> float:
         """When the channel sees it (Unix seconds)."""
         return max(self._notify_time, self.held)
-
-    def _new_alert(self, cause: Cause) -> Alert:
-        first, at = cause.results[0], self.finding.happened
-        cases = tuple(dict.fromkeys(map(case_key, cause.results)))[:MAX_CASES]
-        return Alert(
-            key=idempotency_key("case", first.id, first.outcome.value, self.audience.channel),
-            group=Grouping.CASE,
-            id=first.id,
-            category=first.outcome.value,
-            takers=self.audience.subscription_ids,
-            threaded=self.audience.is_threaded,
-            title=self.finding.run.title or "",
-            series=series_key(self.finding.run),
-            cases=cases,
-            left=cases,
-            signature=cause.signature,
-            runs=self._counted_runs(case_key(first)),
-            first=at,
-            last=at,
-            critical=self.critical,
-            body=payloads.dump_payload(self._place_body(cause, cases)),
-        )
-
-    def _place_body(self, cause: Cause, cases: tuple[str, ...]) -> CaseAlertPayload:
-        body = self._case_body(case_key(cause.results[0]), cause.results[0])
-        facts = {"case": summarize_case(cause.results[0]), "cases": len(cases), "failures": len(cause.results)}
-        return body.model_copy(update=facts)
 
     def _new_message(self, cause: Cause, member: StormMember) -> Storm:
         failures, first = len(cause.results), cause.results[0]
@@ -177,7 +143,7 @@ class CauseAlertBuilder(CasePayloadBuilder):
         before, snoozer = message, self._snoozer_of(message)
         alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, failures)
         alert = alert.model_copy(update={"storm": message.storm_key})
-        member = self._storm_member(alert.key, alert.id, _body_of(alert), len(cause.results))
+        member = self._storm_member(alert.key, alert.id, body_of(alert), len(cause.results))
         message = self._counted_message(message, cause, member, failures)
         save_storm(self.draft, message)
         if known is None:
@@ -230,32 +196,6 @@ class CauseAlertBuilder(CasePayloadBuilder):
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
-    def _counted_alert(self, alert: Alert, cause: Cause, failures: int) -> Alert:
-        """Return the alert with this run's failures, which are to pass before it recovers; ``failures`` are new."""
-        at, failing = self.finding.happened, tuple(map(case_key, cause.results))
-        again = alert.fails_again(at, self.finding.run.id)
-        cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
-        body = self._counted_body(alert, self._place_body(cause, cases), again=again)
-        body = body.model_copy(update={"cases": len(cases), "failures": _body_of(alert).failure_count + failures})
-        left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
-        counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
-        changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
-        return changed.with_relapse(at, self.finding.run.id) if again else changed
-
-    def _cases_left(self, alert: Alert, failing: tuple[str, ...], *, again: bool) -> tuple[str, ...]:
-        """Return the cases that have to pass: those that failed and have not passed since, in this run or before."""
-        at = self.finding.happened
-        if again:
-            return failing
-        if at < alert.last and alert.recovered is not None:
-            return alert.left
-        if at < alert.last:  # passes after the latest failure are applied to the alert
-            runs = (run for run in known_passes(self.draft, scope_key(self.finding)) if at < run.at <= alert.last)
-            since = {case for run in runs for case in run.cases}
-            return (*alert.left, *(case for case in failing if case not in since))
-        passed = self.finding.passed.union(*(run.cases for run in alert.passing_runs if run.at < at))
-        return (*(case for case in alert.left if case not in passed), *failing)
-
     def _put_alert(self, alert: Alert, cause: Cause, *, listed: bool = False) -> None:
         """Save an alert, and list its cases in the message's thread unless they are ``listed`` or one."""
         message = load_storm(self.draft, self.audience.channel, alert.storm)
@@ -287,7 +227,3 @@ class CauseAlertBuilder(CasePayloadBuilder):
         if message.reports_turn(loud=loud) or snoozer:
             body = FailingAgainPayload(run=self._thread.place, mention=snoozer)
             self._thread.add_storm_reply(alert, body, ReplyStyle(again=True, loud=loud))
-
-
-def _body_of(alert: Alert) -> CaseAlertPayload:
-    return CaseAlertPayload.model_validate(alert.body)
