@@ -19,6 +19,7 @@ from zofbot.alerting.causes import (
 )
 from zofbot.alerting.channel_alerts.cause_lookup import CauseLookup
 from zofbot.alerting.channel_alerts.cause_places import CausePlaceBuilder, body_of
+from zofbot.alerting.channel_alerts.silence import join_subscriptions
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.storms.storm_members import add_member, is_dropped, update_standing
@@ -176,11 +177,11 @@ class CauseAlertBuilder(CausePlaceBuilder):
             count=failures,
             example=summarize_case(cause.results[0]),
         )
-        takers = tuple(dict.fromkeys((*message.takers, *self.audience.subscription_ids)))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()
-        more = {"takers": takers, "projects": projects, "past": past, "critical": message.critical or self.critical}
+        more: dict[str, Any] = join_subscriptions(self.audience, message.takers, message.silent)
+        more |= {"projects": projects, "past": past, "critical": message.critical or self.critical}
         if message.by_cause:
             more["last"] = max(message.last, self._seen_at)
         else:  # a storm does not go on with what fails again
@@ -197,17 +198,28 @@ class CauseAlertBuilder(CausePlaceBuilder):
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
     def _put_alert(self, alert: Alert, cause: Cause, *, listed: bool = False) -> None:
-        """Save an alert, and list its cases in the message's thread unless they are ``listed`` or one."""
+        """Save an alert, and list its cases in the message's thread unless they are ``listed`` or one.
+
+        In a further project or environment, people whom the message does not mention yet are mentioned there.
+        """
         message = load_storm(self.draft, self.audience.channel, alert.storm)
-        new = tuple(each for each in self.audience.mention_ids if message and each not in message.mention)
-        several = len(cause.results) > 1 and message is not None and message.members <= MAX_PLACES_WITH_CASES
-        joins = not alert.replies and message is not None and message.members > 1
-        if message and message.by_cause and alert.threaded and not listed and (several or (joins and new)):
-            mention = take_mentions(self.draft, message.channel, new, self._notify_time) if joins else ()
-            key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
-            alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
+        if message and message.by_cause and not listed:
+            mention = self._mention_in_place(message, alert)
+            several = len(cause.results) > 1 and message.members <= MAX_PLACES_WITH_CASES
+            if mention or (several and alert.threaded):
+                key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
+                alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
         field, _ = self._lookup.find_alert(message, cause) if message else (cause_field(alert.storm), None)
         self.alerts.put_alert(field, alert, self.held)
+
+    def _mention_in_place(self, message: Storm, alert: Alert) -> tuple[str, ...]:
+        """Return the ids to mention as the cause is seen in a further project or environment, and note them."""
+        new = tuple(each for each in self.audience.mention_ids if each not in message.mention)
+        if alert.replies or message.members < 2 or not new:
+            return ()
+        mention = take_mentions(self.draft, message.channel, new, self._notify_time)
+        save_storm(self.draft, message.model_copy(update={"mention": (*message.mention, *mention)}))
+        return mention
 
     def _has_lost_replies(self, message: Storm, alert: Alert | None) -> bool:
         """Whether the replies about an alert were dropped, as the message had recovered when it was due."""

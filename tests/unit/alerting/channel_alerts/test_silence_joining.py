@@ -96,3 +96,49 @@ def test_a_run_of_which_failures_of_another_subscription_are_read_later_takes_up
     bench.subscriptions = bench.subscriptions[1:]
     bench.process_findings(passed_finding("2", NOON + 90 * MINUTE, "a", "b"))
     assert bench.latest_body(key).is_recovered
+
+
+TEXT, CAUSE = "ConnectionError: no route to host db", "storm:res_s:failed:C1"
+
+
+def fail(name: str, at: float, environment: str = "staging") -> RunFinding:
+    return make_finding(name, at, make_result(name, case="a", failure=TEXT), environment=environment)
+
+
+def cause_bench(filters: str) -> RuleBench:
+    """Return the rules after a cause failed in staging; a second subscription hears of it elsewhere."""
+    both = (make_subscription("env:staging group:cause"), make_subscription(f"env:qa group:cause {filters}", number=2))
+    bench = RuleBench(*both)
+    bench.process_findings(fail("s", NOON))
+    return bench
+
+
+@pytest.mark.parametrize("layout", ["thread", "flat"])
+def test_a_cause_that_is_seen_where_another_subscription_escalates_is_escalated_from_then_on(layout: str) -> None:
+    bench = cause_bench(f"{CALLS} layout:{layout}")
+    further = [
+        fail("q", NOON + 10 * MINUTE, "qa"),
+        fail("q2", NOON + 20 * MINUTE, "qa"),
+        fail("s2", NOON + 21 * MINUTE),
+    ]
+    assert sent_escalations(bench, CAUSE, *further, until=60) == [10 + 15]
+    assert mentions(bench, CAUSE) == [("result:res_q:failed:C1", ["U1"])]
+
+
+def test_who_is_mentioned_in_a_new_place_is_mentioned_though_others_work_on_the_cause() -> None:
+    bench = cause_bench(CALLS)
+    act(bench, CAUSE, Action.ACKNOWLEDGE, NOON + MINUTE)
+    assert sent_escalations(bench, CAUSE, fail("q", NOON + 10 * MINUTE, "qa"), until=40) == []
+    assert mentions(bench, CAUSE) == [("result:res_q:failed:C1", ["U1"])]
+    act(bench, CAUSE, Action.UNACKNOWLEDGE, NOON + 45 * MINUTE)
+    assert sent_escalations(bench, CAUSE, fail("q2", NOON + 50 * MINUTE, "qa"), until=90) == [50 + 15]
+    assert len(mentions(bench, CAUSE)) == 1
+
+
+def test_a_cause_whose_subscription_is_replaced_takes_up_the_new_one() -> None:
+    bench = cause_bench("")
+    bench.subscriptions = (make_subscription(f"group:cause {CALLS}", number=3, created=NOON + 1),)
+    assert sent_escalations(bench, CAUSE, fail("s2", NOON + 10 * MINUTE), until=40) == [10 + 15]
+    assert mentions(bench, CAUSE) == [("result:res_s2:failed:C1", ["U1"])]
+    bench.process_findings(passed_finding("p", NOON + 60 * MINUTE, "a"))
+    assert [reply[3] for reply in bench.recovery_replies()] == ["run_p"]
