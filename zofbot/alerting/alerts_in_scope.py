@@ -89,7 +89,7 @@ class AlertsInScope:
         return self.records.resolution_before(alert.key, alert.body, self._draft.clamp_to_now(at))
 
     def put_alert(self, field: str, alert: Alert, held: float = 0.0) -> None:
-        """Save an alert, update the storm that lists it, and drop an alert above the limit.
+        """Save an alert, update the storm that lists it, and drop the one that it replaces or an alert above the limit.
 
         ``held`` is when quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
         """
@@ -102,6 +102,8 @@ class AlertsInScope:
             self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body))
         if before is not None and before.key == alert.key:
             update_placed_alert(self._draft, self._channel, alert.key, alert.body, held)
+        elif before is not None and before.recovered is None:
+            unfollow_member(self._draft, self._channel, before.key)
         alike = [name for name, other in self._all.items() if _retention_group(other) == _retention_group(alert)]
         if len(alike) > (MAX_ALERTS_IN_STORMS if alert.storm else MAX_ALERTS[alert.group]):
             oldest = min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))

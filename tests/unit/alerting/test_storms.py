@@ -24,7 +24,7 @@ from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, stor
 from zofbot.alerting.storms.storm_members import MEMBERS_PER_PAGE
 from zofbot.alerting.storms.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
 from zofbot.notifications import payloads
-from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
@@ -306,6 +306,23 @@ def test_of_many_storms_the_oldest_are_let_go_of() -> None:
         rules.process_findings(failed_finding(f"d{day}", NOON + day * 86400, *(f"{day}-{n}" for n in range(many))))
     fields = Counter(field.partition(":")[0] for field in rules.memory.hashes["storms:C1"])
     assert (fields["in"], fields["storm"]) == (MAX_MEMBERS + 30, 2)
+
+
+def test_a_storm_recovers_without_a_member_that_was_resolved_by_itself_and_failed_again() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    raise_alerts(rules, 25)
+    storm, key = storm_of(rules), "case:res_staging3_staging3:failed:C1"
+    body = payloads.load_payload_json(rules.memory.hashes[failure_hash(key)]["body"])
+    assert isinstance(body, CaseAlertPayload)
+    assert key in storm.cards
+    resolve = ActionRequest(act=Action.RESOLVE, who=Actor(id="U1"), at=NOON + 100)
+    done = apply_action(TriageRecord(opened=NOON), resolve, body.test_facts, storm.policy)
+    rules.memory = rules.memory.with_changes({triage_hash("C1"): {key: done.model_dump_json()}})
+    rules.process_findings(failed_finding("again", NOON + 200, "staging3"))
+    assert "case:res_again_staging3:failed:C1" in rules.notifications
+    recover_alerts(rules, 25, NOON + 300)
+    assert (storm_of(rules).open_members, storm_of(rules).standing) == (0, "recovered")
+    assert f"recovered:{storm.id}:failed:C1" in rules.notifications
 
 
 # --- mentions
