@@ -69,3 +69,43 @@ def test_a_storm_or_cause_reports_its_recovery_though_the_clock_of_zof_is_ahead(
     [reply] = [note for note in house.notifications.values() if note.key.startswith("recovered:")]
     assert (reply.happened, reply.body["after"]) == (NOON + 60, 60.0)
     assert reply.body.get("broadcast", False) is ("broadcast" in filters)
+
+
+def test_the_default_channel_hears_of_a_recovery_that_a_subscription_to_the_same_alert_does_not_ask_for() -> None:
+    house = RuleBench(make_subscription("case:a on:failed,error", channel="C0"), default="C0")
+    house.process_findings(failed_finding("1", NOON, "a", "z"), passed_finding("2", NOON + 60, "a", "z"))
+    assert [reply[3] for reply in house.recovery_replies()] == ["run_2"]
+    assert house.latest_body("run:run_1:failed:C0").is_recovered
+
+
+def storm_of_two_subscriptions(grouping: str, first: str, second: str) -> RuleBench:
+    """Return the rules after a storm, or a cause, of two subscriptions has recovered, last what the second is about."""
+    both = (
+        make_subscription(f"case:a* {grouping} {first}"),
+        make_subscription(f"case:b* {grouping} {second}", number=2),
+    )
+    house, cases = RuleBench(*both), [f"{letter}{number}" for number in range(13) for letter in "ab"]
+    for at, case in enumerate(cases):
+        failed = make_result(case, case=case, failure="Timeout")
+        house.process_findings(make_finding(f"f{case}", NOON + at, failed, environment=case[0]))
+    for at, letter in enumerate("ab"):
+        passed = [case for case in cases if case.startswith(letter)]
+        house.process_findings(passed_finding(letter, NOON + 600 + at, *passed, environment=letter))
+    return house
+
+
+@pytest.mark.parametrize("grouping", ["", "group:cause"])
+def test_a_storm_reports_its_recovery_though_the_last_alert_to_recover_asks_for_none(grouping: str) -> None:
+    house = storm_of_two_subscriptions(grouping, "", "on:failed,error")
+    [storm] = [note.key for note in house.notifications.values() if note.key.startswith("storm:")]
+    assert [
+        note.key for note in house.notifications.values() if note.key.startswith("recovered:") and note.root == storm
+    ]
+    none = storm_of_two_subscriptions(grouping, "on:failed,error", "on:failed,error")
+    assert not none.recovery_replies()
+
+
+def test_the_recovery_of_a_cause_is_broadcast_if_anybody_who_hears_of_it_asks_for_that() -> None:
+    house = storm_of_two_subscriptions("group:cause", "broadcast:recovered", "")
+    [reply] = [note for note in house.notifications.values() if note.key.startswith("recovered:")]
+    assert reply.body.get("broadcast")
