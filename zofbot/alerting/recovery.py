@@ -27,6 +27,7 @@ from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.notifications.thread_payloads import RecoveryPayload
 from zofbot.subscriptions import Broadcast, EventType, RunFinding, Subscription
+from zofbot.subscriptions.events import is_unnamed
 
 NO_HOLD = Hold()
 
@@ -159,11 +160,12 @@ def _is_broadcast(wanted: Iterable[Subscription]) -> bool:
 def _with_latest_reading(alert: Alert, finding: RunFinding) -> Alert:
     """Return the alert without what an earlier reading of the run showed and this one contradicts, or the same object.
 
-    That is what passed in a run that has failed by now, or that failures of the alert's latest run are unread.
+    That is what passed in a run that has failed by now, or that the alert's latest run has unread or unnamed failures.
     """
     if alert.recovered is None and has_failed(finding) and not finding.is_unlisted:
         alert = alert.without_pass(finding.run.id)
-    if not alert.partial or finding.is_partial or alert.runs[-1:] != (finding.run.id,):
+    is_known = not finding.is_partial and not any(map(is_unnamed, finding.failures))
+    if not alert.partial or not is_known or alert.runs[-1:] != (finding.run.id,):
         return alert
     return alert.model_copy(update={"partial": False})
 

@@ -31,6 +31,7 @@ from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
 from zofbot.notifications.storm_payloads import StormMember
 from zofbot.subscriptions import Grouping, RunFinding
+from zofbot.subscriptions.events import is_unnamed
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MAX_RUNS_COUNTED = 10
@@ -63,6 +64,12 @@ class AlertBuilder(ABC):
         return alert_sort(self.audience.mention_ids, self.audience.escalation_policy, critical=self.critical)
 
     @property
+    def _is_partial(self) -> bool:
+        """Whether some of its failures were not read, or do not name their case."""
+        unread = self.finding.is_partial and self.audience.group is Grouping.RUN
+        return unread or any(map(is_unnamed, self.audience.results))
+
+    @property
     def _notify_time(self) -> float:
         """When the channel is notified (Unix seconds); mutes are ignored because they may be ended early."""
         return max(self.draft.now, 0.0 if self.hold.mutes else self.held)
@@ -81,7 +88,7 @@ class AlertBuilder(ABC):
         kind: str,
         identifier: str,
         category: str,
-        cases: Iterable[str],
+        cases: tuple[str, ...],
         body: RunAlertPayload | CaseAlertPayload,
         failures: int = 1,
         burst: bool = False,
@@ -102,9 +109,9 @@ class AlertBuilder(ABC):
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
             series=series_key(self.finding.run),
-            cases=tuple(dict.fromkeys(cases)),
-            left=tuple(dict.fromkeys(cases)),
-            partial=self.finding.is_partial and self.audience.group is Grouping.RUN,
+            cases=cases,
+            left=cases,
+            partial=self._is_partial,
             runs=(self.finding.run.id,),
             first=self.finding.happened,
             last=self.finding.happened,

@@ -14,7 +14,7 @@ from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
 from zofbot.subscriptions import Broadcast
-from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.events import case_key, named_cases
 
 WORSE_AFTER_SECONDS = 6 * 3600.0
 """Seconds without a failure after which the next one counts as worse."""
@@ -76,7 +76,9 @@ class CaseAlertBuilder(CasePayloadBuilder):
         before = self.alerts.get(field)
         resolved = self.alerts.resolution_of(before, at) if before else None
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
-        alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
+        alert = self._add_alert(
+            "case", first.id, first.outcome, named_cases(results), body, failures=len(results), burst=burst
+        )
         self.alerts.put_alert(field, alert.model_copy(update={"runs": self._counted_runs(case)}))
         self._thread.add_result_replies(alert, results, ReplyStyle())
         return bool(alert.storm)

@@ -14,7 +14,7 @@ from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import CaseAlertPayload
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.subscriptions import Grouping
-from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.events import case_key, named_cases
 
 MAX_CASES = 2000
 """Cases remembered for a cause in one project and environment."""
@@ -37,7 +37,8 @@ class CausePlaceBuilder(CasePayloadBuilder):
             title=self.finding.run.title or "",
             series=series_key(self.finding.run),
             cases=cases,
-            left=cases,
+            left=named_cases(cause.results)[:MAX_CASES],
+            partial=self._is_partial,
             signature=cause.signature,
             runs=self._counted_runs(case_key(first)),
             first=at,
@@ -53,13 +54,14 @@ class CausePlaceBuilder(CasePayloadBuilder):
 
     def _counted_alert(self, alert: Alert, cause: Cause, failures: int) -> Alert:
         """Return the alert with this run's failures, which are to pass before it recovers; ``failures`` are new."""
-        at, failing = self.finding.happened, tuple(map(case_key, cause.results))
+        at = self.finding.happened
         again = alert.fails_again(at, self.finding.run.id)
-        cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
+        cases = tuple(dict.fromkeys((*alert.cases, *map(case_key, cause.results))))[:MAX_CASES]
         body = self._counted_body(alert, self._place_body(cause, cases), again=again)
         body = body.model_copy(update={"cases": len(cases), "failures": body_of(alert).failure_count + failures})
-        left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
+        left = tuple(dict.fromkeys(self._cases_left(alert, named_cases(cause.results), again=again)))
         counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
+        counts["partial"] = alert.partial or self._is_partial
         changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
         return changed.with_relapse(at, self.finding.run.id) if again else changed
 

@@ -16,7 +16,7 @@ from zofbot.alerting.counting import Count
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, RunAlertPayload
 from zofbot.subscriptions import Broadcast
-from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.events import case_key, named_cases
 
 MAX_TOP_FAILURES = 3
 
@@ -28,7 +28,7 @@ class RunAlertBuilder(AlertBuilder):
     def build_alerts(self) -> bool:
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         run, at = self.finding.run, self.finding.happened
-        cases = [case_key(result) for result in self.audience.results]
+        cases = named_cases(self.audience.results)
         known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run, at)
         if known:
             self._update_run_alert(*known)
@@ -46,17 +46,17 @@ class RunAlertBuilder(AlertBuilder):
         again = alert.is_relapse(at, run_id)
         snoozer = self._find_snoozer(alert) if again else ()
         known = alert.cases if self._shows_later_run(alert) else alert.left
-        more = [case for case in map(case_key, self.audience.results) if case not in known]
+        more = [case for case in named_cases(self.audience.results) if case not in known]
         reopened = again or bool(more)
         flaps = again and alert.with_relapse(at, run_id).is_flapping(at)
         body = self._counted_run_body(alert, again=again, reopened=reopened)
         body, called = self._end_alert_silence(alert, body, flaps=flaps)
-        left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
+        left = named_cases(self.audience.results) if again else [*alert.left, *more]
         changed = alert.model_copy(
             update={
                 "cases": tuple(dict.fromkeys((*alert.cases, *more))),
                 "left": tuple(dict.fromkeys(left)),
-                "partial": alert.partial or self.finding.is_partial,
+                "partial": alert.partial or self._is_partial,
                 "recovered": None if reopened else alert.recovered,
                 **self._run_counts(alert),
                 "body": payloads.dump_payload(body),
