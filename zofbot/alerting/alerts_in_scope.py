@@ -10,6 +10,7 @@ from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
 from zofbot.alerting.storms.storm_members import unfollow_member
 from zofbot.alerting.storms.storm_placement import update_placed_alert
+from zofbot.alerting.storms.storm_record import is_storm_stored
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Run
@@ -116,6 +117,8 @@ class AlertsInScope:
     def _is_stale(self, alert: Alert) -> bool:
         now = self._draft.now
         over = alert.recovered is not None and max(alert.recovered, alert.last) < now - RECOVERED_RETENTION_SECONDS
+        if alert.storm and not is_storm_stored(self._draft, self._channel, alert.storm):
+            over = True  # no message shows it any more
         return alert.last < now - OPEN_RETENTION_SECONDS or (over and not self.resolution_of(alert, now))
 
     def _drop_alerts(self, fields: Iterable[str]) -> None:

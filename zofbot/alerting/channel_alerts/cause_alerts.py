@@ -31,11 +31,11 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_more_escalations,
 )
 from zofbot.alerting.storms.storm_placement import find_bursts
+from zofbot.alerting.storms.storm_pruning import prune_storms
 from zofbot.alerting.storms.storm_record import (
     Storm,
     claim_cause,
     load_storm,
-    prune_storms,
     save_storm,
 )
 from zofbot.notifications import payloads

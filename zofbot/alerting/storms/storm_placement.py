@@ -30,13 +30,13 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_escalations,
     schedule_more_escalations,
 )
+from zofbot.alerting.storms.storm_pruning import prune_storms
 from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
     MINUTE_SECONDS,
     Storm,
     claim_cause,
     load_storm,
-    prune_storms,
     save_storm,
 )
 from zofbot.notifications import payloads
