@@ -110,6 +110,11 @@ class AlertsInScope:
             oldest = min(alike, key=lambda name: (self._all[name].recovered is None, self._all[name].last))
             self._drop_alerts([oldest])
 
+    def withdraw_alert(self, alert: Alert) -> None:
+        """End an alert whose message waits and is not to be posted any more, as another goes on with its failure."""
+        self._draft.delete_fields(FAILURES_HASH, [alert.key])
+        self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body | {"unposted": True}))
+
     def _find_latest(self, wanted: Any) -> tuple[str, Alert] | None:
         found = [(field, alert) for field, alert in self._all.items() if alert.group is Grouping.RUN and wanted(alert)]
         return max(found, key=lambda pair: pair[1].last, default=None)

@@ -10,6 +10,7 @@ from typing import Any
 from zofbot.alerting.alerts import CALM_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import ChannelAudience
+from zofbot.alerting.catchups import is_held_longer
 from zofbot.alerting.causes import member_causes
 from zofbot.alerting.channel_alerts.silence import Shown, end_silence, join_subscriptions
 from zofbot.alerting.channel_alerts.thread_replies import ThreadReplies
@@ -189,6 +190,10 @@ class AlertBuilder(ABC):
         if before.body.get("unposted") and not alert.body.get("unposted"):
             self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, alert.key, alert.body))
         self._thread.edit(alert)
+
+    def _is_due_before(self, alert: Alert) -> bool:
+        """Whether these failures are posted before an alert's message, which waits for quiet hours or a mute."""
+        return is_held_longer(self.draft, self.audience.channel, alert.thread_key, self.held)
 
     def _find_snoozer(self, alert: Alert) -> tuple[str, ...]:
         """Return the id of the person whose snooze was active when it recovered, if any."""

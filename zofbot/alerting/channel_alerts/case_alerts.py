@@ -59,8 +59,9 @@ class CaseAlertBuilder(CasePayloadBuilder):
         known, at = self.alerts.get(case_field(case)), self.finding.happened
         if known is None or known.is_over(at):
             return None
-        counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
-        return known if counted or not self.alerts.resolution_of(known, at) else None
+        if self.finding.run.id in known.runs:  # a resolution came after this run, whatever Zof's clock says
+            return known
+        return None if self._is_due_before(known) or self.alerts.resolution_of(known, at) else known
 
     def _build_case_alert(self, case: str, results: Sequence[Result], others: int | None, *, burst: bool) -> bool:
         """Build or update one case's alert. Return whether it went into a storm summary.
@@ -79,6 +80,8 @@ class CaseAlertBuilder(CasePayloadBuilder):
         alert = self._add_alert(
             "case", first.id, first.outcome, named_cases(results), body, failures=len(results), burst=burst
         )
+        if before and before.recovered is None and self._is_due_before(before):
+            self.alerts.withdraw_alert(before)
         self.alerts.put_alert(field, alert.model_copy(update={"runs": self._counted_runs(case)}))
         self._thread.add_result_replies(alert, results, ReplyStyle())
         return bool(alert.storm)

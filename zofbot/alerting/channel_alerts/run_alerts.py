@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class RunAlertBuilder(AlertBuilder):
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         run, at = self.finding.run, self.finding.happened
         cases = named_cases(self.audience.results)
-        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run, at)
+        known = self.alerts.find_by_run(run.id) or self._find_relapsed(cases)
         if known:
             self._update_run_alert(*known)
             return False
@@ -39,6 +40,11 @@ class RunAlertBuilder(AlertBuilder):
         alert = self._thread.add_run_replies(alert, self.audience.results, ReplyStyle())
         self.alerts.put_alert(run_field(run.id), alert)
         return bool(alert.storm)
+
+    def _find_relapsed(self, cases: Collection[str]) -> tuple[str, Alert] | None:
+        """Return the recovered alert that goes on with these failures, if any, with its field."""
+        found = self.alerts.find_flapping(cases, self.finding.run, self.finding.happened)
+        return None if found and self._is_due_before(found[1]) else found
 
     def _update_run_alert(self, field: str, alert: Alert) -> None:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
