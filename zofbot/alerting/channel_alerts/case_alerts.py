@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zofbot.alerting.alerts import Alert
@@ -29,8 +29,9 @@ class CaseAlertBuilder(CasePayloadBuilder):
         grouped: dict[str, list[Result]] = {}
         for result in self.audience.results:
             grouped.setdefault(case_key(result), []).append(result)
-        shown = self._shown_relapses(grouped)
         own = {case: replace(self, audience=self.audience.for_results(results)) for case, results in grouped.items()}
+        loud = [case for case in sorted(grouped) if own[case].audience.wants_broadcast(Broadcast.RELAPSE)]
+        shown = self._shown_relapses(loud)
         sorts = {case: own[case].storm_sort for case in grouped if self._continued_alert(case) is None}
         bursts = find_bursts([*sorts.values()], critical=self.critical)
         absorbed = [
@@ -39,14 +40,14 @@ class CaseAlertBuilder(CasePayloadBuilder):
         ]
         return all(absorbed)
 
-    def _shown_relapses(self, cases: Iterable[str]) -> dict[str, int]:
+    def _shown_relapses(self, cases: Sequence[str]) -> dict[str, int]:
         """Return the relapsed cases that the channel hears of, each with the number of others that it stands for.
 
-        Of several the first stands for all, except for those in storms, whose threads get one reply a minute, and those
-        that flap: of these, the first without a line.
+        ``cases`` are those whose subscriptions ask for that. Of several the first stands for all, except for those in
+        storms, whose threads get one reply a minute, and those that flap: of these, the first without a line.
         """
         at, run_id = self.finding.happened, self.finding.run.id
-        known = ((case, alert) for case in sorted(cases) if (alert := self._continued_alert(case)))
+        known = ((case, alert) for case in cases if (alert := self._continued_alert(case)))
         relapsed = {case: alert.with_relapse(at, run_id) for case, alert in known if alert.is_relapse(at, run_id)}
         in_storm = [case for case, alert in relapsed.items() if alert.storm]
         flapping = [case for case, alert in relapsed.items() if not alert.storm and alert.is_flapping(at)]
