@@ -169,6 +169,22 @@ async def test_what_was_posted_before_and_recovers_in_the_night_is_summed_up_too
         assert "1 recovered" in text_of(made.root_messages()[-1])
 
 
+async def test_what_waits_is_overtaken_by_a_failure_that_waits_for_nothing(asleep: NightBench) -> None:
+    await asleep.bot.type_text("/zof subscribe group:case on:error mention:<@U0BEN>")
+    first = await asleep.end_run("failed", "Cart")
+    run = asleep.bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
+    asleep.bot.world.zof.add_result(run["id"], status="error", name="Cart", test_case_id="tc_Cart")
+    asleep.bot.world.zof.finish_run(run["id"])
+    await asleep.post_webhook(run["id"])
+    [own] = asleep.root_messages()
+    assert "<@U0BEN>" in text_of(own)
+    await asleep.pass_time(4 * HOUR_SECONDS)
+    assert asleep.root_messages() == [own], "neither the first alert nor a summary of it follows"
+    assert "was dropped" in await asleep.bot.answer_text(f"/zof why {first}")
+    await asleep.end_run("passed", passed=("Cart",))
+    assert any("ecovered" in reply for reply in replies_to(asleep, own))
+
+
 async def test_a_night_without_failures_ends_without_a_word(asleep: NightBench) -> None:
     await asleep.end_run("passed", passed=("Cart",))
     await asleep.pass_time(4 * HOUR_SECONDS)

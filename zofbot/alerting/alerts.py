@@ -40,10 +40,10 @@ class Alert(FrozenModel):
     ``id`` is the run or result that ``key`` was made from; ``takers`` are ids of the subscriptions it was made for.
     ``storm`` is the key of the storm summary that replaces its own message, or empty. Of ``cases``, those in
     ``left`` must pass after ``last`` for it to recover; they did in ``passing_runs``. ``partial``: some failed
-    cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the
-    relapses in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports
-    flapping, and ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands for
-    all cases with that cause in its scope. ``title`` and ``series`` are those of its run.
+    cases were not read, or are not named. ``runs`` are the latest runs counted. ``turns`` counts recoveries,
+    ``relapses`` the relapses in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that
+    reports flapping, and ``replies`` are the keys of the latest replies about causes. With a ``signature`` it stands
+    for all cases with that cause in its scope. ``title`` and ``series`` are those of its run.
     """
 
     key: str

@@ -10,6 +10,7 @@ from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
 from zofbot.alerting.storms.storm_members import unfollow_member
 from zofbot.alerting.storms.storm_placement import update_placed_alert
+from zofbot.alerting.storms.storm_record import is_storm_stored
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.json_encoding import encode_json
 from zofbot.domain.model import Run
@@ -89,7 +90,7 @@ class AlertsInScope:
         return self.records.resolution_before(alert.key, alert.body, self._draft.clamp_to_now(at))
 
     def put_alert(self, field: str, alert: Alert, held: float = 0.0) -> None:
-        """Save an alert, update the storm that lists it, and drop an alert above the limit.
+        """Save an alert, update the storm that lists it, and drop the one that it replaces or an alert above the limit.
 
         ``held`` is when quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
         """
@@ -102,7 +103,14 @@ class AlertsInScope:
             self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body))
         if before is not None and before.key == alert.key:
             update_placed_alert(self._draft, self._channel, alert.key, alert.body, held)
+        elif before is not None and before.recovered is None:
+            unfollow_member(self._draft, self._channel, before.key)
         self._drop_oldest(alert)
+
+    def withdraw_alert(self, alert: Alert) -> None:
+        """End an alert whose message waits and is not to be posted any more, as another goes on with its failure."""
+        self._draft.delete_fields(FAILURES_HASH, [alert.key])
+        self._draft.set_field(failure_hash(alert.key), "body", encode_json(alert.body | {"unposted": True}))
 
     def _drop_oldest(self, latest: Alert) -> None:
         """Drop the oldest alert, a recovered one first, if there are more like the latest than are kept."""
@@ -120,6 +128,8 @@ class AlertsInScope:
     def _is_stale(self, alert: Alert) -> bool:
         now = self._draft.now
         over = alert.recovered is not None and max(alert.recovered, alert.last) < now - RECOVERED_RETENTION_SECONDS
+        if alert.storm and not is_storm_stored(self._draft, self._channel, alert.storm):
+            over = True  # no message shows it any more
         return alert.last < now - OPEN_RETENTION_SECONDS or (over and not self.resolution_of(alert, now))
 
     def _drop_alerts(self, fields: Iterable[str]) -> None:

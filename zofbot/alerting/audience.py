@@ -80,6 +80,10 @@ class ChannelAudience:
         )
 
     @property
+    def subscription_ids(self) -> tuple[str, ...]:
+        return tuple(each.id for each in self.subscriptions)
+
+    @property
     def mentioning_subscriptions(self) -> tuple[Subscription, ...]:
         """The subscriptions that mention and escalate: at least one of their results is neither flaky nor quarantined.
 
@@ -94,7 +98,7 @@ class ChannelAudience:
     def silent_ids(self) -> tuple[str, ...]:
         """Return the ids of the other subscriptions."""
         loud = {each.id for each in self.mentioning_subscriptions}
-        return tuple(each.id for each in self.subscriptions if each.id not in loud)
+        return tuple(each for each in self.subscription_ids if each not in loud)
 
     @property
     def card_owners(self) -> tuple[Owner, ...]:
@@ -137,8 +141,7 @@ class ChannelAudience:
         """Return the ids that a subscription mentions, with the authors and owners of the failures that it matches."""
         if not subscription.mention_roles:
             return subscription.mention
-        ids = [each.id for each in self.subscriptions]
-        matched = dict(zip(ids, self.matched_ids, strict=False)).get(subscription.id, frozenset())
+        matched = dict(zip(self.subscription_ids, self.matched_ids, strict=False)).get(subscription.id, frozenset())
         results = [result for result in self.results if result.id in matched]
         found = [identifier for identifier in subscription.mention if identifier not in subscription.mention_roles]
         for role in subscription.mention_roles:

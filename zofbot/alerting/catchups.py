@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zofbot.alerting.catch_up_entries import CatchUpEntry, add_entry
+from zofbot.alerting.catch_up_entries import CatchUpEntry, add_entry, catch_up_entry
 from zofbot.alerting.holds import Hold, record_held_notifications
 from zofbot.alerting.state import DecisionBuilder, failure_hash
 from zofbot.notifications import payloads
@@ -60,6 +60,12 @@ def schedule_catch_up(draft: DecisionBuilder, channel: str, hold: Hold, before: 
         draft.add_first(summary)
         fresh = [summary, *fresh]
     record_held_notifications(draft, hold, fresh)
+
+
+def is_held_longer(draft: DecisionBuilder, channel: str, root: str, until: float) -> bool:
+    """Whether the message with the key ``root`` waits for longer than ``until`` (Unix seconds), 0 for now."""
+    entry = catch_up_entry(draft, channel, root)
+    return entry is not None and entry.unposted and entry.is_waiting(draft) and entry.until > until
 
 
 def _summary_key(channel: str, hold: Hold) -> str:

@@ -78,13 +78,13 @@ def apply_pass(alert: Alert, passed: PassedCases) -> Alert:
 def recovered_by(alert: Alert) -> PassingRun | None:
     """Return the run with which an alert recovered, or None if it has not.
 
-    If not all failed cases are known, only a fully passed run of the same series counts.
+    If not all failed cases are known by name, only a fully passed run of the same series counts.
     """
     passed = {case for run in alert.passing_runs for case in run.cases}
     last = max((run for run in alert.passing_runs if run.cases), key=lambda run: run.at, default=None)
     if not passed.issuperset(alert.left):
         return None
-    if not _has_unread_failures(alert):
+    if not _has_unknown_cases(alert):
         return last
     return next((run for run in alert.passing_runs if run.same and (last is None or run.at >= last.at)), None)
 
@@ -96,16 +96,16 @@ def _merge_passes(alert: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
     others = [known for known in alert.passing_runs if known.run != more.run and known.at > alert.last]
     for other in sorted((*others, more), key=lambda other: (other.at, other.run)):
         first = tuple(case for case in other.cases if case not in passed)
-        if first or (other.same and _has_unread_failures(alert)):
+        if first or (other.same and _has_unknown_cases(alert)):
             merged.append(other.model_copy(update={"cases": first}))
             passed.update(first)
     surplus = [item for item in merged if not item.cases][:-MAX_KNOWN_PASSES]
     return tuple(item for item in merged if item not in surplus)
 
 
-def _has_unread_failures(alert: Alert) -> bool:
-    """Whether the alert includes failures that were counted but not read."""
-    return alert.partial or not alert.cases
+def _has_unknown_cases(alert: Alert) -> bool:
+    """Whether the alert includes failures that were counted but not read, or that do not name their case."""
+    return alert.partial or not alert.left
 
 
 def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -17,7 +17,7 @@ from zofbot.alerting.passes import apply_pass, has_failed, known_passes, passes_
 from zofbot.alerting.state import DecisionBuilder, scope_key
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_messages import build_storm_reply
-from zofbot.alerting.storms.storm_record import load_storm
+from zofbot.alerting.storms.storm_record import Storm, load_storm
 from zofbot.domain.model import Outcome
 from zofbot.notifications import alert_payloads, payloads
 from zofbot.notifications.alert_payloads import AlertStatus
@@ -27,6 +27,7 @@ from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.payloads import FailurePayload
 from zofbot.notifications.thread_payloads import RecoveryPayload
 from zofbot.subscriptions import Broadcast, EventType, RunFinding, Subscription
+from zofbot.subscriptions.events import is_unnamed
 
 NO_HOLD = Hold()
 
@@ -71,33 +72,40 @@ class ChannelRecovery:
         return done
 
     def _notify_recovery(self, alert: Alert, by: PassingRun, *, again: bool) -> Hold:
-        """Notify the subscriptions that still ask for recoveries. Return the hold that delays this."""
-        asked = [
-            subscription
-            for subscription in self.subscriptions
-            if subscription.id in alert.takers and subscription.channel == self.channel
-        ]
-        wanted = [item for item in asked if EventType.RECOVERED in item.on]
-        if not wanted and (asked or DEFAULT_SUBSCRIPTION not in alert.takers):
+        """Notify the subscriptions that still ask for recoveries. Return the hold that delays this.
+
+        The storm that includes the alert is reported as recovered if any subscription to it asks for that.
+        """
+        storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
+        wanted = self._find_wanting(alert.takers)
+        storm_wanted = self._find_wanting((*alert.takers, *storm.takers)) if storm else wanted
+        if not storm_wanted:
             return NO_HOLD
         body = payloads.load_payload(alert.body)
         cases = cases_of(body) if isinstance(body, FailurePayload) else []
         mutes = mutes_on(self.draft, self.channel, self.finding.projects, self.finding.environment, cases)
-        hold = compute_hold(self.draft.now, wanted, mutes, critical=alert.critical)
-        loud = any(Broadcast.RECOVERED in item.broadcast for item in wanted)
-        self.draft.add_notifications(*self._recovery_notifications(alert, by, hold.until, again=again, loud=loud))
+        hold = compute_hold(self.draft.now, wanted or storm_wanted, mutes, critical=alert.critical)
+        if storm:
+            loud = _is_broadcast(storm_wanted)
+            self.draft.add_notifications(*self._storm_recovery(storm, by, hold.until, loud=loud))
+        if wanted and not alert.storm:
+            loud = _is_broadcast(wanted)
+            self.draft.add_notifications(*self._alert_recovery(alert, by, hold.until, again=again, loud=loud))
         return hold
 
-    def _recovery_notifications(
+    def _find_wanting(self, takers: Collection[str]) -> list[Subscription]:
+        """Return those of an alert's subscriptions that still ask for recoveries; the default channel's always does."""
+        default = Subscription(id=DEFAULT_SUBSCRIPTION, channel=self.channel)
+        own = (each for each in (*self.subscriptions, default) if each.id in takers and each.channel == self.channel)
+        return [each for each in own if EventType.RECOVERED in each.on]
+
+    def _alert_recovery(
         self, alert: Alert, by: PassingRun, held: float, *, again: bool, loud: bool
     ) -> Iterator[Notification]:
-        """Yield the edit and the reply, broadcast to the channel if ``loud``.
+        """Yield the edit of the alert's own message and the reply to it, broadcast to the channel if ``loud``.
 
         ``again``: a recovery was posted before, and its time is corrected because an earlier run was read late.
         """
-        yield from self._storm_recovery(alert, by, held, loud=loud)
-        if alert.storm:
-            return
         yield self._build_notification(NotificationKind.EDIT, edit_key(alert.key), alert, alert.body, held)
         if (alert.threaded or loud) and not alert.is_flapping(by.at):
             name = idempotency_key("recovered", alert.id, alert.category, self.channel, turn=alert.turns - 1)
@@ -106,10 +114,9 @@ class ChannelRecovery:
             if again:
                 yield self._build_notification(NotificationKind.EDIT, edit_key(name), alert, body, held, of=name)
 
-    def _storm_recovery(self, alert: Alert, by: PassingRun, held: float, *, loud: bool) -> Iterator[Notification]:
+    def _storm_recovery(self, storm: Storm, by: PassingRun, held: float, *, loud: bool) -> Iterator[Notification]:
         """Yield the reply in the storm's thread when all of the storm has recovered; a cause's may be ``loud``."""
-        storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, alert.key))
-        if storm is None or storm.unposted or not storm.reports_turn(loud=loud):
+        if storm.unposted or not storm.reports_turn(loud=loud):
             return
         at = self.draft.clamp_to_now(by.at)
         if storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (at, by.run[:128]):
@@ -145,14 +152,20 @@ class ChannelRecovery:
         )
 
 
+def _is_broadcast(wanted: Iterable[Subscription]) -> bool:
+    """Whether the channel sees a recovery reply of which these subscriptions are to hear."""
+    return any(Broadcast.RECOVERED in each.broadcast for each in wanted)
+
+
 def _with_latest_reading(alert: Alert, finding: RunFinding) -> Alert:
     """Return the alert without what an earlier reading of the run showed and this one contradicts, or the same object.
 
-    That is what passed in a run that has failed by now, or that failures of the alert's latest run are unread.
+    That is what passed in a run that has failed by now, or that the alert's latest run has unread or unnamed failures.
     """
     if alert.recovered is None and has_failed(finding) and not finding.is_unlisted:
         alert = alert.without_pass(finding.run.id)
-    if not alert.partial or finding.is_partial or alert.runs[-1:] != (finding.run.id,):
+    is_known = not finding.is_partial and not any(map(is_unnamed, finding.failures))
+    if not alert.partial or not is_known or alert.runs[-1:] != (finding.run.id,):
         return alert
     return alert.model_copy(update={"partial": False})
 

@@ -185,7 +185,7 @@ async def _load_status(context: ListenerContext, part: CountedMessage, storm: bo
         return MessageStatus(joined=part.joined, storm=storm)
     held = await _waiting_reason(context, entry) if entry.state is NotificationState.PENDING else ""
     present = failure.present if failure else None
-    unposted = failure is not None and failure.body.unposted
+    unposted = failure is not None and failure.body.unposted and not failure.body.is_withdrawn
     return MessageStatus(
         entry.state,
         await find_permalink(context, entry),

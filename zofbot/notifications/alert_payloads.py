@@ -46,11 +46,12 @@ class _AlertPayload(PayloadModel):
     """Mentions left out because the same people had been mentioned twice in the minute before."""
     policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
-    """Ids of the subscriptions that match."""
+    """Ids of the subscriptions that match a failure of it."""
     silent: tuple[str, ...] = ()
-    """Ids of those that mention and escalate to nobody, as all failures so far are flaky or in quarantine."""
+    """Ids of those that mention and escalate to nobody so far: all of their failures are flaky or in quarantine, or
+    somebody was working on it when they joined."""
     unposted: bool = False
-    """Whether it recovered while its message was held back, so that the message was never posted."""
+    """Whether its message, while it was held back, was overtaken by its recovery or another alert, and never posted."""
     resolved: Resolution | None = None
     """How somebody had resolved the same failure, in an earlier alert."""
     past: tuple[PastCause, ...] = ()
@@ -61,6 +62,11 @@ class _AlertPayload(PayloadModel):
     @property
     def is_recovered(self) -> bool:
         return self.standing is AlertStatus.RECOVERED
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether its message was never posted, as its failure goes on in another alert."""
+        return self.unposted and not self.is_recovered
 
     @property
     def turn_count(self) -> int:

@@ -97,7 +97,7 @@ class Postponing:
         read = {root: parse_entry(value) for root, value in stored.items()}
         items = {root: item for root, item in read.items() if item and item.key == note.key and item.listed}
         found = await self._failures.list_by_keys(sorted(items, key=lambda root: items[root].at))
-        lines = tuple(_line(failure, items[failure.key]) for failure in found)
+        lines = tuple(_line(failure, items[failure.key]) for failure in found if not failure.body.is_withdrawn)
         body = CatchUpPayload.model_validate(note.body).model_copy(update={"failures": lines})
         return replace(claim, notification=note.model_copy(update={"body": dump_payload(body)}))
 

@@ -42,6 +42,16 @@ def case_key(result: Result) -> str:
     return result.case_id or result.title or result.id
 
 
+def named_cases(results: Iterable[Result]) -> tuple[str, ...]:
+    """Return the keys of the cases that results name by id or title, by which later results of them are recognized."""
+    return tuple(dict.fromkeys(filter(None, (result.case_id or result.title for result in results))))
+
+
+def is_unnamed(result: Result) -> bool:
+    """Whether a result does not name its case, so that no later result of it is recognized."""
+    return not (result.case_id or result.title)
+
+
 @dataclass(frozen=True)
 class RunFinding:
     """A run with its ``failures``: its failed and errored results, the last attempt at each case.

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.support.rules import NOON, RuleBench, failed_finding, make_subscription, passed_finding
 from zofbot.alerting.state import RuleState
 from zofbot.alerting.stored_state import parse_stored
-from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_lanes import MAX_ALERTS_PER_MINUTE
 
 LATER = (
     failed_finding("0", NOON, "case_0"),

@@ -22,9 +22,10 @@ from zofbot.alerting.alerts_in_scope import MAX_ALERTS_IN_STORMS
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash, triage_hash
 from zofbot.alerting.storms.storm_members import MEMBERS_PER_PAGE
-from zofbot.alerting.storms.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
+from zofbot.alerting.storms.storm_pruning import MAX_MEMBERS
+from zofbot.alerting.storms.storm_record import RECOVERED_RETENTION_SECONDS, Storm
 from zofbot.notifications import payloads
-from zofbot.notifications.alert_payloads import AlertStatus
+from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
 from zofbot.notifications.notification import NotificationKind
 from zofbot.notifications.storm_payloads import StormMember, StormMembersPayload, StormPayload
 from zofbot.triage import Action, ActionRequest, Actor, TriageRecord, apply_action
@@ -306,6 +307,57 @@ def test_of_many_storms_the_oldest_are_let_go_of() -> None:
         rules.process_findings(failed_finding(f"d{day}", NOON + day * 86400, *(f"{day}-{n}" for n in range(many))))
     fields = Counter(field.partition(":")[0] for field in rules.memory.hashes["storms:C1"])
     assert (fields["in"], fields["storm"]) == (MAX_MEMBERS + 30, 2)
+
+
+def test_a_storm_recovers_without_a_member_that_was_resolved_by_itself_and_failed_again() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    raise_alerts(rules, 25)
+    storm, key = storm_of(rules), "case:res_staging3_staging3:failed:C1"
+    body = payloads.load_payload_json(rules.memory.hashes[failure_hash(key)]["body"])
+    assert isinstance(body, CaseAlertPayload)
+    assert key in storm.cards
+    resolve = ActionRequest(act=Action.RESOLVE, who=Actor(id="U1"), at=NOON + 100)
+    done = apply_action(TriageRecord(opened=NOON), resolve, body.test_facts, storm.policy)
+    rules.memory = rules.memory.with_changes({triage_hash("C1"): {key: done.model_dump_json()}})
+    rules.process_findings(failed_finding("again", NOON + 200, "staging3"))
+    assert "case:res_again_staging3:failed:C1" in rules.notifications
+    recover_alerts(rules, 25, NOON + 300)
+    assert (storm_of(rules).open_members, storm_of(rules).standing) == (0, "recovered")
+    assert f"recovered:{storm.id}:failed:C1" in rules.notifications
+
+
+def bench_after_many_storms(group: str) -> RuleBench:
+    """Return the rules after so many storms in other environments that the first one is no longer kept."""
+    rules = RuleBench(make_subscription(f"group:{group} env:staging"), make_subscription("group:case env:e*", number=2))
+    raise_alerts(rules, 30)
+    for number in range(1, 8):
+        cases = [f"{number}-{case}" for case in range(400)]
+        rules.process_findings(failed_finding(f"n{number}", NOON + number * 120, *cases, environment=f"e{number}"))
+    assert not any(
+        "staging" in environments for storm in stored_storms(rules) for environments in storm.places.values()
+    )
+    return rules
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+@pytest.mark.parametrize("group", ["run", "case"])
+def test_what_fails_again_after_its_storm_was_let_go_of_is_a_new_alert(group: str, recovers: bool) -> None:
+    rules = bench_after_many_storms(group)
+    before = len(rules.notifications_of(NotificationKind.ROOT))
+    if recovers:
+        recover_alerts(rules, 30, NOON + HOUR_SECONDS)
+    rules.process_findings(failed_finding("again", NOON + 1.5 * HOUR_SECONDS, "staging25"))
+    assert len(rules.notifications_of(NotificationKind.ROOT)) == before + 1
+
+
+def test_of_many_storms_one_that_has_recovered_is_let_go_of_before_one_that_is_open() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    cases = [[f"{number}-{case}" for case in range(MAX_MEMBERS // 2 + 1)] for number in range(2)]
+    for number, failing in enumerate(cases):
+        rules.process_findings(failed_finding(f"{number}", NOON + number * 120, *failing))
+    rules.process_findings(passed_finding("p", NOON + 600, *cases[1]))
+    rules.process_findings(failed_finding("2", NOON + 720, *(f"2-{case}" for case in range(30))))
+    assert sorted(storm.id for storm in stored_storms(rules)) == ["res_0_0-0", "res_2_2-0"]
 
 
 # --- mentions

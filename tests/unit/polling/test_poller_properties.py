@@ -20,7 +20,7 @@ from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_
 from tests.support.preparation import drop_obsolete
 from tests.support.sample_world import fill_world
 from zofbot.alerting.rules import decide_batch
-from zofbot.alerting.storms.storm_placement import MAX_ALERTS_PER_MINUTE
+from zofbot.alerting.storms.storm_lanes import MAX_ALERTS_PER_MINUTE
 from zofbot.alerting.storms.storm_record import MINUTE_SECONDS
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.errors import ZofbotError

@@ -10,23 +10,21 @@ from typing import Any
 from zofbot.alerting.alerts import CALM_SECONDS, Alert
 from zofbot.alerting.alerts_in_scope import AlertsInScope
 from zofbot.alerting.audience import ChannelAudience
-from zofbot.alerting.causes import describe_case, member_causes, signature_of, with_past
-from zofbot.alerting.channel_alerts.silence import Shown, end_silence
+from zofbot.alerting.catchups import is_held_longer
+from zofbot.alerting.causes import member_causes
+from zofbot.alerting.channel_alerts.silence import Shown, end_silence, join_subscriptions
 from zofbot.alerting.channel_alerts.thread_replies import ThreadReplies
-from zofbot.alerting.counting import Count
 from zofbot.alerting.escalation_reminders import schedule_reminders
 from zofbot.alerting.history.cause_memory import recall_causes
 from zofbot.alerting.holds import Hold
 from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import DecisionBuilder
-from zofbot.alerting.stored_state import read_reopening
 from zofbot.alerting.storms.storm_members import storm_key_of
 from zofbot.alerting.storms.storm_placement import StormCandidate, StormPlacement, absorb_into_storm, alert_sort
 from zofbot.alerting.storms.storm_record import Storm
 from zofbot.domain.extra_fields import common_extras, merge_extras
-from zofbot.domain.model import Result
 from zofbot.notifications import payload_parts, payloads
-from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
+from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 from zofbot.notifications.extra_summaries import ExtraSummary, summarize_extras
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import NotificationKind
@@ -34,6 +32,7 @@ from zofbot.notifications.past_causes import PastCause, Resolution
 from zofbot.notifications.payload_parts import MAX_LINK_LENGTH
 from zofbot.notifications.storm_payloads import StormMember
 from zofbot.subscriptions import Grouping, RunFinding
+from zofbot.subscriptions.events import is_unnamed
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MAX_RUNS_COUNTED = 10
@@ -66,6 +65,12 @@ class AlertBuilder(ABC):
         return alert_sort(self.audience.mention_ids, self.audience.escalation_policy, critical=self.critical)
 
     @property
+    def _is_partial(self) -> bool:
+        """Whether some of its failures were not read, or do not name their case."""
+        unread = self.finding.is_partial and self.audience.group is Grouping.RUN
+        return unread or any(map(is_unnamed, self.audience.results))
+
+    @property
     def _notify_time(self) -> float:
         """When the channel is notified (Unix seconds); mutes are ignored because they may be ended early."""
         return max(self.draft.now, 0.0 if self.hold.mutes else self.held)
@@ -84,7 +89,7 @@ class AlertBuilder(ABC):
         kind: str,
         identifier: str,
         category: str,
-        cases: Iterable[str],
+        cases: tuple[str, ...],
         body: RunAlertPayload | CaseAlertPayload,
         failures: int = 1,
         burst: bool = False,
@@ -101,13 +106,13 @@ class AlertBuilder(ABC):
             group=self.audience.group,
             id=identifier,
             category=str(category),
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             threaded=self.audience.is_threaded,
             title=self.finding.run.title or "",
             series=series_key(self.finding.run),
-            cases=tuple(dict.fromkeys(cases)),
-            left=tuple(dict.fromkeys(cases)),
-            partial=self.finding.is_partial and self.audience.group is Grouping.RUN,
+            cases=cases,
+            left=cases,
+            partial=self._is_partial,
             runs=(self.finding.run.id,),
             first=self.finding.happened,
             last=self.finding.happened,
@@ -148,7 +153,7 @@ class AlertBuilder(ABC):
             failures=failures,
             mention=self.audience.mention_ids,
             policy=self.audience.escalation_policy,
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             critical=self.critical,
             run=self._thread.place,
             burst=burst,
@@ -186,47 +191,14 @@ class AlertBuilder(ABC):
             self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, alert.key, alert.body))
         self._thread.edit(alert)
 
+    def _is_due_before(self, alert: Alert) -> bool:
+        """Whether these failures are posted before an alert's message, which waits for quiet hours or a mute."""
+        return is_held_longer(self.draft, self.audience.channel, alert.thread_key, self.held)
+
     def _find_snoozer(self, alert: Alert) -> tuple[str, ...]:
         """Return the id of the person whose snooze was active when it recovered, if any."""
         snoozer = self.alerts.records.snoozer_before_relapse(alert.key, alert.body, alert.body.get("turned") or 0.0)
         return (snoozer,) if snoozer else ()
-
-    def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
-        count = self.audience.counted.get(case, Count(1, self.finding.happened))
-        return CaseAlertPayload(
-            run=self._thread.place,
-            mention=self.audience.mention_ids,
-            owners=self.audience.card_owners,
-            extras=self._extras,
-            opened=self._notify_time,
-            policy=self.audience.escalation_policy,
-            takers=tuple(each.id for each in self.audience.subscriptions),
-            silent=self.audience.silent_ids,
-            case=with_past(describe_case(result), self.finding.past.get(case)),
-            past=self._recall_causes([signature_of(result)]),
-            case_id=payload_parts.clean_text(result.case_id, 128),
-            count=count.failures,
-            first=self.draft.clamp_to_now(count.first),
-            last=self._seen_at,
-        )
-
-    def _counted_body(self, alert: Alert, latest: CaseAlertPayload, *, again: bool) -> CaseAlertPayload:
-        """Return the payload of a case's alert in which this run's failure counts; ``latest`` is built from it."""
-        before = CaseAlertPayload.model_validate(alert.body)
-        latest = latest if self.finding.happened >= alert.last else before
-        counted = latest.model_copy(
-            update={
-                "count": before.count + (self.finding.run.id not in alert.runs),
-                "first": min(before.first, self._seen_at),
-                "last": max(before.last, self._seen_at),
-                "standing": AlertStatus.AGAIN if again else before.standing,
-                "turned": self._seen_at if again else before.turned,
-                "turner": self.finding.run.id if again else before.turner,
-                **self._reopened_fields(alert, again),
-            }
-        )
-        reopening = read_reopening(self.draft, self.audience.channel, alert.key, counted.test_facts)
-        return counted.model_copy(update=reopening)
 
     def _end_alert_silence(self, alert: Alert, body: Shown, *, flaps: bool) -> tuple[Shown, tuple[str, ...]]:
         """End an alert's silence, unless the channel hears nothing of it here: it flaps, or it is part of a storm."""
@@ -253,16 +225,20 @@ class AlertBuilder(ABC):
             "policy": EscalationPolicy.model_validate(policy or {}),
             "mention": tuple(alert.body.get("mention", ())),
             "unmentioned": alert.body.get("unmentioned", 0),
-            "takers": tuple(alert.body.get("takers", ())),
-            "silent": tuple(alert.body.get("silent", ())),
+            **join_subscriptions(self.audience, alert.takers, alert.body.get("silent", ())),
             "unposted": bool(alert.body.get("unposted")) and not again,
             "resolved": Resolution.model_validate(resolved) if (resolved := alert.body.get("resolved")) else None,
         }
 
     def _run_counts(self, alert: Alert) -> dict[str, Any]:
-        """Return the alert's run fields with this run counted."""
+        """Return the alert's fields with this run counted, and the subscriptions that it matches."""
         at, run_id = self.finding.happened, self.finding.run.id
-        return {"runs": _latest_runs(*alert.runs, run_id), "first": min(alert.first, at), "last": max(alert.last, at)}
+        return {
+            "runs": _latest_runs(*alert.runs, run_id),
+            "first": min(alert.first, at),
+            "last": max(alert.last, at),
+            "takers": tuple(dict.fromkeys((*alert.takers, *self.audience.subscription_ids))),
+        }
 
     def _counted_runs(self, case: str) -> tuple[str, ...]:
         """Return the runs that a new alert of the case counts: this one, and those before it for a threshold."""

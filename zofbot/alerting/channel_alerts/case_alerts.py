@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zofbot.alerting.alerts import Alert
 from zofbot.alerting.alerts_in_scope import case_field
-from zofbot.alerting.channel_alerts.builder import AlertBuilder
+from zofbot.alerting.channel_alerts.case_payloads import CasePayloadBuilder
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.escalation_reminders import build_wake_up
 from zofbot.alerting.storms.storm_placement import find_bursts
 from zofbot.domain.model import Result
 from zofbot.notifications import payloads
 from zofbot.subscriptions import Broadcast
-from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.events import case_key, named_cases
 
 WORSE_AFTER_SECONDS = 6 * 3600.0
 """Seconds without a failure after which the next one counts as worse."""
 
 
 @dataclass(frozen=True)
-class CaseAlertBuilder(AlertBuilder):
+class CaseAlertBuilder(CasePayloadBuilder):
     """Builds or updates the alerts of a run's cases."""
 
     def build_alerts(self) -> bool:
@@ -29,8 +29,9 @@ class CaseAlertBuilder(AlertBuilder):
         grouped: dict[str, list[Result]] = {}
         for result in self.audience.results:
             grouped.setdefault(case_key(result), []).append(result)
-        shown = self._shown_relapses(grouped)
         own = {case: replace(self, audience=self.audience.for_results(results)) for case, results in grouped.items()}
+        loud = [case for case in sorted(grouped) if own[case].audience.wants_broadcast(Broadcast.RELAPSE)]
+        shown = self._shown_relapses(loud)
         sorts = {case: own[case].storm_sort for case in grouped if self._continued_alert(case) is None}
         bursts = find_bursts([*sorts.values()], critical=self.critical)
         absorbed = [
@@ -39,14 +40,14 @@ class CaseAlertBuilder(AlertBuilder):
         ]
         return all(absorbed)
 
-    def _shown_relapses(self, cases: Iterable[str]) -> dict[str, int]:
+    def _shown_relapses(self, cases: Sequence[str]) -> dict[str, int]:
         """Return the relapsed cases that the channel hears of, each with the number of others that it stands for.
 
-        Of several the first stands for all, except for those in storms, whose threads get one reply a minute, and those
-        that flap: of these, the first without a line.
+        ``cases`` are those whose subscriptions ask for that. Of several the first stands for all, except for those in
+        storms, whose threads get one reply a minute, and those that flap: of these, the first without a line.
         """
         at, run_id = self.finding.happened, self.finding.run.id
-        known = ((case, alert) for case in sorted(cases) if (alert := self._continued_alert(case)))
+        known = ((case, alert) for case in cases if (alert := self._continued_alert(case)))
         relapsed = {case: alert.with_relapse(at, run_id) for case, alert in known if alert.is_relapse(at, run_id)}
         in_storm = [case for case, alert in relapsed.items() if alert.storm]
         flapping = [case for case, alert in relapsed.items() if not alert.storm and alert.is_flapping(at)]
@@ -59,8 +60,9 @@ class CaseAlertBuilder(AlertBuilder):
         known, at = self.alerts.get(case_field(case)), self.finding.happened
         if known is None or known.is_over(at):
             return None
-        counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
-        return known if counted or not self.alerts.resolution_of(known, at) else None
+        if self.finding.run.id in known.runs:  # a resolution came after this run, whatever Zof's clock says
+            return known
+        return None if self._is_due_before(known) or self.alerts.resolution_of(known, at) else known
 
     def _build_case_alert(self, case: str, results: Sequence[Result], others: int | None, *, burst: bool) -> bool:
         """Build or update one case's alert. Return whether it went into a storm summary.
@@ -76,7 +78,11 @@ class CaseAlertBuilder(AlertBuilder):
         before = self.alerts.get(field)
         resolved = self.alerts.resolution_of(before, at) if before else None
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
-        alert = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
+        alert = self._add_alert(
+            "case", first.id, first.outcome, named_cases(results), body, failures=len(results), burst=burst
+        )
+        if before and before.recovered is None and self._is_due_before(before):
+            self.alerts.withdraw_alert(before)
         self.alerts.put_alert(field, alert.model_copy(update={"runs": self._counted_runs(case)}))
         self._thread.add_result_replies(alert, results, ReplyStyle())
         return bool(alert.storm)

@@ -17,13 +17,11 @@ from zofbot.alerting.causes import (
     group_by_cause,
     summarize_case,
 )
-from zofbot.alerting.channel_alerts.builder import AlertBuilder
 from zofbot.alerting.channel_alerts.cause_lookup import CauseLookup
+from zofbot.alerting.channel_alerts.cause_places import CausePlaceBuilder, body_of
+from zofbot.alerting.channel_alerts.silence import join_subscriptions
 from zofbot.alerting.channel_alerts.thread_replies import ReplyStyle
 from zofbot.alerting.mention_limit import take_mentions
-from zofbot.alerting.passes import known_passes
-from zofbot.alerting.run_series import series_key
-from zofbot.alerting.state import scope_key
 from zofbot.alerting.storms.storm_members import add_member, is_dropped, update_standing
 from zofbot.alerting.storms.storm_messages import (
     build_storm_edit,
@@ -33,25 +31,21 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_more_escalations,
 )
 from zofbot.alerting.storms.storm_placement import find_bursts
+from zofbot.alerting.storms.storm_pruning import prune_storms
 from zofbot.alerting.storms.storm_record import (
     Storm,
     claim_cause,
     load_storm,
-    prune_storms,
     save_storm,
 )
 from zofbot.notifications import payloads
-from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload
-from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.alert_payloads import AlertStatus
 from zofbot.notifications.payload_parts import CauseSummary
 from zofbot.notifications.storm_payloads import StormMember
 from zofbot.notifications.thread_payloads import FailingAgainPayload
-from zofbot.subscriptions import Broadcast, Grouping
+from zofbot.subscriptions import Broadcast
 from zofbot.subscriptions.events import case_key
 from zofbot.triage import TriageRecord
-
-MAX_CASES = 2000
-"""Cases remembered for a cause in one project and environment."""
 
 MAX_PROJECTS = 50
 """Projects in which the memory of a cause is updated when somebody resolves its message."""
@@ -61,14 +55,14 @@ MAX_PLACES_WITH_CASES = 10
 
 
 @dataclass(frozen=True)
-class CauseAlertBuilder(AlertBuilder):
+class CauseAlertBuilder(CausePlaceBuilder):
     """Builds or updates the messages of one channel about the causes of a run's failures."""
 
     def build_alerts(self) -> bool:
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         causes = group_by_cause(self.audience.results)
         own = [(replace(self, audience=self.audience.for_results(cause.results)), cause) for cause in causes]
-        sorts = [builder.storm_sort for builder, cause in own if self._lookup.find_message(cause) is None]
+        sorts = [builder.storm_sort for builder, cause in own if builder._lookup.find_message(cause) is None]
         bursts = find_bursts(sorts, critical=self.critical)
         absorbed = [builder._build_cause(cause, builder.storm_sort in bursts) for builder, cause in own]
         return all(absorbed)
@@ -79,7 +73,7 @@ class CauseAlertBuilder(AlertBuilder):
             self._count_in_message(known, cause)
             return False
         first, alert, failures = cause.results[0], self._new_alert(cause), len(cause.results)
-        member = self._storm_member(alert.key, first.id, _body_of(alert), failures)
+        member = self._storm_member(alert.key, first.id, body_of(alert), failures)
         placed = self._place_in_storm(member, alert.category, failures, burst=burst, apart=True)
         if placed.storm:
             self._put_alert(alert.model_copy(update={"storm": placed.storm}), cause)
@@ -104,39 +98,12 @@ class CauseAlertBuilder(AlertBuilder):
 
     @property
     def _lookup(self) -> CauseLookup:
-        return CauseLookup(self.draft, self.alerts, self.finding, self.audience.channel, self.held)
+        return CauseLookup(self.draft, self.alerts, self.finding, self.audience.channel, self.held, self.storm_sort)
 
     @property
     def _shown_at(self) -> float:
         """When the channel sees it (Unix seconds)."""
         return max(self._notify_time, self.held)
-
-    def _new_alert(self, cause: Cause) -> Alert:
-        first, at = cause.results[0], self.finding.happened
-        cases = tuple(dict.fromkeys(map(case_key, cause.results)))[:MAX_CASES]
-        return Alert(
-            key=idempotency_key("case", first.id, first.outcome.value, self.audience.channel),
-            group=Grouping.CASE,
-            id=first.id,
-            category=first.outcome.value,
-            takers=tuple(each.id for each in self.audience.subscriptions),
-            threaded=self.audience.is_threaded,
-            title=self.finding.run.title or "",
-            series=series_key(self.finding.run),
-            cases=cases,
-            left=cases,
-            signature=cause.signature,
-            runs=self._counted_runs(case_key(first)),
-            first=at,
-            last=at,
-            critical=self.critical,
-            body=payloads.dump_payload(self._place_body(cause, cases)),
-        )
-
-    def _place_body(self, cause: Cause, cases: tuple[str, ...]) -> CaseAlertPayload:
-        body = self._case_body(case_key(cause.results[0]), cause.results[0])
-        facts = {"case": summarize_case(cause.results[0]), "cases": len(cases), "failures": len(cause.results)}
-        return body.model_copy(update=facts)
 
     def _new_message(self, cause: Cause, member: StormMember) -> Storm:
         failures, first = len(cause.results), cause.results[0]
@@ -154,7 +121,7 @@ class CauseAlertBuilder(AlertBuilder):
                 held=self.held,
                 opened=self._notify_time,
                 policy=self.audience.escalation_policy,
-                takers=tuple(each.id for each in self.audience.subscriptions),
+                takers=self.audience.subscription_ids,
                 silent=self.audience.silent_ids,
                 critical=self.critical,
                 by_cause=True,
@@ -177,7 +144,7 @@ class CauseAlertBuilder(AlertBuilder):
         before, snoozer = message, self._snoozer_of(message)
         alert = self._new_alert(cause) if known is None else self._counted_alert(known, cause, failures)
         alert = alert.model_copy(update={"storm": message.storm_key})
-        member = self._storm_member(alert.key, alert.id, _body_of(alert), len(cause.results))
+        member = self._storm_member(alert.key, alert.id, body_of(alert), len(cause.results))
         message = self._counted_message(message, cause, member, failures)
         save_storm(self.draft, message)
         if known is None:
@@ -210,11 +177,11 @@ class CauseAlertBuilder(AlertBuilder):
             count=failures,
             example=summarize_case(cause.results[0]),
         )
-        takers = tuple(dict.fromkeys((*message.takers, *(each.id for each in self.audience.subscriptions))))
         counted = message.with_causes([summary], failures).with_failures(member.project, member.environment, failures)
         projects = tuple(dict.fromkeys((*message.projects, self.finding.project)))[:MAX_PROJECTS]
         past = self._recall_causes([cause.signature]) if message.by_cause else ()
-        more = {"takers": takers, "projects": projects, "past": past, "critical": message.critical or self.critical}
+        more: dict[str, Any] = join_subscriptions(self.audience, message.takers, message.silent)
+        more |= {"projects": projects, "past": past, "critical": message.critical or self.critical}
         if message.by_cause:
             more["last"] = max(message.last, self._seen_at)
         else:  # a storm does not go on with what fails again
@@ -230,44 +197,29 @@ class CauseAlertBuilder(AlertBuilder):
         save_storm(self.draft, grown)
         schedule_more_escalations(self.draft, grown, grown.failed, self._shown_at)
 
-    def _counted_alert(self, alert: Alert, cause: Cause, failures: int) -> Alert:
-        """Return the alert with this run's failures, which are to pass before it recovers; ``failures`` are new."""
-        at, failing = self.finding.happened, tuple(map(case_key, cause.results))
-        again = alert.fails_again(at, self.finding.run.id)
-        cases = tuple(dict.fromkeys((*alert.cases, *failing)))[:MAX_CASES]
-        body = self._counted_body(alert, self._place_body(cause, cases), again=again)
-        body = body.model_copy(update={"cases": len(cases), "failures": _body_of(alert).failure_count + failures})
-        left = tuple(dict.fromkeys(self._cases_left(alert, failing, again=again)))
-        counts = {**self._run_counts(alert), "signature": cause.signature, "cases": cases, "left": left}
-        changed = alert.model_copy(update={**counts, "body": payloads.dump_payload(body)})
-        return changed.with_relapse(at, self.finding.run.id) if again else changed
-
-    def _cases_left(self, alert: Alert, failing: tuple[str, ...], *, again: bool) -> tuple[str, ...]:
-        """Return the cases that have to pass: those that failed and have not passed since, in this run or before."""
-        at = self.finding.happened
-        if again:
-            return failing
-        if at < alert.last and alert.recovered is not None:
-            return alert.left
-        if at < alert.last:  # passes after the latest failure are applied to the alert
-            runs = (run for run in known_passes(self.draft, scope_key(self.finding)) if at < run.at <= alert.last)
-            since = {case for run in runs for case in run.cases}
-            return (*alert.left, *(case for case in failing if case not in since))
-        passed = self.finding.passed.union(*(run.cases for run in alert.passing_runs if run.at < at))
-        return (*(case for case in alert.left if case not in passed), *failing)
-
     def _put_alert(self, alert: Alert, cause: Cause, *, listed: bool = False) -> None:
-        """Save an alert, and list its cases in the message's thread unless they are ``listed`` or one."""
+        """Save an alert, and list its cases in the message's thread unless they are ``listed`` or one.
+
+        In a further project or environment, people whom the message does not mention yet are mentioned there.
+        """
         message = load_storm(self.draft, self.audience.channel, alert.storm)
-        new = tuple(each for each in self.audience.mention_ids if message and each not in message.mention)
-        several = len(cause.results) > 1 and message is not None and message.members <= MAX_PLACES_WITH_CASES
-        joins = not alert.replies and message is not None and message.members > 1
-        if message and message.by_cause and alert.threaded and not listed and (several or (joins and new)):
-            mention = take_mentions(self.draft, message.channel, new, self._notify_time) if joins else ()
-            key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
-            alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
+        if message and message.by_cause and not listed:
+            mention = self._mention_in_place(message, alert)
+            several = len(cause.results) > 1 and message.members <= MAX_PLACES_WITH_CASES
+            if mention or (several and alert.threaded):
+                key = self._thread.add_cause_reply(alert, cause, ReplyStyle(mention=mention))
+                alert = alert.model_copy(update={"replies": tuple(dict.fromkeys((*alert.replies, key)))})
         field, _ = self._lookup.find_alert(message, cause) if message else (cause_field(alert.storm), None)
         self.alerts.put_alert(field, alert, self.held)
+
+    def _mention_in_place(self, message: Storm, alert: Alert) -> tuple[str, ...]:
+        """Return the ids to mention as the cause is seen in a further project or environment, and note them."""
+        new = tuple(each for each in self.audience.mention_ids if each not in message.mention)
+        if alert.replies or message.members < 2 or not new:
+            return ()
+        mention = take_mentions(self.draft, message.channel, new, self._notify_time)
+        save_storm(self.draft, message.model_copy(update={"mention": (*message.mention, *mention)}))
+        return mention
 
     def _has_lost_replies(self, message: Storm, alert: Alert | None) -> bool:
         """Whether the replies about an alert were dropped, as the message had recovered when it was due."""
@@ -287,7 +239,3 @@ class CauseAlertBuilder(AlertBuilder):
         if message.reports_turn(loud=loud) or snoozer:
             body = FailingAgainPayload(run=self._thread.place, mention=snoozer)
             self._thread.add_storm_reply(alert, body, ReplyStyle(again=True, loud=loud))
-
-
-def _body_of(alert: Alert) -> CaseAlertPayload:
-    return CaseAlertPayload.model_validate(alert.body)

@@ -26,19 +26,21 @@ from zofbot.subscriptions.events import case_key
 
 @dataclass(frozen=True)
 class CauseLookup:
-    """Finds what a channel knows of the causes of a run; a failure waits until ``held`` (Unix seconds), 0 for not."""
+    """Finds what a channel knows of the causes of a run.
+
+    A failure waits until ``held`` (Unix seconds), 0 for not; ``sort`` is that of its alert.
+    """
 
     draft: DecisionBuilder
     alerts: AlertsInScope
     finding: RunFinding
     channel: str
     held: float
+    sort: str
 
     def find_message(self, cause: Cause) -> Storm | None:
         """Return the message in which the cause counts; None if it needs a new one."""
-        found = load_storm_of_cause(self.draft, self.channel, cause.signature) or self._find_in_scope(cause)
-        others = cause_messages_of_other_versions(self.draft, self.channel, VERSION)
-        found = found or next((message for message in others if _has_cause(message, cause)), None)
+        found = next((message for message in self._messages_of(cause) if self._takes_in(message, cause)), None)
         if found is None or self._is_over(found, cause) or self._comes_before(found):
             return None
         return found
@@ -54,8 +56,19 @@ class CauseLookup:
 
     def find_resolution(self, cause: Cause) -> Resolution | None:
         """Return how a person resolved the cause's last message, if that is why it needs a new one."""
-        before = load_storm_of_cause(self.draft, self.channel, cause.signature) or self._find_in_scope(cause)
+        before = next(self._messages_of(cause), None)
         return self._resolution_of(before) if before else None
+
+    def _messages_of(self, cause: Cause) -> Iterator[Storm]:
+        """Yield the messages and storms that are about the cause."""
+        found = (load_storm_of_cause(self.draft, self.channel, cause.signature), self._find_in_scope(cause))
+        yield from filter(None, found)
+        others = cause_messages_of_other_versions(self.draft, self.channel, VERSION)
+        yield from (message for message in others if _has_cause(message, cause))
+
+    def _takes_in(self, message: Storm, cause: Cause) -> bool:
+        """Whether a message is for everybody who is to hear of this failure: a storm is only for those of its sort."""
+        return message.by_cause or message.sort in ("", self.sort) or self._is_counted(message, cause)
 
     def _find_in_scope(self, cause: Cause) -> Storm | None:
         """Return the message or storm in which the cause was last seen here, unless it recovered long ago."""
@@ -80,12 +93,17 @@ class CauseLookup:
 
     def _is_over(self, message: Storm, cause: Cause) -> bool:
         """Whether a failure now needs a new message: it recovered long ago, or somebody resolved it."""
-        at, (_, known) = self.finding.happened, self.find_alert(message, cause)
-        if known and self.finding.run.id in known.runs:
+        if self._is_counted(message, cause):
             return False
+        at = self.finding.happened
         if message.standing is AlertStatus.RECOVERED and at > (message.turned or 0.0) + FLAP_WINDOW_SECONDS:
             return True
         return self._resolution_of(message) is not None
+
+    def _is_counted(self, message: Storm, cause: Cause) -> bool:
+        """Whether failures of this run with the cause are counted in a message already."""
+        _, known = self.find_alert(message, cause)
+        return known is not None and self.finding.run.id in known.runs
 
     def _resolution_of(self, message: Storm) -> Resolution | None:
         body = payloads.dump_payload(message.summary_body())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from zofbot.alerting.counting import Count
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, RunAlertPayload
 from zofbot.subscriptions import Broadcast
-from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.events import case_key, named_cases
 
 MAX_TOP_FAILURES = 3
 
@@ -28,8 +29,8 @@ class RunAlertBuilder(AlertBuilder):
     def build_alerts(self) -> bool:
         """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         run, at = self.finding.run, self.finding.happened
-        cases = [case_key(result) for result in self.audience.results]
-        known = self.alerts.find_by_run(run.id) or self.alerts.find_flapping(cases, run, at)
+        cases = named_cases(self.audience.results)
+        known = self.alerts.find_by_run(run.id) or self._find_relapsed(cases)
         if known:
             self._update_run_alert(*known)
             return False
@@ -40,23 +41,28 @@ class RunAlertBuilder(AlertBuilder):
         self.alerts.put_alert(run_field(run.id), alert)
         return bool(alert.storm)
 
+    def _find_relapsed(self, cases: Collection[str]) -> tuple[str, Alert] | None:
+        """Return the recovered alert that goes on with these failures, if any, with its field."""
+        found = self.alerts.find_flapping(cases, self.finding.run, self.finding.happened)
+        return None if found and self._is_due_before(found[1]) else found
+
     def _update_run_alert(self, field: str, alert: Alert) -> None:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
         at, run_id = self.finding.happened, self.finding.run.id
         again = alert.is_relapse(at, run_id)
         snoozer = self._find_snoozer(alert) if again else ()
         known = alert.cases if self._shows_later_run(alert) else alert.left
-        more = [case for case in map(case_key, self.audience.results) if case not in known]
+        more = [case for case in named_cases(self.audience.results) if case not in known]
         reopened = again or bool(more)
         flaps = again and alert.with_relapse(at, run_id).is_flapping(at)
         body = self._counted_run_body(alert, again=again, reopened=reopened)
         body, called = self._end_alert_silence(alert, body, flaps=flaps)
-        left = list(map(case_key, self.audience.results)) if again else [*alert.left, *more]
+        left = named_cases(self.audience.results) if again else [*alert.left, *more]
         changed = alert.model_copy(
             update={
                 "cases": tuple(dict.fromkeys((*alert.cases, *more))),
                 "left": tuple(dict.fromkeys(left)),
-                "partial": alert.partial or self.finding.is_partial,
+                "partial": alert.partial or self._is_partial,
                 "recovered": None if reopened else alert.recovered,
                 **self._run_counts(alert),
                 "body": payloads.dump_payload(body),
@@ -99,7 +105,7 @@ class RunAlertBuilder(AlertBuilder):
             extras=self._extras,
             opened=self._notify_time,
             policy=self.audience.escalation_policy,
-            takers=tuple(each.id for each in self.audience.subscriptions),
+            takers=self.audience.subscription_ids,
             silent=self.audience.silent_ids,
             bad=self._thread.bad,
             top=tuple(

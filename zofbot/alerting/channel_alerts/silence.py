@@ -1,7 +1,12 @@
-"""End the silence of an alert that began with flaky or quarantined failures, once it fails otherwise."""
+"""Which subscriptions of an alert are silent: they mention and escalate to nobody until it fails otherwise.
+
+Those are the ones of which all failures so far are flaky or in quarantine. One that joins an open alert is silent
+until ``end_silence``, which leaves whoever is working on the alert in peace.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 from zofbot.alerting.audience import ChannelAudience
@@ -11,6 +16,14 @@ from zofbot.alerting.storms.storm_record import Storm
 from zofbot.notifications.alert_payloads import CaseAlertPayload, RunAlertPayload
 
 Shown = TypeVar("Shown", RunAlertPayload, CaseAlertPayload, Storm)
+
+
+def join_subscriptions(
+    audience: ChannelAudience, takers: Collection[str], silent: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the ids of an alert's subscriptions, and of the silent ones, with those that join it by a failure."""
+    joined = tuple(each for each in audience.subscription_ids if each not in takers)
+    return {"takers": (*takers, *joined), "silent": (*silent, *joined)}
 
 
 def end_silence(

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
-from zofbot.alerting.stored_state import parse_stored
+from zofbot.alerting.storms.storm_lanes import MAX_ALERTS_PER_MINUTE, StormLane, parse_lane, prune_lanes
 from zofbot.alerting.storms.storm_members import (
     add_member,
     describe_member,
@@ -30,50 +30,23 @@ from zofbot.alerting.storms.storm_messages import (
     schedule_escalations,
     schedule_more_escalations,
 )
+from zofbot.alerting.storms.storm_pruning import prune_storms
 from zofbot.alerting.storms.storm_record import (
     EDIT_INTERVAL_SECONDS,
     MINUTE_SECONDS,
     Storm,
     claim_cause,
     load_storm,
-    prune_storms,
     save_storm,
 )
-from zofbot.domain.frozen_model import FrozenModel
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.payload_parts import RunSummary
 from zofbot.notifications.storm_payloads import StormMember, find_sole_cause
 from zofbot.triage import EscalationPolicy, TriageRecord
 
-MAX_ALERTS_PER_MINUTE = 20
-"""Alerts a minute that a channel gets as single messages."""
-
 MAX_BESIDE = 5
 """Alerts of one sort a minute that are posted separately although the channel as a whole is over the limit."""
-
-LANE_RETENTION_SECONDS = 3600.0
-
-
-class StormLane(FrozenModel):
-    """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
-
-    ``alone`` are the latest posted separately, each with its due time and the number of mentions left out;
-    ``storm`` is the key of the current storm, or empty.
-    """
-
-    times: tuple[float, ...] = ()
-    alone: tuple[tuple[float, StormMember, int], ...] = ()
-    storm: str = ""
-
-    def with_alert_at(self, due: float) -> StormLane:
-        """Return a copy with one more alert due at that time."""
-        return self.model_copy(update={"times": tuple(sorted((*self.times, due))[-MAX_ALERTS_PER_MINUTE - 1 :])})
-
-    @property
-    def rate(self) -> int:
-        """Alerts in the minute up to the latest one, inclusive; at most ``MAX_ALERTS_PER_MINUTE`` + 1."""
-        return sum(self.times[-1] - at < MINUTE_SECONDS for at in self.times)
 
 
 class StormCandidate(BaseModel):
@@ -108,8 +81,12 @@ class StormCandidate(BaseModel):
     @property
     def lane_field(self) -> str:
         """The hash field that counts alerts of the same sort due at that time."""
-        sort = alert_sort(self.mention, self.policy, critical=self.critical, followed=self.member.followed)
-        return f"lane:{sort}@{self.held:.0f}"
+        return f"lane:{self.sort}@{self.held:.0f}"
+
+    @property
+    def sort(self) -> str:
+        """The sort of the alert."""
+        return alert_sort(self.mention, self.policy, critical=self.critical, followed=self.member.followed)
 
 
 class StormPlacement(NamedTuple):
@@ -142,9 +119,9 @@ def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPla
     """
     name, due = storms_hash(alert.channel), alert.held or draft.now
     if alert.lane_field not in draft.read_hash(name):
-        _prune_lanes(draft, alert.channel)
-    everything = _parse_lane(draft.read_hash(name).get(alert.all_lane, "{}")).with_alert_at(due)
-    lane = _parse_lane(draft.read_hash(name).get(alert.lane_field, "{}")).with_alert_at(due)
+        prune_lanes(draft, alert.channel)
+    everything = parse_lane(draft.read_hash(name).get(alert.all_lane, "{}")).with_alert_at(due)
+    lane = parse_lane(draft.read_hash(name).get(alert.lane_field, "{}")).with_alert_at(due)
     storm = load_storm(draft, alert.channel, lane.storm) if lane.storm else None
     mention: tuple[str, ...] = ()
     crowded = everything.rate > MAX_ALERTS_PER_MINUTE and lane.rate > MAX_BESIDE and not alert.critical
@@ -179,7 +156,7 @@ def update_placed_alert(
     name = storms_hash(channel)
     for field, stored in list(draft.read_hash(name).items()):
         if field.startswith("lane:") and alert in stored:
-            lane = _parse_lane(stored)
+            lane = parse_lane(stored)
             alone = tuple(
                 (at, describe_member(member, body) if member.key == alert else member, unmentioned)
                 for at, member, unmentioned in lane.alone
@@ -194,6 +171,7 @@ def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate,
     storm = Storm(
         id=first.member.id, category=first.category, channel=first.channel, since=due, last=due, edit_at=due,
         held=first.held, opened=due, mention=mention, policy=first.policy, critical=first.critical, run=first.run,
+        sort=first.sort,
     )  # fmt: skip
     prune_storms(draft, first.channel, storm.storm_key)
     for at, member, unmentioned in lane.alone:
@@ -260,14 +238,3 @@ def _closing_times(due: float) -> tuple[int, int]:
 def _closing_key(storm: Storm, at: int) -> str:
     """Return the key of an edit for that time: a pending edit keeps its due time and takes the latest body."""
     return idempotency_key("storm-close", storm.id, storm.category, storm.channel, turn=at)
-
-
-def _prune_lanes(draft: DecisionBuilder, channel: str) -> None:
-    """Delete counts for times more than ``LANE_RETENTION_SECONDS`` ago."""
-    name, aged = storms_hash(channel), draft.now - LANE_RETENTION_SECONDS
-    lanes = {field: _parse_lane(stored) for field, stored in draft.read_hash(name).items() if field[:5] == "lane:"}
-    draft.delete_fields(name, [field for field, lane in lanes.items() if max(lane.times, default=0.0) < aged])
-
-
-def _parse_lane(stored: str) -> StormLane:
-    return parse_stored("counts of alerts", stored, StormLane.model_validate_json, StormLane())

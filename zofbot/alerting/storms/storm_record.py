@@ -31,14 +31,8 @@ EDIT_INTERVAL_SECONDS = 10.0
 MAX_PLACES = 200
 """Project and environment pairs counted separately; further ones are counted together."""
 
-MAX_MEMBERS = 2000
-"""Members kept per channel; beyond that the oldest storms are dropped."""
-
 MAX_CACHED_STORMS = 500
 """Parsed storms kept in memory: when one begins, all of a channel's are looked at."""
-
-MAX_CAUSE_MESSAGES = 200
-"""Messages of causes kept per channel; beyond that those whose last failure is oldest are dropped."""
 
 MAX_TURNS_REPORTED = 4
 """Recoveries and relapses of a cause that are said in its thread; after these only its message changes."""
@@ -59,7 +53,8 @@ class Storm(FrozenModel):
     ``held`` is when the quiet hours or mute that delay its summary are to end, 0 for none; changes of that are in its
     catch-up entry. ``unposted``: it recovered before that; ``posted_late`` is when it was reopened after that, and
     posted after all.
-    ``causes`` and ``uncaused`` are as in ``StormPayload``.
+    ``causes`` and ``uncaused`` are as in ``StormPayload``. ``sort`` is that of its alerts, empty for a cause's message
+    and in records of earlier versions.
     """
 
     id: str
@@ -94,6 +89,7 @@ class Storm(FrozenModel):
     silent: tuple[str, ...] = ()
     critical: bool = False
     run: RunSummary = RunSummary(id="")
+    sort: str = ""
     by_cause: bool = False
     flat: bool = False
     causes: tuple[CauseSummary, ...] = ()
@@ -196,6 +192,17 @@ def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None
     return _read_storm(stored) if stored else None
 
 
+def is_storm_stored(draft: DecisionBuilder, channel: str, storm: str) -> bool:
+    """Whether the storm with the key ``storm`` is still stored."""
+    return f"storm:{storm}" in draft.read_hash(storms_hash(channel))
+
+
+def list_storms(draft: DecisionBuilder, channel: str) -> list[Storm]:
+    """Return a channel's storms and messages of causes."""
+    fields = draft.read_hash(storms_hash(channel))
+    return [storm for name, value in fields.items() if name.startswith("storm:") and (storm := _read_storm(value))]
+
+
 def _read_storm(stored: str) -> Storm | None:
     return parse_stored("storm", stored, _parse_storm, None)
 
@@ -231,42 +238,3 @@ def cause_messages_of_other_versions(draft: DecisionBuilder, channel: str, versi
         is_other = name.startswith("storm:") and '"by_cause":true' in value and own not in value
         if is_other and (storm := _read_storm(value)):
             yield storm
-
-
-def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
-    """Delete storms that are over, and the oldest above the limits; never the one with the key ``current``."""
-    fields = draft.read_hash(storms_hash(channel))
-    storms = [storm for name, value in fields.items() if name.startswith("storm:") and (storm := _read_storm(value))]
-    storms.sort(key=lambda storm: storm.last, reverse=True)
-    kept, members, causes = {current}, 0, 0
-    for storm in storms:
-        members += storm.members
-        causes += storm.by_cause
-        fits = members <= MAX_MEMBERS and (causes <= MAX_CAUSE_MESSAGES or not storm.by_cause)
-        if fits and not _is_over(storm, draft.now):
-            kept.add(storm.storm_key)
-    gone = [name for name, value in fields.items() if (of := _storm_of_field(name, value)) and of not in kept]
-    draft.delete_fields(storms_hash(channel), gone)
-
-
-def _is_over(storm: Storm, now: float) -> bool:
-    if storm.standing is AlertStatus.RECOVERED:
-        return max(storm.turned or 0.0, storm.last) < now - RECOVERED_RETENTION_SECONDS
-    return max(storm.failed, storm.last) < now - OPEN_RETENTION_SECONDS
-
-
-def _storm_of_field(name: str, value: str) -> str:
-    """Return the key of the storm that a field belongs to, or an empty string."""
-    kind, _, rest = name.partition(":")
-    match kind:
-        case "storm":
-            return rest
-        case "cause":
-            return value
-        case "page":
-            return rest.rpartition(":")[0]
-        case "in":
-            pointer = MemberPointer.load(value)
-            return pointer.storm if pointer else ""
-        case _:
-            return ""

@@ -107,3 +107,30 @@ def test_several_sorts_of_a_large_run_that_are_too_many_together_are_storms() ->
         failed_run(*(make_result(case, owner_ids=(f"U{number // 10}",)) for number, case in enumerate(CASES)))
     )
     assert root_kinds(bench) == {"storm": 2, "case": 5}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "heard"),
+    [
+        ("broadcast:never", "", [("b", 1)]),
+        ("", "broadcast:never", [("a", 0)]),
+        ("", "", [("a", 2)]),
+        ("broadcast:never", "broadcast:never", []),
+    ],
+)
+def test_whether_a_relapse_is_broadcast_depends_on_its_own_subscription_only(
+    first: str, second: str, heard: list[tuple[str, int]]
+) -> None:
+    bench = RuleBench(
+        make_subscription(f"group:case case:a {first}"), make_subscription(f"group:case case:b,c {second}", number=2)
+    )
+    take_turns(bench, "a b c", "A B C", "a b c")
+    assert broadcasts(bench) == heard
+
+
+def test_flapping_is_broadcast_by_the_first_case_whose_subscription_asks_for_it() -> None:
+    bench = RuleBench(
+        make_subscription("group:case case:a broadcast:never"), make_subscription("group:case case:b", number=2)
+    )
+    take_turns(bench, "a b", "A B", "a b", "A B", "a b")
+    assert broadcasts(bench) == [("b", 0), ("b", 0)], "its first relapse, and the line that it flaps"

@@ -15,7 +15,8 @@ from zofbot.alerting.alerts import parse_alerts
 from zofbot.alerting.alerts_in_scope import cause_field
 from zofbot.alerting.failure_signature import make_signature
 from zofbot.alerting.state import MUTES, alerts_hash, failure_hash, scope_key, storms_hash, triage_hash
-from zofbot.alerting.storms.storm_record import MAX_CAUSE_MESSAGES, Storm
+from zofbot.alerting.storms.storm_pruning import MAX_CAUSE_MESSAGES
+from zofbot.alerting.storms.storm_record import Storm
 from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import payloads
 from zofbot.notifications.alert_payloads import AlertStatus, CaseAlertPayload, RunAlertPayload
