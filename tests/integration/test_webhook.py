@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.bot import wait_until
+from tests.support.failure_reports import serve_world
 from tests.support.metric_values import metric_value
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
@@ -28,7 +29,6 @@ from zofbot.http.server import build_app
 from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import Webhooks, sign_body
 from zofbot.store.keyspace import Keyspace
@@ -353,15 +353,13 @@ def test_a_watch_comes_back_as_it_was_stored() -> None:
 async def test_the_pretend_zof_announces_a_failed_run_twice(endpoint: WebhookEndpoint, generation: Any) -> None:
     world = World(SetClock(NOW.timestamp()))
     world.zof.webhooks = Webhooks(str(endpoint.client.make_url("/zof/webhook")), SECRET, generation=generation)
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
     sent = world.zof.webhooks.sent
-    await wait_until(lambda: len(sent) == 2)
+    async with serve_world(world):
+        run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
+        await wait_until(lambda: len(sent) == 2)
     assert [(item.type, item.status) for item in sent] == [("run.completed", 200), ("run.failed", 200)]
     assert list(await endpoint.stored_hints()) == [run["id"]]
     assert endpoint.counted_answers("stored") == 2
-    await simulator.stop()
 
 
 async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_a_pass() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web_app
 
+from tests.support.failure_reports import serve_world
 from tests.support.limits import HANG_SECONDS
 from tests.support.sample_world import fill_world
 from tests.support.second_opinion import SecondOpinion
@@ -89,10 +90,6 @@ async def wait_for_first_poll(bot: RunningBot) -> None:
     await wait_until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
 
 
-started: list[RunningBot] = []
-"""Bots started by the current test, for its report if it fails."""
-
-
 def text_of(message: PostedMessage) -> str:
     return json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
 
@@ -143,23 +140,20 @@ async def running_bot(
     fill_world(world, history=history)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
-    simulator = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time
-    await simulator.start()
     async with connect_redis(store_url, "zofbot", clock) as client:
         await client.flushall()
     own = {
         "slack_app_token": world.slack.app_token if socket else "",
         "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
     }
-    chosen = bot_settings(simulator, store_url, **own | settings)
     try:
-        async with run_bot(chosen, clock, workers=workers, read_settings=read_settings) as bot:
-            world.slack.request_url = f"{bot.url}/slack/events"
-            await wait_until(lambda: _is_ready(bot))
-            started.append(RunningBot(world, simulator, bot, chosen))
-            yield started[-1]
+        async with serve_world(world, beat_seconds=10.0) as simulator:  # nothing is suspended on virtual time
+            chosen = bot_settings(simulator, store_url, **own | settings)
+            async with run_bot(chosen, clock, workers=workers, read_settings=read_settings) as bot:
+                world.slack.request_url = f"{bot.url}/slack/events"
+                await wait_until(lambda: _is_ready(bot))
+                yield RunningBot(world, simulator, bot, chosen)
     finally:
-        await simulator.stop()
         web_app._cached_build_middleware.cache_clear()  # this cache would keep the bots in memory
     assert not opinion.problems, opinion.problems[:5]
 

@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from tests.support.bot import wait_until
+from tests.support.failure_reports import report_world
 from tests.support.limits import HANG_SECONDS
 from zofbot.demo import POLL_INTERVAL_SECONDS, run_demo
 from zofbot.simulator.scenarios import STORM_RUN_COUNT
@@ -46,7 +47,8 @@ async def open_demo(
     async with run_demo(0, poll_seconds, conversation=conversation) as simulator:
         simulator.people.delivery.within = HANG_SECONDS
         simulator.world.slack.trigger_seconds = HANG_SECONDS
-        yield simulator
+        with report_world(simulator.world):
+            yield simulator
 
 
 @asynccontextmanager

@@ -122,11 +122,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return transport, protocol
 
 
-def loop_epoch() -> float:
-    """Return the Unix seconds at which the latest test on a virtual loop began."""
-    return VirtualLoop.latest_epoch
-
-
 def stand_still(seconds: float) -> None:
     """Advance the time while the process does nothing, as when it is suspended."""
     loop = asyncio.get_running_loop()

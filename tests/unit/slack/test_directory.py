@@ -15,6 +15,7 @@ import redis.asyncio as redis
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support.failure_reports import serve_world
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
@@ -34,7 +35,6 @@ from zofbot.simulator.seed import (
     RANDOM_CHANNEL,
     seed_world,
 )
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
@@ -69,9 +69,7 @@ async def bench() -> AsyncIterator[DirectoryBench]:
     clock = SetClock()
     world = World(clock)
     seed_world(world)
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    async with aiohttp.ClientSession() as session:
+    async with serve_world(world) as simulator, aiohttp.ClientSession() as session:
         notifier = SlackClient(
             SlackCalls(
                 session,
@@ -83,7 +81,6 @@ async def bench() -> AsyncIterator[DirectoryBench]:
             )
         )
         yield DirectoryBench(world.slack, notifier, clock)
-    await simulator.stop()
 
 
 async def test_members_guests_strangers_and_bots_are_told_apart(bench: DirectoryBench) -> None:
