@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from tests.support.bot import wait_until
 from tests.support.failure_reports import serve_world
 from tests.support.metric_values import metric_value
-from tests.support.virtual_time import SetClock
-from zofbot.clock import Clock
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.config.settings import Settings
 from zofbot.http.limits import MAX_BODY_BYTES
 from zofbot.http.server import build_app
@@ -204,7 +203,7 @@ async def ignore_arrival(arrival: TrialArrival) -> None:
 async def endpoint(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis(server=server) as store:
-        hints = PendingRuns(Keyspace(store, "test"), Clock())
+        hints = PendingRuns(Keyspace(store, "test"), test_clock())
         zof = ZofWebhookEndpoint(
             hints,
             (SECRET, PREVIOUS),
@@ -329,7 +328,8 @@ async def test_without_a_secret_there_is_no_endpoint() -> None:
 
 async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakeredis.FakeServer) -> None:
     async with fakeredis.FakeAsyncRedis(server=server) as here, fakeredis.FakeAsyncRedis(server=server) as there:
-        mine, theirs = PendingRuns(Keyspace(here, "test"), Clock()), PendingRuns(Keyspace(there, "test"), Clock())
+        clock = test_clock()
+        mine, theirs = PendingRuns(Keyspace(here, "test"), clock), PendingRuns(Keyspace(there, "test"), clock)
         assert await mine.wait_for_hint(0)  # it cannot know what was stored before it listened
         assert not await mine.wait_for_hint(0.01)
         for event in ("evt_1", "evt_2"):

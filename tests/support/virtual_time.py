@@ -147,6 +147,13 @@ def test_clock() -> MovableClock:
 test_clock.__test__ = False  # type: ignore[attr-defined]  # not a test
 
 
+def machine_clock() -> MovableClock:
+    """Make a test's clock that begins at the machine's time, for tests in which Redis or a process tells its own."""
+    clock = test_clock()
+    clock.advance(max(0.0, time.time() - clock.time()))
+    return clock
+
+
 class SetClock(MovableClock):
     """A clock that a test sets; ``at`` is in Unix seconds, independent of the loop's clock."""
 

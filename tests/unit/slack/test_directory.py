@@ -16,8 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.support.failure_reports import serve_world
-from tests.support.virtual_time import SetClock
-from zofbot.clock import Clock
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.permissions import Membership, Role, Roles, explain_refusal, role_of
 from zofbot.observability.emitter import EventEmitter
@@ -76,7 +75,7 @@ async def bench() -> AsyncIterator[DirectoryBench]:
                 token=world.slack.bot_token,
                 api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
-                clock=Clock(),
+                clock=test_clock(),
                 deadline=2,
             )
         )
@@ -381,7 +380,7 @@ async def test_a_channel_that_is_listed_without_who_reads_it_is_asked_about(told
     app.router.add_get("/{method}", answer_call)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         calls = SlackCalls(
-            session, token="xoxb-1", api_url=f"{server.make_url('/')}", events=EventEmitter(), clock=Clock()
+            session, token="xoxb-1", api_url=f"{server.make_url('/')}", events=EventEmitter(), clock=test_clock()
         )
         people = Directory(SlackClient(calls), SetClock())
         assert await people.readers_of(QA_ALERTS, from_listing=True) is Readers.SHARED
