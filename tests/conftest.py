@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio as redis
 import structlog
 
-from tests.support.bot import RunningBot, running_bot
+from tests.support.bot import RunningBot, over_socket, running_bot
 from tests.support.failure_reports import forget_unused_worlds, how_to_reproduce, serve_world
 from tests.support.recording_app import recording_app
 from tests.support.sample_world import fill_world
@@ -114,7 +114,7 @@ async def simulator(world: World) -> AsyncIterator[SimulatorServer]:
 @pytest.fixture
 async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that only serves requests, over HTTP unless the test uses ``each_transport``."""
-    async with running_bot(store_url, socket=getattr(request, "param", "http") == "socket") as bot:
+    async with running_bot(store_url, socket=over_socket(request)) as bot:
         yield bot
 
 

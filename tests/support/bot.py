@@ -162,5 +162,10 @@ async def _is_ready(bot: Zofbot) -> bool:
     return not await bot.list_unready()
 
 
+def over_socket(request: pytest.FixtureRequest) -> bool:
+    """Return whether the fixture's bot uses Socket Mode: only if the test asks for the parameter ``socket``."""
+    return getattr(request, "param", "http") == "socket"
+
+
 each_transport = pytest.mark.parametrize("bot", ["http", "socket"], indirect=True)
-"""Run a test over both HTTP and Socket Mode."""
+"""Run a test over both HTTP and Socket Mode: for what depends on how a request comes or is acknowledged."""
