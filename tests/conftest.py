@@ -12,12 +12,13 @@ import pytest
 import redis.asyncio as redis
 import structlog
 
-from tests.support.bot import RunningBot, running_bot, started
+from tests.support.bot import RunningBot, over_socket, running_bot
+from tests.support.failure_reports import forget_unused_worlds, how_to_reproduce, serve_world
 from tests.support.recording_app import recording_app
 from tests.support.sample_world import fill_world
 from tests.support.triage import triage_bot
 from tests.support.valkey_servers import folder_in_memory, shared_valkey
-from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
+from tests.support.virtual_time import VirtualLoop, count_redis_replies, test_clock
 from zofbot.clock import MovableClock
 from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.state import Workspace
@@ -106,16 +107,14 @@ def zof(world: World) -> Organization:
 @pytest.fixture
 async def simulator(world: World) -> AsyncIterator[SimulatorServer]:
     """A server of the simulated world, without a bot."""
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    yield simulator
-    await simulator.stop()
+    async with serve_world(world) as simulator:
+        yield simulator
 
 
 @pytest.fixture
 async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that only serves requests, over HTTP unless the test uses ``each_transport``."""
-    async with running_bot(store_url, socket=getattr(request, "param", "http") == "socket") as bot:
+    async with running_bot(store_url, socket=over_socket(request)) as bot:
         yield bot
 
 
@@ -123,25 +122,10 @@ async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[R
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to a failed test's report how to reproduce it, and the messages of its bots."""
+    """Add to the report of a failed test, setup or teardown how to reproduce it, and what was written to Slack."""
     report = yield
-    if call.when == "call" and report.failed:
+    if report.failed:
         report.sections.append(("to reproduce", how_to_reproduce(item)))
     if call.when == "teardown":
-        started.clear()
+        forget_unused_worlds()
     return report
-
-
-def how_to_reproduce(item: pytest.Item) -> str:
-    """Return the command that repeats a failed test at the same time, and the messages of its bots."""
-    epochs = [f"{bot.world.clock.time():.0f}" for bot in started]
-    lines = [f"ZOFBOT_TEST_EPOCH={loop_epoch():.0f} make test ARGS='-n0 {item.nodeid}'"]
-    for bot, now in zip(started, epochs, strict=True):
-        lines.append(f"a bot whose clock shows {now}, and its messages:")
-        lines += [
-            f"  {item.ts} {item.channel} {item.idempotency_key} {item.text[:100]!r}"
-            for item in bot.world.slack.ledger[-50:]
-        ]
-        private = [item for kept in bot.world.slack.messages.values() for item in kept.values() if item.only_to]
-        lines += [f"  {item.ts} {item.channel} only to {item.only_to} {item.text[:100]!r}" for item in private[-20:]]
-    return "\n".join(lines)

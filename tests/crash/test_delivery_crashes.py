@@ -13,11 +13,11 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.crash_worker import CHANNEL
+from tests.support.failure_reports import serve_world
 from tests.support.limits import limit_wait
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.simulator.seed import seed_world
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack import broken_replies
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.slack.state import Workspace
@@ -91,21 +91,20 @@ async def workers_and_world(store_url: str) -> AsyncIterator[CrashScenario]:
     world = World(SetClock(NOW))
     seed_world(world)
     world.slack.paced = False
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.crash_worker", store_url, f"{simulator.url}/api/", world.slack.bot_token,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL, cwd=ROOT,
-    )  # fmt: skip
-    try:
-        async with redis.from_url(store_url) as store:
-            yield CrashScenario(world.slack, store, process)
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        await process.wait()
-        await simulator.stop()
+    async with serve_world(world) as simulator:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.support.crash_worker", store_url,
+            f"{simulator.url}/api/", world.slack.bot_token,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL, cwd=ROOT,
+        )  # fmt: skip
+        try:
+            async with redis.from_url(store_url) as store:
+                yield CrashScenario(world.slack, store, process)
+        finally:
+            assert process.stdin
+            process.stdin.close()
+            await process.wait()
 
 
 @pytest.fixture

@@ -15,11 +15,9 @@ from zofbot.simulator.slack.model import BOT_USER_ID
 from zofbot.store.audit import AuditLog
 
 
-@pytest.fixture(params=["http", "socket"])
-async def working_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(
-        store_url, workers=True, history=False, socket=request.param == "socket", zofbot_poll_interval=3600
-    ) as bot:
+@pytest.fixture
+async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
         yield bot
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import valkey_server
-from tests.support.virtual_time import test_clock
+from tests.support.virtual_time import machine_clock
 from zofbot.app import run_bot
 from zofbot.clients import Clients, make_zof_client
 from zofbot.clock import Clock, MovableClock
@@ -76,9 +76,15 @@ def canary_channel(bot: RunningBot) -> Channel:
     return bot.world.slack.channels.setdefault(CAGE, channel)
 
 
+def delivering_bot(store_url: str, **settings: Any) -> AbstractAsyncContextManager[RunningBot]:
+    """Start a bot that polls once and delivers. It compares its time with that of Redis, which is the machine's."""
+    options: dict[str, Any] = {"workers": True, "history": False, "zofbot_poll_interval": 3600} | settings
+    return running_bot(store_url, clock=machine_clock(), **options)
+
+
 @pytest.fixture
 async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
+    async with delivering_bot(store_url) as bot:
         canary_channel(bot)
         sample = partial(metric_value, bot.app.metrics)
         polled = {"outcome": "done"}
@@ -91,7 +97,7 @@ async def working_bot(store_url: str) -> AsyncIterator[RunningBot]:
 @pytest.fixture
 async def idle_bot(store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that serves requests and does not deliver."""
-    async with running_bot(store_url) as bot:
+    async with running_bot(store_url, clock=machine_clock()) as bot:
         canary_channel(bot)
         yield bot
 
@@ -226,15 +232,16 @@ async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobod
 
 
 def make_probes(bot: RunningBot) -> CanaryProbes:
-    return CanaryProbes(CAGE, bot.app.outbox, bot.app.notifier, Clock())
+    return CanaryProbes(CAGE, bot.app.outbox, bot.app.notifier, bot.world.clock)
 
 
 async def start_probe(bot: RunningBot) -> str:
-    """A process promised a canary, and died."""
-    held = await Lease(bot.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    """A process promised a canary a second ago, and died."""
+    held = await Lease(bot.app.store.keyspace, CANARY_LEASE, 1.0, bot.world.clock).hold(CANARY_HASH)
     assert held
     name, _ = await make_probes(bot).start_probe(held.fence)
     await bot.app.store.client.delete("{zofbot}:lease:canary")
+    bot.world.clock.advance(1.0)  # the next one's key is another
     return name
 
 
@@ -304,11 +311,11 @@ async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhil
 async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(working_bot: RunningBot, hatch: Hatch) -> None:
     working_bot.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT_USER_ID}, private=True)
     working_bot.world.slack.keeps_everything = True
-    held = await Lease(working_bot.app.store.keyspace, CANARY_LEASE, 1.0, Clock()).hold(CANARY_HASH)
+    held = await Lease(working_bot.app.store.keyspace, CANARY_LEASE, 1.0, working_bot.world.clock).hold(CANARY_HASH)
     assert held
-    name, _ = await CanaryProbes("C0OLDCAGE", working_bot.app.outbox, working_bot.app.notifier, Clock()).start_probe(
-        held.fence
-    )
+    name, _ = await CanaryProbes(
+        "C0OLDCAGE", working_bot.app.outbox, working_bot.app.notifier, working_bot.world.clock
+    ).start_probe(held.fence)
     await make_probes(working_bot).wait_for_settlement(name, 5.0)
     working_bot.world.slack.channels["C0OLDCAGE"].archived = True
     await working_bot.app.store.client.delete("{zofbot}:lease:canary")
@@ -398,7 +405,7 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle_bot:
     own = {"zofbot_canary_channel": CAGE, "zofbot_canary_interval": 20.0, "zofbot_namespace": "off"}
     settings = idle_bot.settings.model_copy(update=own)
     with capture_logs() as logs:
-        async with run_bot(settings, MovableClock(lambda: test_clock().time() + off), endpoints=False):
+        async with run_bot(settings, MovableClock(lambda: idle_bot.world.unix_time() + off), endpoints=False):
             await wait_until(lambda: any(line["event"] == "canary late" for line in logs))
             await wait_until(lambda: len(sent_probes(idle_bot)) == 1 and not standing_probes(idle_bot))
     [line] = [line for line in logs if line["event"] == "canary late"]
@@ -410,7 +417,7 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle_bot:
 
 async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
     with valkey_server(tmp_path) as url:
-        async with running_bot(url, workers=True, history=False, zofbot_poll_interval=3600) as bot:
+        async with delivering_bot(url) as bot:
             canary_channel(bot)
             canary = hatch(bot)
             assert (await canary.probe_once()).faults == []
@@ -424,7 +431,7 @@ async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
 
 async def test_it_ends_though_redis_does_not_hear_of_it(tmp_path: Path, hatch: Hatch) -> None:
     with valkey_server(tmp_path) as url:
-        async with running_bot(url) as bot:
+        async with running_bot(url, clock=machine_clock()) as bot:
             task = asyncio.create_task(hatch(bot, within=0.2).run())
             await wait_until(lambda: failure_counts(bot)["outbox"] == 1)
             os.kill(int((await bot.app.store.client.info("server"))["process_id"]), signal.SIGKILL)
@@ -488,8 +495,7 @@ async def test_what_nobody_foresaw_ends_nothing_and_is_counted(working_bot: Runn
 
 
 async def test_a_worker_sends_them_where_a_channel_is_set(store_url: str) -> None:
-    async with running_bot(store_url, workers=True, history=False, zofbot_poll_interval=3600,
-                     zofbot_canary_channel=QA_ALERTS, zofbot_canary_interval=2) as bot:  # fmt: skip
+    async with delivering_bot(store_url, zofbot_canary_channel=QA_ALERTS, zofbot_canary_interval=2) as bot:
         await wait_until(
             lambda: (
                 len(own_messages(bot)) >= 2 and not [message for message in own_messages(bot)[:2] if message.is_visible]
@@ -514,17 +520,13 @@ async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(workin
 
 
 async def test_lateness_counts_from_the_start_until_one_came_through(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE"
-    ) as bot:
+    async with delivering_bot(store_url, zofbot_canary_channel="C0NOWHERE") as bot:
         sample = partial(metric_value, bot.app.metrics)
         await wait_until(lambda: (sample("zofbot_canary_last_success_timestamp_seconds") or 0) > 0)
 
 
 async def test_it_stops_in_time_whatever_it_waits_for(store_url: str) -> None:
-    async with running_bot(
-        store_url, workers=True, history=False, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS
-    ) as bot:
+    async with delivering_bot(store_url, zofbot_canary_channel=QA_ALERTS) as bot:
         bot.world.zof.faults.set_fault("hang")
         await wait_until(lambda: any(call.path == "/runs" and call.fault == "hang" for call in bot.world.zof.calls))
         began = asyncio.get_running_loop().time()

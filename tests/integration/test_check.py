@@ -17,7 +17,7 @@ from tests.support.bot import RunningBot, running_bot
 from tests.support.cli import run_command
 from tests.support.slow_proxy import slow_proxy
 from tests.support.subscriptions import remove_subscription, store_subscription
-from tests.support.virtual_time import silent_redis, test_clock
+from tests.support.virtual_time import machine_clock, silent_redis
 from zofbot.clock import Clock, MovableClock
 from zofbot.config.manifest import LINK_SCOPES, OPTIONAL_SCOPES, SCOPES
 from zofbot.config.settings import Settings
@@ -65,7 +65,7 @@ class CheckEnvironment:
 
     async def run_checks(self) -> list[Finding]:
         return await run_checks(
-            self.settings, MovableClock(lambda: test_clock().time() + self.ahead), self.url, self.seconds
+            self.settings, MovableClock(lambda: self.bot.world.unix_time() + self.ahead), self.url, self.seconds
         )
 
     async def wrong_findings(self) -> Wrong:
@@ -77,7 +77,7 @@ class CheckEnvironment:
 @pytest.fixture
 async def place(store_url: str) -> AsyncIterator[CheckEnvironment]:
     secrets: dict[str, Any] = {"slack_signing_secret": SIGNING, "zof_webhook_secret": WEBHOOK}
-    async with running_bot(store_url, **secrets) as bot, redis.from_url(store_url) as client:
+    async with running_bot(store_url, clock=machine_clock(), **secrets) as bot, redis.from_url(store_url) as client:
         made = CheckEnvironment(bot, client)
         await made.add_subscription("C0QA")
         await PendingRuns(Keyspace(client, "zofbot"), bot.world.clock).note_delivery()

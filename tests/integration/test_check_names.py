@@ -11,6 +11,7 @@ import redis.asyncio as redis
 from tests.support.bot import RunningBot, running_bot
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from tests.support.subscriptions import store_subscription
+from tests.support.virtual_time import machine_clock
 from zofbot.config.settings import Settings
 from zofbot.diagnostics import Finding, Level, run_checks
 from zofbot.store.keyspace import Keyspace
@@ -82,8 +83,9 @@ async def test_without_the_scope_people_are_not_called_unknown(bot: RunningBot) 
 
 
 @pytest.mark.parametrize("path", ["", "/", "/zof", "/zof/v2", "/api"])
-async def test_an_address_that_is_not_zofs_is_found(bot: RunningBot, path: str) -> None:
-    found = await found_in(bot, zof_base_url=f"{bot.simulator.url}{path}")
+async def test_an_address_that_is_not_zofs_is_found(store_url: str, path: str) -> None:
+    async with running_bot(store_url, clock=machine_clock()) as bot:  # such a server tells its own time
+        found = await found_in(bot, zof_base_url=f"{bot.simulator.url}{path}")
     assert list(found) == ["ZOF_BASE_URL"]
     assert "https://api.zof.ai/v1" in found["ZOF_BASE_URL"].fix
 

@@ -1,4 +1,4 @@
-"""From a typed command to a card, over both of Slack's transports, with a real Valkey and real HTTP to Zof."""
+"""From a typed command to a card, with a real Valkey and real HTTP to Zof; over Socket Mode too where that matters."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ async def test_a_result_is_the_acknowledgement_itself(bot: RunningBot) -> None:
     assert not [call for call in bot.world.slack.calls if call.method not in expected]
 
 
-@each_transport
 async def test_the_id_alone_is_enough(bot: RunningBot) -> None:
     assert "Voucher can be removed again" in await bot.answer_text(f"/zof {RESULT}")
 
@@ -56,7 +55,6 @@ async def test_a_slow_answer_follows_the_line_that_promised_it(bot: RunningBot) 
     assert len(bot.world.zof.calls) == 1
 
 
-@each_transport
 async def test_a_slow_failure_follows_the_line_too(bot: RunningBot) -> None:
     bot.world.zof.raw[f"/results/{RESULT}"] = HttpReply(
         429, {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}, {"Retry-After": "2.3"}
@@ -116,7 +114,6 @@ async def test_what_cannot_be_read_is_an_answer_with_the_request_id(bot: Running
     assert "&lt;html" not in answer
 
 
-@each_transport
 async def test_a_cut_connection_is_tried_again(bot: RunningBot) -> None:
     bot.world.zof.faults.set_fault("cut", 1)
     await bot.type_text(f"/zof {RESULT}")
@@ -259,7 +256,6 @@ async def test_of_a_run_of_more_than_a_page_only_failures_are_listed(bot: Runnin
     assert [call.query.get("status") for call in zof.calls if call.path == "/results"] == ["failed"]
 
 
-@each_transport
 async def test_a_runs_failures_are_paged(bot: RunningBot) -> None:
     answer = await bot.answer_text("/zof run run_2038")
     assert "53 failed · 4 passed · 1 skipped of 58" in answer
@@ -287,7 +283,6 @@ async def test_a_run_whose_failures_cannot_be_read_is_shown_with_the_reason(bot:
     assert bot.world.zof.calls[-1].request_id in answer
 
 
-@each_transport
 async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(bot: RunningBot) -> None:
     await bot.answer_text("/zof run_2037")
     await bot.press_button(bot.private_messages()[-1], "zof_result", label=RESULT)
@@ -298,7 +293,6 @@ async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(bot: Running
     assert "3 failed · 2 errored · 5 passed of 10" in text_of(bot.private_messages()[-1])
 
 
-@each_transport
 async def test_a_page_that_cannot_be_turned_keeps_the_page_that_is_there(bot: RunningBot) -> None:
     await bot.answer_text("/zof run run_2038")
     bot.world.zof.faults.set_fault("403")
@@ -379,7 +373,6 @@ async def test_a_card_is_shared_once_in_somebodys_name(bot: RunningBot) -> None:
     assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in text_of(bot.private_messages()[2])
 
 
-@each_transport
 async def test_two_people_who_share_at_once_share_once(bot: RunningBot) -> None:
     for user in ("U0ANA", "U0BEN"):
         await bot.answer_text(f"/zof {RESULT}", user=user)
@@ -389,7 +382,6 @@ async def test_two_people_who_share_at_once_share_once(bot: RunningBot) -> None:
     assert len(bot.public_messages()) == 1
 
 
-@each_transport
 async def test_share_typed_posts_at_once(bot: RunningBot) -> None:
     await bot.type_text(f"/zof result {RESULT} share")
     await wait_until(lambda: len(bot.public_messages()) == 1)
@@ -397,7 +389,6 @@ async def test_share_typed_posts_at_once(bot: RunningBot) -> None:
     assert "Shared to this channel" in text_of(bot.private_messages()[-1])
 
 
-@each_transport
 async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(bot: RunningBot) -> None:
     await bot.type_text(f"/zof result {RESULT} share")
     await wait_until(lambda: len(bot.public_messages()) == 1)
@@ -408,7 +399,6 @@ async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(bot: Run
 
 
 @pytest.mark.parametrize("channel", [RANDOM_CHANNEL, INCIDENT_ROOM])
-@each_transport
 async def test_sharing_works_where_the_bot_is_no_member(bot: RunningBot, channel: str) -> None:
     bot.world.slack.scopes.discard("chat:write.public")
     await bot.type_text(f"/zof result {RESULT} share", channel=channel)
@@ -439,7 +429,6 @@ async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(bot: Run
     assert (shared.idempotency_key or "").startswith(f"share:{RESULT}:failed:")
 
 
-@each_transport
 async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(bot: RunningBot) -> None:
     await bot.answer_text(f"/zof {RESULT}")
     card = bot.private_messages()[0]
@@ -467,7 +456,6 @@ async def test_the_same_request_twice_acts_once(bot: RunningBot) -> None:
     assert len(bot.world.zof.calls) == 1
 
 
-@each_transport
 async def test_two_commands_with_the_same_trigger_are_both_answered(bot: RunningBot) -> None:
     """Emulators of Slack have one trigger for all."""
     payloads = [_command_payload(text, bot) | {"trigger_id": "1.2.a"} for text in ("help run", "help result")]
@@ -523,7 +511,6 @@ def _command_payload(text: str, bot: RunningBot) -> dict[str, str]:
     }  # fmt: skip
 
 
-@each_transport
 async def test_a_button_of_another_version_says_so(bot: RunningBot) -> None:
     await bot.answer_text(f"/zof {RESULT}")
     card = bot.private_messages()[0]
@@ -533,8 +520,11 @@ async def test_a_button_of_another_version_says_so(bot: RunningBot) -> None:
     assert "another version" in text_of(bot.private_messages()[1])
 
 
-@pytest.mark.parametrize("value", ["{", "[]", "{}", '{"id": 4821}', '{"id": "../runs"}'])
-@each_transport
+@pytest.mark.parametrize(
+    ("bot", "value"),
+    [("http", "{"), ("socket", "{"), *(("http", value) for value in ("[]", "{}", '{"id": 4821}', '{"id": "../runs"}'))],
+    indirect=["bot"],
+)
 async def test_a_button_that_does_not_say_what_it_is_about_asks_nobody(bot: RunningBot, value: str) -> None:
     bot.world.slack.unknown_blocks.add("table")
     await bot.answer_text("/zof runs")
@@ -558,7 +548,6 @@ async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(bo
     assert len(bot.private_messages()) == before + 1, "the answer to what was typed, and nothing else"
 
 
-@each_transport
 async def test_home_is_published_when_it_is_opened(bot: RunningBot) -> None:
     await bot.simulator.people.open_home("U0BEN")
     await wait_until(lambda: "U0BEN" in bot.world.slack.homes)
@@ -607,7 +596,6 @@ async def test_forms_home_and_changes_of_channels_are_answered_while_redis_is_go
             await wait_until(lambda: said <= {line["event"] for line in lines})
 
 
-@each_transport
 async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(bot: RunningBot) -> None:
     await bot.answer_text("/zof run_2037")
     bot.world.slack.takes_blocks = False

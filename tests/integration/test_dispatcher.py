@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import wait_until
+from tests.support.failure_reports import serve_world
 from tests.support.metric_values import metric_value
 from tests.support.sample_world import fill_world
 from tests.support.valkey_servers import valkey_server
@@ -36,7 +37,6 @@ from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown, Stor
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.simulator.slack.users import WorkspaceUsers
 from zofbot.simulator.world import World
@@ -141,44 +141,39 @@ def world() -> World:
 async def dispatcher_bench(
     url: str, made: World, *, deadline: float = 8.0, lease: float = LEASE_SECONDS, clean: bool = True
 ) -> AsyncIterator[DispatcherBench]:
-    simulator = SimulatorServer(made)
-    await simulator.start()
-    try:
-        async with redis.from_url(url) as client, aiohttp.ClientSession() as session:
-            if clean:
-                await client.flushall()
-            clock = made.clock
-            metrics = Metrics(clock)
-            events = EventEmitter(metrics)
-            notifier = SlackClient(
-                SlackCalls(
-                    session,
-                    token=made.slack.bot_token,
-                    api_url=f"{simulator.url}/api/",
-                    events=events,
-                    clock=clock,
-                    deadline=deadline,
-                )
+    async with serve_world(made) as simulator, redis.from_url(url) as client, aiohttp.ClientSession() as session:
+        if clean:
+            await client.flushall()
+        metrics = Metrics(made.clock)
+        events = EventEmitter(metrics)
+        clock = made.clock
+        notifier = SlackClient(
+            SlackCalls(
+                session,
+                token=made.slack.bot_token,
+                api_url=f"{simulator.url}/api/",
+                events=events,
+                clock=clock,
+                deadline=deadline,
             )
-            outbox = Outbox(Keyspace(client, "test"), clock)
-            told: list[tuple[str, str]] = []
+        )
+        outbox = Outbox(Keyspace(client, "test"), clock)
+        told: list[tuple[str, str]] = []
 
-            async def report_parked(channel: str, reason: str) -> None:
-                told.append((channel, reason))
+        async def report_parked(channel: str, reason: str) -> None:
+            told.append((channel, reason))
 
-            dispatcher = Dispatcher(
-                outbox,
-                notifier,
-                render_text,
-                events,
-                clock,
-                random=Random(1).random,
-                on_parked=report_parked,
-                lease=lease,
-            )
-            yield DispatcherBench(made, outbox, metrics, events, notifier, dispatcher, told)
-    finally:
-        await simulator.stop()
+        dispatcher = Dispatcher(
+            outbox,
+            notifier,
+            render_text,
+            events,
+            clock,
+            random=Random(1).random,
+            on_parked=report_parked,
+            lease=lease,
+        )
+        yield DispatcherBench(made, outbox, metrics, events, notifier, dispatcher, told)
 
 
 @pytest.fixture

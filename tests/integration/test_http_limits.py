@@ -21,8 +21,7 @@ from aiohttp import web
 from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.metric_values import metric_value
 from tests.support.valkey_servers import paused_writes
-from tests.support.virtual_time import StoppedClock
-from zofbot.clock import Clock
+from tests.support.virtual_time import StoppedClock, test_clock
 from zofbot.concurrency import ProcessTasks
 from zofbot.http.limits import (
     MAX_CONCURRENT_WEBHOOKS,
@@ -79,7 +78,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 async def serve(app: web.Application, **limits: Any) -> AsyncIterator[str]:
     """Serve ``app``, with other limits of idle connections; yields its URL."""
     tasks = ProcessTasks()
-    async with serve_app(app, "127.0.0.1", 0, tasks, IdleConnectionReaper(Clock(), **limits)) as url:
+    async with serve_app(app, "127.0.0.1", 0, tasks, IdleConnectionReaper(test_clock(), **limits)) as url:
         yield url
     tasks.check_failures()
 
@@ -283,7 +282,7 @@ async def test_nobody_waits_for_a_turn_for_ever() -> None:
 
 
 async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
-    brake, ended = RejectThrottle(Clock()), Counter[bool]()
+    brake, ended = RejectThrottle(test_clock()), Counter[bool]()
 
     async def come() -> None:
         ended[await brake.delay_reject()] += 1

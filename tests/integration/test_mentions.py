@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.bot import RunningBot, over_socket, text_of, wait_until
 from tests.support.failing_runs import alerting_bot
 from tests.support.triage import forget_alert, mention_bot, raise_alert, thread_of
 from zofbot.domain.errors import BadInput
@@ -86,10 +86,9 @@ def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> Non
 # --- through the real door
 
 
-@pytest.fixture(params=["http", "socket"])
+@pytest.fixture
 async def subscribed_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
-    socket = request.param == "socket"
-    async with alerting_bot(store_url, socket=socket) as bot:
+    async with alerting_bot(store_url, socket=over_socket(request)) as bot:
         await bot.type_text("/zof subscribe group:case")
         yield bot
 
@@ -104,6 +103,7 @@ async def actions_done(bot: RunningBot) -> list[str]:
     return [entry.act for entry in entries if entry.key.startswith("case:")]
 
 
+@pytest.mark.parametrize("subscribed_bot", ["http", "socket"], indirect=True)
 async def test_words_in_the_thread_do_what_the_buttons_do(subscribed_bot: RunningBot) -> None:
     root = await raise_alert(subscribed_bot)
     assert (await mention_bot(subscribed_bot, root, "ack")).is_accepted

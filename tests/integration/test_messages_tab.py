@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, each_transport, text_of, wait_until
+from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
 from zofbot.config.manifest import SCOPES_BY_EVENT, build_manifest
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -29,7 +29,6 @@ async def answer_to(bot: RunningBot, words: str, thread: str | None = None) -> s
     return text_of(bot.private_messages(DM)[-1])
 
 
-@each_transport
 @pytest.mark.parametrize("before", ["", "<@U0ZOFBOT> "])
 async def test_the_words_of_a_mention_work_in_direct_messages(bot: RunningBot, before: str) -> None:
     result = next(iter(bot.world.zof.results))

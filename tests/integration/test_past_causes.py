@@ -13,6 +13,7 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_p
 from tests.support.cli import run_command
 from tests.support.failing_runs import alerting_bot, post_webhook, webhook_event
 from tests.support.triage import mention_bot, thread_of
+from tests.support.virtual_time import machine_clock
 from zofbot.simulator.slack.model import PostedMessage
 
 PAUSE = 7200.0
@@ -21,7 +22,7 @@ STALE = "AssertionError: expected 3 items in the cart, got 2"
 
 @pytest.fixture
 async def bot(store_url: str) -> AsyncIterator[RunningBot]:
-    async with alerting_bot(store_url) as bot:
+    async with alerting_bot(store_url, clock=machine_clock()) as bot:
         yield bot
 
 

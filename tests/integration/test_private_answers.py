@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from tests.support.bot import RunningBot, each_transport, running_bot, text_of, wait_until
+from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.triage import button_of, flaky_resolution, mention_bot, press_button, raise_alert
 from zofbot.simulator.slack.model import PostedMessage
 from zofbot.slack.views.replies import request_replies
@@ -25,7 +25,6 @@ def slow_zof(bot: RunningBot) -> None:
 # --- what follows an acknowledgement adds to it
 
 
-@each_transport
 async def test_a_late_answer_is_a_second_message_and_the_first_promises_nothing_else(bot: RunningBot) -> None:
     slow_zof(bot)
     assert (await bot.type_text("/zof runs")).is_accepted

@@ -15,7 +15,7 @@ from tests.support.triage import audit_entries, button_of, forget_alert, press_b
 from tests.support.virtual_time import test_clock
 from zofbot.alerting.state import command_hash
 from zofbot.clients import make_zof_client
-from zofbot.clock import Clock, MovableClock
+from zofbot.clock import MovableClock
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.services.run_command_records import RunCommand
 from zofbot.services.run_commands import MAX_RETRY_SECONDS, RunCommands
@@ -42,7 +42,7 @@ async def confirmation_message(bot: RunningBot, root: PostedMessage) -> PostedMe
 
 async def pass_time(bot: RunningBot, seconds: float) -> None:
     """What a worker does so much later."""
-    zof = make_zof_client(bot.settings, bot.app.events, Clock())
+    zof = make_zof_client(bot.settings, bot.app.events, test_clock())
     await RunCommands(bot.app.outbox, zof, MovableClock(lambda: test_clock().time() + seconds)).resume_stale()
     await zof.aclose()
 
@@ -161,7 +161,7 @@ async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(b
 async def leave_command(bot: RunningBot, order: RunCommand) -> None:
     """An order whose taker died."""
     kept = order.model_dump_json(exclude_defaults=True)
-    changes = {command_hash("name_1"): {"order": kept}, "orders": {"name_1": f"{Clock().now().timestamp():.0f}"}}
+    changes = {command_hash("name_1"): {"order": kept}, "orders": {"name_1": f"{test_clock().time():.0f}"}}
     await bot.app.outbox.commit([], changes=changes)
 
 

@@ -18,6 +18,7 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.bot import wait_until
+from tests.support.failure_reports import serve_world
 from tests.support.paths import ROOT
 from tests.support.sample_world import fill_world
 from tests.support.store_snapshot import SECRET, restore_store
@@ -108,16 +109,14 @@ class LaterVersion:
 @pytest.mark.parametrize("frozen", [path.read_text() for path in FROZEN], ids=[path.stem for path in FROZEN])
 async def test_what_earlier_versions_wrote_lives_on(frozen: str, store_url: str) -> None:
     later = LaterVersion(json.loads(frozen))
-    simulator = SimulatorServer(later.world)
-    await simulator.start()
     async with redis.from_url(store_url) as client:
         await client.flushall()
         await restore_store(client, later.frozen["keys"])
-    try:
-        async with run_bot(bot_settings_for(simulator, store_url), later.clock) as bot:
-            await lives_on(later, bot, simulator)
-    finally:
-        await simulator.stop()
+    async with (
+        serve_world(later.world) as simulator,
+        run_bot(bot_settings_for(simulator, store_url), later.clock) as bot,
+    ):
+        await lives_on(later, bot, simulator)
 
 
 async def lives_on(later: LaterVersion, bot: Zofbot, simulator: SimulatorServer) -> None:
@@ -355,37 +354,36 @@ async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, store
     random, world = Random(seed), World(test_clock())
     fill_world(world)
     world.slack.paced = False
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    try:
-        async with redis.from_url(store_url) as client, aiohttp.ClientSession() as session:
-            await client.flushall()
-            fleet = WorkerFleet(session, simulator, client)
-            await fleet.start_worker(OLD)
-            await fleet.start_worker(OLD)
-            for number in range(90):
-                await fleet.commit_notification(random.choice((OLD, NEW)) if number > 30 else OLD, number)
-                if random.random() < 0.2 and fleet.workers:
-                    await fleet.stop_worker(random.randrange(9))
-                if random.random() < 0.3:
-                    await fleet.start_worker(random.choice((OLD, NEW)) if number > 30 else OLD)
-                if random.random() < 0.9:
-                    fleet.clock.advance(0.2)
-                else:
-                    await fleet.expire_leases()
-                await asyncio.sleep(random.choice((0, 0.005, 0.02)))
-            assert not await fleet.start_worker(OLD), "it is outdated by now"
-            await fleet.start_worker(NEW)
-            wanted = {f"k{number}" for number in range(90)}
-            async with asyncio.timeout(30):
-                while wanted != {message.idempotency_key for message in world.slack.ledger}:
-                    await fleet.expire_leases()
-                    for outbox, _ in fleet.workers:
-                        outbox.news.set()
-                    await asyncio.sleep(0.2)
-            assert world.slack.duplicate_keys() == []
-            assert fleet.misread == []
-            while fleet.workers:
-                await fleet.stop_worker(0)
-    finally:
-        await simulator.stop()
+    async with (
+        serve_world(world) as simulator,
+        redis.from_url(store_url) as client,
+        aiohttp.ClientSession() as session,
+    ):
+        await client.flushall()
+        fleet = WorkerFleet(session, simulator, client)
+        await fleet.start_worker(OLD)
+        await fleet.start_worker(OLD)
+        for number in range(90):
+            await fleet.commit_notification(random.choice((OLD, NEW)) if number > 30 else OLD, number)
+            if random.random() < 0.2 and fleet.workers:
+                await fleet.stop_worker(random.randrange(9))
+            if random.random() < 0.3:
+                await fleet.start_worker(random.choice((OLD, NEW)) if number > 30 else OLD)
+            if random.random() < 0.9:
+                fleet.clock.advance(0.2)
+            else:
+                await fleet.expire_leases()
+            await asyncio.sleep(random.choice((0, 0.005, 0.02)))
+        assert not await fleet.start_worker(OLD), "it is outdated by now"
+        await fleet.start_worker(NEW)
+        wanted = {f"k{number}" for number in range(90)}
+        async with asyncio.timeout(30):
+            while wanted != {message.idempotency_key for message in world.slack.ledger}:
+                await fleet.expire_leases()
+                for outbox, _ in fleet.workers:
+                    outbox.news.set()
+                await asyncio.sleep(0.2)
+        assert world.slack.duplicate_keys() == []
+        assert fleet.misread == []
+        while fleet.workers:
+            await fleet.stop_worker(0)

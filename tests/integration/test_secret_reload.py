@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.metric_values import metric_value
+from tests.support.virtual_time import test_clock
 from zofbot.clients import Clients, make_zof_client
-from zofbot.clock import Clock
 from zofbot.config.secret_reload import SECRET_FIELDS, SecretReloader
 from zofbot.config.settings import Settings, load_settings
 from zofbot.container import Services
@@ -107,11 +107,11 @@ async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connecti
 async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
     events = EventEmitter()
-    zof = make_zof_client(files.now, events, Clock())
-    rooms = Services(files.now, Clients(bot.app.store, zof, bot.app.notifier), events, Clock())
+    zof = make_zof_client(files.now, events, test_clock())
+    rooms = Services(files.now, Clients(bot.app.store, zof, bot.app.notifier), events, test_clock())
     files.write_files(zof_api_key="another-key-for-zof")
     rooms.use_secrets(files.now)
-    with record_trace(rooms.traces.add_trace, "request", Clock(), "req_1") as made:
+    with record_trace(rooms.traces.add_trace, "request", test_clock(), "req_1") as made:
         made.add_step("zof", "asked", "came", True, (), {"id": "another-key-for-zof"})
     [kept] = await rooms.traces.find_traces("req_1")
     assert "another-key-for-zof" not in kept.model_dump_json()
@@ -149,7 +149,9 @@ async def test_files_are_looked_at_and_a_new_secret_reaches_no_log(
     monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
     file, taken = tmp_path / "ZOF_API_KEY", TakenSettings()
     file.write_text("the-first-key")
-    rotation = SecretReloader(load_settings("ZOF_API_KEY"), lambda: load_settings("ZOF_API_KEY"), Clock(), every=0.01)
+    rotation = SecretReloader(
+        load_settings("ZOF_API_KEY"), lambda: load_settings("ZOF_API_KEY"), test_clock(), every=0.01
+    )
     rotation.add_callbacks(taken.take_settings)
     watching = asyncio.create_task(rotation.run())
     await asyncio.sleep(0.05)
@@ -175,7 +177,7 @@ async def test_a_file_that_cannot_be_read_changes_nothing_until_it_can(
     monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
     file, taken = tmp_path / "ZOF_API_KEY", TakenSettings()
     file.write_text("the-first-key")
-    rotation = SecretReloader(load_settings(), load_settings, Clock(), every=0.01)
+    rotation = SecretReloader(load_settings(), load_settings, test_clock(), every=0.01)
     rotation.add_callbacks(taken.take_settings)
     watching = asyncio.create_task(rotation.run())
     file.write_bytes("the-second-key".encode("utf-16"))
@@ -197,7 +199,7 @@ async def test_a_mistake_that_is_mended_and_made_again_is_said_again(log: io.Str
             raise answer
         return plain
 
-    rotation = SecretReloader(plain, reread, Clock())
+    rotation = SecretReloader(plain, reread, test_clock())
     assert [await rotation.reload_once() for _ in range(3)] == [[], [], []]
     assert log.getvalue().count("the old ones stay") == 2
 

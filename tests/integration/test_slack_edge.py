@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from tests.support.bot import RunningBot, bot_settings, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
+from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, run_bot
-from zofbot.clock import Clock, MovableClock
+from zofbot.clock import MovableClock
 from zofbot.domain.errors import SlackUnknown
 from zofbot.observability.emitter import EventEmitter
 from zofbot.simulator.server import SimulatorServer
@@ -157,7 +158,7 @@ async def notifier(simulator: SimulatorServer, slack: Workspace) -> AsyncIterato
                 token=slack.bot_token,
                 api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
-                clock=Clock(),
+                clock=test_clock(),
             )
         )
 

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.bot import RunningBot, bot_settings, running_bot, text_of, wait_until
+from tests.support.failure_reports import serve_world
 from tests.support.sample_world import fill_world
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.sender import sign_request
 from zofbot.simulator.world import World
 
@@ -185,26 +185,24 @@ async def test_not_ready_names_what_is_missing(bot: RunningBot) -> None:
 async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(store_url: str) -> None:
     world = World(test_clock())
     fill_world(world)
-    simulator = SimulatorServer(world)
-    await simulator.start()
     async with redis.from_url(store_url) as client:
         await client.flushall()
     world.slack.faults.set_fault("invalid_auth", only="auth.test")
-    try:
-        async with run_bot(bot_settings(simulator, store_url), simulator.world.clock, workers=False) as bot:
-            world.slack.request_url = f"{bot.url}/slack/events"
-            await wait_until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
-            assert await bot.list_unready() == ["slack has not accepted the bot token yet"]
-            await simulator.people.type_text("U0ANA", "C0QA", "/zof res_4821")
-            assert "Voucher" in text_of(list(world.slack.messages["C0QA"].values())[-1])
-            world.slack.faults.set_fault("none")
+    async with (
+        serve_world(world) as simulator,
+        run_bot(bot_settings(simulator, store_url), world.clock, workers=False) as bot,
+    ):
+        world.slack.request_url = f"{bot.url}/slack/events"
+        await wait_until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
+        assert await bot.list_unready() == ["slack has not accepted the bot token yet"]
+        await simulator.people.type_text("U0ANA", "C0QA", "/zof res_4821")
+        assert "Voucher" in text_of(list(world.slack.messages["C0QA"].values())[-1])
+        world.slack.faults.set_fault("none")
 
-            async def ready() -> bool:
-                return not await bot.list_unready()
+        async def ready() -> bool:
+            return not await bot.list_unready()
 
-            await wait_until(ready, 30)
-    finally:
-        await simulator.stop()
+        await wait_until(ready, 30)
 
 
 # --- two signing secrets at a time

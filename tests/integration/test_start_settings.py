@@ -256,7 +256,7 @@ async def test_a_port_of_the_demo_that_cannot_be_is_said() -> None:
 
 async def test_ranges_of_ipv6_in_no_proxy_do_not_end_the_start() -> None:
     proxies = {"NO_PROXY": "10.0.0.0/8,fd00::/8,::1,.svc", "HTTPS_PROXY": "http://127.0.0.1:9"}
-    ended = await run_command("result", "res_1", **WELL, **proxies, ZOF_BASE_URL="http://[fd00::1]:9/v1")
+    ended = await run_command("result", "res_1", **WELL, **proxies, ZOF_BASE_URL="http://[::1]:9/v1")
     assert ended.code == 1, ended
     assert "couldn't be reached" in ended.err or "did not answer" in ended.err
 
@@ -327,27 +327,22 @@ def test_names_that_kubernetes_injects_are_not_called_misspelt() -> None:
     assert find_misspelt(names, []) == {}
 
 
-async def test_the_log_and_the_checkup_warn_of_a_misspelt_name(tmp_path: Path) -> None:
-    wrong = WELL | {"ZOFBOT_POL_INTERVAL": "hunter2", "REDIS_URL": "redis://127.0.0.1:9", "ZOFBOT_LOG_FORMAT": "json"}
-    ended = await run_command("run", **wrong)
+MISSPELT = {"ZOFBOT_POL_INTERVAL": "hunter2", "REDIS_URL": "redis://127.0.0.1:9"}
+
+
+async def test_the_log_warns_of_a_misspelt_name() -> None:
+    ended = await run_command("run", **WELL, **MISSPELT, ZOFBOT_LOG_FORMAT="json")
     [line] = [json.loads(line) for line in ended.err.splitlines() if "setting unknown" in line]
     assert (line["name"], line["nearest"], line["level"]) == ("ZOFBOT_POL_INTERVAL", "ZOFBOT_POLL_INTERVAL", "warning")
+
+
+async def test_the_checkup_warns_of_a_misspelt_name_and_gives_the_advice_for_mixed_up_tokens() -> None:
     nowhere = {"SLACK_API_URL": "http://127.0.0.1:9/", "ZOF_BASE_URL": "http://127.0.0.1:9/"}
-    ended = await run_command("check", "--json", **wrong, **nowhere)
-    [found] = [load for load in json.loads(ended.out)["findings"] if load["about"] == "ZOFBOT_POL_INTERVAL"]
-    assert (found["level"], found["mend"]) == ("warning", "Rename it to ZOFBOT_POLL_INTERVAL.")
-    assert "hunter2" not in ended.out
-
-
-async def test_the_checkup_gives_the_advice_for_mixed_up_tokens() -> None:
-    nowhere = {
-        "SLACK_API_URL": "http://127.0.0.1:9/",
-        "ZOF_BASE_URL": "http://127.0.0.1:9/",
-        "REDIS_URL": "redis://127.0.0.1:9",
-    }
-    mixed = WELL | nowhere | {"SLACK_BOT_TOKEN": "xapp-1-hunter2", "SLACK_APP_TOKEN": "xoxb-1-hunter2"}
-    ended = await run_command("check", "--json", **mixed)
+    mixed = {"SLACK_BOT_TOKEN": "xapp-1-hunter2", "SLACK_APP_TOKEN": "xoxb-1-hunter2"}
+    ended = await run_command("check", "--json", **WELL | MISSPELT | nowhere | mixed)
     found = {load["about"]: load for load in json.loads(ended.out)["findings"]}
+    misspelt = found["ZOFBOT_POL_INTERVAL"]
+    assert (misspelt["level"], misspelt["mend"]) == ("warning", "Rename it to ZOFBOT_POLL_INTERVAL.")
     assert "belongs in SLACK_APP_TOKEN" in found["SLACK_BOT_TOKEN"]["what"]
     assert "xoxb-…" in found["SLACK_BOT_TOKEN"]["mend"]
     assert "belongs in SLACK_BOT_TOKEN" in found["SLACK_APP_TOKEN"]["what"]

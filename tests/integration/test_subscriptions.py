@@ -15,7 +15,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_until
+from tests.support.bot import RunningBot, buttons_of, over_socket, running_bot, text_of, wait_until
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.subscriptions import remove_subscription, store_subscription
 from zofbot.alerting.preview import PreviewSimulation, assemble_findings
@@ -38,17 +38,10 @@ FORM = SubscriptionFormState("C0QA", "https://hooks.slack.example/commands/T0/1/
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp()
 
 
-@pytest.fixture(params=["http", "socket"])
+@pytest.fixture
 async def working_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers and polls too seldom to matter."""
-    async with running_bot(store_url, workers=True, socket=request.param == "socket", zofbot_poll_interval=3600) as bot:
-        yield bot
-
-
-@pytest.fixture
-async def http_bot(store_url: str) -> AsyncIterator[RunningBot]:
-    """The same over HTTP alone."""
-    async with running_bot(store_url, workers=True, zofbot_poll_interval=3600) as bot:
+    async with running_bot(store_url, workers=True, socket=over_socket(request), zofbot_poll_interval=3600) as bot:
         yield bot
 
 
@@ -362,6 +355,7 @@ async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(working_
     assert "project:checkout case:-flaky" in await working_bot.answer_text("/zof subscriptions")
 
 
+@pytest.mark.parametrize("working_bot", ["http", "socket"], indirect=True)
 async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(working_bot: RunningBot) -> None:
     view = await open_form(working_bot)
     await working_bot.simulator.people.submit_view("U0ANA", view.id, picked_times("22:00") | text_value("env", "-"))
@@ -397,59 +391,59 @@ async def test_the_form_previews_itself_and_keeps_what_was_typed(working_bot: Ru
     await wait_for_line(working_bot, "to project:checkout env:staging.")
 
 
-async def test_a_preview_that_further_fields_overtake_is_not_promised_any_more(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot)
-    http_bot.world.zof.faults.delays["slow"] = 0.3
-    http_bot.world.zof.faults.set_fault("slow", 1)
-    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+async def test_a_preview_that_further_fields_overtake_is_not_promised_any_more(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    working_bot.world.zof.faults.delays["slow"] = 0.3
+    working_bot.world.zof.faults.set_fault("slow", 1)
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Checking the last" in shown_text(view))
-    await press_in(http_bot, view, modal.MORE_ACTION_ID)
-    await wait_until(lambda: any(call.error == "hash_conflict" for call in http_bot.world.slack.calls))
+    await press_in(working_bot, view, modal.MORE_ACTION_ID)
+    await wait_until(lambda: any(call.error == "hash_conflict" for call in working_bot.world.slack.calls))
     assert "Escalation 2" in shown_text(view)
     assert "Checking the last" not in shown_text(view)
-    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Over the last 7 days" in shown_text(view))
-    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID)
     assert "Escalation 2" in shown_text(view)
 
 
-async def test_a_preview_that_is_shown_stays_when_further_fields_come(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot)
-    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+async def test_a_preview_that_is_shown_stays_when_further_fields_come(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Over the last 7 days" in shown_text(view))
-    await press_in(http_bot, view, modal.MORE_ACTION_ID)
+    await press_in(working_bot, view, modal.MORE_ACTION_ID)
     await wait_until(lambda: "Escalation 2" in shown_text(view))
     assert "Over the last 7 days" in shown_text(view)
 
 
-async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot)
-    http_bot.world.zof.faults.delays["slow"] = 0.3
-    http_bot.world.zof.faults.set_fault("slow", 1)
-    await press_in(http_bot, view, modal.PREVIEW_ACTION_ID)
+async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    working_bot.world.zof.faults.delays["slow"] = 0.3
+    working_bot.world.zof.faults.set_fault("slow", 1)
+    await press_in(working_bot, view, modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Checking the last" in shown_text(view))
-    await http_bot.simulator.people.dismiss_view("U0ANA", view.id)
-    await wait_until(lambda: any(call.error == "not_found" for call in http_bot.world.slack.calls))
-    assert "No subscriptions in this channel yet" in await http_bot.answer_text("/zof subscriptions")
+    await working_bot.simulator.people.dismiss_view("U0ANA", view.id)
+    await wait_until(lambda: any(call.error == "not_found" for call in working_bot.world.slack.calls))
+    assert "No subscriptions in this channel yet" in await working_bot.answer_text("/zof subscriptions")
 
 
-async def test_a_form_that_was_closed_before_its_further_fields_came_stays_closed(http_bot: RunningBot) -> None:
-    view, people, slack = await open_form(http_bot), http_bot.simulator.people, http_bot.world.slack
+async def test_a_form_that_was_closed_before_its_further_fields_came_stays_closed(working_bot: RunningBot) -> None:
+    view, people, slack = await open_form(working_bot), working_bot.simulator.people, working_bot.world.slack
     chosen = {"action_id": "quiet_from", "selected_time": "22:00"}
     assert (await people.press_element("U0ANA", chosen, view_id=view.id)).is_accepted
     slack.faults.set_fault("error:not_found", 1, only="views.update")
     with structlog.testing.capture_logs() as lines:
-        await press_in(http_bot, view, modal.MORE_ACTION_ID)
+        await press_in(working_bot, view, modal.MORE_ACTION_ID)
         await wait_until(lambda: any(line["event"] == "more options not shown" for line in lines))
-    assert not http_bot.private_messages()
+    assert not working_bot.private_messages()
 
 
-async def test_a_preview_that_zof_is_too_slow_for_says_what_it_has(http_bot: RunningBot) -> None:
-    zof = http_bot.world.zof
+async def test_a_preview_that_zof_is_too_slow_for_says_what_it_has(working_bot: RunningBot) -> None:
+    zof = working_bot.world.zof
     zof.faults.delays["slow"] = 9.0
     zof.faults.set_fault("slow")
-    await http_bot.answer_text("/zof subscribe project:checkout")
-    message = await wait_for_answer(http_bot, "Over the last 7 days")
+    await working_bot.answer_text("/zof subscribe project:checkout")
+    message = await wait_for_answer(working_bot, "Over the last 7 days")
     assert "Incomplete: Zof" in text_of(message)
 
 
@@ -461,14 +455,14 @@ async def test_the_typed_line_answers_first_and_previews_later(working_bot: Runn
     assert len(working_bot.private_messages()) == 2
 
 
-async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(http_bot: RunningBot) -> None:
-    http_bot.world.zof.key = "zof_live_another"
-    assert "Subscribed: matching failures will be posted here" in await http_bot.answer_text(
+async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(working_bot: RunningBot) -> None:
+    working_bot.world.zof.key = "zof_live_another"
+    assert "Subscribed: matching failures will be posted here" in await working_bot.answer_text(
         "/zof subscribe project:checkout"
     )
-    message = await wait_for_answer(http_bot, "No preview")
+    message = await wait_for_answer(working_bot, "No preview")
     assert "Request ID: `" in text_of(message)
-    assert "project:checkout" in await http_bot.answer_text("/zof subscriptions")
+    assert "project:checkout" in await working_bot.answer_text("/zof subscriptions")
 
 
 async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(working_bot: RunningBot) -> None:
@@ -493,56 +487,58 @@ async def saved_subscriptions(bot: RunningBot) -> list[Subscription]:
     return [Subscription.model_validate_json(record) for record in records.values()]
 
 
-async def test_what_ended_while_its_form_was_open_does_not_come_back(http_bot: RunningBot) -> None:
-    await http_bot.answer_text("/zof subscribe project:checkout")
-    await http_bot.answer_text("/zof subscriptions")
-    await http_bot.press_button(last_message(http_bot), "zof_edit")
-    await wait_until(lambda: bool(http_bot.world.slack.modals.get("U0ANA")))
-    view = top_modal(http_bot)
-    await http_bot.answer_text("/zof unsubscribe all", user="U0BEN")
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
-    assert "was already removed" in (top_modal(http_bot).errors or {})["project"]
-    assert await saved_subscriptions(http_bot) == []
+async def test_what_ended_while_its_form_was_open_does_not_come_back(working_bot: RunningBot) -> None:
+    await working_bot.answer_text("/zof subscribe project:checkout")
+    await working_bot.answer_text("/zof subscriptions")
+    await working_bot.press_button(last_message(working_bot), "zof_edit")
+    await wait_until(lambda: bool(working_bot.world.slack.modals.get("U0ANA")))
+    view = top_modal(working_bot)
+    await working_bot.answer_text("/zof unsubscribe all", user="U0BEN")
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
+    assert "was already removed" in (top_modal(working_bot).errors or {})["project"]
+    assert await saved_subscriptions(working_bot) == []
 
 
 @pytest.mark.parametrize("by", ["words", "form"])
-async def test_what_ends_while_slack_is_asked_for_names_has_ended(http_bot: RunningBot, by: str) -> None:
-    keyspace, slack = http_bot.app.store.keyspace, http_bot.world.slack
+async def test_what_ends_while_slack_is_asked_for_names_has_ended(working_bot: RunningBot, by: str) -> None:
+    keyspace, slack = working_bot.app.store.keyspace, working_bot.world.slack
     first = parse_filters("project:checkout").model_copy(update={"id": "s1", "channel": "C0QA"})
     await store_subscription(keyspace, first)
     if by == "form":
-        await http_bot.answer_text("/zof subscriptions")
+        await working_bot.answer_text("/zof subscriptions")
     await store_subscription(keyspace, first.model_copy(update={"mention": ("U0BEN",)}))
     if by == "form":
-        await http_bot.press_button(last_message(http_bot), "zof_edit")
+        await working_bot.press_button(last_message(working_bot), "zof_edit")
         await wait_until(lambda: bool(slack.modals.get("U0ANA")))
     slack.faults.delays["slow"] = 0.5
     slack.faults.set_fault("slow", only="users.info")
     if by == "form":
         acting = asyncio.create_task(
-            http_bot.simulator.people.submit_view("U0ANA", top_modal(http_bot).id, text_value("project", "search"))
+            working_bot.simulator.people.submit_view(
+                "U0ANA", top_modal(working_bot).id, text_value("project", "search")
+            )
         )
     else:
-        acting = asyncio.create_task(http_bot.type_text("/zof unsubscribe 1"))
+        acting = asyncio.create_task(working_bot.type_text("/zof unsubscribe 1"))
     await wait_until(lambda: any(call.arguments.get("user") == "U0BEN" for call in slack.calls))
     await remove_subscription(keyspace, "s1")
     await acting
-    told = str(top_modal(http_bot).errors) if by == "form" else text_of(last_message(http_bot))
+    told = str(top_modal(working_bot).errors) if by == "form" else text_of(last_message(working_bot))
     assert "That subscription was already removed" in told
-    assert await saved_subscriptions(http_bot) == []
-    assert http_bot.public_messages() == []
+    assert await saved_subscriptions(working_bot) == []
+    assert working_bot.public_messages() == []
 
 
-async def test_one_form_submitted_twice_is_one_subscription(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot)
-    http_bot.world.slack.request_url, real = "http://127.0.0.1:9/nobody", http_bot.world.slack.request_url
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    assert top_modal(http_bot) is view, "the client keeps a form whose answer was lost"
-    http_bot.world.slack.request_url = real
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    http_bot.world.slack.modals["U0ANA"] = [view]
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
-    [kept] = await saved_subscriptions(http_bot)
+async def test_one_form_submitted_twice_is_one_subscription(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    working_bot.world.slack.request_url, real = "http://127.0.0.1:9/nobody", working_bot.world.slack.request_url
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    assert top_modal(working_bot) is view, "the client keeps a form whose answer was lost"
+    working_bot.world.slack.request_url = real
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    working_bot.world.slack.modals["U0ANA"] = [view]
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "search"))
+    [kept] = await saved_subscriptions(working_bot)
     assert format_filters(kept) == "project:search"
 
 
@@ -588,46 +584,46 @@ async def test_a_subscription_is_removed_by_its_button(working_bot: RunningBot) 
     assert [subscription.project for subscription in await saved_subscriptions(working_bot)] == [("search",)]
 
 
-async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(http_bot: RunningBot) -> None:
+async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(working_bot: RunningBot) -> None:
     for number in range(12):
-        await http_bot.answer_text(f"/zof subscribe project:p{number}")
-    assert "and 2 more subscriptions" in await http_bot.answer_text("/zof subscriptions")
-    message = last_message(http_bot)
-    await http_bot.press_button(message, "zof_subscriptions_page")
+        await working_bot.answer_text(f"/zof subscribe project:p{number}")
+    assert "and 2 more subscriptions" in await working_bot.answer_text("/zof subscriptions")
+    message = last_message(working_bot)
+    await working_bot.press_button(message, "zof_subscriptions_page")
     await wait_until(lambda: "*12.*" in text_of(message))
     assert len([button for button in buttons_of(message) if button["action_id"] == "zof_remove"]) == 2
 
 
-async def test_a_channel_takes_no_more_than_it_may_have(http_bot: RunningBot) -> None:
-    keyspace = http_bot.app.store.keyspace
+async def test_a_channel_takes_no_more_than_it_may_have(working_bot: RunningBot) -> None:
+    keyspace = working_bot.app.store.keyspace
     for number in range(MAX_SUBSCRIPTIONS):
         wish = parse_filters(f"env:e{number}")
         own = {"id": f"s{number}", "channel": "C0QA", "created": float(number)}
         await store_subscription(keyspace, wish.model_copy(update=own))
-    answer = await http_bot.answer_text("/zof subscribe env:other")
+    answer = await working_bot.answer_text("/zof subscribe env:other")
     assert f"This channel already has {MAX_SUBSCRIPTIONS} subscriptions." in answer
     assert "/zof subscriptions" in answer
     assert len(await Subscriptions(keyspace).list_all()) == MAX_SUBSCRIPTIONS
-    assert "Subscribed: matching failures will be posted here" in await http_bot.answer_text(
+    assert "Subscribed: matching failures will be posted here" in await working_bot.answer_text(
         "/zof subscribe env:other", channel="C0SEARCH"
     )
 
 
-async def test_what_nobody_subscribed_cannot_be_ended(http_bot: RunningBot) -> None:
+async def test_what_nobody_subscribed_cannot_be_ended(working_bot: RunningBot) -> None:
     for which in ("1", "all"):
-        assert "No subscriptions in this channel." in await http_bot.answer_text(f"/zof unsubscribe {which}")
+        assert "No subscriptions in this channel." in await working_bot.answer_text(f"/zof unsubscribe {which}")
 
 
-async def test_what_is_too_long_for_a_form_is_not_edited_in_one(http_bot: RunningBot) -> None:
+async def test_what_is_too_long_for_a_form_is_not_edited_in_one(working_bot: RunningBot) -> None:
     """What is typed may be no longer than a form takes, but records of older versions may."""
     long = Subscription(id="s1", channel="C0QA", case=tuple(f"{number}".rjust(190, "x") for number in range(20)))
-    await store_subscription(http_bot.app.store.keyspace, long)
-    await http_bot.answer_text("/zof subscriptions")
-    await http_bot.press_button(last_message(http_bot), "zof_edit")
+    await store_subscription(working_bot.app.store.keyspace, long)
+    await working_bot.answer_text("/zof subscriptions")
+    await working_bot.press_button(last_message(working_bot), "zof_edit")
     assert "Remove it and type a new one." in text_of(
-        await wait_for_answer(http_bot, "This subscription is too long for the form.")
+        await wait_for_answer(working_bot, "This subscription is too long for the form.")
     )
-    assert not http_bot.world.slack.modals.get("U0ANA")
+    assert not working_bot.world.slack.modals.get("U0ANA")
 
 
 async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(working_bot: RunningBot) -> None:
@@ -648,28 +644,28 @@ async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(workin
 
 
 @pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*", "group:cause"])
-async def test_a_test_alert_looks_like_what_the_subscription_asks_for(http_bot: RunningBot, typed: str) -> None:
-    await http_bot.answer_text(f"/zof subscribe {typed}")
-    await http_bot.press_button(last_message(http_bot), "zof_test_alert")
-    await wait_for_line(http_bot, "Test alert. Nothing failed.")
+async def test_a_test_alert_looks_like_what_the_subscription_asks_for(working_bot: RunningBot, typed: str) -> None:
+    await working_bot.answer_text(f"/zof subscribe {typed}")
+    await working_bot.press_button(last_message(working_bot), "zof_test_alert")
+    await wait_for_line(working_bot, "Test alert. Nothing failed.")
     words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}
     assert words.get(typed, "3 failures · 1 cause") in text_of(
-        next(message for message in http_bot.public_messages() if "Test alert" in text_of(message))
+        next(message for message in working_bot.public_messages() if "Test alert" in text_of(message))
     )
 
 
-async def test_a_test_alert_where_the_bot_is_no_member_says_what_it_waits_for(http_bot: RunningBot) -> None:
+async def test_a_test_alert_where_the_bot_is_no_member_says_what_it_waits_for(working_bot: RunningBot) -> None:
     channel = "C0INCIDENT"
-    await http_bot.answer_text("/zof subscribe project:checkout", channel=channel)
-    await wait_for_answer(http_bot, "Subscribed", channel)
-    message = next(item for item in http_bot.private_messages(channel) if "zof_test_alert" in text_of(item))
+    await working_bot.answer_text("/zof subscribe project:checkout", channel=channel)
+    await wait_for_answer(working_bot, "Subscribed", channel)
+    message = next(item for item in working_bot.private_messages(channel) if "zof_test_alert" in text_of(item))
 
     async def is_parked() -> bool:
-        return bool(await http_bot.app.outbox.parked_channels())
+        return bool(await working_bot.app.outbox.parked_channels())
 
     await wait_until(is_parked)
-    await http_bot.press_button(message, "zof_test_alert")
-    told = await wait_for_answer(http_bot, "Test alert", channel)
+    await working_bot.press_button(message, "zof_test_alert")
+    told = await wait_for_answer(working_bot, "Test alert", channel)
     assert "Test alert queued: zofbot can't see this channel." in text_of(told)
     assert "/invite @zofbot" in text_of(told)
 
@@ -686,128 +682,128 @@ async def test_a_test_alert_that_is_reported_as_failed_is_not_sent(bot: RunningB
     assert (await bot.app.outbox.read_stats()).pending == before
 
 
-async def test_a_test_alert_of_what_has_ended_says_so(http_bot: RunningBot) -> None:
-    await http_bot.answer_text("/zof subscribe project:checkout")
-    message = last_message(http_bot)
-    await http_bot.answer_text("/zof unsubscribe 1")
-    await http_bot.press_button(message, "zof_test_alert")
-    await wait_for_answer(http_bot, "was already removed")
+async def test_a_test_alert_of_what_has_ended_says_so(working_bot: RunningBot) -> None:
+    await working_bot.answer_text("/zof subscribe project:checkout")
+    message = last_message(working_bot)
+    await working_bot.answer_text("/zof unsubscribe 1")
+    await working_bot.press_button(message, "zof_test_alert")
+    await wait_for_answer(working_bot, "was already removed")
 
 
-async def test_a_form_to_edit_that_cannot_open_advises_no_second_subscription(http_bot: RunningBot) -> None:
-    await http_bot.answer_text("/zof subscribe project:checkout")
-    http_bot.world.slack.faults.set_fault("500", 1, only="views.open")
-    card = next(item for item in http_bot.private_messages() if "zof_edit" in text_of(item))
-    await http_bot.press_button(card, "zof_edit")
-    message = await wait_for_answer(http_bot, "The form did not open")
+async def test_a_form_to_edit_that_cannot_open_advises_no_second_subscription(working_bot: RunningBot) -> None:
+    await working_bot.answer_text("/zof subscribe project:checkout")
+    working_bot.world.slack.faults.set_fault("500", 1, only="views.open")
+    card = next(item for item in working_bot.private_messages() if "zof_edit" in text_of(item))
+    await working_bot.press_button(card, "zof_edit")
+    message = await wait_for_answer(working_bot, "The form did not open")
     assert "Try again." in text_of(message)
     assert "/zof subscribe project:checkout env:production" not in text_of(message)
 
 
-async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(http_bot: RunningBot) -> None:
-    http_bot.world.slack.faults.set_fault("500", 1, only="views.open")
-    await http_bot.type_text("/zof subscribe")
-    message = await wait_for_answer(http_bot, "The form did not open")
+async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(working_bot: RunningBot) -> None:
+    working_bot.world.slack.faults.set_fault("500", 1, only="views.open")
+    await working_bot.type_text("/zof subscribe")
+    message = await wait_for_answer(working_bot, "The form did not open")
     assert "/zof subscribe project:checkout env:production" in text_of(message)
 
 
 @pytest.mark.parametrize(
     "typed", ["`subscribe`", " ` Subscribe ` ", "```subscribe```", "subscribe ``", "`subscribe` `"]
 )
-async def test_code_marks_around_the_word_alone_change_nothing(http_bot: RunningBot, typed: str) -> None:
-    await http_bot.type_text(f"/zof {typed}")
-    await wait_until(lambda: bool(http_bot.world.slack.modals.get("U0ANA")))
-    assert not http_bot.private_messages()
-    assert not await Subscriptions(http_bot.app.store.keyspace).list_for_channel("C0QA")
+async def test_code_marks_around_the_word_alone_change_nothing(working_bot: RunningBot, typed: str) -> None:
+    await working_bot.type_text(f"/zof {typed}")
+    await wait_until(lambda: bool(working_bot.world.slack.modals.get("U0ANA")))
+    assert not working_bot.private_messages()
+    assert not await Subscriptions(working_bot.app.store.keyspace).list_for_channel("C0QA")
 
 
-async def test_a_form_whose_three_seconds_are_over_says_so(http_bot: RunningBot) -> None:
-    slack = http_bot.world.slack
+async def test_a_form_whose_three_seconds_are_over_says_so(working_bot: RunningBot) -> None:
+    slack = working_bot.world.slack
     url = slack.new_response_url("U0ANA", "C0QA")
     payload = payloads.command_payload(slack, slack.users["U0ANA"], slack.channels["C0QA"], "/zof subscribe", url)
     slack.triggers[payload["trigger_id"]].at -= 4
-    await http_bot.simulator.people.deliver_payload("slash_commands", payload)
-    await wait_for_answer(http_bot, "It took too long for Slack")
+    await working_bot.simulator.people.deliver_payload("slash_commands", payload)
+    await wait_for_answer(working_bot, "It took too long for Slack")
 
 
-async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot, channel="C0INCIDENT")
+async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot, channel="C0INCIDENT")
     assert "/invite @zofbot" in shown_text(view)
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    await wait_for_answer(http_bot, "Subscribed: matching failures will be posted here", channel="C0INCIDENT")
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    await wait_for_answer(working_bot, "Subscribed: matching failures will be posted here", channel="C0INCIDENT")
     await wait_until(
-        lambda: any("can't see this channel" in text_of(message) for message in http_bot.public_messages("D0ANA"))
+        lambda: any("can't see this channel" in text_of(message) for message in working_bot.public_messages("D0ANA"))
     )
 
 
-async def test_a_form_in_a_direct_message_subscribes_that(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot, channel="D0ANA")
+async def test_a_form_in_a_direct_message_subscribes_that(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot, channel="D0ANA")
     assert "this conversation" in shown_text(view)
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    await wait_for_line(http_bot, "ana subscribed this channel to project:checkout.", channel="D0ANA")
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    await wait_for_line(working_bot, "ana subscribed this channel to project:checkout.", channel="D0ANA")
 
 
-async def test_a_form_of_another_version_says_so_and_stays(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot)
+async def test_a_form_of_another_version_says_so_and_stays(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
     view.payload["private_metadata"] = '{"of": "another version"}'
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
     assert "This form is from another version of zofbot. Close it, and open it again." in str(view.errors)
 
 
 async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(
-    http_bot: RunningBot,
+    working_bot: RunningBot,
 ) -> None:
-    view = await open_form(http_bot)
+    view = await open_form(working_bot)
     meant = parse_private_metadata(SubscriptionFormState, view.payload)
     view.payload["private_metadata"] = replace(meant, at=meant.at - 1800).dump_metadata()
-    await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
-    assert "Subscribed: matching failures will be posted here" in shown_text(top_modal(http_bot))
-    assert not http_bot.private_messages()
+    await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    assert "Subscribed: matching failures will be posted here" in shown_text(top_modal(working_bot))
+    assert not working_bot.private_messages()
 
 
-async def test_a_preview_of_more_than_is_read_says_at_least(http_bot: RunningBot) -> None:
-    zof = http_bot.world.zof
+async def test_a_preview_of_more_than_is_read_says_at_least(working_bot: RunningBot) -> None:
+    zof = working_bot.world.zof
     run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly cart"})
     for number in range(1001):
         zof.add_result(run["id"], status="failed", name=f"Case {number}", test_case_id=f"tc_{number}")
     zof.finish_run(run["id"])
-    await http_bot.answer_text("/zof subscribe project:proj_checkout")
-    message = await wait_for_answer(http_bot, "Over the last 7 days")
+    await working_bot.answer_text("/zof subscribe project:proj_checkout")
+    message = await wait_for_answer(working_bot, "Over the last 7 days")
     assert "posted at least *" in text_of(message)
     assert "Incomplete: Zof has more runs than were read." in text_of(message)
 
 
-async def test_a_preview_that_zof_is_too_slow_for_says_that_it_is_incomplete(http_bot: RunningBot) -> None:
-    http_bot.world.zof.faults.delays["slow"] = READ_TIMEOUT_SECONDS / 3  # the last of four listings is not read
-    http_bot.world.zof.faults.set_fault("slow")
-    await http_bot.answer_text("/zof subscribe project:proj_checkout")
-    message = await wait_for_answer(http_bot, "Over the last 7 days")
+async def test_a_preview_that_zof_is_too_slow_for_says_that_it_is_incomplete(working_bot: RunningBot) -> None:
+    working_bot.world.zof.faults.delays["slow"] = READ_TIMEOUT_SECONDS / 3  # the last of four listings is not read
+    working_bot.world.zof.faults.set_fault("slow")
+    await working_bot.answer_text("/zof subscribe project:proj_checkout")
+    message = await wait_for_answer(working_bot, "Over the last 7 days")
     assert "posted at least *" in text_of(message)
     assert "Incomplete: Zof has more runs than were read." in text_of(message)
 
 
-async def test_a_preview_reads_what_passed_for_it_counts_recoveries(http_bot: RunningBot) -> None:
-    zof = http_bot.world.zof
+async def test_a_preview_reads_what_passed_for_it_counts_recoveries(working_bot: RunningBot) -> None:
+    zof = working_bot.world.zof
     for status in ("failed", "passed"):
         run = zof.start_run({"project_id": "proj_checkout", "environment": "canary", "name": "nightly cart"})
         zof.add_result(run["id"], status=status, name="Case", test_case_id="tc_1")
         zof.finish_run(run["id"])
         await asyncio.sleep(0.01)  # a run that passed in the same moment would not be known to be later
-    await http_bot.answer_text("/zof subscribe env:canary")
-    message = await wait_for_answer(http_bot, "Over the last 7 days")
+    await working_bot.answer_text("/zof subscribe env:canary")
+    message = await wait_for_answer(working_bot, "Over the last 7 days")
     assert "*1 message*, and 2 replies in threads." in text_of(message)
 
 
-async def test_without_redis_the_form_stays_open_and_says_so(http_bot: RunningBot) -> None:
-    view = await open_form(http_bot)
-    await http_bot.app.store.client.config_set("maxmemory", "1")
+async def test_without_redis_the_form_stays_open_and_says_so(working_bot: RunningBot) -> None:
+    view = await open_form(working_bot)
+    await working_bot.app.store.client.config_set("maxmemory", "1")
     try:
-        await http_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+        await working_bot.simulator.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
     finally:
-        await http_bot.app.store.client.config_set("maxmemory", "0")
-    assert modal.FIRST_BLOCK_ID in (top_modal(http_bot).errors or {})
+        await working_bot.app.store.client.config_set("maxmemory", "0")
+    assert modal.FIRST_BLOCK_ID in (top_modal(working_bot).errors or {})
 
 
-async def test_help_lists_every_filter(http_bot: RunningBot) -> None:
-    answer = await http_bot.answer_text("/zof help subscribe")
+async def test_help_lists_every_filter(working_bot: RunningBot) -> None:
+    answer = await working_bot.answer_text("/zof help subscribe")
     assert all(f"`{name}:" in answer for name in ("project", "env", "case", "on", "after", "mention", "quiet"))

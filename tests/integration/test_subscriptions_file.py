@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cli import CommandResult, run_command, run_command_reading
+from tests.support.failure_reports import serve_world
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.subscriptions import store_subscription
 from tests.support.virtual_time import test_clock
@@ -27,7 +28,6 @@ from zofbot.config.settings import Settings
 from zofbot.domain.errors import ZofbotError
 from zofbot.notifications.notification import NotificationState
 from zofbot.simulator.seed import seed_world
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.store.audit import AuditLog
 from zofbot.store.keyspace import Keyspace
@@ -364,17 +364,13 @@ async def test_what_changed_since_the_plan_was_shown_is_left_alone(store_url: st
 async def test_channels_are_called_as_slack_calls_them(store_url: str, store: redis.Redis) -> None:
     world = World(test_clock())
     seed_world(world)
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    try:
+    async with serve_world(world) as simulator:
         await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a"))
         await store_subscription(Keyspace(store, "zofbot"), make_subscription("project:a", "s2", "C0NOWHERE"))
         slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{simulator.url}/api/"}
         named = await run_zofbot(store_url, "export", **slack)
         world.slack.faults.set_fault("invalid_auth")
         nameless = await run_zofbot(store_url, "export", **slack)
-    finally:
-        await simulator.stop()
     assert "  C0QA:  # qa-alerts\n" in named.out
     assert "  C0NOWHERE:\n" in named.out
     assert "  C0QA:\n" in nameless.out
@@ -386,16 +382,12 @@ async def test_user_groups_may_be_written_by_their_handles(store_url: str, store
     seed_world(world)
     group = next(iter(world.slack.groups.values()))
     file.write_text(file_text(f"filters: project:a mention:@{group.handle}"))
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    try:
+    async with serve_world(world) as simulator:
         slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{simulator.url}/api/"}
         named = await run_zofbot(store_url, "import", str(file), "--yes", **slack)
         world.slack.faults.set_fault("invalid_auth")
         refused = await run_zofbot(store_url, "import", str(file), "--yes", **slack)
         tokenless = await run_zofbot(store_url, "import", str(file), "--yes")
-    finally:
-        await simulator.stop()
     assert named.out.endswith("Done.\n"), named
     [stored] = await Subscriptions(Keyspace(store, "zofbot")).list_for_channel("C0QA")
     assert stored.mention_ids == (group.id,)

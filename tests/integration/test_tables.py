@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, each_transport, text_of, wait_until
+from tests.support.bot import RunningBot, text_of, wait_until
 from zofbot.simulator.blockkit.blocks import find_problems
 from zofbot.simulator.slack.model import PostedMessage
 
@@ -22,7 +22,6 @@ def row_texts(message: PostedMessage) -> list[list[str]]:
     return [[leaf.get("text") or leaf["fallback"] for leaf in row] for row in leaves]
 
 
-@each_transport
 async def test_runs_are_a_table_with_ids_and_times_and_a_menu_to_view_one(bot: RunningBot) -> None:
     await bot.answer_text("/zof runs")
     listed = bot.private_messages()[-1]

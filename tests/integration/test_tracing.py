@@ -26,7 +26,6 @@ from tests.support.triage import button_of, press_button, private_text, raise_al
 from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import StoppedClock, test_clock
 from zofbot.cli.render import trace_table
-from zofbot.clock import Clock
 from zofbot.concurrency import BackgroundTasks, cancel_tasks
 from zofbot.domain.commands import VERBS
 from zofbot.domain.errors import StoreUnavailable, ZofError
@@ -139,7 +138,7 @@ async def test_a_try_that_is_given_up_says_so() -> None:
     client = ZofClient(
         base_url="https://zof.example",
         key="k",
-        clock=Clock(),
+        clock=test_clock(),
         events=EventEmitter(),
         transport=httpx.MockTransport(hangs),
     )
@@ -511,10 +510,10 @@ def outcome_count(metrics: Metrics, outcome: str) -> float:
 
 
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
-    metrics = Metrics(Clock())
+    metrics = Metrics(test_clock())
     async with fakeredis.FakeAsyncRedis() as double:
         store = TraceStore(Keyspace(double, "a"))
-        writer = TraceWriter(store, EventEmitter(metrics), Clock(), most=10)
+        writer = TraceWriter(store, EventEmitter(metrics), test_clock(), most=10)
         for number in range(25):
             writer.add_trace(a_trace(number))
         assert outcome_count(metrics, "dropped") == 15
@@ -526,10 +525,10 @@ async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
 
 
 async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted() -> None:
-    metrics, server = Metrics(Clock()), fakeredis.FakeServer()
+    metrics, server = Metrics(test_clock()), fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as double:
-        writer = TraceWriter(TraceStore(Keyspace(double, "a")), EventEmitter(metrics), Clock(), most=10)
+        writer = TraceWriter(TraceStore(Keyspace(double, "a")), EventEmitter(metrics), test_clock(), most=10)
         for number in range(3):
             writer.add_trace(a_trace(number))
         with pytest.raises(StoreUnavailable):
@@ -547,7 +546,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
 
 
 async def test_traces_that_cannot_be_written_are_dropped_and_those_after_them_are_kept() -> None:
-    metrics = Metrics(Clock())
+    metrics = Metrics(test_clock())
     async with fakeredis.FakeAsyncRedis() as double:
         store = TraceStore(Keyspace(double, "a"))
         writer = TraceWriter(store, EventEmitter(metrics), test_clock())
@@ -566,7 +565,7 @@ async def test_traces_that_cannot_be_written_are_dropped_and_those_after_them_ar
 async def test_nothing_waits_for_a_redis_that_hangs(store_url: str) -> None:
     async with running_bot(store_url) as bot:
         await bot.type_text("/zof help")
-        writer = TraceWriter(TraceStore(bot.app.store.keyspace), EventEmitter(), Clock(), most=5)
+        writer = TraceWriter(TraceStore(bot.app.store.keyspace), EventEmitter(), test_clock(), most=5)
         task = asyncio.create_task(writer.run())
         async with stopped_server(store_url):
             hangs = asyncio.create_task(bot.app.store.ping())

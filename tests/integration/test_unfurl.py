@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from tests.support.bot import RunningBot, each_transport, over_socket, running_bot, text_of, wait_until
 from tests.support.virtual_time import stand_still
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.listeners.unfurl import MAX_CARDS, parse_links
@@ -190,10 +190,10 @@ def test_a_runs_card_says_its_numbers_and_what_one_of_its_failures_says() -> Non
 # --- through the real door
 
 
-@pytest.fixture(params=["http", "socket"])
+@pytest.fixture
 async def bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
-    own = {"zof_run_url_template": "https://app.zof.ai/runs/{run_id}", "socket": request.param == "socket"}
-    async with running_bot(store_url, **own) as bot:
+    template = "https://app.zof.ai/runs/{run_id}"
+    async with running_bot(store_url, socket=over_socket(request), zof_run_url_template=template) as bot:
         slack = bot.world.slack
         slack.events.add("link_shared")
         slack.unfurl_domains = {"app.zof.ai"}
@@ -214,6 +214,7 @@ def unfurl_calls(bot: RunningBot) -> list[Any]:
     return [call for call in bot.world.slack.calls if call.method == "chat.unfurl"]
 
 
+@each_transport
 async def test_links_unfurl_each_once_in_one_call(bot: RunningBot) -> None:
     said = f"Look: {result_link('res_4821')} and {result_link('run_2038')} again {result_link('res_4821')}?tab=2#x"
     message = await paste_link(bot, said)
@@ -371,6 +372,7 @@ async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(
     assert len(unfurl_calls(bot)) == 1
 
 
+@each_transport
 async def test_it_waits_until_slack_has_our_acknowledgement(bot: RunningBot) -> None:
     """Slack refuses cards for what was not acknowledged yet, and then they are sent once more."""
     slack = bot.world.slack

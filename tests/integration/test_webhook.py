@@ -19,16 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.bot import wait_until
+from tests.support.failure_reports import serve_world
 from tests.support.metric_values import metric_value
-from tests.support.virtual_time import SetClock
-from zofbot.clock import Clock
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.config.settings import Settings
 from zofbot.http.limits import MAX_BODY_BYTES
 from zofbot.http.server import build_app
 from zofbot.http.zof_endpoint import ZofWebhookEndpoint
 from zofbot.observability.emitter import EventEmitter
 from zofbot.observability.metrics import Metrics
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.simulator.zof.webhooks import Webhooks, sign_body
 from zofbot.store.keyspace import Keyspace
@@ -202,9 +201,9 @@ async def ignore_arrival(arrival: TrialArrival) -> None:
 
 @pytest.fixture
 async def endpoint(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
-    metrics = Metrics(Clock())
+    metrics = Metrics(test_clock())
     async with fakeredis.FakeAsyncRedis(server=server) as store:
-        hints = PendingRuns(Keyspace(store, "test"), Clock())
+        hints = PendingRuns(Keyspace(store, "test"), test_clock())
         zof = ZofWebhookEndpoint(
             hints,
             (SECRET, PREVIOUS),
@@ -320,7 +319,7 @@ async def test_without_a_secret_there_is_no_endpoint() -> None:
     async def ready() -> list[str]:
         return []
 
-    async with TestClient(TestServer(build_app(None, Metrics(Clock()), ready))) as client:
+    async with TestClient(TestServer(build_app(None, Metrics(test_clock()), ready))) as client:
         assert (await client.post("/zof/webhook", data=webhook_body())).status == 404
 
 
@@ -329,7 +328,8 @@ async def test_without_a_secret_there_is_no_endpoint() -> None:
 
 async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakeredis.FakeServer) -> None:
     async with fakeredis.FakeAsyncRedis(server=server) as here, fakeredis.FakeAsyncRedis(server=server) as there:
-        mine, theirs = PendingRuns(Keyspace(here, "test"), Clock()), PendingRuns(Keyspace(there, "test"), Clock())
+        clock = test_clock()
+        mine, theirs = PendingRuns(Keyspace(here, "test"), clock), PendingRuns(Keyspace(there, "test"), clock)
         assert await mine.wait_for_hint(0)  # it cannot know what was stored before it listened
         assert not await mine.wait_for_hint(0.01)
         for event in ("evt_1", "evt_2"):
@@ -353,15 +353,13 @@ def test_a_watch_comes_back_as_it_was_stored() -> None:
 async def test_the_pretend_zof_announces_a_failed_run_twice(endpoint: WebhookEndpoint, generation: Any) -> None:
     world = World(SetClock(NOW.timestamp()))
     world.zof.webhooks = Webhooks(str(endpoint.client.make_url("/zof/webhook")), SECRET, generation=generation)
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
     sent = world.zof.webhooks.sent
-    await wait_until(lambda: len(sent) == 2)
+    async with serve_world(world):
+        run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
+        await wait_until(lambda: len(sent) == 2)
     assert [(item.type, item.status) for item in sent] == [("run.completed", 200), ("run.failed", 200)]
     assert list(await endpoint.stored_hints()) == [run["id"]]
     assert endpoint.counted_answers("stored") == 2
-    await simulator.stop()
 
 
 async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_a_pass() -> None:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from tests.support.bot import buttons_of, text_of, wait_until
 from tests.support.cli import command_environment, running_command, wait_for_exit
-from tests.support.limits import HANG_SECONDS, lift_slack_limits, limit_wait
+from tests.support.failure_reports import serve_world
+from tests.support.limits import HANG_SECONDS, limit_wait
 from tests.support.paths import ROOT
 from tests.support.virtual_time import test_clock
 from zofbot.clock import timeout
@@ -85,22 +86,17 @@ async def pretend_servers() -> AsyncIterator[tuple[SimulatorServer, dict[str, st
     """The world, and the environment of the page with what has to point there; it polls each second."""
     world = World(test_clock())
     seed_world(world)
-    simulator = SimulatorServer(world)
-    lift_slack_limits(simulator)
-    await simulator.start()
     with tempfile.TemporaryDirectory(prefix="hour-") as folder:
-        own = {
-            "SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_APP_TOKEN": world.slack.app_token,
-            "ZOF_API_KEY": world.zof.key,
-        }  # fmt: skip
-        there = {
-            "SLACK_API_URL": f"{simulator.url}/api/", "ZOF_BASE_URL": f"{simulator.url}/zof/v1",
-            "ZOFBOT_DATA_DIR": folder, "ZOFBOT_POLL_INTERVAL": "1", "PORT": "0",
-        }  # fmt: skip
-        try:
+        async with serve_world(world) as simulator:
+            own = {
+                "SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_APP_TOKEN": world.slack.app_token,
+                "ZOF_API_KEY": world.zof.key,
+            }  # fmt: skip
+            there = {
+                "SLACK_API_URL": f"{simulator.url}/api/", "ZOF_BASE_URL": f"{simulator.url}/zof/v1",
+                "ZOFBOT_DATA_DIR": folder, "ZOFBOT_POLL_INTERVAL": "1", "PORT": "0",
+            }  # fmt: skip
             yield simulator, command_environment(**own, **there)
-        finally:
-            await simulator.stop()
 
 
 async def run_to_end(command: list[str], step: GuideStep, env: dict[str, str]) -> None:

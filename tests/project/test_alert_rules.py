@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
+@cache
 def sample_series() -> dict[str, list[dict[str, str]]]:
     """Every series that there is, by the name of its samples."""
     metrics = Metrics(Clock())

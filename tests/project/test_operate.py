@@ -15,6 +15,7 @@ import typer.main
 import yaml
 
 from tests.support.bot import bot_settings, wait_until
+from tests.support.failure_reports import serve_world
 from tests.support.paths import ROOT
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
@@ -109,15 +110,11 @@ def test_every_metric_named_is_one() -> None:
 async def bot_on(url: str) -> AsyncIterator[tuple[SimulatorServer, Zofbot]]:
     world = World(test_clock())
     seed_world(world)
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    settings = bot_settings(simulator, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
-    try:
+    async with serve_world(world) as simulator:
+        settings = bot_settings(simulator, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
         async with run_bot(settings, world.clock) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             yield simulator, bot
-    finally:
-        await simulator.stop()
 
 
 def rule_lines() -> list[str]:

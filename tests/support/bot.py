@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web_app
 
-from tests.support.limits import HANG_SECONDS, lift_slack_limits
+from tests.support.failure_reports import serve_world
+from tests.support.limits import HANG_SECONDS
 from tests.support.sample_world import fill_world
 from tests.support.second_opinion import SecondOpinion
-from tests.support.virtual_time import VirtualLoop, test_clock
+from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock, timeout
 from zofbot.config.secret_reload import ReadSettings
@@ -89,10 +90,6 @@ async def wait_for_first_poll(bot: RunningBot) -> None:
     await wait_until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
 
 
-started: list[RunningBot] = []
-"""Bots started by the current test, for its report if it fails."""
-
-
 def text_of(message: PostedMessage) -> str:
     return json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
 
@@ -143,25 +140,20 @@ async def running_bot(
     fill_world(world, history=history)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
-    simulator = SimulatorServer(world, beat_seconds=10.0)  # nothing is suspended on virtual time
-    if not isinstance(asyncio.get_running_loop(), VirtualLoop):
-        lift_slack_limits(simulator)
-    await simulator.start()
     async with connect_redis(store_url, "zofbot", clock) as client:
         await client.flushall()
     own = {
         "slack_app_token": world.slack.app_token if socket else "",
         "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
     }
-    chosen = bot_settings(simulator, store_url, **own | settings)
     try:
-        async with run_bot(chosen, clock, workers=workers, read_settings=read_settings) as bot:
-            world.slack.request_url = f"{bot.url}/slack/events"
-            await wait_until(lambda: _is_ready(bot))
-            started.append(RunningBot(world, simulator, bot, chosen))
-            yield started[-1]
+        async with serve_world(world, beat_seconds=10.0) as simulator:  # nothing is suspended on virtual time
+            chosen = bot_settings(simulator, store_url, **own | settings)
+            async with run_bot(chosen, clock, workers=workers, read_settings=read_settings) as bot:
+                world.slack.request_url = f"{bot.url}/slack/events"
+                await wait_until(lambda: _is_ready(bot))
+                yield RunningBot(world, simulator, bot, chosen)
     finally:
-        await simulator.stop()
         web_app._cached_build_middleware.cache_clear()  # this cache would keep the bots in memory
     assert not opinion.problems, opinion.problems[:5]
 
@@ -170,5 +162,10 @@ async def _is_ready(bot: Zofbot) -> bool:
     return not await bot.list_unready()
 
 
+def over_socket(request: pytest.FixtureRequest) -> bool:
+    """Return whether the fixture's bot uses Socket Mode: only if the test asks for the parameter ``socket``."""
+    return getattr(request, "param", "http") == "socket"
+
+
 each_transport = pytest.mark.parametrize("bot", ["http", "socket"], indirect=True)
-"""Run a test over both HTTP and Socket Mode."""
+"""Run a test over both HTTP and Socket Mode: for what depends on how a request comes or is acknowledged."""

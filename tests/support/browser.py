@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from tests.support.bot import wait_until
+from tests.support.failure_reports import report_world
 from tests.support.limits import HANG_SECONDS, lift_slack_limits
 from zofbot.demo import POLL_INTERVAL_SECONDS, run_demo
 from zofbot.simulator.scenarios import STORM_RUN_COUNT
@@ -45,7 +46,8 @@ async def open_demo(
     """Run the demo, with a Slack that waits as long as a busy machine needs."""
     async with run_demo(0, poll_seconds, conversation=conversation) as simulator:
         lift_slack_limits(simulator)
-        yield simulator
+        with report_world(simulator.world):
+            yield simulator
 
 
 @asynccontextmanager

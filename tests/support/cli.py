@@ -28,9 +28,9 @@ class CommandResult:
 
 
 def command_environment(**more: str) -> dict[str, str]:
-    """Return this process's environment without zofbot's settings."""
+    """Return this process's environment without settings of zofbot and of its tests."""
     ours = {name.upper() for name in Settings.model_fields}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    kept = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("ZOFBOT_")}
     return kept | {"COLUMNS": "120"} | more
 
 

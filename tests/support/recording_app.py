@@ -9,21 +9,33 @@ from urllib.parse import parse_qs
 
 import pytest
 from aiohttp import web
+from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
 from zofbot.simulator.seed import ANA
 from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.world import World
 
 Json = dict[str, Any]
+
+
+class WorldClock(SignatureClock):
+    """The simulated time, by which the SDK judges whether a signed request is recent."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now(self) -> float:
+        return self._world.unix_time()
 
 
 class RecordingApp:
     """An app that records requests, with configurable answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
         self.requests: list[tuple[dict[str, str], Json]] = []
         self.answers: list[web.Response | Callable[[Json], Awaitable[web.Response]]] = []
-        self.verifier = SignatureVerifier("simulated-signing-secret")
+        self.verifier = SignatureVerifier("simulated-signing-secret", WorldClock(world))
 
     @property
     def last_payload(self) -> Json:
@@ -47,7 +59,7 @@ class RecordingApp:
 
 @pytest.fixture
 async def recording_app(simulator: SimulatorServer) -> AsyncIterator[RecordingApp]:
-    recording_app = RecordingApp()
+    recording_app = RecordingApp(simulator.world)
     app = web.Application()
     app.router.add_post("/slack/events", recording_app.handle_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

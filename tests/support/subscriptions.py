@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zofbot.clock import Clock
+from tests.support.virtual_time import test_clock
 from zofbot.services.subscription_changes import commit_changes
 from zofbot.store.keyspace import Keyspace
 from zofbot.store.outbox import Outbox
@@ -25,4 +25,4 @@ async def _change_subscription(keyspace: Keyspace, identifier: str, after: Subsc
     stored = await Subscriptions(keyspace).read()
     before = next((item for item in stored.list_all() if item.id == identifier), None)
     assert before or after
-    await commit_changes(Outbox(keyspace, Clock()), stored, [SubscriptionChange(before, after)])
+    await commit_changes(Outbox(keyspace, test_clock()), stored, [SubscriptionChange(before, after)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.bot import RunningBot, over_socket, text_of, wait_until
 from tests.support.failing_runs import alerting_bot, fail_run, post_webhook, webhook_event
 from zofbot.config.manifest import build_manifest
 from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
@@ -41,8 +41,7 @@ def record_in_state(state: TriageState) -> TriageRecord:
 @pytest.fixture
 async def triage_bot(request: pytest.FixtureRequest, store_url: str) -> AsyncIterator[RunningBot]:
     """Start a bot that receives webhooks and delivers, with a subscription that escalates."""
-    socket = getattr(request, "param", "http") == "socket"
-    async with alerting_bot(store_url, socket=socket) as bot:
+    async with alerting_bot(store_url, socket=over_socket(request)) as bot:
         await bot.type_text("/zof subscribe group:case escalate:4s-><@U0BEN>")
         yield bot
 

@@ -126,11 +126,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return transport, protocol
 
 
-def loop_epoch() -> float:
-    """Return the Unix seconds at which the latest test on a virtual loop began."""
-    return VirtualLoop.latest_epoch
-
-
 def stand_still(seconds: float) -> None:
     """Advance the time while the process does nothing, as when it is suspended."""
     loop = asyncio.get_running_loop()
@@ -154,6 +149,13 @@ def test_clock() -> MovableClock:
 
 
 test_clock.__test__ = False  # type: ignore[attr-defined]  # not a test
+
+
+def machine_clock() -> MovableClock:
+    """Make a test's clock that begins at the machine's time, for tests in which Redis or a process tells its own."""
+    clock = test_clock()
+    clock.advance(max(0.0, time.time() - clock.time()))
+    return clock
 
 
 class SetClock(MovableClock):

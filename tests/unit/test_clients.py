@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from tests.support.recording_proxy import PROXY_NAMES, RecordingProxy, recording_proxy, set_proxies
+from tests.support.virtual_time import test_clock
 from zofbot.clients import open_slack_client
-from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import SettingsError, SlackDeferred, SlackError
 from zofbot.observability.emitter import EventEmitter
@@ -35,7 +35,7 @@ def open_client(api_url: str) -> AbstractAsyncContextManager[SlackClient]:
             "redis_url": "redis://127.0.0.1:1",
         }
     )
-    return open_slack_client(settings, EventEmitter(), Clock(), deadline=5)
+    return open_slack_client(settings, EventEmitter(), test_clock(), deadline=5)
 
 
 async def make_all_calls(slack: SlackClient, host: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.reply_loss import lossy_proxy
+from tests.support.virtual_time import test_clock
 from zofbot.clock import Clock
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.domain.model import Quota
@@ -102,7 +103,7 @@ async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(s
 async def test_a_share_whose_reply_was_lost_is_not_taken_for_that_of_somebody_else(
     store_url: str, earlier: SharedCard | None
 ) -> None:
-    async with lossy_proxy(store_url) as loss, open_store(loss.url, "test", Clock()) as store:
+    async with lossy_proxy(store_url) as loss, open_store(loss.url, "test", test_clock()) as store:
         await store.client.flushall()
         await store.begin_share("other", ANA)  # loads the script
         if earlier:
@@ -116,7 +117,8 @@ async def test_a_share_whose_reply_was_lost_is_not_taken_for_that_of_somebody_el
 
 
 async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:
-    quota = Quota(limit=100, remaining=3, reset=Clock().now().replace(microsecond=0) + timedelta(hours=1))
+    now = Clock().now()  # the server drops it by the machine's clock
+    quota = Quota(limit=100, remaining=3, reset=now.replace(microsecond=0) + timedelta(hours=1))
     await Store(Keyspace(client, "test")).write_quota(quota)
     assert await Store(Keyspace(client, "test")).read_quota() == quota
     assert await Store(Keyspace(client, "other")).read_quota() is None
@@ -124,7 +126,7 @@ async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.
 
 
 async def test_redis_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
-    async with open_store(f"unix://{tmp_path}/nobody.sock", "test", Clock()) as store:
+    async with open_store(f"unix://{tmp_path}/nobody.sock", "test", test_clock()) as store:
         for call in (store.ping(), store.claim_request("x"), store.begin_share("k", ANA), store.read_quota()):
             with pytest.raises(StoreUnavailable):
                 await call

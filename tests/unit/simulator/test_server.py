@@ -12,6 +12,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.support.failure_reports import serve_world
 from tests.support.virtual_time import SetClock, stand_still, test_clock
 from tests.support.world_changes import wait_for_change
 from zofbot.simulator.seed import (
@@ -493,11 +494,9 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(
 @pytest.mark.parametrize("real", [True, False], ids=["a clock that goes on", "a clock that is set"])
 async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: bool) -> None:
     world = World(test_clock() if real else SetClock(1_800_000_000.0))
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    await asyncio.sleep(0.2)  # it looks whether it is held up
-    early, late = world.slack.new_trigger(ANA), world.slack.new_trigger(ANA)
-    async with aiohttp.ClientSession() as http:
+    async with serve_world(world) as simulator, aiohttp.ClientSession() as http:
+        await asyncio.sleep(0.2)  # it looks whether it is held up
+        early, late = world.slack.new_trigger(ANA), world.slack.new_trigger(ANA)
         client = web_client(simulator, http)
         world.advance(2.5)
         stand_still(1.0)
@@ -505,7 +504,6 @@ async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: 
         await client.views_open(trigger_id=early, view=modal_view())
         world.advance(0.6)
         assert await refusal_of(client.views_push(trigger_id=late, view=modal_view())) == "expired_trigger_id"
-    await simulator.stop()
 
 
 async def test_a_view_is_updated_only_with_the_right_hash(client: AsyncWebClient, slack: Workspace) -> None:

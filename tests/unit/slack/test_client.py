@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from zofbot.clock import Clock
+from tests.support.virtual_time import test_clock
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.notifications.notification import Receipt
 from zofbot.observability.emitter import EventEmitter
@@ -28,7 +28,12 @@ async def notifier(simulator: SimulatorServer, slack: Workspace) -> AsyncIterato
         token = slack.bot_token
         yield SlackClient(
             SlackCalls(
-                session, token=token, api_url=f"{simulator.url}/api/", events=EventEmitter(), clock=Clock(), deadline=2
+                session,
+                token=token,
+                api_url=f"{simulator.url}/api/",
+                events=EventEmitter(),
+                clock=test_clock(),
+                deadline=2,
             )
         )
 
@@ -203,7 +208,7 @@ async def test_a_reply_is_looked_for_only_if_its_answer_names_another_thread_and
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
     try:
         async with aiohttp.ClientSession() as session:
-            calls_of = SlackCalls(session, token="x", api_url=url, events=EventEmitter(), clock=Clock())
+            calls_of = SlackCalls(session, token="x", api_url=url, events=EventEmitter(), clock=test_clock())
             sent = await SlackClient(calls_of).post_message(QA_ALERTS, Message("reply"), {}, thread="1.000001")
     finally:
         await runner.cleanup()

@@ -15,8 +15,8 @@ import redis.asyncio as redis
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.virtual_time import SetClock
-from zofbot.clock import Clock
+from tests.support.failure_reports import serve_world
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.domain.errors import SlackDeferred, StoreUnavailable
 from zofbot.domain.permissions import Membership, Role, Roles, explain_refusal, role_of
 from zofbot.observability.emitter import EventEmitter
@@ -34,7 +34,6 @@ from zofbot.simulator.seed import (
     RANDOM_CHANNEL,
     seed_world,
 )
-from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel
 from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
@@ -69,21 +68,18 @@ async def bench() -> AsyncIterator[DirectoryBench]:
     clock = SetClock()
     world = World(clock)
     seed_world(world)
-    simulator = SimulatorServer(world)
-    await simulator.start()
-    async with aiohttp.ClientSession() as session:
+    async with serve_world(world) as simulator, aiohttp.ClientSession() as session:
         notifier = SlackClient(
             SlackCalls(
                 session,
                 token=world.slack.bot_token,
                 api_url=f"{simulator.url}/api/",
                 events=EventEmitter(),
-                clock=Clock(),
+                clock=test_clock(),
                 deadline=2,
             )
         )
         yield DirectoryBench(world.slack, notifier, clock)
-    await simulator.stop()
 
 
 async def test_members_guests_strangers_and_bots_are_told_apart(bench: DirectoryBench) -> None:
@@ -403,7 +399,7 @@ async def test_a_channel_that_is_listed_without_who_reads_it_is_asked_about(told
     app.router.add_get("/{method}", answer_call)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         calls = SlackCalls(
-            session, token="xoxb-1", api_url=f"{server.make_url('/')}", events=EventEmitter(), clock=Clock()
+            session, token="xoxb-1", api_url=f"{server.make_url('/')}", events=EventEmitter(), clock=test_clock()
         )
         people = Directory(SlackClient(calls), SetClock())
         assert await people.readers_of(QA_ALERTS, from_listing=True) is Readers.SHARED

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import structlog
 
-from tests.support.virtual_time import SetClock
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot import __version__
 from zofbot.clock import Clock
 from zofbot.domain.errors import (
@@ -90,7 +90,7 @@ async def make() -> AsyncIterator[Make]:
     def build(zof: ScriptedZof, **options: Any) -> ZofClient:
         events = EventEmitter()
         events.add_hook(ZofCall, options.pop("observe", lambda call: None))
-        options = {"base_url": BASE, "key": KEY, "random": lambda: 0.0, "clock": Clock(), **options}
+        options = {"base_url": BASE, "key": KEY, "random": lambda: 0.0, "clock": test_clock(), **options}
         made.append(ZofClient(transport=httpx.MockTransport(zof), events=events, **options))
         return made[-1]
 
@@ -939,7 +939,7 @@ async def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
-        ZofClient(base_url=BASE, key=KEY, clock=Clock(), events=EventEmitter())
+        ZofClient(base_url=BASE, key=KEY, clock=test_clock(), events=EventEmitter())
     assert "hunter2" not in str(caught.value)
 
 
@@ -970,7 +970,7 @@ async def test_the_environments_proxy_is_used_but_never_for_this_machine(monkeyp
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         for base in (f"http://127.0.0.1:{here.sockets[0].getsockname()[1]}", "http://zof.invalid"):
-            client = ZofClient(base_url=base, key=KEY, clock=Clock(), events=EventEmitter())
+            client = ZofClient(base_url=base, key=KEY, clock=test_clock(), events=EventEmitter())
             await client.get_result("res_1")
             await client.aclose()
     assert near.lines == [b"GET /results/res_1 HTTP/1.1"]
