@@ -542,31 +542,31 @@ async def test_one_form_submitted_twice_is_one_subscription(working_bot: Running
     assert format_filters(kept) == "project:search"
 
 
-async def test_a_form_corrected_and_submitted_again_with_the_same_trigger_is_saved(http_bot: RunningBot) -> None:
+async def test_a_form_corrected_and_submitted_again_with_the_same_trigger_is_saved(bot: RunningBot) -> None:
     """Emulators of Slack have one trigger for all."""
-    view, slack = await open_form(http_bot), http_bot.world.slack
+    view, slack = await open_form(bot), bot.world.slack
     answers = []
     for values in (text_value("project", "-"), text_value("project", "checkout")):
         client_views.fill_view(view, values)
         payload = payloads.submission_payload(slack, slack.users["U0ANA"], view) | {"trigger_id": "1.2.a"}
-        answers.append(await http_bot.simulator.people.deliver_payload("interactive", payload))
+        answers.append(await bot.simulator.people.deliver_payload("interactive", payload))
     assert "errors" in str(answers[0].body)
     assert not answers[1].body
-    [kept] = await saved_subscriptions(http_bot)
+    [kept] = await saved_subscriptions(bot)
     assert format_filters(kept) == "project:checkout"
 
 
-async def test_the_same_form_submitted_again_is_saved_once_it_is_valid(http_bot: RunningBot) -> None:
-    view, slack = await open_form(http_bot), http_bot.world.slack
+async def test_the_same_form_submitted_again_is_saved_once_it_is_valid(bot: RunningBot) -> None:
+    view, slack = await open_form(bot), bot.world.slack
     client_views.fill_view(view, text_value("project", "checkout") | picked_people("U0BEN"))
     payload = payloads.submission_payload(slack, slack.users["U0ANA"], view)
     slack.users["U0BEN"].deleted = True
-    refused = await http_bot.simulator.people.deliver_payload("interactive", payload)
+    refused = await bot.simulator.people.deliver_payload("interactive", payload)
     assert "is deactivated" in str(refused.body)
     slack.users["U0BEN"].deleted = False
-    http_bot.world.clock.advance(61)
-    assert not (await http_bot.simulator.people.deliver_payload("interactive", payload)).body
-    [kept] = await saved_subscriptions(http_bot)
+    bot.world.clock.advance(61)
+    assert not (await bot.simulator.people.deliver_payload("interactive", payload)).body
+    [kept] = await saved_subscriptions(bot)
     assert kept.mention_ids == ("U0BEN",)
 
 

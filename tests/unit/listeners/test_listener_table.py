@@ -64,7 +64,14 @@ IDEMPOTENT_ACTIONS = {
     *(f"zof_{place}_{word}" for place in ("triage", "do") for word in TRIAGE_WORDS),
     *("zof_triage_more", "zof_do_acknowledge_row", "zof_do_select_rows", "zof_rerun", "zof_cancel"),
 }
-IDEMPOTENT_FORMS = {"zof_act_assign", "zof_act_snooze", "zof_act_resolve", "zof_act_several", "zof_choose"}
+IDEMPOTENT_FORMS = {
+    "zof_subscription",
+    "zof_act_assign",
+    "zof_act_snooze",
+    "zof_act_resolve",
+    "zof_act_several",
+    "zof_choose",
+}
 
 
 def test_which_requests_need_no_claim_is_said_where_their_listeners_are_registered() -> None:
