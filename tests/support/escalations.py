@@ -54,3 +54,9 @@ def sent_escalations(bench: RuleBench, key: str, *findings: RunFinding, until: f
                 if ReminderPayload.model_validate(note.body).is_still_wanted(record_of(bench, key, at)):
                     sent.append((at - NOON) / MINUTE)
     return sent
+
+
+def reply_mentions(bench: RuleBench, key: str) -> list[tuple[str, list[str]]]:
+    """Return the replies in a thread that mention somebody, other than escalations."""
+    replies = [note for note in bench.notifications_of(NotificationKind.REPLY) if "sort" not in note.body]
+    return [(note.key, note.body["mention"]) for note in replies if note.root == key and note.body.get("mention")]

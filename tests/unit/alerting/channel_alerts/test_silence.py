@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.escalations import MINUTE, act, latest_message, sent_escalations
+from tests.support.escalations import MINUTE, act, latest_message, reply_mentions, sent_escalations
 from tests.support.rules import (
     HOUR_SECONDS,
     NOON,
@@ -15,18 +15,11 @@ from tests.support.rules import (
     make_subscription,
     passed_finding,
 )
-from zofbot.notifications.notification import NotificationKind
 from zofbot.subscriptions import RunFinding
 from zofbot.triage import Action
 
 FILTERS = "mention:<@U0ANA> escalate:15m-><@U1>"
 TEXT = "ConnectionError: no route to host db"
-
-
-def told(bench: RuleBench, key: str) -> list[tuple[str, list[str]]]:
-    """Return the replies in a thread that mention somebody, other than escalations."""
-    replies = [note for note in bench.notifications_of(NotificationKind.REPLY) if "sort" not in note.body]
-    return [(note.key, note.body["mention"]) for note in replies if note.root == key and note.body.get("mention")]
 
 
 def flaky_bench(filters: str) -> tuple[RuleBench, list[RunFinding]]:
@@ -47,14 +40,14 @@ def test_a_case_that_is_no_longer_flaky_mentions_people_once_and_is_escalated_fr
     bench, further = flaky_bench(FILTERS)
     key = latest_message(bench)
     assert sent_escalations(bench, key, *further, until=400) == [2 * 60 + 15]
-    assert told(bench, key) == [("result:res_x2_a:failed:C1", ["U0ANA"])]
+    assert reply_mentions(bench, key) == [("result:res_x2_a:failed:C1", ["U0ANA"])]
     assert bench.latest_body(key).mention == ("U0ANA",)
 
 
 def test_without_threads_it_is_one_reply_that_mentions_them() -> None:
     bench, further = flaky_bench(f"{FILTERS} layout:flat")
     bench.process_findings(*further)
-    assert told(bench, latest_message(bench)) == [("result:res_x2_a:failed:C1", ["U0ANA"])]
+    assert reply_mentions(bench, latest_message(bench)) == [("result:res_x2_a:failed:C1", ["U0ANA"])]
 
 
 def test_whoever_is_working_on_it_is_left_in_peace() -> None:
@@ -62,10 +55,10 @@ def test_whoever_is_working_on_it_is_left_in_peace() -> None:
     key = latest_message(bench)
     act(bench, key, Action.ACKNOWLEDGE, NOON + MINUTE)
     bench.process_findings(*further[:3])
-    assert told(bench, key) == []
+    assert reply_mentions(bench, key) == []
     act(bench, key, Action.UNACKNOWLEDGE, NOON + 3.5 * HOUR_SECONDS)
     assert sent_escalations(bench, key, *further[3:], until=400) == [4 * 60 + 15]
-    assert told(bench, key) == [("result:res_x4_a:failed:C1", ["U0ANA"])]
+    assert reply_mentions(bench, key) == [("result:res_x4_a:failed:C1", ["U0ANA"])]
 
 
 def test_one_who_selects_flaky_failures_does_not_keep_the_others_from_being_mentioned() -> None:
@@ -78,7 +71,7 @@ def test_one_who_selects_flaky_failures_does_not_keep_the_others_from_being_ment
     key = latest_message(bench)
     assert key == "case:res_y0_a:failed:C1"
     assert bench.latest_body(key).mention == ("U0BEN", "U0ANA")
-    assert [whom for _, whom in told(bench, key)] == [["U0ANA"]]
+    assert [whom for _, whom in reply_mentions(bench, key)] == [["U0ANA"]]
 
 
 def test_a_run_of_a_quarantined_failure_mentions_people_if_more_of_it_fails() -> None:
@@ -88,7 +81,7 @@ def test_a_run_of_a_quarantined_failure_mentions_people_if_more_of_it_fails() ->
     key = latest_message(bench)
     more = make_finding("1", NOON, marked, make_result("b", case="b", failure="AssertionError: 1 != 2"))
     bench.process_findings(more, now=NOON + 5 * MINUTE)
-    assert told(bench, key) == [("result:res_b:failed:C1", ["U0ANA"])]
+    assert reply_mentions(bench, key) == [("result:res_b:failed:C1", ["U0ANA"])]
     assert sent_escalations(bench, key, until=60) == [5 + 15]
 
 
@@ -97,10 +90,10 @@ def test_a_cause_that_began_in_quarantine_mentions_people_once_it_fails_outside_
     bench = RuleBench(make_subscription(f"group:cause {FILTERS}"))
     bench.process_findings(cause("q", NOON, quarantined=True), cause("q2", NOON + MINUTE, quarantined=True))
     key = latest_message(bench)
-    assert (told(bench, key), sent_escalations(bench, key, until=30)) == ([], [])
+    assert (reply_mentions(bench, key), sent_escalations(bench, key, until=30)) == ([], [])
     runs = [cause(f"r{at}", NOON + at * MINUTE, environment=environment) for at in (40, 50, 60)]
     assert sent_escalations(bench, key, *runs, until=120) == [40 + 15]
-    assert told(bench, key) == [("result:res_r40:failed:C1", ["U0ANA"])]
+    assert reply_mentions(bench, key) == [("result:res_r40:failed:C1", ["U0ANA"])]
 
 
 def test_a_cause_that_recovered_in_quarantine_and_fails_outside_of_it_mentions_people() -> None:
@@ -108,4 +101,4 @@ def test_a_cause_that_recovered_in_quarantine_and_fails_outside_of_it_mentions_p
     bench.process_findings(cause("q", NOON, quarantined=True), passed_finding("p", NOON + MINUTE, "a"))
     key = latest_message(bench)
     assert sent_escalations(bench, key, cause("r", NOON + 5 * MINUTE), until=60) == [5 + 15]
-    assert told(bench, key) == [("result:res_r:failed:C1", ["U0ANA"])]
+    assert reply_mentions(bench, key) == [("result:res_r:failed:C1", ["U0ANA"])]

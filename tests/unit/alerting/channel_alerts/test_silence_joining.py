@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.escalations import MINUTE, act, latest_message, sent_escalations
+from tests.support.escalations import MINUTE, act, latest_message, reply_mentions, sent_escalations
 from tests.support.rules import (
     NOON,
     RuleBench,
@@ -15,18 +15,11 @@ from tests.support.rules import (
     passed_finding,
 )
 from zofbot.domain.model import Outcome
-from zofbot.notifications.notification import NotificationKind
 from zofbot.subscriptions import RunFinding
 from zofbot.triage import Action
 
 CALLS = "mention:<@U1> escalate:15m-><@U2>"
 CASE = "case:res_1_a:failed:C1"
-
-
-def mentions(bench: RuleBench, key: str) -> list[tuple[str, list[str]]]:
-    """Return the replies in a thread that mention somebody, other than escalations."""
-    replies = [note for note in bench.notifications_of(NotificationKind.REPLY) if "sort" not in note.body]
-    return [(note.key, note.body["mention"]) for note in replies if note.root == key and note.body.get("mention")]
 
 
 def later(filters: str) -> tuple[RuleBench, list[RunFinding]]:
@@ -57,7 +50,7 @@ def test_a_storm_whose_subscription_was_replaced_reports_its_recovery() -> None:
 def test_its_people_are_mentioned_once_and_escalation_counts_from_there(layout: str) -> None:
     bench, further = later(f"{CALLS} layout:{layout}")
     assert sent_escalations(bench, CASE, *further, until=60) == [10 + 15]
-    assert mentions(bench, CASE) == [("result:res_x10_a:failed:C1", ["U1"])]
+    assert reply_mentions(bench, CASE) == [("result:res_x10_a:failed:C1", ["U1"])]
 
 
 def test_one_with_the_same_mentions_and_escalation_repeats_neither() -> None:
@@ -65,17 +58,17 @@ def test_one_with_the_same_mentions_and_escalation_repeats_neither() -> None:
     bench.process_findings(*further)
     bench.subscriptions = (make_subscription(f"group:case {CALLS}", number=3, created=NOON + 21 * MINUTE),)
     assert sent_escalations(bench, CASE, failed_finding("y", NOON + 22 * MINUTE, "a"), until=60) == [25]
-    assert len(mentions(bench, CASE)) == 1
+    assert len(reply_mentions(bench, CASE)) == 1
 
 
 def test_whoever_is_working_on_it_is_left_in_peace() -> None:
     bench, further = later(CALLS)
     act(bench, CASE, Action.ACKNOWLEDGE, NOON + MINUTE)
     bench.process_findings(further[0])
-    assert mentions(bench, CASE) == []
+    assert reply_mentions(bench, CASE) == []
     act(bench, CASE, Action.UNACKNOWLEDGE, NOON + 15 * MINUTE)
     assert sent_escalations(bench, CASE, further[1], until=60) == [20 + 15]
-    assert mentions(bench, CASE) == [("result:res_x20_a:failed:C1", ["U1"])]
+    assert reply_mentions(bench, CASE) == [("result:res_x20_a:failed:C1", ["U1"])]
 
 
 def test_a_subscription_to_errors_joins_once_the_case_errors() -> None:
@@ -83,7 +76,7 @@ def test_a_subscription_to_errors_joins_once_the_case_errors() -> None:
     bench.process_findings(failed_finding("1", NOON, "a"))
     error = make_finding("2", NOON + MINUTE, make_result("2", Outcome.ERROR, case="a"), outcome=Outcome.ERROR)
     assert sent_escalations(bench, CASE, error, until=30) == [1 + 15]
-    assert mentions(bench, CASE) == [("result:res_2:error:C1", ["U1"])]
+    assert reply_mentions(bench, CASE) == [("result:res_2:error:C1", ["U1"])]
 
 
 def test_a_run_of_which_failures_of_another_subscription_are_read_later_takes_up_its_escalation() -> None:
@@ -92,7 +85,7 @@ def test_a_run_of_which_failures_of_another_subscription_are_read_later_takes_up
     bench.process_findings(failed_finding("1", NOON, "a", "b"), now=NOON + 5 * MINUTE)
     key = latest_message(bench)
     assert sent_escalations(bench, key, until=60) == [5 + 15]
-    assert mentions(bench, key) == [("result:res_1_b:failed:C1", ["U1"])]
+    assert reply_mentions(bench, key) == [("result:res_1_b:failed:C1", ["U1"])]
     bench.subscriptions = bench.subscriptions[1:]
     bench.process_findings(passed_finding("2", NOON + 90 * MINUTE, "a", "b"))
     assert bench.latest_body(key).is_recovered
@@ -122,23 +115,23 @@ def test_a_cause_that_is_seen_where_another_subscription_escalates_is_escalated_
         fail("s2", NOON + 21 * MINUTE),
     ]
     assert sent_escalations(bench, CAUSE, *further, until=60) == [10 + 15]
-    assert mentions(bench, CAUSE) == [("result:res_q:failed:C1", ["U1"])]
+    assert reply_mentions(bench, CAUSE) == [("result:res_q:failed:C1", ["U1"])]
 
 
 def test_who_is_mentioned_in_a_new_place_is_mentioned_though_others_work_on_the_cause() -> None:
     bench = cause_bench(CALLS)
     act(bench, CAUSE, Action.ACKNOWLEDGE, NOON + MINUTE)
     assert sent_escalations(bench, CAUSE, fail("q", NOON + 10 * MINUTE, "qa"), until=40) == []
-    assert mentions(bench, CAUSE) == [("result:res_q:failed:C1", ["U1"])]
+    assert reply_mentions(bench, CAUSE) == [("result:res_q:failed:C1", ["U1"])]
     act(bench, CAUSE, Action.UNACKNOWLEDGE, NOON + 45 * MINUTE)
     assert sent_escalations(bench, CAUSE, fail("q2", NOON + 50 * MINUTE, "qa"), until=90) == [50 + 15]
-    assert len(mentions(bench, CAUSE)) == 1
+    assert len(reply_mentions(bench, CAUSE)) == 1
 
 
 def test_a_cause_whose_subscription_is_replaced_takes_up_the_new_one() -> None:
     bench = cause_bench("")
     bench.subscriptions = (make_subscription(f"group:cause {CALLS}", number=3, created=NOON + 1),)
     assert sent_escalations(bench, CAUSE, fail("s2", NOON + 10 * MINUTE), until=40) == [10 + 15]
-    assert mentions(bench, CAUSE) == [("result:res_s2:failed:C1", ["U1"])]
+    assert reply_mentions(bench, CAUSE) == [("result:res_s2:failed:C1", ["U1"])]
     bench.process_findings(passed_finding("p", NOON + 60 * MINUTE, "a"))
     assert [reply[3] for reply in bench.recovery_replies()] == ["run_p"]
