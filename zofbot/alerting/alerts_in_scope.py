@@ -8,8 +8,7 @@ from typing import Any
 from zofbot.alerting.alerts import Alert, parse_alerts
 from zofbot.alerting.run_series import series_key
 from zofbot.alerting.state import FAILURES_HASH, DecisionBuilder, alerts_hash, failure_hash, short_hash
-from zofbot.alerting.storms.storm_members import unfollow_member
-from zofbot.alerting.storms.storm_placement import update_placed_alert
+from zofbot.alerting.storms.storm_placement import forget_placed_alert, update_placed_alert
 from zofbot.alerting.storms.storm_record import is_storm_stored
 from zofbot.alerting.triage_records import TriageRecords
 from zofbot.domain.json_encoding import encode_json
@@ -104,7 +103,7 @@ class AlertsInScope:
         if before is not None and before.key == alert.key:
             update_placed_alert(self._draft, self._channel, alert.key, alert.body, held)
         elif before is not None and before.recovered is None:
-            unfollow_member(self._draft, self._channel, before.key)
+            forget_placed_alert(self._draft, self._channel, before.key)
         self._drop_oldest(alert)
 
     def withdraw_alert(self, alert: Alert) -> None:
@@ -138,7 +137,7 @@ class AlertsInScope:
         self._draft.delete_fields(self._name, gone)
         for alert in map(self._all.pop, gone):
             if alert.recovered is None:
-                unfollow_member(self._draft, self._channel, alert.key)
+                forget_placed_alert(self._draft, self._channel, alert.key)
 
 
 def _is_repeated(alert: Alert, run: Run) -> bool:

@@ -191,9 +191,13 @@ class AlertBuilder(ABC):
             self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, alert.key, alert.body))
         self._thread.edit(alert)
 
-    def _is_due_before(self, alert: Alert) -> bool:
-        """Whether these failures are posted before an alert's message, which waits for quiet hours or a mute."""
-        return is_held_longer(self.draft, self.audience.channel, alert.thread_key, self.held)
+    def _replaces_waiting(self, alert: Alert) -> bool:
+        """Whether these failures are posted instead of an alert's message, which waits for quiet hours or a mute.
+
+        They are its latest ones, and nobody for whom it waits would miss it.
+        """
+        is_for_all = set(alert.takers) <= set(self.audience.subscription_ids) and self.finding.happened >= alert.last
+        return is_for_all and is_held_longer(self.draft, self.audience.channel, alert.thread_key, self.held)
 
     def _find_snoozer(self, alert: Alert) -> tuple[str, ...]:
         """Return the id of the person whose snooze was active when it recovered, if any."""

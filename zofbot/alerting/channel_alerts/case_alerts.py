@@ -62,7 +62,7 @@ class CaseAlertBuilder(CasePayloadBuilder):
             return None
         if self.finding.run.id in known.runs:  # a resolution came after this run, whatever Zof's clock says
             return known
-        return None if self._is_due_before(known) or self.alerts.resolution_of(known, at) else known
+        return None if self._replaces_waiting(known) or self.alerts.resolution_of(known, at) else known
 
     def _build_case_alert(self, case: str, results: Sequence[Result], others: int | None, *, burst: bool) -> bool:
         """Build or update one case's alert. Return whether it went into a storm summary.
@@ -81,7 +81,7 @@ class CaseAlertBuilder(CasePayloadBuilder):
         alert = self._add_alert(
             "case", first.id, first.outcome, named_cases(results), body, failures=len(results), burst=burst
         )
-        if before and before.recovered is None and self._is_due_before(before):
+        if before and before.recovered is None and self._replaces_waiting(before):
             self.alerts.withdraw_alert(before)
         self.alerts.put_alert(field, alert.model_copy(update={"runs": self._counted_runs(case)}))
         self._thread.add_result_replies(alert, results, ReplyStyle())

@@ -44,7 +44,7 @@ class RunAlertBuilder(AlertBuilder):
     def _find_relapsed(self, cases: Collection[str]) -> tuple[str, Alert] | None:
         """Return the recovered alert that goes on with these failures, if any, with its field."""
         found = self.alerts.find_flapping(cases, self.finding.run, self.finding.happened)
-        return None if found and self._is_due_before(found[1]) else found
+        return None if found and self._replaces_waiting(found[1]) else found
 
     def _update_run_alert(self, field: str, alert: Alert) -> None:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from zofbot.alerting.state import DecisionBuilder, storms_hash
 from zofbot.alerting.stored_state import parse_stored
 from zofbot.alerting.storms.storm_record import MINUTE_SECONDS
@@ -33,6 +35,20 @@ class StormLane(FrozenModel):
     def rate(self) -> int:
         """Alerts in the minute up to the latest one, inclusive; at most ``MAX_ALERTS_PER_MINUTE`` + 1."""
         return sum(self.times[-1] - at < MINUTE_SECONDS for at in self.times)
+
+
+def change_separate_alert(
+    draft: DecisionBuilder, channel: str, alert: str, change: Callable[[StormMember], StormMember | None]
+) -> None:
+    """Change what is known of an alert that was posted separately; None: no storm is to take it in."""
+    name = storms_hash(channel)
+    for field, stored in list(draft.read_hash(name).items()):
+        if field.startswith("lane:") and alert in stored:
+            lane = parse_lane(stored)
+            changed = ((at, change(each) if each.key == alert else each, left_out) for at, each, left_out in lane.alone)
+            alone = tuple((at, member, left_out) for at, member, left_out in changed if member)
+            kept = lane.model_copy(update={"alone": alone})
+            draft.set_field(name, field, kept.model_dump_json(exclude_defaults=True))
 
 
 def prune_lanes(draft: DecisionBuilder, channel: str) -> None:

@@ -15,11 +15,18 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.mention_limit import take_mentions
 from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
-from zofbot.alerting.storms.storm_lanes import MAX_ALERTS_PER_MINUTE, StormLane, parse_lane, prune_lanes
+from zofbot.alerting.storms.storm_lanes import (
+    MAX_ALERTS_PER_MINUTE,
+    StormLane,
+    change_separate_alert,
+    parse_lane,
+    prune_lanes,
+)
 from zofbot.alerting.storms.storm_members import (
     add_member,
     describe_member,
     storm_key_of,
+    unfollow_member,
     update_member,
     update_standing,
 )
@@ -153,16 +160,13 @@ def update_placed_alert(
     if storm_key_of(draft, channel, alert):
         update_member(draft, channel, alert, body, held)
         return
-    name = storms_hash(channel)
-    for field, stored in list(draft.read_hash(name).items()):
-        if field.startswith("lane:") and alert in stored:
-            lane = parse_lane(stored)
-            alone = tuple(
-                (at, describe_member(member, body) if member.key == alert else member, unmentioned)
-                for at, member, unmentioned in lane.alone
-            )
-            kept = lane.model_copy(update={"alone": alone})
-            draft.set_field(name, field, kept.model_dump_json(exclude_defaults=True))
+    change_separate_alert(draft, channel, alert, lambda member: describe_member(member, body))
+
+
+def forget_placed_alert(draft: DecisionBuilder, channel: str, alert: str) -> None:
+    """Let storms recover without an open alert that is no longer stored, and take it in no more."""
+    unfollow_member(draft, channel, alert)
+    change_separate_alert(draft, channel, alert, lambda member: None)
 
 
 def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate, due: float) -> Storm:

@@ -73,6 +73,33 @@ def test_an_error_of_a_case_in_a_storm_that_waits_is_posted_at_once_and_the_stor
     assert ['"standing":"recovered"' in storm for storm in storms] == [True]
 
 
+def test_an_alert_waits_as_before_where_a_failure_that_waits_for_nothing_is_not_for_all_its_subscriptions() -> None:
+    quiet = make_subscription(f"group:case on:failed {QUIET} mention:<@U3>")
+    bench = RuleBench(quiet, make_subscription("group:case on:error", number=2))
+    bench.process_findings(failed_finding("1", NOON, "a"), error("2", NOON + 60))
+    [alert] = [note for note in bench.notifications_of(NotificationKind.ROOT) if note.key.startswith("case:")]
+    assert (alert.key, alert.body["mention"]) == ("case:res_1_a:failed:C1", ["U3"])
+    assert not bench.latest_body(alert.key).is_withdrawn
+
+
+def test_an_older_run_that_is_read_late_does_not_replace_an_alert_that_waits() -> None:
+    bench = quiet_bench("case")
+    bench.process_findings(failed_finding("2", NOON + 120, "a"), passed_finding("p", NOON + 60, "a"))
+    bench.process_findings(error("1", NOON), now=NOON + 180)
+    assert posted(bench) == []
+    assert bench.recovery_replies() == set()
+
+
+def test_a_storm_that_gathers_in_quiet_hours_recovers_without_an_alert_that_another_has_replaced() -> None:
+    bench, cases = quiet_bench("case"), [f"c{number:02}" for number in range(25)]
+    bench.process_findings(
+        failed_finding("1", NOON, "a"), error("2", NOON + 60), failed_finding("3", NOON + 90, *cases)
+    )
+    bench.process_findings(passed_finding("4", NOON + 240, "a", *cases))
+    [storm] = [fields["body"] for name, fields in bench.memory.hashes.items() if name.startswith("failure:storm:")]
+    assert '"standing":"recovered"' in storm
+
+
 def in_browser(name: str, browser: str) -> Result:
     return Result(id=f"res_{name}", outcome=Outcome.FAILED, case_id="tc_login", title=f"login[{browser}]")
 
