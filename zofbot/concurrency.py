@@ -175,14 +175,12 @@ class ProcessTasks:
 async def wait_for_tasks(
     tasks: Collection[asyncio.Future[Any]], seconds: float, *, return_when: str = asyncio.ALL_COMPLETED
 ) -> None:
-    """Wait until the tasks have ended, for at most ``seconds``; those that have not go on."""
-    if not tasks:
-        return
-    try:
-        async with timeout(seconds):
-            await asyncio.wait(tasks, return_when=return_when)
-    except TimeoutError:
-        pass
+    """Wait until the tasks have ended, for at most ``seconds``; those that have not go on.
+
+    Not longer where the machine is slow, as ``timeout`` does: Slack and a supervisor do not wait either.
+    """
+    if tasks:
+        await asyncio.wait(tasks, timeout=max(0.0, seconds), return_when=return_when)
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> None:

@@ -570,6 +570,19 @@ async def test_the_same_form_submitted_again_is_saved_once_it_is_valid(bot: Runn
     assert kept.mention_ids == ("U0BEN",)
 
 
+async def test_a_form_that_slack_delivers_twice_is_answered_once(bot: RunningBot) -> None:
+    view, slack = await open_form(bot), bot.world.slack
+    client_views.fill_view(view, text_value("project", "checkout"))
+    payload = payloads.submission_payload(slack, slack.users["U0ANA"], view)
+    known = len(bot.private_messages())
+    for _ in range(2):
+        assert not (await bot.simulator.people.deliver_payload("interactive", payload)).body
+        await asyncio.sleep(5)
+    replies = [text_of(message) for message in bot.private_messages()[known:]]
+    assert sum("Subscribed" in reply for reply in replies) == 1
+    assert not any("already" in reply for reply in replies)
+
+
 async def test_a_subscription_is_removed_by_its_button(working_bot: RunningBot) -> None:
     await working_bot.answer_text("/zof subscribe project:checkout")
     await working_bot.answer_text("/zof subscribe project:search")

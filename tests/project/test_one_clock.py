@@ -20,6 +20,7 @@ LISTED = {
     ("demo.py", "zofbot.clock.Clock"): EDGE,
     ("demo.py", "zofbot.clock.MovableClock"): EDGE,
     ("concurrency.py", "asyncio.Timeout"): "ends work at once when the bot stops; it measures no time",
+    ("concurrency.py", "timeout="): "waits on the loop's clock, and no longer in a slow process",
     ("config/redis_url.py", "retry_on_timeout="): "an option that an operator may set for redis-py",
     ("config/redis_url.py", "socket_connect_timeout="): "an option that an operator may set for redis-py",
     ("config/redis_url.py", "socket_timeout="): "an option that an operator may set for redis-py",

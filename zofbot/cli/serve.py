@@ -11,13 +11,13 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
 from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
+from zofbot.config.secret_folders import check_still_listed, describe_skipped_folder
 from zofbot.config.setting_values import is_host_name
 from zofbot.config.settings import Settings, load_settings
 
@@ -111,8 +111,13 @@ def find_fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _start_serving(*required: str, endpoints: bool = True, workers: bool = True) -> None:
-    settings = prepare_settings(*required, serves=True)
-    work = _serve_until_signal(settings, partial(load_settings, *required), endpoints=endpoints, workers=workers)
+    settings, skipped = prepare_settings(*required, serves=True), describe_skipped_folder()
+
+    def read_again() -> Settings:
+        check_still_listed(skipped)
+        return load_settings(*required)
+
+    work = _serve_until_signal(settings, read_again, endpoints=endpoints, workers=workers)
     run_command(work, find_fast_loop())
 
 

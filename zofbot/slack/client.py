@@ -26,7 +26,7 @@ from zofbot.slack.workspace import WorkspaceReader
 log = structlog.get_logger()
 
 MAX_REPLY_SECONDS = 30.0
-"""Time for all attempts to post a private reply; a longer wait that Slack asks for is not waited for."""
+"""Seconds within which the last attempt to post a private reply begins; a longer wait for Slack is given up."""
 
 REPLY_PAUSE_SECONDS = 0.5
 """Seconds from an attempt to post a private reply without a known outcome to the next one."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from zofbot.config.secret_folders import describe_skipped_folder, find_secret_folders
+from zofbot.config.secret_folders import check_still_listed, describe_skipped_folder, find_secret_folders
 from zofbot.config.settings import Settings, load_settings
 from zofbot.domain.errors import SettingsError
 
@@ -94,6 +95,25 @@ def test_a_default_folder_that_may_not_be_listed_is_skipped_and_named(folder: Pa
     assert find_secret_folders("", folder) == ()
     reason = "cannot be read (Permission denied) and is skipped"
     assert describe_skipped_folder(folder) == f"{folder} {reason}: if it has zofbot's secrets, let this user list it."
+
+
+@pytest.mark.usefixtures("closed_folder", "plain_user")
+def test_a_default_folder_that_could_be_listed_at_the_start_is_not_skipped_later(folder: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_still_listed("", folder)
+    assert caught.value.problems == [f"This user may no longer list {folder}."]
+    check_still_listed(describe_skipped_folder(folder), folder)
+
+
+def test_a_default_folder_that_cannot_be_read_for_want_of_file_descriptors_is_not_skipped(folder: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(SettingsError) as caught:
+            find_secret_folders("", folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert caught.value.problems == [f"{folder} cannot be read (Too many open files)."]
 
 
 def test_a_default_folder_counts_less_than_the_named_one(folder: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -214,6 +215,12 @@ async def _save_submission(
 async def _send_saved_reply(
     context: ListenerContext, requester: Requester, saved: saving.SavedSubscription, *, replaces: bool
 ) -> None:
-    """Send the private reply, replacing the message whose button opened the form, if any; then the preview."""
+    """Send the private reply, replacing the message whose button opened the form, if any; then the preview.
+
+    Only once: a submission that comes again finds the subscription that it made.
+    """
+    with suppress(StoreUnavailable):  # then it may be sent again
+        if not await context.store.claim_request(f"saved:{requester.request}"):
+            return
     await context.send_reply(requester, saved.message, replace=replaces)
     await saving.send_preview(context, requester, saved)

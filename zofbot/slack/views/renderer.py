@@ -103,7 +103,7 @@ def _lateness_text(payload: Payload, context: RenderContext) -> str:
     """
     claim, now, notification = context.claim, context.now, context.claim.notification
     if _is_posted_again(claim):
-        return "Posted again: the first message was deleted."
+        return "Posted again: the first message was deleted, or is too old to change."
     if isinstance(payload, (*STANDALONE_PAYLOADS, ReminderPayload)) or thread_replies.is_assignment(payload, context):
         return ""
     if notification.kind is NotificationKind.EDIT or now - notification.happened < LATE_AFTER_SECONDS:

@@ -260,7 +260,7 @@ def test_an_alert_that_is_posted_again_after_its_deletion_mentions_nobody_and_sa
         said = render_accepted(make_claim(body, happened=NOW - 10_800, root="run:run_1:failed:C1", committed=NOW - 1))
         assert "<@" not in said
         assert "<!subteam" not in said
-        assert "Posted again: the first message was deleted." in said
+        assert "Posted again: the first message was deleted, or is too old to change." in said
         assert "Delivered late" not in said
 
 
