@@ -143,6 +143,13 @@ class ValkeyServer:
         await self.process.wait()
 
 
+DOWN_AFTER_MILLISECONDS = 1000
+"""Time without a reply after which a server counts as down.
+
+Sentinels never promote a replica that lost its primary more than ten times as long before they noticed that: with 500,
+not after a standstill of five seconds between the two.
+"""
+
 TILT_MILLISECONDS = 1000
 """Time for which Sentinels do not act after a standstill of their own: enough to hear from the others again."""
 
@@ -279,8 +286,8 @@ def _until_done(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bo
 
 
 @asynccontextmanager
-async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[ServerGroup]:
-    """Start a primary, its replica and three Sentinels with a quorum of two; ``down_after`` is in milliseconds."""
+async def valkey_sentinels(folder: Path) -> AsyncIterator[ServerGroup]:
+    """Start a primary, its replica and three Sentinels with a quorum of two."""
     async with AsyncExitStack() as stack:
         first = ValkeyServer(free_port(), folder / "first", PERSISTENCE_OPTIONS)
         second = ValkeyServer(
@@ -296,7 +303,7 @@ async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncItera
             own.mkdir()
             (own / "conf").write_text(
                 f"sentinel monitor mymaster 127.0.0.1 {first.port} 2\n"
-                f"sentinel down-after-milliseconds mymaster {down_after}\n"
+                f"sentinel down-after-milliseconds mymaster {DOWN_AFTER_MILLISECONDS}\n"
                 "sentinel failover-timeout mymaster 3000\n"
             )
             watchers.append(ValkeyServer(port, own, (str(own / "conf"), "--sentinel")))
